@@ -1,0 +1,191 @@
+"""The captions: what is said of a drawing, and which concepts each saying is true of."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens_demo.concepts import Concept
+
+F32 = NDArray[np.float32]
+
+TEMPLATES = (
+    "a {}",
+    "a picture of a {}",
+    "a picture of {}",
+    "{} emoji",
+    "an emoji of a {}",
+    "a drawing of a {}",
+    "an icon of a {}",
+    "a photo of a {}",
+    "the {}",
+    "an image of {}",
+)
+TEMPLATED = 0.5
+"""Share of the captions that stand in a template."""
+
+# Share of each sort of caption: a name; a name and keywords; keywords alone; the sort of thing it is;
+# a free phrase, which belongs to no drawing and is placed by the teacher alone.
+SORTS = (0.40, 0.12, 0.25, 0.08, 0.15)
+
+TEACHER_TEMPERATURE = 0.05
+TEACHER_SHARE = 0.35
+"""Share of the teacher in the target of a caption that has true concepts of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phrase:
+    """Words with the concepts they are true of."""
+
+    text: str
+    rows: tuple[int, ...]
+    """Concept numbers; empty for a free phrase."""
+
+
+class Captions:
+    """Draws captions with soft targets over the trained concepts."""
+
+    def __init__(self, concepts: Sequence[Concept], modules: Path, teacher: Path) -> None:
+        self._concepts = concepts
+        trained = [c for c in concepts if not c.held_out]
+        self._number = {c.code: n for n, c in enumerate(trained)}
+        self._trained = trained
+        self._rows_of_word = _rows_of_words(trained)
+        self._rows_of_kind = _rows_of_kinds(trained)
+        held = {name.lower() for c in concepts if c.held_out for name in c.names}
+        self._free = sorted(free_phrases(modules) - held)
+        self._vector = _teach(self.texts(), teacher)
+        self._anchors = self._place(trained)
+
+    def texts(self) -> list[str]:
+        """Every plain phrase that a caption is made from, each once."""
+        found: dict[str, None] = {}
+        for concept in self._trained:
+            found |= dict.fromkeys((*concept.names, *concept.keywords, *concept.kinds))
+        return [*found, *(text for text in self._free if text not in found)]
+
+    def draw(
+        self, numbers: Sequence[int], random: np.random.Generator, *, long: bool
+    ) -> tuple[list[str], F32, F32]:
+        """One caption a concept number; long ones say more, in up to eight keywords.
+
+        Returns:
+            The texts; their targets [B, C] over the trained concepts, rows summing to 1; and
+            which of those concepts each is true of, as 0 and 1 [B, C].
+        """
+        texts, vectors = [], []
+        truths = np.zeros((len(numbers), len(self._trained)), dtype=np.float32)
+        for place, number in enumerate(numbers):
+            parts, rows = self._phrase(number, random, 8 if long else 3)
+            truths[place, rows] = 1
+            vectors.append(sum(self._vector[part] for part in parts))
+            texts.append(_dress(" ".join(parts), random))
+        meaning = np.stack(vectors)
+        meaning /= np.linalg.norm(meaning, axis=1, keepdims=True)
+        taught = _softmax(meaning @ self._anchors.T / TEACHER_TEMPERATURE)
+        counts = truths.sum(axis=1, keepdims=True)
+        share = np.where(counts > 0, TEACHER_SHARE, 1.0).astype(np.float32)
+        targets = share * taught + (1 - share) * truths / np.maximum(counts, 1)
+        return texts, targets, truths
+
+    def _phrase(
+        self, number: int, random: np.random.Generator, most: int
+    ) -> tuple[list[str], list[int]]:
+        concept = self._trained[number]
+        sort = int(np.searchsorted(np.cumsum(SORTS), random.random()))
+        if sort == 4:
+            count = 1 if random.random() < 0.7 else 2
+            picks = random.integers(len(self._free), size=count)
+            return [self._free[pick] for pick in picks], []
+        if sort == 3:
+            kind = concept.kinds[random.integers(len(concept.kinds))]
+            return [kind], sorted(self._rows_of_kind[kind])
+        spare = random.random() < 0.6
+        name = concept.names[random.integers(len(concept.names)) if spare else 0]
+        if sort == 0 or not concept.keywords:
+            return [name], [number]
+        words = random.permutation(concept.keywords)[: random.integers(1, most + 1)]
+        parts = [str(word) for word in words]
+        if sort == 1:
+            return [name, *parts], [number]
+        return parts, sorted(set.intersection(*(self._rows_of_word[word] for word in parts)))
+
+    def _place(self, trained: Sequence[Concept]) -> F32:
+        rows = []
+        for concept in trained:
+            name = np.mean([self._vector[text] for text in concept.names], axis=0)
+            words = [self._vector[text] for text in (*concept.keywords, *concept.kinds)]
+            rows.append(name + 0.5 * np.mean(words, axis=0))
+        anchors = np.stack(rows).astype(np.float32)
+        return anchors / np.linalg.norm(anchors, axis=1, keepdims=True)
+
+    @property
+    def anchors(self) -> F32:
+        """Where the teacher places each trained concept: unit rows [C, 384]."""
+        return self._anchors
+
+
+def free_phrases(modules: Path) -> set[str]:
+    """The tags of three icon sets: plain English nouns and verbs that belong to no drawing here."""
+    lucide = json.loads((modules / "lucide-static/tags.json").read_text(encoding="utf-8"))
+    tabler = json.loads((modules / "@tabler/icons/icons.json").read_text(encoding="utf-8"))
+    found = [tag for tags in lucide.values() for tag in tags]
+    found += [str(tag) for row in tabler.values() for tag in row["tags"]]
+    found += [name.replace("-", " ") for name in (*lucide, *tabler)]
+    words = (str(text).lower().replace("-", " ").strip() for text in found)
+    return {w for w in words if w.isascii() and w.replace(" ", "").isalpha() and 2 < len(w) < 30}
+
+
+def corpus(concepts: Sequence[Concept], modules: Path) -> Iterator[str]:
+    """What the tokenizer learns from: the trained concepts' words, names oftener, and the free ones."""
+    for concept in concepts:
+        if not concept.held_out:
+            yield from concept.names * 4
+            yield from concept.keywords
+            yield from concept.kinds
+            yield from (template.format(concept.names[0]) for template in TEMPLATES[:3])
+    yield from sorted(free_phrases(modules))
+
+
+def _rows_of_words(trained: Sequence[Concept]) -> dict[str, set[int]]:
+    rows: dict[str, set[int]] = defaultdict(set)
+    for number, concept in enumerate(trained):
+        for word in (*concept.keywords, *concept.names):
+            rows[word].add(number)
+    return rows
+
+
+def _rows_of_kinds(trained: Sequence[Concept]) -> dict[str, set[int]]:
+    rows: dict[str, set[int]] = defaultdict(set)
+    for number, concept in enumerate(trained):
+        for kind in concept.kinds:
+            rows[kind].add(number)
+    return rows
+
+
+def _dress(text: str, random: np.random.Generator) -> str:
+    if random.random() >= TEMPLATED:
+        return text
+    dressed = TEMPLATES[random.integers(len(TEMPLATES))].format(text)
+    return dressed.replace(f"a {text}", f"an {text}") if text[0].lower() in "aeiou" else dressed
+
+
+def _softmax(logits: F32) -> F32:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _teach(texts: Sequence[str], cache: Path) -> dict[str, F32]:
+    from twinlens_demo.teacher import embed
+
+    if cache.exists():
+        kept = np.load(cache)
+        if list(kept["texts"]) == list(texts):
+            return dict(zip(texts, kept["vectors"], strict=True))
+    vectors = embed(texts)
+    np.savez(cache, texts=np.array(texts), vectors=vectors)
+    return dict(zip(texts, vectors, strict=True))
