@@ -1,0 +1,37 @@
+// parallel.hpp - run work(item, worker) for each of n items, on up to `threads` threads.
+//
+// Contract: `work` throws nothing; worker < threads, and no two calls with one worker overlap. The
+// caller's thread is worker 0. Where the system gives fewer threads, those that run do it all.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace twinlens {
+
+template <typename Work> void parallel_for(std::int64_t n, std::int64_t threads, const Work &work) {
+    std::atomic<std::int64_t> next{0};
+    const auto run = [&](std::int64_t worker) {
+        for (std::int64_t item = next++; item < n; item = next++) {
+            work(item, worker);
+        }
+    };
+    std::vector<std::thread> others;
+    others.reserve(static_cast<std::size_t>(threads));
+    try {
+        for (std::int64_t worker = 1; worker < threads; ++worker) {
+            others.emplace_back(run, worker);
+        }
+    } catch (const std::system_error &) {
+        // No more threads to be had; the ones there are suffice.
+    }
+    run(0);
+    for (std::thread &other : others) {
+        other.join();
+    }
+}
+
+} // namespace twinlens
