@@ -1,0 +1,40 @@
+"""The errors that twinlens raises on purpose.
+
+    TwinlensError
+    ├── BundleError       (ValueError)    the folder is not a whole, unchanged bundle
+    ├── CalibrationError  (ValueError)    no probability can be told for these towers
+    ├── ImageError        (ValueError)    something given as an image cannot be read as one
+    ├── IndexFileError    (ValueError)    the file is not a whole, unchanged index
+    ├── ProviderError     (RuntimeError)  the device asked for is not the device there is
+    └── TextError         (ValueError)    something given as a text cannot be tokenised
+
+Every message is one sentence (what failed, what was got, what was wanted), then the cure.
+"""
+
+
+class TwinlensError(Exception):
+    """The root: catch it to catch everything that twinlens raises on purpose."""
+
+
+class BundleError(TwinlensError, ValueError):
+    """The folder is not a whole, unchanged bundle."""
+
+
+class CalibrationError(TwinlensError, ValueError):
+    """No probability can be told for these towers."""
+
+
+class ImageError(TwinlensError, ValueError):
+    """Something given as an image cannot be read as one."""
+
+
+class IndexFileError(TwinlensError, ValueError):
+    """The file is not a whole, unchanged index."""
+
+
+class ProviderError(TwinlensError, RuntimeError):
+    """The device asked for is not the device there is."""
+
+
+class TextError(TwinlensError, ValueError):
+    """Something given as a text cannot be tokenised."""

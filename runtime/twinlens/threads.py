@@ -1,0 +1,73 @@
+"""How many threads this process may really use: its CPU affinity, within its container's quota."""
+
+import os
+from pathlib import Path
+
+_GROUPS = Path("/proc/self/cgroup")
+_MOUNT = Path("/sys/fs/cgroup")
+_NO_QUOTA = float(2**20)  # more CPUs than a machine has
+
+
+def usable_threads() -> int:
+    """CPUs in the affinity mask, or fewer where a cgroup quota grants fewer; at least 1."""
+    return max(1, min(_affinity(), int(quota_cpus(groups=_GROUPS, mount=_MOUNT))))
+
+
+def quota_cpus(*, groups: Path, mount: Path) -> float:
+    """The smallest CPU quota set on this process's cgroup or one above it, else a huge number.
+
+    Args:
+        groups: The process's cgroup file, of version 1, 2 or both.
+        mount: Where the cgroup file systems are mounted.
+    """
+    try:
+        lines = groups.read_text().splitlines()
+    except OSError:  # not Linux, or a sandbox without /proc
+        return _NO_QUOTA
+    quotas = [_NO_QUOTA]
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            quotas += [_quota_v2(folder) for folder in _upwards(mount, path)]
+        elif "cpu" in controllers.split(","):
+            quotas += [_quota_v1(folder) for folder in _upwards(mount / controllers, path)]
+            quotas += [_quota_v1(folder) for folder in _upwards(mount / "cpu", path)]
+    return min(quotas)
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _upwards(root: Path, path: str) -> list[Path]:
+    """The group's folder and those above it, up to `root`.
+
+    In a container the path may be the host's and absent here; `root` is then its own group.
+    """
+    folder = root / path.lstrip("/")
+    return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
+
+
+def _quota_v2(folder: Path) -> float:
+    """From `cpu.max`: "QUOTA PERIOD" in microseconds, or "max PERIOD"."""
+    return _ratio(_words(folder / "cpu.max"))
+
+
+def _quota_v1(folder: Path) -> float:
+    """From two files of one number each; a quota of -1 is none."""
+    return _ratio(_words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us"))
+
+
+def _ratio(words: list[str]) -> float:
+    if len(words) != 2 or words[0] in {"max", "-1"}:
+        return _NO_QUOTA
+    return int(words[0]) / int(words[1])
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except OSError:
+        return []
