@@ -1,35 +1,51 @@
-"""Make the demo model: fetch, draw, train, each a command; run them in this order."""
+"""Make the demo model: fetch, draw, train and release, each a command; run them in this order."""
 
 import argparse
 from pathlib import Path
 
+from twinlens_demo import release as acts
+from twinlens_demo.captions import corpus
+from twinlens_demo.concepts import read_concepts
+from twinlens_demo.drawings import build
+from twinlens_demo.showcase import write_showcase
+from twinlens_demo.sources import fetch
+from twinlens_demo.tokenizer import train_tokenizer
+from twinlens_demo.train import Training
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "runtime" / "twinlens" / "demo"
+CHECKPOINT = ROOT / "export" / "demo_checkpoint"
+
 
 def main() -> None:
+    """Run one act."""
     parser = argparse.ArgumentParser(prog="python -m twinlens_demo", description=__doc__)
-    parser.add_argument("act", choices=("fetch", "draw", "train"))
+    parser.add_argument("act", choices=("fetch", "draw", "train", "release", "test"))
     parser.add_argument("--work", type=Path, default=Path("build/demo"), help="working folder")
     parser.add_argument("--minutes", type=float, default=120, help="training time in all")
     options = parser.parse_args()
-    work: Path = options.work
-    modules = work / "node_modules"
-
     if options.act == "fetch":
-        from twinlens_demo.sources import fetch
+        fetch(options.work)
+    elif options.act == "draw":
+        draw(options.work)
+    elif options.act == "train":
+        train(options.work, options.minutes)
+    elif options.act == "release":
+        release(options.work)
+    else:
+        test(options.work)
 
-        fetch(work)
-        return
-    from twinlens_demo.concepts import read_concepts
 
+def draw(work: Path) -> None:
+    """Rasterise every set of drawings."""
+    modules = work / "node_modules"
+    build(modules, read_concepts(modules), work / "drawings")
+
+
+def train(work: Path, minutes: float) -> None:
+    """Train, or take up a training that was stopped."""
+    modules = work / "node_modules"
     concepts = read_concepts(modules)
-    if options.act == "draw":
-        from twinlens_demo.drawings import build
-
-        build(modules, concepts, work / "drawings")
-        return
-    from twinlens_demo.captions import corpus
-    from twinlens_demo.tokenizer import train_tokenizer
-    from twinlens_demo.train import Training
-
     checkpoint = work / "training" / "checkpoint"
     train_tokenizer(corpus(concepts, modules), checkpoint)
     Training(
@@ -38,7 +54,26 @@ def main() -> None:
         modules=modules,
         tokenizer=checkpoint / "tokenizer.json",
         out=work / "training",
-    ).run(options.minutes)
+    ).run(minutes)
+
+
+def release(work: Path) -> None:
+    """Put the trained checkpoint into the repository and its bundle into the package."""
+    modules, drawings = work / "node_modules", work / "drawings"
+    concepts = read_concepts(modules)
+    write_showcase(modules, concepts, DEMO)
+    acts.keep_checkpoint(work / "training" / "checkpoint", CHECKPOINT)
+    acts.write_bundle(CHECKPOINT, DEMO / "bundle")
+    acts.calibrate(DEMO / "bundle", drawings, concepts)
+    out = work / "dev_figures.json"
+    acts.write_figures(DEMO / "bundle", drawings, concepts, "openmoji", out)
+
+
+def test(work: Path) -> None:
+    """Measure the released bundle on the test set: once, when no choice is left to be made."""
+    concepts = read_concepts(work / "node_modules")
+    out = CHECKPOINT / "figures.json"
+    acts.write_figures(DEMO / "bundle", work / "drawings", concepts, "twemoji", out)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ class Album:
     """The training drawings of the trained concepts."""
 
     def __init__(self, folder: Path, concepts: Sequence[Concept]) -> None:
-        number = {row: n for n, row in enumerate(r for r, c in enumerate(concepts) if not c.held_out)}
+        rows = [row for row, concept in enumerate(concepts) if not concept.held_out]
+        number = {row: n for n, row in enumerate(rows)}
         pixels, numbers, weights = [], [], []
         for name, source in DRAWINGS.items():
             if source.role != "train":
@@ -30,11 +31,11 @@ class Album:
             weights += [source.weight] * len(kept)
         self._pixels = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2).contiguous()
         order = np.argsort(numbers, kind="stable")
-        self._places = np.split(order, np.cumsum(np.bincount(numbers))[:-1])
+        counts = np.bincount(numbers, minlength=len(rows))
+        self._places = np.split(order, np.cumsum(counts)[:-1])
         shares = np.array(weights)
         self._shares = [shares[places] / shares[places].sum() for places in self._places]
-        trained = [c for c in concepts if not c.held_out]
-        self._flips = torch.tensor([_mirrors(concept) for concept in trained])
+        self._flips = torch.tensor([_mirrors(concepts[row]) for row in rows])
         self._shrunk = self._pixels
         # A concept that no training hand drew has only its words: it is never sampled as a picture.
         self.numbers = np.array([n for n, places in enumerate(self._places) if len(places)])
@@ -43,7 +44,7 @@ class Album:
         return len(self._pixels)
 
     def shrink(self, side: int) -> None:
-        """Keep a copy a little above the side to be trained at, so that sampling it does not alias."""
+        """Keep a copy a little above the side to be trained at: sampling it does not alias."""
         if side >= self._pixels.shape[-1]:
             self._shrunk = self._pixels
             return
@@ -54,7 +55,11 @@ class Album:
         self._shrunk = torch.cat([part.round().clamp(0, 255).byte() for part in parts])
 
     def draw(self, numbers: Sequence[int], random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """One drawing a concept number: uint8 premultiplied RGBA [B, 4, H, W], and which may be mirrored."""
+        """One drawing a concept number.
+
+        Returns:
+            uint8 premultiplied RGBA [B, 4, H, W], and which of them may be mirrored [B].
+        """
         places = [random.choice(self._places[n], p=self._shares[n]) for n in numbers]
         return self._shrunk[torch.tensor(places)], self._flips[torch.tensor(numbers)]
 

@@ -1,4 +1,4 @@
-"""The augmentation: premultiplied drawings onto backgrounds, moved, recoloured and partly hidden."""
+"""The augmentation: drawings moved, put on backgrounds, recoloured and partly hidden."""
 
 import math
 
@@ -19,7 +19,7 @@ ERASED = 0.25
 
 
 def on_white(pixels: Tensor, side: int) -> Tensor:
-    """uint8 premultiplied RGBA [B, 4, H, W] -> normalised [B, 3, side, side], without augmentation."""
+    """Premultiplied RGBA, uint8 [B, 4, H, W], on white -> normalised [B, 3, side, side]."""
     image = pixels.float().div_(255)
     image = image[:, :3] + (1 - image[:, 3:])
     if image.shape[-1] != side:
@@ -30,7 +30,7 @@ def on_white(pixels: Tensor, side: int) -> Tensor:
 
 
 def augment(pixels: Tensor, flips: Tensor, side: int, random: torch.Generator) -> Tensor:
-    """uint8 premultiplied RGBA [B, 4, H, W] -> normalised [B, 3, side, side].
+    """Premultiplied RGBA, uint8 [B, 4, H, W] -> normalised [B, 3, side, side].
 
     flips [B] tells which drawings may be mirrored without changing what they mean.
     """
@@ -76,7 +76,7 @@ def _backgrounds(count: int, side: int, random: torch.Generator) -> Tensor:
 
 
 def _recolour(image: Tensor, random: torch.Generator) -> Tensor:
-    """Saturation, hue (a turn about the grey axis), brightness and contrast as one matrix an image."""
+    """Saturation, hue (a turn about the grey axis), brightness, contrast: one matrix an image."""
     count = len(image)
     saturation = _uniform(count, 0.6, 1.4, random)
     saturation = torch.where(torch.rand(count, generator=random) < GRAYED, 0.0, saturation)
@@ -85,9 +85,7 @@ def _recolour(image: Tensor, random: torch.Generator) -> Tensor:
     axis = torch.full((3, 3), 1 / 3)
     cross = torch.tensor(((0.0, -1, 1), (1, 0, -1), (-1, 1, 0))) / math.sqrt(3)
     hue = (
-        turn.cos().view(-1, 1, 1) * (torch.eye(3) - axis)
-        + turn.sin().view(-1, 1, 1) * cross
-        + axis
+        turn.cos().view(-1, 1, 1) * (torch.eye(3) - axis) + turn.sin().view(-1, 1, 1) * cross + axis
     )
     mix = saturation.view(-1, 1, 1) * torch.eye(3) + (1 - saturation.view(-1, 1, 1)) * gray
     contrast = _uniform(count, 0.75, 1.25, random).view(-1, 1, 1)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens_demo.concepts import Concept
+from twinlens_demo.teacher import embed
 
 F32 = NDArray[np.float32]
 
@@ -28,8 +29,8 @@ TEMPLATES = (
 TEMPLATED = 0.5
 """Share of the captions that stand in a template."""
 
-# Share of each sort of caption: a name; a name and keywords; keywords alone; the sort of thing it is;
-# a free phrase, which belongs to no drawing and is placed by the teacher alone.
+# Share of each sort of caption: a name; a name and keywords; keywords alone; the sort of thing it
+# is; a free phrase, which belongs to no drawing and is placed by the teacher alone.
 SORTS = (0.40, 0.12, 0.25, 0.08, 0.15)
 
 TEACHER_TEMPERATURE = 0.05
@@ -120,8 +121,9 @@ class Captions:
             name = np.mean([self._vector[text] for text in concept.names], axis=0)
             words = [self._vector[text] for text in (*concept.keywords, *concept.kinds)]
             rows.append(name + 0.5 * np.mean(words, axis=0))
-        anchors = np.stack(rows).astype(np.float32)
-        return anchors / np.linalg.norm(anchors, axis=1, keepdims=True)
+        anchors: F32 = np.stack(rows).astype(np.float32)
+        anchors /= np.linalg.norm(anchors, axis=1, keepdims=True)
+        return anchors
 
     @property
     def anchors(self) -> F32:
@@ -130,7 +132,7 @@ class Captions:
 
 
 def free_phrases(modules: Path) -> set[str]:
-    """The tags of three icon sets: plain English nouns and verbs that belong to no drawing here."""
+    """The tags of two icon sets: plain English nouns and verbs that belong to no drawing here."""
     lucide = json.loads((modules / "lucide-static/tags.json").read_text(encoding="utf-8"))
     tabler = json.loads((modules / "@tabler/icons/icons.json").read_text(encoding="utf-8"))
     found = [tag for tags in lucide.values() for tag in tags]
@@ -141,7 +143,7 @@ def free_phrases(modules: Path) -> set[str]:
 
 
 def corpus(concepts: Sequence[Concept], modules: Path) -> Iterator[str]:
-    """What the tokenizer learns from: the trained concepts' words, names oftener, and the free ones."""
+    """What the tokenizer learns from: words of the trained concepts, names oftener; free ones."""
     for concept in concepts:
         if not concept.held_out:
             yield from concept.names * 4
@@ -180,8 +182,6 @@ def _softmax(logits: F32) -> F32:
 
 
 def _teach(texts: Sequence[str], cache: Path) -> dict[str, F32]:
-    from twinlens_demo.teacher import embed
-
     if cache.exists():
         kept = np.load(cache)
         if list(kept["texts"]) == list(texts):

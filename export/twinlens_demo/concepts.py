@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 HELD_OUT_EVERY = 10
-"""One concept in ten, spread over the subgroups, is never trained: no drawing, no caption, no token."""
+"""One concept in ten, spread over the subgroups, is never trained on: no drawing, no caption."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "smileys-emotion": ("smiley", "emotion"),
@@ -148,6 +148,7 @@ class Concept:
 
     @property
     def emoji(self) -> str:
+        """The character itself."""
         return "".join(chr(int(point, 16)) for point in self.code.split("-"))
 
 
@@ -158,6 +159,7 @@ def code_of(text: str) -> str:
 
 
 def slug(name: str) -> str:
+    """The name in lower case, its words joined by '-'."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", ascii_name.replace("&", " and ")).strip("-")
 
@@ -194,7 +196,9 @@ def read_concepts(modules: Path) -> list[Concept]:
 
 def _split(concepts: Sequence[Concept]) -> list[Concept]:
     def key(concept: Concept) -> tuple[str, str]:
-        return concept.subgroup, hashlib.sha1(f"v1{concept.code}".encode()).hexdigest()
+        return concept.subgroup, hashlib.sha1(
+            f"v1{concept.code}".encode(), usedforsecurity=False
+        ).hexdigest()
 
     held = {c.code for c in sorted(concepts, key=key)[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]}
     return [
@@ -210,9 +214,7 @@ def _split(concepts: Sequence[Concept]) -> list[Concept]:
     ]
 
 
-def _names(
-    label: str, tts: Iterable[str], emoji: str, others: Iterable[str]
-) -> tuple[str, ...]:
+def _names(label: str, tts: Iterable[str], emoji: str, others: Iterable[str]) -> tuple[str, ...]:
     names = [label, *tts]
     if len(emoji) == 1:
         names.append(unicodedata.name(emoji, "").lower())
@@ -250,5 +252,5 @@ def _bare(emoji: str) -> str:
     return emoji.replace("\ufe0f", "")
 
 
-def _json(path: Path) -> Any:
+def _json(path: Path) -> Any:  # noqa: ANN401  JSON
     return json.loads(path.read_text(encoding="utf-8"))

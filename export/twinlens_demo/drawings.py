@@ -20,12 +20,14 @@ from twinlens_demo.sources import DRAWINGS
 SIDE_PX = 72
 RENDER_PX = 144
 NAMED_BY = ("noto", "fluent-flat", "openmoji", "twemoji")
-"""The packages whose chars.json maps code points to icon names; their names serve the others too."""
-
+"""Packages whose chars.json maps code points to icon names; those names serve the others too."""
 
 
 def build(modules: Path, concepts: Sequence[Concept], out: Path) -> None:
-    """Write out/<set>.npz: rows (concept numbers [N]) and pixels (premultiplied RGBA, uint8 [N, 72, 72, 4])."""
+    """Write out/<set>.npz of every set.
+
+    It holds rows, the concept numbers [N], and pixels, premultiplied RGBA as uint8 [N, 72, 72, 4].
+    """
     out.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor() as pool:
         for name in DRAWINGS:
@@ -52,7 +54,7 @@ def _jobs(
         return
     icons = json.loads((folder / "icons.json").read_text(encoding="utf-8"))
     for icon, row in _matches(name, icons, modules, concepts, row_of):
-        yield row, _svg(icons, icon)
+        yield row, svg_of(icons, icon)
 
 
 def _matches(
@@ -67,7 +69,9 @@ def _matches(
     if name in NAMED_BY:
         chars = json.loads((modules / DRAWINGS[name].package / "chars.json").read_text())
         codes = ((icon, code_of(point)) for point, icon in chars.items())
-        return {row_of[code]: (icon, row_of[code]) for icon, code in codes if code in row_of}.values()
+        return {
+            row_of[code]: (icon, row_of[code]) for icon, code in codes if code in row_of
+        }.values()
     return _slug_matches(name, icons, _rows_by_slug(modules, concepts, row_of))
 
 
@@ -122,7 +126,8 @@ def _slug_matches(
             yield icon, row
 
 
-def _svg(icons: Mapping[str, Any], name: str) -> str:
+def svg_of(icons: Mapping[str, Any], name: str) -> str:
+    """The SVG document of one icon of an Iconify set."""
     icon, flip = _resolve(icons, name)
     left, top = icon.get("left", 0), icon.get("top", 0)
     width = icon.get("width", icons.get("width", 16))

@@ -48,7 +48,7 @@ def class_of(concept: Concept) -> str | None:
 
 
 def same_drawings(pixels: NDArray[np.uint8]) -> Bools:
-    """Which of N drawings are the same picture: [N, N]. A few flags are; each counts as the other."""
+    """Which of N drawings are the same picture, as some flags are: [N, N]."""
     flat = pixels.reshape(len(pixels), -1)
     same = np.eye(len(pixels), dtype=bool)
     means = flat.mean(axis=1)
@@ -60,7 +60,7 @@ def same_drawings(pixels: NDArray[np.uint8]) -> Bools:
 
 
 def recall(scores: F32, right: Bools) -> Recall:
-    """scores [Q, N]; right [Q, N] tells which answers are right, at least one a query.
+    """Recall of scores [Q, N]; right [Q, N] tells the right answers, at least one a query.
 
     The rank of a query is that of its best right answer; a tie counts against it.
     """
@@ -79,3 +79,23 @@ def zero_shot(images: F32, concepts: Sequence[Concept], class_rows: F32) -> floa
     return 100.0 * float(
         np.mean([names[guess] == own[place] for guess, place in zip(guesses, kept, strict=True)])
     )
+
+
+def pair_calibration_error(
+    probabilities: F32, right: Bools, *, negatives: int = 1, bins: int = 15
+) -> float:
+    """Expected calibration error over pairs [Q, N], so many random wrong ones to each right one.
+
+    Bins of equal mass (Nixon et al. 2019); 0 is perfect.
+    """
+    random = np.random.default_rng(0)
+    matching = probabilities[right]
+    others = random.choice(probabilities[~right], negatives * len(matching), replace=False)
+    guesses = np.concatenate([matching, others])
+    truths = np.concatenate([np.ones(len(matching)), np.zeros(len(others))])
+    order = np.argsort(guesses)
+    parts = zip(
+        np.array_split(guesses[order], bins), np.array_split(truths[order], bins), strict=True
+    )
+    gaps = [len(guess) * abs(guess.mean() - truth.mean()) for guess, truth in parts]
+    return float(sum(gaps) / len(guesses))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizerFast
 
 from twinlens_demo.tokenizer import VOCABULARY
 
@@ -17,7 +17,7 @@ CONTEXT = 32
 
 
 def new_model() -> CLIPModel:
-    """An untrained model; quick_gelu, end-token pooling and the last two ids as marks, as OpenAI's."""
+    """An untrained model: quick_gelu, end-token pooling, the last two ids as marks, as OpenAI's."""
     torch.manual_seed(0)
     shared = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": HEADS}
     return CLIPModel(
@@ -46,8 +46,6 @@ def new_model() -> CLIPModel:
 
 def save(model: CLIPModel, folder: Path) -> None:
     """Write the checkpoint beside its tokenizer as transformers' loaders expect it."""
-    from transformers import CLIPImageProcessor, CLIPTokenizerFast
-
     model.save_pretrained(folder)
     CLIPImageProcessor(
         size={"shortest_edge": SIDE_PX}, crop_size={"height": SIDE_PX, "width": SIDE_PX}

@@ -1,4 +1,4 @@
-"""The packages the demo model is made from, each with its licence, fetched by npm at a fixed version."""
+"""The packages the demo model is made from, each with its licence and a fixed version."""
 
 import json
 import shutil
@@ -52,8 +52,9 @@ DRAWINGS: Mapping[str, Source] = {
     "fluent-3d": Source(
         package="@lobehub/fluent-emoji-3d", version="1.1.0", licence="MIT", author="Microsoft"
     ),
+    # The package says Apache-2.0, which is the code's; upstream, the drawings are CC BY.
     "fxemoji": Source(
-        package="@iconify-json/fxemoji", version="1.2.2", licence="Apache-2.0", author="Mozilla"
+        package="@iconify-json/fxemoji", version="1.2.2", licence="CC-BY-4.0", author="Mozilla"
     ),
     "emojione": Source(
         package="@iconify-json/emojione", version="1.2.3", licence="CC-BY-4.0", author="EmojiOne"
@@ -92,10 +93,9 @@ WORDS: Mapping[str, str] = {
     "cldr-annotations-derived-full": "48.2.0",
     "emojilib": "4.0.3",
     "lucide-static": "1.62.0",
-    "@phosphor-icons/core": "2.1.1",
     "@tabler/icons": "3.51.0",
 }
-"""Names and keywords: MIT, Unicode-3.0, MIT; the tags of three icon sets (ISC, MIT, MIT)."""
+"""Names and keywords: MIT, Unicode-3.0, MIT; the tags of two icon sets (ISC, MIT)."""
 
 
 def fetch(work: Path) -> Path:
@@ -106,7 +106,7 @@ def fetch(work: Path) -> Path:
     wanted = {source.package: source.version for source in DRAWINGS.values()} | dict(WORDS)
     work.mkdir(parents=True, exist_ok=True)
     (work / "package.json").write_text(json.dumps({"private": True, "dependencies": wanted}))
-    subprocess.run(
+    subprocess.run(  # noqa: S603  nothing in it comes from outside
         [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"],
         cwd=work,
         check=True,

@@ -26,8 +26,8 @@ WORDS = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 def train_tokenizer(captions: Iterable[str], folder: Path) -> Tokenizer:
     """Learn the merges, write folder/tokenizer.json and return the tokenizer.
 
-    Every byte is a token with and without the word end, so any text can be encoded; the last two ids
-    are the start and the end of a text, as in CLIP.
+    Every byte is a token with and without the word end, so any text can be encoded; the last two
+    ids are the start and the end of a text, as in CLIP.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     learner = _pipeline(models.BPE(end_of_word_suffix=WORD_END))
@@ -40,7 +40,7 @@ def train_tokenizer(captions: Iterable[str], folder: Path) -> Tokenizer:
             show_progress=False,
         ),
     )
-    learned = [tuple(merge) for merge in _merges(learner)]
+    learned = [(left, right) for left, right in _merges(learner)]
     tokens = [*alphabet, *(letter + WORD_END for letter in alphabet)]
     merges = learned[: VOCABULARY - 2 - len(tokens)]
     tokens += [left + right for left, right in merges]

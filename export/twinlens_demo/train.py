@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import CLIPModel
 
 from twinlens_demo import evaluate
 from twinlens_demo.album import Album, read_set
@@ -39,8 +38,8 @@ WEIGHT_DECAY = 0.05
 SMOOTHING = 0.05
 AVERAGING = 0.999
 
-# (share of the training at which it ends, side in pixels): small pictures first, they cost a quarter.
-SIDES = ((0.45, 32), (0.82, 48), (1.01, 64))
+# (share of the training at which it ends, side in pixels): small pictures first, at half the cost.
+SIDES = ((0.25, 32), (0.65, 48), (1.01, 64))
 SAVE_EVERY = 250
 LOOK_EVERY = 1000
 
@@ -58,7 +57,7 @@ class Batch:
 
 
 class Learner(nn.Module):
-    """The CLIP model, one prototype a trained concept, and the scales; prototypes are dropped after."""
+    """The CLIP model, and one prototype a trained concept, which is dropped afterwards."""
 
     def __init__(self, anchors: F32) -> None:
         super().__init__()
@@ -71,16 +70,19 @@ class Learner(nn.Module):
         self.text_scale = nn.Parameter(torch.tensor(math.log(16.0)))
 
     def embed_images(self, pixels: Tensor) -> Tensor:
+        """Unit rows [B, D] of normalised pixels [B, 3, S, S], S any multiple of the patch."""
         pooled = self.clip.vision_model(pixel_values=pixels, interpolate_pos_encoding=True)
         rows = self.clip.visual_projection(pooled.pooler_output)
         return functional.normalize(rows.float(), dim=-1)
 
     def embed_texts(self, ids: Tensor) -> Tensor:
+        """Unit rows [B, D] of ids [B, T]."""
         pooled = self.clip.text_model(input_ids=ids)
         rows = self.clip.text_projection(pooled.pooler_output)
         return functional.normalize(rows.float(), dim=-1)
 
     def loss(self, images: Tensor, texts: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """The three losses of one batch, and the share of pictures named right."""
         prototypes = functional.normalize(self.prototypes, dim=-1)
         by_image = self.image_scale.exp().clamp(max=60) * images @ prototypes.T
         by_text = self.text_scale.exp().clamp(max=60) * texts @ prototypes.T
@@ -109,6 +111,7 @@ class Feed:
         self._queue: list[int] = []
 
     def batches(self, first: int) -> Iterator[Batch]:
+        """Batches without end, from that step on."""
         with ThreadPoolExecutor(1) as pool:
             step = first
             ahead = pool.submit(self._draw, step)
@@ -148,7 +151,9 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], length: int) -> Tensor:
 
 def optimizers(learner: Learner) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for everything else."""
-    inner, matrices, rest = [], [], []
+    inner: list[nn.Parameter] = []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in learner.named_parameters():
         if "encoder.layers" in name and parameter.ndim == 2:
             inner.append(parameter)
@@ -156,12 +161,14 @@ def optimizers(learner: Learner) -> list[torch.optim.Optimizer]:
             matrices.append(parameter)
         else:
             rest.append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": WEIGHT_DECAY},
+        {"params": rest},
+    ]
     return [
-        torch.optim.Muon(
-            inner, lr=RATE, weight_decay=WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"
-        ),
+        torch.optim.Muon(inner, lr=RATE, weight_decay=WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": rest}],
+            groups,
             lr=RATE,
             betas=(0.9, 0.98),
             eps=1e-6,
@@ -177,6 +184,7 @@ def rate(progress: float) -> float:
 
 
 def side_at(progress: float) -> int:
+    """Side in pixels of the pictures at that share of the training."""
     return next(side for end, side in SIDES if progress < end)
 
 
@@ -184,7 +192,13 @@ class Training:
     """A training that can be stopped at any step and taken up again."""
 
     def __init__(
-        self, *, concepts: Sequence[Concept], drawings: Path, modules: Path, tokenizer: Path, out: Path
+        self,
+        *,
+        concepts: Sequence[Concept],
+        drawings: Path,
+        modules: Path,
+        tokenizer: Path,
+        out: Path,
     ) -> None:
         out.mkdir(parents=True, exist_ok=True)
         self._concepts, self._drawings, self._out = concepts, drawings, out
@@ -254,7 +268,7 @@ class Training:
 
     @torch.inference_mode()
     def look(self, side: int) -> dict[str, float]:
-        """The averaged weights on the development set: every concept, the first name as the text."""
+        """The averaged weights on the development set; the text of a concept is its first name."""
         kept = {k: v.clone() for k, v in self._learner.clip.state_dict().items()}
         self._learner.clip.load_state_dict(self._average)
         rows, pixels = read_set(self._drawings, "openmoji")

@@ -1,0 +1,138 @@
+"""The release: from the trained checkpoint to the verified, calibrated bundle in the package."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import twinlens
+from twinlens.bundle import Bundle, Precision, open_bundle, write_manifest
+from twinlens.calibration import Calibration
+from twinlens.pair_fit import fit_pairs
+from twinlens_demo import evaluate
+from twinlens_demo.concepts import Concept
+from twinlens_export import export
+
+F32 = NDArray[np.float32]
+
+PRECISIONS: Final[tuple[Precision, ...]] = ("fp16", "int8")
+"""fp32 stays in the repository: its towers would make the wheel too large."""
+PRIOR: Final = 0.5
+CHECKPOINT_FILES: Final = (
+    "model.safetensors",
+    "config.json",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+
+
+def keep_checkpoint(trained: Path, kept: Path) -> None:
+    """Copy what transformers' loaders need of the trained checkpoint."""
+    kept.mkdir(parents=True, exist_ok=True)
+    for name in CHECKPOINT_FILES:
+        shutil.copyfile(trained / name, kept / name)
+
+
+def write_bundle(checkpoint: Path, bundle: Path) -> None:
+    """Export the towers that the wheel carries, verified on the bundled drawings."""
+    export(checkpoint, bundle, precisions=PRECISIONS, force=True)
+
+
+def calibrate(bundle: Path, drawings: Path, concepts: Sequence[Concept]) -> None:
+    """Fit each precision on the development set: pairs that neither training nor test saw."""
+    opened = open_bundle(bundle)
+    fitted = {precision: _fit(opened, precision, drawings, concepts) for precision in PRECISIONS}
+    write_manifest(bundle, dataclasses.replace(opened.manifest, calibrations=fitted))
+
+
+def _fit(
+    bundle: Bundle, precision: Precision, drawings: Path, concepts: Sequence[Concept]
+) -> Calibration:
+    model = twinlens.load(bundle.folder, device="cpu", precision=precision)
+    rows, pictures = read_pictures(drawings / "openmoji.npz")
+    images = model.embed_images(pictures)
+    texts = model.embed_texts([concepts[row].names[0] for row in rows])
+    scale, bias = fit_pairs(texts @ images.T, prior=PRIOR)
+    return Calibration(
+        scale=scale,
+        bias=bias,
+        prior=PRIOR,
+        method="fitted-pairs",
+        fitted_on="OpenMoji drawings and their names",
+        pairs=len(rows),
+        towers=bundle.manifest.towers[precision].calibrated_for(),
+    )
+
+
+def read_pictures(path: Path) -> tuple[NDArray[np.int64], list[Image.Image]]:
+    """Concept numbers [N] and drawings with their transparency."""
+    stored = np.load(path)
+    return stored["rows"], [Image.fromarray(pixels, "RGBa") for pixels in stored["pixels"]]
+
+
+def write_figures(
+    bundle: Path, drawings: Path, concepts: Sequence[Concept], name: str, out: Path
+) -> None:
+    """Measure every precision on one set of drawings, through the runtime, and write JSON."""
+    figures = {
+        precision: figures_of(
+            twinlens.load(bundle, device="cpu", precision=precision),
+            drawings / f"{name}.npz",
+            concepts,
+        )
+        for precision in PRECISIONS
+    }
+    out.write_text(json.dumps({"drawings": name, **figures}, indent=2) + "\n", encoding="utf-8")
+
+
+def figures_of(
+    model: twinlens.Model, drawings: Path, concepts: Sequence[Concept]
+) -> dict[str, object]:
+    """Recall both ways over all, the trained and the held-out concepts; classes; calibration error.
+
+    The text of a concept is its first name, as it stands. The gallery always holds every concept;
+    "among themselves" is the recall of the held-out concepts in a gallery of their own.
+    """
+    rows, pictures = read_pictures(drawings)
+    shown = [concepts[row] for row in rows]
+    images = model.embed_images(pictures)
+    texts = model.embed_texts([concept.names[0] for concept in shown])
+    right = evaluate.same_drawings(np.load(drawings)["pixels"])
+    scores = texts @ images.T
+    held = np.array([concept.held_out for concept in shown])
+    found: dict[str, object] = {"concepts": len(shown), "held_out": int(held.sum())}
+    for name, kept in (("all", held | ~held), ("trained", ~held), ("held out", held)):
+        found[f"text to image, {name}"] = _plain(evaluate.recall(scores[kept], right[kept]))
+        found[f"image to text, {name}"] = _plain(evaluate.recall(scores.T[kept], right[kept]))
+    own = np.ix_(held, held)
+    found["text to image, held out among themselves"] = _plain(
+        evaluate.recall(scores[own], right[own])
+    )
+    found["five classes"] = round(_zero_shot(model, images, shown, held | ~held), 1)
+    found["five classes, held out"] = round(_zero_shot(model, images, shown, held), 1)
+    found["calibration error"] = round(
+        evaluate.pair_calibration_error(model.calibration.probability(scores), right), 4
+    )
+    return found
+
+
+def _zero_shot(
+    model: twinlens.Model, images: F32, shown: Sequence[Concept], kept: NDArray[np.bool_]
+) -> float:
+    rows = []
+    for name in evaluate.CLASSES.values():
+        mean = model.embed_texts([t.format(name) for t in evaluate.CLASS_TEMPLATES]).mean(axis=0)
+        rows.append(mean / np.linalg.norm(mean))
+    chosen = [concept for concept, keep in zip(shown, kept, strict=True) if keep]
+    return evaluate.zero_shot(images[kept], chosen, np.stack(rows))
+
+
+def _plain(recall: evaluate.Recall) -> dict[str, float]:
+    return {name: round(value, 1) for name, value in dataclasses.asdict(recall).items()}
