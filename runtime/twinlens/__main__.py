@@ -1,0 +1,94 @@
+"""The command line."""
+
+import argparse
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from twinlens.errors import TwinlensError
+from twinlens.model import TEMPLATES
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 when all went well, 1 when something failed or was left out; misuse exits with 2.
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
+    try:
+        outcome = importlib.import_module(f"twinlens.commands.{options.command}").run(options)
+        text = json.dumps(outcome.document, indent=2) if options.json else "\n".join(outcome.lines)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except (TwinlensError, OSError, ValueError) as error:
+        sys.stderr.write(f"twinlens {options.command}: {_one_line(error)}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    code: int = outcome.code
+    return code
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and not isinstance(error, TwinlensError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="twinlens", description="CLIP-like models without torch.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    printing = argparse.ArgumentParser(add_help=False)
+    printing.add_argument("--json", action="store_true", help="print JSON")
+    running = argparse.ArgumentParser(add_help=False, parents=[printing])
+    running.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    running.add_argument("--precision", default="auto", help="auto, fp32, fp16 or int8 (auto)")
+    running.add_argument("--threads", type=int, help="CPU threads (all that may be used)")
+    with_bundle = argparse.ArgumentParser(add_help=False, parents=[running])
+    with_bundle.add_argument("bundle", help='a folder that twinlens-export wrote, or "demo"')
+
+    demo = commands.add_parser(
+        "demo", parents=[running], help="the whole job on the model and drawings inside the package"
+    )
+    demo.add_argument("--out", type=Path, default=Path("twinlens-demo.png"), help="contact sheet")
+    demo.set_defaults(bundle="demo")
+
+    embed = commands.add_parser("embed", parents=[with_bundle], help="embed pictures or texts")
+    embed.add_argument("inputs", nargs="+", type=Path, help="pictures, folders, or files of texts")
+    embed.add_argument("--texts", action="store_true", help='the inputs hold one text a line; "-"')
+    embed.add_argument("--out", type=Path, required=True, help=".npz of embeddings and names")
+
+    index = commands.add_parser("index", parents=[with_bundle], help="make pictures searchable")
+    index.add_argument("inputs", nargs="+", type=Path, help="pictures or folders of them")
+    index.add_argument("--out", type=Path, required=True, help="the index file")
+
+    search = commands.add_parser("search", parents=[with_bundle], help="search an index")
+    search.add_argument("index", type=Path, help="the index file")
+    search.add_argument("queries", nargs="+", help="texts, or pictures with --image")
+    search.add_argument("--image", action="store_true", help="the queries are pictures")
+    search.add_argument("-k", type=int, default=10, help="hits of each query (10)")
+
+    match = commands.add_parser("match", parents=[with_bundle], help="do these pairs match?")
+    match.add_argument("pairs", type=Path, help="CSV; its pictures lie relative to it")
+    match.add_argument("--image-column", default="image", help="its column of pictures (image)")
+    match.add_argument("--text-column", default="text", help="its column of texts (text)")
+    match.add_argument("--prior", type=float, help="share of matching pairs expected")
+
+    classify = commands.add_parser("classify", parents=[with_bundle], help="zero-shot labels")
+    classify.add_argument("inputs", nargs="+", type=Path, help="pictures or folders of them")
+    classify.add_argument("--labels", nargs="+", required=True, help="such as: dog cat car")
+    classify.add_argument("--template", nargs="+", default=TEMPLATES, help="texts with one {}")
+
+    info = commands.add_parser("info", parents=[printing], help="what a bundle holds")
+    info.add_argument("bundle", help='a folder that twinlens-export wrote, or "demo"')
+    commands.add_parser("doctor", parents=[printing], help="what works here, and the cures")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The acts of the command line, one a file; each turns parsed options into an `Outcome`."""

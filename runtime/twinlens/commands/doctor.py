@@ -1,0 +1,41 @@
+"""twinlens doctor: what is installed, what of it really works, and the cure where it does not."""
+
+import argparse
+import platform
+from importlib.metadata import version
+
+from twinlens.commands.outcome import Outcome
+from twinlens.errors import ProviderError
+from twinlens.session import CPU, Device, installed_wheels, probe
+from twinlens.threads import usable_threads
+from twinlens_kernels import NATIVE
+
+
+def run(_options: argparse.Namespace) -> Outcome:
+    """Open a program of one node on every device; exit code 1 if not even the CPU runs it."""
+    wheels = installed_wheels()
+    devices = {str(device): _trouble(device) for device in (CPU, Device(kind="cuda"))}
+    document = {
+        "twinlens": version("twinlens"),
+        "python": platform.python_version(),
+        "wheels": wheels,
+        "devices": devices,
+        "native_kernels": NATIVE,
+        "threads": usable_threads(),
+    }
+    lines = [
+        f"twinlens {document['twinlens']}, Python {document['python']}",
+        "onnxruntime: " + (", ".join(f"{n} {v}" for n, v in wheels.items()) or "none installed"),
+        *(f"{name}: {trouble or 'works'}" for name, trouble in devices.items()),
+        "kernels: " + ("native" if NATIVE else "numpy (no compiler was found at installation)"),
+        f"threads this process may use: {document['threads']}",
+    ]
+    return Outcome(lines=lines, document=document, code=1 if devices["cpu"] else 0)
+
+
+def _trouble(device: Device) -> str | None:
+    try:
+        probe(device)
+    except ProviderError as error:
+        return str(error)
+    return None

@@ -1,0 +1,27 @@
+"""twinlens embed: pictures or texts to an .npz of unit rows and their names."""
+
+import argparse
+import sys
+
+import numpy as np
+
+from twinlens.commands.inputs import embed_pictures, open_model, read_lines
+from twinlens.commands.outcome import Outcome
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Embed and write embeddings [B, D] beside names [B]."""
+    model = open_model(options)
+    lost: list[str] = []
+    if options.texts:
+        names = [text for path in options.inputs for text in read_lines(path)]
+        rows = model.embed_texts(names, progress=sys.stderr.isatty())
+    else:
+        rows, names, lost = embed_pictures(model, options.inputs)
+    with options.out.open("wb") as file:
+        np.savez(file, embeddings=rows, names=np.array(names))
+    return Outcome(
+        lines=[f"{len(rows)} embeddings of width {model.width} in {options.out}"],
+        document={"out": str(options.out), "rows": len(rows), "width": model.width, "lost": lost},
+        code=1 if lost else 0,
+    )

@@ -1,0 +1,63 @@
+"""What the command line is given: pictures in folders, texts in files, a bundle and a device."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.loading import load
+from twinlens.model import Model
+
+SUFFIXES: Final = frozenset(
+    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+
+
+def open_model(options: argparse.Namespace) -> Model:
+    """The model that the shared options name."""
+    return load(
+        options.bundle, device=options.device, precision=options.precision, threads=options.threads
+    )
+
+
+def find_pictures(places: Iterable[Path]) -> list[Path]:
+    """Files as they are named; folders as the pictures below them, sorted.
+
+    Raises:
+        FileNotFoundError: a place does not exist, or there is no picture at all.
+    """
+    found: list[Path] = []
+    for place in places:
+        if place.is_dir():
+            below = (path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES)
+            found += sorted(path for path in below if path.is_file())
+        elif place.exists():
+            found.append(place)
+        else:
+            raise FileNotFoundError(f"{place} does not exist")
+    if not found:
+        raise FileNotFoundError(f"no picture below {', '.join(map(str, places))}")
+    return found
+
+
+def read_lines(path: Path) -> list[str]:
+    """One text a line of a UTF-8 file; "-" is the standard input. Empty lines are left out."""
+    text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def embed_pictures(
+    model: Model, places: Sequence[Path]
+) -> tuple[NDArray[np.float32], list[str], list[str]]:
+    """Embeddings and paths of the pictures that could be read, and the paths of the others."""
+    paths = find_pictures(places)
+    rows = model.embed_images(paths, on_error="nan", progress=sys.stderr.isatty())
+    good = ~np.isnan(rows[:, 0])
+    names = [str(path) for path in paths]
+    kept = [name for name, fine in zip(names, good, strict=True) if fine]
+    lost = [name for name, fine in zip(names, good, strict=True) if not fine]
+    return rows[good], kept, lost

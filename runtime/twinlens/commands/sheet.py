@@ -1,0 +1,82 @@
+"""The contact sheet: queries and the drawings they found, as one picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageDraw, ImageFont
+
+PAPER: Final = (250, 249, 246)
+INK: Final = (32, 33, 36)
+PALE: Final = (128, 130, 136)
+TRACK: Final = (228, 227, 222)
+BAR: Final = (46, 125, 94)
+CARD: Final = (255, 255, 255)
+
+MARGIN_PX: Final = 36
+QUERY_PX: Final = 250
+CARD_PX: Final = 156
+GAP_PX: Final = 14
+DRAWING_PX: Final = 96
+TITLE_PX: Final = 84
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """One drawing that was found."""
+
+    path: Path
+    caption: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A query and what it found, best first."""
+
+    query: str
+    shots: Sequence[Shot]
+
+
+def draw_sheet(rows: Sequence[Row], *, title: str) -> Image.Image:
+    """One row a query: the words, then a card a drawing with the probability as a bar."""
+    most = max(len(row.shots) for row in rows)
+    width = 2 * MARGIN_PX + QUERY_PX + most * (CARD_PX + GAP_PX) - GAP_PX
+    height = TITLE_PX + len(rows) * (CARD_PX + GAP_PX) + MARGIN_PX - GAP_PX
+    sheet = Image.new("RGB", (width, height), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((MARGIN_PX, 26), "What the words find", INK, ImageFont.load_default(26))
+    pen.text((width - MARGIN_PX, 34), title, PALE, ImageFont.load_default(14), anchor="ra")
+    for number, row in enumerate(rows):
+        top = TITLE_PX + number * (CARD_PX + GAP_PX)
+        middle = top + CARD_PX // 2
+        pen.text((MARGIN_PX, middle), row.query, INK, ImageFont.load_default(22), anchor="lm")
+        for place, shot in enumerate(row.shots):
+            left = MARGIN_PX + QUERY_PX + place * (CARD_PX + GAP_PX)
+            _draw_card(sheet, pen, (left, top), shot)
+    return sheet
+
+
+def _draw_card(
+    sheet: Image.Image, pen: ImageDraw.ImageDraw, corner: tuple[int, int], shot: Shot
+) -> None:
+    left, top = corner
+    pen.rounded_rectangle((left, top, left + CARD_PX, top + CARD_PX), 10, CARD, TRACK)
+    with Image.open(shot.path) as file:
+        drawing = file.convert("RGBA").resize((DRAWING_PX, DRAWING_PX), Image.Resampling.LANCZOS)
+    sheet.paste(drawing, (left + (CARD_PX - DRAWING_PX) // 2, top + 10), drawing)
+    font = ImageFont.load_default(12)
+    caption = _shortened(shot.caption, font, CARD_PX - 16)
+    pen.text((left + CARD_PX // 2, top + DRAWING_PX + 22), caption, PALE, font, anchor="mm")
+    start, stop, line = left + 12, left + CARD_PX - 48, top + CARD_PX - 17
+    pen.line((start, line, stop, line), TRACK, 6)
+    if shot.probability > 0.005:
+        pen.line((start, line, start + (stop - start) * shot.probability, line), BAR, 6)
+    pen.text((left + CARD_PX - 10, line), f"{shot.probability:.0%}", INK, font, anchor="rm")
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, most_px: int) -> str:
+    while font.getlength(text) > most_px:
+        text = f"{text[:-2].rstrip()}…"
+    return text

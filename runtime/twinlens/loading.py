@@ -1,0 +1,82 @@
+"""The opening of a bundle: which device, which precision, how many threads."""
+
+import os
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from twinlens.bundle import PRECISIONS, Bundle, Precision, open_bundle
+from twinlens.errors import BundleError
+from twinlens.model import Model
+from twinlens.session import Device, resolve
+from twinlens.threads import usable_threads
+
+DEMO: Final = "demo"
+
+PREFERENCE: Final[Mapping[str, tuple[Precision, ...]]] = {
+    "cpu": ("int8", "fp32", "fp16"),
+    "cuda": ("fp16", "fp32"),
+}
+"""What precision "auto" takes: int8 on CUDA would copy to the host; fp16 on a CPU is no faster."""
+
+
+def load(
+    bundle: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+) -> Model:
+    """Open a bundle: the folder that twinlens-export wrote, or "demo", inside the package.
+
+    Args:
+        bundle: the folder, or "demo": a small model trained on emoji.
+        device: "auto", "cpu", "cuda" or "cuda:1". The device asked for is the device got.
+        precision: "auto", "fp32", "fp16" or "int8". "auto" is int8 on a CPU and fp16 on CUDA where
+            the bundle has them.
+        threads: CPU threads for decoding and computing; all that the process may use by default.
+
+    Raises:
+        BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
+        ProviderError: the device cannot be used.
+        ValueError: device, precision or threads mean nothing.
+    """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads is {threads}, not a positive number")
+    opened = open_bundle(folder_of(bundle))
+    place = resolve(device)
+    return Model(
+        opened,
+        device=place,
+        precision=_choose(opened, place, precision),
+        threads=threads or usable_threads(),
+    )
+
+
+def folder_of(bundle: str | os.PathLike[str]) -> Path:
+    """The folder that a bundle's name means: "demo" is inside the package."""
+    if os.fspath(bundle) == DEMO:
+        return Path(str(files("twinlens"))) / "demo" / "bundle"
+    return Path(bundle)
+
+
+def _choose(bundle: Bundle, device: Device, precision: str) -> Precision:
+    there = bundle.manifest.towers
+    if precision == "auto":
+        for preferred in PREFERENCE[device.kind]:
+            if preferred in there:
+                return preferred
+        raise BundleError(
+            f"{bundle.folder} has {', '.join(there)}, nothing for {device}; "
+            f"export it with --precision {PREFERENCE[device.kind][0]}"
+        )
+    for known in PRECISIONS:
+        if precision == known and known in there:
+            return known
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}, not 'auto', {', '.join(PRECISIONS)}")
+    raise BundleError(
+        f"{bundle.folder} has {', '.join(there)}, not {precision}; "
+        f"export it with --precision {precision}"
+    )

@@ -1,0 +1,310 @@
+"""The model: two towers, open and ready, and what they answer together."""
+
+import logging
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from twinlens import images as pictures
+from twinlens.bundle import Bundle, Precision, TowerFile
+from twinlens.calibration import Calibration
+from twinlens.errors import BundleError, CalibrationError, ImageError
+from twinlens.images import ImageLike
+from twinlens.session import Device, Session
+from twinlens.texts import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+F32 = NDArray[np.float32]
+T = TypeVar("T")
+
+IMAGES_AT_ONCE: Final = 16
+TEXTS_AT_ONCE: Final = 64
+TEMPLATES: Final = ("a photo of a {}",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """Zero-shot classification of B images into C labels."""
+
+    labels: tuple[str, ...]
+    probabilities: F32
+    """[B, C], rows summing to 1."""
+
+    @property
+    def best(self) -> list[str]:
+        """The likeliest label of each image; of equals, the earlier one."""
+        return [self.labels[place] for place in self.probabilities.argmax(axis=1)]
+
+
+class Tower:
+    """One ONNX tower: a packed batch in, unit rows [B, D] out."""
+
+    def __init__(self, file: TowerFile, session: Session) -> None:
+        session.require(inputs={file.input}, outputs={file.output})
+        self._file, self._session = file, session
+
+    def embed(self, batch: NDArray[Any]) -> F32:
+        """Unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""
+        return self._session.run({self._file.input: batch}, self._file.output)
+
+
+class Model:
+    """Two towers that embed images and texts into the same space of width D.
+
+    Made by `twinlens.load`. Safe to call from several threads.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, device: Device, precision: Precision, threads: int
+    ) -> None:
+        bundle.check(precision)
+        manifest = bundle.manifest
+        towers = manifest.towers[precision]
+
+        def tower(file: TowerFile) -> Tower:
+            path = bundle.path(file.file)
+            return Tower(file, Session(path, device=device, threads=threads, name=str(path)))
+
+        self._manifest, self._device, self._precision = manifest, device, precision
+        self._threads = threads
+        self._image_tower, self._text_tower = tower(towers.image), tower(towers.text)
+        self._tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
+        self._calibration = manifest.calibrations.get(precision)
+        if self._calibration is not None and self._calibration.towers != towers.calibrated_for():
+            raise BundleError(
+                f"the {precision} calibration in {bundle.folder} was fitted on other towers; "
+                "calibrate this bundle again"
+            )
+
+    def __repr__(self) -> str:
+        source = self._manifest.source.name
+        return f"Model({source}, {self._precision} on {self._device}, width {self.width})"
+
+    @property
+    def device(self) -> str:
+        """Where the towers run: "cpu" or "cuda:0"."""
+        return str(self._device)
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of the towers."""
+        return self._precision
+
+    @property
+    def width(self) -> int:
+        """D, the width of an embedding."""
+        return self._manifest.width
+
+    @property
+    def calibration(self) -> Calibration:
+        """How a cosine of these towers becomes a probability.
+
+        Raises:
+            CalibrationError: the bundle has none for this precision.
+        """
+        if self._calibration is None:
+            raise CalibrationError(
+                f"{self._manifest.source.name} has no calibration for {self._precision}: a cosine "
+                "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs"
+            )
+        return self._calibration
+
+    def embed_images(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        on_error: Literal["raise", "nan"] = "raise",
+        progress: bool = False,
+    ) -> F32:
+        """Embeddings [B, D] of images: unit rows, in their order, whatever the batch.
+
+        Args:
+            images: paths, encoded bytes, PIL images or uint8 arrays [H, W, 3], mixed as you like.
+            on_error: "raise" names the first image that cannot be read; "nan" gives it NaN.
+            progress: show a bar on stderr.
+
+        Raises:
+            ImageError: an image cannot be read; the message has its index and the reason.
+        """
+        if on_error not in ("raise", "nan"):
+            raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'nan'")
+        listed = _listed(images, "images")
+        rows = np.full((len(listed), self.width), np.nan, dtype=np.float32)
+        with (
+            ThreadPoolExecutor(self._threads) as pool,
+            tqdm(total=len(listed), disable=not progress, unit="image") as bar,
+        ):
+            decoding = [
+                pool.map(self._decode, listed[start : start + IMAGES_AT_ONCE])
+                for start in range(0, min(len(listed), 2 * IMAGES_AT_ONCE), IMAGES_AT_ONCE)
+            ]
+            for start in range(0, len(listed), IMAGES_AT_ONCE):
+                decoded = list(decoding.pop(0))
+                ahead = start + 2 * IMAGES_AT_ONCE
+                if ahead < len(listed):
+                    decoding.append(pool.map(self._decode, listed[ahead : ahead + IMAGES_AT_ONCE]))
+                self._embed_decoded(decoded, rows[start : start + len(decoded)], start, on_error)
+                bar.update(len(decoded))
+        return rows
+
+    def _decode(self, image: ImageLike) -> NDArray[np.uint8] | ImageError:
+        try:
+            return pictures.load(image, self._manifest.image)
+        except ImageError as error:
+            return error
+
+    def _embed_decoded(
+        self,
+        decoded: Sequence[NDArray[np.uint8] | ImageError],
+        rows: F32,
+        first: int,
+        on_error: str,
+    ) -> None:
+        good: dict[int, NDArray[np.uint8]] = {}
+        for place, pixels in enumerate(decoded):
+            if not isinstance(pixels, ImageError):
+                good[place] = pixels
+            elif on_error == "raise":
+                raise ImageError(f"image {first + place}: {pixels}") from pixels
+            else:
+                logger.warning("image %d: %s", first + place, pixels)
+        if good:
+            rows[list(good)] = self._image_tower.embed(np.stack(list(good.values())))
+
+    def embed_texts(self, texts: Iterable[str], *, progress: bool = False) -> F32:
+        """Embeddings [B, D] of texts: unit rows, in their order, whatever the batch.
+
+        A text longer than the context is cut.
+
+        Raises:
+            TextError: something is not a string; the message has its index.
+        """
+        listed = _listed(texts, "texts")
+        ids = self._tokenizer.encode_ragged(listed)
+        rows = np.empty((len(listed), self.width), dtype=np.float32)
+        # Neighbours of one length waste no padding.
+        order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+        with tqdm(total=len(listed), disable=not progress, unit="text") as bar:
+            for start in range(0, len(order), TEXTS_AT_ONCE):
+                places = order[start : start + TEXTS_AT_ONCE]
+                packed = self._tokenizer.pack([ids[place] for place in places])
+                rows[places] = self._text_tower.embed(packed)
+                bar.update(len(places))
+        return rows
+
+    def match(
+        self, images: Iterable[ImageLike], texts: Iterable[str], *, prior: float | None = None
+    ) -> F32:
+        """Probability [B] that image i and text i match.
+
+        Args:
+            images: B images.
+            texts: B texts.
+            prior: share of matching pairs expected; the calibration's own by default.
+
+        Raises:
+            CalibrationError: the bundle was not calibrated.
+            ValueError: the two differ in number.
+        """
+        calibration = self.calibration
+        pairs = _listed(images, "images"), _listed(texts, "texts")
+        if len(pairs[0]) != len(pairs[1]):
+            raise ValueError(f"{len(pairs[0])} images and {len(pairs[1])} texts are not pairs")
+        left = _each_once(pairs[0], self.embed_images)
+        right = _each_once(pairs[1], self.embed_texts)
+        return calibration.probability(np.einsum("bd,bd->b", left, right), prior=prior)
+
+    def predict_proba(
+        self,
+        pairs: Mapping[str, Iterable[Any]],
+        *,
+        image: str = "image",
+        text: str = "text",
+        prior: float | None = None,
+    ) -> F32:
+        """Probabilities [B, 2] that a pair does not match and that it does.
+
+        Args:
+            pairs: columns by name: a dict of lists or a DataFrame.
+            image: name of the column of images.
+            text: name of the column of texts.
+            prior: share of matching pairs expected; the calibration's own by default.
+
+        Raises:
+            CalibrationError: the bundle was not calibrated.
+            ValueError: a column is missing, or the two differ in length.
+        """
+        for name in (image, text):
+            if name not in pairs:
+                known = ", ".join(str(column) for column in pairs)
+                raise ValueError(f"there is no column {name!r}; the columns are {known}")
+        matching = self.match(pairs[image], pairs[text], prior=prior)
+        return np.stack([1 - matching, matching], axis=1)
+
+    def predict(
+        self,
+        pairs: Mapping[str, Iterable[Any]],
+        *,
+        image: str = "image",
+        text: str = "text",
+        threshold: float = 0.5,
+    ) -> NDArray[np.int64]:
+        """1 [B] for every pair that matches with at least that probability, else 0.
+
+        The arguments and errors are those of `predict_proba`.
+        """
+        matching = self.predict_proba(pairs, image=image, text=text)[:, 1]
+        return (matching >= threshold).astype(np.int64)
+
+    def classify(
+        self,
+        images: Iterable[ImageLike],
+        labels: Sequence[str],
+        *,
+        templates: Sequence[str] = TEMPLATES,
+    ) -> Classes:
+        """Zero-shot classification of images into labels.
+
+        A label's embedding is the mean of its embeddings in all templates, scaled to length 1; the
+        probabilities are the softmax of the scaled cosines (Radford et al. 2021, section 3.1.4).
+
+        Args:
+            images: B images.
+            labels: C names, such as "dog".
+            templates: texts with one `{}` for the label.
+        """
+        if not labels or not templates:
+            raise ValueError("classify needs at least one label and one template")
+        filled = [template.format(label) for label in labels for template in templates]
+        stacked = self.embed_texts(filled).reshape(len(labels), len(templates), self.width)
+        means = stacked.mean(axis=1)
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        logits = self._manifest.native_scale * (self.embed_images(images) @ means.T)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return Classes(
+            labels=tuple(labels), probabilities=shares / shares.sum(axis=1, keepdims=True)
+        )
+
+
+def _listed(values: Iterable[T], name: str) -> list[T]:
+    if isinstance(values, (str, bytes)):
+        raise TypeError(f"{name} is one {type(values).__name__}; give a list of them")
+    return list(values)
+
+
+def _each_once(values: Sequence[T], embed: Callable[[Sequence[T]], F32]) -> F32:
+    """Embed equal values once: pair lists repeat their images and texts."""
+    place: dict[Hashable, int] = {}
+    keys: list[Hashable] = [v if isinstance(v, (str, bytes)) else id(v) for v in values]
+    firsts: list[T] = []
+    for value, key in zip(values, keys, strict=True):
+        if key not in place:
+            place[key] = len(firsts)
+            firsts.append(value)
+    return embed(firsts)[[place[key] for key in keys]]

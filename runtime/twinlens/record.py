@@ -1,0 +1,111 @@
+"""A JSON object as a frozen dataclass, every field checked."""
+
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, cast
+
+T = TypeVar("T")
+
+
+class RecordError(ValueError):
+    """A field is missing, unknown or of the wrong type."""
+
+
+def read(kind: type[T], value: object, where: str = "") -> T:
+    """Build the dataclass `kind` from a JSON object; `where` is its place in the document.
+
+    Raises:
+        RecordError: names the field, what was found there and what was wanted.
+    """
+    if not isinstance(value, dict):
+        raise RecordError(f"{where or 'the document'} is {_show(value)}, not an object")
+    hints = typing.get_type_hints(kind)
+    fields = dataclasses.fields(cast("Any", kind))
+    known = {field.name for field in fields}
+    for name in value:
+        if name not in known:
+            raise RecordError(f"{_join(where, name)} is not a known field")
+    found: dict[str, object] = {}
+    for field in fields:
+        place = _join(where, field.name)
+        if field.name in value:
+            found[field.name] = _check(hints[field.name], value[field.name], place)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise RecordError(f"{place} is missing")
+    try:
+        return kind(**found)
+    except ValueError as error:
+        raise RecordError(f"{where or 'the document'}: {error}") from error
+
+
+def write(record: object) -> dict[str, Any]:
+    """The JSON object of a dataclass; fields that are None are left out."""
+    rows = dataclasses.asdict(cast("Any", record))
+    return cast("dict[str, Any]", _prune(rows))
+
+
+def _prune(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _prune(part) for name, part in value.items() if part is not None}
+    if isinstance(value, (list, tuple)):
+        return [_prune(part) for part in value]
+    return value
+
+
+def _check(hint: Any, value: object, where: str) -> object:  # noqa: ANN401  typing's own forms
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return read(cast("type[Any]", hint), value, where)
+    if origin is Literal:
+        if value not in arguments:
+            known = ", ".join(str(argument) for argument in arguments)
+            raise RecordError(f"{where} is {_show(value)}, not one of {known}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        inner = next(part for part in arguments if part is not type(None))
+        return None if value is None else _check(inner, value, where)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _check_mapping(arguments, value, where)
+    if origin is tuple:
+        return _check_tuple(arguments, value, where)
+    return _check_plain(hint, value, where)
+
+
+def _check_mapping(arguments: tuple[Any, ...], value: object, where: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise RecordError(f"{where} is {_show(value)}, not an object")
+    for name in value:
+        _check(arguments[0], name, f"the key {name!r} of {where}")
+    return {name: _check(arguments[1], part, _join(where, name)) for name, part in value.items()}
+
+
+def _check_tuple(arguments: tuple[Any, ...], value: object, where: str) -> tuple[object, ...]:
+    wanted = None if arguments[-1] is Ellipsis else len(arguments)
+    if not isinstance(value, (list, tuple)) or wanted not in (None, len(value)):
+        raise RecordError(f"{where} is {_show(value)}, not a list of {wanted or 'values'}")
+    hints = arguments if wanted else arguments[:1] * len(value)
+    parts = zip(hints, value, strict=True)
+    return tuple(_check(hint, part, f"{where}[{n}]") for n, (hint, part) in enumerate(parts))
+
+
+def _check_plain(hint: type, value: object, where: str) -> object:
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        # An integer of JSON may be too large for a float.
+        if not abs(value) <= sys.float_info.max:
+            raise RecordError(f"{where} is {_show(value)}, not a finite number")
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise RecordError(f"{where} is {_show(value)}, not {hint.__name__}")
+    return value
+
+
+def _join(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,48 @@
+"""The demo model, opened once, and copies of its bundle with one thing changed."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import twinlens
+from twinlens import Model
+from twinlens.bundle import MANIFEST
+from twinlens.loading import folder_of
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    return twinlens.load("demo", device="cpu", threads=2)
+
+
+@pytest.fixture
+def altered(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
+    """Copies the demo bundle and lets a function change its manifest."""
+
+    def alter(change: Callable[[dict[str, Any]], None]) -> Path:
+        folder = tmp_path / "bundle"
+        shutil.copytree(folder_of("demo"), folder)
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        change(manifest)
+        (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        return folder
+
+    return alter
+
+
+@pytest.fixture
+def uncalibrated(altered: Callable[[Callable[[dict[str, Any]], None]], Path]) -> Path:
+    return altered(lambda manifest: manifest.pop("calibrations"))
+
+
+@pytest.fixture
+def miscalibrated(altered: Callable[[Callable[[dict[str, Any]], None]], Path]) -> Path:
+    def swap(manifest: dict[str, Any]) -> None:
+        fitted = manifest["calibrations"]
+        fitted["int8"]["towers"] = fitted["fp16"]["towers"]
+
+    return altered(swap)

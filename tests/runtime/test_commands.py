@@ -1,0 +1,182 @@
+"""The command line: what it prints, what it writes, and how it fails."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from twinlens.__main__ import main
+from twinlens.commands.demo import QUERIES, bundled_drawings
+from twinlens.index import Index
+
+DRAWINGS = bundled_drawings()[0].path.parent
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:  # noqa: ANN401  JSON
+    code = main([*arguments, "--json"])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    return json.loads(printed.out)
+
+
+def run_failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    code = main(arguments)
+    printed = capsys.readouterr()
+    assert code == 1
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1, "an error is one line"
+    return printed.err
+
+
+def test_demo_does_the_whole_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = tmp_path / "sheet.png"
+    figures = run_json(capsys, "demo", "--device", "cpu", "--out", str(sheet))
+    assert figures["drawings"] >= 48
+    assert figures["text_to_image_recall_at_1"] > 0.7
+    assert figures["image_to_text_recall_at_1"] > 0.7
+    assert figures["matching_pairs_said_to_match"] > figures["other_pairs_said_to_match"] + 0.5
+    assert list(figures["queries"]) == list(QUERIES)
+    with Image.open(sheet) as picture:
+        assert picture.width > 800
+
+
+def test_embed_writes_rows_and_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "rows.npz"
+    document = run_json(
+        capsys, "embed", "demo", str(DRAWINGS), "--device", "cpu", "--out", str(out)
+    )
+    with np.load(out) as written:
+        assert written["embeddings"].shape == (document["rows"], document["width"])
+        assert len(written["names"]) == document["rows"] == len(bundled_drawings())
+
+
+def test_embed_reads_texts_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = tmp_path / "lines.txt"
+    lines.write_text("a dog\n\n  a cat \n", encoding="utf-8")
+    out = tmp_path / "rows.npz"
+    run_json(capsys, "embed", "demo", str(lines), "--texts", "--device", "cpu", "--out", str(out))
+    with np.load(out) as written:
+        assert written["names"].tolist() == ["a dog", "a cat"]
+
+
+def test_search_finds_in_a_folder_that_was_indexed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = tmp_path / "drawings.index"
+    made = run_json(capsys, "index", "demo", str(DRAWINGS), "--device", "cpu", "--out", str(index))
+    assert made["rows"] == len(Index.open(index)) == len(bundled_drawings())
+    found = run_json(
+        capsys, "search", "demo", str(index), "pizza", "guitar", "-k", "3", "--device", "cpu"
+    )
+    assert [Path(row["hits"][0]["name"]).name for row in found] == ["1f355.png", "1f3b8.png"]
+    assert [len(row["hits"]) for row in found] == [3, 3]
+    own = str(DRAWINGS / "1f355.png")
+    (alike,) = run_json(
+        capsys, "search", "demo", str(index), own, "--image", "-k", "1", "--device", "cpu"
+    )
+    assert alike["hits"][0]["name"] == own
+    assert alike["hits"][0]["cosine"] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.png").write_bytes((DRAWINGS / "1f355.png").read_bytes())
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    index = tmp_path / "out.index"
+    code = main(["index", "demo", str(tmp_path), "--device", "cpu", "--out", str(index), "--json"])
+    printed = capsys.readouterr()
+    assert code == 1
+    assert "bad.png is no image" in printed.err
+    document = json.loads(printed.out)
+    assert document["rows"] == 1
+    assert [Path(name).name for name in document["lost"]] == ["bad.png"]
+
+
+def test_search_refuses_names_of_another_index(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = tmp_path / "a.index"
+    Index.build(np.eye(192, dtype=np.float32)).save(index)
+    (tmp_path / "a.index.names").write_text("one\n", encoding="utf-8")
+    error = run_failing(capsys, "search", "demo", str(index), "pizza", "--device", "cpu")
+    assert "names 1 rows, the index has 192" in error
+
+
+def test_match_tells_the_probability_of_each_pair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pizza = DRAWINGS / "1f355.png"
+    pairs.write_text(f"image,text\n{pizza},pizza\n{pizza},flag of Japan\n", encoding="utf-8")
+    right, wrong = run_json(capsys, "match", "demo", str(pairs), "--device", "cpu")
+    assert right["probability"] > 0.5 > wrong["probability"]
+
+
+def test_match_names_a_missing_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("photo,text\n", encoding="utf-8")
+    error = run_failing(capsys, "match", "demo", str(pairs))
+    assert "no column 'image'; its columns are photo, text" in error
+
+
+def test_classify_labels_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = run_json(
+        capsys,
+        *("classify", "demo", str(DRAWINGS / "1f355.png"), "--device", "cpu"),
+        *("--labels", "pizza", "airplane"),
+    )
+    assert rows[0]["label"] == "pizza"
+    assert sum(rows[0]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_info_shows_the_verification(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "demo"]) == 0
+    printed = capsys.readouterr().out
+    assert "image int8" in printed
+    assert "calibration int8" in printed
+
+
+def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
+    document = run_json(capsys, "doctor")
+    assert document["devices"]["cpu"] is None
+    assert "onnxruntime" in document["wheels"]
+    assert document["threads"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("info", "nowhere"), "nowhere is not a bundle"),
+        (("classify", "demo", "nowhere.png", "--labels", "a"), "nowhere.png does not exist"),
+        (("search", "demo", "nowhere.index", "x"), "nowhere.index"),
+        (("demo", "--device", "cuda"), "twinlens[gpu]"),
+        (("demo", "--device", "tpu"), "device is 'tpu'"),
+    ],
+)
+def test_an_error_is_one_line_without_a_traceback(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in run_failing(capsys, *arguments)
+
+
+def test_misuse_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["embed", "demo"])
+    assert "usage: twinlens embed" in capsys.readouterr().err
+
+
+def test_the_module_runs_as_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "twinlens", "info", "demo"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "image int8" in done.stdout
+    assert done.stderr == ""

@@ -1,0 +1,202 @@
+"""Model: what goes in comes out in order, alone or in company, and nothing is silently wrong."""
+
+import io
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+import twinlens
+from twinlens import Model
+from twinlens.commands.demo import bundled_drawings
+from twinlens.errors import BundleError, CalibrationError, ImageError, ProviderError, TextError
+
+TEXTS = ["a dog", "", "two words " * 40, "🍕", "a red apple on a table", "dog"]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Path]:
+    return [drawing.path for drawing in bundled_drawings()[:21]]
+
+
+def test_the_demo_opens_in_its_best_precision_for_a_cpu(model: Model) -> None:
+    assert (model.device, model.precision, model.width) == ("cpu", "int8", 192)
+    assert "int8 on cpu" in repr(model)
+
+
+def test_embeddings_are_unit_rows_of_float32(model: Model, pictures: list[Path]) -> None:
+    for rows in (model.embed_images(pictures), model.embed_texts(TEXTS)):
+        assert rows.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 3, 17])
+def test_an_image_embeds_the_same_in_any_batch(
+    model: Model, pictures: list[Path], size: int
+) -> None:
+    whole = model.embed_images(pictures)
+    parts = [model.embed_images(pictures[i : i + size]) for i in range(0, len(pictures), size)]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_a_text_embeds_the_same_in_any_batch(model: Model, size: int) -> None:
+    texts = TEXTS * 15
+    whole = model.embed_texts(texts)
+    parts = [model.embed_texts(texts[i : i + size]) for i in range(0, len(texts), size)]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+
+
+def test_every_kind_of_image_may_be_mixed(model: Model) -> None:
+    photo = load_sample_images().images[0]
+    packed = io.BytesIO()
+    Image.fromarray(photo).save(packed, "PNG")
+    rows = model.embed_images([photo, Image.fromarray(photo), packed.getvalue()])
+    np.testing.assert_array_equal(rows[0], rows[1])
+    np.testing.assert_array_equal(rows[0], rows[2])
+
+
+def test_nothing_embeds_to_nothing(model: Model) -> None:
+    assert model.embed_images([]).shape == (0, model.width)
+    assert model.embed_texts([]).shape == (0, model.width)
+    assert model.match([], []).shape == (0,)
+    assert model.predict_proba({"image": [], "text": []}).shape == (0, 2)
+    assert model.classify([], ["dog"]).probabilities.shape == (0, 1)
+
+
+def test_a_generator_is_taken_like_a_list(model: Model, pictures: list[Path]) -> None:
+    np.testing.assert_array_equal(
+        model.embed_images(path for path in pictures), model.embed_images(pictures)
+    )
+
+
+def test_a_bad_image_is_named_by_its_index_and_reason(model: Model, pictures: list[Path]) -> None:
+    with pytest.raises(ImageError, match=r"image 18: .*nowhere\.png.*No such file"):
+        model.embed_images([*pictures[:18], Path("nowhere.png"), *pictures[18:]])
+
+
+def test_a_bad_image_becomes_nan_if_asked_and_spares_the_others(
+    model: Model, pictures: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        rows = model.embed_images([pictures[0], b"not a picture", pictures[1]], on_error="nan")
+    assert np.isnan(rows[1]).all()
+    np.testing.assert_array_equal(rows[[0, 2]], model.embed_images(pictures[:2]))
+    assert "image 1: 13 bytes is no image" in caplog.text
+
+
+def test_a_bad_text_is_named_by_its_index(model: Model) -> None:
+    with pytest.raises(TextError, match="text 1 is a int"):
+        model.embed_texts(["a dog", 7])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model: model.embed_texts("a dog"),
+        lambda model: model.embed_images("dog.png"),
+        lambda model: model.match(["dog.png"], "a dog"),
+    ],
+)
+def test_one_string_is_not_taken_for_a_list(model: Model, call: Callable[[Model], object]) -> None:
+    with pytest.raises(TypeError, match="give a list"):
+        call(model)
+
+
+def test_match_wants_as_many_texts_as_images(model: Model, pictures: list[Path]) -> None:
+    with pytest.raises(ValueError, match="2 images and 1 texts are not pairs"):
+        model.match(pictures[:2], ["a dog"])
+
+
+def test_match_tells_right_pairs_from_wrong_ones(model: Model) -> None:
+    drawings = bundled_drawings()
+    paths, captions = [d.path for d in drawings], [d.caption for d in drawings]
+    right = model.match(paths, captions)
+    wrong = model.match(paths, captions[7:] + captions[:7])
+    assert (right >= 0.5).mean() > 0.85
+    assert (wrong >= 0.5).mean() < 0.15
+
+
+def test_the_prior_moves_the_probability(model: Model, pictures: list[Path]) -> None:
+    likely, unlikely = (model.match(pictures[:1], ["a face"], prior=p) for p in (0.9, 0.01))
+    assert likely > unlikely
+
+
+def test_predict_takes_columns_of_any_name(model: Model, pictures: list[Path]) -> None:
+    frame = pd.DataFrame({"photo": pictures[:2], "words": ["grinning face", "a bus"]}, index=[7, 9])
+    columns = {"image": "photo", "text": "words"}
+    np.testing.assert_array_equal(
+        model.predict_proba(frame, **columns),
+        model.predict_proba({"photo": pictures[:2], "words": frame["words"].tolist()}, **columns),
+    )
+    assert model.predict(frame, **columns, threshold=0).tolist() == [1, 1]
+
+
+def test_a_missing_column_is_named_beside_those_there(model: Model) -> None:
+    with pytest.raises(ValueError, match="no column 'text'; the columns are image, words"):
+        model.predict({"image": [], "words": []})
+
+
+def test_classify_names_the_best_label(model: Model) -> None:
+    drawings = [drawing for drawing in bundled_drawings() if drawing.kind]
+    classes = model.classify(
+        [drawing.path for drawing in drawings],
+        ["face", "animal", "food", "vehicle", "flag"],
+        templates=["{}", "a {}", "{} emoji"],
+    )
+    np.testing.assert_allclose(classes.probabilities.sum(axis=1), 1, atol=1e-5)
+    right = [best == drawing.kind for best, drawing in zip(classes.best, drawings, strict=True)]
+    assert np.mean(right) > 0.8
+
+
+def test_classify_without_labels_is_refused(model: Model) -> None:
+    with pytest.raises(ValueError, match="at least one label"):
+        model.classify([], [])
+
+
+def test_cuda_without_cuda_is_an_error_with_the_cure() -> None:
+    with pytest.raises(ProviderError, match=r"asked for cuda:0.*twinlens\[gpu\]"):
+        twinlens.load("demo", device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"device": "gpu"}, "device is 'gpu'"),
+        ({"precision": "int4"}, "precision is 'int4'"),
+        ({"threads": 0}, "threads is 0"),
+    ],
+)
+def test_an_argument_that_means_nothing_is_refused(
+    arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        twinlens.load("demo", **{"device": "cpu", **arguments})  # type: ignore[arg-type]
+
+
+def test_a_precision_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"has .*, not fp32; export it with --precision fp32"):
+        twinlens.load("demo", device="cpu", precision="fp32")
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"not a bundle: no readable twinlens\.json"):
+        twinlens.load(tmp_path, device="cpu")
+
+
+def test_without_a_calibration_a_probability_is_an_error(
+    uncalibrated: Path, pictures: list[Path]
+) -> None:
+    model = twinlens.load(uncalibrated, device="cpu")
+    with pytest.raises(CalibrationError, match="has no calibration for int8"):
+        model.match(pictures[:1], ["a dog"])
+
+
+def test_a_calibration_fitted_on_other_towers_is_refused(miscalibrated: Path) -> None:
+    with pytest.raises(BundleError, match="fitted on other towers"):
+        twinlens.load(miscalibrated, device="cpu")
