@@ -1,10 +1,12 @@
 """Make the demo model: fetch, draw, train and release, each a command; run them in this order."""
 
 import argparse
+import json
 from pathlib import Path
 
 from twinlens_demo import release as acts
 from twinlens_demo.captions import corpus
+from twinlens_demo.card import write_card
 from twinlens_demo.concepts import read_concepts
 from twinlens_demo.drawings import build
 from twinlens_demo.showcase import write_showcase
@@ -74,6 +76,11 @@ def test(work: Path) -> None:
     concepts = read_concepts(work / "node_modules")
     out = CHECKPOINT / "figures.json"
     acts.write_figures(DEMO / "bundle", work / "drawings", concepts, "twemoji", out)
+    last = json.loads((work / "training" / "log.jsonl").read_text().splitlines()[-1])
+    training = (
+        f"{last['step']:,} steps of 256 pictures and captions, {last['minutes']:.0f} minutes."
+    )
+    write_card(DEMO / "bundle", out, training, DEMO / "MODEL_CARD.md")
 
 
 if __name__ == "__main__":

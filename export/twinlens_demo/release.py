@@ -24,6 +24,25 @@ F32 = NDArray[np.float32]
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp16", "int8")
 """fp32 stays in the repository: its towers would make the wheel too large."""
 PRIOR: Final = 0.5
+QUERIES: Final = (
+    "a dog",
+    "something to drink",
+    "a sad face",
+    "a vehicle with wheels",
+    "red fruit",
+    "a musical instrument",
+    "winter weather",
+    "a small insect",
+    "flying machine",
+    "tool for cutting",
+    "love",
+    "time to sleep",
+    "birthday party",
+    "a person cooking",
+)
+"""Free words for the card; none is the name of a concept."""
+TOP: Final = 5
+NAME: Final = "twinlens emoji CLIP"
 CHECKPOINT_FILES: Final = (
     "model.safetensors",
     "config.json",
@@ -49,7 +68,8 @@ def calibrate(bundle: Path, drawings: Path, concepts: Sequence[Concept]) -> None
     """Fit each precision on the development set: pairs that neither training nor test saw."""
     opened = open_bundle(bundle)
     fitted = {precision: _fit(opened, precision, drawings, concepts) for precision in PRECISIONS}
-    write_manifest(bundle, dataclasses.replace(opened.manifest, calibrations=fitted))
+    named = dataclasses.replace(opened.manifest.source, name=NAME)
+    write_manifest(bundle, dataclasses.replace(opened.manifest, source=named, calibrations=fitted))
 
 
 def _fit(
@@ -120,7 +140,16 @@ def figures_of(
     found["calibration error"] = round(
         evaluate.pair_calibration_error(model.calibration.probability(scores), right), 4
     )
+    found["queries"] = _answers(model, images, shown)
     return found
+
+
+def _answers(model: twinlens.Model, images: F32, shown: Sequence[Concept]) -> dict[str, list[str]]:
+    hits = twinlens.Index.build(images).search(model.embed_texts(QUERIES), TOP)
+    return {
+        query: [shown[row].names[0] + "*" * shown[row].held_out for row in rows]
+        for query, rows in zip(QUERIES, hits.ids.tolist(), strict=True)
+    }
 
 
 def _zero_shot(
