@@ -1,0 +1,32 @@
+"""Turns a CLIP-like checkpoint into a bundle: two verified ONNX programs and what they need.
+
+checkpoint --families--> anatomy --towers--> graph --precision--> programs --verify--> bundle
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from twinlens_export.errors import ExportError
+
+if TYPE_CHECKING:
+    from twinlens_export.exporter import export
+    from twinlens_export.samples import SampleFiles
+
+__all__ = ["ExportError", "SampleFiles", "export"]
+
+_HOMES = {"SampleFiles": "twinlens_export.samples", "export": "twinlens_export.exporter"}
+_EXTRA = frozenset({"onnx", "safetensors", "torch", "transformers"})
+"""What the extra `export` brings; it takes seconds to import, so only an export does."""
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        raise ExportError(
+            f"{error.name} is not installed; run: pip install 'twinlens[cpu,export]'"
+        ) from error

@@ -1,0 +1,83 @@
+"""The command line: twinlens-export CHECKPOINT OUT."""
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import twinlens_export
+from twinlens.bundle import PRECISIONS, Manifest
+from twinlens.errors import TwinlensError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export one checkpoint; 0 when the bundle was written, 1 when it was not, 2 on misuse."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        format="%(message)s", level=logging.INFO if options.verbose else logging.ERROR
+    )
+    try:
+        export, files = twinlens_export.export, twinlens_export.SampleFiles
+        _quiet()
+        bundle = export(
+            options.checkpoint,
+            options.out,
+            precisions=options.precision,
+            samples=files(images=options.images, texts=options.texts),
+            force=options.force,
+        )
+    except (TwinlensError, OSError) as error:
+        sys.stderr.write(f"twinlens-export: {' '.join(str(error).split())}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    sys.stdout.write(f"{table(bundle.manifest)}\n{bundle.folder}\n")
+    return 0
+
+
+def table(manifest: Manifest) -> str:
+    """The towers of a bundle and how closely each follows the original."""
+    head = f"{'precision':<10}{'tower':<7}{'MB':>8}{'worst cosine':>14}{'mean cosine':>13}"
+    rows = [f"{head}{'top-1':>8}{'top-10':>8}"]
+    for precision, towers in manifest.towers.items():
+        for side, tower in (("image", towers.image), ("text", towers.text)):
+            figures = tower.agreement
+            rows.append(
+                f"{precision:<10}{side:<7}{tower.bytes / 1e6:>8.1f}{figures.worst_cosine:>14.6f}"
+                f"{figures.mean_cosine:>13.6f}{figures.top1:>8.3f}{figures.top10:>8.3f}"
+            )
+    return "\n".join(rows)
+
+
+def _quiet() -> None:
+    """Keep the libraries from drawing bars between our lines."""
+    chatter = importlib.import_module("transformers.utils.logging")
+    chatter.disable_progress_bar()
+    chatter.set_verbosity_error()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="twinlens-export",
+        description="Turns a CLIP-like checkpoint into a bundle that twinlens runs without torch.",
+    )
+    parser.add_argument("checkpoint", help="a folder that transformers saved, or a Hub id")
+    parser.add_argument("out", type=Path, help="the bundle's folder: new or empty")
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        choices=PRECISIONS,
+        default=["fp32", "int8"],
+        help="fp32 runs anywhere, fp16 is for CUDA, int8 for CPUs (fp32 int8)",
+    )
+    parser.add_argument("--images", type=Path, help="a folder of pictures to verify on")
+    parser.add_argument("--texts", type=Path, help="a file of one text a line to verify on")
+    parser.add_argument("--force", action="store_true", help="replace the bundle at OUT")
+    parser.add_argument("--verbose", action="store_true", help="say what is being done")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

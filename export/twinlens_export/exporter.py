@@ -1,0 +1,156 @@
+"""The export: a checkpoint in, a verified bundle out."""
+
+import importlib.metadata
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from twinlens.bundle import (
+    PRECISIONS,
+    Agreement,
+    Bundle,
+    Manifest,
+    Precision,
+    Side,
+    Source,
+    TowerFile,
+    Towers,
+    open_bundle,
+    sha256_of,
+    write_manifest,
+)
+from twinlens.session import CPU, Session, installed_wheels
+from twinlens.texts import Tokenizer
+from twinlens.threads import usable_threads
+from twinlens_export import verify
+from twinlens_export.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
+from twinlens_export.graph import Graph, save
+from twinlens_export.precision import RECIPES, refine
+from twinlens_export.samples import SampleFiles, Samples, read_samples
+from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.write import new_folder, require_free
+
+logger = logging.getLogger(__name__)
+
+PROGRAMS: Final = "onnx"
+"""The folder of the programs: as on the Hub, like the stems."""
+STEMS: Final[Mapping[Side, str]] = {"image": "vision_model", "text": "text_model"}
+BUNDLED: Final = SampleFiles()
+MAKERS: Final = ("twinlens", "torch", "transformers", "onnx")
+
+
+def export(
+    checkpoint: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    precisions: Sequence[Precision] = ("fp32", "int8"),
+    samples: SampleFiles = BUNDLED,
+    force: bool = False,
+) -> Bundle:
+    """Write the bundle of a checkpoint; every tower in it was verified against the original.
+
+    Args:
+        checkpoint: a folder that transformers saved, or a Hub id.
+        out: the bundle's folder. It must not exist, or be empty.
+        precisions: which to write: "fp32", "fp16", "int8".
+        samples: pictures and texts to verify on; by default those inside the package.
+        force: replace a bundle that is at `out`.
+
+    Raises:
+        ExportError: nothing was written; the message has the reason and the cure.
+    """
+    place = Path(out)
+    wanted = _known(precisions)
+    require_free(place, force=force)
+    read = read_checkpoint(os.fspath(checkpoint))
+    with new_folder(place) as folder:
+        for name, text in read.files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        tokenizer = Tokenizer(folder / TOKENIZER, read.text_spec)
+        towers = _write_towers(read, read_samples(samples, read, tokenizer), folder, wanted)
+        write_manifest(folder, _manifest(read, folder, towers))
+    return open_bundle(place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sketch:
+    """One tower before it has a precision, and how it is compared with the original."""
+
+    side: Side
+    graph: Graph
+    agreement: Callable[[verify.Program], Agreement]
+
+
+def _known(precisions: Sequence[str]) -> list[Precision]:
+    """The precisions asked for, each once, in the order in which they are documented."""
+    unknown = [name for name in precisions if name not in PRECISIONS]
+    if unknown or not precisions:
+        raise ValueError(f"precisions are {list(precisions)}, not some of {', '.join(PRECISIONS)}")
+    return [precision for precision in PRECISIONS if precision in precisions]
+
+
+def _write_towers(
+    checkpoint: Checkpoint, samples: Samples, folder: Path, precisions: Sequence[Precision]
+) -> dict[Precision, Towers]:
+    truth = verify.truth_of(checkpoint, samples)
+    (folder / PROGRAMS).mkdir()
+    image = _Sketch(
+        side="image",
+        graph=image_graph(checkpoint.image),
+        agreement=lambda program: verify.image_agreement(program, samples, truth),
+    )
+    text = _Sketch(
+        side="text",
+        graph=text_graph(checkpoint.text),
+        agreement=lambda program: verify.text_agreement(program, samples, truth, checkpoint),
+    )
+    return {
+        precision: Towers(
+            device=RECIPES[precision].device,
+            image=_write_tower(image, precision, folder),
+            text=_write_tower(text, precision, folder),
+        )
+        for precision in precisions
+    }
+
+
+def _write_tower(sketch: _Sketch, precision: Precision, folder: Path) -> TowerFile:
+    """Write one tower in one precision; what is verified is the file itself."""
+    name = f"{PROGRAMS}/{STEMS[sketch.side]}{RECIPES[precision].suffix}.onnx"
+    path = folder / name
+    graph = refine(sketch.graph, precision)
+    written = save(graph, path)
+    session = Session(path, device=CPU, threads=usable_threads(), name=name)
+    agreement = sketch.agreement(
+        lambda batch: session.run({graph.input.name: batch}, graph.output.name)
+    )
+    logger.info("%s: worst cosine %.6f", name, agreement.worst_cosine)
+    verify.require(agreement, precision, sketch.side)
+    return TowerFile(
+        file=name,
+        sha256=sha256_of(path),
+        bytes=sum(file.stat().st_size for file in written),
+        input=graph.input.name,
+        output=graph.output.name,
+        agreement=agreement,
+    )
+
+
+def _manifest(checkpoint: Checkpoint, folder: Path, towers: Mapping[Precision, Towers]) -> Manifest:
+    programs = {tower.file for pair in towers.values() for tower in (pair.image, pair.text)}
+    others = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = [path.relative_to(folder).as_posix() for path in others]
+    return Manifest(
+        family=checkpoint.family.name,
+        source=Source(name=checkpoint.name, sha256=checkpoint.sha256),
+        width=len(checkpoint.image.projection.weight),
+        image=checkpoint.image_spec,
+        text=checkpoint.text_spec,
+        towers=towers,
+        files={name: sha256_of(folder / name) for name in names if name not in programs},
+        native_scale=checkpoint.native_scale,
+        made_by={name: importlib.metadata.version(name) for name in MAKERS} | installed_wheels(),
+    )

@@ -1,0 +1,56 @@
+"""The original: the checkpoint in torch, on exactly the inputs that the exported towers get."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from twinlens_export.anatomy import F32, Pixels
+from twinlens_export.checkpoint import Checkpoint
+
+AT_ONCE = 16
+
+
+def image_rows(checkpoint: Checkpoint, images: NDArray[np.uint8]) -> F32:
+    """Unit rows [B, D] of pixels [B, S, S, 3], normalised in floats as the processor does."""
+    values = checkpoint.image.pixels
+
+    def embed(batch: NDArray[Any]) -> torch.Tensor:
+        return _features(checkpoint.model.get_image_features(_normalised(batch, values)))
+
+    return _unit_rows(embed, images)
+
+
+def text_rows(checkpoint: Checkpoint, ids: NDArray[np.int64]) -> F32:
+    """Unit rows [B, D] of ids [B, T]."""
+
+    def embed(batch: NDArray[Any]) -> torch.Tensor:
+        return _features(checkpoint.model.get_text_features(torch.from_numpy(batch)))
+
+    return _unit_rows(embed, ids)
+
+
+def _normalised(batch: NDArray[Any], values: Pixels) -> torch.Tensor:
+    pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).float() * values.factor
+    mean = torch.tensor(values.mean).view(3, 1, 1)
+    return (pixels - mean) / torch.tensor(values.std).view(3, 1, 1)
+
+
+def _features(answer: Any) -> torch.Tensor:  # noqa: ANN401
+    """The projected rows: transformers 5 wraps them into an output object, 4 does not."""
+    features: torch.Tensor = getattr(answer, "pooler_output", answer)
+    return features
+
+
+def _unit_rows(embed: Callable[[NDArray[Any]], torch.Tensor], inputs: NDArray[Any]) -> F32:
+    with torch.inference_mode():
+        rows = torch.cat([embed(batch) for batch in _batches(inputs)])
+        unit: F32 = torch.nn.functional.normalize(rows, dim=-1).numpy()
+        return unit
+
+
+def _batches(inputs: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    for start in range(0, len(inputs), AT_ONCE):
+        yield inputs[start : start + AT_ONCE]

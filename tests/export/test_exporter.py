@@ -1,0 +1,152 @@
+"""From a checkpoint to a bundle that the runtime opens."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor, CLIPModel
+
+import twinlens
+import twinlens_export
+from twinlens.bundle import PRECISIONS, Bundle, sha256_of
+from twinlens_export import exporter, verify
+from twinlens_export.errors import AgreementError, ExportError
+from twinlens_export.graph import Graph
+from twinlens_export.samples import SampleFiles
+from twinlens_export.verify import Tolerance
+
+TEXTS = ["a dog", "Two CATS, asleep!", "x", "a bus in the rain " * 20]
+
+
+@pytest.fixture(scope="module")
+def bundle(
+    folders: Callable[[str], Path],
+    sample_files: SampleFiles,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Bundle:
+    """The smallest random checkpoint in every precision."""
+    out = tmp_path_factory.mktemp("bundles") / "all"
+    with pytest.MonkeyPatch.context() as patch:
+        # Random towers put all pictures almost in one place, so their order says little.
+        patch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.995))  # type: ignore[arg-type]
+        return twinlens_export.export(
+            folders("demo"), out, precisions=PRECISIONS, samples=sample_files
+        )
+
+
+def theirs(folder: Path, photos: list[Image.Image]) -> tuple[Any, Any]:
+    """The same photos and texts through transformers alone, from picture to unit row."""
+    model = CLIPModel.from_pretrained(folder).eval()
+    processor = AutoProcessor.from_pretrained(folder)
+    with torch.inference_mode():
+        pixels = processor(images=photos, return_tensors="pt")
+        texts = processor(text=TEXTS, padding="max_length", truncation=True, return_tensors="pt")
+        images = model.get_image_features(pixel_values=pixels["pixel_values"])
+        words = model.get_text_features(
+            **{name: texts[name] for name in texts if name != "pixel_values"}
+        )
+        rows = [getattr(answer, "pooler_output", answer) for answer in (images, words)]
+        image_rows, text_rows = (torch.nn.functional.normalize(row, dim=-1).numpy() for row in rows)
+    return image_rows, text_rows
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_runtime_agrees_with_transformers_from_end_to_end(
+    precision: str, bundle: Bundle, folders: Callable[[str], Path], photos: list[Image.Image]
+) -> None:
+    model = twinlens.load(bundle.folder, device="cpu", precision=precision)
+    image_rows, text_rows = theirs(folders("demo"), photos)
+    # Resampling differs by up to two levels between Pillow's and torchvision's ways.
+    assert (model.embed_images(photos) * image_rows).sum(axis=1).min() > 0.999
+    least = verify.TOLERANCES[precision].worst_cosine  # type: ignore[index]
+    assert (model.embed_texts(TEXTS) * text_rows).sum(axis=1).min() > least
+
+
+def test_the_manifest_says_what_was_written(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    assert list(manifest.towers) == list(PRECISIONS)
+    assert {p: towers.device for p, towers in manifest.towers.items()} == {
+        "fp32": "any",
+        "fp16": "cuda",
+        "int8": "cpu",
+    }
+    assert manifest.width == 192
+    assert manifest.family == "clip"
+    assert manifest.source.name == "demo"
+    assert set(manifest.files) == {"config.json", "preprocessor_config.json", "tokenizer.json"}
+    assert {"torch", "transformers", "onnx", "onnxruntime", "twinlens"} == set(manifest.made_by)
+    for precision in PRECISIONS:
+        bundle.check(precision)
+        tower = manifest.towers[precision].text
+        assert tower.bytes == bundle.path(tower.file).stat().st_size
+        assert tower.agreement.samples == 20
+
+
+def test_the_folder_has_the_hubs_names(bundle: Bundle) -> None:
+    names = {path.relative_to(bundle.folder).as_posix() for path in bundle.folder.rglob("*.*")}
+    towers = {
+        f"onnx/{tower}_model{suffix}.onnx"
+        for tower in ("vision", "text")
+        for suffix in ("", "_fp16", "_int8")
+    }
+    assert names == towers | {*bundle.manifest.files, "twinlens.json"}
+
+
+def test_a_tower_below_the_tolerance_is_not_written(
+    folders: Callable[[str], Path],
+    sample_files: SampleFiles,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def corrupted(graph: Graph, precision: str) -> Graph:
+        weights = dict(graph.weights)
+        weights["layers.1.widen.bias"] = weights["layers.1.widen.bias"] + 1
+        return Graph(
+            name=graph.name,
+            input=graph.input,
+            output=graph.output,
+            nodes=graph.nodes,
+            weights=weights,
+        )
+
+    monkeypatch.setattr(exporter, "refine", corrupted)
+    with pytest.raises(AgreementError, match=r"image tower in fp32 is not written: .*--precision"):
+        twinlens_export.export(
+            folders("demo"), tmp_path / "out", precisions=["fp32"], samples=sample_files
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_is_replaced_only_by_force(
+    folders: Callable[[str], Path], sample_files: SampleFiles, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    def export(*, force: bool) -> Bundle:
+        return twinlens_export.export(
+            folders("demo"), out, precisions=["fp32"], samples=sample_files, force=force
+        )
+
+    first = export(force=False)
+    with pytest.raises(ExportError, match="is a bundle already; replace it with --force"):
+        export(force=False)
+    second = export(force=True)
+    assert first.manifest == second.manifest
+    assert sha256_of(out / "twinlens.json")
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\['int4'\], not some of fp32, fp16, int8"):
+        twinlens_export.export("x", tmp_path / "out", precisions=["int4"])  # type: ignore[list-item]
+
+
+def test_the_trained_checkpoint_passes_every_gate(demo_checkpoint: Path, tmp_path: Path) -> None:
+    bundle = twinlens_export.export(demo_checkpoint, tmp_path / "out", precisions=PRECISIONS)
+    for towers in bundle.manifest.towers.values():
+        assert min(towers.image.agreement.mean_cosine, towers.text.agreement.mean_cosine) > 0.999
+    assert not np.isnan(bundle.manifest.native_scale)

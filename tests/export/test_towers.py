@@ -1,0 +1,103 @@
+"""The towers in float32 against transformers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from twinlens_export import original, verify
+from twinlens_export.anatomy import Pixels
+from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.graph import to_model
+from twinlens_export.towers import image_graph, text_graph
+
+LEAST_COSINE = verify.TOLERANCES["fp32"].worst_cosine
+
+
+def worst_cosine(rows: NDArray[Any], wanted: NDArray[Any]) -> float:
+    assert rows.shape == wanted.shape
+    assert rows.dtype == np.float32
+    return float((rows.astype(np.float64) * wanted).sum(axis=1).min())
+
+
+def test_image_tower_follows_transformers(
+    checkpoint: Checkpoint, opened: Callable[..., Any], pixels_of: Callable[..., Any]
+) -> None:
+    images = pixels_of(checkpoint)
+    rows = opened(image_graph(checkpoint.image))(images)
+    assert worst_cosine(rows, original.image_rows(checkpoint, images)) >= LEAST_COSINE
+
+
+def test_text_tower_follows_transformers(
+    checkpoint: Checkpoint, opened: Callable[..., Any], ids_of: Callable[..., Any]
+) -> None:
+    ids = ids_of(checkpoint)
+    rows = opened(text_graph(checkpoint.text))(ids)
+    assert worst_cosine(rows, original.text_rows(checkpoint, ids)) >= LEAST_COSINE
+
+
+def test_rows_have_length_one(
+    demo_shaped: Checkpoint, opened: Callable[..., Any], pixels_of: Callable[..., Any]
+) -> None:
+    rows = opened(image_graph(demo_shaped.image))(pixels_of(demo_shaped))
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 3, 17])
+def test_batch_size_changes_no_row(
+    size: int,
+    checkpoint: Checkpoint,
+    opened: Callable[..., Any],
+    pixels_of: Callable[..., Any],
+    ids_of: Callable[..., Any],
+) -> None:
+    for graph, inputs in (
+        (image_graph(checkpoint.image), pixels_of(checkpoint)),
+        (text_graph(checkpoint.text), ids_of(checkpoint)),
+    ):
+        program = opened(graph)
+        np.testing.assert_array_equal(program(inputs[:size]), program(inputs)[:size])
+
+
+def test_padding_changes_no_text(
+    checkpoint: Checkpoint, opened: Callable[..., Any], ids_of: Callable[..., Any]
+) -> None:
+    program = opened(text_graph(checkpoint.text))
+    ids = ids_of(checkpoint)
+    whole = program(ids)
+    for place, text in enumerate(ids):
+        length = int(np.argmax(text == checkpoint.text_spec.end_id)) + 1
+        for cut in {length, min(length + 1, len(text)), min(length + 7, len(text))}:
+            np.testing.assert_array_equal(program(text[None, :cut])[0], whole[place])
+
+
+def test_what_stands_behind_the_end_token_changes_no_text(
+    demo_shaped: Checkpoint, opened: Callable[..., Any], ids_of: Callable[..., Any]
+) -> None:
+    program = opened(text_graph(demo_shaped.text))
+    ids = ids_of(demo_shaped)[:10]
+    other = ids.copy()
+    ends = np.argmax(ids == demo_shaped.text_spec.end_id, axis=1)
+    for row, end in zip(other, ends, strict=True):
+        row[end + 1 :] = 7
+    np.testing.assert_allclose(program(other), program(ids), atol=1e-6)
+
+
+def test_graphs_are_valid_onnx(checkpoint: Checkpoint) -> None:
+    for graph in (image_graph(checkpoint.image), text_graph(checkpoint.text)):
+        model = to_model(graph)
+        onnx.checker.check_model(model, full_check=True)
+
+
+def test_pixels_that_are_not_rescaled_are_folded_too(
+    demo_shaped: Checkpoint, opened: Callable[..., Any], pixels_of: Callable[..., Any]
+) -> None:
+    raw = Pixels(factor=1.0, mean=(100.0, 110.0, 120.0), std=(60.0, 61.0, 62.0))
+    changed = replace(demo_shaped, image=replace(demo_shaped.image, pixels=raw))
+    images = pixels_of(changed)
+    rows = opened(image_graph(changed.image))(images)
+    assert worst_cosine(rows, original.image_rows(changed, images)) >= LEAST_COSINE

@@ -1,0 +1,90 @@
+"""The figures of a verification, and the gate."""
+
+import numpy as np
+import pytest
+
+from twinlens.bundle import Agreement, Precision
+from twinlens_export import verify
+from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.errors import AgreementError
+from twinlens_export.samples import Samples
+from twinlens_export.verify import Truth
+
+
+@pytest.fixture
+def samples() -> Samples:
+    images = np.zeros((22, 4, 4, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(22)
+    return Samples(images=images, texts=((5, 9), (5, 6, 9)), full_texts=((5, 6, 7, 9),))
+
+
+def circle(degrees: object) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+    radians = np.radians(np.asarray(degrees, dtype=np.float64))
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
+
+
+def agreement(worst_cosine: float = 1.0, top1: float = 1.0) -> Agreement:
+    return Agreement(worst_cosine=worst_cosine, mean_cosine=1.0, top1=top1, top10=1.0, samples=9)
+
+
+def test_figures_of_an_image_tower(samples: Samples) -> None:
+    truth = Truth(images=circle(np.arange(22)), texts=circle([0, 10, 20]), full_texts=circle([0]))
+    sizes = []
+
+    def turned(batch: object) -> object:
+        rows = np.asarray(batch)[:, 0, 0, 0].astype(np.float64)
+        sizes.append(len(rows))
+        return circle(rows + np.where(rows == 4, 3, 0))  # the fifth goes from 4 to 7 degrees
+
+    found = verify.image_agreement(turned, samples, truth)  # type: ignore[arg-type]
+    assert sizes == [1, 3, 17, 1]
+    assert found.worst_cosine == pytest.approx(np.cos(np.radians(3)))
+    assert found.mean_cosine == pytest.approx((21 + np.cos(np.radians(3))) / 22)
+    assert found.top1 == pytest.approx(21 / 22)
+    assert found.top10 == 1
+    assert found.samples == 22
+
+
+def test_an_answer_as_good_as_the_best_agrees(samples: Samples) -> None:
+    truth = Truth(images=circle([0] * 22), texts=circle([1e-4, 0]), full_texts=circle([0]))
+    found = verify.image_agreement(
+        lambda batch: circle([1e-4] * len(batch)),  # type: ignore[arg-type]
+        samples,
+        truth,
+    )
+    assert found.top1 == 1
+
+
+def test_texts_are_seen_trimmed_and_whole(samples: Samples, demo_shaped: Checkpoint) -> None:
+    widths = []
+
+    def program(batch: object) -> object:
+        ids = np.asarray(batch)
+        widths.append(ids.shape)
+        return circle([0] * len(ids))
+
+    truth = Truth(images=circle([0] * 22), texts=circle([0, 0]), full_texts=circle([90]))
+    found = verify.text_agreement(program, samples, truth, demo_shaped)  # type: ignore[arg-type]
+    assert widths == [(1, 2), (2, 4), (1, 32), (2, 32)]
+    assert found.worst_cosine == pytest.approx(0, abs=1e-6)
+    assert found.samples == 2
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_a_cosine_below_the_tolerance_is_refused(precision: Precision) -> None:
+    least = verify.TOLERANCES[precision].worst_cosine
+    verify.require(agreement(worst_cosine=least), precision, "image")
+    with pytest.raises(
+        AgreementError, match=rf"image tower in {precision} .* worst cosine .*{least}; leave"
+    ):
+        verify.require(agreement(worst_cosine=least - 1e-5), precision, "image")
+
+
+def test_rankings_of_int8_must_agree() -> None:
+    with pytest.raises(AgreementError, match=r"text tower in int8 .* top-1 .* 0\.97.*0\.98; leave"):
+        verify.require(agreement(top1=0.97), "int8", "text")
+
+
+def test_nan_is_refused() -> None:
+    with pytest.raises(AgreementError, match="is nan"):
+        verify.require(agreement(worst_cosine=float("nan")), "fp32", "image")

@@ -1,0 +1,87 @@
+"""The folder of a bundle."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from twinlens.bundle import MANIFEST, open_bundle
+from twinlens.errors import BundleError
+from twinlens_export.errors import ExportError
+from twinlens_export.write import new_folder, require_free
+
+KILLED = """
+import os, pathlib, sys
+from twinlens_export.write import new_folder
+with new_folder(pathlib.Path(sys.argv[1])) as folder:
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "vision_model.onnx").write_bytes(b"half a pro")
+    os._exit(9)
+"""
+
+
+def everything_below(folder: Path) -> list[Path]:
+    return [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    with new_folder(out) as folder:
+        (folder / "a").write_text("a")
+        assert not out.exists()
+    assert (out / "a").read_text() == "a"
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with new_folder(tmp_path / "out") as folder:
+            (folder / "a").write_text("a")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_export_leaves_nothing_that_opens(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(out)], check=False)
+    assert done.returncode == 9
+    assert not out.exists()
+    for folder in everything_below(tmp_path):
+        with pytest.raises(BundleError):
+            open_bundle(folder)
+    with new_folder(out) as folder:  # what was left does not stand in the way
+        (folder / "a").write_text("a")
+    assert (out / "a").exists()
+
+
+def test_what_was_there_is_replaced_whole(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old")
+    out = tmp_path / "out"
+    for name in ("first", "second"):
+        with new_folder(out) as folder:
+            (folder / name).write_text(name)
+    assert [path.name for path in out.iterdir()] == ["second"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "out"]
+
+
+def test_a_place_is_free_if_it_is_empty_or_not_there(tmp_path: Path) -> None:
+    require_free(tmp_path / "out", force=False)
+    (tmp_path / "out").mkdir()
+    require_free(tmp_path / "out", force=False)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_that_is_no_bundle_is_never_replaced(force: bool, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("...")
+    with pytest.raises(ExportError, match="exists and is not a bundle, so it is left alone"):
+        require_free(tmp_path, force=force)
+
+
+def test_a_file_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text("{}")
+    with pytest.raises(ExportError, match="left alone"):
+        require_free(tmp_path / MANIFEST, force=True)
