@@ -55,8 +55,9 @@ class Calibration:
                 raise ValueError(f"prior is {prior}, not between 0 and 1")
             shift = _logit(prior) - _logit(self.prior)
         logits = self.scale * np.asarray(cosines, dtype=np.float64) + self.bias + shift
-        # This form of the sigmoid neither overflows nor loses the digits of a tiny probability.
-        return np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
+        # Of the smaller of the two classes: it neither overflows nor loses a tiny one's digits.
+        odds = np.exp(-np.abs(logits))
+        return np.asarray(np.where(logits < 0, odds, 1) / (1 + odds), dtype=np.float32)
 
 
 def _logit(probability: float) -> float:

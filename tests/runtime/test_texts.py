@@ -1,0 +1,163 @@
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as RawTokenizer
+
+from twinlens.bundle import TextSpec
+from twinlens.errors import TextError
+from twinlens.texts import HEAD, Tokenizer
+
+CONTEXT = 12
+
+LONG = {
+    "words": "the dog and ",
+    "letters": "a",
+    "digits": "7",
+    "emoji": "🐕",
+    "white space, then a word": " \n\t",
+    "separators that are no white space": "a\x1c b\x85",
+    "accents to compose": "e\u0301",
+    "letters that grow": "İ",
+    "markers": "<|endoftext|>",
+    "Chinese": "狗",
+    "a word in parts": "ing",
+}
+"""What a long text repeats."""
+
+
+@pytest.fixture(scope="session")
+def spec(clip_tokenizer: RawTokenizer) -> TextSpec:
+    end = clip_tokenizer.token_to_id("<|endoftext|>")
+    return TextSpec(context=CONTEXT, end_id=end, pad_id=end, trim=True)
+
+
+@pytest.fixture(scope="session")
+def path(clip_tokenizer: RawTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    path.write_text(clip_tokenizer.to_str(), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tokenizer(path: Path, spec: TextSpec) -> Tokenizer:
+    return Tokenizer(path, spec)
+
+
+@pytest.fixture(scope="session")
+def start(clip_tokenizer: RawTokenizer) -> int:
+    return int(clip_tokenizer.token_to_id("<|startoftext|>"))
+
+
+@given(texts=st.lists(st.text(), max_size=4))
+def test_any_text_starts_ends_and_fits(
+    tokenizer: Tokenizer, spec: TextSpec, start: int, texts: list[str]
+) -> None:
+    for row in tokenizer.encode_ragged(texts):
+        assert row[0] == start
+        assert row[-1] == spec.end_id
+        assert len(row) <= CONTEXT
+        assert spec.end_id not in row[:-1]
+
+
+def test_a_batch_is_as_long_as_its_longest_text(tokenizer: Tokenizer, spec: TextSpec) -> None:
+    ids = tokenizer.encode(["dog", "the dog and the dog", ""])
+    assert (ids.shape, ids.dtype) == ((3, 7), np.int64)
+    assert (ids == spec.end_id).sum(axis=1).tolist() == [5, 1, 6]
+
+
+def test_a_tower_that_is_not_causal_gets_the_whole_context(path: Path, spec: TextSpec) -> None:
+    full = Tokenizer(path, replace(spec, trim=False, pad_id=7))
+    ids = full.encode(["dog"])
+    assert ids.shape == (1, CONTEXT)
+    assert ids[0, 3:].tolist() == [7] * (CONTEXT - 3)
+    assert full.encode([]).shape == (0, CONTEXT)
+
+
+def test_no_texts_make_an_empty_batch(tokenizer: Tokenizer) -> None:
+    assert tokenizer.encode([]).shape == (0, 2)
+    assert tokenizer.encode_ragged([]) == []
+
+
+def test_the_end_survives_truncation(tokenizer: Tokenizer, spec: TextSpec) -> None:
+    ids = tokenizer.encode(["the dog " * 50])
+    assert ids.shape == (1, CONTEXT)
+    assert ids[0, -1] == spec.end_id
+
+
+def test_a_text_encodes_the_same_in_any_company(tokenizer: Tokenizer) -> None:
+    texts = ["a dog", "", "the dog " * 5000, "狗", "and"]
+    assert tokenizer.encode_ragged(texts) == [tokenizer.encode_ragged([t])[0] for t in texts]
+
+
+@pytest.mark.parametrize("marker", ["<|endoftext|>", "<|startoftext|>", "<|EndOfText|>"])
+def test_a_marker_inside_a_text_stays_text(
+    tokenizer: Tokenizer, spec: TextSpec, start: int, marker: str
+) -> None:
+    (row,) = Tokenizer.encode_ragged(tokenizer, [f"a{marker}b"])
+    assert len(row) == CONTEXT  # the letters of the marker, one by one
+    assert not {spec.end_id, start} & set(row[1:-1])
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_a_long_text_gets_the_ids_it_would_get_as_a_whole(
+    tokenizer: Tokenizer, clip_tokenizer: RawTokenizer, kind: str
+) -> None:
+    text = LONG[kind] * (3 * HEAD) + "dog"
+    raw = RawTokenizer.from_str(clip_tokenizer.to_str())
+    raw.encode_special_tokens = True
+    ids = raw.encode(text).ids
+    wanted = ids if len(ids) <= CONTEXT else [*ids[: CONTEXT - 1], ids[-1]]
+    assert tokenizer.encode_ragged([text]) == [wanted]
+
+
+def test_of_megabytes_only_the_start_is_read(tokenizer: Tokenizer) -> None:
+    began = time.perf_counter()
+    tokenizer.encode(["the dog and " * 1_000_000])
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize("thing", [None, 7, b"dog", ["dog"], 1.5])
+def test_what_is_no_string_is_named_by_its_index(tokenizer: Tokenizer, thing: object) -> None:
+    with pytest.raises(TextError, match=rf"text 1 is a {type(thing).__name__}, not a string"):
+        tokenizer.encode(["dog", thing])  # type: ignore[list-item]
+
+
+def test_a_lone_surrogate_is_named_by_its_place(tokenizer: Tokenizer) -> None:
+    with pytest.raises(TextError, match=r"text 0 holds a lone surrogate at character 2; decode it"):
+        tokenizer.encode(["ab\ud800"])
+
+
+@pytest.mark.parametrize("content", ["", "{}", "hello", '{"model": 1}'])
+def test_a_file_that_is_no_tokenizer_is_refused(
+    tmp_path: Path, spec: TextSpec, content: str
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(content)
+    with pytest.raises(TextError, match=r"tokenizer\.json is not a tokenizer: .*export the bundle"):
+        Tokenizer(path, spec)
+    with pytest.raises(TextError, match="is not a tokenizer"):
+        Tokenizer(tmp_path / "nowhere.json", spec)
+
+
+def test_a_tokenizer_with_another_end_is_refused(path: Path, spec: TextSpec) -> None:
+    with pytest.raises(
+        TextError, match=rf"ends a text with \[{spec.end_id}\], wanted .* 5; export"
+    ):
+        Tokenizer(path, replace(spec, end_id=5))
+
+
+def test_padding_and_truncation_in_the_file_count_for_nothing(
+    clip_tokenizer: RawTokenizer, tokenizer: Tokenizer, tmp_path: Path, spec: TextSpec
+) -> None:
+    raw = RawTokenizer.from_str(clip_tokenizer.to_str())
+    raw.enable_truncation(4, direction="left")
+    raw.enable_padding(length=20)
+    path = tmp_path / "tokenizer.json"
+    path.write_text(raw.to_str(), encoding="utf-8")
+    texts = ["the dog and the dog", "the dog " * 50]
+    assert Tokenizer(path, spec).encode_ragged(texts) == tokenizer.encode_ragged(texts)
