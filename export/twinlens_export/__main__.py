@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import twinlens_export
-from twinlens.bundle import PRECISIONS, Manifest
+from twinlens.bundle import PRECISIONS
+from twinlens.commands.info import tower_table
 from twinlens.errors import TwinlensError
 
 
@@ -33,22 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    sys.stdout.write(f"{table(bundle.manifest)}\n{bundle.folder}\n")
+    for line in (*tower_table(bundle.manifest), str(bundle.folder)):
+        sys.stdout.write(f"{line}\n")
     return 0
-
-
-def table(manifest: Manifest) -> str:
-    """The towers of a bundle and how closely each follows the original."""
-    head = f"{'precision':<10}{'tower':<7}{'MB':>8}{'worst cosine':>14}{'mean cosine':>13}"
-    rows = [f"{head}{'top-1':>8}{'top-10':>8}"]
-    for precision, towers in manifest.towers.items():
-        for side, tower in (("image", towers.image), ("text", towers.text)):
-            figures = tower.agreement
-            rows.append(
-                f"{precision:<10}{side:<7}{tower.bytes / 1e6:>8.1f}{figures.worst_cosine:>14.6f}"
-                f"{figures.mean_cosine:>13.6f}{figures.top1:>8.3f}{figures.top10:>8.3f}"
-            )
-    return "\n".join(rows)
 
 
 def _quiet() -> None:

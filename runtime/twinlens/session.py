@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import BundleError, ProviderError
+from twinlens.processor import may_saturate
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +149,9 @@ class Session:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL
+        if may_saturate():
+            # Wider products: slower than 8-bit ones, and right.
+            options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session = ort.InferenceSession(
                 program if isinstance(program, bytes) else str(program),

@@ -138,7 +138,7 @@ def test_classify_labels_pictures(capsys: pytest.CaptureFixture[str]) -> None:
 def test_info_shows_the_verification(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "demo"]) == 0
     printed = capsys.readouterr().out
-    assert "image int8" in printed
+    assert "int8       image" in printed
     assert "calibration int8" in printed
 
 
@@ -147,6 +147,7 @@ def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["devices"]["cpu"] is None
     assert "onnxruntime" in document["wheels"]
     assert document["threads"] >= 1
+    assert isinstance(document["vnni"], bool)
 
 
 @pytest.mark.parametrize(
@@ -178,5 +179,5 @@ def test_the_module_runs_as_a_program() -> None:
         text=True,
         check=True,
     )
-    assert "image int8" in done.stdout
+    assert "calibration int8" in done.stdout
     assert done.stderr == ""

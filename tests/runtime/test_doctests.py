@@ -5,6 +5,7 @@ from importlib import import_module
 from pkgutil import walk_packages
 
 import pytest
+
 import twinlens
 
 MODULES = [

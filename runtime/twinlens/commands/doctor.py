@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from twinlens.commands.outcome import Outcome
 from twinlens.errors import ProviderError
+from twinlens.processor import may_saturate
 from twinlens.session import CPU, Device, installed_wheels, probe
 from twinlens.threads import usable_threads
 from twinlens_kernels import NATIVE
@@ -21,6 +22,7 @@ def run(_options: argparse.Namespace) -> Outcome:
         "wheels": wheels,
         "devices": devices,
         "native_kernels": NATIVE,
+        "vnni": not may_saturate(),
         "threads": usable_threads(),
     }
     lines = [
@@ -28,6 +30,8 @@ def run(_options: argparse.Namespace) -> Outcome:
         "onnxruntime: " + (", ".join(f"{n} {v}" for n, v in wheels.items()) or "none installed"),
         *(f"{name}: {trouble or 'works'}" for name, trouble in devices.items()),
         "kernels: " + ("native" if NATIVE else "numpy (no compiler was found at installation)"),
+        "int8 on this processor: "
+        + ("8-bit products" if document["vnni"] else "wider products, slower (it has no VNNI)"),
         f"threads this process may use: {document['threads']}",
     ]
     return Outcome(lines=lines, document=document, code=1 if devices["cpu"] else 0)

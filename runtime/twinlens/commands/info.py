@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from twinlens import record
-from twinlens.bundle import SIDES, open_bundle
+from twinlens.bundle import Manifest, open_bundle
 from twinlens.commands.outcome import Outcome, Table
 from twinlens.loading import folder_of
 
@@ -13,22 +13,8 @@ def run(options: argparse.Namespace) -> Outcome:
     """Read the manifest, check every file's hash, print the table of the towers."""
     bundle = open_bundle(folder_of(Path(options.bundle)))
     manifest = bundle.manifest
-    table = Table(("tower", "MB", "worst cosine", "mean cosine", "top-1", "top-10"))
-    for precision, towers in manifest.towers.items():
+    for precision in manifest.towers:
         bundle.check(precision)
-        for side in SIDES:
-            tower = getattr(towers, side)
-            measured = tower.agreement
-            table.rows.append(
-                (
-                    f"{side} {precision}",
-                    f"{tower.bytes / 1e6:.1f}",
-                    f"{measured.worst_cosine:.7f}",
-                    f"{measured.mean_cosine:.7f}",
-                    f"{measured.top1:.3f}",
-                    f"{measured.top10:.3f}",
-                )
-            )
     calibrations = [
         f"calibration {precision}: p = sigmoid({c.scale:.2f} cos {c.bias:+.2f}), "
         f"{c.method}, {c.pairs} pairs of {c.fitted_on}, prior {c.prior}"
@@ -38,8 +24,31 @@ def run(options: argparse.Namespace) -> Outcome:
         lines=[
             f"{manifest.source.name}, {manifest.family}, embeddings of width {manifest.width}",
             f"pictures {manifest.image.side_px} px, texts up to {manifest.text.context} tokens",
-            *table.lines(),
+            *tower_table(manifest),
             *(calibrations or ["no calibration: probabilities cannot be told"]),
         ],
         document=record.write(manifest),
     )
+
+
+def tower_table(manifest: Manifest) -> list[str]:
+    """The towers of a bundle and how closely each follows the original, a line a tower."""
+    table = Table(
+        head=("precision", "tower", "MB", "worst cosine", "mean cosine", "top-1", "top-10"),
+        labels=2,
+    )
+    for precision, towers in manifest.towers.items():
+        for side, tower in (("image", towers.image), ("text", towers.text)):
+            figures = tower.agreement
+            table.rows.append(
+                (
+                    precision,
+                    side,
+                    f"{tower.bytes / 1e6:.1f}",
+                    f"{figures.worst_cosine:.6f}",
+                    f"{figures.mean_cosine:.6f}",
+                    f"{figures.top1:.3f}",
+                    f"{figures.top10:.3f}",
+                )
+            )
+    return table.lines()

@@ -14,11 +14,13 @@ class Outcome:
     code: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows of text in aligned columns; the first column to the left, the others to the right."""
+    """Rows of text in aligned columns: labels to the left, then figures to the right."""
 
     head: Sequence[str]
+    labels: int
+    """How many columns are labels."""
     rows: list[Sequence[str]] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -27,7 +29,7 @@ class Table:
         widths = [max(len(row[place]) for row in everything) for place in range(len(self.head))]
         return [
             "  ".join(
-                cell.ljust(width) if place == 0 else cell.rjust(width)
+                cell.ljust(width) if place < self.labels else cell.rjust(width)
                 for place, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
             for row in everything
