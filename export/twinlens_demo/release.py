@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import twinlens
-from twinlens.bundle import Bundle, Precision, open_bundle, write_manifest
-from twinlens.calibration import Calibration
-from twinlens.pair_fit import fit_pairs
+from twinlens.bundle import Precision, open_bundle, write_manifest
+from twinlens.calibrating import calibrate as calibrate_bundle
+from twinlens.evaluation.pairs import Pairs
+from twinlens.fitting import Recipe
 from twinlens_demo import evaluate
 from twinlens_demo.concepts import Concept
 from twinlens_export import export
@@ -23,7 +24,7 @@ F32 = NDArray[np.float32]
 
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp16", "int8")
 """fp32 stays in the repository: its towers would make the wheel too large."""
-PRIOR: Final = 0.5
+RECIPE: Final = Recipe(prior=0.5, fitted_on="OpenMoji drawings and their names")
 QUERIES: Final = (
     "a dog",
     "something to drink",
@@ -66,29 +67,16 @@ def write_bundle(checkpoint: Path, bundle: Path) -> None:
 
 def calibrate(bundle: Path, drawings: Path, concepts: Sequence[Concept]) -> None:
     """Fit each precision on the development set: pairs that neither training nor test saw."""
+    calibrate_bundle(bundle, development_pairs(drawings, concepts), recipe=RECIPE)
     opened = open_bundle(bundle)
-    fitted = {precision: _fit(opened, precision, drawings, concepts) for precision in PRECISIONS}
     named = dataclasses.replace(opened.manifest.source, name=NAME)
-    write_manifest(bundle, dataclasses.replace(opened.manifest, source=named, calibrations=fitted))
+    write_manifest(bundle, dataclasses.replace(opened.manifest, source=named))
 
 
-def _fit(
-    bundle: Bundle, precision: Precision, drawings: Path, concepts: Sequence[Concept]
-) -> Calibration:
-    model = twinlens.load(bundle.folder, device="cpu", precision=precision)
+def development_pairs(drawings: Path, concepts: Sequence[Concept]) -> Pairs:
+    """The drawings of the development set with the first names of their concepts."""
     rows, pictures = read_pictures(drawings / "openmoji.npz")
-    images = model.embed_images(pictures)
-    texts = model.embed_texts([concepts[row].names[0] for row in rows])
-    scale, bias = fit_pairs(texts @ images.T, prior=PRIOR)
-    return Calibration(
-        scale=scale,
-        bias=bias,
-        prior=PRIOR,
-        method="fitted-pairs",
-        fitted_on="OpenMoji drawings and their names",
-        pairs=len(rows),
-        towers=bundle.manifest.towers[precision].calibrated_for(),
-    )
+    return Pairs(images=pictures, texts=[concepts[row].names[0] for row in rows])
 
 
 def read_pictures(path: Path) -> tuple[NDArray[np.int64], list[Image.Image]]:

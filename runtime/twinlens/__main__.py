@@ -11,6 +11,8 @@ from pathlib import Path
 from twinlens.errors import TwinlensError
 from twinlens.model import TEMPLATES
 
+PAIRS = "pairs: .csv, .tsv, .parquet, .tar (webdataset) or a folder with captions"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -84,10 +86,46 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("--labels", nargs="+", required=True, help="such as: dog cat car")
     classify.add_argument("--template", nargs="+", default=TEMPLATES, help="texts with one {}")
 
+    _add_truths(commands, printing)
+
     info = commands.add_parser("info", parents=[printing], help="what a bundle holds")
     info.add_argument("bundle", help='a folder that twinlens-export wrote, or "demo"')
     commands.add_parser("doctor", parents=[printing], help="what works here, and the cures")
     return parser
+
+
+def _add_truths(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    printing: argparse.ArgumentParser,
+) -> None:
+    """The commands that read pairs of known truth."""
+    table = argparse.ArgumentParser(add_help=False)
+    table.add_argument("--image-column", default="image", help="its column of pictures (image)")
+    table.add_argument("--text-column", default="text", help="its column of texts (text)")
+    table.add_argument("--label-column", help="its column of 0 and 1 (label, where there is one)")
+
+    calibrate = commands.add_parser(
+        "calibrate", parents=[printing, table], help="make cosines probabilities, from pairs"
+    )
+    calibrate.add_argument("bundle", help="a folder that twinlens-export wrote")
+    calibrate.add_argument("pairs", type=Path, help=PAIRS)
+    calibrate.add_argument("--prior", type=float, help="share of matching pairs expected")
+    calibrate.add_argument("--method", choices=["platt", "isotonic", "beta"], default="platt")
+    calibrate.add_argument("--negatives", choices=["random", "hard"], default="random")
+    calibrate.add_argument("--out", type=Path, help="a calibrated copy, not the bundle itself")
+
+    evaluate = commands.add_parser(
+        "evaluate", parents=[printing, table], help="how good it is on pairs of known truth"
+    )
+    evaluate.add_argument("bundle", help='a folder that twinlens-export wrote, or "demo"')
+    evaluate.add_argument("data", type=Path, help=f'{PAIRS}; or "demo", its drawings')
+    evaluate.add_argument("--images", type=Path, help="where a table's pictures lie (beside it)")
+    evaluate.add_argument("--class-column", help="its column of classes, for zero-shot")
+    evaluate.add_argument("--template", nargs="+", help="texts with one {} for the class")
+    evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    evaluate.add_argument("--precision", nargs="+", help="such as: fp32 int8 (all there are)")
+    evaluate.add_argument("--threads", type=int, help="CPU threads (all that may be used)")
+    evaluate.add_argument("--out", type=Path, help="a folder for report.html and report.json")
 
 
 if __name__ == "__main__":

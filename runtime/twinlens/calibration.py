@@ -1,43 +1,79 @@
 """The calibration: from a cosine to the probability that the pair matches."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.curves import Curve
+from twinlens.errors import CalibrationError
+from twinlens.logistic import logit, sigmoid
+
 F32 = NDArray[np.float32]
+
+Level = Literal["native", "fitted-labels", "fitted-pairs"]
+"""How far a probability may be trusted: the checkpoint's own scale and bias; a fit on pairs
+labelled matching or not; a fit on matching pairs alone. A bundle without any has level "none"."""
+Drawn = Literal["random", "hard"]
+"""Which wrong texts of an image count: all, or those nearest to its own text."""
+Negatives = Literal["random", "hard", "labelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """Figures on pairs the fit did not see, cross-fitted over images, as common as at the prior."""
+
+    pairs: int
+    base_rate: float
+    """Share of these pairs that match."""
+    ece: float
+    """Expected calibration error, in 15 bins of equal mass."""
+    brier: float
+    log_loss: float
+    auc: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """What saying "match" from some probability on comes to, on held-out pairs."""
+
+    probability: float
+    precision: float
+    """Share of the pairs said to match that do, where the calibration's prior holds."""
+    recall: float
+    """Share of the matching pairs that are said to match."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """p = sigmoid(scale * cosine + bias + logit(prior') - logit(prior)).
+    """p = sigmoid(curve(cosine) + logit(prior') - logit(prior)).
 
     prior' is the share of matches where it is used; it is the fitted prior unless it is moved.
-
-    The sigmoid of Platt scaling (Platt 1999), on the cosine.
     """
 
-    scale: float
-    bias: float
+    curve: Curve
     prior: float
-    """Share of matching pairs among all pairs that the figures speak of, in (0, 1)."""
-    method: Literal["fitted-pairs", "fitted-labels", "native"]
+    """Share of matching pairs among all pairs that the curve speaks of, in (0, 1)."""
+    level: Level
     fitted_on: str
     """What the pairs were, in words."""
-    pairs: int
+    matching: int
     """Number of matching pairs."""
+    others: int
+    """Number of pairs that do not match."""
+    negatives: Negatives
+    """What the others were: random ones are easy, and flatter the figures."""
     towers: str
     """Key of the towers it was fitted on: `Towers.calibrated_for`."""
+    held_out: HeldOut | None = None
+    thresholds: tuple[Threshold, ...] = ()
+    """By ascending probability."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.prior < 1:
-            raise ValueError(f"prior is {self.prior}, not between 0 and 1")
-        if not 0 < self.scale < math.inf:
-            raise ValueError(f"scale is {self.scale}; a higher cosine must mean a likelier match")
-        if not math.isfinite(self.bias):
-            raise ValueError(f"bias is {self.bias}, not a finite number")
+        check_prior(self.prior)
 
     def probability(self, cosines: F32, *, prior: float | None = None) -> F32:
         """Match probability of each cosine; any shape, same shape out; NaN stays NaN.
@@ -49,16 +85,62 @@ class Calibration:
         Raises:
             ValueError: prior is not between 0 and 1.
         """
-        shift = 0.0
-        if prior is not None:
-            if not 0 < prior < 1:
-                raise ValueError(f"prior is {prior}, not between 0 and 1")
-            shift = _logit(prior) - _logit(self.prior)
-        logits = self.scale * np.asarray(cosines, dtype=np.float64) + self.bias + shift
-        # Of the smaller of the two classes: it neither overflows nor loses a tiny one's digits.
-        odds = np.exp(-np.abs(logits))
-        return np.asarray(np.where(logits < 0, odds, 1) / (1 + odds), dtype=np.float32)
+        logits = self.curve.logits(np.asarray(cosines, dtype=np.float64)) + self.shift(prior)
+        return np.asarray(sigmoid(logits), dtype=np.float32)
+
+    def shift(self, prior: float | None) -> float:
+        """What is added to the log-odds where matches are as common as `prior` says.
+
+        Raises:
+            ValueError: prior is not between 0 and 1.
+        """
+        if prior is None:
+            return 0.0
+        check_prior(prior)
+        return float(logit(prior) - logit(self.prior))
+
+    def threshold(self, *, precision: float | None = None, recall: float | None = None) -> float:
+        """The probability from which to say "match", for a target that held-out pairs reached.
+
+        For a precision it is the lowest such threshold of the table, for a recall the highest.
+
+        Raises:
+            CalibrationError: no threshold of the table reaches the target, or there is no table.
+            ValueError: not exactly one target is given.
+        """
+        if (precision is None) == (recall is None):
+            raise ValueError("give one target: precision or recall")
+        if precision is not None:
+            return self._reaching("precision", precision, lambda t: t.precision, min)
+        return self._reaching("recall", float(recall or 0), lambda t: t.recall, max)
+
+    def _reaching(
+        self,
+        name: str,
+        target: float,
+        figure: Callable[[Threshold], float],
+        choose: Callable[[list[float]], float],
+    ) -> float:
+        if not self.thresholds:
+            raise CalibrationError(
+                "this calibration has no table of thresholds; calibrate on pairs: "
+                "twinlens calibrate BUNDLE pairs.csv"
+            )
+        good = [t.probability for t in self.thresholds if figure(t) >= target]
+        if not good:
+            best = max(map(figure, self.thresholds))
+            raise CalibrationError(
+                f"no threshold reached {name} {target} on held-out pairs; "
+                f"the most was {math.floor(1e4 * best) / 1e4}"
+            )
+        return choose(good)
 
 
-def _logit(probability: float) -> float:
-    return math.log(probability) - math.log1p(-probability)
+def check_prior(prior: float) -> None:
+    """Refuse what is no share of matches.
+
+    Raises:
+        ValueError: prior is not between 0 and 1.
+    """
+    if not 0 < prior < 1:
+        raise ValueError(f"prior is {prior}, not between 0 and 1")

@@ -5,6 +5,7 @@
     ├── CalibrationError  (ValueError)    no probability can be told for these towers
     ├── ImageError        (ValueError)    something given as an image cannot be read as one
     ├── IndexFileError    (ValueError)    the file is not a whole, unchanged index
+    ├── PairsError        (ValueError)    something in the pairs cannot be read as a pair
     ├── ProviderError     (RuntimeError)  the device asked for is not the device there is
     └── TextError         (ValueError)    something given as a text cannot be tokenised
 
@@ -30,6 +31,10 @@ class ImageError(TwinlensError, ValueError):
 
 class IndexFileError(TwinlensError, ValueError):
     """The file is not a whole, unchanged index."""
+
+
+class PairsError(TwinlensError, ValueError):
+    """Something in the pairs cannot be read as a pair of an image and a text."""
 
 
 class ProviderError(TwinlensError, RuntimeError):

@@ -23,6 +23,10 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM", "TIFF", "AVIF")
 
 EPS is left out on purpose: Pillow would start Ghostscript for it.
 """
+SUFFIXES: Final = frozenset(
+    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+"""By which a file in a folder is taken for a picture; one that is named may have any."""
 MAX_PIXELS: Final = 64_000_000
 """Refused before decoding: a bomb of a few hundred bytes can ask for gigabytes."""
 

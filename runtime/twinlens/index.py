@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twinlens.calibration import Calibration
 from twinlens.index_file import Header, check_rows, map_rows, write_rows
 from twinlens.rows import unit_rows
 from twinlens.threads import usable_threads
@@ -22,6 +23,20 @@ class Hits:
     """[Q, K] row numbers in the index."""
     cosines: NDArray[np.float32]
     """[Q, K], descending along K."""
+
+    def probabilities(
+        self, calibration: Calibration, *, prior: float | None = None
+    ) -> NDArray[np.float32]:
+        """Match probability [Q, K] of each hit; the order stays that of the cosines.
+
+        Args:
+            calibration: that of the model which embedded both sides.
+            prior: share of matching pairs expected among all pairs of a query and a row.
+
+        Raises:
+            ValueError: prior is not between 0 and 1.
+        """
+        return calibration.probability(self.cosines, prior=prior)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

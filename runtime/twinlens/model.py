@@ -1,7 +1,8 @@
 """The model: two towers, open and ready, and what they answer together."""
 
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
@@ -10,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from twinlens import frames
 from twinlens import images as pictures
 from twinlens.bundle import Bundle, Precision, TowerFile
-from twinlens.calibration import Calibration
+from twinlens.calibration import Calibration, Level
 from twinlens.errors import BundleError, CalibrationError, ImageError
 from twinlens.images import ImageLike
-from twinlens.session import Device, Session
+from twinlens.pairing import Pairing
+from twinlens.rows import unit_rows
+from twinlens.session import Device, OnDevice, Session
 from twinlens.texts import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -74,12 +78,13 @@ class Model:
         self._manifest, self._device, self._precision = manifest, device, precision
         self._threads = threads
         self._image_tower, self._text_tower = tower(towers.image), tower(towers.text)
+        self._pairing = Pairing(device=device, threads=threads)
         self._tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
         self._calibration = manifest.calibrations.get(precision)
         if self._calibration is not None and self._calibration.towers != towers.calibrated_for():
             raise BundleError(
                 f"the {precision} calibration in {bundle.folder} was fitted on other towers; "
-                "calibrate this bundle again"
+                f"calibrate this bundle again: twinlens calibrate {bundle.folder} pairs.csv"
             )
 
     def __repr__(self) -> str:
@@ -102,6 +107,16 @@ class Model:
         return self._manifest.width
 
     @property
+    def level(self) -> Level | Literal["none"]:
+        """How far its probabilities may be trusted; with "none" there are none."""
+        return "none" if self._calibration is None else self._calibration.level
+
+    @property
+    def towers_key(self) -> str:
+        """The key that a calibration of these two towers bears."""
+        return self._manifest.towers[self._precision].calibrated_for()
+
+    @property
     def calibration(self) -> Calibration:
         """How a cosine of these towers becomes a probability.
 
@@ -111,7 +126,8 @@ class Model:
         if self._calibration is None:
             raise CalibrationError(
                 f"{self._manifest.source.name} has no calibration for {self._precision}: a cosine "
-                "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs"
+                "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs: "
+                "twinlens calibrate BUNDLE pairs.csv"
             )
         return self._calibration
 
@@ -200,8 +216,11 @@ class Model:
 
     def match(
         self, images: Iterable[ImageLike], texts: Iterable[str], *, prior: float | None = None
-    ) -> F32:
+    ) -> frames.Answer:
         """Probability [B] that image i and text i match.
+
+        Of a pandas or polars series or a pyarrow array of images comes one of probabilities,
+        pandas' with its index; of anything else a float32 array.
 
         Args:
             images: B images.
@@ -212,26 +231,59 @@ class Model:
             CalibrationError: the bundle was not calibrated.
             ValueError: the two differ in number.
         """
+        left, right = _listed(images, "images"), _listed(texts, "texts")
+        return frames.answer(images, self._match(left, right, prior), (frames.MATCH,))
+
+    def _match(self, images: list[ImageLike], texts: list[str], prior: float | None) -> F32:
         calibration = self.calibration
-        pairs = _listed(images, "images"), _listed(texts, "texts")
-        if len(pairs[0]) != len(pairs[1]):
-            raise ValueError(f"{len(pairs[0])} images and {len(pairs[1])} texts are not pairs")
-        left = _each_once(pairs[0], self.embed_images)
-        right = _each_once(pairs[1], self.embed_texts)
+        if len(images) != len(texts):
+            raise ValueError(f"{len(images)} images and {len(texts)} texts are not pairs")
+        left = _each_once(images, self.embed_images)
+        right = _each_once(texts, self.embed_texts)
         return calibration.probability(np.einsum("bd,bd->b", left, right), prior=prior)
+
+    def probabilities(
+        self, images: F32, texts: F32, *, prior: float | None = None
+    ) -> NDArray[np.float32]:
+        """Match probabilities [Q, N] of every one of Q embeddings with every one of N.
+
+        Computed where the towers run. A row of NaN gives NaN. Either side may be the images.
+
+        Args:
+            images: unit rows [Q, D].
+            texts: unit rows [N, D].
+            prior: share of matching pairs expected; the calibration's own by default.
+
+        Raises:
+            CalibrationError: the bundle was not calibrated.
+        """
+        return self._pairing.run(self.calibration, images, texts, prior=prior)
+
+    def probabilities_on_device(
+        self, images: F32, texts: F32, *, prior: float | None = None
+    ) -> OnDevice:
+        """As `probabilities`, but the matrix [Q, N] stays in the memory of the device.
+
+        Raises:
+            CalibrationError: the bundle was not calibrated, or not by Platt scaling.
+        """
+        return self._pairing.run_on_device(self.calibration, images, texts, prior=prior)
 
     def predict_proba(
         self,
-        pairs: Mapping[str, Iterable[Any]],
+        pairs: frames.Table,
         *,
         image: str = "image",
         text: str = "text",
         prior: float | None = None,
-    ) -> F32:
+    ) -> frames.Answer:
         """Probabilities [B, 2] that a pair does not match and that it does.
 
+        Of a pandas, polars or pyarrow table comes one with the columns "no match" and "match",
+        pandas' with its index; of a dict of columns a float32 array.
+
         Args:
-            pairs: columns by name: a dict of lists or a DataFrame.
+            pairs: columns by name.
             image: name of the column of images.
             text: name of the column of texts.
             prior: share of matching pairs expected; the calibration's own by default.
@@ -240,27 +292,47 @@ class Model:
             CalibrationError: the bundle was not calibrated.
             ValueError: a column is missing, or the two differ in length.
         """
-        for name in (image, text):
-            if name not in pairs:
-                known = ", ".join(str(column) for column in pairs)
-                raise ValueError(f"there is no column {name!r}; the columns are {known}")
-        matching = self.match(pairs[image], pairs[text], prior=prior)
-        return np.stack([1 - matching, matching], axis=1)
+        images, texts = (frames.column(pairs, name) for name in (image, text))
+        matching = self._match(images, texts, prior)
+        both = np.stack([1 - matching, matching], axis=1)
+        return frames.answer(pairs, both, frames.PROBABILITIES)
 
     def predict(
         self,
-        pairs: Mapping[str, Iterable[Any]],
+        pairs: frames.Table,
         *,
         image: str = "image",
         text: str = "text",
         threshold: float = 0.5,
-    ) -> NDArray[np.int64]:
-        """1 [B] for every pair that matches with at least that probability, else 0.
+    ) -> frames.Answer:
+        """1 [B] for every pair that matches with at least the threshold's probability, else 0.
 
-        The arguments and errors are those of `predict_proba`.
+        Of a pandas, polars or pyarrow table comes a column of it, pandas' with its index. The
+        errors are those of `predict_proba`.
+
+        Args:
+            pairs: columns by name.
+            image: name of the column of images.
+            text: name of the column of texts.
+            threshold: the probability from which on a pair is said to match. For a precision or
+                a recall, `model.calibration.threshold(precision=0.95)`.
         """
-        matching = self.predict_proba(pairs, image=image, text=text)[:, 1]
-        return (matching >= threshold).astype(np.int64)
+        images, texts = (frames.column(pairs, name) for name in (image, text))
+        matching = self._match(images, texts, None)
+        return frames.answer(pairs, (matching >= threshold).astype(np.int64), (frames.MATCH,))
+
+    def embed_labels(self, labels: Sequence[str], *, templates: Sequence[str] = TEMPLATES) -> F32:
+        """Embeddings [C, D] of labels: the mean of each in all templates, scaled to length 1.
+
+        Args:
+            labels: C names, such as "dog".
+            templates: texts with one `{}` for the label.
+        """
+        if not labels or not templates:
+            raise ValueError("zero-shot needs at least one label and one template")
+        filled = [template.format(label) for label in labels for template in templates]
+        stacked = self.embed_texts(filled).reshape(len(labels), len(templates), self.width)
+        return unit_rows(stacked.mean(axis=1))
 
     def classify(
         self,
@@ -271,21 +343,16 @@ class Model:
     ) -> Classes:
         """Zero-shot classification of images into labels.
 
-        A label's embedding is the mean of its embeddings in all templates, scaled to length 1; the
-        probabilities are the softmax of the scaled cosines (Radford et al. 2021, section 3.1.4).
+        The probabilities are the softmax of the scaled cosines with the labels' embeddings
+        (Radford et al. 2021, section 3.1.4).
 
         Args:
             images: B images.
             labels: C names, such as "dog".
             templates: texts with one `{}` for the label.
         """
-        if not labels or not templates:
-            raise ValueError("classify needs at least one label and one template")
-        filled = [template.format(label) for label in labels for template in templates]
-        stacked = self.embed_texts(filled).reshape(len(labels), len(templates), self.width)
-        means = stacked.mean(axis=1)
-        means /= np.linalg.norm(means, axis=1, keepdims=True)
-        logits = self._manifest.native_scale * (self.embed_images(images) @ means.T)
+        rows = self.embed_labels(labels, templates=templates)
+        logits = self._manifest.native_scale * (self.embed_images(images) @ rows.T)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return Classes(
             labels=tuple(labels), probabilities=shares / shares.sum(axis=1, keepdims=True)
@@ -295,16 +362,20 @@ class Model:
 def _listed(values: Iterable[T], name: str) -> list[T]:
     if isinstance(values, (str, bytes)):
         raise TypeError(f"{name} is one {type(values).__name__}; give a list of them")
-    return list(values)
+    return frames.plain(values)
 
 
 def _each_once(values: Sequence[T], embed: Callable[[Sequence[T]], F32]) -> F32:
     """Embed equal values once: pair lists repeat their images and texts."""
     place: dict[Hashable, int] = {}
-    keys: list[Hashable] = [v if isinstance(v, (str, bytes)) else id(v) for v in values]
+    keys = [_key(value) for value in values]
     firsts: list[T] = []
     for value, key in zip(values, keys, strict=True):
         if key not in place:
             place[key] = len(firsts)
             firsts.append(value)
     return embed(firsts)[[place[key] for key in keys]]
+
+
+def _key(value: object) -> Hashable:
+    return os.fspath(value) if isinstance(value, (str, bytes, os.PathLike)) else id(value)

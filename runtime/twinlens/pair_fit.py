@@ -6,14 +6,18 @@ matches that nobody wrote down: their share is estimated by expectation maximisa
 presence-only data (Ward et al. 2009).
 """
 
-import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.calibration import check_prior
+from twinlens.curves import Line
+from twinlens.logistic import fit_logistic, logit, sigmoid
+
 F64 = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 FEWEST: Final = 10
 BINS: Final = 2**12
@@ -21,9 +25,6 @@ BINS: Final = 2**12
 ROUNDS: Final = 100
 STILL: Final = 1e-5
 """The expectation maximisation ends when no negative's chance of being a match moves more."""
-NEWTON_STEPS: Final = 100
-CONVERGED: Final = 1e-14
-"""Newton's method ends when the loss, about 1, would fall by no more than half of this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +36,17 @@ class _Pairs:
     counts: F64
     """How many of the others each bin has."""
 
+    @classmethod
+    def of(cls, matching: F64, others: F64) -> Self:
+        """Count the others in bins."""
+        values, counts = _binned(others)
+        return cls(matching=matching, others=values, counts=counts)
 
-def fit_pairs(cosines: NDArray[np.float32], *, prior: float = 0.5) -> tuple[float, float]:
-    """Scale and bias of p = sigmoid(scale * cosine + bias), from the cosines of matched pairs.
+
+def fit_pairs(
+    cosines: NDArray[np.floating], *, prior: float = 0.5, negatives: Bools | None = None
+) -> Line:
+    """The line of p = sigmoid(scale * cosine + bias), from the cosines of matched pairs.
 
     Row i and column i belong together. The classes are weighted to the prior inside the loss:
     shifting the intercept afterwards is fragile when positives are one in N.
@@ -45,13 +54,28 @@ def fit_pairs(cosines: NDArray[np.float32], *, prior: float = 0.5) -> tuple[floa
     Args:
         cosines: [N, N], each of N rows against each of N columns.
         prior: share of matching pairs that the probabilities shall speak of.
+        negatives: [N, N], true for the others that count as negatives; all do by default. Which of
+            them are hidden matches is judged by all.
 
     Raises:
         ValueError: fewer than ten pairs, a cosine that is not finite, matches that are no closer
             than non-matches, or a prior that is not between 0 and 1.
     """
-    if not 0 < prior < 1:
-        raise ValueError(f"prior is {prior}, not between 0 and 1")
+    check_prior(prior)
+    matrix = _checked(cosines)
+    beside = ~np.eye(len(matrix), dtype=bool)
+    centre, spread = float(matrix.mean()), float(matrix.std())
+    standard = (matrix - centre) / spread
+    pairs = _Pairs.of(standard.diagonal(), standard[beside])
+    weights, share = _maximise(pairs, prior)
+    if negatives is not None:
+        chosen = _Pairs.of(pairs.matching, standard[negatives & beside])
+        weights = _refit(chosen, weights, share, prior)
+    scale = float(weights[0]) / spread
+    return Line(scale=scale, bias=float(weights[1]) - scale * centre)
+
+
+def _checked(cosines: NDArray[np.floating]) -> F64:
     matrix = np.asarray(cosines, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"cosines have shape {list(matrix.shape)}, wanted [N, N] of matched pairs")
@@ -59,17 +83,26 @@ def fit_pairs(cosines: NDArray[np.float32], *, prior: float = 0.5) -> tuple[floa
         raise ValueError(f"{len(matrix)} pairs are too few to calibrate on; give at least {FEWEST}")
     if not np.isfinite(matrix).all():
         raise ValueError("a cosine is not finite; leave out the rows that could not be embedded")
-    diagonal = np.eye(len(matrix), dtype=bool)
-    matching, others = matrix[diagonal], matrix[~diagonal]
-    if matching.mean() <= others.mean():
+    if matrix.diagonal().mean() <= matrix[~np.eye(len(matrix), dtype=bool)].mean():
         raise ValueError("matched pairs are no closer than others; are the columns in one order?")
-    centre, spread = float(matrix.mean()), float(matrix.std())
-    values, counts = _binned((others - centre) / spread)
-    weights = _maximise(
-        _Pairs(matching=(matching - centre) / spread, others=values, counts=counts), prior
-    )
-    scale = float(weights[0]) / spread
-    return scale, float(weights[1]) - scale * centre
+    return matrix
+
+
+def _refit(chosen: _Pairs, weights: F64, share: float, prior: float) -> F64:
+    """The weights for chosen negatives, less those that the fit on all takes for matches."""
+    loads = chosen.counts * (1 - _hidden(chosen, weights, share, prior))
+    if loads.sum() < FEWEST:
+        raise ValueError(
+            f"of {chosen.counts.sum():.0f} negatives, all but {loads.sum():.1f} look like matches; "
+            "calibrate on random ones"
+        )
+    found = _fit(chosen, loads, prior, weights)
+    if found[0] <= 0:
+        raise ValueError(
+            "matched pairs are no closer than these negatives; "
+            "the model cannot tell them apart: calibrate on random ones"
+        )
+    return found
 
 
 def _binned(values: F64) -> tuple[F64, F64]:
@@ -80,24 +113,31 @@ def _binned(values: F64) -> tuple[F64, F64]:
     return sums[filled] / counts[filled], counts[filled].astype(np.float64)
 
 
-def _maximise(pairs: _Pairs, prior: float) -> F64:
-    """Fit, guess which negatives are hidden matches, fit again, until the guesses stand still."""
-    weights = _newton(pairs, pairs.counts, prior, np.array([1.0, 0.0]))
+def _maximise(pairs: _Pairs, prior: float) -> tuple[F64, float]:
+    """Fit, guess which negatives are hidden matches, fit again, until the guesses stand still.
+
+    Comes back with the weights and with the share of hidden matches.
+    """
+    weights = _fit(pairs, pairs.counts, prior, np.array([1.0, 0.0]))
     hidden = np.zeros_like(pairs.others)
     share = 1 / (10 * len(pairs.matching))  # to begin with, a hidden match in every tenth row
     for _ in range(ROUNDS):
-        logits = weights[0] * pairs.others + weights[1]
-        guesses = _sigmoid(logits + _logit(share) - _logit(prior))
+        guesses = _hidden(pairs, weights, share, prior)
         moved, hidden = np.abs(guesses - hidden).max(), guesses
         if moved < STILL:
             break
         # Never more than half: beyond, the two classes would change their names.
         share = float(np.clip(np.average(hidden, weights=pairs.counts), 1e-12, 0.5))
-        weights = _newton(pairs, pairs.counts * (1 - hidden), prior, weights)
-    return weights
+        weights = _fit(pairs, pairs.counts * (1 - hidden), prior, weights)
+    return weights, share
 
 
-def _newton(pairs: _Pairs, loads: F64, prior: float, weights: F64) -> F64:
+def _hidden(pairs: _Pairs, weights: F64, share: float, prior: float) -> F64:
+    """The chance of each bin of the others to be hidden matches."""
+    return sigmoid(weights[0] * pairs.others + weights[1] + logit(share) - logit(prior))
+
+
+def _fit(pairs: _Pairs, loads: F64, prior: float, weights: F64) -> F64:
     """The weights of least log-loss; a hidden match counts for neither class, being in no load.
 
     The targets are Platt's (1999, section 2.2), just inside 0 and 1: where a threshold tells all
@@ -114,33 +154,4 @@ def _newton(pairs: _Pairs, loads: F64, prior: float, weights: F64) -> F64:
         [np.full(n_matching, prior / n_matching), (1 - prior) * loads / loads.sum()]
     )
     values = np.concatenate([pairs.matching, pairs.others])
-    design = np.stack([values, np.ones_like(values)])
-
-    def loss_of(weights: F64) -> float:
-        logits = weights @ design
-        return float(shares @ (np.logaddexp(0, logits) - targets * logits))
-
-    loss = loss_of(weights)
-    for _ in range(NEWTON_STEPS):
-        guesses = _sigmoid(weights @ design)
-        gradient = design @ (shares * (guesses - targets))
-        hessian = (design * (shares * guesses * (1 - guesses))) @ design.T
-        step = np.linalg.solve(hessian + 1e-12 * np.eye(2), gradient)
-        promise = float(gradient @ step)
-        if promise < CONVERGED:
-            break
-        length = 1.0
-        while (tried := loss_of(weights - length * step)) > loss - 1e-4 * length * promise:
-            length /= 2
-            if length < 1e-8:  # nothing but rounding is left
-                return weights
-        weights, loss = weights - length * step, tried
-    return weights
-
-
-def _sigmoid(logits: F64) -> F64:
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits))
-
-
-def _logit(probability: float) -> float:
-    return math.log(probability) - math.log1p(-probability)
+    return fit_logistic(np.stack([values, np.ones_like(values)]), targets, shares, weights)

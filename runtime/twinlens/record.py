@@ -65,13 +65,26 @@ def _check(hint: Any, value: object, where: str) -> object:  # noqa: ANN401  typ
             raise RecordError(f"{where} is {_show(value)}, not one of {known}")
         return value
     if origin in (typing.Union, types.UnionType):
-        inner = next(part for part in arguments if part is not type(None))
-        return None if value is None else _check(inner, value, where)
+        return _check_union(arguments, value, where)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _check_mapping(arguments, value, where)
     if origin is tuple:
         return _check_tuple(arguments, value, where)
     return _check_plain(hint, value, where)
+
+
+def _check_union(arguments: tuple[Any, ...], value: object, where: str) -> object:
+    """One type or None; or several dataclasses, told apart by their field `kind`."""
+    if value is None and type(None) in arguments:
+        return None
+    inner = [part for part in arguments if part is not type(None)]
+    if len(inner) == 1:
+        return _check(inner[0], value, where)
+    kinds = {typing.get_args(typing.get_type_hints(part)["kind"])[0]: part for part in inner}
+    found = value.get("kind") if isinstance(value, dict) else None
+    if found not in kinds:
+        raise RecordError(f"{_join(where, 'kind')} is {_show(found)}, not {', '.join(kinds)}")
+    return read(kinds[found], value, where)
 
 
 def _check_mapping(arguments: tuple[Any, ...], value: object, where: str) -> dict[str, object]:

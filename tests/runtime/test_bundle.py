@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from twinlens.bundle import FORMAT, MANIFEST, Bundle, Manifest, open_bundle, write_manifest
-from twinlens.calibration import Calibration
+from twinlens.calibration import Calibration, HeldOut, Threshold
+from twinlens.curves import Beta, Curve, Line, Stairs
 from twinlens.errors import BundleError, TwinlensError
 
 FILES = ("onnx/vision_model.onnx", "onnx/text_model.onnx", "tokenizer.json", "config.json")
@@ -32,15 +33,26 @@ def test_a_whole_bundle_is_opened_and_checked(bundle: Bundle) -> None:
     assert bundle.path("tokenizer.json").is_file()
 
 
-def test_a_manifest_survives_the_disk(bundle: Bundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "curve",
+    [
+        Line(scale=97.25, bias=-20.1),
+        Beta(rising=3.5, falling=0, bias=-1),
+        Stairs(cosines=(0.1, 0.25), probabilities=(0.001, 0.999)),
+    ],
+)
+def test_a_manifest_survives_the_disk(bundle: Bundle, tmp_path: Path, curve: Curve) -> None:
     calibration = Calibration(
-        scale=97.25,
-        bias=-20.1,
+        curve=curve,
         prior=0.5,
-        method="fitted-pairs",
+        level="fitted-pairs",
         fitted_on="zoë's 100 pairs",
-        pairs=100,
+        matching=100,
+        others=9900,
+        negatives="random",
         towers=bundle.manifest.towers["fp32"].calibrated_for(),
+        held_out=HeldOut(pairs=200, base_rate=0.5, ece=0.01, brier=0.1, log_loss=0.3, auc=0.9),
+        thresholds=(Threshold(probability=0.5, precision=0.9, recall=0.8),),
     )
     manifest = replace(
         bundle.manifest, calibrations={"fp32": calibration}, made_by={"twinlens": "0.1.0"}
@@ -96,7 +108,18 @@ def test_a_manifest_of_another_format_is_refused(bundle: Bundle, document: str) 
         (("towers", "int4"), {}, "the key 'int4' of towers"),
         (("towers", "fp32", "image"), None, r"towers\.fp32\.image is None"),
         (("towers", "fp32", "device"), "tpu", r"towers\.fp32\.device is 'tpu'"),
-        (("calibrations",), {"fp32": {"scale": 1}}, r"calibrations\.fp32\.bias is missing"),
+        (("calibrations",), {"fp32": {"scale": 1}}, r"fp32\.scale is not a known field"),
+        (("calibrations",), {"fp32": {"curve": {}}}, r"fp32\.curve\.kind is None, not platt, beta"),
+        (
+            ("calibrations",),
+            {"fp32": {"curve": {"kind": "platt", "scale": 1}}},
+            r"fp32\.curve\.bias is missing",
+        ),
+        (
+            ("calibrations",),
+            {"fp32": {"curve": {"kind": "platt", "scale": -1, "bias": 0}}},
+            r"fp32\.curve: scale is -1\.0; a higher cosine must mean a likelier match",
+        ),
     ],
 )
 def test_a_wrong_field_of_a_manifest_is_named(

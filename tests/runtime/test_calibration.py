@@ -7,16 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinlens.calibration import Calibration
+from twinlens.calibration import Calibration, Threshold
+from twinlens.curves import Line
+from twinlens.errors import CalibrationError
 
 CALIBRATION = Calibration(
-    scale=100.0,
-    bias=-25.0,
+    curve=Line(scale=100.0, bias=-25.0),
     prior=0.5,
-    method="fitted-pairs",
+    level="fitted-pairs",
     fitted_on="made up",
-    pairs=100,
+    matching=100,
+    others=9900,
+    negatives="random",
     towers="",
+    thresholds=(
+        Threshold(probability=0.1, precision=0.6, recall=0.99),
+        Threshold(probability=0.5, precision=0.9, recall=0.8),
+        Threshold(probability=0.9, precision=0.98, recall=0.3),
+    ),
 )
 FLOAT32_EPSILON = 2.0**-23
 
@@ -46,7 +54,7 @@ def test_a_tiny_probability_keeps_its_digits() -> None:
 @pytest.mark.parametrize("scale", [1e-3, 100.0, 1e30])
 def test_no_cosine_overflows(scale: float) -> None:
     cosines = np.linspace(-1, 1, 1001, dtype=np.float32)
-    found = replace(CALIBRATION, scale=scale, bias=0).probability(cosines, prior=1e-9)
+    found = replace(CALIBRATION, curve=Line(scale=scale, bias=0)).probability(cosines, prior=1e-9)
     assert ((found >= 0) & (found <= 1)).all()
 
 
@@ -86,13 +94,35 @@ def test_a_prior_that_is_no_share_is_refused(prior: float) -> None:
         replace(CALIBRATION, prior=prior)
 
 
-@pytest.mark.parametrize("scale", [0, -1, math.nan, math.inf])
-def test_a_scale_that_tells_no_matches_is_refused(scale: float) -> None:
-    with pytest.raises(ValueError, match="a higher cosine must mean a likelier match"):
-        replace(CALIBRATION, scale=scale)
+@pytest.mark.parametrize(
+    ("target", "threshold"), [(0.5, 0.1), (0.6, 0.1), (0.61, 0.5), (0.9, 0.5), (0.98, 0.9)]
+)
+def test_a_precision_takes_the_lowest_threshold_that_reached_it(
+    target: float, threshold: float
+) -> None:
+    assert CALIBRATION.threshold(precision=target) == threshold
 
 
-@pytest.mark.parametrize("bias", [math.nan, math.inf])
-def test_a_bias_that_is_not_finite_is_refused(bias: float) -> None:
-    with pytest.raises(ValueError, match=f"bias is {bias}, not a finite number"):
-        replace(CALIBRATION, bias=bias)
+@pytest.mark.parametrize(("target", "threshold"), [(0.1, 0.9), (0.3, 0.9), (0.5, 0.5), (0.99, 0.1)])
+def test_a_recall_takes_the_highest_threshold_that_reached_it(
+    target: float, threshold: float
+) -> None:
+    assert CALIBRATION.threshold(recall=target) == threshold
+
+
+def test_a_target_out_of_reach_names_the_most_there_was() -> None:
+    with pytest.raises(
+        CalibrationError, match=r"no threshold reached precision 0\.99 .* was 0\.98"
+    ):
+        CALIBRATION.threshold(precision=0.99)
+
+
+@pytest.mark.parametrize("targets", [{}, {"precision": 0.9, "recall": 0.9}])
+def test_one_target_is_wanted(targets: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="give one target"):
+        CALIBRATION.threshold(**targets)
+
+
+def test_without_a_table_no_threshold_is_guessed() -> None:
+    with pytest.raises(CalibrationError, match=r"no table of thresholds; .*twinlens calibrate"):
+        replace(CALIBRATION, thresholds=()).threshold(recall=0.9)

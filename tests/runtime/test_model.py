@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
@@ -127,19 +126,32 @@ def test_the_prior_moves_the_probability(model: Model, pictures: list[Path]) -> 
     assert likely > unlikely
 
 
-def test_predict_takes_columns_of_any_name(model: Model, pictures: list[Path]) -> None:
-    frame = pd.DataFrame({"photo": pictures[:2], "words": ["grinning face", "a bus"]}, index=[7, 9])
-    columns = {"image": "photo", "text": "words"}
-    np.testing.assert_array_equal(
-        model.predict_proba(frame, **columns),
-        model.predict_proba({"photo": pictures[:2], "words": frame["words"].tolist()}, **columns),
-    )
-    assert model.predict(frame, **columns, threshold=0).tolist() == [1, 1]
-
-
 def test_a_missing_column_is_named_beside_those_there(model: Model) -> None:
     with pytest.raises(ValueError, match="no column 'text'; the columns are image, words"):
         model.predict({"image": [], "words": []})
+
+
+def test_a_matrix_of_probabilities_is_that_of_its_cosines(model: Model) -> None:
+    rows = model.embed_texts(TEXTS)
+    found = model.probabilities(rows[:2], rows, prior=0.1)
+    wanted = model.calibration.probability(rows[:2] @ rows.T, prior=0.1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    np.testing.assert_array_equal(
+        model.probabilities_on_device(rows[:2], rows, prior=0.1).numpy(), found
+    )
+
+
+def test_hits_have_the_probabilities_of_their_cosines(model: Model) -> None:
+    rows = model.embed_texts(TEXTS)
+    hits = twinlens.Index.build(rows).search(rows, k=3)
+    found = hits.probabilities(model.calibration, prior=0.01)
+    np.testing.assert_array_equal(found, model.calibration.probability(hits.cosines, prior=0.01))
+    assert (np.diff(found, axis=1) <= 0).all()
+
+
+def test_the_level_of_the_probabilities_has_a_name(model: Model, uncalibrated: Path) -> None:
+    assert model.level == "fitted-pairs"
+    assert twinlens.load(uncalibrated, device="cpu").level == "none"
 
 
 def test_classify_names_the_best_label(model: Model) -> None:
@@ -193,10 +205,12 @@ def test_without_a_calibration_a_probability_is_an_error(
     uncalibrated: Path, pictures: list[Path]
 ) -> None:
     model = twinlens.load(uncalibrated, device="cpu")
-    with pytest.raises(CalibrationError, match="has no calibration for int8"):
+    with pytest.raises(
+        CalibrationError, match=r"has no calibration for int8.*: twinlens calibrate BUNDLE"
+    ):
         model.match(pictures[:1], ["a dog"])
 
 
 def test_a_calibration_fitted_on_other_towers_is_refused(miscalibrated: Path) -> None:
-    with pytest.raises(BundleError, match="fitted on other towers"):
+    with pytest.raises(BundleError, match=r"fitted on other towers; .*: twinlens calibrate"):
         twinlens.load(miscalibrated, device="cpu")

@@ -62,4 +62,4 @@ def test_a_first_hour_with_the_demo_model(model: Model, pictures: list[Path]) ->
     probabilities = model.predict_proba(pairs)
     assert probabilities.shape == (10, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-    assert probabilities[:5, 1].min() > probabilities[5:, 1].max()
+    assert probabilities["match"][:5].min() > probabilities["match"][5:].max()

@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> Outcome:
     found = Index.build(images).search(texts, SHOWN)
     named = Index.build(texts).search(images, SHOWN)
     own = np.arange(len(drawings))
-    proba = model.calibration.probability(texts @ images.T)
+    proba = model.probabilities(images, texts)
     right = proba.diagonal()
     wrong = proba[~np.eye(len(drawings), dtype=bool)]
     classed = [drawing for drawing in drawings if drawing.kind]
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
 def _rows(model: Model, drawings: Sequence[Drawing], images: F32) -> list[Row]:
     hits = Index.build(images).search(model.embed_texts(QUERIES), SHOWN)
-    odds = model.calibration.probability(hits.cosines, prior=SEARCH_PRIOR)
+    odds = hits.probabilities(model.calibration, prior=SEARCH_PRIOR)
     return [
         Row(
             query=query,

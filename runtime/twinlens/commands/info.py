@@ -2,11 +2,17 @@
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from twinlens import record
 from twinlens.bundle import Manifest, open_bundle
+from twinlens.calibration import Calibration
 from twinlens.commands.outcome import Outcome, Table
 from twinlens.loading import folder_of
+
+NO_CALIBRATION: Final = (
+    "no calibration: probabilities cannot be told; make one with twinlens calibrate"
+)
 
 
 def run(options: argparse.Namespace) -> Outcome:
@@ -16,8 +22,8 @@ def run(options: argparse.Namespace) -> Outcome:
     for precision in manifest.towers:
         bundle.check(precision)
     calibrations = [
-        f"calibration {precision}: p = sigmoid({c.scale:.2f} cos {c.bias:+.2f}), "
-        f"{c.method}, {c.pairs} pairs of {c.fitted_on}, prior {c.prior}"
+        f"calibration {precision}: p = {c.curve}, {c.level}, {c.matching} matching pairs of "
+        f"{c.fitted_on}, prior {c.prior:.4g}{_quality(c)}"
         for precision, c in manifest.calibrations.items()
     ]
     return Outcome(
@@ -25,10 +31,17 @@ def run(options: argparse.Namespace) -> Outcome:
             f"{manifest.source.name}, {manifest.family}, embeddings of width {manifest.width}",
             f"pictures {manifest.image.side_px} px, texts up to {manifest.text.context} tokens",
             *tower_table(manifest),
-            *(calibrations or ["no calibration: probabilities cannot be told"]),
+            *(calibrations or [NO_CALIBRATION]),
         ],
         document=record.write(manifest),
     )
+
+
+def _quality(calibration: Calibration) -> str:
+    figures = calibration.held_out
+    if figures is None:
+        return ""
+    return f", held-out ECE {figures.ece:.3f} on {calibration.negatives} negatives"
 
 
 def tower_table(manifest: Manifest) -> list[str]:

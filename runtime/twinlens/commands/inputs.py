@@ -4,17 +4,13 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.images import SUFFIXES
 from twinlens.loading import load
 from twinlens.model import Model
-
-SUFFIXES: Final = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
 
 
 def open_model(options: argparse.Namespace) -> Model:

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
 
 def _columns(path: Path, *names: str) -> dict[str, list[str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         known = reader.fieldnames or []
         for name in names:

@@ -1,0 +1,218 @@
+"""How far is a told probability from the truth, against (1 + cosine) / 2?
+
+    python bench/calibration.py --work FOLDER --bundle BUNDLE [--test twemoji]
+
+Fits every precision of the bundle on the development drawings (OpenMoji) and measures on those of
+another hand, with one wrong text to each right one: a random one, the one nearest to the right text
+(hard), or the one nearest to the picture (hardest: chosen by the cosine that is being judged).
+`--test openmoji` splits the development drawings in two halves instead, and looks at no other.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+    os.environ.pop(name, None)
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+import twinlens
+from twinlens import Calibration, Model
+from twinlens.bundle import open_bundle
+from twinlens.calibration import HeldOut
+from twinlens.evaluation.pairs import Pairs
+from twinlens.evaluation.reliability import Quality, Reliability, ScoredPairs, measure_reliability
+from twinlens.fitting import Recipe, fit_calibration
+from twinlens_demo.concepts import read_concepts
+from twinlens_demo.evaluate import same_drawings
+from twinlens_demo.release import read_pictures
+
+Rows = np.ndarray
+NEGATIVES = ("random", "hard", "hardest")
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Album:
+    """N drawings by one hand, the names of what they show, and which [N, N] do not match."""
+
+    pictures: list[Image.Image]
+    names: list[str]
+    wrong: Rows
+
+    def half(self, first: int) -> "Album":
+        places = np.arange(first, len(self.names), 2)
+        return Album(
+            pictures=[self.pictures[place] for place in places],
+            names=[self.names[place] for place in places],
+            wrong=self.wrong[np.ix_(places, places)],
+        )
+
+
+def read_album(work: Path, hand: str) -> Album:
+    concepts = read_concepts(work / "node_modules")
+    path = work / "drawings" / f"{hand}.npz"
+    rows, pictures = read_pictures(path)
+    names = [concepts[row].names[0] for row in rows]
+    same_name = np.array(names)[:, None] == np.array(names)[None, :]
+    return Album(
+        pictures=pictures, names=names, wrong=~(same_name | same_drawings(np.load(path)["pixels"]))
+    )
+
+
+def wrong_texts(album: Album, images: Rows, texts: Rows) -> dict[str, Rows]:
+    """By kind of negative, a wrong text [N] for each picture."""
+    scores = {
+        "random": np.random.default_rng(0).random(album.wrong.shape),
+        "hard": texts @ texts.T,
+        "hardest": images @ texts.T,
+    }
+    return {kind: np.where(album.wrong, s, -np.inf).argmax(axis=1) for kind, s in scores.items()}
+
+
+def fits(model: Model, album: Album) -> dict[str, Calibration]:
+    """By name, what the development drawings teach: with labels and from pairs alone."""
+    images, texts = model.embed_images(album.pictures), model.embed_texts(album.names)
+    wrong = wrong_texts(album, images, texts)
+    found = {}
+    for kind in ("random", "hard"):
+        labelled = Pairs(
+            images=album.pictures * 2,
+            texts=album.names + [album.names[place] for place in wrong[kind]],
+            labels=[True] * len(album.names) + [False] * len(album.names),
+        )
+        found[f"labels, {kind} negatives"] = fit_calibration(
+            model, labelled, recipe=Recipe(prior=0.5)
+        )
+    pairs = Pairs(images=album.pictures, texts=album.names)
+    for kind in ("random", "hard"):
+        found[f"pairs alone, {kind} negatives"] = fit_calibration(
+            model, pairs, recipe=Recipe(prior=0.5, negatives=kind)
+        )
+    return found
+
+
+def measure(model: Model, fitted: dict[str, Calibration], album: Album) -> dict[str, object]:
+    """By kind of negative, the figures of every fit and of (1 + cosine) / 2."""
+    images, texts = model.embed_images(album.pictures), model.embed_texts(album.names)
+    own = np.einsum("nd,nd->n", images, texts)
+    answer: dict[str, object] = {}
+    for kind, places in wrong_texts(album, images, texts).items():
+        cosines = np.concatenate([own, np.einsum("nd,nd->n", images, texts[places])])
+        found: dict[str, Reliability] = {}
+        for name, calibration in fitted.items():
+            scored = ScoredPairs(
+                cosines=cosines,
+                probabilities=calibration.probability(cosines),
+                labels=np.arange(len(cosines)) < len(own),
+                images=np.tile(np.arange(len(own)), 2),
+            )
+            found[name] = measure_reliability(scored, resamples=RESAMPLES)
+        any_fit = next(iter(found.values()))
+        answer[kind] = {
+            "pairs": any_fit.pairs,
+            "base_rate": any_fit.base_rate,
+            "(1 + cosine) / 2": figures(any_fit.half_cosine),
+            **{name: figures(reliability.calibrated) for name, reliability in found.items()},
+        }
+    return answer
+
+
+def figures(quality: Quality) -> dict[str, dict[str, float]]:
+    named = {
+        "ece": quality.ece,
+        "brier": quality.brier,
+        "log_loss": quality.log_loss,
+        "auc": quality.auc,
+    }
+    return {
+        name: {"value": round(f.value, 4), "low": round(f.low, 4), "high": round(f.high, 4)}
+        for name, f in named.items()
+    }
+
+
+def of_fit(calibration: Calibration) -> dict[str, object]:
+    held: HeldOut | None = calibration.held_out
+    return {
+        "curve": str(calibration.curve),
+        "matching": calibration.matching,
+        "others": calibration.others,
+        "held_out_ece": None if held is None else round(held.ece, 4),
+    }
+
+
+def table(results: dict[str, dict[str, dict[str, object]]]) -> str:
+    """ECE of each fit in every precision, a column a kind of negative."""
+    lines = [f"{'ECE':34}" + "".join(f"{kind:>10}" for kind in NEGATIVES)]
+    for precision, result in results.items():
+        measured = result["measured"]
+        names = [name for name in measured["random"] if name not in ("pairs", "base_rate")]
+        for name in names:
+            cells = [measured[kind][name]["ece"]["value"] for kind in NEGATIVES]
+            lines.append(
+                f"{precision} {name:{33 - len(precision)}}"
+                + "".join(f"{cell:10.4f}" for cell in cells)
+            )
+    return "\n".join(lines)
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="where the drawings are")
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--test", default="twemoji", help="the hand to measure on")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "calibration.json"
+    )
+    options = parser.parse_args()
+    development = read_album(options.work, "openmoji")
+    if options.test == "openmoji":
+        development, test = development.half(0), development.half(1)
+    else:
+        test = read_album(options.work, options.test)
+    results = {}
+    for precision in open_bundle(options.bundle).manifest.towers:
+        model = twinlens.load(options.bundle, device="cpu", precision=precision)
+        fitted = fits(model, development)
+        results[precision] = {
+            "fitted": {name: of_fit(calibration) for name, calibration in fitted.items()},
+            "measured": measure(model, fitted, test),
+        }
+    document = {
+        "question": "how far a told probability is from the truth, on drawings never fitted on",
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip(),
+        "fitted_on": f"openmoji, {len(development.names)} drawings",
+        "measured_on": f"{options.test}, {len(test.names)} drawings",
+        "bins": "15 of equal mass",
+        "interval": f"95 %, bootstrap of {RESAMPLES} over pictures",
+        "processor": processor(),
+        "versions": {
+            "numpy": np.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "python": platform.python_version(),
+        },
+        "results": results,
+    }
+    options.out.parent.mkdir(exist_ok=True)
+    options.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()

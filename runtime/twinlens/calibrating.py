@@ -1,0 +1,71 @@
+"""Calibrating: from pairs to the calibrations of a bundle."""
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from twinlens.bundle import MANIFEST, Bundle, Precision, open_bundle, write_manifest
+from twinlens.calibration import Calibration
+from twinlens.evaluation.pairs import Pairs
+from twinlens.fitting import Recipe, fit_calibration
+from twinlens.loading import folder_of
+from twinlens.model import Model
+from twinlens.session import CPU, resolve
+from twinlens.threads import usable_threads
+
+_BY_DEFAULT: Final = Recipe()
+
+
+def calibrate(
+    bundle: str | os.PathLike[str],
+    pairs: Pairs,
+    *,
+    recipe: Recipe = _BY_DEFAULT,
+    out: str | os.PathLike[str] | None = None,
+) -> dict[Precision, Calibration]:
+    """Fit a calibration for every precision of a bundle, and write them into its manifest.
+
+    With labels, matching pairs are told from the others given; without, from the pairs of each
+    image with the texts of the others. Pictures that cannot be read and repeated pairs are left
+    out. The figures that each calibration bears are those of pairs it was not fitted on.
+
+    Args:
+        bundle: the folder that twinlens-export wrote, or "demo".
+        pairs: images and texts, with labels or all of them matching.
+        recipe: the prior, the method and the negatives.
+        out: a new folder for a calibrated copy; by default the bundle itself is changed.
+
+    Raises:
+        BundleError: the folder is not a whole, unchanged bundle.
+        CalibrationError: the recipe needs labels that the pairs lack.
+        ValueError: there are too few pairs, or matching ones are no closer than others.
+        FileExistsError: `out` exists.
+    """
+    opened = open_bundle(folder_of(bundle))
+    fitted = {
+        precision: fit_calibration(_uncalibrated(opened, precision), pairs, recipe=recipe)
+        for precision in opened.manifest.towers
+    }
+    manifest = dataclasses.replace(
+        opened.manifest, calibrations={**opened.manifest.calibrations, **fitted}
+    )
+    folder = opened.folder
+    if out is not None:
+        folder = Path(out)
+        shutil.copytree(opened.folder, folder, ignore=shutil.ignore_patterns(MANIFEST))
+    write_manifest(folder, manifest)
+    return fitted
+
+
+def _uncalibrated(bundle: Bundle, precision: Precision) -> Model:
+    """The model without its calibration, which may be one for other towers."""
+    towers = bundle.manifest.towers[precision]
+    manifest = dataclasses.replace(bundle.manifest, calibrations={})
+    return Model(
+        dataclasses.replace(bundle, manifest=manifest),
+        device=CPU if towers.device == "cpu" else resolve("auto"),
+        precision=precision,
+        threads=usable_threads(),
+    )

@@ -1,0 +1,58 @@
+"""twinlens calibrate: give a bundle the calibration that probabilities need."""
+
+import argparse
+
+from twinlens import record
+from twinlens.calibrating import calibrate
+from twinlens.calibration import Calibration
+from twinlens.commands.outcome import Outcome, Table
+from twinlens.evaluation.pairs import Columns
+from twinlens.evaluation.reading import read_pairs
+from twinlens.fitting import Recipe
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Fit every precision of the bundle on the pairs, and write the manifest."""
+    columns = Columns(
+        image=options.image_column, text=options.text_column, label=options.label_column
+    )
+    fitted = calibrate(
+        options.bundle,
+        read_pairs(options.pairs, columns=columns),
+        recipe=Recipe(
+            prior=options.prior,
+            method=options.method,
+            negatives=options.negatives,
+            fitted_on=options.pairs.name,
+        ),
+        out=options.out,
+    )
+    table = Table(
+        head=("precision", "level", "curve", "prior", "held-out ECE", "Brier", "log-loss", "AUC"),
+        labels=3,
+    )
+    table.rows.extend(_row(precision, calibration) for precision, calibration in fitted.items())
+    first = next(iter(fitted.values()))
+    return Outcome(
+        lines=[
+            f"{first.matching} matching pairs and {first.others} others, {first.negatives}",
+            *table.lines(),
+            f"written to {options.out or options.bundle}",
+        ],
+        document={
+            precision: record.write(calibration) for precision, calibration in fitted.items()
+        },
+    )
+
+
+def _row(precision: str, calibration: Calibration) -> tuple[str, ...]:
+    figures = calibration.held_out
+    shown = (figures.ece, figures.brier, figures.log_loss, figures.auc) if figures else ()
+    cells = [f"{figure:.4f}" for figure in shown] or ["-"] * 4
+    return (
+        precision,
+        calibration.level,
+        str(calibration.curve),
+        f"{calibration.prior:.4g}",
+        *cells,
+    )

@@ -1,0 +1,149 @@
+"""twinlens evaluate: how good a bundle is on pairs of known truth, precision by precision."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from twinlens.bundle import open_bundle
+from twinlens.commands.demo import CLASS_TEMPLATES, bundled_drawings
+from twinlens.commands.outcome import Outcome, Table
+from twinlens.evaluation import retrieval, zero_shot
+from twinlens.evaluation.bootstrap import Figure
+from twinlens.evaluation.evaluating import Evaluation, Findings, evaluate
+from twinlens.evaluation.pairs import Columns, Pairs
+from twinlens.evaluation.reading import read_pairs
+from twinlens.evaluation.reliability import Reliability
+from twinlens.evaluation.report import HTML, document, write_report
+from twinlens.loading import DEMO, folder_of, load
+from twinlens.model import TEMPLATES, Model
+
+QUALITIES: Final = (
+    "ECE",
+    "ECE of (1 + cos) / 2",
+    "Brier",
+    "Brier of the base rate",
+    "log-loss",
+    "AUC of the cosine",
+)
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Measure every precision on the same pairs; print a table, write the report if asked."""
+    pairs = _pairs(options)
+    evaluation = evaluate(
+        _open_models(options),
+        pairs,
+        templates=options.template or (CLASS_TEMPLATES if _is_demo(options) else TEMPLATES),
+        progress=sys.stderr.isatty(),
+    )
+    lines = _lines(evaluation)
+    if options.out is not None:
+        write_report(evaluation, options.out, title=f"{options.bundle} on {options.data}")
+        lines += ["", f"report: {options.out / HTML}"]
+    return Outcome(lines=lines, document=document(evaluation))
+
+
+def _open_models(options: argparse.Namespace) -> list[Model]:
+    towers = open_bundle(folder_of(options.bundle)).manifest.towers
+    return [
+        load(
+            options.bundle,
+            # Towers for the CPU would run on CUDA by way of it.
+            device="cpu" if name in towers and towers[name].device == "cpu" else options.device,
+            precision=name,
+            threads=options.threads,
+        )
+        for name in options.precision or towers
+    ]
+
+
+def _is_demo(options: argparse.Namespace) -> bool:
+    return str(options.data) == DEMO
+
+
+def _pairs(options: argparse.Namespace) -> Pairs:
+    if _is_demo(options):
+        drawings = bundled_drawings()
+        return Pairs(
+            images=[drawing.path for drawing in drawings],
+            texts=[drawing.caption for drawing in drawings],
+            kinds=[drawing.kind for drawing in drawings],
+        )
+    columns = Columns(
+        image=options.image_column,
+        text=options.text_column,
+        label=options.label_column,
+        kind=options.class_column,
+    )
+    return read_pairs(Path(options.data), columns=columns, pictures=options.images)
+
+
+def _lines(evaluation: Evaluation) -> list[str]:
+    models = evaluation.models
+    counts = f"{evaluation.images} images, {evaluation.texts} texts"
+    others = f" and {evaluation.others} others" if evaluation.others else ""
+    table = Table(head=("", *(findings.precision for findings in models)), labels=1)
+    for words, found in (
+        ("image to text", [findings.image_to_text for findings in models]),
+        ("text to image", [findings.text_to_image for findings in models]),
+    ):
+        table.rows.extend(
+            (f"{words} {label}", *(_cell(r.figures, r.change, name) for r in found))
+            for name, label in retrieval.MEASURES.items()
+        )
+        table.rows.append((f"{words} median rank", *(f"{r.median_rank:g}" for r in found)))
+    table.rows.extend(_zero_shot_rows(models))
+    table.rows.extend(_probability_rows(models))
+    compared = any(findings.image_to_text.change for findings in models)
+    return [
+        f"{counts}, {evaluation.matching} matching pairs{others}",
+        *(["in brackets: the change against fp32, and half its 95 % interval"] * compared),
+        *table.lines(),
+    ]
+
+
+def _zero_shot_rows(models: Sequence[Findings]) -> list[tuple[str, ...]]:
+    found = [findings.zero_shot for findings in models if findings.zero_shot is not None]
+    return [
+        (
+            f"zero-shot {label} of {len(found[0].labels)}",
+            *(_cell(z.figures, z.change, name) for z in found),
+        )
+        for name, label in zero_shot.MEASURES.items()
+        if found
+    ]
+
+
+def _probability_rows(models: Sequence[Findings]) -> list[tuple[str, ...]]:
+    """Calibrated figures by precision, each beside what it replaces."""
+    rows: list[tuple[str, ...]] = [("calibration", *(findings.level for findings in models))]
+    for kind in dict.fromkeys(kind for findings in models for kind in findings.reliability):
+        columns = [_quality_cells(findings.reliability.get(kind)) for findings in models]
+        for label, *cells in zip(QUALITIES, *columns, strict=True):
+            rows.append((f"{kind}: {label}", *cells))
+    return rows
+
+
+def _quality_cells(reliability: Reliability | None) -> list[str]:
+    """In the order of QUALITIES."""
+    if reliability is None:
+        return ["-"] * len(QUALITIES)
+    calibrated = reliability.calibrated
+    figures = (
+        calibrated.ece,
+        reliability.half_cosine.ece,
+        calibrated.brier,
+        reliability.constant.brier,
+        calibrated.log_loss,
+        reliability.cosine_auc,
+    )
+    return [f"{figure.value:.4f}" for figure in figures]
+
+
+def _cell(figures: Mapping[str, Figure], change: Mapping[str, Figure] | None, name: str) -> str:
+    if change is None:
+        return f"{figures[name].value:.4f}"
+    half = (change[name].high - change[name].low) / 2
+    return f"{figures[name].value:.4f} ({change[name].value:+.4f} ± {half:.4f})"

@@ -1,0 +1,25 @@
+"""How good a model is on pairs of known truth: retrieval, zero-shot classes, probabilities."""
+
+from twinlens.evaluation.evaluating import Evaluation, Findings, evaluate
+from twinlens.evaluation.pairs import Columns, Pairs
+from twinlens.evaluation.reading import read_pairs
+from twinlens.evaluation.reliability import Reliability, ScoredPairs, measure_reliability
+from twinlens.evaluation.retrieval import Retrieval
+from twinlens.evaluation.thresholds import Decision, Thresholds
+from twinlens.evaluation.zero_shot import ZeroShot
+
+__all__ = [
+    "Columns",
+    "Decision",
+    "Evaluation",
+    "Findings",
+    "Pairs",
+    "Reliability",
+    "Retrieval",
+    "ScoredPairs",
+    "Thresholds",
+    "ZeroShot",
+    "evaluate",
+    "measure_reliability",
+    "read_pairs",
+]

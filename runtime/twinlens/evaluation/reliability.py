@@ -1,0 +1,280 @@
+"""How reliable probabilities are: do the pairs said to match with 0.8 match in 8 of 10 cases?"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from twinlens.evaluation.bootstrap import RESAMPLES, Figure, Resamples, interval
+
+F64 = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+BINS: Final = 15
+HISTOGRAM_BINS: Final = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredPairs:
+    """M pairs of known truth, with what a model says of each."""
+
+    cosines: NDArray[np.float32]
+    """[M]"""
+    probabilities: NDArray[np.float32]
+    """[M]"""
+    labels: Bools
+    """[M], true where the pair matches."""
+    images: NDArray[np.intp]
+    """[M], the number of the pair's image: pairs of one image are resampled together."""
+
+    def __post_init__(self) -> None:
+        for name in ("probabilities", "labels", "images"):
+            got, wanted = np.shape(getattr(self, name)), np.shape(self.cosines)
+            if got != wanted or len(wanted) != 1:
+                raise ValueError(f"{name} has shape {list(got)}, cosines {list(wanted)}, not [M]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagram:
+    """The reliability diagram: in bins of equal mass, the mean probability and who matches."""
+
+    probabilities: tuple[float, ...]
+    """Mean probability of each bin that is not empty."""
+    shares: tuple[Figure, ...]
+    """Share of each bin's pairs that match."""
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histograms:
+    """How many pairs lie in each of the equal steps between the edges."""
+
+    edges: tuple[float, ...]
+    matching: tuple[int, ...]
+    others: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How good one kind of probability is; of all but the AUC, less is better."""
+
+    ece: Figure
+    brier: Figure
+    log_loss: Figure
+    auc: Figure
+    diagram: Diagram
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """Calibrated probabilities beside what they replace, on the same pairs."""
+
+    pairs: int
+    images: int
+    base_rate: float
+    """Share of the pairs that match."""
+    calibrated: Quality
+    half_cosine: Quality
+    """Of (1 + cosine) / 2, which AutoGluon gives for a probability."""
+    constant: Quality
+    """Of the base rate given for every pair: perfectly calibrated, and of no use."""
+    cosine_auc: Figure
+    """A calibration never changes the order, so this is the calibrated AUC, but for rounding."""
+    probabilities: Histograms
+    cosines: Histograms
+
+
+def ece(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = BINS) -> float:
+    """Expected calibration error: the mean distance of probability and truth over the bins.
+
+    Naeini et al. 2015, in bins of equal mass as Nixon et al. 2019 advise. The edges are the
+    quantiles; equal probabilities share a bin, so that some bins may be larger or stay empty.
+
+    >>> ece([0.5, 0.5, 0.5, 0.5], [1, 1, 1, 0])
+    0.25
+    """
+    guesses, truths = _checked(probabilities, labels)
+    places = _bins(guesses, bins)
+    gaps = np.bincount(places, weights=guesses - truths)
+    return float(np.abs(gaps).sum() / len(guesses))
+
+
+def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """Mean squared distance of probability and truth (Brier 1950).
+
+    >>> brier([1.0, 0.5], [1, 0])
+    0.125
+    """
+    guesses, truths = _checked(probabilities, labels)
+    return float(_squares(guesses, truths).mean())
+
+
+def log_loss(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """Mean of -log of the probability given to the truth, in nats (Good 1952).
+
+    0 and 1 count as one rounding step away, or a single wrong certainty would make it infinite.
+
+    >>> round(log_loss([0.5, 0.5], [1, 0]), 4)
+    0.6931
+    """
+    guesses, truths = _checked(probabilities, labels)
+    return float(_surprises(guesses, truths, _step(probabilities)).mean())
+
+
+def auc(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Chance that a matching pair scores higher than another; a tie counts half.
+
+    The Mann-Whitney statistic (Hanley and McNeil 1982).
+
+    >>> auc([0.9, 0.4, 0.4], [1, 1, 0])
+    0.75
+
+    Raises:
+        ValueError: all pairs match, or none does.
+    """
+    values, truths = _checked(scores, labels)
+    if not 0 < truths.sum() < len(truths):
+        raise ValueError("the AUC needs pairs that match and pairs that do not; give both")
+    return _auc(_RankedTruths(values, truths), np.ones(len(values)))
+
+
+def diagram(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = BINS) -> tuple[F64, F64]:
+    """Mean probability and share of matches of each bin of `ece` that is not empty."""
+    guesses, truths = _checked(probabilities, labels)
+    places = _bins(guesses, bins)
+    counts = np.bincount(places)
+    filled = counts > 0
+    means = np.bincount(places, weights=guesses)[filled] / counts[filled]
+    return means, np.bincount(places, weights=truths)[filled] / counts[filled]
+
+
+def measure_reliability(
+    scored: ScoredPairs, *, bins: int = BINS, resamples: int = RESAMPLES, seed: int = 0
+) -> Reliability:
+    """All figures of pairs of known truth, each with its 95 % interval over images.
+
+    Raises:
+        ValueError: all pairs match, or none does; a score is not finite.
+    """
+    drawn = Resamples(scored.images, resamples=resamples, seed=seed)
+    cosines = np.asarray(scored.cosines, dtype=np.float64)
+    base_rate = float(scored.labels.mean())
+
+    def quality(probabilities: NDArray[np.floating]) -> Quality:
+        return _quality(probabilities, scored.labels, drawn, bins)
+
+    return Reliability(
+        pairs=len(cosines),
+        images=drawn.n_groups,
+        base_rate=base_rate,
+        calibrated=quality(scored.probabilities),
+        half_cosine=quality(np.clip((1 + cosines) / 2, 0, 1)),
+        constant=quality(np.full_like(cosines, base_rate)),
+        cosine_auc=_auc_figure(cosines, scored.labels, drawn),
+        probabilities=_histograms(scored.probabilities, scored.labels, 0.0, 1.0),
+        cosines=_histograms(cosines, scored.labels, float(cosines.min()), float(cosines.max())),
+    )
+
+
+def _quality(
+    probabilities: NDArray[np.floating], labels: Bools, drawn: Resamples, bins: int
+) -> Quality:
+    guesses, truths = _checked(probabilities, labels)
+    surprises = _surprises(guesses, truths, _step(probabilities))
+    places = _bins(guesses, bins)
+    filled = [place == places for place in np.unique(places)]
+    masses = np.stack([drawn.sums(inside) for inside in filled])
+    gaps = np.stack([drawn.sums((guesses - truths) * inside) for inside in filled])
+    hits = np.stack([drawn.sums(truths * inside) for inside in filled])
+    shares = np.divide(hits, masses, out=np.full_like(hits, np.nan), where=masses > 0)
+    return Quality(
+        ece=interval(
+            ece(guesses, truths, bins=bins),
+            np.abs(gaps).sum(axis=0) / masses.sum(axis=0),
+            least=0,
+            most=1,
+        ),
+        brier=drawn.mean(_squares(guesses, truths), most=1),
+        log_loss=drawn.mean(surprises),
+        auc=_auc_figure(guesses, labels, drawn),
+        diagram=Diagram(
+            probabilities=tuple(float(guesses[inside].mean()) for inside in filled),
+            shares=tuple(
+                interval(float(truths[inside].mean()), replicates, least=0, most=1)
+                for inside, replicates in zip(filled, shares, strict=True)
+            ),
+            counts=tuple(int(inside.sum()) for inside in filled),
+        ),
+    )
+
+
+def _auc_figure(scores: F64, labels: Bools, drawn: Resamples) -> Figure:
+    ranked = _RankedTruths(scores, labels.astype(np.float64))
+    replicates = [_auc(ranked, counts[drawn.groups].astype(np.float64)) for counts in drawn.counts]
+    return interval(auc(scores, labels), np.array(replicates), least=0, most=1)
+
+
+class _RankedTruths:
+    """Scores in ascending order, and where each run of equal ones starts."""
+
+    def __init__(self, scores: F64, truths: F64) -> None:
+        self.order = np.argsort(scores, kind="stable")
+        ascending = scores[self.order]
+        self.starts = np.flatnonzero(np.concatenate([[True], ascending[1:] != ascending[:-1]]))
+        self.truths = truths[self.order]
+
+
+def _auc(ranked: _RankedTruths, weights: F64) -> float:
+    loads = weights[ranked.order]
+    matching = np.add.reduceat(loads * ranked.truths, ranked.starts)
+    others = np.add.reduceat(loads * (1 - ranked.truths), ranked.starts)
+    pairs = matching.sum() * others.sum()
+    below = np.cumsum(others) - others / 2
+    return float(matching @ below / pairs) if pairs else float("nan")
+
+
+def _bins(probabilities: F64, bins: int) -> NDArray[np.intp]:
+    if bins < 1:
+        raise ValueError(f"bins is {bins}, not a positive number")
+    edges = np.quantile(probabilities, np.linspace(0, 1, bins + 1))
+    return np.searchsorted(edges[1:-1], probabilities)
+
+
+def _squares(guesses: F64, truths: F64) -> F64:
+    return (guesses - truths) ** 2
+
+
+def _surprises(guesses: F64, truths: F64, step: float) -> F64:
+    kept = np.clip(guesses, step, 1 - step)
+    return -np.log(np.where(truths > 0, kept, 1 - kept))
+
+
+def _step(probabilities: ArrayLike) -> float:
+    kind = np.asarray(probabilities).dtype
+    return float(np.finfo(kind if kind.kind == "f" else np.float64).eps)
+
+
+def _histograms(scores: NDArray[np.floating], labels: Bools, low: float, high: float) -> Histograms:
+    matching, edges = np.histogram(scores[labels], HISTOGRAM_BINS, (low, high))
+    others, _ = np.histogram(scores[~labels], edges)
+    return Histograms(
+        edges=tuple(edges.tolist()),
+        matching=tuple(matching.tolist()),
+        others=tuple(others.tolist()),
+    )
+
+
+def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[F64, F64]:
+    values = np.asarray(scores, dtype=np.float64)
+    truths = np.asarray(labels, dtype=np.float64)
+    if values.ndim != 1 or values.shape != truths.shape or not values.size:
+        raise ValueError(
+            f"scores have shape {list(values.shape)}, labels {list(truths.shape)}, "
+            "wanted the same [M] with M > 0"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("a score is not finite; leave out the pairs that could not be scored")
+    if not np.isin(truths, (0, 1)).all():
+        raise ValueError("a label is neither 0 nor 1")
+    return values, truths

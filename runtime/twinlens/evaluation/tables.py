@@ -1,0 +1,130 @@
+"""Tables of pairs: CSV, TSV and Parquet; a row that is no pair is an error with its line."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from twinlens.errors import PairsError
+from twinlens.evaluation.pairs import Columns, Pairs, truth
+from twinlens.images import ImageLike
+
+DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
+LABEL: Final = "label"
+
+Row = Mapping[str, Any]
+
+
+def read_csv(path: Path, *, columns: Columns, pictures: Path, delimiter: str = ",") -> Pairs:
+    """Pairs of a CSV file in UTF-8 whose first line names the columns.
+
+    Args:
+        path: the file; a byte order mark is skipped.
+        columns: the names of its columns.
+        pictures: the folder that its image paths start from.
+        delimiter: what stands between two cells.
+
+    Raises:
+        PairsError: a column is missing, or a row is no pair; the message has its line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+            heads = reader.fieldnames or []
+            return _collect(_lines(reader, path), _found(columns, heads, path), pictures)
+    except UnicodeDecodeError as error:
+        raise PairsError(f"{path} is not UTF-8: {error.reason}; save it as UTF-8") from error
+    except csv.Error as error:
+        raise PairsError(f"{path} is not CSV: {error}") from error
+
+
+def read_parquet(path: Path, *, columns: Columns, pictures: Path) -> Pairs:
+    """Pairs of a Parquet file; images are paths, encoded bytes, or structs of both.
+
+    Raises:
+        PairsError: pyarrow is not installed, a column is missing, or a row is no pair.
+    """
+    try:
+        from pyarrow import ArrowException, parquet  # noqa: PLC0415  an extra, and slow to import
+    except ImportError as error:
+        raise PairsError(
+            f"{path} is Parquet, which needs pyarrow; pip install 'twinlens[parquet]'"
+        ) from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            found = _found(columns, file.schema_arrow.names, path)
+            names = [name for name in (found.image, found.text, found.label, found.kind) if name]
+            batches = (batch.to_pylist() for batch in file.iter_batches(columns=names))
+            rows = (row for batch in batches for row in batch)
+            numbered = ((f"{path} row {number}", row) for number, row in enumerate(rows))
+            return _collect(numbered, found, pictures)
+    except ArrowException as error:
+        raise PairsError(f"{path} is not Parquet: {error}") from error
+
+
+def _lines(reader: "csv.DictReader[str]", path: Path) -> Iterator[tuple[str, Row]]:
+    for row in reader:
+        where = f"{path} line {reader.line_num}"
+        if None in row or None in row.values():
+            raise PairsError(
+                f"{where} has not the {len(reader.fieldnames or [])} cells that the first line "
+                "names; put quotes around a cell that holds the separator"
+            )
+        yield where, row
+
+
+def _found(columns: Columns, heads: Sequence[str], path: Path) -> Columns:
+    """The columns with the label's where there is one, once all of them are known to be there."""
+    for name in (columns.image, columns.text, columns.label, columns.kind):
+        if name is not None and name not in heads:
+            raise PairsError(f"{path} has no column {name!r}; its columns are {', '.join(heads)}")
+    label = columns.label or (LABEL if LABEL in heads and columns.kind != LABEL else None)
+    return Columns(image=columns.image, text=columns.text, label=label, kind=columns.kind)
+
+
+def _collect(rows: Iterator[tuple[str, Row]], columns: Columns, pictures: Path) -> Pairs:
+    images: list[ImageLike] = []
+    texts: list[str] = []
+    labels: list[bool] = []
+    kinds: list[str] = []
+    for where, row in rows:
+        images.append(_image(row[columns.image], pictures, where))
+        texts.append(_text(row[columns.text], columns.text, where))
+        if columns.label is not None:
+            labels.append(_label(row[columns.label], columns.label, where))
+        if columns.kind is not None:
+            kinds.append(str(row[columns.kind] or "").strip())
+    return Pairs(
+        images=images,
+        texts=texts,
+        labels=labels if columns.label is not None else None,
+        kinds=kinds if columns.kind is not None else None,
+    )
+
+
+def _image(cell: object, pictures: Path, where: str) -> ImageLike:
+    if isinstance(cell, dict):  # as the datasets library writes images
+        cell = cell.get("bytes") or cell.get("path")
+    if isinstance(cell, bytes) and cell:
+        return cell
+    if not isinstance(cell, str) or not cell.strip():
+        raise PairsError(f"{where} has no image: {cell!r}")
+    path = pictures / cell.strip()
+    if not path.is_file():
+        raise PairsError(f"{where} names {path}, which is no file")
+    return path
+
+
+def _text(cell: object, name: str, where: str) -> str:
+    if not isinstance(cell, str) or not cell.strip():
+        raise PairsError(f"{where} has no text in {name!r}: {cell!r}")
+    return cell
+
+
+def _label(cell: object, name: str, where: str) -> bool:
+    label = truth(cell)
+    if label is None:
+        raise PairsError(
+            f"{where} has {cell!r} in {name!r}, wanted 0 or 1; rename the column if it is no label"
+        )
+    return label

@@ -1,0 +1,48 @@
+"""Zero-shot classification: is the nearest label that of the image?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from twinlens.evaluation.bootstrap import Figure, Resamples
+from twinlens.evaluation.retrieval import F64, Ranks, measure_change
+
+MEASURES: Final[Mapping[str, str]] = {"top1": "top-1", "top5": "top-5"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZeroShot:
+    """How often the own label is the nearest, or among the five nearest."""
+
+    images: int
+    labels: tuple[str, ...]
+    figures: Mapping[str, Figure]
+    """top1 and top5; of equal cosines, the earlier label comes first."""
+    change: Mapping[str, Figure] | None = None
+    """What was gained (or lost, below 0) against the reference, image by image."""
+
+
+def measure_zero_shot(
+    ranks: Ranks,
+    drawn: Resamples,
+    *,
+    labels: Sequence[str],
+    before: Ranks | None = None,
+) -> ZeroShot:
+    """Top-1 and top-5 with their intervals, of images whose one right answer is their label."""
+    hits = _hits(ranks)
+    return ZeroShot(
+        images=len(ranks.firsts),
+        labels=tuple(labels),
+        figures={name: drawn.mean(values, most=1) for name, values in hits.items()},
+        change=None if before is None else measure_change(hits, _hits(before), drawn),
+    )
+
+
+def _hits(ranks: Ranks) -> dict[str, F64]:
+    return {
+        "top1": (ranks.firsts < 1).astype(np.float64),
+        "top5": (ranks.firsts < 5).astype(np.float64),
+    }

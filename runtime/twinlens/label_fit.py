@@ -1,0 +1,160 @@
+"""The fit of a calibration from pairs labelled matching or not.
+
+All three fits use Platt's targets (1999, section 2.2), just inside 0 and 1, in place of the labels:
+a hundred pairs cannot prove a probability of 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.calibration import check_prior
+from twinlens.curves import Beta, Curve, Line, Stairs, beta_features
+from twinlens.logistic import fit_logistic
+
+F64 = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+Method = Literal["platt", "isotonic", "beta"]
+
+FEWEST: Final = 10
+"""Of either class."""
+FEWEST_FOR_STAIRS: Final = 1000
+"""Isotonic regression follows every accident of fewer pairs than that."""
+
+
+class LabelFit(Protocol):
+    """How labelled cosines become a curve."""
+
+    def __call__(self, cosines: F64, labels: Bools, *, prior: float | None = None) -> Curve:
+        """The curve of cosines [M] with their labels [M].
+
+        Args:
+            cosines: finite.
+            labels: true where the pair matches.
+            prior: the classes are weighted to this share of matches; None leaves them as they are.
+
+        Raises:
+            ValueError: too few pairs of either class, or matches are no closer than the others.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cases:
+    """Targets just inside 0 and 1, and what each case counts for; both [M]."""
+
+    targets: F64
+    shares: F64
+
+
+def fit_line(cosines: F64, labels: Bools, *, prior: float | None = None) -> Line:
+    """Platt scaling: the logistic regression of the labels on the cosine."""
+    cases = _cases(cosines, labels, prior)
+    centre, spread = _standard(cosines)
+    design = np.stack([(cosines - centre) / spread, np.ones_like(cosines)])
+    weights = fit_logistic(design, cases.targets, cases.shares, np.array([1.0, 0.0]))
+    scale = float(weights[0]) / spread
+    return Line(scale=scale, bias=float(weights[1]) - scale * centre)
+
+
+def fit_beta(cosines: F64, labels: Bools, *, prior: float | None = None) -> Beta:
+    """Beta calibration; a weight that would be negative is left out, as Kull et al. 2017 do."""
+    cases = _cases(cosines, labels, prior)
+    features = beta_features(cosines)
+    weights, bias = _weigh(features, cases)
+    if (negative := np.flatnonzero(weights < 0)).size:
+        kept = 1 - int(negative[0])
+        (weight,), bias = _weigh((features[kept],), cases)
+        weights = np.where(np.arange(2) == kept, weight, 0.0)
+    return Beta(rising=float(weights[0]), falling=float(weights[1]), bias=bias)
+
+
+def fit_stairs(cosines: F64, labels: Bools, *, prior: float | None = None) -> Stairs:
+    """Isotonic regression by pooling adjacent violators (Ayer et al. 1955)."""
+    cases = _cases(cosines, labels, prior)
+    if len(cosines) < FEWEST_FOR_STAIRS:
+        raise ValueError(
+            f"{len(cosines)} pairs are too few for isotonic regression, wanted "
+            f"{FEWEST_FOR_STAIRS}; use method='platt'"
+        )
+    steps, places = np.unique(cosines, return_inverse=True)
+    loads = np.bincount(places, weights=cases.shares)
+    sums = np.bincount(places, weights=cases.shares * cases.targets)
+    levels = _pool(np.asarray(sums / loads, dtype=np.float64), np.asarray(loads, np.float64))
+    # Of each flat run only its ends are knots.
+    inner = np.zeros(len(levels), dtype=bool)
+    inner[1:-1] = (levels[1:-1] == levels[:-2]) & (levels[1:-1] == levels[2:])
+    return Stairs(
+        cosines=tuple(steps[~inner].tolist()), probabilities=tuple(levels[~inner].tolist())
+    )
+
+
+LABEL_FITS: Final[Mapping[Method, LabelFit]] = {
+    "platt": fit_line,
+    "isotonic": fit_stairs,
+    "beta": fit_beta,
+}
+
+
+def _cases(cosines: F64, labels: Bools, prior: float | None) -> _Cases:
+    if cosines.ndim != 1 or cosines.shape != labels.shape:
+        raise ValueError(
+            f"cosines have shape {list(cosines.shape)}, labels {list(labels.shape)}, wanted [M]"
+        )
+    if not np.isfinite(cosines).all():
+        raise ValueError("a cosine is not finite; leave out the rows that could not be embedded")
+    n_matching = int(labels.sum())
+    n_others = len(labels) - n_matching
+    if min(n_matching, n_others) < FEWEST:
+        raise ValueError(
+            f"{n_matching} matching and {n_others} other pairs are too few to calibrate on; "
+            f"give at least {FEWEST} of each"
+        )
+    if cosines[labels].mean() <= cosines[~labels].mean():
+        raise ValueError("matching pairs are no closer than others; does 1 mean a match?")
+    share = n_matching / len(labels)
+    if prior is not None:
+        check_prior(prior)
+        share = prior
+    return _Cases(
+        targets=np.where(labels, (n_matching + 1) / (n_matching + 2), 1 / (n_others + 2)),
+        shares=np.where(labels, share / n_matching, (1 - share) / n_others),
+    )
+
+
+def _standard(values: F64) -> tuple[float, float]:
+    return float(values.mean()), float(values.std())
+
+
+def _weigh(features: tuple[F64, ...], cases: _Cases) -> tuple[F64, float]:
+    """Weights of the features and the bias; the features are made orthogonal inside.
+
+    Over the narrow band of a model's cosines, ln s and -ln(1 - s) are all but one line.
+    """
+    columns = np.stack(features, axis=1)
+    centres = columns.mean(axis=0)
+    basis, mixing = np.linalg.qr(columns - centres)
+    size = np.sqrt(len(columns))
+    design = np.concatenate([size * basis.T, np.ones((1, len(columns)))])
+    start = np.zeros(len(features) + 1)
+    found = fit_logistic(design, cases.targets, cases.shares, start)
+    weights = np.asarray(np.linalg.solve(mixing, size * found[:-1]))
+    return weights, float(found[-1] - centres @ weights)
+
+
+def _pool(means: F64, loads: F64) -> F64:
+    """The never-falling values nearest to the means, by weighted squares."""
+    # A stack of blocks: mean, load and length of each.
+    blocks: list[tuple[float, float, int]] = []
+    for mean, load in zip(means.tolist(), loads.tolist(), strict=True):
+        block = (mean, load, 1)
+        while blocks and blocks[-1][0] >= block[0]:
+            low, light, short = blocks.pop()
+            total = light + block[1]
+            block = ((low * light + block[0] * block[1]) / total, total, short + block[2])
+        blocks.append(block)
+    return np.repeat([block[0] for block in blocks], [block[2] for block in blocks])

@@ -1,0 +1,55 @@
+"""Logistic regression by damped Newton steps."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+
+STEPS: Final = 100
+CONVERGED: Final = 1e-14
+"""Newton's method ends when the loss, about 1, would fall by no more than half of this."""
+
+
+def fit_logistic(design: F64, targets: F64, shares: F64, start: F64) -> F64:
+    """The weights [P] of least log-loss of sigmoid(weights @ design).
+
+    Args:
+        design: [P, M], one row a feature; features of spread about 1 converge best.
+        targets: [M], in [0, 1].
+        shares: [M], what each case counts for, summing to 1.
+        start: [P], where to begin.
+    """
+
+    def loss_of(weights: F64) -> float:
+        logits = weights @ design
+        return float(shares @ (np.logaddexp(0, logits) - targets * logits))
+
+    weights, loss = start, loss_of(start)
+    for _ in range(STEPS):
+        guesses = sigmoid(weights @ design)
+        gradient = design @ (shares * (guesses - targets))
+        hessian = (design * (shares * guesses * (1 - guesses))) @ design.T
+        step = np.linalg.solve(hessian + 1e-12 * np.eye(len(weights)), gradient)
+        promise = float(gradient @ step)
+        if promise < CONVERGED:
+            break
+        length = 1.0
+        while (tried := loss_of(weights - length * step)) > loss - 1e-4 * length * promise:
+            length /= 2
+            if length < 1e-8:  # nothing but rounding is left
+                return weights
+        weights, loss = weights - length * step, tried
+    return weights
+
+
+def sigmoid(logits: F64) -> F64:
+    """1 / (1 + exp(-logits)), which neither overflows nor loses a tiny one's digits."""
+    odds = np.exp(-np.abs(logits))
+    return np.asarray(np.where(logits < 0, odds, 1) / (1 + odds))
+
+
+def logit(probabilities: F64 | float) -> F64:
+    """The inverse of `sigmoid`, of probabilities in (0, 1)."""
+    return np.asarray(np.log(probabilities) - np.log1p(-np.asarray(probabilities)))

@@ -1,0 +1,64 @@
+"""The matrix of match probabilities, computed where the towers run."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.calibration import Calibration
+from twinlens.curves import Line
+from twinlens.errors import CalibrationError
+from twinlens.session import Device, OnDevice, Session
+from twinlens_kernels.graphs import PAIRING
+
+F32 = NDArray[np.float32]
+
+_OUTPUT: Final = "probabilities"
+
+
+class Pairing:
+    """Probabilities [Q, N] of Q unit rows with N, in one program."""
+
+    def __init__(self, *, device: Device, threads: int) -> None:
+        self._session = Session(
+            PAIRING.content, device=device, threads=threads, name="the matrix of probabilities"
+        )
+
+    def run(
+        self, calibration: Calibration, queries: F32, rows: F32, *, prior: float | None
+    ) -> NDArray[np.float32]:
+        """The matrix as a numpy array."""
+        if isinstance(calibration.curve, Line):
+            return self._session.run(
+                _feeds(calibration, calibration.curve, queries, rows, prior), _OUTPUT
+            )
+        return calibration.probability(queries @ rows.T, prior=prior)
+
+    def run_on_device(
+        self, calibration: Calibration, queries: F32, rows: F32, *, prior: float | None
+    ) -> OnDevice:
+        """The matrix in the memory of the device.
+
+        Raises:
+            CalibrationError: the calibration is no line.
+        """
+        if not isinstance(calibration.curve, Line):
+            raise CalibrationError(
+                f"a calibration of kind {calibration.curve.kind} is computed on the CPU; "
+                "ask for `probabilities`, or calibrate with method='platt'"
+            )
+        return self._session.run_on_device(
+            _feeds(calibration, calibration.curve, queries, rows, prior), _OUTPUT
+        )
+
+
+def _feeds(
+    calibration: Calibration, line: Line, queries: F32, rows: F32, prior: float | None
+) -> dict[str, NDArray[np.float32]]:
+    bias = line.bias + calibration.shift(prior)
+    return {
+        "queries": np.asarray(queries, dtype=np.float32),
+        "rows": np.asarray(rows, dtype=np.float32),
+        "scale": np.array([line.scale], dtype=np.float32),
+        "bias": np.array([bias], dtype=np.float32),
+    }

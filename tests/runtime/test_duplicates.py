@@ -1,0 +1,23 @@
+import numpy as np
+
+from twinlens.duplicates import firsts_like
+
+
+def test_each_row_is_led_to_the_first_that_is_the_same() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2500, 16)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows[7] = rows[3]
+    rows[2400] = rows[3] + np.float32(1e-7)
+    wanted = np.arange(2500)
+    wanted[[7, 2400]] = 3
+    np.testing.assert_array_equal(firsts_like(rows), wanted)
+
+
+def test_near_is_not_the_same() -> None:
+    rows = np.array([[1, 0], [np.cos(0.01), np.sin(0.01)]], dtype=np.float32)
+    assert firsts_like(rows).tolist() == [0, 1]
+
+
+def test_no_rows_have_no_duplicates() -> None:
+    assert firsts_like(np.zeros((0, 4), dtype=np.float32)).shape == (0,)

@@ -1,0 +1,154 @@
+"""Fits on labelled pairs: what scikit-learn finds, on the same targets and weights."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from twinlens.curves import beta_features
+from twinlens.evaluation.reliability import ece
+from twinlens.label_fit import FEWEST_FOR_STAIRS, LABEL_FITS, fit_beta, fit_line, fit_stairs
+from twinlens.logistic import sigmoid
+
+F64 = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+AGREES = 1e-6
+"""Relative, against scikit-learn."""
+
+
+def draw(seed: int, n: int, *, share: float = 0.3) -> tuple[F64, Bools]:
+    """Cosines of a known truth: normal for both classes, of one spread."""
+    rng = np.random.default_rng(seed)
+    labels = rng.random(n) < share
+    return np.where(labels, rng.normal(0.3, 0.04, n), rng.normal(0.2, 0.04, n)), labels
+
+
+def targets_and_weights(labels: Bools, prior: float | None) -> tuple[F64, F64]:
+    n_matching, n_others = labels.sum(), (~labels).sum()
+    share = n_matching / len(labels) if prior is None else prior
+    targets = np.where(labels, (n_matching + 1) / (n_matching + 2), 1 / (n_others + 2))
+    return targets, np.where(labels, share / n_matching, (1 - share) / n_others)
+
+
+def reference(features: F64, labels: Bools, prior: float | None) -> F64:
+    """Logits by scikit-learn: each pair counts for both classes, for one of them a little."""
+    targets, weights = targets_and_weights(labels, prior)
+    scaled = (features - features.mean(axis=0)) / features.std(axis=0)
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-13, max_iter=1000)
+    model.fit(
+        np.tile(scaled, (2, 1)),
+        np.repeat([1, 0], len(labels)),
+        sample_weight=np.concatenate([weights * targets, weights * (1 - targets)]) * len(labels),
+    )
+    return np.asarray(model.decision_function(scaled))
+
+
+@pytest.mark.parametrize("prior", [None, 0.5, 0.01])
+@pytest.mark.parametrize("n", [100, 2000])
+def test_a_line_is_scikit_learns_logistic_regression(n: int, prior: float | None) -> None:
+    cosines, labels = draw(0, n)
+    found = fit_line(cosines, labels, prior=prior).logits(cosines)
+    wanted = reference(cosines[:, None], labels, prior)
+    np.testing.assert_allclose(found, wanted, rtol=AGREES, atol=AGREES)
+
+
+@pytest.mark.parametrize("prior", [None, 0.1])
+def test_beta_is_scikit_learns_logistic_regression_of_two_features(prior: float | None) -> None:
+    rng = np.random.default_rng(0)
+    cosines = rng.uniform(-0.9, 0.9, 20_000)
+    shares = (1 + cosines) / 2
+    labels = rng.random(20_000) < sigmoid(3 * np.log(shares) - np.log(1 - shares))
+    found = fit_beta(cosines, labels, prior=prior)
+    features = np.stack(beta_features(cosines), axis=1)
+    wanted = reference(features, labels, prior)
+    np.testing.assert_allclose(found.logits(cosines), wanted, rtol=AGREES, atol=AGREES)
+    if prior is None:
+        assert found.rising == pytest.approx(3, rel=0.2)
+        assert found.falling == pytest.approx(1, rel=0.2)
+
+
+def test_beta_leaves_out_the_feature_that_would_make_it_fall() -> None:
+    rng = np.random.default_rng(0)
+    cosines = rng.uniform(-0.9, 0.9, 4000)
+    shares = (1 + cosines) / 2
+    labels = rng.random(4000) < sigmoid(2 * np.log(shares) + 0.5 * np.log(1 - shares) + 2)
+    found = fit_beta(cosines, labels)
+    assert (found.falling, found.rising > 0) == (0, True)
+    wanted = reference(beta_features(cosines)[0][:, None], labels, None)
+    np.testing.assert_allclose(found.logits(cosines), wanted, rtol=AGREES, atol=AGREES)
+
+
+def test_beta_holds_in_the_narrow_band_of_a_models_cosines() -> None:
+    cosines, labels = draw(0, 4000)
+    found = fit_beta(cosines, labels).logits(cosines)
+    assert ece(sigmoid(found), labels) < 0.03
+
+
+@pytest.mark.parametrize("prior", [None, 0.1])
+@pytest.mark.parametrize("digits", [9, 2])
+def test_stairs_are_scikit_learns_isotonic_regression(prior: float | None, digits: int) -> None:
+    """Two digits: many pairs share a cosine."""
+    cosines, labels = draw(0, 3000)
+    cosines = cosines.round(digits)
+    targets, weights = targets_and_weights(labels, prior)
+    peer = IsotonicRegression(out_of_bounds="clip").fit(cosines, targets, sample_weight=weights)
+    asked = np.linspace(0, 0.5, 5001)
+    found = sigmoid(fit_stairs(cosines, labels, prior=prior).logits(asked))
+    np.testing.assert_allclose(found, peer.predict(asked), atol=AGREES)
+
+
+def test_stairs_want_a_thousand_pairs() -> None:
+    cosines, labels = draw(0, FEWEST_FOR_STAIRS - 1)
+    with pytest.raises(ValueError, match=r"999 pairs are too few for isotonic .*'platt'"):
+        fit_stairs(cosines, labels)
+
+
+@pytest.mark.parametrize(("n", "error"), [(50, 0.06), (200, 0.03), (1000, 0.015)])
+def test_a_line_of_few_pairs_is_well_calibrated_on_new_ones(n: int, error: float) -> None:
+    cosines, labels = draw(99, 40_000)
+    errors = [ece(sigmoid(fit_line(*draw(s, n)).logits(cosines)), labels) for s in range(8)]
+    assert np.mean(errors) < error
+
+
+def test_a_prior_moves_the_line_by_its_log_odds() -> None:
+    cosines, labels = draw(0, 20_000)
+    even, rare = (fit_line(cosines, labels, prior=prior) for prior in (0.5, 0.01))
+    moved = even.logits(np.array([0.25])) - rare.logits(np.array([0.25]))
+    assert moved[0] == pytest.approx(np.log(99), abs=0.5)
+
+
+@pytest.mark.parametrize("method", ["platt", "beta", "isotonic"])
+def test_pairs_that_a_threshold_separates_have_finite_odds(method: str) -> None:
+    labels = np.arange(1000) >= 600
+    cosines = np.where(labels, 0.4, 0.1)
+    found = sigmoid(LABEL_FITS[method](cosines, labels).logits(np.array([0.1, 0.4])))  # type: ignore[index]
+    np.testing.assert_allclose(found, [1 / 602, 401 / 402], rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", LABEL_FITS)
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.ones(2000, dtype=bool), "2000 matching and 0 other pairs are too few"),
+        (np.arange(2000) < 9, "9 matching and 1991 other pairs are too few"),
+        (np.arange(2000) < 1000, "no closer than others; does 1 mean a match"),
+    ],
+)
+def test_pairs_that_teach_nothing_are_refused(method: str, labels: Bools, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LABEL_FITS[method](np.linspace(0, 1, 2000), labels)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("prior", [0, 1, -1, np.nan])
+def test_a_prior_that_is_no_share_is_refused(prior: float) -> None:
+    with pytest.raises(ValueError, match="not between 0 and 1"):
+        fit_line(*draw(0, 100), prior=prior)
+
+
+def test_cosines_that_fit_no_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"cosines have shape \[3\], labels \[2\]"):
+        fit_line(np.zeros(3), np.zeros(2, dtype=bool))
+    with pytest.raises(ValueError, match="a cosine is not finite"):
+        fit_line(np.full(40, np.nan), np.arange(40) < 20)
