@@ -49,12 +49,15 @@ def train(work: Path, minutes: float) -> None:
     modules = work / "node_modules"
     concepts = read_concepts(modules)
     checkpoint = work / "training" / "checkpoint"
-    train_tokenizer(corpus(concepts, modules), checkpoint)
+    tokenizer = checkpoint / "tokenizer.json"
+    # Merges of equal counts are ordered by chance: a training taken up again must keep its own ids.
+    if not tokenizer.exists():
+        train_tokenizer(corpus(concepts, modules), checkpoint)
     Training(
         concepts=concepts,
         drawings=work / "drawings",
         modules=modules,
-        tokenizer=checkpoint / "tokenizer.json",
+        tokenizer=tokenizer,
         out=work / "training",
     ).run(minutes)
 

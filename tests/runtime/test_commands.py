@@ -1,6 +1,8 @@
 """The command line: what it prints, what it writes, and how it fails."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,9 +105,50 @@ def test_search_refuses_names_of_another_index(
 ) -> None:
     index = tmp_path / "a.index"
     Index.build(np.eye(192, dtype=np.float32)).save(index)
-    (tmp_path / "a.index.names").write_text("one\n", encoding="utf-8")
+    (tmp_path / "a.index.names.json").write_text('["one"]', encoding="utf-8")
     error = run_failing(capsys, "search", "demo", str(index), "pizza", "--device", "cpu")
     assert "names 1 rows, the index has 192" in error
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot be read: No such file"), ("{", "is not JSON"), ("3", "names none")],
+)
+def test_search_without_readable_names_tells_the_cure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, message: str
+) -> None:
+    index = tmp_path / "a.index"
+    Index.build(np.eye(192, dtype=np.float32)).save(index)
+    if content is not None:
+        (tmp_path / "a.index.names.json").write_text(content, encoding="utf-8")
+    error = run_failing(capsys, "search", "demo", str(index), "pizza", "--device", "cpu")
+    assert message in error
+    assert "make both again" in error
+
+
+def test_search_refuses_an_index_of_another_width(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = tmp_path / "a.index"
+    Index.build(np.eye(3, dtype=np.float32)).save(index)
+    (tmp_path / "a.index.names.json").write_text('["a", "b", "c"]', encoding="utf-8")
+    error = run_failing(capsys, "search", "demo", str(index), "pizza", "--device", "cpu")
+    assert "queries have width 192, but the index has width 3" in error
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+@pytest.mark.parametrize("name", [b"two\nlines", b"cr\rlf", "\u2028 🍕".encode(), b"no text \xff"])
+def test_any_name_of_a_file_is_found_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: bytes
+) -> None:
+    folder, index = tmp_path / "pictures", tmp_path / "a.index"
+    folder.mkdir()
+    path = os.fsencode(folder) + b"/" + name + b".png"
+    shutil.copyfile(DRAWINGS / "1f355.png", path)
+    run_json(capsys, "index", "demo", str(folder), "--device", "cpu", "--out", str(index))
+    (found,) = run_json(capsys, "search", "demo", str(index), "pizza", "--device", "cpu")
+    assert os.fsencode(found["hits"][0]["name"]) == path
+    assert main(["search", "demo", str(index), "pizza", "--device", "cpu"]) == 0
 
 
 def test_match_tells_the_probability_of_each_pair(
@@ -123,6 +166,36 @@ def test_match_names_a_missing_column(tmp_path: Path, capsys: pytest.CaptureFixt
     pairs.write_text("photo,text\n", encoding="utf-8")
     error = run_failing(capsys, "match", "demo", str(pairs))
     assert "no column 'image'; its columns are photo, text" in error
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (b"", "has no column 'image'"),
+        (b"image,text,text\na,b,c\n", "has more than one column 'text'"),
+        (b"image,text\na.png\n", "line 2 has not 2 cells"),
+        (b"image,text\na.png,a dog, asleep\n", "quote a cell that holds a comma"),
+        (b'image,text\na.png,"a dog\nb.png,a cat\n', "is not CSV: unexpected end of data"),
+        (b"image,text\na.png," + b"x" * 200_000, "is not CSV: field larger"),
+        (b"image,text\na.png,caf\xe9\n", "is not UTF-8 text: invalid continuation byte at byte 20"),
+    ],
+)
+def test_match_refuses_a_table_it_would_misread(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: bytes, message: str
+) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_bytes(table)
+    assert message in run_failing(capsys, "match", "demo", str(pairs), "--device", "cpu")
+
+
+def test_match_reads_what_a_spreadsheet_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pizza.png").write_bytes((DRAWINGS / "1f355.png").read_bytes())
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_bytes(b'\xef\xbb\xbfimage,text\r\npizza.png,"a ""big"",\r\nhot pizza"\r\n\r\n')
+    (row,) = run_json(capsys, "match", "demo", str(pairs), "--device", "cpu")
+    assert row["text"] == 'a "big",\r\nhot pizza'
 
 
 def test_classify_labels_pictures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,6 +229,14 @@ def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
         (("info", "nowhere"), "nowhere is not a bundle"),
         (("classify", "demo", "nowhere.png", "--labels", "a"), "nowhere.png does not exist"),
         (("search", "demo", "nowhere.index", "x"), "nowhere.index"),
+        (("search", "demo", str(DRAWINGS / "1f355.png"), "x"), "is no twinlens index"),
+        (("embed", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "is a folder or a device"),
+        (("index", "demo", str(DRAWINGS), "--out", "no/where"), "no/where cannot be written"),
+        (("embed", "demo", "--texts", str(DRAWINGS), "--out", "x.npz"), "Is a directory"),
+        (("demo", "--out", "sheet"), "no name of a picture; let it end in .png"),
+        (("demo", "--threads", "0"), "threads is 0"),
+        (("classify", "demo", str(DRAWINGS), "--labels", ""), "label 0 is empty"),
+        (("classify", "demo", str(DRAWINGS), "--labels", "a", "--template", "a"), "has 0 places"),
         (("demo", "--device", "cuda"), "twinlens[gpu]"),
         (("demo", "--device", "tpu"), "device is 'tpu'"),
     ],
@@ -181,3 +262,58 @@ def test_the_module_runs_as_a_program() -> None:
     )
     assert "calibration int8" in done.stdout
     assert done.stderr == ""
+
+
+def run_in_shell(script: str, out: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script in which $twinlens is the program and $out a name it may write to."""
+    return subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "twinlens": f"{sys.executable} -m twinlens", "out": str(out)},
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="speaks of a POSIX shell and of /dev/full")
+@pytest.mark.parametrize(
+    ("script", "code", "error"),
+    [
+        ("$twinlens info demo --json | true; exit ${PIPESTATUS[0]}", 1, ""),
+        ("$twinlens info demo >&-", 0, ""),
+        ("$twinlens info demo 2>&- | cat", 0, ""),
+        (
+            "$twinlens info demo >/dev/full",
+            1,
+            "twinlens info: [Errno 28] No space left on device\n",
+        ),
+        ("$twinlens embed demo --texts - --device cpu --out $out <&-", 0, ""),
+        (
+            "$twinlens embed demo --texts - --device cpu --out /dev/null",
+            1,
+            "twinlens embed: --out /dev/null is a folder or a device; name a file\n",
+        ),
+        ("PYTHONIOENCODING=ascii $twinlens info demo", 0, ""),
+    ],
+)
+def test_a_stream_that_is_closed_or_full_leaves_no_traceback(
+    tmp_path: Path, script: str, code: int, error: str
+) -> None:
+    done = run_in_shell(script, tmp_path / "out.npz")
+    assert (done.returncode, done.stderr) == (code, error)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Windows sends no such signal")
+def test_an_interruption_is_quiet() -> None:
+    code = "import signal; signal.raise_signal(signal.SIGINT)"
+    script = (
+        "import sys, twinlens.__main__ as program\n"
+        "from twinlens.commands import doctor\n"
+        f"def run(options): {code}\n"
+        "doctor.run = run\n"
+        "sys.exit(program.main(['doctor']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -2,10 +2,14 @@
 
 import io
 import logging
-from collections.abc import Callable
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
@@ -74,6 +78,52 @@ def test_a_generator_is_taken_like_a_list(model: Model, pictures: list[Path]) ->
     )
 
 
+def test_a_generator_of_images_is_read_as_it_goes(model: Model, pictures: list[Path]) -> None:
+    read: list[int] = []
+
+    def many() -> Iterator[Path | bytes]:
+        for number in range(1000):
+            read.append(number)
+            yield b"broken" if number == 5 else pictures[0]
+
+    with pytest.raises(ImageError, match="image 5"):
+        model.embed_images(many())
+    assert len(read) < 100
+
+
+def test_an_error_of_the_generator_itself_comes_through(model: Model) -> None:
+    def broken() -> Iterator[bytes]:
+        raise OSError("the disk is gone")
+        yield b""
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        model.embed_images(broken())
+
+
+def test_after_a_bad_image_no_thread_works_on(model: Model, pictures: list[Path]) -> None:
+    before = threading.active_count()
+    with pytest.raises(ImageError, match="image 0"):
+        model.embed_images([b"broken", *pictures * 10])
+    assert threading.active_count() == before
+
+
+def test_several_threads_may_ask_at_once(model: Model, pictures: list[Path]) -> None:
+    wanted = model.embed_images(pictures), model.embed_texts(TEXTS)
+    with ThreadPoolExecutor(4) as pool:
+        images = [pool.submit(model.embed_images, pictures) for _ in range(4)]
+        texts = [pool.submit(model.embed_texts, TEXTS) for _ in range(4)]
+    for answer in images:
+        np.testing.assert_array_equal(answer.result(), wanted[0])
+    for answer in texts:
+        np.testing.assert_array_equal(answer.result(), wanted[1])
+
+
+def test_a_repeated_text_embeds_like_itself(model: Model) -> None:
+    rows = model.embed_texts(["a dog", "a cat", "a dog"])
+    np.testing.assert_array_equal(rows[0], rows[2])
+    np.testing.assert_array_equal(rows, model.embed_texts(["a dog", "a cat", "a dog"] * 50)[:3])
+
+
 def test_a_bad_image_is_named_by_its_index_and_reason(model: Model, pictures: list[Path]) -> None:
     with pytest.raises(ImageError, match=r"image 18: .*nowhere\.png.*No such file"):
         model.embed_images([*pictures[:18], Path("nowhere.png"), *pictures[18:]])
@@ -99,10 +149,18 @@ def test_a_bad_text_is_named_by_its_index(model: Model) -> None:
     [
         lambda model: model.embed_texts("a dog"),
         lambda model: model.embed_images("dog.png"),
+        lambda model: model.embed_images(Path("dog.png")),
+        lambda model: model.embed_images(Image.new("RGB", (8, 8))),
+        lambda model: model.embed_images(np.zeros((8, 9, 3), dtype=np.uint8)),
+        lambda model: model.embed_images(np.zeros((8, 9), dtype=np.uint8)),
         lambda model: model.match(["dog.png"], "a dog"),
+        lambda model: model.classify(["dog.png"], "dog"),
+        lambda model: model.classify(["dog.png"], ["dog"], templates="a {}"),
     ],
 )
-def test_one_string_is_not_taken_for_a_list(model: Model, call: Callable[[Model], object]) -> None:
+def test_a_single_one_is_not_taken_for_a_list(
+    model: Model, call: Callable[[Model], object]
+) -> None:
     with pytest.raises(TypeError, match="give a list"):
         call(model)
 
@@ -110,6 +168,20 @@ def test_one_string_is_not_taken_for_a_list(model: Model, call: Callable[[Model]
 def test_match_wants_as_many_texts_as_images(model: Model, pictures: list[Path]) -> None:
     with pytest.raises(ValueError, match="2 images and 1 texts are not pairs"):
         model.match(pictures[:2], ["a dog"])
+
+
+def test_match_names_a_bad_pair_by_its_own_index(model: Model, pictures: list[Path]) -> None:
+    repeated = [pictures[0]] * 4
+    with pytest.raises(ImageError, match="image 4: nowhere"):
+        model.match([*repeated, "nowhere.png"], ["a dog"] * 5)
+    with pytest.raises(TextError, match="text 4 is a int"):
+        model.match([*repeated, pictures[1]], ["a dog"] * 4 + [7])  # type: ignore[list-item]
+
+
+def test_match_is_the_same_with_repetitions(model: Model, pictures: list[Path]) -> None:
+    images, texts = [pictures[i] for i in (0, 1, 0, 2, 1)], ["a", "b", "b", "a", "b"]
+    alone = [model.match([i], [t])[0] for i, t in zip(images, texts, strict=True)]
+    np.testing.assert_array_equal(model.match(iter(images), iter(texts)), alone)
 
 
 def test_match_tells_right_pairs_from_wrong_ones(model: Model) -> None:
@@ -124,11 +196,6 @@ def test_match_tells_right_pairs_from_wrong_ones(model: Model) -> None:
 def test_the_prior_moves_the_probability(model: Model, pictures: list[Path]) -> None:
     likely, unlikely = (model.match(pictures[:1], ["a face"], prior=p) for p in (0.9, 0.01))
     assert likely > unlikely
-
-
-def test_a_missing_column_is_named_beside_those_there(model: Model) -> None:
-    with pytest.raises(ValueError, match="no column 'text'; the columns are image, words"):
-        model.predict({"image": [], "words": []})
 
 
 def test_a_matrix_of_probabilities_is_that_of_its_cosines(model: Model) -> None:
@@ -154,6 +221,41 @@ def test_the_level_of_the_probabilities_has_a_name(model: Model, uncalibrated: P
     assert twinlens.load(uncalibrated, device="cpu").level == "none"
 
 
+def test_an_array_or_a_series_is_taken_like_a_list(model: Model, pictures: list[Path]) -> None:
+    wanted = model.embed_images(pictures[:3])
+    for images in (np.array(pictures[:3], dtype=object), pd.Series(pictures[:3], index=[9, 9, 1])):
+        np.testing.assert_array_equal(model.embed_images(images), wanted)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_missing_cell_is_named_by_its_row(
+    model: Model, pictures: list[Path], missing: object
+) -> None:
+    images = pd.DataFrame({"image": [pictures[0], missing], "text": ["a", "b"]}, index=[7, 7])
+    with pytest.raises(ImageError, match=r"image 1: a (NoneType|float) is not an image"):
+        model.predict(images)
+    texts = pd.DataFrame({"image": pictures[:2], "text": ["a", missing]})
+    with pytest.raises(TextError, match=r"text 1 is a (NoneType|float), not a string"):
+        model.predict(texts)
+
+
+def test_two_columns_of_one_name_are_refused(model: Model, pictures: list[Path]) -> None:
+    frame = pd.DataFrame({"image": pictures[:2], "a": ["a", "b"], "b": ["c", "d"]})
+    with pytest.raises(ValueError, match="there are 2 columns 'text'"):
+        model.predict(frame.rename(columns={"a": "text", "b": "text"}))
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 50, float("nan")])
+def test_a_threshold_that_is_no_probability_is_refused(model: Model, threshold: float) -> None:
+    with pytest.raises(ValueError, match=r"threshold is .*, not between 0 and 1"):
+        model.predict({"image": [], "text": []}, threshold=threshold)
+
+
+def test_a_missing_column_is_named_beside_those_there(model: Model) -> None:
+    with pytest.raises(ValueError, match="no column 'text'; the columns are image, words"):
+        model.predict({"image": [], "words": []})
+
+
 def test_classify_names_the_best_label(model: Model) -> None:
     drawings = [drawing for drawing in bundled_drawings() if drawing.kind]
     classes = model.classify(
@@ -171,6 +273,35 @@ def test_classify_without_labels_is_refused(model: Model) -> None:
         model.classify([], [])
 
 
+@pytest.mark.parametrize(
+    ("labels", "template", "message"),
+    [
+        (["dog", 7], "{}", "label 1 is a int, not a string"),
+        (["dog", " "], "{}", "label 1 is empty"),
+        (["dog", "cat", "dog"], "{}", "label 'dog' is there twice"),
+        (["dog"], "a photo", "'a photo' has 0 places for the label, wanted one"),
+        (["dog"], "{} or {}", "has 2 places for the label, wanted one"),
+        (["dog"], "{0}", "has 0 places"),
+    ],
+)
+def test_labels_and_templates_that_mean_nothing_are_refused(
+    model: Model, labels: list[str], template: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        model.classify([], labels, templates=[template])
+
+
+def test_other_braces_are_only_text(model: Model, pictures: list[Path]) -> None:
+    classes = model.classify(pictures[:1], iter(["{x}", "dog"]), templates=["a {0} {} {"])
+    assert classes.labels == ("{x}", "dog")
+
+
+def test_answers_can_be_pickled(model: Model, pictures: list[Path]) -> None:
+    hits = twinlens.Index.build(model.embed_images(pictures)).search(model.embed_texts(["a"]), 3)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(hits)).ids, hits.ids)
+    assert pickle.loads(pickle.dumps(model.calibration)) == model.calibration
+
+
 def test_cuda_without_cuda_is_an_error_with_the_cure() -> None:
     with pytest.raises(ProviderError, match=r"asked for cuda:0.*twinlens\[gpu\]"):
         twinlens.load("demo", device="cuda")
@@ -182,6 +313,7 @@ def test_cuda_without_cuda_is_an_error_with_the_cure() -> None:
         ({"device": "gpu"}, "device is 'gpu'"),
         ({"precision": "int4"}, "precision is 'int4'"),
         ({"threads": 0}, "threads is 0"),
+        ({"threads": 100_000}, "threads is 100000, not between 1 and 1024"),
     ],
 )
 def test_an_argument_that_means_nothing_is_refused(

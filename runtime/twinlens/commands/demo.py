@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.commands.inputs import open_model
+from twinlens.commands.inputs import check_out, open_model
 from twinlens.commands.outcome import Outcome
 from twinlens.commands.sheet import Row, Shot, draw_sheet
+from twinlens.images import SUFFIXES
 from twinlens.index import Index
 from twinlens.model import Model
 
@@ -63,6 +64,9 @@ def bundled_drawings() -> list[Drawing]:
 
 def run(options: argparse.Namespace) -> Outcome:
     """Embed, search both ways, match and classify the drawings, and draw the contact sheet."""
+    check_out(options.out)
+    if options.out.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"--out {options.out} is no name of a picture; let it end in .png")
     model = open_model(options)
     drawings = bundled_drawings()
     captions = [drawing.caption for drawing in drawings]

@@ -5,12 +5,13 @@ import sys
 
 import numpy as np
 
-from twinlens.commands.inputs import embed_pictures, open_model, read_lines
+from twinlens.commands.inputs import check_out, embed_pictures, open_model, read_lines
 from twinlens.commands.outcome import Outcome
 
 
 def run(options: argparse.Namespace) -> Outcome:
     """Embed and write embeddings [B, D] beside names [B]."""
+    check_out(options.out)
     model = open_model(options)
     lost: list[str] = []
     if options.texts:
@@ -19,7 +20,7 @@ def run(options: argparse.Namespace) -> Outcome:
     else:
         rows, names, lost = embed_pictures(model, options.inputs)
     with options.out.open("wb") as file:
-        np.savez(file, embeddings=rows, names=np.array(names))
+        np.savez(file, embeddings=rows, names=np.array(names, dtype=str))
     return Outcome(
         lines=[f"{len(rows)} embeddings of width {model.width} in {options.out}"],
         document={"out": str(options.out), "rows": len(rows), "width": model.width, "lost": lost},

@@ -1,6 +1,8 @@
 """What the command line is given: pictures in folders, texts in files, a bundle and a device."""
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -40,10 +42,37 @@ def find_pictures(places: Iterable[Path]) -> list[Path]:
     return found
 
 
+def read_text(path: Path) -> str:
+    """A whole file of UTF-8, its line ends as they are; "-" is the standard input.
+
+    Raises:
+        ValueError: it is not UTF-8.
+    """
+    content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}; convert it first"
+        ) from error
+
+
 def read_lines(path: Path) -> list[str]:
-    """One text a line of a UTF-8 file; "-" is the standard input. Empty lines are left out."""
-    text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    """One text a line. Empty lines are left out."""
+    lines = io.StringIO(read_text(path), newline=None)
+    return [line.strip() for line in lines if line.strip()]
+
+
+def check_out(out: Path) -> None:
+    """Refuse, before the long work, a file that could not be written after it.
+
+    Raises:
+        OSError: it is a folder or a device, or its own folder is missing or read-only.
+    """
+    if out.exists() and not out.is_file():
+        raise FileExistsError(f"--out {out} is a folder or a device; name a file")
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise PermissionError(f"--out {out} cannot be written; name a file in a folder that can")
 
 
 def embed_pictures(

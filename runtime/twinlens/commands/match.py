@@ -2,9 +2,10 @@
 
 import argparse
 import csv
+import io
 from pathlib import Path
 
-from twinlens.commands.inputs import open_model
+from twinlens.commands.inputs import open_model, read_text
 from twinlens.commands.outcome import Outcome
 
 
@@ -28,13 +29,24 @@ def run(options: argparse.Namespace) -> Outcome:
 
 
 def _columns(path: Path, *names: str) -> dict[str, list[str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        known = reader.fieldnames or []
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        known = list(reader.fieldnames or [])
         for name in names:
-            if name not in known:
+            if known.count(name) != 1:
+                number = "more than one" if name in known else "no"
                 raise ValueError(
-                    f"{path} has no column {name!r}; its columns are {', '.join(known)}"
+                    f"{path} has {number} column {name!r}; its columns are {', '.join(known)}"
                 )
-        rows = list(reader)
-    return {name: [row[name] for row in rows] for name in names}
+        columns: dict[str, list[str]] = {name: [] for name in names}
+        for row in reader:
+            if None in row or None in row.values():
+                raise ValueError(
+                    f"{path} line {reader.line_num} has not {len(known)} cells; "
+                    "quote a cell that holds a comma"
+                )
+            for name in names:
+                columns[name].append(row[name])
+    except csv.Error as error:
+        raise ValueError(f"{path} line {reader.line_num} is not CSV: {error}") from error
+    return columns
