@@ -102,18 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--image", action="store_true", help="the queries are pictures")
     search.add_argument("-k", type=int, default=10, help="hits of each query (10)")
 
-    match = commands.add_parser("match", parents=[with_bundle], help="do these pairs match?")
-    match.add_argument("pairs", type=Path, help="CSV; its pictures lie relative to it")
-    match.add_argument("--image-column", default="image", help="its column of pictures (image)")
-    match.add_argument("--text-column", default="text", help="its column of texts (text)")
-    match.add_argument("--prior", type=float, help="share of matching pairs expected")
-
     classify = commands.add_parser("classify", parents=[with_bundle], help="zero-shot labels")
     classify.add_argument("inputs", nargs="+", type=Path, help="pictures or folders of them")
     classify.add_argument("--labels", nargs="+", required=True, help="such as: dog cat car")
     classify.add_argument("--template", nargs="+", default=TEMPLATES, help="texts with one {}")
 
-    _add_truths(commands, printing)
+    _add_pair_commands(commands, printing, with_bundle)
 
     info = commands.add_parser("info", parents=[printing], help="what a bundle holds")
     info.add_argument("bundle", help='a folder that twinlens-export wrote, or "demo"')
@@ -121,15 +115,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_truths(
+def _add_pair_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     printing: argparse.ArgumentParser,
+    with_bundle: argparse.ArgumentParser,
 ) -> None:
-    """The commands that read pairs of known truth."""
-    table = argparse.ArgumentParser(add_help=False)
-    table.add_argument("--image-column", default="image", help="its column of pictures (image)")
-    table.add_argument("--text-column", default="text", help="its column of texts (text)")
+    """The commands that read pairs, and of the last two those of known truth."""
+    columns = argparse.ArgumentParser(add_help=False)
+    columns.add_argument("--image-column", default="image", help="its column of pictures (image)")
+    columns.add_argument("--text-column", default="text", help="its column of texts (text)")
+    table = argparse.ArgumentParser(add_help=False, parents=[columns])
     table.add_argument("--label-column", help="its column of 0 and 1 (label, where there is one)")
+
+    match = commands.add_parser(
+        "match", parents=[with_bundle, columns], help="do these pairs match?"
+    )
+    match.add_argument("pairs", type=Path, help=PAIRS)
+    match.add_argument("--prior", type=float, help="share of matching pairs expected")
 
     calibrate = commands.add_parser(
         "calibrate", parents=[printing, table], help="make cosines probabilities, from pairs"

@@ -1,25 +1,24 @@
-"""twinlens match: the probability that each pair of a table matches."""
+"""twinlens match: the probability that each pair matches."""
 
 import argparse
-import csv
-import io
-from pathlib import Path
 
-from twinlens.commands.inputs import open_model, read_text
+from twinlens.commands.inputs import open_model
 from twinlens.commands.outcome import Outcome
+from twinlens.evaluation.pairs import Columns
+from twinlens.evaluation.reading import read_pairs
+from twinlens.images import ImageLike
 
 
 def run(options: argparse.Namespace) -> Outcome:
     """Print every pair with its probability."""
-    columns = _columns(options.pairs, options.image_column, options.text_column)
+    columns = Columns(image=options.image_column, text=options.text_column)
+    pairs = read_pairs(options.pairs, columns=columns)
     model = open_model(options)
-    pictures = [str(options.pairs.parent / name) for name in columns[options.image_column]]
-    texts = columns[options.text_column]
-    probabilities = model.match(pictures, texts, prior=options.prior).tolist()
+    probabilities = model.match(pairs.images, pairs.texts, prior=options.prior).tolist()
     rows = [
-        {"image": image, "text": text, "probability": round(probability, 6)}
-        for image, text, probability in zip(
-            columns[options.image_column], texts, probabilities, strict=True
+        {"image": _name(image, number), "text": text, "probability": round(probability, 6)}
+        for number, (image, text, probability) in enumerate(
+            zip(pairs.images, pairs.texts, probabilities, strict=True)
         )
     ]
     return Outcome(
@@ -28,25 +27,6 @@ def run(options: argparse.Namespace) -> Outcome:
     )
 
 
-def _columns(path: Path, *names: str) -> dict[str, list[str]]:
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
-    try:
-        known = list(reader.fieldnames or [])
-        for name in names:
-            if known.count(name) != 1:
-                number = "more than one" if name in known else "no"
-                raise ValueError(
-                    f"{path} has {number} column {name!r}; its columns are {', '.join(known)}"
-                )
-        columns: dict[str, list[str]] = {name: [] for name in names}
-        for row in reader:
-            if None in row or None in row.values():
-                raise ValueError(
-                    f"{path} line {reader.line_num} has not {len(known)} cells; "
-                    "quote a cell that holds a comma"
-                )
-            for name in names:
-                columns[name].append(row[name])
-    except csv.Error as error:
-        raise ValueError(f"{path} line {reader.line_num} is not CSV: {error}") from error
-    return columns
+def _name(image: ImageLike, number: int) -> str:
+    """The image's path, or which one it is where its bytes were given."""
+    return f"image {number}" if isinstance(image, bytes) else str(image)

@@ -76,8 +76,11 @@ def _lines(reader: "csv.DictReader[str]", path: Path) -> Iterator[tuple[str, Row
 def _found(columns: Columns, heads: Sequence[str], path: Path) -> Columns:
     """The columns with the label's where there is one, once all of them are known to be there."""
     for name in (columns.image, columns.text, columns.label, columns.kind):
-        if name is not None and name not in heads:
-            raise PairsError(f"{path} has no column {name!r}; its columns are {', '.join(heads)}")
+        if name is not None and heads.count(name) != 1:
+            number = "more than one" if name in heads else "no"
+            raise PairsError(
+                f"{path} has {number} column {name!r}; its columns are {', '.join(heads)}"
+            )
     label = columns.label or (LABEL if LABEL in heads and columns.kind != LABEL else None)
     return Columns(image=columns.image, text=columns.text, label=label, kind=columns.kind)
 
