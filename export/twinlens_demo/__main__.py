@@ -23,7 +23,7 @@ def main() -> None:
     """Run one act."""
     parser = argparse.ArgumentParser(prog="python -m twinlens_demo", description=__doc__)
     parser.add_argument("act", choices=("fetch", "draw", "train", "release", "test"))
-    parser.add_argument("--work", type=Path, default=Path("build/demo"), help="working folder")
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "demo", help="working folder")
     parser.add_argument("--minutes", type=float, default=120, help="training time in all")
     options = parser.parse_args()
     if options.act == "fetch":

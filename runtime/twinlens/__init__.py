@@ -14,10 +14,11 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Final
 
 from twinlens.calibration import Calibration
+from twinlens.classes import Classes
 from twinlens.errors import TwinlensError
 from twinlens.index import Hits, Index
 from twinlens.loading import load
-from twinlens.model import Classes, Model
+from twinlens.model import Model
 from twinlens.search import semantic_search
 
 if TYPE_CHECKING:

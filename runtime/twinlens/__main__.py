@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from twinlens.classes import TEMPLATES
 from twinlens.errors import TwinlensError
-from twinlens.model import TEMPLATES
 
 PAIRS = "pairs: .csv, .tsv, .parquet, .tar (webdataset) or a folder with captions"
 

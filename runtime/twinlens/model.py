@@ -2,12 +2,8 @@
 
 import logging
 import os
-from collections import deque
-from collections.abc import Generator, Hashable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import islice
 from operator import length_hint
 from pathlib import PurePath
 from typing import Any, Final, Literal, TypeVar
@@ -18,10 +14,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from twinlens import frames
-from twinlens import images as pictures
 from twinlens.bundle import Bundle, Precision, TowerFile
 from twinlens.calibration import Calibration, Level
-from twinlens.errors import BundleError, CalibrationError, ImageError, TextError
+from twinlens.classes import TEMPLATES, Classes, filled
+from twinlens.decoding import Decoded, Numbered, decoded
+from twinlens.errors import BundleError, CalibrationError, ImageError
 from twinlens.images import ImageLike
 from twinlens.pairing import Pairing
 from twinlens.rows import unit_rows
@@ -33,27 +30,8 @@ logger = logging.getLogger(__name__)
 F32 = NDArray[np.float32]
 T = TypeVar("T")
 OnError = Literal["raise", "nan"]
-Numbered = tuple[int, ImageLike]
-"""An image, and the index that its error names."""
-Decoded = tuple[int, NDArray[np.uint8] | ImageError]
 
-IMAGES_AT_ONCE: Final = 16
 TEXTS_AT_ONCE: Final = 64
-TEMPLATES: Final = ("a photo of a {}",)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Classes:
-    """Zero-shot classification of B images into C labels."""
-
-    labels: tuple[str, ...]
-    probabilities: F32
-    """[B, C], rows summing to 1."""
-
-    @property
-    def best(self) -> list[str]:
-        """The likeliest label of each image; of equals, the earlier one."""
-        return [self.labels[place] for place in self.probabilities.argmax(axis=1)]
 
 
 class Tower:
@@ -174,35 +152,13 @@ class Model:
     ) -> F32:
         parts = [np.empty((0, self.width), dtype=np.float32)]
         with (
-            closing(self._decoded(images)) as batches,
+            closing(decoded(images, self._manifest.image, threads=self._threads)) as batches,
             tqdm(total=total, disable=not progress, unit="image") as bar,
         ):
             for batch in batches:
                 parts.append(self._embed_decoded(batch, on_error))
                 bar.update(len(batch))
         return np.concatenate(parts)
-
-    def _decoded(self, images: Iterable[Numbered]) -> Generator[list[Decoded]]:
-        """The images in batches; while one is embedded, the next two are decoded."""
-        source = iter(images)
-        batches = iter(lambda: list(islice(source, IMAGES_AT_ONCE)), [])
-        pool = ThreadPoolExecutor(self._threads)
-        try:
-            ahead = deque(pool.map(self._decode, batch) for batch in islice(batches, 2))
-            while ahead:
-                batch = list(ahead.popleft())
-                ahead.extend(pool.map(self._decode, batch) for batch in islice(batches, 1))
-                yield batch
-        finally:
-            # After an error nobody wants those that wait.
-            pool.shutdown(cancel_futures=True)
-
-    def _decode(self, numbered: Numbered) -> Decoded:
-        number, image = numbered
-        try:
-            return number, pictures.load(image, self._manifest.image)
-        except ImageError as error:
-            return number, error
 
     def _embed_decoded(self, batch: Sequence[Decoded], on_error: OnError) -> F32:
         rows = np.full((len(batch), self.width), np.nan, dtype=np.float32)
@@ -361,7 +317,7 @@ class Model:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
         names, forms = [*_several(labels, "labels")], [*_several(templates, "templates")]
-        texts = _filled(names, forms)
+        texts = filled(names, forms)
         stacked = self.embed_texts(texts).reshape(len(names), len(forms), self.width)
         return unit_rows(stacked.mean(axis=1))
 
@@ -415,24 +371,3 @@ def _each_once(images: Sequence[ImageLike]) -> tuple[list[Numbered], list[int]]:
             distinct.append((index, image))
         places.append(numbers[key])
     return distinct, places
-
-
-def _filled(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
-    """Every label in every template."""
-    if not labels or not templates:
-        raise ValueError("classify needs at least one label and one template")
-    for index, label in enumerate(labels):
-        if not isinstance(label, str):
-            raise TextError(f"label {index} is a {type(label).__name__}, not a string")
-        if not label.strip():
-            raise ValueError(f"label {index} is empty; give it a name or leave it out")
-    if len(set(labels)) < len(labels):
-        twice = next(label for label in labels if labels.count(label) > 1)
-        raise ValueError(f"label {twice!r} is there twice; give it once")
-    for template in templates:
-        if template.count("{}") != 1:
-            raise ValueError(
-                f"template {template!r} has {template.count('{}')} places for the label, "
-                "wanted one, as in 'a {}'"
-            )
-    return [template.replace("{}", label) for label in labels for template in templates]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.bundle import open_bundle
+from twinlens.classes import TEMPLATES
 from twinlens.commands.demo import CLASS_TEMPLATES, bundled_drawings
 from twinlens.commands.outcome import Outcome, Table
 from twinlens.evaluation import retrieval, zero_shot
@@ -17,7 +18,7 @@ from twinlens.evaluation.reading import read_pairs
 from twinlens.evaluation.reliability import Reliability
 from twinlens.evaluation.report import HTML, document, write_report
 from twinlens.loading import DEMO, folder_of, load
-from twinlens.model import TEMPLATES, Model
+from twinlens.model import Model
 
 QUALITIES: Final = (
     "ECE",

@@ -8,6 +8,7 @@ import numpy as np
 
 from twinlens.bundle import Precision
 from twinlens.calibration import Level, Negatives
+from twinlens.classes import TEMPLATES
 from twinlens.evaluation.answers import Answers, answer
 from twinlens.evaluation.bootstrap import Resamples
 from twinlens.evaluation.pairs import Pairs
@@ -17,7 +18,7 @@ from twinlens.evaluation.retrieval import Retrieval, measure_retrieval
 from twinlens.evaluation.scoring import score
 from twinlens.evaluation.thresholds import Decision, Thresholds
 from twinlens.evaluation.zero_shot import ZeroShot, measure_zero_shot
-from twinlens.model import TEMPLATES, Model
+from twinlens.model import Model
 
 REFERENCE: Final[Precision] = "fp32"
 

@@ -1,0 +1,54 @@
+"""Zero-shot classes: labels in templates, and what became of the images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.errors import TextError
+
+F32 = NDArray[np.float32]
+
+TEMPLATES: Final = ("a photo of a {}",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """Zero-shot classification of B images into C labels."""
+
+    labels: tuple[str, ...]
+    probabilities: F32
+    """[B, C], rows summing to 1."""
+
+    @property
+    def best(self) -> list[str]:
+        """The likeliest label of each image; of equals, the earlier one."""
+        return [self.labels[place] for place in self.probabilities.argmax(axis=1)]
+
+
+def filled(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """Every label in every template, all of the first label first.
+
+    Raises:
+        TextError: a label is no string.
+        ValueError: a label is empty or repeated, or a template has no one place for it.
+    """
+    if not labels or not templates:
+        raise ValueError("classify needs at least one label and one template")
+    for index, label in enumerate(labels):
+        if not isinstance(label, str):
+            raise TextError(f"label {index} is a {type(label).__name__}, not a string")
+        if not label.strip():
+            raise ValueError(f"label {index} is empty; give it a name or leave it out")
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise ValueError(f"label {twice!r} is there twice; give it once")
+    for template in templates:
+        if template.count("{}") != 1:
+            raise ValueError(
+                f"template {template!r} has {template.count('{}')} places for the label, "
+                "wanted one, as in 'a {}'"
+            )
+    return [template.replace("{}", label) for label in labels for template in templates]
