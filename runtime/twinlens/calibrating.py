@@ -10,7 +10,7 @@ from twinlens.bundle import MANIFEST, Bundle, Precision, open_bundle, write_mani
 from twinlens.calibration import Calibration
 from twinlens.evaluation.pairs import Pairs
 from twinlens.fitting import Recipe, fit_calibration
-from twinlens.loading import folder_of
+from twinlens.loading import DEMO, folder_of
 from twinlens.model import Model
 from twinlens.session import CPU, resolve
 from twinlens.threads import usable_threads
@@ -40,9 +40,14 @@ def calibrate(
     Raises:
         BundleError: the folder is not a whole, unchanged bundle.
         CalibrationError: the recipe needs labels that the pairs lack.
-        ValueError: there are too few pairs, or matching ones are no closer than others.
+        ValueError: there are too few pairs, or matching ones are no closer than others; or the
+            bundle is "demo" without an `out`, and the package is not to be changed.
         FileExistsError: `out` exists.
     """
+    if out is None and os.fspath(bundle) == DEMO:
+        raise ValueError("the demo lies inside the package; name a folder for a calibrated copy")
+    if out is not None and Path(out).exists():
+        raise FileExistsError(f"{out} exists; name a new folder")
     opened = open_bundle(folder_of(bundle))
     fitted = {
         precision: fit_calibration(_uncalibrated(opened, precision), pairs, recipe=recipe)

@@ -112,3 +112,10 @@ def test_the_command_says_what_a_method_needs(
     table.write_text(f"image,text\n{drawing.path},a face\n", encoding="utf-8")
     assert main(["calibrate", str(uncalibrated), str(table), "--method", "beta"]) == 1
     assert "method 'beta' needs labels" in capsys.readouterr().err
+
+
+def test_the_demo_inside_the_package_is_not_changed(pairs: Pairs) -> None:
+    before = (folder_of("demo") / MANIFEST).read_bytes()
+    with pytest.raises(ValueError, match="name a folder for a calibrated copy"):
+        calibrate("demo", pairs)
+    assert (folder_of("demo") / MANIFEST).read_bytes() == before
