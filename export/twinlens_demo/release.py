@@ -14,6 +14,7 @@ from PIL import Image
 import twinlens
 from twinlens.bundle import Precision, open_bundle, write_manifest
 from twinlens.calibrating import calibrate as calibrate_bundle
+from twinlens.commands import demo
 from twinlens.evaluation.pairs import Pairs
 from twinlens.fitting import Recipe
 from twinlens_demo import evaluate
@@ -26,14 +27,7 @@ PRECISIONS: Final[tuple[Precision, ...]] = ("fp16", "int8")
 """fp32 stays in the repository: its towers would make the wheel too large."""
 RECIPE: Final = Recipe(prior=0.5, fitted_on="OpenMoji drawings and their names")
 QUERIES: Final = (
-    "a dog",
-    "something to drink",
-    "a sad face",
-    "a vehicle with wheels",
-    "red fruit",
-    "a musical instrument",
-    "winter weather",
-    "a small insect",
+    *demo.QUERIES,
     "flying machine",
     "tool for cutting",
     "love",

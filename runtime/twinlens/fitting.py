@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from twinlens.calibration import Calibration, Drawn, Level, Negatives
 from twinlens.curves import Curve
-from twinlens.duplicates import firsts_like
+from twinlens.duplicates import distinct, firsts_like
 from twinlens.errors import CalibrationError
-from twinlens.evaluation.pairs import Pairs, distinct
+from twinlens.evaluation.pairs import Pairs
 from twinlens.held_out import F64, Bools, Places, Sample, Scored, measured
 from twinlens.label_fit import LABEL_FITS, Method
 from twinlens.model import Model

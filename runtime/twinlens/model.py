@@ -2,10 +2,9 @@
 
 import logging
 import os
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from operator import length_hint
-from pathlib import PurePath
 from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from twinlens.bundle import Bundle, Precision, TowerFile
 from twinlens.calibration import Calibration, Level
 from twinlens.classes import TEMPLATES, Classes, filled
 from twinlens.decoding import Decoded, Numbered, decoded
+from twinlens.duplicates import distinct
 from twinlens.errors import BundleError, CalibrationError, ImageError
 from twinlens.images import ImageLike
 from twinlens.pairing import Pairing
@@ -184,16 +184,16 @@ class Model:
         """
         ids = [tuple(row) for row in self._tokenizer.encode_ragged([*_several(texts, "texts")])]
         # Each once, and neighbours of one length: neither repetition nor padding costs anything.
-        distinct = sorted(set(ids), key=len)
-        rows = np.empty((len(distinct), self.width), dtype=np.float32)
-        with tqdm(total=len(distinct), disable=not progress, unit="text") as bar:
-            for start in range(0, len(distinct), TEXTS_AT_ONCE):
-                batch = distinct[start : start + TEXTS_AT_ONCE]
+        once = sorted(set(ids), key=len)
+        rows = np.empty((len(once), self.width), dtype=np.float32)
+        with tqdm(total=len(once), disable=not progress, unit="text") as bar:
+            for start in range(0, len(once), TEXTS_AT_ONCE):
+                batch = once[start : start + TEXTS_AT_ONCE]
                 rows[start : start + len(batch)] = self._text_tower.embed(
                     self._tokenizer.pack(batch)
                 )
                 bar.update(len(batch))
-        place = {row: number for number, row in enumerate(distinct)}
+        place = {row: number for number, row in enumerate(once)}
         return rows[[place[row] for row in ids]]
 
     def match(
@@ -220,8 +220,10 @@ class Model:
         calibration = self.calibration
         if len(images) != len(texts):
             raise ValueError(f"{len(images)} images and {len(texts)} texts are not pairs")
-        distinct, places = _each_once(images)
-        rows = self._embed_numbered(distinct, on_error="raise", progress=False, total=None)
+        firsts, places = distinct(images)
+        indices = np.unique(places, return_index=True)[1].tolist()
+        numbered = zip(indices, firsts, strict=True)
+        rows = self._embed_numbered(numbered, on_error="raise", progress=False, total=None)
         left, right = rows[places], self.embed_texts(texts)
         return calibration.probability(np.einsum("bd,bd->b", left, right), prior=prior)
 
@@ -358,16 +360,3 @@ def _several(values: Iterable[T], name: str) -> Iterable[T]:
         raise TypeError(f"{name} is one {type(values).__name__}; give a list of them")
     # The scalars of pyarrow are its own.
     return frames.plain(values) if hasattr(values, "to_pylist") else values
-
-
-def _each_once(images: Sequence[ImageLike]) -> tuple[list[Numbered], list[int]]:
-    """Equal images once, with their first index; and which of those stands at every index."""
-    numbers: dict[Hashable, int] = {}
-    distinct: list[Numbered] = []
-    places: list[int] = []
-    for index, image in enumerate(images):
-        key = image if isinstance(image, (str, bytes, PurePath)) else id(image)
-        if numbers.setdefault(key, len(distinct)) == len(distinct):
-            distinct.append((index, image))
-        places.append(numbers[key])
-    return distinct, places

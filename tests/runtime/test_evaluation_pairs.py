@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from twinlens.duplicates import distinct
 from twinlens.errors import PairsError
 from twinlens.evaluation import Columns, Pairs, read_pairs
-from twinlens.evaluation.pairs import distinct
 
 
 def png(shade: int = 0) -> bytes:

@@ -1,17 +1,10 @@
 """Pairs of an image and a text, and what is known of them."""
 
-import os
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from twinlens.errors import PairsError
 from twinlens.images import ImageLike
-
-T = TypeVar("T")
 
 TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
@@ -54,28 +47,6 @@ class Pairs:
         return len(self.images)
 
 
-def distinct(values: Iterable[T]) -> tuple[list[T], NDArray[np.intp]]:
-    """Each value once, in order of appearance, and the place [M] of every row among them.
-
-    Paths, bytes and strings are equal by content; PIL images and arrays only if they are one.
-    """
-    places: dict[Hashable, int] = {}
-    firsts: list[T] = []
-    rows = []
-    for value in values:
-        place = places.setdefault(_key(value), len(firsts))
-        if place == len(firsts):
-            firsts.append(value)
-        rows.append(place)
-    return firsts, np.array(rows, dtype=np.intp)
-
-
 def truth(cell: object) -> bool | None:
     """What a label says: 0 or 1, false or true, no or yes; None if it says neither."""
     return TRUTHS.get(str(cell).strip().lower().removesuffix(".0"))
-
-
-def _key(value: object) -> Hashable:
-    if isinstance(value, os.PathLike):
-        return str(os.fspath(value))
-    return value if isinstance(value, (str, bytes)) else id(value)

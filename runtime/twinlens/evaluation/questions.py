@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.duplicates import distinct
 from twinlens.errors import PairsError
-from twinlens.evaluation.pairs import Pairs, distinct
+from twinlens.evaluation.pairs import Pairs
 from twinlens.images import ImageLike
 
 Bools = NDArray[np.bool_]
