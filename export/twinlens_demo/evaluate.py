@@ -1,24 +1,16 @@
 """How good the embeddings are on a set of drawings that was never trained on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.drawings import CLASSES
 from twinlens_demo.concepts import Concept
 
 F32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
-
-CLASSES: Mapping[str, str] = {
-    "face": "face",
-    "animal": "animal",
-    "food": "food",
-    "vehicle": "vehicle",
-    "flag": "flag",
-}
-CLASS_TEMPLATES = ("{}", "a {}", "a picture of a {}", "{} emoji")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +64,11 @@ def recall(scores: F32, right: Bools) -> Recall:
 
 def zero_shot(images: F32, concepts: Sequence[Concept], class_rows: F32) -> float:
     """Share in percent of the drawings whose nearest of CLASSES is their own."""
-    names = list(CLASSES)
     own = [class_of(concept) for concept in concepts]
     kept = [place for place, name in enumerate(own) if name is not None]
     guesses = (images[kept] @ class_rows.T).argmax(axis=1)
     return 100.0 * float(
-        np.mean([names[guess] == own[place] for guess, place in zip(guesses, kept, strict=True)])
+        np.mean([CLASSES[guess] == own[place] for guess, place in zip(guesses, kept, strict=True)])
     )
 
 

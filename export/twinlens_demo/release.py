@@ -15,6 +15,7 @@ import twinlens
 from twinlens.bundle import Precision, open_bundle, write_manifest
 from twinlens.calibrating import calibrate as calibrate_bundle
 from twinlens.commands import demo
+from twinlens.drawings import CLASS_TEMPLATES, CLASSES
 from twinlens.evaluation.pairs import Pairs
 from twinlens.fitting import Recipe
 from twinlens_demo import evaluate
@@ -137,12 +138,9 @@ def _answers(model: twinlens.Model, images: F32, shown: Sequence[Concept]) -> di
 def _zero_shot(
     model: twinlens.Model, images: F32, shown: Sequence[Concept], kept: NDArray[np.bool_]
 ) -> float:
-    rows = []
-    for name in evaluate.CLASSES.values():
-        mean = model.embed_texts([t.format(name) for t in evaluate.CLASS_TEMPLATES]).mean(axis=0)
-        rows.append(mean / np.linalg.norm(mean))
+    labels = model.embed_labels(CLASSES, templates=CLASS_TEMPLATES)
     chosen = [concept for concept, keep in zip(shown, kept, strict=True) if keep]
-    return evaluate.zero_shot(images[kept], chosen, np.stack(rows))
+    return evaluate.zero_shot(images[kept], chosen, labels)
 
 
 def _plain(recall: evaluate.Recall) -> dict[str, float]:

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from twinlens.drawings import CLASS_TEMPLATES, CLASSES
 from twinlens_demo import evaluate
 from twinlens_demo.album import Album, read_set
 from twinlens_demo.augment import augment, on_white
@@ -279,8 +280,8 @@ class Training:
         texts = self._embed([concept.names[0] for concept in concepts])
         classes = np.stack(
             [
-                self._embed([t.format(name) for t in evaluate.CLASS_TEMPLATES]).mean(axis=0)
-                for name in evaluate.CLASSES.values()
+                self._embed([t.format(name) for t in CLASS_TEMPLATES]).mean(axis=0)
+                for name in CLASSES
             ]
         )
         self._learner.clip.load_state_dict(kept)

@@ -1,15 +1,14 @@
 """The samples: real pictures and texts on which the towers are compared with the original."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.drawings import bundled_drawings
 from twinlens.errors import ImageError, TextError
 from twinlens.images import load_batch
 from twinlens.texts import Tokenizer
@@ -50,8 +49,9 @@ def read_samples(files: SampleFiles, checkpoint: Checkpoint, tokenizer: Tokenize
         ExportError: something cannot be read, or there are too few.
     """
     try:
-        paths = _bundled_drawings() if files.images is None else _pictures(files.images)
-        lines = _bundled_captions() if files.texts is None else _lines(files.texts)
+        drawings = bundled_drawings()
+        paths = _pictures(files.images) if files.images else [d.path for d in drawings]
+        lines = _lines(files.texts) if files.texts else [d.caption for d in drawings]
         _require_enough(len(paths), "pictures")
         _require_enough(len(lines), "texts")
         return Samples(
@@ -78,23 +78,6 @@ def _pictures(folder: Path) -> list[Path]:
 
 def _lines(file: Path) -> list[str]:
     return [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def _demo() -> Path:
-    return Path(str(resources.files("twinlens"))) / "demo"
-
-
-def _bundled_drawings() -> list[Path]:
-    return [_demo() / "drawings" / row["file"] for row in _bundled_rows()]
-
-
-def _bundled_captions() -> list[str]:
-    return [row["caption"] for row in _bundled_rows()]
-
-
-def _bundled_rows() -> list[dict[str, str]]:
-    with (_demo() / "captions.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _filling(lines: Sequence[str], context: int) -> list[str]:

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from functools import cached_property
 from operator import length_hint
 from typing import Any, Final, Literal, TypeVar
 
@@ -66,7 +67,6 @@ class Model:
         self._manifest, self._device, self._precision = manifest, device, precision
         self._threads = threads
         self._image_tower, self._text_tower = tower(towers.image), tower(towers.text)
-        self._pairing = Pairing(device=device, threads=threads)
         self._tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
         self._calibration = manifest.calibrations.get(precision)
         if self._calibration is not None and self._calibration.towers != towers.calibrated_for():
@@ -118,6 +118,11 @@ class Model:
                 "twinlens calibrate BUNDLE pairs.csv"
             )
         return self._calibration
+
+    @cached_property
+    def _pairing(self) -> Pairing:
+        """Opened when first asked for: it has threads of its own, and few ask."""
+        return Pairing(device=self._device, threads=self._threads)
 
     def embed_images(
         self,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from twinlens.drawings import CLASSES
 from twinlens_demo.concepts import Concept
 from twinlens_demo.evaluate import (
-    CLASSES,
     Recall,
     class_of,
     pair_calibration_error,

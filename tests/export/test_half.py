@@ -1,31 +1,15 @@
 """The step to fp16."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from onnx import TensorProto
 
-from twinlens_export import original, verify
+from twinlens_export import verify
 from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.graph import to_model
 from twinlens_export.half import to_half
 from twinlens_export.towers import image_graph, text_graph
 
 LEAST_COSINE = verify.TOLERANCES["fp16"].worst_cosine
-
-
-def test_towers_follow_transformers(
-    checkpoint: Checkpoint,
-    opened: Callable[..., Any],
-    pixels_of: Callable[..., Any],
-    ids_of: Callable[..., Any],
-) -> None:
-    images, ids = pixels_of(checkpoint), ids_of(checkpoint)
-    rows = opened(to_half(image_graph(checkpoint.image)))(images)
-    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() >= LEAST_COSINE
-    rows = opened(to_half(text_graph(checkpoint.text)))(ids)
-    assert (rows * original.text_rows(checkpoint, ids)).sum(axis=1).min() >= LEAST_COSINE
 
 
 def test_products_are_half_and_norms_are_not(checkpoint: Checkpoint) -> None:

@@ -16,50 +16,6 @@ from twinlens_export.towers import image_graph, text_graph
 LEAST_COSINE = verify.TOLERANCES["int8"].worst_cosine
 
 
-def test_towers_follow_transformers(
-    checkpoint: Checkpoint,
-    opened: Callable[..., Any],
-    pixels_of: Callable[..., Any],
-    ids_of: Callable[..., Any],
-) -> None:
-    images, ids = pixels_of(checkpoint), ids_of(checkpoint)
-    rows = opened(to_int8(image_graph(checkpoint.image)))(images)
-    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() >= LEAST_COSINE
-    rows = opened(to_int8(text_graph(checkpoint.text)))(ids)
-    assert (rows * original.text_rows(checkpoint, ids)).sum(axis=1).min() >= LEAST_COSINE
-
-
-@pytest.mark.parametrize("size", [1, 3, 17])
-def test_a_row_is_the_same_to_the_bit_whatever_its_batch(
-    size: int,
-    checkpoint: Checkpoint,
-    opened: Callable[..., Any],
-    pixels_of: Callable[..., Any],
-    ids_of: Callable[..., Any],
-) -> None:
-    for graph, inputs in (
-        (image_graph(checkpoint.image), pixels_of(checkpoint)),
-        (text_graph(checkpoint.text), ids_of(checkpoint)),
-    ):
-        program = opened(to_int8(graph))
-        whole = program(inputs)
-        for start in range(0, len(inputs), size):
-            part = program(inputs[start : start + size])
-            np.testing.assert_array_equal(part, whole[start : start + size])
-
-
-def test_a_text_is_the_same_to_the_bit_whatever_its_padding(
-    checkpoint: Checkpoint, opened: Callable[..., Any], ids_of: Callable[..., Any]
-) -> None:
-    program = opened(to_int8(text_graph(checkpoint.text)))
-    ids = ids_of(checkpoint)
-    whole = program(ids)
-    for place, text in enumerate(ids):
-        length = int(np.argmax(text == checkpoint.text_spec.end_id)) + 1
-        for cut in {length, min(length + 1, len(text)), min(length + 7, len(text))}:
-            np.testing.assert_array_equal(program(text[None, :cut])[0], whole[place])
-
-
 def test_weights_are_stored_once_as_int8(checkpoint: Checkpoint) -> None:
     for graph in (image_graph(checkpoint.image), text_graph(checkpoint.text)):
         small = to_int8(graph)

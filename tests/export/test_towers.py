@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import pytest
 from numpy.typing import NDArray
 
 from twinlens_export import original, verify
@@ -45,34 +44,6 @@ def test_rows_have_length_one(
 ) -> None:
     rows = opened(image_graph(demo_shaped.image))(pixels_of(demo_shaped))
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [1, 3, 17])
-def test_batch_size_changes_no_row(
-    size: int,
-    checkpoint: Checkpoint,
-    opened: Callable[..., Any],
-    pixels_of: Callable[..., Any],
-    ids_of: Callable[..., Any],
-) -> None:
-    for graph, inputs in (
-        (image_graph(checkpoint.image), pixels_of(checkpoint)),
-        (text_graph(checkpoint.text), ids_of(checkpoint)),
-    ):
-        program = opened(graph)
-        np.testing.assert_array_equal(program(inputs[:size]), program(inputs)[:size])
-
-
-def test_padding_changes_no_text(
-    checkpoint: Checkpoint, opened: Callable[..., Any], ids_of: Callable[..., Any]
-) -> None:
-    program = opened(text_graph(checkpoint.text))
-    ids = ids_of(checkpoint)
-    whole = program(ids)
-    for place, text in enumerate(ids):
-        length = int(np.argmax(text == checkpoint.text_spec.end_id)) + 1
-        for cut in {length, min(length + 1, len(text)), min(length + 7, len(text))}:
-            np.testing.assert_array_equal(program(text[None, :cut])[0], whole[place])
 
 
 def test_what_stands_behind_the_end_token_changes_no_text(

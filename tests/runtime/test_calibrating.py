@@ -10,7 +10,7 @@ import twinlens
 from twinlens.__main__ import main
 from twinlens.bundle import MANIFEST, open_bundle
 from twinlens.calibrating import calibrate
-from twinlens.commands.demo import bundled_drawings
+from twinlens.drawings import bundled_drawings
 from twinlens.evaluation.pairs import Pairs
 from twinlens.fitting import Recipe
 from twinlens.loading import folder_of

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from twinlens.__main__ import main
-from twinlens.commands.demo import QUERIES, bundled_drawings
+from twinlens.commands.demo import QUERIES
+from twinlens.drawings import bundled_drawings
 from twinlens.index import Index
 
 DRAWINGS = bundled_drawings()[0].path.parent

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twinlens import Model, frames
-from twinlens.commands.demo import bundled_drawings
+from twinlens.drawings import bundled_drawings
 
 Make = Callable[[Mapping[str, list[str]]], object]
 

@@ -1,12 +1,9 @@
 """twinlens demo: the whole job on the model and the drawings inside the package."""
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +13,7 @@ from numpy.typing import NDArray
 from twinlens.commands.inputs import check_out, open_model
 from twinlens.commands.outcome import Outcome
 from twinlens.commands.sheet import Row, Shot, draw_sheet
+from twinlens.drawings import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
 from twinlens.images import SUFFIXES
 from twinlens.index import Index
 from twinlens.model import Model
@@ -33,33 +31,9 @@ QUERIES: Final = (
     "a small insect",
 )
 """Free words: none of them is the caption of a drawing."""
-CLASSES: Final = ("face", "animal", "food", "vehicle", "flag")
-CLASS_TEMPLATES: Final = ("{}", "a {}", "a picture of a {}", "{} emoji")
 SHOWN: Final = 5
 SEARCH_PRIOR: Final = 0.05
 """Among all drawings, about three in sixty fit a query."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
-    """One bundled drawing: by a hand, and with captions, that the model was never trained on."""
-
-    path: Path
-    caption: str
-    kind: str
-    """Its zero-shot class, or empty."""
-
-
-def bundled_drawings() -> list[Drawing]:
-    """The drawings inside the package, with their captions."""
-    folder = Path(str(files("twinlens"))) / "demo"
-    with (folder / "captions.csv").open(encoding="utf-8", newline="") as file:
-        return [
-            Drawing(
-                path=folder / "drawings" / row["file"], caption=row["caption"], kind=row["class"]
-            )
-            for row in csv.DictReader(file)
-        ]
 
 
 def run(options: argparse.Namespace) -> Outcome:

@@ -8,8 +8,8 @@ from typing import Final
 
 from twinlens.bundle import open_bundle
 from twinlens.classes import TEMPLATES
-from twinlens.commands.demo import CLASS_TEMPLATES, bundled_drawings
 from twinlens.commands.outcome import Outcome, Table
+from twinlens.drawings import CLASS_TEMPLATES, bundled_drawings
 from twinlens.evaluation import retrieval, zero_shot
 from twinlens.evaluation.bootstrap import Figure
 from twinlens.evaluation.evaluating import Evaluation, Findings, evaluate

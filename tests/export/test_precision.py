@@ -1,0 +1,66 @@
+"""What holds of both towers in every precision that promises it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from twinlens.bundle import Precision
+from twinlens_export import original, verify
+from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.precision import refine
+from twinlens_export.towers import image_graph, text_graph
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_towers_follow_transformers(
+    precision: Precision,
+    checkpoint: Checkpoint,
+    opened: Callable[..., Any],
+    pixels_of: Callable[..., Any],
+    ids_of: Callable[..., Any],
+) -> None:
+    least = verify.TOLERANCES[precision].worst_cosine
+    images, ids = pixels_of(checkpoint), ids_of(checkpoint)
+    rows = opened(refine(image_graph(checkpoint.image), precision))(images)
+    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() >= least
+    rows = opened(refine(text_graph(checkpoint.text), precision))(ids)
+    assert (rows * original.text_rows(checkpoint, ids)).sum(axis=1).min() >= least
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("size", [1, 3, 17])
+def test_a_row_is_the_same_to_the_bit_whatever_its_batch(
+    size: int,
+    precision: Precision,
+    checkpoint: Checkpoint,
+    opened: Callable[..., Any],
+    pixels_of: Callable[..., Any],
+    ids_of: Callable[..., Any],
+) -> None:
+    for graph, inputs in (
+        (image_graph(checkpoint.image), pixels_of(checkpoint)),
+        (text_graph(checkpoint.text), ids_of(checkpoint)),
+    ):
+        program = opened(refine(graph, precision))
+        whole = program(inputs)
+        for start in range(0, len(inputs), size):
+            part = program(inputs[start : start + size])
+            np.testing.assert_array_equal(part, whole[start : start + size])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_text_is_the_same_to_the_bit_whatever_its_padding(
+    precision: Precision,
+    checkpoint: Checkpoint,
+    opened: Callable[..., Any],
+    ids_of: Callable[..., Any],
+) -> None:
+    program = opened(refine(text_graph(checkpoint.text), precision))
+    ids = ids_of(checkpoint)
+    whole = program(ids)
+    for place, text in enumerate(ids):
+        length = int(np.argmax(text == checkpoint.text_spec.end_id)) + 1
+        for cut in {length, min(length + 1, len(text)), min(length + 7, len(text))}:
+            np.testing.assert_array_equal(program(text[None, :cut])[0], whole[place])
