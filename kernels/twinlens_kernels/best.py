@@ -38,8 +38,7 @@ class Best:
 
     def floors(self, units: NDArray[np.float64]) -> NDArray[np.float32]:
         """The score [Q], in the tile's units [Q] and rounded down, below which a row is no hit."""
-        floors = np.clip(self.scores[:, 0] / units, -_FLOOR_LIMIT, _FLOOR_LIMIT)
-        return np.nextafter(floors.astype(np.float32), np.float32(-np.inf))
+        return floors_in_units(self.scores[:, 0], units)
 
     def ranked(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Ids and scores [Q, K], best first; of equals, the lower row."""
@@ -48,3 +47,9 @@ class Best:
             np.take_along_axis(self.ids, order, axis=1),
             np.take_along_axis(self.scores, order, axis=1),
         )
+
+
+def floors_in_units(floors: NDArray[np.float64], units: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Floors [Q] in the units [Q] of a scaled tile, rounded down."""
+    scaled = np.clip(floors / units, -_FLOOR_LIMIT, _FLOOR_LIMIT)
+    return np.nextafter(scaled.astype(np.float32), np.float32(-np.inf))

@@ -5,10 +5,8 @@ from numpy.typing import NDArray
 
 from twinlens_kernels.best import Best
 from twinlens_kernels.operands import Queries, Tile
-from twinlens_kernels.reference import halving_sum
+from twinlens_kernels.pairs import score_pairs
 
-# Products held at once while rescoring: 2 MiB of float64, so that they stay in the cache.
-_RESCORED_PRODUCTS = 2**18
 # With more candidates a hit than this, finding a higher floor is cheaper than rescoring them.
 _CROWD = 2
 
@@ -37,24 +35,8 @@ def sift(
 
     of_query, of_row = np.nonzero(candidates)
     if of_query.size:
-        rescored = _rescore(queries.rows, tile.rows, of_query, of_row)
+        rescored = score_pairs(queries.rows, tile.rows, of_query, of_row)
         _merge(best, of_query, tile.first_row + of_row, rescored)
-
-
-def _rescore(
-    queries: NDArray[np.float32],
-    rows: NDArray[np.float32],
-    of_query: NDArray[np.intp],
-    of_row: NDArray[np.intp],
-) -> NDArray[np.float64]:
-    """The reference's scores [P] of P pairs."""
-    scores = np.empty(len(of_query))
-    step = max(1, _RESCORED_PRODUCTS // rows.shape[1])
-    for start in range(0, len(of_query), step):
-        part = slice(start, start + step)
-        products = np.multiply(queries[of_query[part]], rows[of_row[part]], dtype=np.float64)
-        scores[part] = halving_sum(products)
-    return scores
 
 
 def _merge(

@@ -30,7 +30,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_WIDTH = 2**20
+from twinlens_kernels.checks import require_finite_rows
+
 _UNIT_ROUNDOFF = 2.0**-24
 _SHORTEST_SQUARED, _LONGEST_SQUARED = 2.0**-60, 2.0**60
 
@@ -89,7 +90,7 @@ class Tile:
         scaled, exponent = rows, 0
         squared = _squared_lengths(rows)
         if not _SHORTEST_SQUARED <= squared.max() <= _LONGEST_SQUARED:
-            require_finite("corpus", rows, first_row=first_row)
+            require_finite_rows("corpus", rows, first_row=first_row)
             exponent = int(np.frexp(np.abs(rows).max())[1])
             scaled = np.ldexp(rows, -exponent)
             squared = _squared_lengths(scaled)
@@ -97,19 +98,6 @@ class Tile:
         return cls(
             first_row=first_row, rows=rows, scaled=scaled, exponent=exponent, lengths=lengths
         )
-
-
-def require_finite(name: str, rows: NDArray[np.float32], *, first_row: int = 0) -> None:
-    """Refuse NaN and infinity in [N, D]; the ValueError names the first bad row."""
-    finite = np.isfinite(rows).all(axis=1)
-    if finite.all():
-        return
-    bad = int(np.argmin(finite))
-    value = rows[bad][~np.isfinite(rows[bad])][0]
-    raise ValueError(
-        f"{name} row {first_row + bad} holds {value}, wanted finite numbers; "
-        "drop the row, or find what made it"
-    )
 
 
 def _squared_lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,17 +4,19 @@ Only rows whose upper bound (operands.py) reaches the K-th best score so far are
 the formula of reference.py. So the answer is the brute-force answer, whatever the tiling.
 """
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens_kernels.best import Best
-from twinlens_kernels.operands import MAX_WIDTH, Queries, Tile, require_finite
+from twinlens_kernels.best import Best, floors_in_units
+from twinlens_kernels.checks import require_finite_rows
+from twinlens_kernels.corpus import Corpus
+from twinlens_kernels.operands import Queries, Tile
+from twinlens_kernels.pairs import score_pairs
+from twinlens_kernels.ranges import Ranges
 
-# A tile of 4 MiB is still in a shared cache when the product follows the measuring of its rows.
-_TILE_FLOATS = 2**20
-_MIN_TILE_ROWS, _MAX_TILE_ROWS = 256, 8192
 _MAX_SCORES = 2**20
 _MAX_BLOCK_QUERIES = 256
 
@@ -29,56 +31,59 @@ class Sift(Protocol):
 
 
 def tiled_topk(
-    queries: NDArray[np.float32], corpus: NDArray[np.float32], k: int, *, sift: Sift, threads: int
+    queries: NDArray[np.float32],
+    corpus: Corpus,
+    k: int,
+    *,
+    sift: Sift,
+    threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Ids and scores [Q, K] as `twinlens_kernels.topk` promises them, by the sift that is given."""
-    _require_rows("queries", queries)
-    _require_rows("corpus", corpus)
-    _require_same_width(queries, corpus)
-    _require_positive("k", k)
-    _require_positive("threads", threads)
-    require_finite("queries", queries)
+    """Ids and scores [Q, K] as `twinlens_kernels.topk` promises them, by the sift that is given.
 
+    The arguments fit each other; that queries and corpus are finite is found out here.
+    """
+    require_finite_rows("queries", queries)
     best = Best.empty(len(queries), min(k, len(corpus)))
     prepared = Queries.prepare(np.ascontiguousarray(queries))
-    step = int(np.clip(_TILE_FLOATS // corpus.shape[1], _MIN_TILE_ROWS, _MAX_TILE_ROWS))
-    for start in range(0, len(corpus), step):
-        rows = np.ascontiguousarray(corpus[start : start + step])
-        _sift_tile(prepared, Tile.prepare(rows, first_row=start), best, sift, threads)
+    for tile in corpus.tiles():
+        for start, block, scores in _products(prepared, tile):
+            part = best.block(start, start + len(block.rows))
+            sift(scores, block, tile, part, threads=threads)
 
-    ids, scores = best.ranked()
+    places, exact = best.ranked()
     # Beyond float32 a score is reported as infinite; its place in the order is still exact.
     with np.errstate(over="ignore"):
-        return ids, scores.astype(np.float32)
+        return corpus.row_numbers(places), exact.astype(np.float32)
 
 
-def _sift_tile(queries: Queries, tile: Tile, best: Best, sift: Sift, threads: int) -> None:
-    """Multiply and sift one tile, so many queries at a time that the scores stay in the cache."""
+def tiled_within(
+    queries: NDArray[np.float32],
+    corpus: Corpus,
+    floors: NDArray[np.float64],
+) -> Ranges:
+    """The rows that reach the floors [Q], as `twinlens_kernels.within` promises them."""
+    require_finite_rows("queries", queries)
+    prepared = Queries.prepare(np.ascontiguousarray(queries))
+    found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]] = []
+    for tile in corpus.tiles():
+        for start, block, scores in _products(prepared, tile):
+            part = floors[start : start + len(block.rows)]
+            units = np.ldexp(1.0, block.exponents + tile.exponent)
+            upper = scores + np.multiply.outer(block.reach, tile.lengths)
+            of_query, of_row = np.nonzero(upper >= floors_in_units(part, units)[:, None])
+            exact = score_pairs(block.rows, tile.rows, of_query, of_row)
+            hits = exact >= part[of_query]
+            found.append((start + of_query[hits], tile.first_row + of_row[hits], exact[hits]))
+
+    if not found:
+        found.append((np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)))
+    of_queries, places, exacts = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Ranges.from_pairs(of_queries, corpus.row_numbers(places), exacts, n_queries=len(queries))
+
+
+def _products(queries: Queries, tile: Tile) -> Iterator[tuple[int, Queries, NDArray[np.float32]]]:
+    """Blocks of queries, few enough for their scaled scores [Q, N] with a tile to stay cached."""
     step = min(_MAX_BLOCK_QUERIES, max(1, _MAX_SCORES // len(tile.rows)))
     for start in range(0, len(queries.rows), step):
         block = queries.block(start, start + step)
-        scores = block.scaled @ tile.scaled.T
-        sift(scores, block, tile, best.block(start, start + step), threads=threads)
-
-
-def _require_rows(name: str, rows: NDArray[np.float32]) -> None:
-    got = getattr(rows, "dtype", type(rows).__name__)
-    if got != np.float32:
-        raise TypeError(f"{name} is {got}, wanted a float32 array; convert it with astype")
-    if rows.ndim != 2:
-        raise ValueError(f"{name} has shape {rows.shape}, wanted two dimensions [rows, width]")
-    if not 1 <= rows.shape[1] <= MAX_WIDTH:
-        raise ValueError(f"{name} has width {rows.shape[1]}, wanted 1 to {MAX_WIDTH}")
-
-
-def _require_same_width(queries: NDArray[np.float32], corpus: NDArray[np.float32]) -> None:
-    if queries.shape[1] != corpus.shape[1]:
-        raise ValueError(
-            f"queries have width {queries.shape[1]}, but the corpus has width {corpus.shape[1]}; "
-            "embed both with the same model"
-        )
-
-
-def _require_positive(name: str, number: int) -> None:
-    if number < 1:
-        raise ValueError(f"{name} is {number}, wanted at least 1")
+        yield start, block, block.scaled @ tile.scaled.T

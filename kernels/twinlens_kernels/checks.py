@@ -1,0 +1,65 @@
+"""What the kernels refuse, and in which words."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_WIDTH = 2**20
+
+
+def require_rows(name: str, rows: NDArray[np.float32]) -> None:
+    """Refuse what is not a float32 array [N, D]."""
+    got = getattr(rows, "dtype", type(rows).__name__)
+    if got != np.float32:
+        raise TypeError(f"{name} is {got}, wanted a float32 array; convert it with astype")
+    if rows.ndim != 2:
+        raise ValueError(f"{name} has shape {rows.shape}, wanted two dimensions [rows, width]")
+    if not 1 <= rows.shape[1] <= MAX_WIDTH:
+        raise ValueError(f"{name} has width {rows.shape[1]}, wanted 1 to {MAX_WIDTH}")
+
+
+def require_same_width(queries: NDArray[np.float32], corpus: NDArray[np.float32]) -> None:
+    """Refuse queries and a corpus that cannot be multiplied."""
+    if queries.shape[1] != corpus.shape[1]:
+        raise ValueError(
+            f"queries have width {queries.shape[1]}, but the corpus has width {corpus.shape[1]}; "
+            "embed both with the same model"
+        )
+
+
+def require_positive(name: str, number: int) -> None:
+    """Refuse 0 and below."""
+    if number < 1:
+        raise ValueError(f"{name} is {number}, wanted at least 1")
+
+
+def require_allowed(allowed: NDArray[np.bool_], n_rows: int) -> None:
+    """Refuse what is not one bool for each corpus row."""
+    got = getattr(allowed, "dtype", type(allowed).__name__)
+    if got != np.bool_:
+        raise TypeError(f"allowed is {got}, wanted a bool array")
+    if allowed.shape != (n_rows,):
+        raise ValueError(f"allowed has shape {allowed.shape}, wanted {(n_rows,)}: one bool a row")
+
+
+def require_floors(floors: NDArray[np.float64], n_queries: int) -> None:
+    """Refuse what is not one float64 number, infinite or not, for each query."""
+    got = getattr(floors, "dtype", type(floors).__name__)
+    if got != np.float64:
+        raise TypeError(f"floors is {got}, wanted a float64 array; convert it with astype")
+    if floors.shape != (n_queries,):
+        raise ValueError(f"floors has shape {floors.shape}, wanted {(n_queries,)}: one a query")
+    if np.isnan(floors).any():
+        raise ValueError(f"the floor of query {int(np.isnan(floors).argmax())} is nan")
+
+
+def require_finite_rows(name: str, rows: NDArray[np.float32], *, first_row: int = 0) -> None:
+    """Refuse NaN and infinity in [N, D]; the ValueError names the first bad row."""
+    finite = np.isfinite(rows).all(axis=1)
+    if finite.all():
+        return
+    bad = int(np.argmin(finite))
+    value = rows[bad][~np.isfinite(rows[bad])][0]
+    raise ValueError(
+        f"{name} row {first_row + bad} holds {value}, wanted finite numbers; "
+        "drop the row, or find what made it"
+    )

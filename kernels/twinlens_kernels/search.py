@@ -1,0 +1,141 @@
+"""The searches that twinlens_kernels offers: arguments are checked here, and a method is chosen."""
+
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens_kernels.checks import (
+    require_allowed,
+    require_finite_rows,
+    require_floors,
+    require_positive,
+    require_rows,
+    require_same_width,
+)
+from twinlens_kernels.codes import Codes
+from twinlens_kernels.corpus import Corpus
+from twinlens_kernels.pairs import score_pairs
+from twinlens_kernels.ranges import Ranges
+from twinlens_kernels.tiled import Sift, tiled_topk, tiled_within
+
+_sift: Sift
+# Asked, not tried: a compiled module that is there but broken must not look like one left out.
+if find_spec("twinlens_kernels._native") is not None:
+    from twinlens_kernels.native_sift import sift as _sift
+else:
+    from twinlens_kernels.numpy_sift import sift as _sift
+
+
+def topk(  # noqa: PLR0913 - each is an independent wish
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    k: int,
+    *,
+    codes: Codes | None = None,
+    allowed: NDArray[np.bool_] | None = None,
+    threads: int = 1,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Ids [Q, K] and inner products [Q, K] of the K best corpus rows, best first.
+
+    K is k, or the number of rows allowed if that is smaller. Exact: the order is that of the
+    float64 scores of `reference.py`, and of equal scores the lower row comes first, for any finite
+    queries [Q, D] and rows [N, D]. No [Q, N] matrix is made.
+
+    Args:
+        queries: [Q, D].
+        rows: [N, D], possibly memory-mapped; with codes, only the few rows that may be among the
+            hits are read, and only those are known to be finite.
+        k: How many hits to give for each query, at least 1.
+        codes: Those of the same rows, by `encode`: the same answer, several times faster.
+        allowed: [N]; a row that is False here is as good as not in the corpus.
+        threads: For all but the matrix product without codes, which runs on those of numpy's BLAS.
+
+    Raises:
+        TypeError: An operand is not a float32 array, or allowed is not a bool array.
+        ValueError: The shapes do not fit, a number is out of range, or a row is not finite.
+    """
+    _require_operands(queries, rows, codes, allowed, threads)
+    require_positive("k", k)
+    return tiled_topk(queries, Corpus.allowed(rows, allowed), k, sift=_sift, threads=threads)
+
+
+def within(  # noqa: PLR0913 - each is an independent wish
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    floors: NDArray[np.float64],
+    *,
+    codes: Codes | None = None,
+    allowed: NDArray[np.bool_] | None = None,
+    threads: int = 1,
+) -> Ranges:
+    """All rows whose float64 score (reference.py) is at least the query's floor, best first.
+
+    Args:
+        queries: [Q, D].
+        rows: [N, D], as for `topk`.
+        floors: [Q]; minus infinity for all rows.
+        codes: As for `topk`.
+        allowed: As for `topk`.
+        threads: As for `topk`.
+
+    Raises:
+        TypeError: An operand is not a float32 array, floors not float64, or allowed not bool.
+        ValueError: The shapes do not fit, a floor is NaN, or a row is not finite.
+    """
+    _require_operands(queries, rows, codes, allowed, threads)
+    require_floors(floors, len(queries))
+    return tiled_within(queries, Corpus.allowed(rows, allowed), floors)
+
+
+def rescore(
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    *,
+    threads: int = 1,
+) -> NDArray[np.float64]:
+    """The exact scores [Q, C] of given rows, by the definition in `reference.py`.
+
+    Args:
+        queries: [Q, D].
+        rows: [N, D], possibly memory-mapped; only the rows asked for are read.
+        ids: [Q, C] row numbers, 0 to N - 1.
+        threads: How many may work.
+
+    Raises:
+        TypeError: An operand is not a float32 array, or ids is not an int64 array.
+        ValueError: The shapes do not fit, or a query is not finite.
+        IndexError: An id is no row.
+    """
+    _require_operands(queries, rows, None, None, threads)
+    require_finite_rows("queries", queries)
+    got = getattr(ids, "dtype", type(ids).__name__)
+    if got != np.int64:
+        raise TypeError(f"ids is {got}, wanted an int64 array")
+    if ids.ndim != 2 or len(ids) != len(queries):
+        raise ValueError(f"ids has shape {ids.shape}, wanted [{len(queries)}, C]: some a query")
+    if ids.size and not 0 <= ids.min() <= ids.max() < len(rows):
+        raise IndexError(f"ids run from {ids.min()} to {ids.max()}, wanted 0 to {len(rows) - 1}")
+    of_query = np.repeat(np.arange(len(ids)), ids.shape[1])
+    return score_pairs(queries, rows, of_query, ids.ravel()).reshape(ids.shape)
+
+
+def _require_operands(
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    codes: Codes | None,
+    allowed: NDArray[np.bool_] | None,
+    threads: int,
+) -> None:
+    require_rows("queries", queries)
+    require_rows("corpus", rows)
+    require_same_width(queries, rows)
+    require_positive("threads", threads)
+    if codes is not None and (len(codes), len(codes.centre)) != rows.shape:
+        raise ValueError(
+            f"codes are of {len(codes)} rows of width {len(codes.centre)}, but the corpus has "
+            f"shape {rows.shape}; encode it again"
+        )
+    if allowed is not None:
+        require_allowed(allowed, len(rows))
