@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 from twinlens.calibration import Calibration
 from twinlens.classes import Classes
 from twinlens.errors import TwinlensError
-from twinlens.index import Hits, Index
+from twinlens.index import Index
+from twinlens.index_hits import Hits, RangeHits
 from twinlens.loading import load
 from twinlens.model import Model
 from twinlens.search import semantic_search
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from twinlens.calibrating import calibrate
     from twinlens.evaluation import Columns, Evaluation, Pairs, evaluate, read_pairs
     from twinlens.fitting import Recipe
+    from twinlens.index_parquet import parquet_blocks
 
 __all__ = [
     "Calibration",
@@ -35,11 +37,13 @@ __all__ = [
     "Index",
     "Model",
     "Pairs",
+    "RangeHits",
     "Recipe",
     "TwinlensError",
     "calibrate",
     "evaluate",
     "load",
+    "parquet_blocks",
     "read_pairs",
     "semantic_search",
 ]
@@ -53,6 +57,7 @@ _LATE: Final = {
     "Recipe": "twinlens.fitting",
     "calibrate": "twinlens.calibrating",
     "evaluate": "twinlens.evaluation",
+    "parquet_blocks": "twinlens.index_parquet",
     "read_pairs": "twinlens.evaluation",
 }
 """Imported when first asked for: a service that only embeds starts 20 ms sooner."""

@@ -94,10 +94,10 @@ def _parser() -> argparse.ArgumentParser:
 
     index = commands.add_parser("index", parents=[with_bundle], help="make pictures searchable")
     index.add_argument("inputs", nargs="+", type=Path, help="pictures or folders of them")
-    index.add_argument("--out", type=Path, required=True, help="the index file")
+    index.add_argument("--out", type=Path, required=True, help="the folder of the index")
 
     search = commands.add_parser("search", parents=[with_bundle], help="search an index")
-    search.add_argument("index", type=Path, help="the index file")
+    search.add_argument("index", type=Path, help="the folder of the index")
     search.add_argument("queries", nargs="+", help="texts, or pictures with --image")
     search.add_argument("--image", action="store_true", help="the queries are pictures")
     search.add_argument("-k", type=int, default=10, help="hits of each query (10)")

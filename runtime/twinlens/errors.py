@@ -3,8 +3,10 @@
     TwinlensError
     ├── BundleError       (ValueError)    the folder is not a whole, unchanged bundle
     ├── CalibrationError  (ValueError)    no probability can be told for these towers
+    ├── IdError           (ValueError)    an id of an index's row is unknown, or is there twice
     ├── ImageError        (ValueError)    something given as an image cannot be read as one
-    ├── IndexFileError    (ValueError)    the file is not a whole, unchanged index
+    ├── IndexBusyError    (RuntimeError)  another writer has the index, or has changed it
+    ├── IndexFileError    (ValueError)    the folder is not a whole, unchanged index
     ├── PairsError        (ValueError)    something in the pairs cannot be read as a pair
     ├── ProviderError     (RuntimeError)  the device asked for is not the device there is
     └── TextError         (ValueError)    something given as a text cannot be tokenised
@@ -25,12 +27,20 @@ class CalibrationError(TwinlensError, ValueError):
     """No probability can be told for these towers."""
 
 
+class IdError(TwinlensError, ValueError):
+    """An id of an index's row is unknown, or is there twice, or is of another kind."""
+
+
 class ImageError(TwinlensError, ValueError):
     """Something given as an image cannot be read as one."""
 
 
+class IndexBusyError(TwinlensError, RuntimeError):
+    """Another writer is at work on the index on disk, or has changed it since it was opened."""
+
+
 class IndexFileError(TwinlensError, ValueError):
-    """The file is not a whole, unchanged index."""
+    """The folder is not a whole, unchanged index."""
 
 
 class PairsError(TwinlensError, ValueError):

@@ -1,92 +1,155 @@
 """Index: embeddings that can be searched by cosine, exactly."""
 
+import json
 import os
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from types import MappingProxyType
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twinlens.calibration import Calibration
-from twinlens.index_file import Header, check_rows, map_rows, write_rows
-from twinlens.rows import unit_rows
+from twinlens.index_blocks import Block, Embeddings, Source, mean_row
+from twinlens.index_disk import DiskStore, new_index, write_pieces
+from twinlens.index_hits import Hits, RangeHits
+from twinlens.index_ids import IdsLike
+from twinlens.index_intake import Intake, pieces
+from twinlens.index_layout import Layout
+from twinlens.index_mapping import open_folder
+from twinlens.index_memory import MemoryStore
+from twinlens.index_query import Filter, best_of, choose, read_queries, within_reach
+from twinlens.index_snapshot import Snapshot
 from twinlens.threads import usable_threads
-from twinlens_kernels import topk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hits:
-    """The K best index rows of each query, best first; of equal cosines, the lower row."""
+class Store(Protocol):
+    """Where the rows of an index are kept: each change gives the snapshot after it."""
 
-    ids: NDArray[np.int64]
-    """[Q, K] row numbers in the index."""
-    cosines: NDArray[np.float32]
-    """[Q, K], descending along K."""
+    def append(self, snapshot: Snapshot, blocks: Iterable[Block], *, threads: int) -> Snapshot:
+        """With the blocks' rows behind those of the snapshot."""
 
-    def probabilities(
-        self, calibration: Calibration, *, prior: float | None = None
-    ) -> NDArray[np.float32]:
-        """Match probability [Q, K] of each hit; the order stays that of the cosines.
+    def remove(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
+        """Without these rows."""
 
-        Args:
-            calibration: that of the model which embedded both sides.
-            prior: share of matching pairs expected among all pairs of a query and a row.
+    def compact(self, snapshot: Snapshot, *, threads: int) -> Snapshot:
+        """Without the removed rows, and with new row numbers."""
 
-        Raises:
-            ValueError: prior is not between 0 and 1.
-        """
-        return calibration.probability(self.cosines, prior=prior)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Origin:
-    """The file that an opened index maps."""
-
-    path: Path
-    header: Header
+    def verify(self, snapshot: Snapshot) -> None:
+        """Read everything that may have changed unseen."""
 
 
 class Index:
-    """Unit rows [N, D], searched by exact cosine.
+    """Unit rows [N, D], searched by exact cosine; in memory, or in a folder on disk.
 
-    >>> index = Index.build(np.eye(3))
+    Made by `build`, `write` and `open`. Any number of threads may search it while one of them
+    changes it: a search answers for the rows of the moment at which it began.
+
+    A row has a number, its place in the order in which rows were added, and keeps it until
+    `compact`. It may have an id, an int64 number or a string, which it keeps for good.
+
+    >>> index = Index.build(np.eye(3), ids=["red", "green", "blue"])
     >>> index.search(np.array([0.0, 3.0, 4.0]), k=2).ids
-    array([[2, 1]])
+    array([['blue', 'green']], dtype=object)
     """
 
-    def __init__(self, rows: NDArray[np.float32], *, origin: _Origin | None = None) -> None:
-        self._rows, self._origin = rows, origin
+    def __init__(self, store: Store, snapshot: Snapshot, about: Mapping[str, str]) -> None:
+        self._store, self._snapshot = store, snapshot
+        self._about = MappingProxyType(dict(about))
+        self._writing = threading.Lock()
+        # To ask for a container's quota costs as much as a search among ten thousand rows.
+        self._threads = usable_threads()
 
     @classmethod
-    def build(cls, embeddings: ArrayLike) -> Self:
-        """Index [N, D] float embeddings; their rows are copied and scaled to length 1.
+    def build(
+        cls,
+        embeddings: Embeddings,
+        *,
+        ids: IdsLike | None = None,
+        about: Mapping[str, str] | None = None,
+        residual: bool = False,
+        threads: int | None = None,
+    ) -> Self:
+        """An index in memory: 4 D + P + 12 bytes a row, P being D rounded up to 64.
 
-        A zero row stays zero: its cosine with everything is 0.
+        Its rows are copied and scaled to length 1. A zero row stays zero: its cosine with
+        everything is 0.
+
+        Args:
+            embeddings: [N, D] floats; or a stream of blocks [n, D], which may each be a pair of
+                ids [n] and such a block.
+            ids: N int64 numbers or strings, none twice; without ids, row numbers serve.
+            about: what to remember of the rows, such as the model that made them.
+            residual: Keep a second code of P bytes a row: a search then reads next to no row that
+                is not among its hits. For rows on a slow disk.
+            threads: None for all that this process may use.
 
         Raises:
-            TypeError: The numbers are not floats.
-            ValueError: There are not two dimensions, or a row holds NaN or infinity.
+            IdError: An id is given twice.
+            TypeError: The numbers are not floats, or an id is neither integer nor string.
+            ValueError: There are not two dimensions, a row holds NaN or infinity, or the ids are
+                not as many as the rows.
         """
-        return cls(unit_rows(embeddings))
+        source = Source.of(embeddings, ids)
+        store = MemoryStore(capacity=source.n_rows or 0)
+        empty = _empty(source, residual=residual)
+        n_threads = usable_threads() if threads is None else threads
+        return cls(store, store.append(empty, source.blocks, threads=n_threads), _read_about(about))
+
+    @classmethod
+    def write(  # noqa: PLR0913 - `build`, and where to
+        cls,
+        path: str | os.PathLike[str],
+        embeddings: Embeddings,
+        *,
+        ids: IdsLike | None = None,
+        about: Mapping[str, str] | None = None,
+        residual: bool = False,
+        threads: int | None = None,
+    ) -> Self:
+        """As `build`, but straight into a folder at `path`, which is then opened.
+
+        A stream may be of any length: some blocks are held at a time, and 40 bytes for an id. An
+        index that is there is replaced when all has been written, and stays if it cannot be.
+
+        Raises:
+            IdError: An id is given twice.
+            IndexBusyError: Another writer is at work there.
+            OSError: The folder holds something else, or cannot be written.
+            TypeError: As for `build`.
+            ValueError: As for `build`.
+        """
+        folder, told = Path(path), _read_about(about)
+        source = Source.of(embeddings, ids)
+        empty = _empty(source, residual=residual)
+        intake = Intake(empty, threads=usable_threads() if threads is None else threads)
+        with new_index(folder, empty.layout, empty.centre, told) as draft:
+            write_pieces(draft, (intake.sections(block) for block in source.blocks))
+        return cls.open(folder)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, verify: bool = False) -> Self:
-        """Map a saved index read-only; `verify` reads it all and compares its hash.
+        """Map an index on disk: in milliseconds at any size, also while a writer is at work.
+
+        Args:
+            path: the folder that `save` or `write` made.
+            verify: read it all and compare its hashes, as the method `verify` does.
 
         Raises:
-            IndexFileError: The file is no index, or is damaged.
-            OSError: The file cannot be read.
+            IndexFileError: The folder is no index, or is damaged.
+            OSError: It cannot be read.
         """
-        file = Path(path)
-        header, rows = map_rows(file)
-        index = cls(rows, origin=_Origin(path=file, header=header))
+        folder = Path(path)
+        manifest, snapshot = open_folder(folder)
+        index = cls(DiskStore(folder, manifest), snapshot, manifest.about)
         if verify:
             index.verify()
         return index
 
     def __len__(self) -> int:
-        return len(self._rows)
+        """The number of rows that are not removed."""
+        return self._snapshot.n_live
 
     def __repr__(self) -> str:
         return f"Index({len(self)} rows of width {self.width})"
@@ -94,38 +157,189 @@ class Index:
     @property
     def width(self) -> int:
         """D, the numbers in a row."""
-        return int(self._rows.shape[1])
+        return self._snapshot.layout.width
 
-    def search(self, queries: ArrayLike, k: int = 10, *, threads: int | None = None) -> Hits:
-        """The min(k, N) rows nearest by cosine to each of [Q, D] float queries, or to one [D].
+    @property
+    def n_rows(self) -> int:
+        """N, removed rows too: row numbers are below it, and a mask has as many items."""
+        return len(self._snapshot)
 
-        Exact: the order is that of a float64 brute force over the rows as they are stored.
+    @property
+    def about(self) -> Mapping[str, str]:
+        """What was given as `about`."""
+        return self._about
+
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int = 10,
+        *,
+        filter: Filter | None = None,  # noqa: A002 - the word that every search library has for it
+        threads: int | None = None,
+    ) -> Hits:
+        """The k rows nearest by cosine to each of [Q, D] float queries, or to one [D].
+
+        Exact: the order is that of a float64 brute force over the rows as they are stored. There
+        are fewer than k where fewer rows are left to choose among.
 
         Args:
             queries: Need not be of length 1; a zero query has cosine 0 with everything.
             k: At least 1.
+            filter: Choose among these only: bool [N], one a row, removed rows too; or ids.
             threads: None for all that this process may use.
 
         Raises:
+            IdError: An id of the filter is unknown, removed, or of another kind.
             TypeError: The numbers are not floats.
-            ValueError: The width is another than the index has, or a query holds NaN or infinity.
+            ValueError: The width is another than the index has, a query holds NaN or infinity, k
+                is below 1, or the mask has not one bool a row.
         """
-        wanted = unit_rows(np.atleast_2d(np.asarray(queries)))
-        if wanted.shape[1] != self.width:
-            raise ValueError(
-                f"queries have width {wanted.shape[1]}, but the index has width {self.width}; "
-                "embed both with the same model"
-            )
-        n_threads = usable_threads() if threads is None else threads
-        ids, cosines = topk(wanted, self._rows, k, threads=n_threads)
+        snapshot = self._snapshot
+        if k < 1:
+            raise ValueError(f"k is {k}, wanted at least 1")
+        rows, cosines = best_of(
+            snapshot,
+            read_queries(queries, snapshot.layout.width),
+            k,
+            choose(snapshot, filter),
+            threads=self._threads if threads is None else threads,
+        )
         # Rounding a row to float32 can leave it a trifle longer than 1.
-        return Hits(ids=ids, cosines=np.clip(cosines, -1, 1, out=cosines))
+        np.clip(cosines, -1, 1, out=cosines)
+        return Hits(ids=snapshot.ids_at(rows), cosines=cosines, rows=rows)
+
+    def search_within(
+        self,
+        queries: ArrayLike,
+        cosine: float,
+        *,
+        filter: Filter | None = None,  # noqa: A002 - as in `search`
+        threads: int | None = None,
+    ) -> RangeHits:
+        """Every row whose cosine with a query is at least `cosine`, best first.
+
+        Exact for the rows as they are stored: in float32, so that a row's cosine with itself may
+        be a few 1e-8 short of 1.
+
+        Args:
+            queries: As for `search`.
+            cosine: -1 finds all rows.
+            filter: As for `search`.
+            threads: As for `search`.
+
+        Raises:
+            ValueError: cosine is not between -1 and 1; else as for `search`.
+
+        >>> found = Index.build(np.eye(3)).search_within([[0.0, 3.0, 4.0]], 0.5)
+        >>> found.of(0).rows
+        array([[2, 1]])
+        """
+        snapshot = self._snapshot
+        if not -1 <= cosine <= 1:
+            raise ValueError(f"cosine is {cosine}, not between -1 and 1")
+        wanted = read_queries(queries, snapshot.layout.width)
+        # A row may be a trifle longer than 1, and its opposite then has a score below -1.
+        floor = float(cosine) if cosine > -1 else -np.inf
+        found = within_reach(
+            snapshot,
+            wanted,
+            np.full(len(wanted), floor),
+            choose(snapshot, filter),
+            threads=self._threads if threads is None else threads,
+        )
+        return RangeHits(
+            starts=found.starts,
+            ids=snapshot.ids_at(found.ids),
+            cosines=np.clip(found.scores, -1, 1),
+            rows=found.ids,
+        )
+
+    def add(
+        self,
+        embeddings: Embeddings,
+        ids: IdsLike | None = None,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        """Append rows: all of them, or an error and none. On disk, they are committed at once.
+
+        Each commit waits for the disk: add many rows at a time. An index without rows takes the
+        kind of ids that its first rows have.
+
+        Args:
+            embeddings: As for `build`.
+            ids: As for `build`, of the kind that the index has. The id of a removed row is free.
+            threads: None for all that this process may use.
+
+        Raises:
+            IdError: An id is given twice, is in the index already, or is of another kind.
+            IndexBusyError: Another writer is at work, or was since this index was opened.
+            TypeError: As for `build`.
+            ValueError: As for `build`, or the width is another than the index has.
+        """
+        n_threads = self._threads if threads is None else threads
+        with self._writing:
+            blocks = Source.of(embeddings, ids).blocks
+            self._snapshot = self._store.append(self._snapshot, blocks, threads=n_threads)
+
+    def remove(self, ids: IdsLike) -> None:
+        """Remove the rows of these ids, or of these row numbers where the index has no ids.
+
+        The rows are no longer found, and their ids are free. Their space is not: `compact` gives
+        it back. Removing costs a byte a row, on disk a bit a row.
+
+        Raises:
+            IdError: An id is unknown, removed already, or of another kind: none is removed.
+            IndexBusyError: Another writer is at work, or was since this index was opened.
+        """
+        with self._writing:
+            rows = self._snapshot.find(ids)
+            self._snapshot = self._store.remove(self._snapshot, rows)
+
+    def compact(self, *, threads: int | None = None) -> None:
+        """Give back the space of removed rows, and make new codes of the others.
+
+        Those behind a removed row get a lower number; ids stay. On disk, all is written anew
+        beside the old files, which are deleted when the new ones are committed. It is also worth
+        its time once most rows were added after the index was built, and are unlike the first.
+
+        Raises:
+            IndexBusyError: Another writer is at work, or was since this index was opened.
+        """
+        n_threads = self._threads if threads is None else threads
+        with self._writing:
+            self._snapshot = self._store.compact(self._snapshot, threads=n_threads)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the index to `path`: the whole file appears there at once, or none of it."""
-        write_rows(Path(path), self._rows)
+        """Write the index to a folder: it is there at once and whole, or what was there stays.
+
+        Removed rows are written too, so that row numbers hold.
+
+        Raises:
+            IndexBusyError: Another writer is at work there.
+            OSError: The folder holds something else, or cannot be written.
+        """
+        snapshot = self._snapshot
+        with new_index(Path(path), snapshot.layout, snapshot.centre, self._about) as draft:
+            write_pieces(draft, pieces(snapshot), live=snapshot.live)
 
     def verify(self) -> None:
-        """Read all rows of an opened index; IndexFileError if one changed since it was saved."""
-        if self._origin is not None:
-            check_rows(self._origin.header, self._rows, self._origin.path)
+        """Read an opened index whole; IndexFileError names what changed since it was written."""
+        with self._writing:
+            self._store.verify(self._snapshot)
+
+
+def _empty(source: Source, *, residual: bool) -> Snapshot:
+    """An index that the source's rows may join."""
+    layout = Layout(width=source.sample.shape[1], residual=residual, ids="none")
+    return Snapshot.of(layout, {}, mean_row(source.sample))
+
+
+def _read_about(about: Mapping[str, str] | None) -> dict[str, str]:
+    told = dict(about or {})
+    for name, value in told.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"about says {name!r}: {value!r}, wanted strings")
+    if json.loads(json.dumps(told)) != told:
+        raise ValueError("about holds letters that JSON cannot tell apart; write it otherwise")
+    return told

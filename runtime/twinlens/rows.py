@@ -3,13 +3,19 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_BLOCK_NUMBERS = 2**20
+_BLOCK_NUMBERS = 2**18
+# Squares of numbers between 2**-400 and 2**400 neither under- nor overflow in a float64 sum.
+_SHORTEST, _LONGEST = 2.0**-400, 2.0**400
 
 
-def unit_rows(embeddings: ArrayLike) -> NDArray[np.float32]:
+def unit_rows(embeddings: ArrayLike, *, numbers: range | None = None) -> NDArray[np.float32]:
     """Scale each row of [N, D] floats to length 1; a zero row stays zero.
 
     Lengths are taken in float64, so neither tiny nor huge rows lose their direction.
+
+    Args:
+        embeddings: [N, D]
+        numbers: what an error calls the rows; 0 to N - 1 by default.
 
     Raises:
         TypeError: The numbers are not floats.
@@ -21,26 +27,38 @@ def unit_rows(embeddings: ArrayLike) -> NDArray[np.float32]:
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ValueError(f"embeddings have shape {rows.shape}, wanted [rows, width] with width > 0")
     unit = np.empty(rows.shape, dtype=np.float32)
+    called = range(len(rows)) if numbers is None else numbers
     step = max(1, _BLOCK_NUMBERS // rows.shape[1])
     for start in range(0, len(rows), step):
-        block = rows[start : start + step].astype(np.float64)
-        _require_finite(block, first_row=start)
-        # Dividing by the largest component first keeps the squares from over- and underflowing.
-        _divide_rows(block, np.abs(block).max(axis=1))
-        _divide_rows(block, np.linalg.norm(block, axis=1))
-        unit[start : start + step] = block
+        part = slice(start, start + step)
+        unit[part] = _scaled(rows[part].astype(np.float64), called[part])
     return unit
 
 
+def _scaled(rows: NDArray[np.float64], numbers: range) -> NDArray[np.float64]:
+    """Overwrites the rows; each is treated alike whatever stands beside it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    plain = (lengths > _SHORTEST) & (lengths < _LONGEST)  # NaN is neither
+    if not plain.all():
+        odd = rows[~plain]
+        _require_finite(odd, [numbers[place] for place in np.flatnonzero(~plain)])
+        # Dividing by the largest component first keeps the squares from over- and underflowing.
+        _divide_rows(odd, np.abs(odd).max(axis=1))
+        rows[~plain] = odd
+        lengths[~plain] = np.sqrt(np.einsum("nd,nd->n", odd, odd))
+    _divide_rows(rows, lengths)
+    return rows
+
+
 def _divide_rows(rows: NDArray[np.float64], divisors: NDArray[np.float64]) -> None:
-    np.divide(rows, divisors[:, None], out=rows, where=divisors[:, None] > 0)
+    rows /= np.where(divisors > 0, divisors, 1)[:, None]
 
 
-def _require_finite(rows: NDArray[np.float64], *, first_row: int) -> None:
+def _require_finite(rows: NDArray[np.float64], numbers: list[int]) -> None:
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
-        bad = first_row + int(np.argmin(finite))
         raise ValueError(
-            f"embedding {bad} holds NaN or infinity, wanted finite numbers; "
-            "leave out what could not be embedded"
+            f"embedding {numbers[int(np.argmin(finite))]} holds NaN or infinity, wanted finite "
+            "numbers; leave out what could not be embedded"
         )

@@ -101,30 +101,35 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_said(
     assert [Path(name).name for name in document["lost"]] == ["bad.png"]
 
 
-def test_search_refuses_names_of_another_index(
+def test_search_refuses_an_index_of_another_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index = tmp_path / "a.index"
-    Index.build(np.eye(192, dtype=np.float32)).save(index)
-    (tmp_path / "a.index.names.json").write_text('["one"]', encoding="utf-8")
+    about = {"model": "clip-b32", "sha256": "0" * 64, "precision": "int8"}
+    Index.build(np.eye(192), about=about).save(index)
     error = run_failing(capsys, "search", "demo", str(index), "pizza", "--device", "cpu")
-    assert "names 1 rows, the index has 192" in error
+    assert "was made by clip-b32 (000000000000...), but demo is " in error
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(None, "cannot be read: No such file"), ("{", "is not JSON"), ("3", "names none")],
-)
-def test_search_without_readable_names_tells_the_cure(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, message: str
+def test_search_of_an_index_that_python_made_gives_its_ids(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index = tmp_path / "a.index"
-    Index.build(np.eye(192, dtype=np.float32)).save(index)
-    if content is not None:
-        (tmp_path / "a.index.names.json").write_text(content, encoding="utf-8")
-    error = run_failing(capsys, "search", "demo", str(index), "pizza", "--device", "cpu")
-    assert message in error
-    assert "make both again" in error
+    Index.build(np.eye(192), ids=range(1000, 1192)).save(index)
+    (found,) = run_json(capsys, "search", "demo", str(index), "pizza", "-k", "1", "--device", "cpu")
+    assert found["hits"][0]["name"] == found["hits"][0]["row"] + 1000
+
+
+def test_index_takes_a_picture_once_and_replaces_an_index(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, index = DRAWINGS / "1f355.png", tmp_path / "a.index"
+    for inputs in ((str(DRAWINGS),), (str(picture), str(DRAWINGS), str(picture))):
+        made = run_json(capsys, "index", "demo", *inputs, "--device", "cpu", "--out", str(index))
+        assert made["rows"] == len(Index.open(index, verify=True)) == len(bundled_drawings())
+    about = Index.open(index).about
+    assert set(about) == {"model", "sha256", "precision"}
+    assert about["precision"] == "int8"
 
 
 def test_search_refuses_an_index_of_another_width(
@@ -132,7 +137,6 @@ def test_search_refuses_an_index_of_another_width(
 ) -> None:
     index = tmp_path / "a.index"
     Index.build(np.eye(3, dtype=np.float32)).save(index)
-    (tmp_path / "a.index.names.json").write_text('["a", "b", "c"]', encoding="utf-8")
     error = run_failing(capsys, "search", "demo", str(index), "pizza", "--device", "cpu")
     assert "queries have width 192, but the index has width 3" in error
 
@@ -233,6 +237,8 @@ def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
         (("search", "demo", str(DRAWINGS / "1f355.png"), "x"), "is no twinlens index"),
         (("embed", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "is a folder or a device"),
         (("index", "demo", str(DRAWINGS), "--out", "no/where"), "no/where cannot be written"),
+        (("index", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "which belongs to no index"),
+        (("index", "demo", str(DRAWINGS), "--out", __file__), "but an index is a folder"),
         (("embed", "demo", "--texts", str(DRAWINGS), "--out", "x.npz"), "Is a directory"),
         (("demo", "--out", "sheet"), "no name of a picture; let it end in .png"),
         (("demo", "--threads", "0"), "threads is 0"),

@@ -1,29 +1,30 @@
 """twinlens index: pictures to an index that can be searched."""
 
 import argparse
-import json
-from pathlib import Path
 
-from twinlens.commands.inputs import check_out, embed_pictures, open_model
+from twinlens.bundle import open_bundle
+from twinlens.commands.inputs import embed_pictures, find_pictures, open_model
 from twinlens.commands.outcome import Outcome
 from twinlens.index import Index
+from twinlens.index_folder import require_target
+from twinlens.loading import folder_of
+from twinlens.model import Model
 
 
-def names_beside(index: Path) -> Path:
-    """The file of the names of an index's rows, a JSON list: a name may hold anything."""
-    return index.with_name(f"{index.name}.names.json")
+def about(bundle: str, model: Model) -> dict[str, str]:
+    """What an index remembers of the model that made its rows."""
+    source = open_bundle(folder_of(bundle)).manifest.source
+    return {"model": source.name, "sha256": source.sha256, "precision": model.precision}
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Embed the pictures, save their index and the names of its rows."""
-    check_out(options.out)
+    """Embed the pictures and save their index; their paths are its ids."""
+    require_target(options.out)
     model = open_model(options)
-    rows, names, lost = embed_pictures(model, options.inputs)
-    beside = names_beside(options.out)
-    # At no moment does the new index stand beside the old names.
-    beside.unlink(missing_ok=True)
-    Index.build(rows).save(options.out)
-    beside.write_text(json.dumps(names, indent=0) + "\n", encoding="utf-8")
+    # A picture that is named, and lies in a folder that is named too, is one picture.
+    paths = [*dict.fromkeys(find_pictures(options.inputs))]
+    rows, names, lost = embed_pictures(model, paths)
+    Index.write(options.out, rows, ids=names or None, about=about(options.bundle, model))
     return Outcome(
         lines=[f"{len(rows)} pictures in {options.out}"],
         document={"out": str(options.out), "rows": len(rows), "lost": lost},

@@ -1,0 +1,144 @@
+"""Embeddings on their way into an index: an array or a stream, as blocks of unit rows."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Final, Self, TypeGuard
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from twinlens.index_ids import Ids, IdsLike, read_ids
+from twinlens.rows import unit_rows
+
+Embeddings = ArrayLike | Iterable[ArrayLike | tuple[IdsLike, ArrayLike]]
+"""[N, D] floats; or a stream of blocks [n, D], each alone or as a pair of its ids and it."""
+
+SAMPLE_ROWS: Final = 2**15
+"""The mean of so many rows is within a hundredth of a row's own spread of the corpus mean."""
+_BLOCK_NUMBERS: Final = 2**23  # 32 MiB of float32: enough for every thread, and little to hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Neighbouring rows."""
+
+    rows: NDArray[np.float32]
+    """[n, D] unit rows."""
+    ids: Ids | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A stream of blocks, and what is known before it runs."""
+
+    blocks: Iterator[Block]
+    sample: NDArray[np.float32]
+    """[n, D] of its unit rows: evenly spread over an array, the first ones of a stream."""
+    n_rows: int | None
+    """N, unless it is a stream."""
+
+    @classmethod
+    def of(cls, embeddings: Embeddings, ids: IdsLike | None) -> Self:
+        """A source of [N, D] floats, or of a stream of blocks.
+
+        Raises:
+            TypeError: the numbers are not floats, or ids are given twice.
+            ValueError: a shape is not [rows, width], or ids and rows differ in number.
+        """
+        if not is_stream(embeddings):
+            return cls._of_array(np.asarray(embeddings), ids)
+        blocks = _checked(_streamed(iter(embeddings), ids))
+        ahead: list[Block] = []
+        while sum(len(block.rows) for block in ahead) < SAMPLE_ROWS:
+            block = next(blocks, None)
+            if block is None:
+                break
+            ahead.append(block)
+        if not ahead:
+            raise ValueError(
+                "the stream has no block, so the width is unknown; give one of shape [0, width]"
+            )
+        sample = np.concatenate([block.rows for block in ahead])[:SAMPLE_ROWS]
+        return cls(blocks=chain(ahead, blocks), sample=sample, n_rows=None)
+
+    @classmethod
+    def _of_array(cls, rows: NDArray[Any], ids: IdsLike | None) -> Self:
+        if rows.ndim != 2:
+            unit_rows(rows)  # refuses it
+        spread = range(0, len(rows), max(1, len(rows) // SAMPLE_ROWS))
+        sample = unit_rows(rows[spread.start : spread.stop : spread.step], numbers=spread)
+        given = None if ids is None else read_ids(ids)
+        if given is not None and len(given) != len(rows):
+            raise ValueError(f"{len(given)} ids for {len(rows)} rows; give one a row")
+        return cls(blocks=_sliced(rows, given, first_row=0), sample=sample, n_rows=len(rows))
+
+
+def mean_row(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean [D] of rows [n, D], around which their codes are the most exact; zero of none."""
+    if not len(sample):
+        return np.zeros(sample.shape[1], dtype=np.float32)
+    mean: NDArray[np.float64] = sample.mean(axis=0, dtype=np.float64)
+    return mean.astype(np.float32)
+
+
+def is_stream(embeddings: object) -> TypeGuard[Iterable[Any]]:
+    """Whether these are several blocks: anything to be iterated over that is no array of rows."""
+    if isinstance(embeddings, Sequence):
+        first = embeddings[0] if len(embeddings) else None
+        return isinstance(first, tuple) or getattr(first, "ndim", 0) == 2
+    return isinstance(embeddings, Iterable) and not hasattr(embeddings, "__array__")
+
+
+def _sliced(rows: NDArray[Any], ids: Ids | None, *, first_row: int) -> Iterator[Block]:
+    """At least one block, for its width."""
+    step = max(1, _BLOCK_NUMBERS // max(1, rows.shape[1]))
+    for start in range(0, max(1, len(rows)), step):
+        part = rows[start : start + step]
+        yield Block(
+            rows=unit_rows(part, numbers=range(first_row + start, first_row + start + len(part))),
+            ids=None if ids is None else ids[start : start + step],
+        )
+
+
+def _streamed(pieces: Iterator[Any], ids: IdsLike | None) -> Iterator[Block]:
+    beside: Iterator[Any] | None = None if ids is None else iter(ids)
+    n_rows = 0
+    for piece in pieces:
+        own, rows = _pair(piece) if isinstance(piece, tuple) else (None, np.asarray(piece))
+        if rows.ndim != 2:
+            unit_rows(rows)  # refuses it
+        if own is not None and beside is not None:
+            raise TypeError("ids are given beside the stream and in it; give them once")
+        if beside is not None:
+            own = read_ids(list(islice(beside, len(rows))))
+        if own is not None and len(own) != len(rows):
+            raise ValueError(
+                f"{len(own)} ids for the {len(rows)} rows from row {n_rows} on; give one a row"
+            )
+        yield from _sliced(rows, own, first_row=n_rows)
+        n_rows += len(rows)
+    if beside is not None and next(beside, None) is not None:
+        raise ValueError(f"more ids than the {n_rows} rows; give one a row")
+
+
+def _pair(piece: tuple[Any, ...]) -> tuple[Ids, NDArray[Any]]:
+    if len(piece) != 2:
+        raise TypeError(
+            f"a block is a tuple of {len(piece)} things, wanted an array [n, D] or a pair "
+            "of ids [n] and such an array"
+        )
+    return read_ids(piece[0]), np.asarray(piece[1])
+
+
+def _checked(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Refuse a stream whose blocks are not all of one width."""
+    width = None
+    for block in blocks:
+        got = block.rows.shape[1]
+        if width is not None and got != width:
+            raise ValueError(
+                f"a block has width {got}, those before it {width}; embed all with the same model"
+            )
+        width = got
+        yield block

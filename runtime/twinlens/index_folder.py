@@ -1,0 +1,106 @@
+"""The folder of an index: who may write into it, what lies in it, and what may be swept away."""
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from twinlens.errors import IndexBusyError, IndexFileError
+from twinlens.index_manifest import MANIFEST, Manifest, read_manifest
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+LOCK: Final = "index.lock"
+_DRAFT: Final = f"{MANIFEST}.draft"
+_NUMBERED: Final = re.compile(
+    r"(?:rows|codes|terms|residual|ids|id_text|id_ends|id_digests|centre|removed)"
+    r"\.(\d+)\.(?:f32|u8|i64|u64|utf8|bits)"
+)
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Be the only writer in the folder; the lock goes with the process, however that ends.
+
+    Raises:
+        IndexBusyError: another writer is at work.
+    """
+    path = folder / LOCK
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        try:
+            _lock(descriptor)
+        except OSError as error:
+            raise IndexBusyError(
+                f"{folder} is being written by another writer; wait until it is done"
+            ) from error
+        if not path.exists() or path.stat().st_ino != os.fstat(descriptor).st_ino:
+            raise IndexBusyError(f"{folder} is being deleted by another writer; try again")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        # Not lockf: that lock would be lost when this process closes the file anywhere else.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def require_target(folder: Path) -> None:
+    """Refuse a place where an index cannot be written without harm to something else.
+
+    Raises:
+        OSError: it is a file, a folder of something else, read-only, or below no folder.
+    """
+    if not folder.exists():
+        parent = folder.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise PermissionError(f"{folder} cannot be written; name one in a folder that can")
+    elif not folder.is_dir():
+        raise FileExistsError(
+            f"{folder} is a file or a device, but an index is a folder; name another place"
+        )
+    else:
+        strangers = [name for name in os.listdir(folder) if not _is_ours(name)]  # noqa: PTH208
+        if strangers:
+            raise FileExistsError(
+                f"{folder} holds {min(strangers)!r}, which belongs to no index; "
+                "name a new folder or that of an index"
+            )
+
+
+def next_generation(folder: Path) -> int:
+    """A number above all that the folder has seen, committed or left behind."""
+    numbers = [0]
+    # A damaged index may be written over: its files' names are known all the same.
+    with contextlib.suppress(IndexFileError, OSError):
+        numbers.append(read_manifest(folder).generation)
+    for name in os.listdir(folder):  # noqa: PTH208
+        named = _NUMBERED.fullmatch(name)
+        if named:
+            numbers.append(int(named[1]))
+    return max(numbers) + 1
+
+
+def sweep(folder: Path, manifest: Manifest) -> None:
+    """Delete what belongs to no index or to an older one; readers keep what they have open."""
+    needed = manifest.files() | {LOCK}
+    for name in os.listdir(folder):  # noqa: PTH208
+        if name not in needed and _is_ours(name):
+            # Windows keeps a file that someone has open: the next writer tries again.
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
+
+
+def _is_ours(name: str) -> bool:
+    return name in (MANIFEST, LOCK, _DRAFT) or _NUMBERED.fullmatch(name) is not None

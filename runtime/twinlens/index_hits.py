@@ -1,0 +1,68 @@
+"""What a search finds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.calibration import Calibration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """The K best index rows of each query, best first; of equal cosines, the lower row."""
+
+    ids: NDArray[np.int64] | NDArray[np.object_]
+    """[Q, K] ids of the rows: int64, or `str` as objects; row numbers where the index has none."""
+    cosines: NDArray[np.float32]
+    """[Q, K], descending along K."""
+    rows: NDArray[np.int64]
+    """[Q, K] row numbers in the index."""
+
+    def probabilities(
+        self, calibration: Calibration, *, prior: float | None = None
+    ) -> NDArray[np.float32]:
+        """Match probability [Q, K] of each hit; the order stays that of the cosines.
+
+        Args:
+            calibration: that of the model which embedded both sides.
+            prior: share of matching pairs expected among all pairs of a query and a row.
+
+        Raises:
+            ValueError: prior is not between 0 and 1.
+        """
+        return calibration.probability(self.cosines, prior=prior)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeHits:
+    """Every index row within reach of each query, best first; of equal cosines, the lower row.
+
+    Those of query i stand at `starts[i]:starts[i + 1]`.
+    """
+
+    starts: NDArray[np.int64]
+    """[Q + 1], from 0 to M."""
+    ids: NDArray[np.int64] | NDArray[np.object_]
+    """[M], as those of `Hits`."""
+    cosines: NDArray[np.float32]
+    """[M], descending within a query."""
+    rows: NDArray[np.int64]
+    """[M] row numbers in the index."""
+
+    def __len__(self) -> int:
+        """Q, the number of queries."""
+        return len(self.starts) - 1
+
+    def of(self, query: int) -> Hits:
+        """The hits of one query, as [1, K].
+
+        Raises:
+            IndexError: there is no such query.
+        """
+        if not 0 <= query < len(self):
+            raise IndexError(f"query {query} is not among the {len(self)} that were asked")
+        part = slice(self.starts[query], self.starts[query + 1])
+        return Hits(
+            ids=self.ids[None, part], cosines=self.cosines[None, part], rows=self.rows[None, part]
+        )

@@ -1,0 +1,145 @@
+"""Intake: what must hold of rows before they join an index, and the sections they join as."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.errors import IdError
+from twinlens.index_blocks import Block
+from twinlens.index_growing import Growing
+from twinlens.index_ids import (
+    Ids,
+    Keys,
+    id_sections,
+    kept_ids,
+    keys_of,
+    kind_of,
+    part_of_ids,
+    require_kind,
+    show_id,
+)
+from twinlens.index_layout import IdKind
+from twinlens.index_lookup import Lookup
+from twinlens.index_snapshot import Snapshot
+from twinlens_kernels import encode
+
+_PIECE_ROWS: Final = 2**14
+
+
+class Intake:
+    """Checks and encodes the blocks that come behind a snapshot's rows."""
+
+    def __init__(self, snapshot: Snapshot, *, threads: int) -> None:
+        self._snapshot, self._threads = snapshot, threads
+        # An index without rows takes the kind of ids that its first rows have.
+        self._kind: IdKind | None = snapshot.layout.ids if len(snapshot) else None
+        self._newcomers = _Newcomers(snapshot)
+
+    def sections(self, block: Block) -> dict[str, NDArray[Any]]:
+        """The sections of a block, none if it has no rows; ends of ids count from its first.
+
+        Raises:
+            IdError: an id is there twice, or ids are of another kind than the index has.
+            ValueError: the width is another than the index has.
+        """
+        width = self._snapshot.layout.width
+        if block.rows.shape[1] != width:
+            raise ValueError(
+                f"embeddings have width {block.rows.shape[1]}, but the index has width {width}; "
+                "embed both with the same model"
+            )
+        if not len(block.rows):
+            return {}
+        kind = kind_of(block.ids)
+        require_kind(kind, kind if self._kind is None else self._kind)
+        self._kind = kind
+        ids = id_sections(block.ids)
+        if block.ids is not None:
+            self._newcomers.add(block.ids, keys_of(ids))
+        return (
+            encoded(
+                block.rows,
+                centre=self._snapshot.centre,
+                residual=self._snapshot.layout.residual,
+                threads=self._threads,
+            )
+            | ids
+        )
+
+
+class _Newcomers:
+    """The ids that join: each of them once, and none that is in the index."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot, self._lookup = snapshot, Lookup()
+        self._first: Growing | None = None
+        self._second: Growing | None = None
+
+    def add(self, ids: Ids, keys: Keys) -> None:
+        """Take in ids; IdError if one is known already."""
+        if len(self._snapshot):
+            present = self._snapshot.rows_with(keys) >= 0
+            if present.any():
+                name = show_id(ids, int(np.argmax(present)))
+                raise IdError(f"id {name} is in the index already; remove it first")
+        before = self._held(keys)
+        twice = self._lookup.find(keys, before) >= 0
+        held = self._extend(keys)
+        # Within a block, the newest row of an id is that of the id itself or of its double.
+        twice |= self._lookup.find(keys, held) != np.arange(len(before), len(held))
+        if twice.any():
+            name = show_id(ids, int(np.argmax(twice)))
+            raise IdError(f"id {name} is given twice; ids must be unique")
+
+    def _held(self, like: Keys) -> Keys:
+        if self._first is None:
+            return like[:0]
+        return Keys(
+            first=self._first.view, second=None if self._second is None else self._second.view
+        )
+
+    def _extend(self, keys: Keys) -> Keys:
+        if self._first is None:
+            self._first = Growing.like(keys.first)
+            self._second = None if keys.second is None else Growing.like(keys.second)
+        self._first.extend(keys.first)
+        if self._second is not None and keys.second is not None:
+            self._second.extend(keys.second)
+        return self._held(keys)
+
+
+def encoded(
+    rows: NDArray[np.float32], *, centre: NDArray[np.float32], residual: bool, threads: int
+) -> dict[str, NDArray[Any]]:
+    """The sections of rows [n, D] other than their ids."""
+    codes = encode(rows, centre=centre, residual=residual, threads=threads)
+    sections: dict[str, NDArray[Any]] = {"rows": rows, "codes": codes.codes, "terms": codes.terms}
+    if codes.residual is not None:
+        sections["residual"] = codes.residual
+    return sections
+
+
+def pieces(snapshot: Snapshot) -> Iterator[dict[str, NDArray[Any]]]:
+    """All sections of a snapshot as they are, some rows at a time."""
+    for start in range(0, len(snapshot), _PIECE_ROWS):
+        stop = min(start + _PIECE_ROWS, len(snapshot))
+        names = {"rows", "codes", "terms", "residual"} & snapshot.sections.keys()
+        whole = {name: snapshot.sections[name][start:stop] for name in sorted(names)}
+        yield whole | part_of_ids(snapshot.sections, start, stop)
+
+
+def living_pieces(
+    snapshot: Snapshot, *, centre: NDArray[np.float32], threads: int
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """The sections of the rows that are not removed, encoded around another centre."""
+    for start in range(0, len(snapshot), _PIECE_ROWS):
+        stop = min(start + _PIECE_ROWS, len(snapshot))
+        rows, ids = snapshot.rows[start:stop], part_of_ids(snapshot.sections, start, stop)
+        if snapshot.live is not None:
+            keep = snapshot.live[start:stop]
+            rows, ids = rows[keep], kept_ids(ids, keep)
+        if len(rows):
+            residual = snapshot.layout.residual
+            yield encoded(rows, centre=centre, residual=residual, threads=threads) | ids

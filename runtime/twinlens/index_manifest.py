@@ -1,0 +1,181 @@
+"""The manifest of an index on disk, `index.json`: what of the folder's files is committed.
+
+It is replaced by an atomic rename, the last act of every change, and bears its own hash. Sections
+(index_layout.py) are files `name.EPOCH.suffix`; an append writes behind what the manifest counts,
+so a reader that maps no more than that sees the rows of one moment, whole.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from twinlens import record
+from twinlens.errors import IndexFileError
+from twinlens.index_layout import LETTERS, IdKind, Layout
+
+FORMAT: Final = 2
+MANIFEST: Final = "index.json"
+CURE: Final = "build and save the index again, or take a copy that is whole"
+_SINGLE_FILE: Final = b"\x89TLI\r\n\x1a\n"
+"""How a file of format 1 began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Neighbouring rows that were written together."""
+
+    rows: int
+    letters: int = 0
+    """Bytes of their ids, if these are strings."""
+    sha256: Mapping[str, str]
+    """Of their share of each section, by its name."""
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.letters < 0:
+            raise ValueError(f"a part has {self.rows} rows and {self.letters} bytes of ids")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """The file of the rows that are removed: a bit a row, the lowest first, 1 for a removed one."""
+
+    file: str
+    rows: int
+    """How many rows it speaks of; those behind them are not removed."""
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """All that is known of an index before a section is looked at."""
+
+    format: int = FORMAT
+    generation: int
+    """Grows with every change."""
+    epoch: int
+    """The generation in which the sections' files were begun."""
+    width: int
+    residual: bool
+    ids: IdKind
+    about: Mapping[str, str]
+    centre: str
+    """sha256 of the section `centre`, float32 [D], around which the codes are."""
+    parts: tuple[Part, ...] = field(default=())
+    removed: Removed | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """Which sections there are."""
+        return Layout(width=self.width, residual=self.residual, ids=self.ids)
+
+    @property
+    def n_rows(self) -> int:
+        """N, removed rows too."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def n_letters(self) -> int:
+        """M, bytes of all ids."""
+        return sum(part.letters for part in self.parts)
+
+    @property
+    def centre_file(self) -> str:
+        """The name of the file of the centre."""
+        return f"centre.{self.epoch}.f32"
+
+    def file(self, section: str) -> str:
+        """The name of the file of a section."""
+        return f"{section}.{self.epoch}.{self.layout.sections()[section].suffix}"
+
+    def items(self, section: str) -> int:
+        """The committed items of a section."""
+        return self.n_letters if section == LETTERS else self.n_rows
+
+    def files(self) -> set[str]:
+        """The names of all files that belong to the index, its manifest among them."""
+        named = {self.file(section) for section in self.layout.sections()}
+        named |= {MANIFEST, self.centre_file}
+        return named if self.removed is None else named | {self.removed.file}
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of an index.
+
+    Raises:
+        IndexFileError: there is no index, one of another format, or a damaged manifest.
+        OSError: it cannot be read.
+    """
+    path = folder / MANIFEST
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _no_index(folder) from error
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise IndexFileError(f"{path} is damaged: it is not JSON ({error}); {CURE}") from error
+    found = document.get("format") if isinstance(document, dict) else None
+    if isinstance(document, dict) and document.pop("sha256", None) != _digest(document):
+        raise IndexFileError(f"{path} is damaged: it does not match its own hash; {CURE}")
+    if found != FORMAT:
+        raise IndexFileError(
+            f"{path} has format {found!r}, this twinlens reads {FORMAT}; "
+            "open it with the twinlens that wrote it, or build and save it again"
+        )
+    try:
+        return record.read(Manifest, document)
+    except record.RecordError as error:
+        raise IndexFileError(f"{path} is damaged: {error}; {CURE}") from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Commit: from here on, and at no moment before, the folder is this index."""
+    document = record.write(manifest)
+    document["sha256"] = _digest(document)
+    draft = folder / f"{MANIFEST}.draft"
+    with draft.open("w", encoding="ascii") as file:
+        json.dump(document, file, indent=1, allow_nan=False)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / MANIFEST)
+    sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was named in `folder` last, where the system can (Windows cannot open a folder)."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """sha256 of the one way to write a document: not of how a file has it indented."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _no_index(place: Path) -> OSError | IndexFileError:
+    if not place.exists():
+        return FileNotFoundError(2, "No such file or directory", str(place))
+    if place.is_dir():
+        return IndexFileError(
+            f"{place} is no twinlens index: it has no {MANIFEST}; if a writer was stopped in it, "
+            "write it again"
+        )
+    with place.open("rb") as file:
+        if file.read(len(_SINGLE_FILE)) == _SINGLE_FILE:
+            return IndexFileError(
+                f"{place} is an index of format 1, a single file; this twinlens keeps an index in "
+                "a folder: embed the rows, build and save it again"
+            )
+    return IndexFileError(
+        f"{place} is no twinlens index: it is a file, wanted a folder with {MANIFEST}; "
+        "give a folder that Index.save or Index.write made"
+    )

@@ -1,0 +1,133 @@
+"""The sections of an index on disk, mapped: opened in milliseconds, read where they are needed."""
+
+import hashlib
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.errors import IndexFileError
+from twinlens.index_layout import LETTERS, Section
+from twinlens.index_lookup import Lookup
+from twinlens.index_manifest import CURE, Manifest, read_manifest
+from twinlens.index_snapshot import Snapshot
+
+_HASHED_BYTES: Final = 2**24
+
+
+def open_folder(folder: Path) -> tuple[Manifest, Snapshot]:
+    """The index as it was committed last, also while a writer is at work.
+
+    Raises:
+        IndexFileError: there is no index, or it is damaged.
+        OSError: a file cannot be read.
+    """
+    manifest = read_manifest(folder)
+    while True:
+        try:
+            return manifest, map_snapshot(folder, manifest)
+        except FileNotFoundError as error:
+            # A writer may have committed and swept since the manifest was read.
+            newer = read_manifest(folder)
+            if newer == manifest:
+                raise IndexFileError(
+                    f"{folder} lacks {Path(error.filename).name}, which its manifest names; {CURE}"
+                ) from error
+            manifest = newer
+
+
+def map_snapshot(folder: Path, manifest: Manifest, *, lookup: Lookup | None = None) -> Snapshot:
+    """Map what the manifest counts; only the centre and the removed bits are read."""
+    sections = {
+        name: _mapped(folder / manifest.file(name), section, manifest.items(name))
+        for name, section in manifest.layout.sections().items()
+    }
+    return Snapshot.of(
+        manifest.layout,
+        sections,
+        _centre(folder, manifest),
+        live=_live(folder, manifest),
+        lookup=lookup,
+    )
+
+
+def verify(folder: Path, manifest: Manifest, snapshot: Snapshot) -> None:
+    """Read everything; IndexFileError names the section and the rows that changed since."""
+    for name, section in manifest.layout.sections().items():
+        path = folder / manifest.file(name)
+        wanted = manifest.items(name) * section.item_bytes
+        # To read a map beyond the end of its file would end the process.
+        if path.exists() and path.stat().st_size < wanted:
+            raise _too_short(path, path.stat().st_size, wanted)
+        first_row = 0
+        for content, part in _shares(manifest, name, snapshot.sections[name]):
+            if _digest(content) != part.sha256.get(name):
+                raise IndexFileError(
+                    f"{path} is damaged: its rows {first_row} to {first_row + part.rows - 1} do "
+                    f"not match their hash; {CURE}"
+                )
+            first_row += part.rows
+
+
+def _shares(
+    manifest: Manifest, name: str, items: NDArray[Any]
+) -> Iterator[tuple[NDArray[Any], Any]]:
+    start = 0
+    for part in manifest.parts:
+        stop = start + (part.letters if name == LETTERS else part.rows)
+        yield items[start:stop], part
+        start = stop
+
+
+def _digest(items: NDArray[Any]) -> str:
+    content = items.reshape(-1).view(np.uint8).data
+    digest = hashlib.sha256()
+    for start in range(0, len(content), _HASHED_BYTES):
+        digest.update(content[start : start + _HASHED_BYTES])
+    return digest.hexdigest()
+
+
+def _mapped(path: Path, section: Section, items: int) -> NDArray[Any]:
+    if not items:
+        return np.empty((0, *section.tail), dtype=section.dtype)
+    wanted = items * section.item_bytes
+    with path.open("rb") as file:
+        got = os.fstat(file.fileno()).st_size
+        if got < wanted:
+            raise _too_short(path, got, wanted)
+        mapped = mmap.mmap(file.fileno(), wanted, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapped, dtype=section.dtype).reshape(items, *section.tail)
+
+
+def _centre(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
+    content = _read(folder / manifest.centre_file, 4 * manifest.width, manifest.centre)
+    return np.frombuffer(content, dtype="<f4")
+
+
+def _live(folder: Path, manifest: Manifest) -> NDArray[np.bool_] | None:
+    removed = manifest.removed
+    if removed is None:
+        return None
+    content = _read(folder / removed.file, -(-removed.rows // 8), removed.sha256)
+    bits = np.frombuffer(content, dtype=np.uint8)
+    live = np.ones(manifest.n_rows, dtype=np.bool_)
+    live[: removed.rows] = np.unpackbits(bits, count=removed.rows, bitorder="little") == 0
+    return live
+
+
+def _read(path: Path, wanted: int, sha256: str) -> bytes:
+    """The whole of a small file, checked."""
+    content = path.read_bytes()
+    if len(content) != wanted:
+        raise _too_short(path, len(content), wanted)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise IndexFileError(f"{path} is damaged: it does not match its hash; {CURE}")
+    return content
+
+
+def _too_short(path: Path, got: int, wanted: int) -> IndexFileError:
+    return IndexFileError(f"{path} is damaged: it has {got} bytes, wanted {wanted}; {CURE}")

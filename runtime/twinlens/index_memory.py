@@ -1,0 +1,88 @@
+"""An index in memory: its sections grow in place."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.index_blocks import Block
+from twinlens.index_growing import Growing
+from twinlens.index_ids import Sections
+from twinlens.index_intake import Intake, living_pieces
+from twinlens.index_layout import LETTERS, Layout
+from twinlens.index_lookup import Lookup
+from twinlens.index_snapshot import Snapshot
+
+
+class MemoryStore:
+    """The arrays behind the snapshots of an index in memory. One thread at a time may write."""
+
+    def __init__(self, *, capacity: int = 0) -> None:
+        self._columns: dict[str, Growing] = {}
+        self._capacity = capacity
+
+    def append(self, snapshot: Snapshot, blocks: Iterable[Block], *, threads: int) -> Snapshot:
+        """The snapshot after it with the blocks' rows behind its own: all of them, or an error."""
+        intake = Intake(snapshot, threads=threads)
+        before = {name: len(column) for name, column in self._columns.items()}
+        try:
+            self._extend(intake.sections(block) for block in blocks)
+        except BaseException:
+            for name, column in self._columns.items():
+                column.cut(before.get(name, 0))
+            raise
+        return self._snapshot(
+            snapshot.layout, snapshot.centre, live=snapshot.live, lookup=snapshot.lookup
+        )
+
+    def remove(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
+        """The snapshot after it without these rows."""
+        return snapshot.without(rows)
+
+    def compact(self, snapshot: Snapshot, *, threads: int) -> Snapshot:
+        """The snapshot after it with only the rows that are not removed."""
+        centre = snapshot.centre_of_live()
+        fresh = MemoryStore(capacity=snapshot.n_live)
+        fresh._extend(living_pieces(snapshot, centre=centre, threads=threads))
+        self._columns = fresh._columns
+        return self._snapshot(snapshot.layout, centre, live=None, lookup=Lookup())
+
+    def verify(self, snapshot: Snapshot) -> None:
+        """Nothing can have changed unseen."""
+
+    def _extend(self, pieces: Iterable[Sections]) -> None:
+        for sections in pieces:
+            letters = len(self._columns[LETTERS]) if LETTERS in self._columns else 0
+            for name, part in sections.items():
+                if name not in self._columns:
+                    capacity = 0 if name == LETTERS else self._capacity
+                    self._columns[name] = Growing.like(part, capacity=capacity)
+                self._columns[name].extend(part + letters if name == "id_ends" else part)
+
+    def _snapshot(
+        self,
+        layout: Layout,
+        centre: NDArray[np.float32],
+        *,
+        live: NDArray[np.bool_] | None,
+        lookup: Lookup,
+    ) -> Snapshot:
+        sections: dict[str, NDArray[Any]] = {
+            name: column.view for name, column in self._columns.items() if len(column)
+        }
+        n_rows = len(sections.get("rows", ()))
+        return Snapshot.of(
+            layout.holding(sections) if n_rows else layout,
+            sections,
+            centre,
+            live=longer(live, n_rows),
+            lookup=lookup,
+        )
+
+
+def longer(live: NDArray[np.bool_] | None, n_rows: int) -> NDArray[np.bool_] | None:
+    """Which of [N] rows are not removed, once new ones stand behind them."""
+    if live is None:
+        return None
+    return np.concatenate([live, np.ones(n_rows - len(live), dtype=np.bool_)])

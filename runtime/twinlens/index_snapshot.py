@@ -1,0 +1,142 @@
+"""Snapshot: all that an index is at one moment. It never changes, so searches need no lock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.errors import IdError
+from twinlens.index_blocks import SAMPLE_ROWS, mean_row
+from twinlens.index_ids import (
+    Ids,
+    IdsLike,
+    Keys,
+    id_sections,
+    ids_at,
+    keys_of,
+    kind_of,
+    read_ids,
+    require_kind,
+    show_id,
+)
+from twinlens.index_layout import Layout
+from twinlens.index_lookup import Lookup
+from twinlens_kernels import Codes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The sections of an index (index_layout.py), and which of its rows are removed."""
+
+    layout: Layout
+    sections: Mapping[str, NDArray[Any]]
+    centre: NDArray[np.float32]
+    """[D]"""
+    live: NDArray[np.bool_] | None
+    """[N], False for a removed row; None while no row is."""
+    n_live: int
+    lookup: Lookup
+    codes: Codes = field(init=False)
+
+    def __post_init__(self) -> None:
+        codes = Codes(
+            codes=self.sections["codes"],
+            terms=self.sections["terms"],
+            centre=self.centre,
+            residual=self.sections.get("residual"),
+        )
+        object.__setattr__(self, "codes", codes)
+
+    @classmethod
+    def of(
+        cls,
+        layout: Layout,
+        sections: Mapping[str, NDArray[Any]],
+        centre: NDArray[np.float32],
+        *,
+        live: NDArray[np.bool_] | None = None,
+        lookup: Lookup | None = None,
+    ) -> Self:
+        """A snapshot of these arrays; sections that hold nothing may be left out."""
+        whole = {
+            name: sections[name]
+            if name in sections
+            else np.empty((0, *section.tail), dtype=section.dtype)
+            for name, section in layout.sections().items()
+        }
+        n_rows = len(whole["rows"])
+        return cls(
+            layout=layout,
+            sections=whole,
+            centre=centre,
+            live=live,
+            n_live=n_rows if live is None else int(np.count_nonzero(live)),
+            lookup=Lookup() if lookup is None else lookup,
+        )
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        """[N, D] unit rows, removed ones too."""
+        return self.sections["rows"]
+
+    def __len__(self) -> int:
+        """N, removed rows too."""
+        return len(self.rows)
+
+    def ids_at(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.object_]:
+        """The ids of rows, in their shape; row numbers where the index has none."""
+        return ids_at(self.sections, rows)
+
+    def find(self, ids: IdsLike) -> NDArray[np.int64]:
+        """The rows [M] that bear these ids, or are these row numbers where the index has no ids.
+
+        Raises:
+            IdError: an id is unknown, removed, or of another kind.
+        """
+        given = read_ids(ids)
+        if not len(given):
+            return np.empty(0, dtype=np.int64)
+        rows = self.rows_of(given)
+        if rows.min() < 0:
+            unknown = show_id(given, int(np.argmin(rows)))
+            name = "row number" if self.layout.ids == "none" else "id"
+            raise IdError(
+                f"{name} {unknown} is not in the index, or was removed; ask for those it has"
+            )
+        return rows
+
+    def rows_of(self, ids: Ids) -> NDArray[np.int64]:
+        """The row [M] of each id, or -1 where no row that is not removed has it.
+
+        Raises:
+            IdError: they are of another kind than the index has.
+        """
+        if self.layout.ids == "none" and not isinstance(ids, list):
+            return self._living(np.where((ids >= 0) & (ids < len(self)), ids, -1))
+        require_kind(kind_of(ids), self.layout.ids)
+        return self.rows_with(keys_of(id_sections(ids)))
+
+    def rows_with(self, keys: Keys) -> NDArray[np.int64]:
+        """The row [M] of each key, or -1 where no row that is not removed has it."""
+        # An id may be given again once its row is removed: the newest row is the one that counts.
+        return self._living(self.lookup.find(keys, keys_of(self.sections)))
+
+    def _living(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self.live is None:
+            return rows
+        return np.where((rows >= 0) & self.live[rows], rows, -1)
+
+    def without(self, rows: NDArray[np.int64]) -> Self:
+        """The same with these rows removed."""
+        live = np.ones(len(self), dtype=np.bool_) if self.live is None else self.live.copy()
+        live[rows] = False
+        n_live = int(np.count_nonzero(live))
+        return replace(self, live=live if n_live < len(self) else None, n_live=n_live)
+
+    def centre_of_live(self) -> NDArray[np.float32]:
+        """The mean [D] of a sample of the rows that are not removed."""
+        step = max(1, len(self) // SAMPLE_ROWS)
+        sample = self.rows[::step]
+        return mean_row(sample if self.live is None else sample[self.live[::step]])
