@@ -6,7 +6,7 @@ import importlib.metadata
 import io
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -215,7 +215,51 @@ class Session:
             raise ProviderError(self._failure(feeds, error)) from error
         return OnDevice(value)
 
-    def _failure(self, feeds: Mapping[str, NDArray[Any]], error: Exception) -> str:
+    def upload(self, array: NDArray[Any]) -> "OnDevice":
+        """A copy in the memory of the device, to be fed again and again.
+
+        Raises:
+            ProviderError: there is no room for it.
+        """
+        try:
+            value = _onnxruntime().OrtValue.ortvalue_from_numpy(
+                np.ascontiguousarray(array), self._device.kind, self._device.number
+            )
+        except Exception as error:  # onnxruntime's own classes are private
+            raise ProviderError(
+                f"{self._device} does not take {array.nbytes} bytes for {self._name}: {error}"
+            ) from error
+        return OnDevice(value)
+
+    def run_bound(
+        self, feeds: "Mapping[str, NDArray[Any] | OnDevice]", outputs: Sequence[str]
+    ) -> tuple[NDArray[Any], ...]:
+        """Some outputs of the program for inputs of which some are on the device already.
+
+        Raises:
+            ProviderError: the device failed while it ran.
+        """
+        # The binding reads these arrays while the program runs, and does not keep them alive.
+        arrays = {
+            name: np.ascontiguousarray(value)
+            for name, value in feeds.items()
+            if not isinstance(value, OnDevice)
+        }
+        try:
+            binding = self._session.io_binding()
+            for name, value in feeds.items():
+                if isinstance(value, OnDevice):
+                    value.bind(binding, name)
+                else:
+                    binding.bind_cpu_input(name, arrays[name])
+            for name in outputs:
+                binding.bind_output(name, "cpu")
+            self._session.run_with_iobinding(binding)
+            return tuple(binding.copy_outputs_to_cpu())
+        except Exception as error:  # onnxruntime's own classes are private
+            raise ProviderError(self._failure(feeds, error)) from error
+
+    def _failure(self, feeds: "Mapping[str, NDArray[Any] | OnDevice]", error: Exception) -> str:
         shapes = {name: list(value.shape) for name, value in feeds.items()}
         return f"{self._name} failed on {shapes}: {error}"
 
@@ -233,6 +277,10 @@ class OnDevice:
     def shape(self) -> tuple[int, ...]:
         """Its sides."""
         return tuple(self._value.shape())
+
+    def bind(self, binding: Any, name: str) -> None:  # noqa: ANN401  onnxruntime's own IOBinding
+        """Feed it, where it is, to the input of that name."""
+        binding.bind_ortvalue_input(name, self._value)
 
     def numpy(self) -> NDArray[np.float32]:
         """A copy in the memory of the CPU."""

@@ -7,10 +7,11 @@ pytest.importorskip("onnx")
 from onnx import checker
 from onnx.parser import parse_model
 
-from twinlens_kernels.graphs import PAIRING
+from twinlens_kernels.graphs import NEAREST, PAIRING, Program
 
 
-def test_the_bytes_of_the_pairing_program_are_its_text() -> None:
-    model = parse_model(PAIRING.text)
+@pytest.mark.parametrize("program", [NEAREST, PAIRING], ids=["nearest", "pairing"])
+def test_the_bytes_of_a_program_are_its_text(program: Program) -> None:
+    model = parse_model(program.text)
     checker.check_model(model, full_check=True)
-    assert model.SerializeToString() == PAIRING.content
+    assert model.SerializeToString() == program.content

@@ -1,21 +1,9 @@
-"""Kernels that are ONNX programs, so that they run wherever the towers run.
-
-A program is kept as bytes, because onnx is not installed where it runs; `tests/export` makes the
-bytes from the text and compares.
-"""
+"""The matrix of match probabilities as an ONNX program."""
 
 import base64
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """An ONNX program as text, and the bytes that `onnx.parser.parse_model` makes of it."""
-
-    text: str
-    content: bytes
-
+from twinlens_kernels.graphs.program import Program
 
 PAIRING: Final = Program(
     text="""

@@ -1,0 +1,11 @@
+"""Kernels that are ONNX programs, so that they run wherever the towers run.
+
+A program is kept as bytes, because onnx is not installed where it runs; `tests/export` makes the
+bytes from the text and compares.
+"""
+
+from twinlens_kernels.graphs.nearest import NEAREST, cuts, padded_rows
+from twinlens_kernels.graphs.pairing import PAIRING
+from twinlens_kernels.graphs.program import Program
+
+__all__ = ["NEAREST", "PAIRING", "Program", "cuts", "padded_rows"]
