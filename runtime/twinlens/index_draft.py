@@ -16,7 +16,7 @@ from twinlens.errors import IndexFileError
 from twinlens.index_folder import next_generation, sweep
 from twinlens.index_ids import Sections
 from twinlens.index_layout import LETTERS, Layout, Section
-from twinlens.index_manifest import CURE, Manifest, Part, Removed, write_manifest
+from twinlens.index_manifest import CURE, Manifest, Part, Removed, sync_folder, write_manifest
 
 PART_ROWS: Final = 2**16
 """A part that has so many is closed, and parts are merged as long as they have no more: so a
@@ -101,9 +101,6 @@ class Draft:
         """
         self._close_part()
         parts = self._merged() if self._files else self._parts
-        for file in self._files.values():
-            file.truncate()  # what a killed writer has left
-            _sync(file)
         generation = self._base.generation + 1
         manifest = replace(
             self._base,
@@ -112,17 +109,22 @@ class Draft:
             parts=tuple(parts),
             removed=self._base.removed if live is None else self._removed(live, generation),
         )
+        for file in self._files.values():
+            file.truncate()  # what a killed writer has left
+            file.flush()
+            os.fsync(file.fileno())
         write_manifest(self._folder, manifest)
+        # Nothing may be taken back any more, whatever fails from here on.
         self._committed = True
+        sync_folder(self._folder)
         sweep(self._folder, manifest)
         return manifest
 
     def _removed(self, live: NDArray[np.bool_], generation: int) -> Removed:
         content = np.packbits(~live, bitorder="little").tobytes()
         path = self._folder / f"removed.{generation}.bits"
-        with path.open("wb") as file:
-            file.write(content)
-            _sync(file)
+        self._files["removed"] = path.open("w+b")
+        self._files["removed"].write(content)
         sha256 = hashlib.sha256(content).hexdigest()
         return Removed(file=path.name, rows=len(live), sha256=sha256)
 
@@ -200,11 +202,6 @@ class Draft:
                     path.unlink()
                 else:
                     os.truncate(path, items * section.item_bytes)
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _read(file: BinaryIO, n_bytes: int) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.errors import IndexBusyError, IndexFileError
-from twinlens.index_manifest import MANIFEST, Manifest, read_manifest
+from twinlens.index_manifest import DRAFT, MANIFEST, Manifest, read_manifest
 
 if sys.platform == "win32":
     import msvcrt
@@ -18,7 +18,6 @@ else:
     import fcntl
 
 LOCK: Final = "index.lock"
-_DRAFT: Final = f"{MANIFEST}.draft"
 _NUMBERED: Final = re.compile(
     r"(?:rows|codes|terms|residual|ids|id_text|id_ends|id_digests|centre|removed)"
     r"\.(\d+)\.(?:f32|u8|i64|u64|utf8|bits)"
@@ -103,4 +102,4 @@ def sweep(folder: Path, manifest: Manifest) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return name in (MANIFEST, LOCK, _DRAFT) or _NUMBERED.fullmatch(name) is not None
+    return name in (MANIFEST, LOCK, DRAFT) or _NUMBERED.fullmatch(name) is not None

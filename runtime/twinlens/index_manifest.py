@@ -19,6 +19,7 @@ from twinlens.index_layout import LETTERS, IdKind, Layout
 
 FORMAT: Final = 2
 MANIFEST: Final = "index.json"
+DRAFT: Final = f"{MANIFEST}.draft"
 CURE: Final = "build and save the index again, or take a copy that is whole"
 _SINGLE_FILE: Final = b"\x89TLI\r\n\x1a\n"
 """How a file of format 1 began."""
@@ -133,16 +134,21 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Commit: from here on, and at no moment before, the folder is this index."""
+    """Commit: from here on, and at no moment before, the folder is this index.
+
+    Until `sync_folder`, a loss of power may still bring back the one before.
+    """
     document = record.write(manifest)
     document["sha256"] = _digest(document)
-    draft = folder / f"{MANIFEST}.draft"
-    with draft.open("w", encoding="ascii") as file:
-        json.dump(document, file, indent=1, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / MANIFEST)
-    sync_folder(folder)
+    draft = folder / DRAFT
+    try:
+        with draft.open("w", encoding="ascii") as file:
+            file.write(json.dumps(document, indent=1, allow_nan=False))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / MANIFEST)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,158 @@
+"""Writers that end without a farewell: run by test_index_killed.py, in a process without threads.
+
+    killed_writers.py steps FOLDER   a writer dies before each call to the system that it makes
+    killed_writers.py signals FOLDER a writer is killed by a signal at moments without a plan
+
+After each death the index must open as before or as after the change, whole, and take an append.
+Prints how many deaths there were.
+"""
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+
+from twinlens.index import Index
+
+VECTORS = np.random.default_rng(0).standard_normal((4000, 16)).astype(np.float32)
+EFFECTS = {"open", "write", "flush", "truncate", "replace", "unlink", "mkdir"}
+"""Calls after which the folder may look otherwise."""
+KILLED = 9
+N_ASKED = 1000
+
+
+def rows(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
+    return VECTORS[start:stop], [f"row {number}" for number in range(start, stop)]
+
+
+def build(folder: Path) -> None:
+    vectors, names = rows(0, 40)
+    Index.write(folder, vectors, ids=names, residual=True)
+    index = Index.open(folder)
+    index.add(*rows(40, 50))
+    index.remove(["row 3"])
+
+
+def save_over(folder: Path) -> None:
+    vectors, names = rows(0, 20)
+    Index.build(vectors, ids=names).save(folder)
+
+
+def check(folder: Path, sizes: set[int]) -> int:
+    """Open it whole, ask for every row, and append; the rows it had."""
+    index = Index.open(folder, verify=True)
+    assert len(index) in sizes, (len(index), sizes)
+    found = index.search(VECTORS[:N_ASKED], k=1)
+    here = found.cosines[:, 0] > 0.9999999
+    assert here.sum() == len(index)
+    assert found.ids[here, 0].tolist() == [f"row {row}" for row in np.flatnonzero(here)]
+    size = len(index)
+    vectors, names = rows(3000, 3007)
+    index.add(vectors, ids=names)
+    again = Index.open(folder, verify=True)
+    assert len(again) == size + 7
+    assert again.search(vectors, k=1).ids[:, 0].tolist() == names
+    return size
+
+
+CHANGES: dict[str, tuple[Callable[[Path], None], set[int]]] = {
+    "add": (lambda folder: Index.open(folder).add(*rows(50, 60)), {49, 59}),
+    "remove": (lambda folder: Index.open(folder).remove(["row 7", "row 8"]), {49, 47}),
+    "compact": (lambda folder: Index.open(folder).compact(), {49}),
+    "save over": (save_over, {49, 20}),
+}
+
+
+def dies(change: Callable[[Path], None], folder: Path, step: int) -> bool:
+    """Whether a child died before its call number `step`, and not of success."""
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        assert os.WEXITSTATUS(status) in {0, KILLED}, status
+        return os.WEXITSTATUS(status) == KILLED
+    left = step
+
+    def count(_frame: FrameType, event: str, function: object) -> None:
+        nonlocal left
+        if event == "c_call" and getattr(function, "__name__", "") in EFFECTS:
+            if left == 0:
+                os._exit(KILLED)
+            left -= 1
+
+    try:
+        sys.setprofile(count)
+        change(folder)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def by_steps(place: Path) -> int:
+    deaths = 0
+    build(place / "whole")
+    for name, (change, sizes) in CHANGES.items():
+        seen, step, dead = set(), 0, True
+        while dead:
+            folder = shutil.copytree(place / "whole", place / name)
+            dead = dies(change, folder, step)
+            seen.add(check(folder, sizes))
+            shutil.rmtree(folder)
+            deaths, step = deaths + dead, step + 1
+        assert seen == sizes, name
+    return deaths + new_index_by_steps(place / "new")
+
+
+def new_index_by_steps(folder: Path) -> int:
+    """An index that was never whole does not open, and can be written again."""
+    step, whole = 0, False
+    while not whole:
+        whole = not dies(build, folder, step)
+        if (folder / "index.json").exists():
+            check(folder, {40, 50, 49})
+        elif folder.exists():
+            save_over(folder)
+            check(folder, {20})
+        shutil.rmtree(folder, ignore_errors=True)
+        step += 1
+    return step - 1
+
+
+def add_for_ever(folder: Path) -> None:
+    index = Index.open(folder)
+    while True:
+        start = int(index.search(VECTORS[:1], k=4000).ids.size) + 1
+        index.add(*rows(start, start + 10))
+        if start % 50 == 0:
+            index.compact()
+
+
+def by_signals(place: Path) -> int:
+    pick = random.Random(0)
+    for number in range(25):
+        folder = place / str(number)
+        build(folder)
+        child = os.fork()
+        if child == 0:
+            try:
+                add_for_ever(folder)
+            finally:
+                os._exit(1)
+        time.sleep(pick.uniform(0.001, 0.05))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), status
+        check(folder, set(range(49, N_ASKED, 10)))
+    return 25
+
+
+if __name__ == "__main__":
+    # It matters where the power fails, not where a process dies, and takes most of the time.
+    os.fsync = lambda _: None  # type: ignore[assignment]
+    print({"steps": by_steps, "signals": by_signals}[sys.argv[1]](Path(sys.argv[2])))  # noqa: T201

@@ -1,0 +1,24 @@
+"""Whatever a writer is killed at, the index on disk is the old one or the new one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WRITERS = Path(__file__).with_name("killed_writers.py")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+@pytest.mark.parametrize(("how", "deaths"), [("steps", 150), ("signals", 25)])
+def test_a_killed_writer_leaves_the_old_index_or_the_new_one(
+    tmp_path: Path, how: str, deaths: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", str(WRITERS), how, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= deaths

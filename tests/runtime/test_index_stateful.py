@@ -1,0 +1,203 @@
+"""Any sequence of changes and searches, against a list that is searched by brute force."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from numpy.typing import NDArray
+
+from twinlens import index_draft
+from twinlens.errors import IdError
+from twinlens.index import Index
+from twinlens.rows import unit_rows
+from twinlens_kernels import reference
+
+WIDTH = 3
+# So few numbers that equal rows, equal cosines and zero rows are frequent.
+VECTORS = st.lists(
+    st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=WIDTH, max_size=WIDTH
+)  # fmt: skip
+BATCHES = st.lists(VECTORS, max_size=6)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Row:
+    name: int | str
+    unit: NDArray[np.float32]
+    live: bool = True
+
+
+class IndexMachine(RuleBasedStateMachine):
+    """An index, and the list that it must be like."""
+
+    @initialize(
+        kind=st.sampled_from(["none", "int64", "text"]),
+        disk=st.booleans(),
+        residual=st.booleans(),
+        batch=BATCHES,
+    )
+    def build(self, kind: str, disk: bool, residual: bool, batch: list[list[float]]) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.kind, self.disk, self.rows, self.named = kind, disk, list[Row](), 0
+        vectors, ids = self.joining(batch)
+        if disk:
+            self.index = Index.write(self.folder / "index", vectors, ids=ids, residual=residual)
+        else:
+            self.index = Index.build(vectors, ids=ids, residual=residual)
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def joining(
+        self, batch: list[list[float]], again: tuple[int | str, ...] = ()
+    ) -> tuple[NDArray[np.float64], list[int | str] | None]:
+        """New rows, put into the list, and their ids: those to be used again, then new ones."""
+        vectors = np.array(batch, dtype=np.float64).reshape(-1, WIDTH)
+        names: list[int | str] = [*again][: len(vectors)]
+        while len(names) < len(vectors):
+            self.named += 1
+            names.append(f"ü{self.named}" * (self.named % 3) or f"{self.named}")
+            if self.kind == "int64":
+                names[-1] = (-1) ** self.named * self.named * 10**12
+        for name, vector in zip(names, vectors, strict=True):
+            own = len(self.rows) if self.kind == "none" else name
+            self.rows.append(Row(own, unit_rows(vector[None])[0]))
+        return vectors, None if self.kind == "none" else names
+
+    def living(self) -> list[int]:
+        return [number for number, row in enumerate(self.rows) if row.live]
+
+    @rule(batch=BATCHES, stream=st.booleans(), again=st.booleans())
+    def add(self, batch: list[list[float]], stream: bool, again: bool) -> None:
+        alive = {self.rows[number].name for number in self.living()}
+        gone = tuple({row.name: None for row in self.rows if row.name not in alive})
+        vectors, ids = self.joining(batch, gone if again and self.kind != "none" else ())
+        if stream:
+            self.index.add(iter([vectors[:2], vectors[2:]]), ids)  # type: ignore[arg-type]
+        else:
+            self.index.add(vectors, ids)  # type: ignore[arg-type]
+
+    @precondition(lambda self: self.kind != "none" and self.living())
+    @rule(seed=SEEDS)
+    def add_twice(self, seed: int) -> None:
+        taken = self.rows[self.some(seed, 1)[0]].name
+        with pytest.raises(IdError, match="is in the index already"):
+            self.index.add(np.ones((1, WIDTH)), [taken])  # type: ignore[list-item]
+
+    def some(self, seed: int, count: int | None = None) -> list[int]:
+        """Some of the rows that are not removed."""
+        pick, alive = np.random.default_rng(seed), self.living()
+        size = pick.integers(0, len(alive) + 1) if count is None else count
+        chosen: list[int] = pick.permutation(alive)[:size].astype(int).tolist()
+        return chosen
+
+    @rule(seed=SEEDS)
+    def remove(self, seed: int) -> None:
+        chosen = self.some(seed)
+        self.index.remove([self.rows[number].name for number in chosen])  # type: ignore[misc]
+        for number in chosen:
+            self.rows[number] = replace(self.rows[number], live=False)
+        if chosen:
+            with pytest.raises(IdError, match="is not in the index, or was removed"):
+                self.index.remove([self.rows[chosen[0]].name])  # type: ignore[list-item]
+
+    @rule()
+    def compact(self) -> None:
+        self.index.compact()
+        self.rows = [row for row in self.rows if row.live]
+        if self.kind == "none":
+            self.rows = [replace(row, name=number) for number, row in enumerate(self.rows)]
+
+    @rule()
+    def open_again(self) -> None:
+        if not self.disk:
+            self.index.save(self.folder / "index")
+            self.disk = True
+        self.index = Index.open(self.folder / "index", verify=True)
+
+    @rule(query=VECTORS, k=st.integers(1, 9), seed=SEEDS, how=st.sampled_from(["mask", "ids", ""]))
+    def search(self, query: list[float], k: int, seed: int, how: str) -> None:
+        allowed, wanted = self.filtered(seed, how)
+        hits = self.index.search([query], k, filter=wanted)  # type: ignore[arg-type]
+        self.compare(query, k, allowed, hits.rows, hits.ids, hits.cosines)
+
+    @rule(query=VECTORS, cosine=st.sampled_from([-1, -0.5, 0, 0.5, 0.9]), seed=SEEDS)
+    def search_within(self, query: list[float], cosine: float, seed: int) -> None:
+        allowed, wanted = self.filtered(seed, "mask")
+        hits = self.index.search_within(
+            [query],
+            cosine,
+            filter=wanted,  # type: ignore[arg-type]
+        ).of(0)
+        scores = self.compare(
+            query, hits.rows.size, allowed, hits.rows, hits.ids, hits.cosines
+        )  # fmt: skip
+        reached = sum(score >= cosine or cosine == -1 for score in scores)
+        assert hits.rows.shape == (1, reached)
+
+    def filtered(self, seed: int, how: str) -> tuple[list[int], object]:
+        """The rows that a search may find, and the filter that says so."""
+        if not how:
+            return self.living(), None
+        chosen = self.some(seed)
+        if how == "ids":
+            return sorted(chosen), [self.rows[number].name for number in chosen]
+        mask = np.zeros(len(self.rows), dtype=np.bool_)
+        mask[chosen] = True
+        mask[[number for number, row in enumerate(self.rows) if not row.live]] = seed % 2
+        return sorted(chosen), mask
+
+    def compare(
+        self,
+        query: list[float],
+        k: int,
+        allowed: list[int],
+        rows: NDArray[np.int64],
+        ids: NDArray[np.object_] | NDArray[np.int64],
+        cosines: NDArray[np.float32],
+    ) -> list[float]:
+        """Compare one query's hits with brute force; the scores of all rows allowed."""
+        corpus = np.array([self.rows[number].unit for number in allowed], dtype=np.float32)
+        asked = unit_rows([query])
+        places, scores = reference.topk(asked, corpus.reshape(-1, WIDTH), max(1, len(allowed)))
+        best = places[:, :k]
+        assert rows.tolist() == [[allowed[place] for place in best[0]]]
+        assert ids.tolist() == [[self.rows[number].name for number in rows[0]]]
+        np.testing.assert_array_equal(cosines, np.clip(scores[:, :k].astype(np.float32), -1, 1))
+        every: list[float] = scores[0].tolist()
+        return every
+
+    @invariant()
+    def sizes_agree(self) -> None:
+        if hasattr(self, "index"):
+            assert (len(self.index), self.index.n_rows) == (len(self.living()), len(self.rows))
+
+
+def test_an_index_is_like_a_list_that_is_searched_by_brute_force(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(index_draft, "PART_ROWS", 8)
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    run_state_machine_as_test(
+        IndexMachine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
