@@ -2,9 +2,21 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
+#include "coded_topk.hpp"
+#include "coded_within.hpp"
+#include "encode.hpp"
+#include "paths.hpp"
+#include "score_pairs.hpp"
 #include "sift_tile.hpp"
 
 namespace nb = nanobind;
@@ -19,6 +31,21 @@ void require(bool fits, const char *what) {
     if (!fits) {
         throw nb::value_error(what);
     }
+}
+
+template <typename A> std::int64_t length(const A &array, std::size_t dimension) {
+    return static_cast<std::int64_t>(array.shape(dimension));
+}
+
+// Python's None comes as an array that is not valid.
+template <typename A> auto data_or_null(const A &array) {
+    return array.is_valid() ? array.data() : nullptr;
+}
+
+const twinlens::Path &path_or_error(const std::string &name) {
+    const twinlens::Path *path = twinlens::path_named(name);
+    require(path != nullptr, "path: this processor does not run it");
+    return *path;
 }
 
 void sift(const Array<const float, 2> &scores, const Array<const float, 2> &queries,
@@ -44,6 +71,122 @@ void sift(const Array<const float, 2> &scores, const Array<const float, 2> &quer
                         static_cast<std::int64_t>(k), threads);
 }
 
+std::int64_t encode(const Array<const float, 2> &rows, const Array<const float, 1> &centre,
+                    const Array<std::uint8_t, 2> &codes,
+                    const Array<std::uint8_t, 2> &residual, const Array<float, 2> &terms,
+                    std::int64_t threads, const std::string &path) {
+    const std::size_t n = rows.shape(0), padded = codes.shape(1);
+    require(rows.shape(1) >= 1 && centre.shape(0) == rows.shape(1), "rows and centre: width");
+    require(codes.shape(0) == n && padded % 64 == 0 && padded >= rows.shape(1) &&
+                padded < rows.shape(1) + 64,
+            "codes: not [N, P]");
+    require(!residual.is_valid() || (residual.shape(0) == n && residual.shape(1) == padded),
+            "residual: not [N, P]");
+    require(terms.shape(0) == n && terms.shape(1) == (residual.is_valid() ? 5U : 3U), "terms: shape");
+    const twinlens::CodesToWrite to{codes.data(), data_or_null(residual), terms.data(),
+                                    length(codes, 1)};
+    const twinlens::Path &chosen = path_or_error(path);
+    nb::gil_scoped_release release;
+    return twinlens::encode(rows.data(), length(rows, 0), length(rows, 1), centre.data(), to,
+                            chosen, threads);
+}
+
+// The corpus as Python holds it, with the centre that its codes are about.
+class Coded {
+  public:
+    Coded(Array<const float, 2> rows, Array<const std::uint8_t, 2> codes,
+          Array<const std::uint8_t, 2> residual, Array<const float, 2> terms,
+          Array<const float, 1> centre, Array<const bool, 1> allowed)
+        : rows_(std::move(rows)), codes_(std::move(codes)), residual_(std::move(residual)),
+          terms_(std::move(terms)), centre_(std::move(centre)), allowed_(std::move(allowed)) {
+        const std::size_t n = rows_.shape(0), width = rows_.shape(1), padded = codes_.shape(1);
+        require(width >= 1 && width <= twinlens::max_coded_width, "rows: width");
+        require(codes_.shape(0) == n && padded % 64 == 0 && padded >= width &&
+                    padded < width + 64,
+                "codes: not [N, P]");
+        require(!residual_.is_valid() || (residual_.shape(0) == n && residual_.shape(1) == padded),
+                "residual: not [N, P]");
+        require(terms_.shape(0) == n && terms_.shape(1) == (residual_.is_valid() ? 5U : 3U), "terms: shape");
+        require(centre_.shape(0) == width, "centre: not [D]");
+        require(!allowed_.is_valid() || allowed_.shape(0) == n, "allowed: not [N]");
+    }
+
+    twinlens::CodedCorpus corpus() const {
+        return {rows_.data(),           codes_.data(),          data_or_null(residual_),
+                terms_.data(),          data_or_null(allowed_), length(rows_, 0),
+                length(rows_, 1),       length(codes_, 1),      length(terms_, 1)};
+    }
+    const float *centre() const { return centre_.data(); }
+
+  private:
+    Array<const float, 2> rows_;
+    Array<const std::uint8_t, 2> codes_;
+    Array<const std::uint8_t, 2> residual_;
+    Array<const float, 2> terms_;
+    Array<const float, 1> centre_;
+    Array<const bool, 1> allowed_;
+};
+
+void topk(const Coded &coded, const Array<const float, 2> &queries,
+          const Array<std::int64_t, 2> &ids, const Array<double, 2> &scores, bool mapped,
+          std::int64_t threads, const std::string &path) {
+    const twinlens::CodedCorpus corpus = coded.corpus();
+    require(length(queries, 1) == corpus.width && queries.shape(0) >= 1, "queries: not [Q, D]");
+    require(ids.shape(0) == queries.shape(0) && ids.shape(1) >= 1, "ids: not [Q, K]");
+    require(scores.shape(0) == ids.shape(0) && scores.shape(1) == ids.shape(1),
+            "scores: not [Q, K]");
+    const twinlens::Path &chosen = path_or_error(path);
+    nb::gil_scoped_release release;
+    twinlens::coded_topk(corpus, queries.data(), length(queries, 0), coded.centre(),
+                         {ids.data(), scores.data(), length(ids, 1)}, mapped, chosen, threads);
+}
+
+// Hits as three arrays that share one owner.
+nb::tuple within(const Coded &coded, const Array<const float, 2> &queries,
+                 const Array<const double, 1> &floors, std::int64_t threads,
+                 const std::string &path) {
+    const twinlens::CodedCorpus corpus = coded.corpus();
+    require(length(queries, 1) == corpus.width && queries.shape(0) >= 1, "queries: not [Q, D]");
+    require(floors.shape(0) == queries.shape(0), "floors: not [Q]");
+    const twinlens::Path &chosen = path_or_error(path);
+    auto hits = std::make_unique<twinlens::Hits>();
+    {
+        nb::gil_scoped_release release;
+        *hits = twinlens::coded_within(corpus, queries.data(), length(queries, 0),
+                                       coded.centre(), floors.data(), chosen, threads);
+    }
+    twinlens::Hits *kept = hits.release();
+    nb::capsule owner(kept,
+                      [](void *found) noexcept { delete static_cast<twinlens::Hits *>(found); });
+    const auto array = [&](auto &numbers) {
+        using Scalar = typename std::decay_t<decltype(numbers)>::value_type;
+        return nb::ndarray<nb::numpy, Scalar, nb::ndim<1>>(numbers.data(), {numbers.size()},
+                                                           owner);
+    };
+    return nb::make_tuple(array(kept->of_query), array(kept->ids), array(kept->scores));
+}
+
+void rescore(const Array<const float, 2> &queries, const Array<const float, 2> &rows,
+             const Array<const std::int64_t, 2> &ids, const Array<double, 2> &scores,
+             std::int64_t threads) {
+    require(queries.shape(1) == rows.shape(1) && rows.shape(1) >= 1, "queries and rows: width");
+    require(ids.shape(0) == queries.shape(0), "ids: not [Q, C]");
+    require(scores.shape(0) == ids.shape(0) && scores.shape(1) == ids.shape(1),
+            "scores: not [Q, C]");
+    nb::gil_scoped_release release;
+    twinlens::score_pairs(queries.data(), rows.data(), length(rows, 1), ids.data(),
+                          length(ids, 0), length(ids, 1), scores.data(),
+                          *twinlens::path_named(""), threads);
+}
+
+std::vector<std::string> paths() {
+    std::vector<std::string> names;
+    for (const twinlens::Path *path : twinlens::runnable_paths()) {
+        names.emplace_back(path->name);
+    }
+    return names;
+}
+
 } // namespace
 
 NB_MODULE(_native, module) {
@@ -52,4 +195,22 @@ NB_MODULE(_native, module) {
                "rows"_a.noconvert(), "reach"_a.noconvert(), "lengths"_a.noconvert(),
                "units"_a.noconvert(), "first_row"_a, "best_scores"_a.noconvert(),
                "best_ids"_a.noconvert(), "threads"_a);
+    module.def("paths", &paths);
+    module.def("encode", &encode, nb::kw_only(), "rows"_a.noconvert(), "centre"_a.noconvert(),
+               "codes"_a.noconvert(), "residual"_a.noconvert().none(), "terms"_a.noconvert(),
+               "threads"_a, "path"_a = "");
+    nb::class_<Coded>(module, "Coded")
+        .def(nb::init<Array<const float, 2>, Array<const std::uint8_t, 2>,
+                      Array<const std::uint8_t, 2>, Array<const float, 2>,
+                      Array<const float, 1>, Array<const bool, 1>>(),
+             nb::kw_only(), "rows"_a.noconvert(), "codes"_a.noconvert(),
+             "residual"_a.noconvert().none(), "terms"_a.noconvert(), "centre"_a.noconvert(),
+             "allowed"_a.noconvert().none());
+    module.def("topk", &topk, nb::kw_only(), "coded"_a, "queries"_a.noconvert(),
+               "ids"_a.noconvert(), "scores"_a.noconvert(), "mapped"_a, "threads"_a,
+               "path"_a = "");
+    module.def("within", &within, nb::kw_only(), "coded"_a, "queries"_a.noconvert(),
+               "floors"_a.noconvert(), "threads"_a, "path"_a = "");
+    module.def("rescore", &rescore, nb::kw_only(), "queries"_a.noconvert(), "rows"_a.noconvert(),
+               "ids"_a.noconvert(), "scores"_a.noconvert(), "threads"_a);
 }

@@ -5,11 +5,13 @@
 // the halving order of the additions is the definition, and vectorises as it stands.
 // Bound: |score| <= width * 2^256, far inside double; products are multiples of 2^-298, so nothing
 // underflows.
+// In an unnamed namespace because each instruction path compiles its own.
 #pragma once
 
 #include <cstdint>
 
 namespace twinlens {
+namespace {
 
 inline double pair_score(const float *query, const float *row, std::int64_t width, double *work) {
     std::int64_t half = (width + 1) / 2;
@@ -29,4 +31,5 @@ inline double pair_score(const float *query, const float *row, std::int64_t widt
     return work[0];
 }
 
+} // namespace
 } // namespace twinlens

@@ -1,11 +1,14 @@
 // parallel.hpp - run work(item, worker) for each of n items, on up to `threads` threads.
 //
-// Contract: `work` throws nothing; worker < threads, and no two calls with one worker overlap. The
-// caller's thread is worker 0. Where the system gives fewer threads, those that run do it all.
+// Contract: worker < threads, and no two calls with one worker overlap. The caller's thread is
+// worker 0. Where the system gives fewer threads, those that run do it all. What `work` throws
+// (memory may be short) ends the work, and is thrown here once all threads are back.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
+#include <mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -14,9 +17,17 @@ namespace twinlens {
 
 template <typename Work> void parallel_for(std::int64_t n, std::int64_t threads, const Work &work) {
     std::atomic<std::int64_t> next{0};
+    std::mutex guard;
+    std::exception_ptr failure;
     const auto run = [&](std::int64_t worker) {
-        for (std::int64_t item = next++; item < n; item = next++) {
-            work(item, worker);
+        try {
+            for (std::int64_t item = next++; item < n; item = next++) {
+                work(item, worker);
+            }
+        } catch (...) {
+            next = n;
+            const std::lock_guard<std::mutex> lock(guard);
+            failure = std::current_exception();
         }
     };
     std::vector<std::thread> others;
@@ -31,6 +42,9 @@ template <typename Work> void parallel_for(std::int64_t n, std::int64_t threads,
     run(0);
     for (std::thread &other : others) {
         other.join();
+    }
+    if (failure) {
+        std::rethrow_exception(failure);
     }
 }
 

@@ -15,3 +15,63 @@ def sift(
     best_ids: NDArray[np.int64],
     threads: int,
 ) -> None: ...
+
+# The instruction paths that run here, best first.
+def paths() -> list[str]: ...
+
+# Writes codes, residual and terms (codes.py); the first row that is not finite, or -1.
+def encode(
+    *,
+    rows: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    residual: NDArray[np.uint8] | None,
+    terms: NDArray[np.float32],
+    threads: int,
+    path: str = "",
+) -> int: ...
+
+# Rows [N, D] with their codes, and which of them may be found.
+class Coded:
+    def __init__(
+        self,
+        *,
+        rows: NDArray[np.float32],
+        codes: NDArray[np.uint8],
+        residual: NDArray[np.uint8] | None,
+        terms: NDArray[np.float32],
+        centre: NDArray[np.float32],
+        allowed: NDArray[np.bool_] | None,
+    ) -> None: ...
+
+# Writes ids and scores [Q, K]; at least K rows are allowed, and the queries are finite.
+def topk(
+    *,
+    coded: Coded,
+    queries: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    mapped: bool,
+    threads: int,
+    path: str = "",
+) -> None: ...
+
+# Query, row and score of each hit, in any order; the queries are finite.
+def within(
+    *,
+    coded: Coded,
+    queries: NDArray[np.float32],
+    floors: NDArray[np.float64],
+    threads: int,
+    path: str = "",
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...
+
+# Writes the scores [Q, C] of rows that exist.
+def rescore(
+    *,
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    threads: int,
+) -> None: ...

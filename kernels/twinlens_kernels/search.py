@@ -1,10 +1,12 @@
 """The searches that twinlens_kernels offers: arguments are checked here, and a method is chosen."""
 
 from importlib.util import find_spec
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens_kernels import numpy_encode
 from twinlens_kernels.checks import (
     require_allowed,
     require_finite_rows,
@@ -20,11 +22,17 @@ from twinlens_kernels.ranges import Ranges
 from twinlens_kernels.tiled import Sift, tiled_topk, tiled_within
 
 _sift: Sift
+NATIVE: Final[bool] = find_spec("twinlens_kernels._native") is not None
+"""Whether the compiled kernels serve."""
 # Asked, not tried: a compiled module that is there but broken must not look like one left out.
-if find_spec("twinlens_kernels._native") is not None:
+if NATIVE:
+    from twinlens_kernels import native
     from twinlens_kernels.native_sift import sift as _sift
 else:
     from twinlens_kernels.numpy_sift import sift as _sift
+
+PATH: Final[str] = native.PATHS[0] if NATIVE else "numpy"
+"""The instructions that serve codes: amx, avx512vnni, avxvnni, avx2, neon, scalar, or numpy."""
 
 
 def topk(  # noqa: PLR0913 - each is an independent wish
@@ -57,6 +65,19 @@ def topk(  # noqa: PLR0913 - each is an independent wish
     """
     _require_operands(queries, rows, codes, allowed, threads)
     require_positive("k", k)
+    if NATIVE and codes is not None and rows.shape[1] <= native.MAX_WIDTH:
+        require_finite_rows("queries", queries)
+        n_allowed = len(rows) if allowed is None else int(np.count_nonzero(allowed))
+        ids, scores = native.topk(
+            queries,
+            native.coded_corpus(rows, codes, allowed),
+            min(k, n_allowed),
+            mapped=native.is_mapped(rows),
+            threads=threads,
+        )
+        # Beyond float32 a score is reported as infinite; its place in the order is still exact.
+        with np.errstate(over="ignore"):
+            return ids, scores.astype(np.float32)
     return tiled_topk(queries, Corpus.allowed(rows, allowed), k, sift=_sift, threads=threads)
 
 
@@ -85,6 +106,10 @@ def within(  # noqa: PLR0913 - each is an independent wish
     """
     _require_operands(queries, rows, codes, allowed, threads)
     require_floors(floors, len(queries))
+    if NATIVE and codes is not None and rows.shape[1] <= native.MAX_WIDTH:
+        require_finite_rows("queries", queries)
+        coded = native.coded_corpus(rows, codes, allowed)
+        return native.within(queries, coded, floors, threads=threads)
     return tiled_within(queries, Corpus.allowed(rows, allowed), floors)
 
 
@@ -117,8 +142,41 @@ def rescore(
         raise ValueError(f"ids has shape {ids.shape}, wanted [{len(queries)}, C]: some a query")
     if ids.size and not 0 <= ids.min() <= ids.max() < len(rows):
         raise IndexError(f"ids run from {ids.min()} to {ids.max()}, wanted 0 to {len(rows) - 1}")
+    if NATIVE:
+        return native.rescore(queries, rows, ids, threads=threads)
     of_query = np.repeat(np.arange(len(ids)), ids.shape[1])
     return score_pairs(queries, rows, of_query, ids.ravel()).reshape(ids.shape)
+
+
+def encode(
+    rows: NDArray[np.float32],
+    *,
+    centre: NDArray[np.float32],
+    residual: bool = False,
+    threads: int = 1,
+) -> Codes:
+    """Codes of [N, D] rows around a centre [D].
+
+    Args:
+        rows: [N, D], of any length, finite.
+        centre: [D]; the mean of the corpus (or of a sample of it) makes the codes fast.
+        residual: Also code what the first codes leave: twice the memory, and next to no float32
+            row is read that is not among the hits.
+        threads: How many may work.
+
+    Raises:
+        TypeError: rows or centre is not a float32 array.
+        ValueError: The shapes do not fit, or a row is not finite; the message names it.
+    """
+    require_rows("rows", rows)
+    require_rows("centre", centre[None])
+    require_positive("threads", threads)
+    if centre.shape != rows.shape[1:]:
+        raise ValueError(f"centre has shape {centre.shape}, wanted {rows.shape[1:]} as a row")
+    require_finite_rows("centre", centre[None])
+    if NATIVE:
+        return native.encode(rows, centre=centre, residual=residual, threads=threads)
+    return numpy_encode.encode(rows, centre=centre, residual=residual)
 
 
 def _require_operands(

@@ -7,5 +7,6 @@ bytes from the text and compares.
 from twinlens_kernels.graphs.nearest import NEAREST, cuts, padded_rows
 from twinlens_kernels.graphs.pairing import PAIRING
 from twinlens_kernels.graphs.program import Program
+from twinlens_kernels.graphs.uppers import UPPERS
 
-__all__ = ["NEAREST", "PAIRING", "Program", "cuts", "padded_rows"]
+__all__ = ["NEAREST", "PAIRING", "UPPERS", "Program", "cuts", "padded_rows"]

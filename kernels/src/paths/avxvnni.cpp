@@ -1,0 +1,31 @@
+// avxvnni.cpp - AVX-VNNI: 32 products of a code and a number in one instruction.
+
+#include <immintrin.h>
+
+#include "../code_score.hpp"
+#include "../encode_row.hpp"
+#include "../pair_score.hpp"
+#include "../path.hpp"
+#include "../processor.hpp"
+#include "../rows_avx2.hpp"
+#include "../screen.hpp"
+
+namespace twinlens {
+namespace {
+
+struct Product {
+    static __m256i add(__m256i sums, __m256i codes, __m256i numbers) {
+        return _mm256_dpbusd_avx_epi32(sums, codes, numbers);
+    }
+};
+
+void nothing() {}
+
+constexpr Path path{"avxvnni", 127, false, 0, 2, nothing, nothing, dots_avx2<Product>, few_avx2<Product>,
+                    screen_block, pair_score, code_score, encode_row};
+
+} // namespace
+
+const Path *avxvnni_path() { return processor().avxvnni ? &path : nullptr; }
+
+} // namespace twinlens

@@ -1,0 +1,56 @@
+// scalar.cpp - plain C++, for whatever processor; the measure of the other paths.
+
+#include "../code_score.hpp"
+#include "../encode_row.hpp"
+#include "../pair_score.hpp"
+#include "../path.hpp"
+#include "../screen.hpp"
+
+namespace twinlens {
+namespace {
+
+void nothing() {}
+
+void dots(const RowCodes &block, const std::int8_t *planes, Ahead, std::int32_t *out) {
+    for (std::int64_t plane = 0; plane < 2; ++plane) {
+        const std::int8_t *numbers = planes + plane * block.padded * lanes;
+        for (std::int64_t row = 0; row < block_rows; ++row) {
+            const std::uint8_t *codes = block.codes + row * block.padded;
+            std::int32_t sums[lanes] = {};
+            for (std::int64_t at = 0; at < block.padded; ++at) {
+                const std::int8_t *quads = numbers + at / 4 * 4 * lanes + at % 4;
+                for (std::int64_t lane = 0; lane < lanes; ++lane) {
+                    sums[lane] += static_cast<std::int32_t>(codes[at]) * quads[4 * lane];
+                }
+            }
+            std::int32_t *to = out + (plane * block_rows + row) * lanes;
+            for (std::int64_t lane = 0; lane < lanes; ++lane) {
+                to[lane] = sums[lane];
+            }
+        }
+    }
+}
+
+void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahead,
+         std::int32_t *out) {
+    for (std::int64_t row = 0; row < block_rows; ++row) {
+        const std::uint8_t *codes = block.codes + row * block.padded;
+        for (std::int64_t column = 0; column < 2 * n; ++column) {
+            const std::int8_t *others = numbers + column * block.padded;
+            std::int32_t sum = 0;
+            for (std::int64_t at = 0; at < block.padded; ++at) {
+                sum += static_cast<std::int32_t>(codes[at]) * others[at];
+            }
+            out[(column % 2 * block_rows + row) * lanes + column / 2] = sum;
+        }
+    }
+}
+
+constexpr Path path{"scalar", 127, false,        0,          4,         nothing, nothing,
+                    dots,     few, screen_block, pair_score, code_score, encode_row};
+
+} // namespace
+
+const Path *scalar_path() { return &path; }
+
+} // namespace twinlens

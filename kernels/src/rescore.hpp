@@ -1,0 +1,50 @@
+// rescore.hpp - float64 scores of candidates, in the order they are given, into a heap of the best.
+//
+// Contract: as pair_score.hpp. Those whose upper bound is below the floor by then are passed over.
+// Rows lie anywhere in memory, so the next one is asked for while this one is multiplied.
+#pragma once
+
+#include <cstdint>
+
+#include "best_heap.hpp"
+#include "candidates.hpp"
+#include "coded_corpus.hpp"
+#include "path.hpp"
+#include "prefetch.hpp"
+
+namespace twinlens {
+
+struct Rescorer {
+    const CodedCorpus &corpus;
+    const Path &path;
+    const float *query; // [width]
+    const QueryUnits &units;
+    double *work; // [(width + 1) / 2]
+
+    double score(std::int64_t row) const {
+        return path.score(query, corpus.rows + row * corpus.width, corpus.width, work);
+    }
+
+    void ask_for(std::int64_t row) const {
+        prefetch_bytes(corpus.rows + row * corpus.width,
+                       corpus.width * static_cast<std::int64_t>(sizeof(float)));
+    }
+
+    // Gives the floor that the heap's worst is, not lower than the one given.
+    float offer(const Candidate *first, const Candidate *last, BestHeap &best, float floor) const {
+        for (const Candidate *one = first; one != last; ++one) {
+            if (one + 1 != last) {
+                ask_for(one[1].row);
+            }
+            if (one->upper < floor) {
+                continue;
+            }
+            if (best.offer(score(one->row), one->row)) {
+                floor = std::max(floor, units.floor_of_exact(best.worst()));
+            }
+        }
+        return floor;
+    }
+};
+
+} // namespace twinlens

@@ -1,0 +1,107 @@
+// scan.hpp - the pass over the codes: every pair that may matter is handed to a sink.
+//
+// Contract: sink.floor(query) is what the pairs of a query must reach, in the units of
+// query_codes.hpp, and may rise; sink.take(query, row, estimate, margin) gets those that did.
+// Nothing is allocated once a scan is made. One scan serves one thread.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "coded_corpus.hpp"
+#include "ieee_mode.hpp"
+#include "path.hpp"
+#include "query_codes.hpp"
+
+namespace twinlens {
+
+class Scan {
+  public:
+    Scan(const CodedCorpus &corpus, const QueryCodes &queries, const Path &path)
+        : corpus_(corpus), queries_(queries), path_(path), blocks_(corpus),
+          groups_(queries.groups()), dots_(2 * block_rows * lanes / 16),
+          survivors_(block_rows * lanes) {}
+
+    template <typename Sink> void rows(std::int64_t first, std::int64_t last, Sink &sink) {
+        const IeeeMode mode;
+        path_.begin();
+        for (std::int64_t group = 0; group < queries_.n_groups(); ++group) {
+            refresh(group, sink);
+        }
+        blocks_.each(first, last, [&](const Block &block) { meet(block, sink); });
+        path_.end();
+    }
+
+  private:
+    // Blocks are short and queries many: each call asks for its share of the block after this.
+    Ahead share(const Block &block, std::int64_t call, std::int64_t calls) const {
+        constexpr std::int64_t step_lines = ahead_step / 64;
+        if (block.ids != nullptr || call >= step_lines) {
+            return {nullptr, 0};
+        }
+        const std::int64_t lines = std::max<std::int64_t>(1, step_lines / calls);
+        const std::int64_t steps = block_rows * corpus_.padded / ahead_step;
+        return {block.rows.codes + block_rows * corpus_.padded + call * steps * lines * 64, lines};
+    }
+
+    template <typename Sink> void meet(const Block &block, Sink &sink) {
+        std::int32_t *dots = dots_.front().numbers;
+        if (queries_.few()) {
+            path_.few(block.rows, queries_.numbers(), queries_.size(), share(block, 0, 1), dots);
+            screen(block, dots, 0, sink);
+            return;
+        }
+        const std::int64_t groups_a_call = queries_.fine() ? 1 : 2;
+        const std::int64_t calls = (queries_.n_groups() + groups_a_call - 1) / groups_a_call;
+        for (std::int64_t call = 0; call < calls; ++call) {
+            path_.dots(block.rows, queries_.plane_pair(call), share(block, call, calls), dots);
+            for (std::int64_t i = 0; i < groups_a_call; ++i) {
+                const std::int64_t group = call * groups_a_call + i;
+                if (group < queries_.n_groups()) {
+                    screen(block, dots + i * block_rows * lanes, group, sink);
+                }
+            }
+        }
+    }
+
+    template <typename Sink>
+    void screen(const Block &block, const std::int32_t *dots, std::int64_t group, Sink &sink) {
+        const std::int64_t count =
+            path_.screen(dots, queries_.base(), block.rows,
+                         groups_[static_cast<std::size_t>(group)], survivors_.data());
+        if (count == 0) {
+            return;
+        }
+        for (std::int64_t i = 0; i < count; ++i) {
+            const Survivor &pair = survivors_[static_cast<std::size_t>(i)];
+            const std::int64_t query = group * lanes + pair.lane;
+            if (pair.row < block.count && query < queries_.size()) {
+                sink.take(query, block.id(pair.row), pair.estimate, pair.margin);
+            }
+        }
+        refresh(group, sink);
+    }
+
+    template <typename Sink> void refresh(std::int64_t group, const Sink &sink) {
+        const std::int64_t last = std::min(queries_.size() - group * lanes, lanes);
+        for (std::int64_t lane = 0; lane < last; ++lane) {
+            groups_[static_cast<std::size_t>(group)].floor[lane] =
+                sink.floor(group * lanes + lane);
+        }
+    }
+
+    struct alignas(64) Line {
+        std::int32_t numbers[16];
+    };
+
+    const CodedCorpus &corpus_;
+    const QueryCodes &queries_;
+    const Path &path_;
+    Blocks blocks_;
+    std::vector<Lanes> groups_; // with the floors as this thread knows them
+    std::vector<Line> dots_;
+    std::vector<Survivor> survivors_;
+};
+
+} // namespace twinlens

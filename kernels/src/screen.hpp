@@ -1,0 +1,56 @@
+// screen.hpp - which pairs of a block's rows and 16 queries reach the floors.
+//
+//     estimate = scale * step * dot,   margin = reach * |scale * codes| + length * |what they leave|
+//
+// A pair is out if estimate + margin < floor, in float32; a comparison that NaN or infinity makes
+// meaningless is not true, so such a pair stays in. EXACTNESS.md shows that reach and length pay
+// for every rounding here. In an unnamed namespace because each path compiles its own.
+#pragma once
+
+#include <cstdint>
+
+#include "path.hpp"
+
+namespace twinlens {
+namespace {
+
+inline std::int64_t screen_block(const std::int32_t *dots, float base, const RowCodes &block,
+                                 const Lanes &group, Survivor *survivors) {
+    std::int64_t count = 0;
+    for (std::int64_t row = 0; row < block_rows; ++row) {
+        const float *terms = block.terms + row * block.n_terms;
+        const float scale = terms[0], left = terms[1], length = terms[2];
+        const std::int32_t *high = dots + row * lanes, *low = high + block_rows * lanes;
+        float estimate[lanes], margin[lanes];
+        int in[lanes], any = 0;
+        for (std::int64_t lane = 0; lane < lanes; ++lane) {
+            estimate[lane] = static_cast<float>(high[lane] - group.offset[0][lane]);
+        }
+        if (base != 0) {
+            for (std::int64_t lane = 0; lane < lanes; ++lane) {
+                estimate[lane] = estimate[lane] * base +
+                                 static_cast<float>(low[lane] - group.offset[1][lane]);
+            }
+        }
+        for (std::int64_t lane = 0; lane < lanes; ++lane) {
+            estimate[lane] = scale * (group.step[lane] * estimate[lane]);
+            margin[lane] = group.reach[lane] * length + group.length[lane] * left;
+            in[lane] = !(estimate[lane] + margin[lane] < group.floor[lane]);
+            any |= in[lane];
+        }
+        if (any == 0) {
+            continue;
+        }
+        for (std::int64_t lane = 0; lane < lanes; ++lane) {
+            if (in[lane] != 0) {
+                survivors[count++] = {static_cast<std::int32_t>(row),
+                                      static_cast<std::int32_t>(lane), estimate[lane],
+                                      margin[lane]};
+            }
+        }
+    }
+    return count;
+}
+
+} // namespace
+} // namespace twinlens

@@ -1,0 +1,50 @@
+// screen_avx512.hpp - screen.hpp, one row against 16 queries at a time. For AVX-512 paths.
+#pragma once
+
+#include <cstdint>
+
+#include <immintrin.h>
+
+#include "path.hpp"
+
+namespace twinlens {
+namespace {
+
+inline std::int64_t screen_avx512(const std::int32_t *dots, float base, const RowCodes &block,
+                                  const Lanes &group, Survivor *survivors) {
+    const __m512i offset0 = _mm512_load_si512(group.offset[0]);
+    const __m512i offset1 = _mm512_load_si512(group.offset[1]);
+    const __m512 step = _mm512_load_ps(group.step), reach = _mm512_load_ps(group.reach);
+    const __m512 length = _mm512_load_ps(group.length), floor = _mm512_load_ps(group.floor);
+    const __m512 bases = _mm512_set1_ps(base);
+    std::int64_t count = 0;
+    for (std::int64_t row = 0; row < block_rows; ++row) {
+        const float *terms = block.terms + row * block.n_terms;
+        const std::int32_t *high = dots + row * lanes;
+        __m512 dot = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_load_si512(high), offset0));
+        if (base != 0) {
+            const __m512i low = _mm512_load_si512(high + block_rows * lanes);
+            dot = _mm512_fmadd_ps(dot, bases, _mm512_cvtepi32_ps(_mm512_sub_epi32(low, offset1)));
+        }
+        const __m512 estimate = _mm512_mul_ps(_mm512_set1_ps(terms[0]), _mm512_mul_ps(step, dot));
+        const __m512 margin = _mm512_fmadd_ps(reach, _mm512_set1_ps(terms[2]),
+                                              _mm512_mul_ps(length, _mm512_set1_ps(terms[1])));
+        // Not less, or not comparable.
+        unsigned in = _mm512_cmp_ps_mask(_mm512_add_ps(estimate, margin), floor, _CMP_NLT_UQ);
+        if (in == 0) {
+            continue;
+        }
+        alignas(64) float estimates[lanes], margins[lanes];
+        _mm512_store_ps(estimates, estimate);
+        _mm512_store_ps(margins, margin);
+        for (; in != 0; in &= in - 1) {
+            const auto lane = static_cast<std::int32_t>(_tzcnt_u32(in));
+            survivors[count++] = {static_cast<std::int32_t>(row), lane, estimates[lane],
+                                  margins[lane]};
+        }
+    }
+    return count;
+}
+
+} // namespace
+} // namespace twinlens

@@ -1,0 +1,93 @@
+// shortlists.hpp - the sink of a top-k scan: one thread's candidates of every query.
+//
+// Contract: room for `capacity` candidates a query is allocated when made, nothing after. After a
+// scan, every row that this thread met and that is among the k best of a query is either in its
+// list or in its heap.
+// Cost: a list is looked through whenever some new candidates have come, to raise the floor by
+// their lower bounds alone. Only a list that fills up all the same (with duplicates, say) is
+// rescored.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "best_heap.hpp"
+#include "candidates.hpp"
+#include "rescore.hpp"
+#include "shared_floors.hpp"
+
+namespace twinlens {
+
+class Shortlists {
+  public:
+    Shortlists(const CodedCorpus &corpus, const QueryCodes &codes, const float *queries,
+               const Path &path, std::int64_t k, SharedFloors &floors)
+        : corpus_(corpus), codes_(codes), queries_(queries), path_(path), k_(k),
+          capacity_(capacity(k, corpus.n)), floors_(floors), lists_(size(codes.size())),
+          candidates_(new Candidate[size(codes.size() * capacity_)]),
+          scores_(size(codes.size() * k), -std::numeric_limits<double>::infinity()),
+          ids_(size(codes.size() * k), std::numeric_limits<std::int64_t>::max()),
+          work_(size((corpus.width + 1) / 2)) {}
+
+    // Of 1M CLIP rows some 7 k are left in the end when their lower bounds alone make the floor.
+    static std::int64_t capacity(std::int64_t k, std::int64_t n_rows) {
+        return std::min(n_rows, 2 * k + std::min<std::int64_t>(14 * k, 1 << 16) + 256);
+    }
+
+    float floor(std::int64_t query) const { return floors_.of(query); }
+
+    void take(std::int64_t query, std::int64_t row, float estimate, float margin) {
+        List &list = lists_[size(query)];
+        begin(query)[list.count++] = Candidate::between(estimate - margin, estimate + margin, row);
+        if (list.count >= list.look_at) {
+            look_through(query, list);
+        }
+    }
+
+    Candidate *begin(std::int64_t query) { return candidates_.get() + query * capacity_; }
+    Candidate *end(std::int64_t query) { return begin(query) + lists_[size(query)].count; }
+    const double *scores(std::int64_t query) const { return scores_.data() + query * k_; }
+    const std::int64_t *ids(std::int64_t query) const { return ids_.data() + query * k_; }
+
+  private:
+    struct List {
+        std::int64_t count = 0;
+        std::int64_t look_at = 64; // look through the list when it holds so many
+    };
+
+    static std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+    void look_through(std::int64_t query, List &list) {
+        Candidate *first = begin(query), *last = end(query);
+        const QueryUnits &units = codes_.units(query);
+        floors_.raise(query, floor_of_lower_bounds(first, last, k_, units));
+        last = drop_below(floors_.of(query), first, last);
+        if (last - first > capacity_ / 2) {
+            sort_by_row(first, last);
+            BestHeap best(scores_.data() + query * k_, ids_.data() + query * k_, k_);
+            const Rescorer rescorer{corpus_, path_, queries_ + query * corpus_.width, units,
+                                    work_.data()};
+            floors_.raise(query, rescorer.offer(first, last, best, floors_.of(query)));
+            last = first;
+        }
+        list.count = last - first;
+        list.look_at = std::min(capacity_, list.count + std::max<std::int64_t>(64, k_));
+    }
+
+    const CodedCorpus &corpus_;
+    const QueryCodes &codes_;
+    const float *queries_;
+    const Path &path_;
+    std::int64_t k_, capacity_;
+    SharedFloors &floors_;
+    std::vector<List> lists_;
+    std::unique_ptr<Candidate[]> candidates_; // not touched before it is needed
+    std::vector<double> scores_; // heaps of those rescored already
+    std::vector<std::int64_t> ids_;
+    std::vector<double> work_;
+};
+
+} // namespace twinlens

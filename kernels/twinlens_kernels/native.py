@@ -1,0 +1,144 @@
+"""Search by codes in C++; importing this needs the compiled module.
+
+`path` names one of `PATHS`; empty means the best of them. The answer is the same by each.
+"""
+
+from mmap import mmap
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens_kernels import _native
+from twinlens_kernels.checks import require_finite_rows
+from twinlens_kernels.codes import Codes, padded_width
+from twinlens_kernels.ranges import Ranges
+
+PATHS: Final = tuple(_native.paths())
+"""The instruction paths that run on this processor, best first."""
+MAX_WIDTH: Final = 2**16
+"""Sums of products of wider codes could leave int32."""
+_CACHE_LINE = 64
+
+
+def topk(  # noqa: PLR0913 - as the C++ takes them
+    queries: NDArray[np.float32],
+    coded: _native.Coded,
+    hits: int,
+    *,
+    mapped: bool = False,
+    threads: int = 1,
+    path: str = "",
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Ids and exact scores [Q, K] of the K = hits best rows; so many rows must be allowed."""
+    ids = np.empty((len(queries), hits), dtype=np.int64)
+    scores = np.empty((len(queries), hits))
+    if ids.size:
+        _native.topk(
+            coded=coded,
+            queries=np.ascontiguousarray(queries),
+            ids=ids,
+            scores=scores,
+            mapped=mapped,
+            threads=threads,
+            path=path,
+        )
+    return ids, scores
+
+
+def within(
+    queries: NDArray[np.float32],
+    coded: _native.Coded,
+    floors: NDArray[np.float64],
+    *,
+    threads: int = 1,
+    path: str = "",
+) -> Ranges:
+    """The rows whose exact score reaches the floors [Q]."""
+    if not len(queries):
+        empty = np.empty(0, dtype=np.int64)
+        return Ranges.from_pairs(empty, empty, np.empty(0), n_queries=0)
+    of_query, ids, scores = _native.within(
+        coded=coded,
+        queries=np.ascontiguousarray(queries),
+        floors=np.ascontiguousarray(floors),
+        threads=threads,
+        path=path,
+    )
+    return Ranges.from_pairs(of_query, ids, scores, n_queries=len(queries))
+
+
+def rescore(
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    *,
+    threads: int = 1,
+) -> NDArray[np.float64]:
+    """The exact scores [Q, C] of rows that exist."""
+    scores = np.empty(ids.shape)
+    _native.rescore(
+        queries=np.ascontiguousarray(queries),
+        rows=np.ascontiguousarray(rows),
+        ids=np.ascontiguousarray(ids),
+        scores=scores,
+        threads=threads,
+    )
+    return scores
+
+
+def encode(
+    rows: NDArray[np.float32],
+    *,
+    centre: NDArray[np.float32],
+    residual: bool = False,
+    threads: int = 1,
+    path: str = "",
+) -> Codes:
+    """`codes.encode`; everything fits but that the rows may not be finite."""
+    shape = len(rows), padded_width(rows.shape[1])
+    codes = _aligned_bytes(shape)
+    second = _aligned_bytes(shape) if residual else None
+    terms = np.empty((len(rows), 5 if residual else 3), dtype=np.float32)
+    bad = _native.encode(
+        rows=np.ascontiguousarray(rows),
+        centre=np.ascontiguousarray(centre),
+        codes=codes,
+        residual=second,
+        terms=terms,
+        threads=threads,
+        path=path,
+    )
+    if bad >= 0:
+        require_finite_rows("rows", rows[bad : bad + 1], first_row=bad)
+    return Codes(codes=codes, terms=terms, centre=centre, residual=second)
+
+
+def coded_corpus(
+    rows: NDArray[np.float32], codes: Codes, allowed: NDArray[np.bool_] | None
+) -> _native.Coded:
+    """Rows [N, D], their codes and a filter as C++ takes them; copies only what is strided."""
+    return _native.Coded(
+        rows=np.ascontiguousarray(rows),
+        codes=np.ascontiguousarray(codes.codes),
+        residual=None if codes.residual is None else np.ascontiguousarray(codes.residual),
+        terms=np.ascontiguousarray(codes.terms),
+        centre=np.ascontiguousarray(codes.centre),
+        allowed=None if allowed is None else np.ascontiguousarray(allowed),
+    )
+
+
+def is_mapped(array: NDArray[np.float32]) -> bool:
+    """Whether an array is a view of a memory-mapped file."""
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return isinstance(owner, mmap)
+
+
+def _aligned_bytes(shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Bytes whose rows begin with cache lines, as a tile of rows is loaded fastest."""
+    wanted = shape[0] * shape[1]
+    room = np.empty(wanted + _CACHE_LINE, dtype=np.uint8)
+    start = -room.ctypes.data % _CACHE_LINE
+    return room[start : start + wanted].reshape(shape)
