@@ -1,0 +1,177 @@
+"""Memory and time of an index on disk: 10 million rows, and batches that find cold storage.
+
+Each figure comes from a process of its own that opens the index and searches it. Resident memory
+counts mapped pages too (VmHWM, the most there ever was).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from search_corpus import BLOCK, draw, family, queries
+from search_truth import agreement, brute_force
+
+import twinlens
+import twinlens_kernels
+
+WIDTH = 512
+MANY, COLD_ROWS = 10_000_000, 1_000_000
+JUDGED = 16
+PARTS = ("write", "memory", "cold")
+COLD_ROUNDS = 5
+
+
+def measure_disk(work: Path, part: str) -> None:
+    """One of PARTS: `write` makes the indexes, the others FOLDER/disk-PART.json."""
+    work.mkdir(parents=True, exist_ok=True)
+    if part == "write":
+        write(work / "index-10m", MANY, residual=False)
+        write(work / "index-1m", COLD_ROWS, residual=False)
+        write(work / "index-1m-residual", COLD_ROWS, residual=True)
+        truth(work)
+        return
+    found = memory(work) if part == "memory" else cold(work)
+    text = json.dumps(found, indent=1)
+    (work / f"disk-{part}.json").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+def blocks(n_rows: int) -> Iterator[NDArray[np.float32]]:
+    """The corpus [N, 512] as a stream."""
+    shared = family(WIDTH)
+    for block in range(-(-n_rows // BLOCK)):
+        yield draw(shared, "rows", block, BLOCK)[: n_rows - block * BLOCK]
+
+
+def write(folder: Path, n_rows: int, *, residual: bool) -> None:
+    """The index of that many rows, if it is not there."""
+    if folder.exists():
+        return
+    begun = time.perf_counter()
+    twinlens.Index.write(folder, blocks(n_rows), residual=residual)
+    # Only pages that lie on the disk can be dropped from memory.
+    os.sync()
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    facts = {"write_s": time.perf_counter() - begun, "bytes": size, "rows": n_rows}
+    folder.with_suffix(".json").write_text(json.dumps(facts))
+
+
+def truth(work: Path) -> Path:
+    """Ids [16, 1000] of the best of the 10 million rows as they are stored."""
+    path = work / "truth-10m.npy"
+    if not path.exists():
+        np.save(path, brute_force(queries(JUDGED, WIDTH, "text"), stored_rows(work / "index-10m")))
+    return path
+
+
+def stored_rows(folder: Path) -> NDArray[np.float32]:
+    """The rows [N, 512] of an index, mapped; without removals or appends they are one file."""
+    (file,) = folder.glob("rows*")
+    return np.memmap(file, dtype=np.float32, mode="r").reshape(-1, WIDTH)
+
+
+def memory(work: Path) -> dict[str, Any]:
+    """What 10 million rows take, opened and searched, with one thread and with two."""
+    folder = work / "index-10m"
+    return {
+        "written": json.loads(folder.with_suffix(".json").read_text()),
+        "searched": [child(work, folder, threads, "all") for threads in (1, 2)],
+    }
+
+
+def cold(work: Path) -> list[dict[str, Any]]:
+    """Q=16, k=100 over a million rows, when none of it or all but the float32 rows is in memory."""
+    found = []
+    for name in ("index-1m", "index-1m-residual"):
+        folder = work / name
+        for dropped in ("nothing", "rows", "everything"):
+            rounds = []
+            for _ in range(COLD_ROUNDS):
+                for file in folder.iterdir():
+                    keep = dropped == "nothing" or (
+                        dropped == "rows" and not file.name.startswith("rows")
+                    )
+                    (warm_up if keep else drop)(file)
+                rounds.append(child(work, folder, 1, "once"))
+            found.append({"index": name, "not_in_memory": dropped, "rounds": rounds})
+    return found
+
+
+def warm_up(file: Path) -> None:
+    with file.open("rb", buffering=0) as stream:
+        while stream.read(1 << 24):
+            pass
+
+
+def drop(file: Path) -> None:
+    """Ask the kernel to forget the file's pages; no rights are needed, and clean ones are."""
+    descriptor = os.open(file, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
+def child(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
+    """What a fresh process finds."""
+    command = [sys.executable, __file__, str(work), str(folder), str(threads), part]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def look(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
+    """Open and search; memory after each step."""
+    asked = queries(256, WIDTH, "text")
+    facts: dict[str, Any] = {
+        "threads": threads,
+        "path": twinlens_kernels.PATH,
+        "before": resident_mb(),
+    }
+    begun = time.perf_counter()
+    index = twinlens.Index.open(folder)
+    facts["open_ms"] = 1e3 * (time.perf_counter() - begun)
+    facts["opened"] = resident_mb()
+    if part == "once":
+        facts["search_ms"] = timed(index, asked[:16], 100, threads, rounds=1)[0]
+        return facts
+    facts["search_ms"] = {}
+    for n_queries in (1, 16, 256):
+        for k in (10, 100, 1000):
+            times = timed(index, asked[:n_queries], k, threads, rounds=4)
+            facts["search_ms"][f"Q={n_queries}, k={k}"] = {
+                "first": times[0],
+                "median_of_rest": float(np.median(times[1:])),
+            }
+            facts[f"after Q={n_queries}, k={k}"] = resident_mb()
+    found = index.search(asked[:JUDGED], k=1000, threads=threads)
+    facts["found"] = agreement(found.ids, np.load(work / "truth-10m.npy"))
+    return facts
+
+
+def timed(
+    index: twinlens.Index, asked: NDArray[np.float32], k: int, threads: int, rounds: int
+) -> Sequence[float]:
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        index.search(asked, k=k, threads=threads)
+        times.append(1e3 * (time.perf_counter() - begun))
+    return times
+
+
+def resident_mb() -> dict[str, float]:
+    """Resident memory now and at most, of our own and of mapped files, in MB of 10**6 bytes."""
+    wanted = ("VmHWM", "VmRSS", "RssAnon", "RssFile")
+    lines = Path("/proc/self/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return {name: int(fields[name].split()[0]) * 1024 / 1e6 for name in wanted}
+
+
+if __name__ == "__main__":
+    print(json.dumps(look(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])))

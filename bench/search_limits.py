@@ -1,0 +1,85 @@
+"""What the machine allows: bytes read a second from memory and from cache, int8 operations."""
+
+import ctypes
+import mmap
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from search_ledger import Ground, Ledger
+
+SOURCE = Path(__file__).with_name("search_limits.cpp")
+ROUNDS = 9
+MEMORY_BYTES = 2 << 30
+CACHED_ROWS = 100_000
+
+
+def known_limits(ground: Ground, ledger: Ledger) -> dict[str, float] | None:
+    """The limits on one ground; measured once."""
+    name = {"limits_of": asdict(ground)}
+    line = ledger.find(name)
+    if line is None:
+        # As many bytes as the codes of 100,000 rows: what a small corpus reads from a large cache.
+        padded = -(-ground.width // 64) * 64
+        line = name | {"limits": measure_limits(ground.threads, CACHED_ROWS * padded)}
+        ledger.add(line)
+    return line["limits"]
+
+
+def measure_limits(threads: int, cached_bytes: int) -> dict[str, float] | None:
+    """GB/s of reading 2 GiB, and `cached_bytes` again and again; int8 GOP/s a thread.
+
+    Huge pages are asked for, as the system's defaults read 15 % less. None without a compiler.
+    """
+    compiler = shutil.which("c++")
+    if compiler is None:
+        return None
+    with tempfile.TemporaryDirectory() as work:
+        library = Path(work) / "limits.so"
+        subprocess.run(
+            [compiler, "-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", SOURCE, "-o", library],
+            check=True,
+        )
+        native = ctypes.CDLL(str(library))
+    return {
+        "memory_gb_s": read_speed(native, MEMORY_BYTES, threads),
+        "cached_gb_s": read_speed(native, cached_bytes, threads),
+        "cached_mb": cached_bytes / 1e6,
+        "vnni_gop_s_a_thread": speed(native.vnni_ops, 10_000_000),
+        "amx_gop_s_a_thread": speed(native.amx_ops, 10_000_000),
+    }
+
+
+def read_speed(native: ctypes.CDLL, n_bytes: int, threads: int) -> float:
+    """GB/s, the median of some rounds."""
+    native.read_all.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    native.read_all.restype = ctypes.c_uint64
+    area = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    area.madvise(mmap.MADV_HUGEPAGE)
+    for start in range(0, n_bytes, 4096):
+        area[start] = 1
+    view = (ctypes.c_char * n_bytes).from_buffer(area)
+    times = []
+    for _ in range(ROUNDS):
+        begun = time.perf_counter()
+        native.read_all(ctypes.addressof(view), n_bytes, threads)
+        times.append(time.perf_counter() - begun)
+    del view
+    area.close()
+    return n_bytes / statistics.median(times) / 1e9
+
+
+def speed(operations: Callable[[int], float], rounds: int) -> float:
+    """GOP/s of a function that returns how many operations it did, the best of three."""
+    operations.argtypes, operations.restype = [ctypes.c_int64], ctypes.c_double
+    best = 0.0
+    for _ in range(3):
+        begun = time.perf_counter()
+        done = operations(rounds)
+        best = max(best, done / (time.perf_counter() - begun) / 1e9)
+    return best

@@ -1,0 +1,171 @@
+"""The cells measured so far as results/search.json, and as the tables of bench/README.md."""
+
+import importlib.metadata
+import json
+import platform
+import statistics
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+Line = dict[str, Any]
+
+RESULTS = Path(__file__).parent / "results" / "search.json"
+YARDSTICK = "faiss, best setting"
+TERM_BYTES = 12
+PACKAGES = (
+    "faiss-cpu",
+    "numpy",
+    "torch",
+    "usearch",
+    "scikit-learn",
+    "sentence-transformers",
+)
+
+
+def report(work: Path) -> None:
+    """Write the JSON and print the tables."""
+    lines = [json.loads(line) for line in (work / "cells.jsonl").open()]
+    cells = [line for line in lines if "peer" in line]
+    results = [summary(cell) for cell in cells]
+    facts = {
+        "question": "ms of exact cosine top-k, against every library that users would pick",
+        "commit": output("git", "rev-parse", "--short", "HEAD"),
+        "processor": processor(),
+        "instructions": sorted({cell["ours_path"] for cell in cells}),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+    }
+    arrays = {
+        "limits": [line for line in lines if "limits_of" in line],
+        "faiss_tuned": [line for line in lines if "tuned_for" in line],
+        "results": results,
+        "against_the_limits": [against_limits(cell) for cell in cells if cell["peer"] == YARDSTICK],
+    }
+    disk = {
+        part: json.loads(file.read_text())
+        for part in ("memory", "cold")
+        if (file := work / f"disk-{part}.json").exists()
+    }
+    RESULTS.write_text(document(facts, arrays, disk), encoding="utf-8")
+    for table in (yardstick_table, everyone_table, limits_table):
+        print("\n".join(table(arrays)), end="\n\n")
+
+
+def document(facts: Line, arrays: dict[str, list[Line]], disk: Line) -> str:
+    """JSON with one result a line, so that a diff shows which changed."""
+    parts = [f'"{name}": {json.dumps(value)}' for name, value in facts.items()]
+    for name, items in arrays.items():
+        inner = ",\n  ".join(json.dumps(item) for item in items)
+        parts.append(f'"{name}": [\n  {inner}\n ]')
+    parts.append(f'"on_disk": {json.dumps(disk, indent=1)}')
+    return "{\n " + ",\n ".join(parts) + "\n}\n"
+
+
+def summary(cell: Line) -> Line:
+    """Medians of one cell, and the errors of both."""
+    asked = {name: cell[name] for name in ("n", "width", "threads", "kind", "n_queries", "k")}
+    rounds = zip(cell["wall_ms"], cell["ours_wall_ms"], strict=True)
+    return asked | {
+        "peer": cell["peer"],
+        "ms": median(cell["wall_ms"]),
+        "cpu_ms": median(cell["cpu_ms"]),
+        "twinlens_ms": median(cell["ours_wall_ms"]),
+        "twinlens_cpu_ms": median(cell["ours_cpu_ms"]),
+        "times_faster": round(statistics.median(theirs / ours for theirs, ours in rounds), 2),
+        "rounds": len(cell["wall_ms"]),
+        "recall": round(cell["found"]["recall"], 6),
+        "same_ids_and_order": cell["found"]["same_ids_and_order"],
+        "twinlens_recall": cell["ours_found"]["recall"],
+        "twinlens_same_ids_and_order": cell["ours_found"]["same_ids_and_order"],
+    }
+
+
+def against_limits(cell: Line) -> Line:
+    """What twinlens reads and multiplies a second, and the share of what the machine can."""
+    limits, threads = cell["limits"], cell["threads"]
+    padded = -(-cell["width"] // 64) * 64
+    n_bytes = cell["n"] * (padded + TERM_BYTES)
+    seconds = median(cell["ours_wall_ms"]) / 1e3
+    found = {name: cell[name] for name in ("n", "width", "threads", "kind", "n_queries", "k")}
+    found["gb_s"] = round(n_bytes / seconds / 1e9, 1)
+    found["int8_gop_s"] = round(2 * cell["n_queries"] * cell["n"] * cell["width"] / seconds / 1e9)
+    if limits is not None:
+        in_cache = n_bytes <= 2e6 * limits["cached_mb"]
+        speed = limits["cached_gb_s" if in_cache else "memory_gb_s"]
+        kind = "amx" if cell["ours_path"] == "amx" else "vnni"
+        peak = threads * limits[f"{kind}_gop_s_a_thread"]
+        found["share_of_read_speed"] = round(found["gb_s"] / speed, 3)
+        found["share_of_int8_peak"] = round(found["int8_gop_s"] / peak, 3)
+    return found
+
+
+def yardstick_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
+    """twinlens against faiss at its best setting, everywhere."""
+    yield "| N | D | threads | queries | Q | k=10 | k=100 | k=1000 |"
+    yield "|---|---|---|---|---|---|---|---|"
+    results = [line for line in arrays["results"] if line["peer"] == YARDSTICK]
+    for ground in distinct(results, "n", "width", "threads", "kind", "n_queries"):
+        same = [line for line in results if ground.items() <= line.items()]
+        n, width, threads, kind, n_queries = ground.values()
+        figures = [
+            f"{line['twinlens_ms']:.3g} / {line['ms']:.3g} = **{line['times_faster']:.1f}x**"
+            for line in sorted(same, key=lambda line: line["k"])
+        ]
+        yield f"| {n:,} | {width} | {threads} | {kind} | {n_queries} | {' | '.join(figures)} |"
+
+
+def everyone_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
+    """All contenders at D=512, k=100."""
+    yield "| k=100, D=512 | N | threads | Q=1 | Q=16 | Q=256 | worst recall |"
+    yield "|---|---|---|---|---|---|---|"
+    wanted = {"width": 512, "kind": "text", "k": 100}
+    results = [line for line in arrays["results"] if wanted.items() <= line.items()]
+    for ground in distinct(results, "n", "threads"):
+        here = [line for line in results if ground.items() <= line.items()]
+        ours = [line for line in here if line["peer"] == YARDSTICK]
+        yield row("twinlens", ground, ours, "twinlens_")
+        for peer in dict.fromkeys(line["peer"] for line in here):
+            yield row(peer, ground, [line for line in here if line["peer"] == peer], "")
+
+
+def row(name: str, ground: Line, lines: Sequence[Line], prefix: str) -> str:
+    ordered = sorted(lines, key=lambda line: line["n_queries"])
+    times = " | ".join(f"{line[prefix + 'ms']:.3g}" for line in ordered)
+    recall = min((line[prefix + "recall"] for line in lines), default=float("nan"))
+    return f"| {name} | {ground['n']:,} | {ground['threads']} | {times} | {recall:.6g} |"
+
+
+def limits_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
+    """How near to the machine's limits."""
+    yield "| N | D | threads | Q | GB/s of codes | of reading speed | int8 TOP/s | of int8 peak |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for line in arrays["against_the_limits"]:
+        if line["k"] == 10 and line["kind"] == "text":
+            yield (
+                f"| {line['n']:,} | {line['width']} | {line['threads']} | {line['n_queries']} | "
+                f"{line['gb_s']} | {line.get('share_of_read_speed', 0):.0%} | "
+                f"{line['int8_gop_s'] / 1e3:.2f} | {line.get('share_of_int8_peak', 0):.0%} |"
+            )
+
+
+def distinct(lines: Iterable[Line], *names: str) -> list[Line]:
+    """The different values of these names, in the order in which they come."""
+    found = {tuple(line[name] for name in names) for line in lines}
+    return [dict(zip(names, values, strict=True)) for values in sorted(found)]
+
+
+def median(times: Sequence[float]) -> float:
+    return round(statistics.median(times), 3)
+
+
+def output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()

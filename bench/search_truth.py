@@ -1,0 +1,56 @@
+"""The answer: the 1000 best rows of each query by float64 brute force."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from search_corpus import BLOCK, Kind, queries
+
+from twinlens_kernels.reference import halving_sum
+
+DEPTH = 1000
+# dgemm adds D <= 1024 products of unit rows in an order of its own: that moves a score by less than
+# 1024 * 2**-53 = 1.2e-13. Rows this near to the last place are ranked by reference.py's own sum.
+SLACK = 1e-12
+
+
+def truth_file(folder: Path, rows_file: Path, kind: Kind, n_queries: int) -> Path:
+    """Ids [Q, 1000] of the best rows, as .npy; computed once."""
+    path = folder / f"truth-{kind}-{n_queries}-{rows_file.stem}.npy"
+    if not path.exists():
+        rows = np.load(rows_file, mmap_mode="r")
+        np.save(path, brute_force(queries(n_queries, rows.shape[1], kind), rows))
+    return path
+
+
+def brute_force(asked: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Ids [Q, 1000], best first by reference.py's scores; of equals, the lower row."""
+    wide = asked.astype(np.float64)
+    near = [np.empty(0, dtype=np.int64) for _ in asked]
+    scores = [np.empty(0) for _ in asked]
+    for start in range(0, len(rows), BLOCK):
+        block = wide @ rows[start : start + BLOCK].astype(np.float64).T
+        for query, line in enumerate(block):
+            ids = np.append(near[query], np.arange(start, start + line.size))
+            values = np.append(scores[query], line)
+            stay = values >= np.partition(values, -DEPTH)[-DEPTH] - SLACK
+            near[query], scores[query] = ids[stay], values[stay]
+    return np.stack([ranked(query, rows, ids) for query, ids in zip(wide, near, strict=True)])
+
+
+def ranked(
+    query: NDArray[np.float64], rows: NDArray[np.float32], ids: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The 1000 best of these rows; ids come in ascending."""
+    scores = halving_sum(rows[ids].astype(np.float64) * query)
+    return ids[np.argsort(-scores, kind="stable")[:DEPTH]]
+
+
+def agreement(found: NDArray[np.int64], truth: NDArray[np.int64]) -> dict[str, float | bool]:
+    """How the ids [Q, k] that were found compare with the true ones [Q, 1000]."""
+    wanted = truth[: len(found), : found.shape[1]]
+    hits = [np.intersect1d(one, other).size for one, other in zip(found, wanted, strict=True)]
+    return {
+        "recall": sum(hits) / wanted.size,
+        "same_ids_and_order": bool(np.array_equal(found, wanted)),
+    }
