@@ -23,6 +23,7 @@ import twinlens_kernels
 
 WIDTH = 512
 MANY, COLD_ROWS = 10_000_000, 1_000_000
+PIECE = 32 * BLOCK
 JUDGED = 16
 PARTS = ("write", "memory", "cold")
 COLD_ROUNDS = 5
@@ -43,24 +44,22 @@ def measure_disk(work: Path, part: str) -> None:
     print(text)
 
 
-def blocks(n_rows: int) -> Iterator[NDArray[np.float32]]:
-    """The corpus [N, 512] as a stream."""
-    shared = family(WIDTH)
-    for block in range(-(-n_rows // BLOCK)):
-        yield draw(shared, "rows", block, BLOCK)[: n_rows - block * BLOCK]
-
-
 def write(folder: Path, n_rows: int, *, residual: bool) -> None:
-    """The index of that many rows, if it is not there."""
-    if folder.exists():
-        return
-    begun = time.perf_counter()
-    twinlens.Index.write(folder, blocks(n_rows), residual=residual)
+    """The index of that many rows, as far as it is not there: a cut run goes on after a piece."""
+    if not folder.exists():
+        twinlens.Index.write(folder, blocks(0, min(PIECE, n_rows)), residual=residual)
+    index = twinlens.Index.open(folder)
+    while len(index) < n_rows:
+        index.add(blocks(len(index), min(len(index) + PIECE, n_rows)))
     # Only pages that lie on the disk can be dropped from memory.
     os.sync()
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    facts = {"write_s": time.perf_counter() - begun, "bytes": size, "rows": n_rows}
-    folder.with_suffix(".json").write_text(json.dumps(facts))
+
+
+def blocks(start: int, stop: int) -> Iterator[NDArray[np.float32]]:
+    """Some rows of the corpus of width 512 as a stream; start is a multiple of BLOCK."""
+    shared = family(WIDTH)
+    for first in range(start, stop, BLOCK):
+        yield draw(shared, "rows", first // BLOCK, BLOCK)[: stop - first]
 
 
 def truth(work: Path) -> Path:
@@ -72,7 +71,7 @@ def truth(work: Path) -> Path:
 
 
 def stored_rows(folder: Path) -> NDArray[np.float32]:
-    """The rows [N, 512] of an index, mapped; without removals or appends they are one file."""
+    """The rows [N, 512] of an index, mapped."""
     (file,) = folder.glob("rows*")
     return np.memmap(file, dtype=np.float32, mode="r").reshape(-1, WIDTH)
 
@@ -81,7 +80,8 @@ def memory(work: Path) -> dict[str, Any]:
     """What 10 million rows take, opened and searched, with one thread and with two."""
     folder = work / "index-10m"
     return {
-        "written": json.loads(folder.with_suffix(".json").read_text()),
+        "rows": MANY,
+        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
         "searched": [child(work, folder, threads, "all") for threads in (1, 2)],
     }
 
