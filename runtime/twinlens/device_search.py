@@ -9,16 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import ProviderError
+from twinlens.searcher import require_search
 from twinlens.session import Device, OnDevice, Session
 from twinlens.shortlist import Shortlist
 from twinlens_kernels import Codes, rescore, topk
-from twinlens_kernels.checks import (
-    require_allowed,
-    require_finite_rows,
-    require_positive,
-    require_rows,
-    require_same_width,
-)
 from twinlens_kernels.graphs import NEAREST, cuts, padded_rows
 from twinlens_kernels.halves import HalfBounds, HalfQueries, to_halves
 
@@ -72,8 +66,8 @@ class DeviceSearch:
     beat that bound, the query is asked again for more candidates, and at last is searched by the
     kernels on the host. So the answer is exact on any finite input, and the input decides how fast.
 
-    It is a `Searcher`: an index keeps one beside its rows and calls `topk` with its mask of
-    filtered and removed rows. It never changes; rows that are added want a new one.
+    It is a `Searcher`: an index keeps one beside its rows, and calls `topk` with its mask of
+    filtered and removed rows. Rows that are added want a new one.
     """
 
     def __init__(
@@ -126,20 +120,8 @@ class DeviceSearch:
     def topk(
         self, queries: F32, k: int, *, allowed: Mask | None = None, threads: int = 1
     ) -> tuple[NDArray[np.int64], F32]:
-        """Ids [Q, K] and scores [Q, K] of the K best rows, as `twinlens_kernels.topk` gives them.
-
-        Args:
-            queries: [Q, D].
-            k: K is k, or the number of rows allowed if that is smaller.
-            allowed: [N]; a row that is False here is as good as not in the corpus.
-            threads: of the host.
-
-        Raises:
-            TypeError: queries is not a float32 array, or allowed is not a bool array.
-            ValueError: the shapes do not fit, a number is out of range, or a query is not finite.
-            ProviderError: the device failed, or has no room for the scores.
-        """
-        self._check(queries, k, allowed, threads)
+        """Ids [Q, K] and scores [Q, K], as every `Searcher` gives them."""
+        require_search(queries, self._rows, k, allowed, threads)
         n_allowed = len(self) if allowed is None else int(np.count_nonzero(allowed))
         hits = min(k, n_allowed)
         ids = np.empty((len(queries), hits), dtype=np.int64)
@@ -165,15 +147,6 @@ class DeviceSearch:
                 codes=self._codes, allowed=allowed, threads=threads,
             )  # fmt: skip
         return ids, scores
-
-    def _check(self, queries: F32, k: int, allowed: Mask | None, threads: int) -> None:
-        require_rows("queries", queries)
-        require_same_width(queries, self._rows)
-        require_finite_rows("queries", queries)
-        require_positive("k", k)
-        require_positive("threads", threads)
-        if allowed is not None:
-            require_allowed(allowed, len(self))
 
     def _upload(self, room: int, step: int) -> Iterator[_Chunk]:
         for start in range(0, room, step):
