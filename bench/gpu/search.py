@@ -1,0 +1,290 @@
+"""How fast is exact search of a corpus that lies on a GPU, and is it exact?
+
+    python bench/gpu/search.py [--device cpu --small] [--out FILE]
+
+First correctness: ids against a float64 brute force, for Q in 1, 16, 256 and k in 10, 100, without
+and with a filter. A wrong id ends the script with status 1 and nothing is timed. Then ms a search,
+median and 95th percentile, beside torch and CuPy, which multiply the same halves and take the top
+k of them: theirs is not the exact answer, and `recall` says how far it is from it. `of_bandwidth`
+is the share of the memory's speed at which the halves were read, the speed being that of a copy.
+`device_ms` is what the search takes without the host's rescoring.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import search_corpus
+
+from twinlens.device_search import DeviceSearch
+from twinlens.session import Device, resolve
+from twinlens.threads import usable_threads
+from twinlens_kernels import NATIVE, reference
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Search = Callable[[F32, int], I64]
+WIDTH = 512
+SMALL_REPEATS, REPEATS = 3, 50
+
+
+def corpus(n_rows: int) -> F32:
+    """CLIP-like unit rows [N, D], drawn by all threads."""
+    shared = search_corpus.family(WIDTH)
+    rows = np.empty((n_rows, WIDTH), dtype=np.float32)
+
+    def fill(block: int) -> None:
+        start = block * search_corpus.BLOCK
+        part = rows[start : start + search_corpus.BLOCK]
+        part[:] = search_corpus.draw(shared, "rows", block, len(part))
+
+    with ThreadPoolExecutor(usable_threads()) as pool:
+        list(pool.map(fill, range(-(-n_rows // search_corpus.BLOCK))))
+    return rows
+
+
+def queries(count: int) -> F32:
+    """Texts and images in turn."""
+    drawn = np.empty((count + 1, WIDTH), dtype=np.float32)
+    drawn[0::2] = search_corpus.queries((count + 2) // 2, WIDTH, "text")
+    drawn[1::2] = search_corpus.queries((count + 1) // 2, WIDTH, "image")
+    return drawn[:count]
+
+
+def brute_force(wanted: F32, rows: F32, k: int, allowed: Mask | None) -> I64:
+    """Ids [Q, k] in the order of the definition, by way of a float64 product."""
+    kept = np.arange(len(rows)) if allowed is None else np.flatnonzero(allowed)
+    # The definition adds in another order: a few more than k, so that it has the last word.
+    more = min(len(kept), k + 32)
+    ids = np.empty((len(wanted), more), dtype=np.int64)
+    for start in range(0, len(wanted), 16):
+        block = wanted[start : start + 16].astype(np.float64)
+        scores = np.concatenate(
+            [block @ rows[part].astype(np.float64).T for part in np.array_split(kept, 64)], axis=1
+        )
+        ids[start : start + 16] = kept[np.argpartition(-scores, more - 1, axis=1)[:, :more]]
+    for row, query in enumerate(wanted.astype(np.float64)):
+        exact = reference.halving_sum(rows[ids[row]].astype(np.float64) * query)
+        ids[row] = ids[row][np.lexsort((ids[row], -exact))]
+    return ids[:, :k]
+
+
+def wrong_answers(search: DeviceSearch, rows: F32, sizes: list[int]) -> list[dict[str, object]]:
+    """What was searched, and how many ids were wrong."""
+    mask = np.random.default_rng(0).random(len(rows)) < 0.3
+    found: list[dict[str, object]] = []
+    for n_queries in sizes:
+        for k in (10, 100):
+            for allowed in (None, mask):
+                wanted = queries(n_queries)
+                ids, _ = search.topk(wanted, k, allowed=allowed, threads=usable_threads())
+                wrong = int(np.count_nonzero(ids != brute_force(wanted, rows, k, allowed)))
+                case = {"queries": n_queries, "k": k, "filter": allowed is not None}
+                found.append({**case, "rows": len(rows), "wrong_ids": wrong})
+                print(found[-1], flush=True)
+    return found
+
+
+def timed(act: Callable[[], object], repeats: int) -> dict[str, float]:
+    act()
+    act()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        act()
+        times.append(1e3 * (time.perf_counter() - start))
+    return {
+        "ms": round(statistics.median(times), 4),
+        "p95_ms": round(float(np.quantile(times, 0.95)), 4),
+    }
+
+
+def peer(name: str) -> ModuleType | None:
+    try:
+        return import_module(name)
+    except ImportError:
+        print(f"{name} is not installed: left out")
+        return None
+
+
+def with_torch(torch: ModuleType, rows: F32, device: Device) -> Search:
+    place = "cpu" if device.kind == "cpu" else str(device)
+    halves = torch.empty(rows.shape, dtype=torch.float16, device=place)
+    for start in range(0, len(rows), 2**20):
+        part = torch.from_numpy(rows[start : start + 2**20])
+        halves[start : start + 2**20] = part.to(place, torch.float16)
+
+    def search(wanted: F32, k: int) -> I64:
+        asked = torch.from_numpy(wanted).to(place, torch.float16)
+        # Coming back to the CPU waits for the device.
+        found: I64 = torch.topk(asked @ halves.T, k, dim=1).indices.cpu().numpy()
+        return found
+
+    return search
+
+
+def with_cupy(cupy: ModuleType, rows: F32) -> Search:
+    halves = cupy.empty(rows.shape, dtype=cupy.float16)
+    for start in range(0, len(rows), 2**20):
+        halves[start : start + 2**20] = cupy.asarray(rows[start : start + 2**20])
+
+    def search(wanted: F32, k: int) -> I64:
+        scores = cupy.asarray(wanted.astype(np.float16)) @ halves.T
+        found: I64 = cupy.asnumpy(cupy.argpartition(scores, -k, axis=1)[:, -k:])
+        return found
+
+    return search
+
+
+def bandwidth(torch: ModuleType | None, device: Device, n_bytes: int) -> float | None:
+    """Bytes read and written a second by a copy in the device's memory."""
+    if torch is None:
+        return None
+    place = "cpu" if device.kind == "cpu" else str(device)
+    source = torch.ones(n_bytes, dtype=torch.uint8, device=place)
+    target = torch.empty_like(source)
+
+    def copy() -> None:
+        target.copy_(source)
+        if device.kind == "cuda":
+            torch.cuda.synchronize()
+
+    return 2 * n_bytes / (timed(copy, 20)["ms"] / 1e3)
+
+
+def recall(found: I64, exact: I64) -> float:
+    shared = [len(set(a) & set(b)) for a, b in zip(found.tolist(), exact.tolist(), strict=True)]
+    return sum(shared) / exact.size
+
+
+def contenders(search: DeviceSearch, rows: F32, device: Device) -> dict[str, Search]:
+    """By name; the first is the exact one."""
+    torch, cupy = peer("torch"), peer("cupy") if device.kind == "cuda" else None
+
+    def exact(wanted: F32, k: int) -> I64:
+        return search.topk(wanted, k, threads=usable_threads())[0]
+
+    found: dict[str, Search] = {"twinlens": exact}
+    if torch is not None:
+        found["torch float16, not exact"] = with_torch(torch, rows, device)
+    if cupy is not None:
+        found["CuPy float16, not exact"] = with_cupy(cupy, rows)
+    return found
+
+
+def speeds(
+    search: DeviceSearch, rows: F32, sizes: list[int], device: Device, repeats: int
+) -> list[dict[str, object]]:
+    """A line for each Q, k and contender."""
+    lines: list[dict[str, object]] = []
+    raced = contenders(search, rows, device)
+    for n_queries, k in product(sizes, (10, 100)):
+        wanted = queries(n_queries)
+        n_times = max(SMALL_REPEATS, repeats // n_queries)
+        exact = raced["twinlens"](wanted, k)
+        for name, run in raced.items():
+            line: dict[str, object] = {"rows": len(rows), "queries": n_queries, "k": k}
+            line |= {"contender": name, **timed(partial(run, wanted, k), n_times)}
+            line["recall"] = recall(run(wanted, k), exact)
+            if name == "twinlens":
+                candidates = partial(search._shortlist, wanted, k, max(4 * k, k + 128), None, 1)
+                line["device_ms"] = timed(candidates, n_times)["ms"]
+            lines.append(line)
+            print(line, flush=True)
+    return lines
+
+
+def with_bandwidth(line: dict[str, object], speed: float | None) -> dict[str, object]:
+    """The line with the share of the memory's speed at which the halves were read."""
+    if speed is None:
+        return line
+    n_bytes = 2 * WIDTH * int(str(line["rows"]))
+    return {**line, "of_bandwidth": round(n_bytes / (float(str(line["ms"])) / 1e3) / speed, 3)}
+
+
+def machine(device: Device) -> dict[str, object]:
+    """Whose figures these are."""
+    versions: dict[str, str] = {"python": platform.python_version()}
+    for name in ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "cupy-cuda13x"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    name = platform.processor() or platform.machine()
+    if device.kind == "cuda":
+        asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        name = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True
+    ).stdout.strip()
+    return {
+        "commit": commit or os.environ.get("COMMIT", ""),
+        "device": name,
+        "native_kernels": NATIVE,
+        "host_threads": usable_threads(),
+        "versions": versions,
+    }
+
+
+def race(device: Device, *, small: bool) -> dict[str, object]:
+    """The speeds, corpus by corpus."""
+    speed = bandwidth(peer("torch"), device, 2**20 if small else 2**31)
+    lines: list[dict[str, object]] = []
+    for n_rows in [5000] if small else [1_000_000, 10_000_000]:
+        rows = corpus(n_rows)
+        start = time.perf_counter()
+        search = DeviceSearch(rows, device=device)
+        print(f"{n_rows} rows are on {device} after {time.perf_counter() - start:.1f} s")
+        # 256 queries with ten million rows make more scores than the peers have room for.
+        sizes = [1, 16] if small or n_rows > 1_000_000 else [1, 16, 256]
+        lines += speeds(search, rows, sizes, device, SMALL_REPEATS if small else REPEATS)
+        del search, rows
+    return {"bytes_per_second": speed, "speeds": [with_bandwidth(line, speed) for line in lines]}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Exact search of a corpus on a GPU.")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--small", action="store_true", help="a corpus that tests the script only")
+    parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
+    wish = parser.parse_args()
+    # Before onnxruntime: its CUDA libraries are then found wherever onnxruntime lies.
+    peer("torch")
+    device = resolve(wish.device)
+    report: dict[str, object] = {"question": "exact search on a GPU", **machine(device)}
+    rows = corpus(5000 if wish.small else 300_000)
+    # Two chunks of different sizes.
+    search = DeviceSearch(rows, device=device, chunk_bytes=2 * WIDTH * (len(rows) * 2 // 3))
+    checked = wrong_answers(search, rows, [1, 16] if wish.small else [1, 16, 256])
+    del search, rows
+    report["correctness"] = checked
+    right = not any(case["wrong_ids"] for case in checked)
+    if right:
+        report |= race(device, small=wish.small)
+    if wish.out is not None:
+        wish.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print("every id is right" if right else "WRONG IDS: see above")
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
