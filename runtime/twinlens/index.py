@@ -11,6 +11,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twinlens.errors import ProviderError
 from twinlens.index_blocks import Block, Embeddings, Source, mean_row
 from twinlens.index_disk import DiskStore, new_index, write_pieces
 from twinlens.index_hits import Hits, RangeHits
@@ -20,6 +21,7 @@ from twinlens.index_layout import Layout
 from twinlens.index_mapping import open_folder
 from twinlens.index_memory import MemoryStore
 from twinlens.index_query import Filter, best_of, choose, read_queries, within_reach
+from twinlens.index_searcher import Moment, Place, on_host, place_of
 from twinlens.index_snapshot import Snapshot
 from twinlens.threads import usable_threads
 
@@ -55,7 +57,9 @@ class Index:
     """
 
     def __init__(self, store: Store, snapshot: Snapshot, about: Mapping[str, str]) -> None:
-        self._store, self._snapshot = store, snapshot
+        self._store = store
+        self._place: Place = on_host
+        self._now = Moment.of(snapshot, on_host)
         self._about = MappingProxyType(dict(about))
         self._writing = threading.Lock()
         # To ask for a container's quota costs as much as a search among ten thousand rows.
@@ -149,7 +153,7 @@ class Index:
 
     def __len__(self) -> int:
         """The number of rows that are not removed."""
-        return self._snapshot.n_live
+        return self._now.snapshot.n_live
 
     def __repr__(self) -> str:
         return f"Index({len(self)} rows of width {self.width})"
@@ -157,12 +161,12 @@ class Index:
     @property
     def width(self) -> int:
         """D, the numbers in a row."""
-        return self._snapshot.layout.width
+        return self._now.snapshot.layout.width
 
     @property
     def n_rows(self) -> int:
         """N, removed rows too: row numbers are below it, and a mask has as many items."""
-        return len(self._snapshot)
+        return len(self._now.snapshot)
 
     @property
     def about(self) -> Mapping[str, str]:
@@ -194,11 +198,12 @@ class Index:
             ValueError: The width is another than the index has, a query holds NaN or infinity, k
                 is below 1, or the mask has not one bool a row.
         """
-        snapshot = self._snapshot
+        now = self._now
+        snapshot = now.snapshot
         if k < 1:
             raise ValueError(f"k is {k}, wanted at least 1")
         rows, cosines = best_of(
-            snapshot,
+            now,
             read_queries(queries, snapshot.layout.width),
             k,
             choose(snapshot, filter),
@@ -234,7 +239,7 @@ class Index:
         >>> found.of(0).rows
         array([[2, 1]])
         """
-        snapshot = self._snapshot
+        snapshot = self._now.snapshot
         if not -1 <= cosine <= 1:
             raise ValueError(f"cosine is {cosine}, not between -1 and 1")
         wanted = read_queries(queries, snapshot.layout.width)
@@ -274,13 +279,14 @@ class Index:
         Raises:
             IdError: An id is given twice, is in the index already, or is of another kind.
             IndexBusyError: Another writer is at work, or was since this index was opened.
+            ProviderError: The device has no room: the rows are added, and the CPU searches.
             TypeError: As for `build`.
             ValueError: As for `build`, or the width is another than the index has.
         """
         n_threads = self._threads if threads is None else threads
         with self._writing:
             blocks = Source.of(embeddings, ids).blocks
-            self._snapshot = self._store.append(self._snapshot, blocks, threads=n_threads)
+            self._become(self._store.append(self._now.snapshot, blocks, threads=n_threads))
 
     def remove(self, ids: IdsLike) -> None:
         """Remove the rows of these ids, or of these row numbers where the index has no ids.
@@ -293,8 +299,8 @@ class Index:
             IndexBusyError: Another writer is at work, or was since this index was opened.
         """
         with self._writing:
-            rows = self._snapshot.find(ids)
-            self._snapshot = self._store.remove(self._snapshot, rows)
+            snapshot = self._now.snapshot
+            self._become(self._store.remove(snapshot, snapshot.find(ids)))
 
     def compact(self, *, threads: int | None = None) -> None:
         """Give back the space of removed rows, and make new codes of the others.
@@ -308,7 +314,28 @@ class Index:
         """
         n_threads = self._threads if threads is None else threads
         with self._writing:
-            self._snapshot = self._store.compact(self._snapshot, threads=n_threads)
+            self._become(self._store.compact(self._now.snapshot, threads=n_threads))
+
+    def to(self, device: str, *, device_bytes: int | None = None) -> Self:
+        """Search on another device from now on; the answers stay the same. Returns the index.
+
+        A device holds 2 D bytes a row, and gets all rows anew after `add` and `compact`: add many
+        rows at a time. `search_within`, and a filter of few ids, are answered by the CPU.
+
+        Args:
+            device: "cpu", "cuda", "cuda:1" or "auto".
+            device_bytes: how much of its memory the rows may take; the CPU searches those that do
+                not fit. None for all rows.
+
+        Raises:
+            ProviderError: The device cannot be used, or has no room: nothing has changed.
+            ValueError: The name means no device.
+        """
+        place = place_of(device, device_bytes=device_bytes)
+        with self._writing:
+            self._now = Moment.of(self._now.snapshot, place)
+            self._place = place
+        return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a folder: it is there at once and whole, or what was there stays.
@@ -319,14 +346,23 @@ class Index:
             IndexBusyError: Another writer is at work there.
             OSError: The folder holds something else, or cannot be written.
         """
-        snapshot = self._snapshot
+        snapshot = self._now.snapshot
         with new_index(Path(path), snapshot.layout, snapshot.centre, self._about) as draft:
             write_pieces(draft, pieces(snapshot), live=snapshot.live)
 
     def verify(self) -> None:
         """Read an opened index whole; IndexFileError names what changed since it was written."""
         with self._writing:
-            self._store.verify(self._snapshot)
+            self._store.verify(self._now.snapshot)
+
+    def _become(self, snapshot: Snapshot) -> None:
+        """Show a change that is made to searches: from here on, to all of them."""
+        try:
+            self._now = self._now.then(snapshot, self._place)
+        except ProviderError:
+            # The rows are there, so they must be found, if only by the CPU; the caller is told.
+            self._now, self._place = Moment.of(snapshot, on_host), on_host
+            raise
 
 
 def _empty(source: Source, *, residual: bool) -> Snapshot:

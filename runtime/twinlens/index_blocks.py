@@ -16,7 +16,8 @@ Embeddings = ArrayLike | Iterable[ArrayLike | tuple[IdsLike, ArrayLike]]
 
 SAMPLE_ROWS: Final = 2**15
 """The mean of so many rows is within a hundredth of a row's own spread of the corpus mean."""
-_BLOCK_NUMBERS: Final = 2**23  # 32 MiB of float32: enough for every thread, and little to hold
+# 8 MiB of float32 are enough for every thread, and stay near it while they are scaled and coded.
+_BLOCK_NUMBERS: Final = 2**21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

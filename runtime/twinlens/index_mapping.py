@@ -104,7 +104,8 @@ def _mapped(path: Path, section: Section, items: int) -> NDArray[Any]:
         if got < wanted:
             raise _too_short(path, got, wanted)
         mapped = mmap.mmap(file.fileno(), wanted, access=mmap.ACCESS_READ)
-    return np.frombuffer(mapped, dtype=section.dtype).reshape(items, *section.tail)
+    # Not frombuffer: the kernels ask whether the base of the rows is a map, and read ahead if so.
+    return np.ndarray((items, *section.tail), dtype=section.dtype, buffer=mapped)
 
 
 def _centre(folder: Path, manifest: Manifest) -> NDArray[np.float32]:

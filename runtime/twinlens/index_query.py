@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twinlens.index_ids import IdsLike
+from twinlens.index_searcher import Moment
 from twinlens.index_snapshot import Snapshot
 from twinlens.rows import unit_rows
-from twinlens_kernels import Ranges, rescore, topk, within
+from twinlens_kernels import Ranges, rescore, within
 
 Filter = NDArray[np.bool_] | IdsLike
 """bool [N], one a row, removed rows too; or the ids to choose among."""
@@ -69,14 +70,13 @@ def choose(snapshot: Snapshot, wanted: Filter | None) -> Choice:
 
 
 def best_of(
-    snapshot: Snapshot, queries: NDArray[np.float32], k: int, choice: Choice, *, threads: int
+    moment: Moment, queries: NDArray[np.float32], k: int, choice: Choice, *, threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Row numbers and scores [Q, K] of the K best rows among the choice, K as far as there are."""
+    snapshot = moment.snapshot
     few = _few(snapshot, queries, choice)
     if few is None:
-        return topk(
-            queries, snapshot.rows, k, codes=snapshot.codes, allowed=choice.mask, threads=threads
-        )
+        return moment.searcher.topk(queries, k, allowed=choice.mask, threads=threads)
     rows, scores = _ranked(snapshot, queries, few, threads=threads)
     return rows[:, :k], scores[:, :k].astype(np.float32)
 
