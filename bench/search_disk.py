@@ -46,7 +46,7 @@ def measure_disk(work: Path, part: str) -> None:
 
 def write(folder: Path, n_rows: int, *, residual: bool) -> None:
     """The index of that many rows, as far as it is not there: a cut run goes on after a piece."""
-    if not folder.exists():
+    if not (folder / "index.json").exists():
         twinlens.Index.write(folder, blocks(0, min(PIECE, n_rows)), residual=residual)
     index = twinlens.Index.open(folder)
     while len(index) < n_rows:
