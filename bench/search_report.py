@@ -1,6 +1,7 @@
 """The cells measured so far as results/search.json, and as the tables of bench/README.md."""
 
 import importlib.metadata
+import itertools
 import json
 import platform
 import statistics
@@ -12,6 +13,7 @@ from typing import Any
 Line = dict[str, Any]
 
 RESULTS = Path(__file__).parent / "results" / "search.json"
+README = Path(__file__).parent / "README.md"
 YARDSTICK = "faiss, best setting"
 TERM_BYTES = 12
 PACKAGES = (
@@ -25,7 +27,7 @@ PACKAGES = (
 
 
 def report(work: Path) -> None:
-    """Write the JSON and print the tables."""
+    """Write the JSON, and its tables into bench/README.md."""
     lines = [json.loads(line) for line in (work / "cells.jsonl").open()]
     cells = [line for line in lines if "peer" in line]
     results = [summary(cell) for cell in cells]
@@ -49,8 +51,20 @@ def report(work: Path) -> None:
         if (file := work / f"disk-{part}.json").exists()
     }
     RESULTS.write_text(document(facts, arrays, disk), encoding="utf-8")
-    for table in (yardstick_table, everyone_table, limits_table):
-        print("\n".join(table(arrays)), end="\n\n")
+    page = README.read_text(encoding="utf-8")
+    for name, table in TABLES.items():
+        page = with_table(page, name, table(arrays))
+    README.write_text(page, encoding="utf-8")
+
+
+def with_table(page: str, name: str, rows: Iterable[str]) -> str:
+    """The page with the table below its mark replaced: the lines there that begin with a bar."""
+    mark = f"<!-- search: {name} -->\n"
+    before, found, rest = page.partition(mark)
+    if not found:
+        raise ValueError(f"{README} has no line {mark.strip()}, which says where the table goes")
+    after = itertools.dropwhile(lambda line: line.startswith("|"), rest.splitlines(keepends=True))
+    return before + mark + "".join(f"{row}\n" for row in rows) + "".join(after)
 
 
 def document(facts: Line, arrays: dict[str, list[Line]], disk: Line) -> str:
@@ -169,3 +183,10 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor()
+
+
+TABLES = {
+    "faiss at its best": yardstick_table,
+    "everyone": everyone_table,
+    "the machine's limits": limits_table,
+}
