@@ -94,7 +94,7 @@ def test_the_answer_is_that_of_brute_force_on_any_finite_input(
         assert_brute_force(CodedSearch(rows, codes, threads=1), queries, rows, k, allowed)
 
 
-@pytest.mark.parametrize("share", [None, 0.01, 0.3, 0.9])
+@pytest.mark.parametrize("share", [None, 0.2, 0.9])
 def test_unit_rows_are_searched_by_their_codes(
     uncoded: Callable[[], list[str]], share: float | None
 ) -> None:

@@ -250,6 +250,34 @@ def test_a_node_that_fails_is_raised_and_not_printed(
     assert capfd.readouterr() == ("", "")
 
 
+def test_inputs_may_lie_on_the_device_and_outputs_come_back(
+    text_tower: Session, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (rows,) = text_tower.run_bound({"input_ids": IDS["input_ids"]}, ("text_embeds",))
+    np.testing.assert_array_equal(rows, text_tower.run(IDS, "text_embeds"))
+    held = text_tower.upload(np.array([[3, 5, 7], [1, 2, 3]]).T[:, :2].T)
+    assert held.shape == (2, 3)
+    for _ in range(2):
+        (rows,) = text_tower.run_bound({"input_ids": held}, ("text_embeds",))
+        assert rows.shape == (2, 3)
+    with pytest.raises(ProviderError, match=r"the text tower failed on \{'ids': \[2, 3\]\}: "):
+        text_tower.run_bound({"ids": held}, ("text_embeds",))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_device_that_takes_no_array_says_how_large_it_was(
+    text_tower: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    imitate_onnxruntime(monkeypatch, OrtValue=SimpleNamespace(ortvalue_from_numpy=refuse))
+    with pytest.raises(
+        ProviderError, match="cpu does not take 80 bytes for the text tower: out of memory"
+    ):
+        text_tower.upload(np.zeros(10))
+
+
 def test_nothing_is_printed_and_no_logging_is_configured() -> None:
     code = (
         "import logging, twinlens.session as s; s.probe(s.resolve('auto')); "

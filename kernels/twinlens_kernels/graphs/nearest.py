@@ -100,8 +100,8 @@ def cuts(
         factor = n_rows & -n_rows
         size = min(factor, max(shortest_group, _power_of_two(_GROUP_PER_KEPT * wanted)))
         groups = n_rows // size
-        # A hall is about as long as a group.
-        hall = min(groups & -groups, _power_of_two(max(1, size // wanted)))
+        # A hall is no longer than a group.
+        hall = min(groups & -groups, 1 << (max(1, size // wanted).bit_length() - 1))
     halls = groups // hall
     kept = min(wanted, size)
     kept_again = min(wanted, hall * kept)
