@@ -34,15 +34,20 @@ class ImageSpec:
     """
 
     side_px: int
-    resize: Literal["shortest_edge", "squash"] = "shortest_edge"
-    """shortest_edge: the shorter edge becomes side_px, then the centre is cropped; squash: both."""
+    resize: Literal["shortest_edge", "squash", "pad"] = "shortest_edge"
+    """shortest_edge: the shorter edge becomes side_px, then the centre is cropped; squash: both
+    edges do; pad: the longer edge does, and the rest of the square shows `fill`."""
     interpolation: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
     crop: Literal["floor", "round"] = "floor"
     """How the crop's offset is rounded: floor as transformers does, round as OpenAI's code does."""
+    fill: tuple[int, int, int] = (0, 0, 0)
+    """Red, green and blue of the padding, 0..255."""
 
     def __post_init__(self) -> None:
         if self.side_px < 1:
             raise ValueError(f"side_px is {self.side_px}, not a positive number of pixels")
+        if len(self.fill) != 3 or not all(0 <= part <= 255 for part in self.fill):
+            raise ValueError(f"fill is {self.fill}, not three numbers of 0..255")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
