@@ -160,20 +160,36 @@ class Bundle:
             BundleError: a file is missing or was changed.
         """
         towers = self.manifest.towers[precision]
-        hashes = dict(self.manifest.files)
-        hashes |= {tower.file: tower.sha256 for tower in (towers.image, towers.text)}
-        for name, wanted in hashes.items():
-            try:
-                got = sha256_of(self.path(name))
-            except OSError as error:
-                raise BundleError(
-                    f"{self.folder} has no readable {name} ({error.strerror}); export it again"
-                ) from error
-            if got != wanted:
-                raise BundleError(
-                    f"{self.path(name)} was changed after the export: sha256 {got[:12]}..., "
-                    f"wanted {wanted[:12]}...; export it again or copy it once more"
-                )
+        self.check_files()
+        for tower in (towers.image, towers.text):
+            self.check_file(tower.file, tower.sha256)
+
+    def check_files(self) -> None:
+        """As `check`, but of what all precisions read: all but the towers.
+
+        Raises:
+            BundleError: a file is missing or was changed.
+        """
+        for name, wanted in self.manifest.files.items():
+            self.check_file(name, wanted)
+
+    def check_file(self, name: str, wanted: str) -> None:
+        """Compare the bytes of one file with a hash.
+
+        Raises:
+            BundleError: it is missing or was changed.
+        """
+        try:
+            got = sha256_of(self.path(name))
+        except OSError as error:
+            raise BundleError(
+                f"{self.folder} has no readable {name} ({error.strerror}); export it again"
+            ) from error
+        if got != wanted:
+            raise BundleError(
+                f"{self.path(name)} was changed after the export: sha256 {got[:12]}..., "
+                f"wanted {wanted[:12]}...; export it again or copy it once more"
+            )
 
 
 def open_bundle(folder: Path) -> Bundle:

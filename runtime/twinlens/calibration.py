@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from twinlens.curves import Curve
 from twinlens.errors import CalibrationError
 from twinlens.logistic import logit, sigmoid
+from twinlens.pixels.pixel_mode import PixelMode
 
 F32 = NDArray[np.float32]
 
@@ -68,6 +69,8 @@ class Calibration:
     """What the others were: random ones are easy, and flatter the figures."""
     towers: str
     """Key of the towers it was fitted on: `Towers.calibrated_for`."""
+    pixels: PixelMode = "exact"
+    """How the images that it was fitted on became pixels."""
     held_out: HeldOut | None = None
     thresholds: tuple[Threshold, ...] = ()
     """By ascending probability."""

@@ -1,12 +1,11 @@
 """The model: two towers, open and ready, and what they answer together."""
 
-import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from functools import cached_property
 from operator import length_hint
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,34 +16,23 @@ from twinlens import frames
 from twinlens.bundle import Bundle, Precision, TowerFile
 from twinlens.calibration import Calibration, Level
 from twinlens.classes import TEMPLATES, Classes, filled
-from twinlens.decoding import Decoded, Numbered, decoded
+from twinlens.decoding import Decoder, Numbered, Picture, Pixels
 from twinlens.duplicates import distinct
-from twinlens.errors import BundleError, CalibrationError, ImageError
+from twinlens.errors import BundleError, CalibrationError
 from twinlens.images import ImageLike
 from twinlens.pairing import Pairing
+from twinlens.pixels.pixel_mode import PixelMode
 from twinlens.rows import unit_rows
 from twinlens.session import Device, OnDevice, Session
+from twinlens.streaming import Block, OnError, Works, blocks
 from twinlens.texts import Tokenizer
-
-logger = logging.getLogger(__name__)
+from twinlens.tower import Tower
 
 F32 = NDArray[np.float32]
 T = TypeVar("T")
-OnError = Literal["raise", "nan"]
 
 TEXTS_AT_ONCE: Final = 64
-
-
-class Tower:
-    """One ONNX tower: a packed batch in, unit rows [B, D] out."""
-
-    def __init__(self, file: TowerFile, session: Session) -> None:
-        session.require(inputs={file.input}, outputs={file.output})
-        self._file, self._session = file, session
-
-    def embed(self, batch: NDArray[Any]) -> F32:
-        """Unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""
-        return self._session.run({self._file.input: batch}, self._file.output)
+ROWS_AT_ONCE: Final = 1024
 
 
 class Model:
@@ -54,19 +42,36 @@ class Model:
     """
 
     def __init__(
-        self, bundle: Bundle, *, device: Device, precision: Precision, threads: int
+        self,
+        bundle: Bundle,
+        *,
+        device: Device,
+        precision: Precision,
+        threads: int,
+        pixels: Pixels,
     ) -> None:
-        bundle.check(precision)
         manifest = bundle.manifest
         towers = manifest.towers[precision]
+        bundle.check_files()
 
         def tower(file: TowerFile) -> Tower:
             path = bundle.path(file.file)
-            return Tower(file, Session(path, device=device, threads=threads, name=str(path)))
+
+            def open_on(threads: int) -> Session:
+                bundle.check_file(file.file, file.sha256)
+                return Session(path, device=device, threads=threads, name=str(path))
+
+            return Tower(file, open_on, threads=threads)
 
         self._manifest, self._device, self._precision = manifest, device, precision
-        self._threads = threads
+        self._threads, self._pixels = threads, pixels
         self._image_tower, self._text_tower = tower(towers.image), tower(towers.text)
+        self._works = Works(
+            decode=Decoder(spec=manifest.image, pixels=pixels),
+            tower=self._image_tower,
+            threads=threads,
+            alone=device.kind == "cpu",
+        )
         self._tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
         self._calibration = manifest.calibrations.get(precision)
         if self._calibration is not None and self._calibration.towers != towers.calibrated_for():
@@ -77,7 +82,10 @@ class Model:
 
     def __repr__(self) -> str:
         source = self._manifest.source.name
-        return f"Model({source}, {self._precision} on {self._device}, width {self.width})"
+        return (
+            f"Model({source}, {self._precision} on {self._device}, width {self.width}, "
+            f"{self._pixels} pixels)"
+        )
 
     @property
     def device(self) -> str:
@@ -90,6 +98,22 @@ class Model:
         return self._precision
 
     @property
+    def pixels(self) -> PixelMode:
+        """How images become pixels: "exact" or "fast"."""
+        return self._pixels.mode
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What made an embedding of this model, for whoever stores one: `about.check`."""
+        source = self._manifest.source
+        return {
+            "model": source.name,
+            "sha256": source.sha256,
+            "precision": self._precision,
+            "pixels": str(self._pixels),
+        }
+
+    @property
     def width(self) -> int:
         """D, the width of an embedding."""
         return self._manifest.width
@@ -97,7 +121,8 @@ class Model:
     @property
     def level(self) -> Level | Literal["none"]:
         """How far its probabilities may be trusted; with "none" there are none."""
-        return "none" if self._calibration is None else self._calibration.level
+        fitted = self._calibration
+        return "none" if fitted is None or fitted.pixels != self.pixels else fitted.level
 
     @property
     def towers_key(self) -> str:
@@ -109,13 +134,20 @@ class Model:
         """How a cosine of these towers becomes a probability.
 
         Raises:
-            CalibrationError: the bundle has none for this precision.
+            CalibrationError: the bundle has none for this precision and these pixels.
         """
         if self._calibration is None:
             raise CalibrationError(
                 f"{self._manifest.source.name} has no calibration for {self._precision}: a cosine "
                 "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs: "
                 "twinlens calibrate BUNDLE pairs.csv"
+            )
+        if self._calibration.pixels != self.pixels:
+            raise CalibrationError(
+                f"the {self._precision} calibration of {self._manifest.source.name} was fitted on "
+                f"{self._calibration.pixels} pixels, this model has {self.pixels} ones; load it "
+                f"with pixels={self._calibration.pixels!r}, or calibrate the bundle again: "
+                f"twinlens calibrate BUNDLE pairs.csv --pixels {self.pixels}"
             )
         return self._calibration
 
@@ -126,9 +158,9 @@ class Model:
 
     def embed_images(
         self,
-        images: Iterable[ImageLike],
+        images: Iterable[ImageLike | Picture],
         *,
-        on_error: OnError = "raise",
+        on_error: Literal["raise", "nan"] = "raise",
         progress: bool = False,
     ) -> F32:
         """Embeddings [B, D] of images: unit rows, in their order, whatever the batch.
@@ -136,7 +168,8 @@ class Model:
         A generator is read as it goes: no more than a few dozen images are held at once.
 
         Args:
-            images: paths, encoded bytes, PIL images or uint8 arrays [H, W, 3], mixed as you like.
+            images: paths, encoded bytes, files, PIL images or uint8 arrays [H, W, 3], mixed as you
+                like; or what `read_pictures` gives.
             on_error: "raise" names the first image that cannot be read; "nan" gives it NaN.
             progress: show a bar on stderr.
 
@@ -145,39 +178,64 @@ class Model:
         """
         if on_error not in ("raise", "nan"):
             raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'nan'")
-        return self._embed_numbered(
+        return self._rows(self.stream_images(images, on_error=on_error, progress=progress))
+
+    def stream_images(
+        self,
+        images: Iterable[ImageLike | Picture],
+        *,
+        block: int = ROWS_AT_ONCE,
+        on_error: OnError = "raise",
+        progress: bool = False,
+    ) -> Generator[Block]:
+        """The embeddings of images a block at a time: of a million nothing is held but one block.
+
+        for block in model.stream_images(twinlens.read_pictures("photos")):
+            store(block.names, block.rows)
+
+        The images are read as the blocks are asked for. Whoever stops early may close the generator
+        or forget it; either way its threads end.
+
+        Args:
+            images: as for `embed_images`.
+            block: rows of a block, at most.
+            on_error: "raise" names the first image that cannot be read; "nan" gives it a row of
+                NaN, "skip" none. Both log it and put it into `Block.lost`.
+            progress: show a bar on stderr.
+
+        Raises:
+            ImageError: an image cannot be read; the message has its index and the reason.
+        """
+        if on_error not in ("raise", "nan", "skip"):
+            raise ValueError(f"on_error is {on_error!r}, not 'raise', 'nan' or 'skip'")
+        if block < 1:
+            raise ValueError(f"block is {block}, not a positive number of rows")
+        return self._streamed(
             enumerate(_several(images, "images")),
+            size=block,
             on_error=on_error,
             progress=progress,
             total=length_hint(images) or None,
         )
 
-    def _embed_numbered(
-        self, images: Iterable[Numbered], *, on_error: OnError, progress: bool, total: int | None
-    ) -> F32:
-        parts = [np.empty((0, self.width), dtype=np.float32)]
+    def _streamed(
+        self,
+        images: Iterable[Numbered],
+        *,
+        size: int = ROWS_AT_ONCE,
+        on_error: OnError = "raise",
+        progress: bool = False,
+        total: int | None = None,
+    ) -> Generator[Block]:
         with (
-            closing(decoded(images, self._manifest.image, threads=self._threads)) as batches,
-            tqdm(total=total, disable=not progress, unit="image") as bar,
+            closing(self._works.run(images)) as embedded,
+            tqdm(embedded, total=total, disable=not progress, unit="image") as shown,
         ):
-            for batch in batches:
-                parts.append(self._embed_decoded(batch, on_error))
-                bar.update(len(batch))
-        return np.concatenate(parts)
+            yield from blocks(shown, width=self.width, size=size, on_error=on_error)
 
-    def _embed_decoded(self, batch: Sequence[Decoded], on_error: OnError) -> F32:
-        rows = np.full((len(batch), self.width), np.nan, dtype=np.float32)
-        good: dict[int, NDArray[np.uint8]] = {}
-        for place, (number, pixels) in enumerate(batch):
-            if not isinstance(pixels, ImageError):
-                good[place] = pixels
-            elif on_error == "raise":
-                raise ImageError(f"image {number}: {pixels}") from pixels
-            else:
-                logger.warning("image %d: %s", number, pixels)
-        if good:
-            rows[list(good)] = self._image_tower.embed(np.stack(list(good.values())))
-        return rows
+    def _rows(self, found: Iterable[Block]) -> F32:
+        none = np.empty((0, self.width), dtype=np.float32)
+        return np.concatenate([none, *(block.rows for block in found)])
 
     def embed_texts(self, texts: Iterable[str], *, progress: bool = False) -> F32:
         """Embeddings [B, D] of texts: unit rows, in their order, whatever the batch.
@@ -228,7 +286,7 @@ class Model:
         firsts, places = distinct(images)
         indices = np.unique(places, return_index=True)[1].tolist()
         numbered = zip(indices, firsts, strict=True)
-        rows = self._embed_numbered(numbered, on_error="raise", progress=False, total=None)
+        rows = self._rows(self._streamed(numbered))
         left, right = rows[places], self.embed_texts(texts)
         return calibration.probability(np.einsum("bd,bd->b", left, right), prior=prior)
 
