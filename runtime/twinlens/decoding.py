@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,9 @@ class Pixels:
             if getattr(self.reading, name) != getattr(READING, name)
         ]
         return ", ".join([self.mode, *changed])
+
+
+EXACT: Final = Pixels()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@
     ├── ImageError        (ValueError)    something given as an image cannot be read as one
     ├── IndexFileError    (ValueError)    the file is not a whole, unchanged index
     ├── PairsError        (ValueError)    something in the pairs cannot be read as a pair
+    ├── PicturesError     (ValueError)    a tar or a table of pictures cannot be read
     ├── ProviderError     (RuntimeError)  the device asked for is not the device there is
     └── TextError         (ValueError)    something given as a text cannot be tokenised
 
@@ -35,6 +36,10 @@ class IndexFileError(TwinlensError, ValueError):
 
 class PairsError(TwinlensError, ValueError):
     """Something in the pairs cannot be read as a pair of an image and a text."""
+
+
+class PicturesError(TwinlensError, ValueError):
+    """A tar or a table of pictures cannot be read."""
 
 
 class ProviderError(TwinlensError, RuntimeError):

@@ -16,7 +16,7 @@ from twinlens import frames
 from twinlens.bundle import Bundle, Precision, TowerFile
 from twinlens.calibration import Calibration, Level
 from twinlens.classes import TEMPLATES, Classes, filled
-from twinlens.decoding import Decoder, Numbered, Picture, Pixels
+from twinlens.decoding import EXACT, Decoder, Numbered, Picture, Pixels
 from twinlens.duplicates import distinct
 from twinlens.errors import BundleError, CalibrationError
 from twinlens.images import ImageLike
@@ -48,7 +48,7 @@ class Model:
         device: Device,
         precision: Precision,
         threads: int,
-        pixels: Pixels,
+        pixels: Pixels = EXACT,
     ) -> None:
         manifest = bundle.manifest
         towers = manifest.towers[precision]
