@@ -41,15 +41,19 @@ def resized(
     image: Image.Image, framing: Framing, resampling: Resampling, *, down_first: bool
 ) -> Image.Image:
     """The framed part, [down.length, across.length] pixels, in the image's own mode."""
-
-    def squeeze_across(part: Image.Image, span: Span) -> Image.Image:
-        box = (span.start, 0, span.stop, part.height)
-        return part.resize((span.length, part.height), resampling.filter, box=box)
-
-    def squeeze_down(part: Image.Image, span: Span) -> Image.Image:
-        box = (0, span.start, part.width, span.stop)
-        return part.resize((part.width, span.length), resampling.filter, box=box)
-
+    across, down = framing.across, framing.down
     if down_first:
-        return squeeze_across(squeeze_down(image, framing.down), framing.across)
-    return squeeze_down(squeeze_across(image, framing.across), framing.down)
+        first, last = across.needed(resampling.support, image.width)
+        low = image.resize(
+            (last - first, down.length), resampling.filter, (first, down.start, last, down.stop)
+        )
+        across = across.moved(first)
+        box = (across.start, 0, across.stop, down.length)
+    else:
+        first, last = down.needed(resampling.support, image.height)
+        low = image.resize(
+            (across.length, last - first), resampling.filter, (across.start, first, across.stop, last)
+        )
+        down = down.moved(first)
+        box = (0, down.start, across.length, down.stop)
+    return low.resize((across.length, down.length), resampling.filter, box)
