@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from twinlens.calibrating import calibrate
     from twinlens.evaluation import Columns, Evaluation, Pairs, evaluate, read_pairs
     from twinlens.fitting import Recipe
+    from twinlens.places import read_pictures
 
 __all__ = [
     "Calibration",
@@ -41,6 +42,7 @@ __all__ = [
     "evaluate",
     "load",
     "read_pairs",
+    "read_pictures",
     "semantic_search",
 ]
 
@@ -54,6 +56,7 @@ _LATE: Final = {
     "calibrate": "twinlens.calibrating",
     "evaluate": "twinlens.evaluation",
     "read_pairs": "twinlens.evaluation",
+    "read_pictures": "twinlens.places",
 }
 """Imported when first asked for: a service that only embeds starts 20 ms sooner."""
 

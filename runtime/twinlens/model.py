@@ -388,7 +388,7 @@ class Model:
 
     def classify(
         self,
-        images: Iterable[ImageLike],
+        images: Iterable[ImageLike | Picture],
         labels: Iterable[str],
         *,
         templates: Iterable[str] = TEMPLATES,

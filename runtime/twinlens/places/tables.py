@@ -29,9 +29,9 @@ def pictures_in_parquet(path: Path, *, column: str, folder: Path) -> Iterator[Pi
     """
     heads = parquet_columns(path)
     if heads.count(column) != 1:
-        number = "more than one" if column in heads else "no"
+        how_many = "more than one" if column in heads else "no"
         raise PicturesError(
-            f"{path} has {number} column {column!r}; its columns are {', '.join(heads)}"
+            f"{path} has {how_many} column {column!r}; its columns are {', '.join(heads)}"
         )
     for number, row in enumerate(parquet_rows(path, [column])):
         image = image_of(row[column], folder)
