@@ -17,7 +17,7 @@ from twinlens.bundle import ImageSpec, TextSpec
 from twinlens_export.anatomy import F32, ImageTower, TextTower
 from twinlens_export.errors import CheckpointError
 from twinlens_export.families import Family, Parts, family_of
-from twinlens_export.preprocessing import image_spec, pixels
+from twinlens_export.preprocessing import read_processor
 
 T = TypeVar("T")
 
@@ -60,11 +60,11 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         checkpoint, "image processor", transformers.AutoImageProcessor.from_pretrained
     )
     tokenizer = _load(checkpoint, "tokenizer", transformers.AutoTokenizer.from_pretrained)
-    spec = image_spec(processor, config.vision_config)
+    seen = read_processor(processor.to_dict(), side_px=int(config.vision_config.image_size))
     model = _model(checkpoint, family)
     weights = _weights(model)
     parts = Parts(family=family, weights=weights)
-    image = parts.image_tower(config.vision_config, side_px=spec.side_px, pixels=pixels(processor))
+    image = parts.image_tower(config.vision_config, side_px=seen.image.side_px, pixels=seen.pixels)
     text = parts.text_tower(config.text_config)
     return Checkpoint(
         name=_name(checkpoint),
@@ -73,7 +73,7 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         model=model,
         image=image,
         text=text,
-        image_spec=spec,
+        image_spec=seen.image,
         text_spec=_text_spec(text, tokenizer),
         native_scale=math.exp(model.logit_scale.item()),
         files={
