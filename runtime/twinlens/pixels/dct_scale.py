@@ -12,8 +12,14 @@ from twinlens.bundle import ImageSpec
 from twinlens.pixels.framing import frame
 from twinlens.pixels.orientation import UPRIGHT
 
-SHARPNESS: Final = 2.5
-"""What a smaller decoding keeps at least: so many pixels to one of the square's, on either axis."""
+SHARPNESS: Final = 2.6
+"""What a smaller decoding keeps at least: so many pixels to one of the square's, on either axis.
+
+Over 16 photos, enlarged with grain or as mosaics, at qualities 60 and 90, the cosine to the exact
+embedding was 0.9997 in the mean and 0.9987 at worst (features of EfficientNet-Lite0), 0.99994 and
+0.9994 (the demo model); at 2.0 it was 0.9994 and 0.9977, 0.9997 and 0.9981. 2.6 is met by 1/2 of
+1600 x 1200 and by 1/4 of 4000 x 3000, for a side of 224.
+"""
 SCALES: Final = (8, 4, 2)
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from PIL import Image
 
-from twinlens.pixels.framing import Framing, Span
+from twinlens.pixels.framing import Framing
 
 
 class Resampling(NamedTuple):
@@ -41,19 +41,15 @@ def resized(
     image: Image.Image, framing: Framing, resampling: Resampling, *, down_first: bool
 ) -> Image.Image:
     """The framed part, [down.length, across.length] pixels, in the image's own mode."""
-    across, down = framing.across, framing.down
+    across, down, filter_ = framing.across, framing.down, resampling.filter
     if down_first:
         first, last = across.needed(resampling.support, image.width)
-        low = image.resize(
-            (last - first, down.length), resampling.filter, (first, down.start, last, down.stop)
-        )
+        size, box = (last - first, down.length), (first, down.start, last, down.stop)
         across = across.moved(first)
-        box = (across.start, 0, across.stop, down.length)
+        rest = (across.start, 0, across.stop, down.length)
     else:
         first, last = down.needed(resampling.support, image.height)
-        low = image.resize(
-            (across.length, last - first), resampling.filter, (across.start, first, across.stop, last)
-        )
+        size, box = (across.length, last - first), (across.start, first, across.stop, last)
         down = down.moved(first)
-        box = (0, down.start, across.length, down.stop)
-    return low.resize((across.length, down.length), resampling.filter, box)
+        rest = (0, down.start, across.length, down.stop)
+    return image.resize(size, filter_, box).resize((across.length, down.length), filter_, rest)
