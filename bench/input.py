@@ -30,7 +30,7 @@ RESULTS: Final = Path(__file__).parent / "results" / "input.json"
 STREAMED: Final = 100_000
 FILES: Final = 224
 FILES_MEGAPIXELS: Final = 2.0
-PARTS: Final = 3
+PARTS: Final = 2
 ROUNDS_A_PART: Final = 2
 PEERS: Final = (
     "numpy",

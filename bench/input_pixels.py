@@ -23,9 +23,9 @@ JUDGED: Final = (
 )
 """What only we, and the one that decodes at reduced scale as we do, are compared on besides."""
 REDUCING: Final = (*OURS, "OpenCV reduced, area")
-PICTURES_TIMED: Final = 4
+PICTURES_TIMED: Final = {0.25: 4, 2.0: 4, 12.0: 2, 24.0: 2}
 PICTURES_JUDGED: Final = {0.25: 24, 2.0: 24, 12.0: 16, 24.0: 8}
-SECONDS_A_SIZE: Final = 50.0
+SECONDS_A_SIZE: Final = 12.0
 SIDE: Final = 224
 
 Line = dict[str, Any]
@@ -40,7 +40,7 @@ def prepare(work: Path, photos: Path | None) -> None:
     """The files that are timed, and 2 MP JPEGs from which embeddings are made."""
     (work / "pictures").mkdir(parents=True, exist_ok=True)
     for megapixels in MEGAPIXELS:
-        for number in range(PICTURES_TIMED):
+        for number in range(PICTURES_TIMED[megapixels]):
             paths = {e: file_of(work, megapixels, e, number) for e in TIMED}
             if not all(path.exists() for path in paths.values()):
                 made, _ = picture(photos, number, megapixels)
@@ -55,7 +55,7 @@ def speed(work: Path, format_: str, threads: int) -> Iterator[Line]:
     contenders = decoders(SIDE)
     (encoding,) = (known for known in TIMED if known.format == format_)
     for megapixels in MEGAPIXELS:
-        paths = [file_of(work, megapixels, encoding, n) for n in range(PICTURES_TIMED)]
+        paths = [file_of(work, megapixels, encoding, n) for n in range(PICTURES_TIMED[megapixels])]
         spent = _in_turn(contenders, paths, threads)
         for name, times in spent.items():
             ratios = [a / b for a, b in zip(spent[BASELINE], times, strict=True)]

@@ -23,7 +23,7 @@ Encode = Callable[[Sequence[str]], Ids]
 CONTEXT: Final = 77
 END: Final = 49407
 BATCH: Final = 1000
-SECONDS: Final = 12.0
+SECONDS: Final = 8.0
 REFERENCE: Final = "transformers"
 
 WHO: Final = ("a man", "a woman", "two children", "a brown dog", "several people", "a small cat")
