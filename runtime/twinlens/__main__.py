@@ -8,10 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from twinlens.classes import TEMPLATES
 from twinlens.errors import TwinlensError
 from twinlens.pixels.pixel_mode import PIXEL_MODES
+from twinlens.texts import OnCut
 
 PICTURES = "pictures, folders, patterns such as 'a/**/*.jpg', .tar (webdataset) or .parquet"
 IMAGE_COLUMN = "a table's column of pictures (image)"
@@ -95,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("inputs", nargs="+", type=Path, help=f"{PICTURES}; or files of texts")
     embed.add_argument("--image-column", default="image", help=IMAGE_COLUMN)
     embed.add_argument("--texts", action="store_true", help='the inputs hold one text a line; "-"')
+    embed.add_argument(
+        "--on-cut",
+        choices=get_args(OnCut),
+        default="warn",
+        help="a text longer than the context is cut, cut and said, or refused (warn)",
+    )
     embed.add_argument("--out", type=Path, required=True, help=".npz of embeddings and names")
 
     index = commands.add_parser("index", parents=[with_bundle], help="make pictures searchable")

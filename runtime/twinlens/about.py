@@ -3,11 +3,22 @@
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from twinlens.bundle import Side
+from twinlens.bundle import Precision, Side, Source
+from twinlens.decoding import Pixels
 from twinlens.errors import IndexFileError
 
 ONLY_IMAGES: Final = frozenset({"pixels"})
 """What has no part in the embedding of a text."""
+
+
+def about_of(source: Source, precision: Precision, pixels: Pixels) -> dict[str, str]:
+    """What makes the embeddings of a model: an index keeps it, and `check_about` compares it."""
+    return {
+        "model": source.name,
+        "sha256": source.sha256,
+        "precision": precision,
+        "pixels": str(pixels),
+    }
 
 
 def check_about(

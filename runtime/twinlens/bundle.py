@@ -21,6 +21,7 @@ _INSIDE: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 Precision = Literal["fp32", "fp16", "int8"]
 Side = Literal["image", "text"]
 Device = Literal["any", "cpu", "cuda"]
+Clean = Literal["none", "openai", "siglip"]
 
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 SIDES: Final[tuple[Side, ...]] = get_args(Side)
@@ -56,11 +57,17 @@ class TextSpec:
 
     context: int
     """The most tokens, marks included."""
-    end_id: int
-    """The end token: it survives truncation."""
     pad_id: int
+    """What fills a row behind its text."""
     trim: bool
-    """True if the tower is causal, so that a batch may stop at its longest text."""
+    """True if the tower is causal, so that a batch may stop at its longest text; False if it wants
+    the full context of every text."""
+    end_id: int | None = None
+    """The end token, which survives truncation; None if the checkpoint ends no text by one."""
+    clean: Clean = "none"
+    """What the checkpoint was trained to see of a text: all of it; what OpenAI's code leaves (ftfy,
+    HTML entities, white space, lower case); or SigLIP's (lower case, no punctuation, white space).
+    What tokenizer.json itself does comes after."""
     tokenizer: str = "tokenizer.json"
 
     def __post_init__(self) -> None:
@@ -172,6 +179,20 @@ class Bundle:
         """
         for name, wanted in self.manifest.files.items():
             self.check_file(name, wanted)
+
+    def calibration(self, precision: Precision) -> Calibration | None:
+        """The calibration of these towers, if there is one.
+
+        Raises:
+            BundleError: it was fitted on other towers.
+        """
+        found = self.manifest.calibrations.get(precision)
+        if found is not None and found.towers != self.manifest.towers[precision].calibrated_for():
+            raise BundleError(
+                f"the {precision} calibration in {self.folder} was fitted on other towers; "
+                f"calibrate this bundle again: twinlens calibrate {self.folder} pairs.csv"
+            )
+        return found
 
     def check_file(self, name: str, wanted: str) -> None:
         """Compare the bytes of one file with a hash.

@@ -91,6 +91,19 @@ class Calibration:
         logits = self.curve.logits(np.asarray(cosines, dtype=np.float64)) + self.shift(prior)
         return np.asarray(sigmoid(logits), dtype=np.float32)
 
+    def require_pixels(self, pixels: PixelMode) -> None:
+        """Refuse a model whose images become pixels otherwise than those it was fitted on.
+
+        Raises:
+            CalibrationError: they do.
+        """
+        if pixels != self.pixels:
+            raise CalibrationError(
+                f"the calibration was fitted on {self.pixels} pixels, this model has {pixels} "
+                f"ones; load it with pixels={self.pixels!r}, or calibrate the bundle again: "
+                f"twinlens calibrate BUNDLE pairs.csv --pixels {pixels}"
+            )
+
     def shift(self, prior: float | None) -> float:
         """What is added to the log-odds where matches are as common as `prior` says.
 

@@ -1,37 +1,35 @@
 """The model: two towers, open and ready, and what they answer together."""
 
-import os
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from functools import cached_property
 from operator import length_hint
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
 from twinlens import frames
+from twinlens.about import about_of
 from twinlens.bundle import Bundle, Precision, TowerFile
 from twinlens.calibration import Calibration, Level
 from twinlens.classes import TEMPLATES, Classes, filled
 from twinlens.decoding import EXACT, Decoder, Numbered, Picture, Pixels
 from twinlens.duplicates import distinct
-from twinlens.errors import BundleError, CalibrationError
+from twinlens.errors import CalibrationError
 from twinlens.images import ImageLike
 from twinlens.pairing import Pairing
 from twinlens.pixels.pixel_mode import PixelMode
 from twinlens.rows import unit_rows
 from twinlens.session import Device, OnDevice, Session
-from twinlens.streaming import Block, OnError, Works, blocks
-from twinlens.texts import Tokenizer
+from twinlens.streaming import Block, ImageWorks, OnError, blocks
+from twinlens.texts import OnCut, Tokenizer
 from twinlens.tower import Tower
+from twinlens.wording import TextWorks
 
 F32 = NDArray[np.float32]
-T = TypeVar("T")
 
-TEXTS_AT_ONCE: Final = 64
 ROWS_AT_ONCE: Final = 1024
 
 
@@ -66,26 +64,25 @@ class Model:
         self._manifest, self._device, self._precision = manifest, device, precision
         self._threads, self._pixels = threads, pixels
         self._image_tower, self._text_tower = tower(towers.image), tower(towers.text)
-        self._works = Works(
+        alone = device.kind == "cpu"
+        self._image_works = ImageWorks(
             decode=Decoder(spec=manifest.image, pixels=pixels),
             tower=self._image_tower,
             threads=threads,
-            alone=device.kind == "cpu",
+            alone=alone,
         )
-        self._tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
-        self._calibration = manifest.calibrations.get(precision)
-        if self._calibration is not None and self._calibration.towers != towers.calibrated_for():
-            raise BundleError(
-                f"the {precision} calibration in {bundle.folder} was fitted on other towers; "
-                f"calibrate this bundle again: twinlens calibrate {bundle.folder} pairs.csv"
-            )
+        self._text_works = TextWorks(
+            tokenizer=Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text),
+            tower=self._text_tower,
+            threads=threads,
+            alone=alone,
+        )
+        self._calibration = bundle.calibration(precision)
 
     def __repr__(self) -> str:
         source = self._manifest.source.name
-        return (
-            f"Model({source}, {self._precision} on {self._device}, width {self.width}, "
-            f"{self._pixels} pixels)"
-        )
+        how = f"{self._precision} on {self._device}, {self._pixels} pixels"
+        return f"Model({source}, {how}, width {self.width})"
 
     @property
     def device(self) -> str:
@@ -104,14 +101,8 @@ class Model:
 
     @property
     def about(self) -> dict[str, str]:
-        """What made an embedding of this model, for whoever stores one: `about.check`."""
-        source = self._manifest.source
-        return {
-            "model": source.name,
-            "sha256": source.sha256,
-            "precision": self._precision,
-            "pixels": str(self._pixels),
-        }
+        """What made an embedding of this model, for whoever stores one and for `check_about`."""
+        return about_of(self._manifest.source, self._precision, self._pixels)
 
     @property
     def width(self) -> int:
@@ -142,13 +133,7 @@ class Model:
                 "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs: "
                 "twinlens calibrate BUNDLE pairs.csv"
             )
-        if self._calibration.pixels != self.pixels:
-            raise CalibrationError(
-                f"the {self._precision} calibration of {self._manifest.source.name} was fitted on "
-                f"{self._calibration.pixels} pixels, this model has {self.pixels} ones; load it "
-                f"with pixels={self._calibration.pixels!r}, or calibrate the bundle again: "
-                f"twinlens calibrate BUNDLE pairs.csv --pixels {self.pixels}"
-            )
+        self._calibration.require_pixels(self.pixels)
         return self._calibration
 
     @cached_property
@@ -211,7 +196,7 @@ class Model:
         if block < 1:
             raise ValueError(f"block is {block}, not a positive number of rows")
         return self._streamed(
-            enumerate(_several(images, "images")),
+            enumerate(frames.several(images, "images")),
             size=block,
             on_error=on_error,
             progress=progress,
@@ -228,7 +213,7 @@ class Model:
         total: int | None = None,
     ) -> Generator[Block]:
         with (
-            closing(self._works.run(images)) as embedded,
+            closing(self._image_works.run(images)) as embedded,
             tqdm(embedded, total=total, disable=not progress, unit="image") as shown,
         ):
             yield from blocks(shown, width=self.width, size=size, on_error=on_error)
@@ -237,27 +222,24 @@ class Model:
         none = np.empty((0, self.width), dtype=np.float32)
         return np.concatenate([none, *(block.rows for block in found)])
 
-    def embed_texts(self, texts: Iterable[str], *, progress: bool = False) -> F32:
+    def embed_texts(
+        self, texts: Iterable[str], *, on_cut: OnCut = "warn", progress: bool = False
+    ) -> F32:
         """Embeddings [B, D] of texts: unit rows, in their order, whatever the batch.
 
-        A text longer than the context is cut.
+        For the mean of a text in several templates, such as "a photo of a {}": `embed_labels`.
+
+        Args:
+            texts: any strings.
+            on_cut: what becomes of a text longer than the context. "ignore" cuts it, "warn" cuts it
+                and logs which, "error" refuses it.
+            progress: show a bar on stderr.
 
         Raises:
-            TextError: something is not a string; the message has its index.
+            TextError: something is not a string, or is too long; the message has its index.
         """
-        ids = [tuple(row) for row in self._tokenizer.encode_ragged([*_several(texts, "texts")])]
-        # Each once, and neighbours of one length: neither repetition nor padding costs anything.
-        once = sorted(set(ids), key=len)
-        rows = np.empty((len(once), self.width), dtype=np.float32)
-        with tqdm(total=len(once), disable=not progress, unit="text") as bar:
-            for start in range(0, len(once), TEXTS_AT_ONCE):
-                batch = once[start : start + TEXTS_AT_ONCE]
-                rows[start : start + len(batch)] = self._text_tower.embed(
-                    self._tokenizer.pack(batch)
-                )
-                bar.update(len(batch))
-        place = {row: number for number, row in enumerate(once)}
-        return rows[[place[row] for row in ids]]
+        strings = [*frames.several(texts, "texts")]
+        return self._text_works.run(strings, width=self.width, on_cut=on_cut, progress=progress)
 
     def match(
         self, images: Iterable[ImageLike], texts: Iterable[str], *, prior: float | None = None
@@ -276,7 +258,7 @@ class Model:
             CalibrationError: the bundle was not calibrated.
             ValueError: the two differ in number.
         """
-        left, right = [*_several(images, "images")], [*_several(texts, "texts")]
+        left, right = [*frames.several(images, "images")], [*frames.several(texts, "texts")]
         return frames.answer(images, self._match(left, right, prior), (frames.MATCH,))
 
     def _match(self, images: list[ImageLike], texts: list[str], prior: float | None) -> F32:
@@ -381,7 +363,10 @@ class Model:
         Raises:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
-        names, forms = [*_several(labels, "labels")], [*_several(templates, "templates")]
+        names, forms = (
+            [*frames.several(labels, "labels")],
+            [*frames.several(templates, "templates")],
+        )
         texts = filled(names, forms)
         stacked = self.embed_texts(texts).reshape(len(names), len(forms), self.width)
         return unit_rows(stacked.mean(axis=1))
@@ -406,20 +391,10 @@ class Model:
         Raises:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
-        names = [*_several(labels, "labels")]
+        names = [*frames.several(labels, "labels")]
         rows = self.embed_labels(names, templates=templates)
         logits = self._manifest.native_scale * (self.embed_images(images) @ rows.T)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return Classes(
             labels=tuple(names), probabilities=shares / shares.sum(axis=1, keepdims=True)
         )
-
-
-def _several(values: Iterable[T], name: str) -> Iterable[T]:
-    """The values, unless they are a single one, which would pass for its letters or pixel rows."""
-    shape: tuple[int, ...] = getattr(values, "shape", ())
-    picture = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
-    if picture or isinstance(values, (str, bytes, os.PathLike, Image.Image)):
-        raise TypeError(f"{name} is one {type(values).__name__}; give a list of them")
-    # The scalars of pyarrow are its own.
-    return frames.plain(values) if hasattr(values, "to_pylist") else values

@@ -65,7 +65,7 @@ class Embedded(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Works:
+class ImageWorks:
     """What turns images into embeddings."""
 
     decode: Decoder
