@@ -125,8 +125,9 @@ def shot(photo: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The middle of a photograph, reduced until it just covers the size."""
     scale = max(size[0] / photo.width, size[1] / photo.height)
     width, height = size[0] / scale, size[1] / scale
-    left, top = (photo.width - width) / 2, (photo.height - height) / 2
-    box = (left, top, left + width, top + height)
+    # Rounding may put an edge outside by a hair.
+    left, top = max(0.0, (photo.width - width) / 2), max(0.0, (photo.height - height) / 2)
+    box = (left, top, min(photo.width, left + width), min(photo.height, top + height))
     return photo.resize(size, Image.Resampling.LANCZOS, box=box)
 
 
