@@ -39,7 +39,7 @@ def eight_bit(image: Image.Image, name: str) -> Image.Image:
     wide = np.asarray(image).astype(np.uint16)
     tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
     if tags.get(BITS_PER_SAMPLE) == (12,):
-        wide = wide << 4 | wide >> 8
+        wide = wide << np.uint16(4) | wide >> np.uint16(8)
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
         wide = ~wide
     return _narrow(wide)

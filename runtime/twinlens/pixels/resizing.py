@@ -12,6 +12,10 @@ from PIL import Image
 from twinlens.pixels.framing import Framing
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
+
+
 class Resampling(NamedTuple):
     """A filter of Pillow's."""
 
@@ -42,6 +46,8 @@ def resized(
 ) -> Image.Image:
     """The framed part, [down.length, across.length] pixels, in the image's own mode."""
     across, down, filter_ = framing.across, framing.down, resampling.filter
+    box: Box
+    rest: Box
     if down_first:
         first, last = across.needed(resampling.support, image.width)
         size, box = (last - first, down.length), (first, down.start, last, down.stop)
@@ -52,4 +58,5 @@ def resized(
         size, box = (across.length, last - first), (across.start, first, across.stop, last)
         down = down.moved(first)
         rest = (0, down.start, across.length, down.stop)
+    # One call would let Pillow choose the order; the rows or columns of `box` are the rest's needs.
     return image.resize(size, filter_, box).resize((across.length, down.length), filter_, rest)
