@@ -11,7 +11,6 @@ from PIL import Image
 
 from twinlens.pixels.framing import Framing
 
-
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom."""
 
