@@ -18,6 +18,7 @@ from twinlens_export.anatomy import F32, ImageTower, TextTower
 from twinlens_export.errors import CheckpointError
 from twinlens_export.families import Family, Parts, family_of
 from twinlens_export.preprocessing import read_processor
+from twinlens_export.words import read_words
 
 T = TypeVar("T")
 
@@ -66,6 +67,8 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
     parts = Parts(family=family, weights=weights)
     image = parts.image_tower(config.vision_config, side_px=seen.image.side_px, pixels=seen.pixels)
     text = parts.text_tower(config.text_config)
+    words = read_words(tokenizer, context=text.context, trim=True)
+    _require_end(text, words.spec.end_id)
     return Checkpoint(
         name=_name(checkpoint),
         family=family,
@@ -74,12 +77,12 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         image=image,
         text=text,
         image_spec=seen.image,
-        text_spec=_text_spec(text, tokenizer),
+        text_spec=words.spec,
         native_scale=math.exp(model.logit_scale.item()),
         files={
             CONFIG: _file(checkpoint, CONFIG) or config.to_json_string(),
             PREPROCESSOR: _file(checkpoint, PREPROCESSOR) or processor.to_json_string(),
-            TOKENIZER: _file(checkpoint, TOKENIZER) or tokenizer.backend_tokenizer.to_str(),
+            TOKENIZER: _file(checkpoint, TOKENIZER) or words.tokenizer,
         },
     )
 
@@ -156,20 +159,14 @@ def _file(checkpoint: str, name: str) -> str | None:
     return None if path is None else Path(path).read_text(encoding="utf-8")
 
 
-def _text_spec(tower: TextTower, tokenizer: Any) -> TextSpec:  # noqa: ANN401
-    end_id, pad_id = tokenizer.eos_token_id, tokenizer.pad_token_id
-    if end_id is None or pad_id is None:
+def _require_end(tower: TextTower, end_id: int | None) -> None:
+    """CLIP's tower looks for the end token: its configuration and the tokenizer must agree."""
+    if end_id is None:
         raise CheckpointError(
-            "the tokenizer has no end or no padding token; name them in tokenizer_config.json"
+            "the tokenizer ends a text with no end token; name it in tokenizer_config.json"
         )
     if tower.end_id not in (None, end_id):
         raise CheckpointError(
             f"the configuration ends a text with id {tower.end_id}, the tokenizer with {end_id}; "
             f"correct eos_token_id of text_config in {CONFIG}"
         )
-    return TextSpec(
-        context=min(tower.context, tokenizer.model_max_length),
-        end_id=end_id,
-        pad_id=pad_id,
-        trim=True,
-    )
