@@ -17,7 +17,8 @@ from twinlens.bundle import ImageSpec, TextSpec
 from twinlens_export.anatomy import F32, ImageTower, TextTower
 from twinlens_export.errors import CheckpointError
 from twinlens_export.families import Family, Parts, family_of
-from twinlens_export.preprocessing import image_spec, pixels
+from twinlens_export.preprocessing import read_processor
+from twinlens_export.words import read_words
 
 T = TypeVar("T")
 
@@ -60,12 +61,14 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         checkpoint, "image processor", transformers.AutoImageProcessor.from_pretrained
     )
     tokenizer = _load(checkpoint, "tokenizer", transformers.AutoTokenizer.from_pretrained)
-    spec = image_spec(processor, config.vision_config)
+    seen = read_processor(processor.to_dict(), side_px=int(config.vision_config.image_size))
     model = _model(checkpoint, family)
     weights = _weights(model)
     parts = Parts(family=family, weights=weights)
-    image = parts.image_tower(config.vision_config, side_px=spec.side_px, pixels=pixels(processor))
+    image = parts.image_tower(config.vision_config, side_px=seen.image.side_px, pixels=seen.pixels)
     text = parts.text_tower(config.text_config)
+    words = read_words(tokenizer, context=text.context, trim=True)
+    _require_end(text, words.spec.end_id)
     return Checkpoint(
         name=_name(checkpoint),
         family=family,
@@ -73,13 +76,13 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         model=model,
         image=image,
         text=text,
-        image_spec=spec,
-        text_spec=_text_spec(text, tokenizer),
+        image_spec=seen.image,
+        text_spec=words.spec,
         native_scale=math.exp(model.logit_scale.item()),
         files={
             CONFIG: _file(checkpoint, CONFIG) or config.to_json_string(),
             PREPROCESSOR: _file(checkpoint, PREPROCESSOR) or processor.to_json_string(),
-            TOKENIZER: _file(checkpoint, TOKENIZER) or tokenizer.backend_tokenizer.to_str(),
+            TOKENIZER: _file(checkpoint, TOKENIZER) or words.tokenizer,
         },
     )
 
@@ -156,20 +159,14 @@ def _file(checkpoint: str, name: str) -> str | None:
     return None if path is None else Path(path).read_text(encoding="utf-8")
 
 
-def _text_spec(tower: TextTower, tokenizer: Any) -> TextSpec:  # noqa: ANN401
-    end_id, pad_id = tokenizer.eos_token_id, tokenizer.pad_token_id
-    if end_id is None or pad_id is None:
+def _require_end(tower: TextTower, end_id: int | None) -> None:
+    """CLIP's tower looks for the end token: its configuration and the tokenizer must agree."""
+    if end_id is None:
         raise CheckpointError(
-            "the tokenizer has no end or no padding token; name them in tokenizer_config.json"
+            "the tokenizer ends a text with no end token; name it in tokenizer_config.json"
         )
     if tower.end_id not in (None, end_id):
         raise CheckpointError(
             f"the configuration ends a text with id {tower.end_id}, the tokenizer with {end_id}; "
             f"correct eos_token_id of text_config in {CONFIG}"
         )
-    return TextSpec(
-        context=min(tower.context, tokenizer.model_max_length),
-        end_id=end_id,
-        pad_id=pad_id,
-        trim=True,
-    )

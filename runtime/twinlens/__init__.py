@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from twinlens.evaluation import Columns, Evaluation, Pairs, evaluate, read_pairs
     from twinlens.fitting import Recipe
     from twinlens.index_parquet import parquet_blocks
+    from twinlens.places import read_pictures
 
 __all__ = [
     "Calibration",
@@ -45,6 +46,7 @@ __all__ = [
     "load",
     "parquet_blocks",
     "read_pairs",
+    "read_pictures",
     "semantic_search",
 ]
 
@@ -59,6 +61,7 @@ _LATE: Final = {
     "evaluate": "twinlens.evaluation",
     "parquet_blocks": "twinlens.index_parquet",
     "read_pairs": "twinlens.evaluation",
+    "read_pictures": "twinlens.places",
 }
 """Imported when first asked for: a service that only embeds starts 20 ms sooner."""
 

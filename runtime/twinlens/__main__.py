@@ -8,10 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from twinlens.classes import TEMPLATES
 from twinlens.errors import TwinlensError
+from twinlens.pixels.pixel_mode import PIXEL_MODES
+from twinlens.texts import OnCut
 
+PICTURES = "pictures, folders, patterns such as 'a/**/*.jpg', .tar (webdataset) or .parquet"
+IMAGE_COLUMN = "a table's column of pictures (image)"
 PAIRS = "pairs: .csv, .tsv, .parquet, .tar (webdataset) or a folder with captions"
 
 
@@ -78,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     running.add_argument("--precision", default="auto", help="auto, fp32, fp16 or int8 (auto)")
     running.add_argument("--threads", type=int, help="CPU threads (all that may be used)")
+    _add_pixels(running)
     with_bundle = argparse.ArgumentParser(add_help=False, parents=[running])
     with_bundle.add_argument("bundle", help='a folder that twinlens-export wrote, or "demo"')
 
@@ -88,12 +94,19 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(bundle="demo")
 
     embed = commands.add_parser("embed", parents=[with_bundle], help="embed pictures or texts")
-    embed.add_argument("inputs", nargs="+", type=Path, help="pictures, folders, or files of texts")
+    embed.add_argument("inputs", nargs="+", type=Path, help=f"{PICTURES}; or files of texts")
+    embed.add_argument("--image-column", default="image", help=IMAGE_COLUMN)
     embed.add_argument("--texts", action="store_true", help='the inputs hold one text a line; "-"')
+    embed.add_argument(
+        "--on-cut",
+        choices=get_args(OnCut),
+        default="warn",
+        help="a text longer than the context is cut, cut and said, or refused (warn)",
+    )
     embed.add_argument("--out", type=Path, required=True, help=".npz of embeddings and names")
 
     index = commands.add_parser("index", parents=[with_bundle], help="make pictures searchable")
-    index.add_argument("inputs", nargs="+", type=Path, help="pictures or folders of them")
+    index.add_argument("inputs", nargs="+", type=Path, help=PICTURES)
     index.add_argument("--out", type=Path, required=True, help="the folder of the index")
 
     search = commands.add_parser("search", parents=[with_bundle], help="search an index")
@@ -103,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("-k", type=int, default=10, help="hits of each query (10)")
 
     classify = commands.add_parser("classify", parents=[with_bundle], help="zero-shot labels")
-    classify.add_argument("inputs", nargs="+", type=Path, help="pictures or folders of them")
+    classify.add_argument("inputs", nargs="+", type=Path, help=PICTURES)
+    classify.add_argument("--image-column", default="image", help=IMAGE_COLUMN)
     classify.add_argument("--labels", nargs="+", required=True, help="such as: dog cat car")
     classify.add_argument("--template", nargs="+", default=TEMPLATES, help="texts with one {}")
 
@@ -115,6 +129,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_pixels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pixels",
+        choices=PIXEL_MODES,
+        default="exact",
+        help="fast decodes large JPEGs smaller (exact)",
+    )
+
+
 def _add_pair_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     printing: argparse.ArgumentParser,
@@ -122,7 +145,7 @@ def _add_pair_commands(
 ) -> None:
     """The commands that read pairs, and of the last two those of known truth."""
     columns = argparse.ArgumentParser(add_help=False)
-    columns.add_argument("--image-column", default="image", help="its column of pictures (image)")
+    columns.add_argument("--image-column", default="image", help=IMAGE_COLUMN)
     columns.add_argument("--text-column", default="text", help="its column of texts (text)")
     table = argparse.ArgumentParser(add_help=False, parents=[columns])
     table.add_argument("--label-column", help="its column of 0 and 1 (label, where there is one)")
@@ -140,6 +163,7 @@ def _add_pair_commands(
     calibrate.add_argument("pairs", type=Path, help=PAIRS)
     calibrate.add_argument("--prior", type=float, help="share of matching pairs expected")
     calibrate.add_argument("--method", choices=["platt", "isotonic", "beta"], default="platt")
+    _add_pixels(calibrate)
     calibrate.add_argument("--negatives", choices=["random", "hard"], default="random")
     calibrate.add_argument("--out", type=Path, help="a calibrated copy, not the bundle itself")
 
@@ -154,6 +178,7 @@ def _add_pair_commands(
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     evaluate.add_argument("--precision", nargs="+", help="such as: fp32 int8 (all there are)")
     evaluate.add_argument("--threads", type=int, help="CPU threads (all that may be used)")
+    _add_pixels(evaluate)
     evaluate.add_argument("--out", type=Path, help="a folder for report.html and report.json")
 
 

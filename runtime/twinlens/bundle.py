@@ -21,6 +21,7 @@ _INSIDE: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 Precision = Literal["fp32", "fp16", "int8"]
 Side = Literal["image", "text"]
 Device = Literal["any", "cpu", "cuda"]
+Clean = Literal["none", "openai", "siglip"]
 
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 SIDES: Final[tuple[Side, ...]] = get_args(Side)
@@ -34,15 +35,20 @@ class ImageSpec:
     """
 
     side_px: int
-    resize: Literal["shortest_edge", "squash"] = "shortest_edge"
-    """shortest_edge: the shorter edge becomes side_px, then the centre is cropped; squash: both."""
+    resize: Literal["shortest_edge", "squash", "pad"] = "shortest_edge"
+    """shortest_edge: the shorter edge becomes side_px, then the centre is cropped; squash: both
+    edges do; pad: the longer edge does, and the rest of the square shows `fill`."""
     interpolation: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
     crop: Literal["floor", "round"] = "floor"
     """How the crop's offset is rounded: floor as transformers does, round as OpenAI's code does."""
+    fill: tuple[int, int, int] = (0, 0, 0)
+    """Red, green and blue of the padding, 0..255."""
 
     def __post_init__(self) -> None:
         if self.side_px < 1:
             raise ValueError(f"side_px is {self.side_px}, not a positive number of pixels")
+        if len(self.fill) != 3 or not all(0 <= part <= 255 for part in self.fill):
+            raise ValueError(f"fill is {self.fill}, not three numbers of 0..255")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +57,17 @@ class TextSpec:
 
     context: int
     """The most tokens, marks included."""
-    end_id: int
-    """The end token: it survives truncation."""
     pad_id: int
+    """What fills a row behind its text."""
     trim: bool
-    """True if the tower is causal, so that a batch may stop at its longest text."""
+    """True if the tower is causal, so that a batch may stop at its longest text; False if it wants
+    the full context of every text."""
+    end_id: int | None = None
+    """The end token, which survives truncation; None if the checkpoint ends no text by one."""
+    clean: Clean = "none"
+    """What the checkpoint was trained to see of a text: all of it; what OpenAI's code leaves (ftfy,
+    HTML entities, white space, lower case); or SigLIP's (lower case, no punctuation, white space).
+    What tokenizer.json itself does comes after."""
     tokenizer: str = "tokenizer.json"
 
     def __post_init__(self) -> None:
@@ -155,20 +167,50 @@ class Bundle:
             BundleError: a file is missing or was changed.
         """
         towers = self.manifest.towers[precision]
-        hashes = dict(self.manifest.files)
-        hashes |= {tower.file: tower.sha256 for tower in (towers.image, towers.text)}
-        for name, wanted in hashes.items():
-            try:
-                got = sha256_of(self.path(name))
-            except OSError as error:
-                raise BundleError(
-                    f"{self.folder} has no readable {name} ({error.strerror}); export it again"
-                ) from error
-            if got != wanted:
-                raise BundleError(
-                    f"{self.path(name)} was changed after the export: sha256 {got[:12]}..., "
-                    f"wanted {wanted[:12]}...; export it again or copy it once more"
-                )
+        self.check_files()
+        for tower in (towers.image, towers.text):
+            self.check_file(tower.file, tower.sha256)
+
+    def check_files(self) -> None:
+        """As `check`, but of what all precisions read: all but the towers.
+
+        Raises:
+            BundleError: a file is missing or was changed.
+        """
+        for name, wanted in self.manifest.files.items():
+            self.check_file(name, wanted)
+
+    def calibration(self, precision: Precision) -> Calibration | None:
+        """The calibration of these towers, if there is one.
+
+        Raises:
+            BundleError: it was fitted on other towers.
+        """
+        found = self.manifest.calibrations.get(precision)
+        if found is not None and found.towers != self.manifest.towers[precision].calibrated_for():
+            raise BundleError(
+                f"the {precision} calibration in {self.folder} was fitted on other towers; "
+                f"calibrate this bundle again: twinlens calibrate {self.folder} pairs.csv"
+            )
+        return found
+
+    def check_file(self, name: str, wanted: str) -> None:
+        """Compare the bytes of one file with a hash.
+
+        Raises:
+            BundleError: it is missing or was changed.
+        """
+        try:
+            got = sha256_of(self.path(name))
+        except OSError as error:
+            raise BundleError(
+                f"{self.folder} has no readable {name} ({error.strerror}); export it again"
+            ) from error
+        if got != wanted:
+            raise BundleError(
+                f"{self.path(name)} was changed after the export: sha256 {got[:12]}..., "
+                f"wanted {wanted[:12]}...; export it again or copy it once more"
+            )
 
 
 def open_bundle(folder: Path) -> Bundle:

@@ -8,10 +8,12 @@ from typing import Final
 
 from twinlens.bundle import MANIFEST, Bundle, Precision, open_bundle, write_manifest
 from twinlens.calibration import Calibration
+from twinlens.decoding import Pixels
 from twinlens.evaluation.pairs import Pairs
 from twinlens.fitting import Recipe, fit_calibration
 from twinlens.loading import DEMO, folder_of
 from twinlens.model import Model
+from twinlens.pixels.pixel_mode import PixelMode
 from twinlens.session import CPU, resolve
 from twinlens.threads import usable_threads
 
@@ -23,6 +25,7 @@ def calibrate(
     pairs: Pairs,
     *,
     recipe: Recipe = _BY_DEFAULT,
+    pixels: PixelMode = "exact",
     out: str | os.PathLike[str] | None = None,
 ) -> dict[Precision, Calibration]:
     """Fit a calibration for every precision of a bundle, and write them into its manifest.
@@ -35,6 +38,8 @@ def calibrate(
         bundle: the folder that twinlens-export wrote, or "demo".
         pairs: images and texts, with labels or all of them matching.
         recipe: the prior, the method and the negatives.
+        pixels: how the images become pixels. A model that is loaded with others refuses what was
+            fitted on these.
         out: a new folder for a calibrated copy; by default the bundle itself is changed.
 
     Raises:
@@ -50,7 +55,7 @@ def calibrate(
         raise FileExistsError(f"{out} exists; name a new folder")
     opened = open_bundle(folder_of(bundle))
     fitted = {
-        precision: fit_calibration(_uncalibrated(opened, precision), pairs, recipe=recipe)
+        precision: fit_calibration(_uncalibrated(opened, precision, pixels), pairs, recipe=recipe)
         for precision in opened.manifest.towers
     }
     manifest = dataclasses.replace(
@@ -64,7 +69,7 @@ def calibrate(
     return fitted
 
 
-def _uncalibrated(bundle: Bundle, precision: Precision) -> Model:
+def _uncalibrated(bundle: Bundle, precision: Precision, pixels: PixelMode) -> Model:
     """The model without its calibration, which may be one for other towers."""
     towers = bundle.manifest.towers[precision]
     manifest = dataclasses.replace(bundle.manifest, calibrations={})
@@ -73,4 +78,5 @@ def _uncalibrated(bundle: Bundle, precision: Precision) -> Model:
         device=CPU if towers.device == "cpu" else resolve("auto"),
         precision=precision,
         threads=usable_threads(),
+        pixels=Pixels(mode=pixels),
     )

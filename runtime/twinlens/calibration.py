@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from twinlens.curves import Curve
 from twinlens.errors import CalibrationError
 from twinlens.logistic import logit, sigmoid
+from twinlens.pixels.pixel_mode import PixelMode
 
 F32 = NDArray[np.float32]
 
@@ -68,6 +69,8 @@ class Calibration:
     """What the others were: random ones are easy, and flatter the figures."""
     towers: str
     """Key of the towers it was fitted on: `Towers.calibrated_for`."""
+    pixels: PixelMode = "exact"
+    """How the images that it was fitted on became pixels."""
     held_out: HeldOut | None = None
     thresholds: tuple[Threshold, ...] = ()
     """By ascending probability."""
@@ -87,6 +90,19 @@ class Calibration:
         """
         logits = self.curve.logits(np.asarray(cosines, dtype=np.float64)) + self.shift(prior)
         return np.asarray(sigmoid(logits), dtype=np.float32)
+
+    def require_pixels(self, pixels: PixelMode) -> None:
+        """Refuse a model whose images become pixels otherwise than those it was fitted on.
+
+        Raises:
+            CalibrationError: they do.
+        """
+        if pixels != self.pixels:
+            raise CalibrationError(
+                f"the calibration was fitted on {self.pixels} pixels, this model has {pixels} "
+                f"ones; load it with pixels={self.pixels!r}, or calibrate the bundle again: "
+                f"twinlens calibrate BUNDLE pairs.csv --pixels {pixels}"
+            )
 
     def shift(self, prior: float | None) -> float:
         """What is added to the log-odds where matches are as common as `prior` says.

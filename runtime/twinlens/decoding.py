@@ -1,10 +1,8 @@
-"""The decoding: images become pixels a little ahead of the tower that embeds them."""
+"""Decoding: one image of a stream becomes pixels, or the reason why there are none."""
 
-from collections import deque
-from collections.abc import Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import Final
+import os
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,39 +10,77 @@ from numpy.typing import NDArray
 from twinlens.bundle import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images import ImageLike, load
+from twinlens.pixels.pixel_mode import PixelMode
+from twinlens.pixels.reading import READING, Reading
 
-IMAGES_AT_ONCE: Final = 16
 
-Numbered = tuple[int, ImageLike]
+class Picture(NamedTuple):
+    """An image under a name, as `read_pictures` finds it in a folder, a tar or a table."""
+
+    name: str
+    image: ImageLike | ImageError
+    """The image, or why there is none."""
+
+
+Numbered = tuple[int, ImageLike | Picture]
 """An image, and the index that its error names."""
-Decoded = tuple[int, NDArray[np.uint8] | ImageError]
-"""Its index, and its pixels [S, S, 3] or why there are none."""
 
 
-def decoded(
-    images: Iterable[Numbered], spec: ImageSpec, *, threads: int
-) -> Generator[list[Decoded]]:
-    """The images in batches; while one is embedded, the next two are decoded.
+class Decoded(NamedTuple):
+    """One image after decoding."""
 
-    Pillow lets go of the interpreter while it decodes, so threads do it side by side.
+    number: int
+    name: str
+    """A picture's own, else its path, else "image 7"."""
+    pixels: NDArray[np.uint8] | ImageError
+    """[S, S, 3], or why there are none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """How images become pixels, beside what the bundle says of it.
+
+    twinlens.load("clip-b32", pixels=Pixels(mode="fast", reading=Reading(background=(0, 0, 0))))
     """
 
-    def decode(numbered: Numbered) -> Decoded:
-        number, image = numbered
-        try:
-            return number, load(image, spec)
-        except ImageError as error:
-            return number, error
+    mode: PixelMode = "exact"
+    reading: Reading = READING
 
-    source = iter(images)
-    batches = iter(lambda: list(islice(source, IMAGES_AT_ONCE)), [])
-    pool = ThreadPoolExecutor(threads)
-    try:
-        ahead = deque(pool.map(decode, batch) for batch in islice(batches, 2))
-        while ahead:
-            batch = list(ahead.popleft())
-            ahead.extend(pool.map(decode, batch) for batch in islice(batches, 1))
-            yield batch
-    finally:
-        # After an error nobody wants those that wait.
-        pool.shutdown(cancel_futures=True)
+    def __str__(self) -> str:
+        changed = [
+            f"{name} {getattr(self.reading, name)}"
+            for name in ("upright", "background", "profiles")
+            if getattr(self.reading, name) != getattr(READING, name)
+        ]
+        return ", ".join([self.mode, *changed])
+
+
+EXACT: Final = Pixels()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoder:
+    """One image in, its pixels out."""
+
+    spec: ImageSpec
+    pixels: Pixels
+
+    def __call__(self, numbered: Numbered) -> Decoded:
+        """Decode one image; what is wrong with it is in the result, with its index and name."""
+        number, given = numbered
+        plain = f"image {number}"
+        name, image = given if isinstance(given, Picture) else (_path(given) or plain, given)
+        try:
+            if isinstance(image, ImageError):
+                raise image
+            mode, reading = self.pixels.mode, self.pixels.reading
+            return Decoded(number, name, load(image, self.spec, mode=mode, reading=reading))
+        except ImageError as error:
+            told = name == plain or name in str(error)
+            failure = ImageError(f"{plain}: {error}" if told else f"{plain} ({name}): {error}")
+            failure.__cause__ = error
+            return Decoded(number, name, failure)
+
+
+def _path(image: ImageLike) -> str | None:
+    return os.fspath(image) if isinstance(image, (str, os.PathLike)) else None

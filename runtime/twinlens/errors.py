@@ -8,6 +8,7 @@
     ├── IndexBusyError    (RuntimeError)  another writer has the index, or has changed it
     ├── IndexFileError    (ValueError)    the folder is not a whole, unchanged index
     ├── PairsError        (ValueError)    something in the pairs cannot be read as a pair
+    ├── PicturesError     (ValueError)    a tar or a table of pictures cannot be read
     ├── ProviderError     (RuntimeError)  the device asked for is not the device there is
     └── TextError         (ValueError)    something given as a text cannot be tokenised
 
@@ -45,6 +46,10 @@ class IndexFileError(TwinlensError, ValueError):
 
 class PairsError(TwinlensError, ValueError):
     """Something in the pairs cannot be read as a pair of an image and a text."""
+
+
+class PicturesError(TwinlensError, ValueError):
+    """A tar or a table of pictures cannot be read."""
 
 
 class ProviderError(TwinlensError, RuntimeError):

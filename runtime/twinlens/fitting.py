@@ -135,6 +135,7 @@ def fit_calibration(model: Model, pairs: Pairs, *, recipe: Recipe) -> Calibratio
         others=sample.others,
         negatives=sample.negatives,
         towers=model.towers_key,
+        pixels=model.pixels,
     )
     return measured(whole, sample)
 

@@ -3,12 +3,14 @@
 pandas, polars and pyarrow are never imported here: a table of one of them proves that it is there.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Numbers: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 Table: TypeAlias = Any
@@ -19,6 +21,11 @@ Answer: TypeAlias = Any
 PROBABILITIES: Final = ("no match", "match")
 """The columns of two probabilities: one name for all libraries, as polars takes no numbers."""
 MATCH: Final = "match"
+
+T = TypeVar("T")
+
+ONE: Final = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
+"""Types of a single image or text, although some can be iterated over."""
 
 
 def column(table: object, name: str) -> list[Any]:
@@ -40,6 +47,20 @@ def column(table: object, name: str) -> list[Any]:
         problem = f"are {found} columns" if found else "is no column"
         raise ValueError(f"there {problem} {name!r}; the columns are {known}")
     return plain(table[name])
+
+
+def several(values: Iterable[T], name: str) -> Iterable[T]:
+    """The values, unless they are a single one, which would pass for its letters or rows.
+
+    Raises:
+        TypeError: it is a single one.
+    """
+    shape: tuple[int, ...] = getattr(values, "shape", ())
+    picture = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
+    if picture or isinstance(values, ONE) or hasattr(values, "read"):
+        raise TypeError(f"{name} is one {type(values).__name__}; give a list of them")
+    # The scalars of pyarrow are its own.
+    return plain(values) if hasattr(values, "to_pylist") else values
 
 
 def plain(values: Iterable[Any]) -> list[Any]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.bundle import PRECISIONS, Bundle, Precision, open_bundle
+from twinlens.decoding import Pixels
 from twinlens.errors import BundleError
 from twinlens.model import Model
+from twinlens.pixels.pixel_mode import pixel_mode
 from twinlens.session import Device, resolve
 from twinlens.threads import usable_threads
 
@@ -29,6 +31,7 @@ def load(
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
+    pixels: str | Pixels = "exact",
 ) -> Model:
     """Open a bundle: the folder that twinlens-export wrote, or "demo", inside the package.
 
@@ -38,14 +41,18 @@ def load(
         precision: "auto", "fp32", "fp16" or "int8". "auto" is int8 on a CPU and fp16 on CUDA where
             the bundle has them.
         threads: CPU threads for decoding and computing; all that the process may use by default.
+        pixels: "exact" follows the checkpoint's own preprocessing; "fast" decodes large JPEGs
+            smaller, and moves their embeddings a little: a calibration or an index of one is not
+            for the other. `Pixels` also says what is done with the oddities of image files.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
         ProviderError: the device cannot be used.
-        ValueError: device, precision or threads mean nothing.
+        ValueError: device, precision, threads or pixels mean nothing.
     """
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise ValueError(f"threads is {threads}, not between 1 and {MOST_THREADS}")
+    seen = pixels if isinstance(pixels, Pixels) else Pixels(mode=pixel_mode(pixels))
     opened = open_bundle(folder_of(bundle))
     place = resolve(device)
     return Model(
@@ -53,6 +60,7 @@ def load(
         device=place,
         precision=_choose(opened, place, precision),
         threads=threads or usable_threads(),
+        pixels=seen,
     )
 
 

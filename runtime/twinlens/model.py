@@ -1,50 +1,36 @@
 """The model: two towers, open and ready, and what they answer together."""
 
-import logging
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from functools import cached_property
 from operator import length_hint
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
 from twinlens import frames
+from twinlens.about import about_of
 from twinlens.bundle import Bundle, Precision, TowerFile
 from twinlens.calibration import Calibration, Level
 from twinlens.classes import TEMPLATES, Classes, filled
-from twinlens.decoding import Decoded, Numbered, decoded
+from twinlens.decoding import EXACT, Decoder, Numbered, Picture, Pixels
 from twinlens.duplicates import distinct
-from twinlens.errors import BundleError, CalibrationError, ImageError
+from twinlens.errors import CalibrationError
 from twinlens.images import ImageLike
 from twinlens.pairing import Pairing
+from twinlens.pixels.pixel_mode import PixelMode
 from twinlens.rows import unit_rows
 from twinlens.session import Device, OnDevice, Session
-from twinlens.texts import Tokenizer
-
-logger = logging.getLogger(__name__)
+from twinlens.streaming import Block, ImageWorks, OnError, blocks
+from twinlens.texts import OnCut, Tokenizer
+from twinlens.tower import Tower
+from twinlens.wording import TextWorks
 
 F32 = NDArray[np.float32]
-T = TypeVar("T")
-OnError = Literal["raise", "nan"]
 
-TEXTS_AT_ONCE: Final = 64
-
-
-class Tower:
-    """One ONNX tower: a packed batch in, unit rows [B, D] out."""
-
-    def __init__(self, file: TowerFile, session: Session) -> None:
-        session.require(inputs={file.input}, outputs={file.output})
-        self._file, self._session = file, session
-
-    def embed(self, batch: NDArray[Any]) -> F32:
-        """Unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""
-        return self._session.run({self._file.input: batch}, self._file.output)
+ROWS_AT_ONCE: Final = 1024
 
 
 class Model:
@@ -54,30 +40,49 @@ class Model:
     """
 
     def __init__(
-        self, bundle: Bundle, *, device: Device, precision: Precision, threads: int
+        self,
+        bundle: Bundle,
+        *,
+        device: Device,
+        precision: Precision,
+        threads: int,
+        pixels: Pixels = EXACT,
     ) -> None:
-        bundle.check(precision)
         manifest = bundle.manifest
         towers = manifest.towers[precision]
+        bundle.check_files()
 
         def tower(file: TowerFile) -> Tower:
             path = bundle.path(file.file)
-            return Tower(file, Session(path, device=device, threads=threads, name=str(path)))
+
+            def open_on(threads: int) -> Session:
+                bundle.check_file(file.file, file.sha256)
+                return Session(path, device=device, threads=threads, name=str(path))
+
+            return Tower(file, open_on, threads=threads)
 
         self._manifest, self._device, self._precision = manifest, device, precision
-        self._threads = threads
+        self._threads, self._pixels = threads, pixels
         self._image_tower, self._text_tower = tower(towers.image), tower(towers.text)
-        self._tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
-        self._calibration = manifest.calibrations.get(precision)
-        if self._calibration is not None and self._calibration.towers != towers.calibrated_for():
-            raise BundleError(
-                f"the {precision} calibration in {bundle.folder} was fitted on other towers; "
-                f"calibrate this bundle again: twinlens calibrate {bundle.folder} pairs.csv"
-            )
+        alone = device.kind == "cpu"
+        self._image_works = ImageWorks(
+            decode=Decoder(spec=manifest.image, pixels=pixels),
+            tower=self._image_tower,
+            threads=threads,
+            alone=alone,
+        )
+        self._text_works = TextWorks(
+            tokenizer=Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text),
+            tower=self._text_tower,
+            threads=threads,
+            alone=alone,
+        )
+        self._calibration = bundle.calibration(precision)
 
     def __repr__(self) -> str:
         source = self._manifest.source.name
-        return f"Model({source}, {self._precision} on {self._device}, width {self.width})"
+        how = f"{self._precision} on {self._device}, {self._pixels} pixels"
+        return f"Model({source}, {how}, width {self.width})"
 
     @property
     def device(self) -> str:
@@ -90,6 +95,16 @@ class Model:
         return self._precision
 
     @property
+    def pixels(self) -> PixelMode:
+        """How images become pixels: "exact" or "fast"."""
+        return self._pixels.mode
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What made an embedding of this model, for whoever stores one and for `check_about`."""
+        return about_of(self._manifest.source, self._precision, self._pixels)
+
+    @property
     def width(self) -> int:
         """D, the width of an embedding."""
         return self._manifest.width
@@ -97,7 +112,8 @@ class Model:
     @property
     def level(self) -> Level | Literal["none"]:
         """How far its probabilities may be trusted; with "none" there are none."""
-        return "none" if self._calibration is None else self._calibration.level
+        fitted = self._calibration
+        return "none" if fitted is None or fitted.pixels != self.pixels else fitted.level
 
     @property
     def towers_key(self) -> str:
@@ -109,7 +125,7 @@ class Model:
         """How a cosine of these towers becomes a probability.
 
         Raises:
-            CalibrationError: the bundle has none for this precision.
+            CalibrationError: the bundle has none for this precision and these pixels.
         """
         if self._calibration is None:
             raise CalibrationError(
@@ -117,6 +133,7 @@ class Model:
                 "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs: "
                 "twinlens calibrate BUNDLE pairs.csv"
             )
+        self._calibration.require_pixels(self.pixels)
         return self._calibration
 
     @cached_property
@@ -126,9 +143,9 @@ class Model:
 
     def embed_images(
         self,
-        images: Iterable[ImageLike],
+        images: Iterable[ImageLike | Picture],
         *,
-        on_error: OnError = "raise",
+        on_error: Literal["raise", "nan"] = "raise",
         progress: bool = False,
     ) -> F32:
         """Embeddings [B, D] of images: unit rows, in their order, whatever the batch.
@@ -136,7 +153,8 @@ class Model:
         A generator is read as it goes: no more than a few dozen images are held at once.
 
         Args:
-            images: paths, encoded bytes, PIL images or uint8 arrays [H, W, 3], mixed as you like.
+            images: paths, encoded bytes, files, PIL images or uint8 arrays [H, W, 3], mixed as you
+                like; or what `read_pictures` gives.
             on_error: "raise" names the first image that cannot be read; "nan" gives it NaN.
             progress: show a bar on stderr.
 
@@ -145,61 +163,83 @@ class Model:
         """
         if on_error not in ("raise", "nan"):
             raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'nan'")
-        return self._embed_numbered(
-            enumerate(_several(images, "images")),
+        return self._rows(self.stream_images(images, on_error=on_error, progress=progress))
+
+    def stream_images(
+        self,
+        images: Iterable[ImageLike | Picture],
+        *,
+        block: int = ROWS_AT_ONCE,
+        on_error: OnError = "raise",
+        progress: bool = False,
+    ) -> Generator[Block]:
+        """The embeddings of images a block at a time: of a million nothing is held but one block.
+
+        for block in model.stream_images(twinlens.read_pictures("photos")):
+            store(block.names, block.rows)
+
+        The images are read as the blocks are asked for. Whoever stops early may close the generator
+        or forget it; either way its threads end.
+
+        Args:
+            images: as for `embed_images`.
+            block: rows of a block, at most.
+            on_error: "raise" names the first image that cannot be read; "nan" gives it a row of
+                NaN, "skip" none. Both log it and put it into `Block.lost`.
+            progress: show a bar on stderr.
+
+        Raises:
+            ImageError: an image cannot be read; the message has its index and the reason.
+        """
+        if on_error not in ("raise", "nan", "skip"):
+            raise ValueError(f"on_error is {on_error!r}, not 'raise', 'nan' or 'skip'")
+        if block < 1:
+            raise ValueError(f"block is {block}, not a positive number of rows")
+        return self._streamed(
+            enumerate(frames.several(images, "images")),
+            size=block,
             on_error=on_error,
             progress=progress,
             total=length_hint(images) or None,
         )
 
-    def _embed_numbered(
-        self, images: Iterable[Numbered], *, on_error: OnError, progress: bool, total: int | None
-    ) -> F32:
-        parts = [np.empty((0, self.width), dtype=np.float32)]
+    def _streamed(
+        self,
+        images: Iterable[Numbered],
+        *,
+        size: int = ROWS_AT_ONCE,
+        on_error: OnError = "raise",
+        progress: bool = False,
+        total: int | None = None,
+    ) -> Generator[Block]:
         with (
-            closing(decoded(images, self._manifest.image, threads=self._threads)) as batches,
-            tqdm(total=total, disable=not progress, unit="image") as bar,
+            closing(self._image_works.run(images)) as embedded,
+            tqdm(embedded, total=total, disable=not progress, unit="image") as shown,
         ):
-            for batch in batches:
-                parts.append(self._embed_decoded(batch, on_error))
-                bar.update(len(batch))
-        return np.concatenate(parts)
+            yield from blocks(shown, width=self.width, size=size, on_error=on_error)
 
-    def _embed_decoded(self, batch: Sequence[Decoded], on_error: OnError) -> F32:
-        rows = np.full((len(batch), self.width), np.nan, dtype=np.float32)
-        good: dict[int, NDArray[np.uint8]] = {}
-        for place, (number, pixels) in enumerate(batch):
-            if not isinstance(pixels, ImageError):
-                good[place] = pixels
-            elif on_error == "raise":
-                raise ImageError(f"image {number}: {pixels}") from pixels
-            else:
-                logger.warning("image %d: %s", number, pixels)
-        if good:
-            rows[list(good)] = self._image_tower.embed(np.stack(list(good.values())))
-        return rows
+    def _rows(self, found: Iterable[Block]) -> F32:
+        none = np.empty((0, self.width), dtype=np.float32)
+        return np.concatenate([none, *(block.rows for block in found)])
 
-    def embed_texts(self, texts: Iterable[str], *, progress: bool = False) -> F32:
+    def embed_texts(
+        self, texts: Iterable[str], *, on_cut: OnCut = "warn", progress: bool = False
+    ) -> F32:
         """Embeddings [B, D] of texts: unit rows, in their order, whatever the batch.
 
-        A text longer than the context is cut.
+        For the mean of a text in several templates, such as "a photo of a {}": `embed_labels`.
+
+        Args:
+            texts: any strings.
+            on_cut: what becomes of a text longer than the context. "ignore" cuts it, "warn" cuts it
+                and logs which, "error" refuses it.
+            progress: show a bar on stderr.
 
         Raises:
-            TextError: something is not a string; the message has its index.
+            TextError: something is not a string, or is too long; the message has its index.
         """
-        ids = [tuple(row) for row in self._tokenizer.encode_ragged([*_several(texts, "texts")])]
-        # Each once, and neighbours of one length: neither repetition nor padding costs anything.
-        once = sorted(set(ids), key=len)
-        rows = np.empty((len(once), self.width), dtype=np.float32)
-        with tqdm(total=len(once), disable=not progress, unit="text") as bar:
-            for start in range(0, len(once), TEXTS_AT_ONCE):
-                batch = once[start : start + TEXTS_AT_ONCE]
-                rows[start : start + len(batch)] = self._text_tower.embed(
-                    self._tokenizer.pack(batch)
-                )
-                bar.update(len(batch))
-        place = {row: number for number, row in enumerate(once)}
-        return rows[[place[row] for row in ids]]
+        strings = [*frames.several(texts, "texts")]
+        return self._text_works.run(strings, width=self.width, on_cut=on_cut, progress=progress)
 
     def match(
         self, images: Iterable[ImageLike], texts: Iterable[str], *, prior: float | None = None
@@ -218,7 +258,7 @@ class Model:
             CalibrationError: the bundle was not calibrated.
             ValueError: the two differ in number.
         """
-        left, right = [*_several(images, "images")], [*_several(texts, "texts")]
+        left, right = [*frames.several(images, "images")], [*frames.several(texts, "texts")]
         return frames.answer(images, self._match(left, right, prior), (frames.MATCH,))
 
     def _match(self, images: list[ImageLike], texts: list[str], prior: float | None) -> F32:
@@ -228,7 +268,7 @@ class Model:
         firsts, places = distinct(images)
         indices = np.unique(places, return_index=True)[1].tolist()
         numbered = zip(indices, firsts, strict=True)
-        rows = self._embed_numbered(numbered, on_error="raise", progress=False, total=None)
+        rows = self._rows(self._streamed(numbered))
         left, right = rows[places], self.embed_texts(texts)
         return calibration.probability(np.einsum("bd,bd->b", left, right), prior=prior)
 
@@ -323,14 +363,17 @@ class Model:
         Raises:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
-        names, forms = [*_several(labels, "labels")], [*_several(templates, "templates")]
+        names, forms = (
+            [*frames.several(labels, "labels")],
+            [*frames.several(templates, "templates")],
+        )
         texts = filled(names, forms)
         stacked = self.embed_texts(texts).reshape(len(names), len(forms), self.width)
         return unit_rows(stacked.mean(axis=1))
 
     def classify(
         self,
-        images: Iterable[ImageLike],
+        images: Iterable[ImageLike | Picture],
         labels: Iterable[str],
         *,
         templates: Iterable[str] = TEMPLATES,
@@ -348,20 +391,10 @@ class Model:
         Raises:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
-        names = [*_several(labels, "labels")]
+        names = [*frames.several(labels, "labels")]
         rows = self.embed_labels(names, templates=templates)
         logits = self._manifest.native_scale * (self.embed_images(images) @ rows.T)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return Classes(
             labels=tuple(names), probabilities=shares / shares.sum(axis=1, keepdims=True)
         )
-
-
-def _several(values: Iterable[T], name: str) -> Iterable[T]:
-    """The values, unless they are a single one, which would pass for its letters or pixel rows."""
-    shape: tuple[int, ...] = getattr(values, "shape", ())
-    picture = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
-    if picture or isinstance(values, (str, bytes, os.PathLike, Image.Image)):
-        raise TypeError(f"{name} is one {type(values).__name__}; give a list of them")
-    # The scalars of pyarrow are its own.
-    return frames.plain(values) if hasattr(values, "to_pylist") else values

@@ -1,20 +1,27 @@
 """Strings as token ids [B, T]."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
 from twinlens.bundle import TextSpec
+from twinlens.cleaning import cleaner
 from twinlens.errors import TextError
 
+logger = logging.getLogger(__name__)
+
 I64 = NDArray[np.int64]
+OnCut = Literal["ignore", "warn", "error"]
 
 HEAD: Final = 4096
 """Characters that are tokenised at first: a megabyte takes a second, and most of it is cut off."""
+NAMED: Final = 3
+"""Texts that a warning names; it counts the others."""
 
 
 class Tokenizer:
@@ -33,40 +40,49 @@ class Tokenizer:
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(spec.context)
-        self._spec = spec
+        self._spec, self._clean = spec, cleaner(spec.clean)
         (empty,) = self.encode_ragged([""])
-        if empty[-1:] != [spec.end_id]:
+        self._n_marks = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        if spec.end_id is not None and empty[-1:] != [spec.end_id]:
             raise TextError(
                 f"{path} ends a text with {empty[-1:]}, wanted the end token {spec.end_id}; "
                 "export the bundle again"
             )
 
-    def encode(self, texts: Sequence[str]) -> I64:
+    def encode(self, texts: Sequence[str], *, on_cut: OnCut = "ignore") -> I64:
         """Ids [B, T]; T is the longest text's length, or the context if the tower is not causal.
 
         A text longer than the context is cut; its end token stays.
 
         Raises:
-            TextError: names the first text that is not one by its index.
+            TextError: names the first text that is not one, or may not be cut, by its index.
         """
-        return self.pack(self.encode_ragged(texts))
+        return self.pack(self.encode_ragged(texts, on_cut=on_cut))
 
-    def encode_ragged(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode_ragged(self, texts: Sequence[str], *, on_cut: OnCut = "ignore") -> list[list[int]]:
         """The ids of each text, marks included, not yet padded to one length.
 
+        Args:
+            texts: any strings.
+            on_cut: what becomes of a text longer than the context. "ignore" cuts it, "warn" cuts it
+                and logs which, "error" refuses it.
+
         Raises:
-            TextError: names the first text that is not one by its index.
+            TextError: names the first text that is not one, or may not be cut, by its index.
         """
-        strings = [_checked(index, text) for index, text in enumerate(texts)]
+        if on_cut not in get_args(OnCut):
+            raise ValueError(f"on_cut is {on_cut!r}, not one of {', '.join(get_args(OnCut))}")
+        strings = [self._clean(_checked(index, text)) for index, text in enumerate(texts)]
         heads = self._tokenizer.encode_batch_fast([string[:HEAD] for string in strings])
-        return [
-            self._settled(string, head).ids for string, head in zip(strings, heads, strict=True)
-        ]
+        whole = [self._settled(*pair) for pair in zip(strings, heads, strict=True)]
+        if on_cut != "ignore":
+            self._report([n for n, found in enumerate(whole) if found.overflowing], whole, on_cut)
+        return [found.ids for found in whole]
 
     def pack(self, rows: Sequence[Sequence[int]]) -> I64:
         """One batch [B, T] of encoded texts, padded at the end."""
         longest = max((len(row) for row in rows), default=2)
-        length = longest if self._spec.trim else self._spec.context
+        length = max(longest, 1) if self._spec.trim else self._spec.context
         ids = np.full((len(rows), length), self._spec.pad_id, dtype=np.int64)
         for padded, row in zip(ids, rows, strict=True):
             padded[: len(row)] = row
@@ -82,6 +98,33 @@ class Tokenizer:
             length *= 4
             (head,) = self._tokenizer.encode_batch_fast([string[:length]])
         return head
+
+    def _report(
+        self, cut: Sequence[int], whole: Sequence[tokenizers.Encoding], on_cut: OnCut
+    ) -> None:
+        if not cut:
+            return
+        told = ", ".join(f"text {n} has {self._length(whole[n])}" for n in cut[:NAMED])
+        if on_cut == "error":
+            raise TextError(
+                f"text {cut[0]} has {self._length(whole[cut[0]])} tokens, wanted at most "
+                f"{self._spec.context}; shorten it, or let it be cut with on_cut='warn'"
+            )
+        more = f" and {len(cut) - NAMED} more" if len(cut) > NAMED else ""
+        logger.warning(
+            "%d of %d texts are cut to %d tokens: %s%s",
+            len(cut),
+            len(whole),
+            self._spec.context,
+            told,
+            more,
+        )
+
+    def _length(self, found: tokenizers.Encoding) -> str:
+        """How many tokens a text has, marks included, as far as it was read."""
+        parts = found.overflowing
+        rest = sum(len(part.ids) - self._n_marks for part in parts)
+        return f"{len(found.ids) + rest}{' or more' if len(parts) > 1 else ''}"
 
 
 def _checked(index: int, text: object) -> str:

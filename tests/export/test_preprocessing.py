@@ -1,6 +1,5 @@
-"""What an image processor does, as values."""
+"""What a checkpoint's files say of its preprocessing, as values."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,39 +7,96 @@ import pytest
 from twinlens.bundle import ImageSpec
 from twinlens_export.anatomy import Pixels
 from twinlens_export.errors import CheckpointError
-from twinlens_export.preprocessing import image_spec, pixels
+from twinlens_export.preprocessing import OPENAI_MEAN, OPENAI_STD, read_open_clip, read_processor
 
-TOWER = SimpleNamespace(image_size=64)
+HALVES = Pixels(factor=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+OPENAI = Pixels(factor=1 / 255, mean=OPENAI_MEAN, std=OPENAI_STD)
+
+CLIP_OF_2021 = {
+    "crop_size": 224,
+    "do_center_crop": True,
+    "do_normalize": True,
+    "do_resize": True,
+    "feature_extractor_type": "CLIPFeatureExtractor",
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "resample": 3,
+    "size": 224,
+}
+SIGLIP = {
+    "do_normalize": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_processor_type": "SiglipImageProcessor",
+    "image_std": [0.5, 0.5, 0.5],
+    "processor_class": "SiglipProcessor",
+    "resample": 3,
+    "rescale_factor": 0.00392156862745098,
+    "size": {"height": 384, "width": 384},
+}
+SIGLIP_2_FIXED = SIGLIP | {
+    "do_convert_rgb": None,
+    "resample": 2,
+    "image_processor_type": "SiglipImageProcessorFast",
+}
+CHINESE_CLIP = {
+    "crop_size": {"height": 224, "width": 224},
+    "do_center_crop": False,
+    "do_normalize": True,
+    "do_resize": True,
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_processor_type": "ChineseCLIPImageProcessor",
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "resample": 3,
+    "size": {"height": 224, "width": 224},
+}
 
 
-def processor(**changes: object) -> SimpleNamespace:
+@pytest.mark.parametrize(
+    ("fields", "image", "pixels"),
+    [
+        (CLIP_OF_2021, ImageSpec(side_px=224), OPENAI),
+        (SIGLIP, ImageSpec(side_px=384, resize="squash"), HALVES),
+        (
+            SIGLIP_2_FIXED,
+            ImageSpec(side_px=384, resize="squash", interpolation="bilinear"),
+            HALVES,
+        ),
+        (CHINESE_CLIP, ImageSpec(side_px=224, resize="squash"), OPENAI),
+    ],
+)
+def test_the_files_of_every_family_are_read(
+    fields: dict[str, Any], image: ImageSpec, pixels: Pixels
+) -> None:
+    seen = read_processor(fields, side_px=image.side_px)
+    assert (seen.image, seen.pixels) == (image, pixels)
+
+
+@pytest.mark.parametrize(
+    ("name", "resize"),
+    [("CLIP", "shortest_edge"), ("ChineseCLIP", "shortest_edge"), ("Siglip", "squash")],
+)
+def test_a_silent_file_means_what_the_class_does(name: str, resize: str) -> None:
+    seen = read_processor({"image_processor_type": f"{name}ImageProcessor"}, side_px=224)
+    assert seen.image == ImageSpec(side_px=224, resize=resize)  # type: ignore[arg-type]
+    assert seen.pixels == (HALVES if name == "Siglip" else OPENAI)
+
+
+def processor(**changes: object) -> dict[str, Any]:
     usual = {
-        "do_resize": True,
+        "image_processor_type": "CLIPImageProcessor",
         "size": {"shortest_edge": 64},
-        "resample": 3,
-        "do_center_crop": True,
         "crop_size": {"height": 64, "width": 64},
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
         "image_mean": [0.5, 0.4, 0.3],
         "image_std": [0.2, 0.3, 0.4],
     }
-    return SimpleNamespace(**(usual | changes))
-
-
-def test_shortest_edge_then_crop() -> None:
-    assert image_spec(processor(), TOWER) == ImageSpec(side_px=64, resize="shortest_edge")
-
-
-def test_a_height_and_a_width_squash() -> None:
-    squashing = processor(size={"height": 64, "width": 64}, do_center_crop=False)
-    assert image_spec(squashing, TOWER).resize == "squash"
+    return usual | changes
 
 
 @pytest.mark.parametrize(("number", "name"), [(1, "lanczos"), (2, "bilinear"), (3, "bicubic")])
 def test_filters_are_known_by_pillows_numbers(number: int, name: str) -> None:
-    assert image_spec(processor(resample=number), TOWER).interpolation == name
+    assert read_processor(processor(resample=number), side_px=64).image.interpolation == name
 
 
 @pytest.mark.parametrize(
@@ -52,15 +108,83 @@ def test_filters_are_known_by_pillows_numbers(number: int, name: str) -> None:
         ({"do_center_crop": False}, "set do_center_crop to true"),
         ({"do_resize": False}, "set do_resize to true"),
         ({"resample": 0}, r"filter 0, .* 1 \(lanczos\)"),
+        ({"image_mean": [0.5, 0.5]}, r"\[0.5, 0.5\] are not three numbers"),
+        ({"do_pad": True}, "has do_pad = True, which may change pixels"),
+        ({"crop_pct": 0.9}, "has crop_pct = 0.9, which may change pixels"),
+        ({"image_processor_type": "ViTImageProcessor"}, "is ViTImageProcessor, .*Siglip"),
+        ({"image_processor_type": "Siglip2ImageProcessor"}, "is Siglip2ImageProcessor, "),
+        ({"image_processor_type": None}, "is not named"),
     ],
 )
 def test_what_the_runtime_cannot_do_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
-        image_spec(processor(**changes), TOWER)
+        read_processor(processor(**changes), side_px=64)
+
+
+def test_what_is_off_or_changes_no_pixel_is_let_pass() -> None:
+    idle = processor(do_pad=False, pad_size=None, do_convert_rgb=True, device="cpu")
+    assert read_processor(idle, side_px=64) == read_processor(processor(), side_px=64)
 
 
 def test_rescaling_and_normalising_are_respected() -> None:
-    assert pixels(processor()) == Pixels(factor=1 / 255, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
-    assert pixels(processor(do_rescale=False, do_normalize=False)) == Pixels(
+    assert read_processor(processor(), side_px=64).pixels == Pixels(
+        factor=1 / 255, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4)
+    )
+    bare = processor(do_rescale=False, do_normalize=False)
+    assert read_processor(bare, side_px=64).pixels == Pixels(
         factor=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
     )
+
+
+# OpenCLIP
+
+
+def test_a_silent_preprocess_cfg_means_what_open_clip_does() -> None:
+    seen = read_open_clip({}, side_px=224)
+    assert (seen.image, seen.pixels) == (ImageSpec(side_px=224, crop="round"), OPENAI)
+
+
+def test_a_siglip_of_open_clip_is_read() -> None:
+    fields = {
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "interpolation": "bicubic",
+        "resize_mode": "squash",
+    }
+    seen = read_open_clip(fields, side_px=384)
+    assert seen.image == ImageSpec(side_px=384, resize="squash", crop="round")
+    assert seen.pixels == HALVES
+
+
+def test_a_letterbox_of_open_clip_is_read() -> None:
+    fields = {
+        "size": [256, 256],
+        "mean": 0.5,
+        "resize_mode": "longest",
+        "interpolation": "bilinear",
+        "fill_color": 127,
+    }
+    seen = read_open_clip(fields, side_px=256)
+    assert seen.image == ImageSpec(
+        side_px=256, resize="pad", interpolation="bilinear", crop="round", fill=(127, 127, 127)
+    )
+    assert seen.pixels.mean == (0.5, 0.5, 0.5)
+    assert read_open_clip({"fill_color": [1, 2, 3]}, side_px=8).image.fill == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"resize_mode": "largest"}, "resize_mode 'largest'; supported are shortest, longest"),
+        ({"interpolation": "nearest"}, "interpolation 'nearest'; supported are bicubic"),
+        ({"mode": "L"}, "mode 'L'; RGB is supported"),
+        ({"size": 256}, "resizes to 256, the tower sees 224"),
+        ({"size": [224, 256]}, "not square"),
+        ({"crop_pct": 0.9}, "has crop_pct = 0.9, which may change pixels"),
+    ],
+)
+def test_what_open_clip_does_and_the_runtime_cannot_is_refused(
+    fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        read_open_clip(fields, side_px=224)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import twinlens
 from twinlens import Model
 from twinlens.bundle import MANIFEST
 from twinlens.loading import folder_of
+
+sys.path.append(str(Path(__file__).parent))  # for odd_images
 
 
 @pytest.fixture(scope="session")

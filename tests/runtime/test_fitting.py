@@ -28,6 +28,7 @@ class Space:
 
     seed: int = 0
     towers_key: str = "key"
+    pixels: str = "exact"
 
     def embed_texts(self, texts: Sequence[str]) -> F32:
         return unit(np.stack([self.direction(int(text)) for text in texts]))

@@ -19,7 +19,9 @@ from sklearn.datasets import load_sample_images
 
 from twinlens.bundle import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images import FORMATS, MAX_PIXELS, RESAMPLING, U8, load, load_batch
+from twinlens.images import U8, load, load_batch
+from twinlens.pixels.limits import FORMATS, Limits
+from twinlens.pixels.resizing import RESAMPLING
 
 SPEC = ImageSpec(side_px=224)
 SMALL = ImageSpec(side_px=16)
@@ -392,7 +394,7 @@ def test_a_bomb_that_pil_holds_unread_is_refused_too() -> None:
 
 
 def test_an_array_of_too_many_pixels_is_refused() -> None:
-    pixels = np.broadcast_to(np.uint8(0), (1, MAX_PIXELS + 1))
+    pixels = np.broadcast_to(np.uint8(0), (1, Limits().max_pixels + 1))
     with pytest.raises(ImageError, match="the array is 64000001 x 1, more than"):
         load(pixels, SMALL)
 

@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> Outcome:
             negatives=options.negatives,
             fitted_on=options.pairs.name,
         ),
+        pixels=options.pixels,
         out=options.out,
     )
     table = Table(

@@ -1,24 +1,32 @@
 """twinlens classify: which of some labels fits each picture best."""
 
 import argparse
+from collections.abc import Iterator
 
 from twinlens.commands.inputs import find_pictures, open_model
 from twinlens.commands.outcome import Outcome
+from twinlens.decoding import Picture
 
 
 def run(options: argparse.Namespace) -> Outcome:
     """Classify the pictures, zero-shot."""
     model = open_model(options)
-    paths = find_pictures(options.inputs)
-    classes = model.classify(paths, options.labels, templates=options.template)
+    names: list[str] = []
+
+    def noted() -> Iterator[Picture]:
+        for picture in find_pictures(options.inputs, column=options.image_column):
+            names.append(picture.name)
+            yield picture
+
+    classes = model.classify(noted(), options.labels, templates=options.template)
     rows = [
         {
-            "image": str(path),
+            "image": name,
             "label": best,
             "probabilities": dict(zip(classes.labels, map(_short, shares), strict=True)),
         }
-        for path, best, shares in zip(
-            paths, classes.best, classes.probabilities.tolist(), strict=True
+        for name, best, shares in zip(
+            names, classes.best, classes.probabilities.tolist(), strict=True
         )
     ]
     return Outcome(

@@ -16,9 +16,9 @@ def run(options: argparse.Namespace) -> Outcome:
     lost: list[str] = []
     if options.texts:
         names = [text for path in options.inputs for text in read_lines(path)]
-        rows = model.embed_texts(names, progress=sys.stderr.isatty())
+        rows = model.embed_texts(names, on_cut=options.on_cut, progress=sys.stderr.isatty())
     else:
-        rows, names, lost = embed_pictures(model, options.inputs)
+        rows, names, lost = embed_pictures(model, options.inputs, column=options.image_column)
     with options.out.open("wb") as file:
         np.savez(file, embeddings=rows, names=np.array(names, dtype=str))
     return Outcome(

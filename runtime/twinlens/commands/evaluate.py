@@ -55,6 +55,7 @@ def _open_models(options: argparse.Namespace) -> list[Model]:
             device="cpu" if name in towers and towers[name].device == "cpu" else options.device,
             precision=name,
             threads=options.threads,
+            pixels=options.pixels,
         )
         for name in options.precision or towers
     ]

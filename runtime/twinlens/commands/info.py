@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> Outcome:
         bundle.check(precision)
     calibrations = [
         f"calibration {precision}: p = {c.curve}, {c.level}, {c.matching} matching pairs of "
-        f"{c.fitted_on}, prior {c.prior:.4g}{_quality(c)}"
+        f"{c.fitted_on}, {c.pixels} pixels, prior {c.prior:.4g}{_quality(c)}"
         for precision, c in manifest.calibrations.items()
     ]
     return Outcome(

@@ -1,45 +1,45 @@
-"""What the command line is given: pictures in folders, texts in files, a bundle and a device."""
+"""What the command line is given: places of pictures, texts in files, a bundle and a device."""
 
 import argparse
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.images import SUFFIXES
+from twinlens.decoding import Picture
 from twinlens.loading import load
 from twinlens.model import Model
+from twinlens.places import read_pictures
+from twinlens.streaming import Block
 
 
 def open_model(options: argparse.Namespace) -> Model:
     """The model that the shared options name."""
     return load(
-        options.bundle, device=options.device, precision=options.precision, threads=options.threads
+        options.bundle,
+        device=options.device,
+        precision=options.precision,
+        threads=options.threads,
+        pixels=options.pixels,
     )
 
 
-def find_pictures(places: Iterable[Path]) -> list[Path]:
-    """Files as they are named; folders as the pictures below them, sorted.
+def find_pictures(places: Sequence[Path], *, column: str) -> Iterator[Picture]:
+    """The pictures of the places, in their order, read as they are asked for.
 
     Raises:
         FileNotFoundError: a place does not exist, or there is no picture at all.
     """
-    found: list[Path] = []
-    for place in places:
-        if place.is_dir():
-            below = (path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES)
-            found += sorted(path for path in below if path.is_file())
-        elif place.exists():
-            found.append(place)
-        else:
-            raise FileNotFoundError(f"{place} does not exist")
-    if not found:
+    found = chain.from_iterable([read_pictures(place, column=column) for place in places])
+    first = next(found, None)
+    if first is None:
         raise FileNotFoundError(f"no picture below {', '.join(map(str, places))}")
-    return found
+    return chain([first], found)
 
 
 def read_text(path: Path) -> str:
@@ -76,13 +76,15 @@ def check_out(out: Path) -> None:
 
 
 def embed_pictures(
-    model: Model, places: Sequence[Path]
+    model: Model, places: Sequence[Path], *, column: str = "image"
 ) -> tuple[NDArray[np.float32], list[str], list[str]]:
-    """Embeddings and paths of the pictures that could be read, and the paths of the others."""
-    paths = find_pictures(places)
-    rows = model.embed_images(paths, on_error="nan", progress=sys.stderr.isatty())
-    good = ~np.isnan(rows[:, 0])
-    names = [str(path) for path in paths]
-    kept = [name for name, fine in zip(names, good, strict=True) if fine]
-    lost = [name for name, fine in zip(names, good, strict=True) if not fine]
-    return rows[good], kept, lost
+    """Embeddings and names of the pictures that could be read, and the names of the others."""
+    pictures = find_pictures(places, column=column)
+    kept: list[Block] = [
+        *model.stream_images(pictures, on_error="skip", progress=sys.stderr.isatty())
+    ]
+    return (
+        np.concatenate([block.rows for block in kept]),
+        [name for block in kept for name in block.names],
+        [lost.name for block in kept for lost in block.lost],
+    )

@@ -8,6 +8,7 @@ from twinlens.evaluation.captioned import read_folder
 from twinlens.evaluation.pairs import Columns, Pairs
 from twinlens.evaluation.shards import read_shard
 from twinlens.evaluation.tables import DELIMITERS, read_csv, read_parquet
+from twinlens.places.reading import is_tar
 
 _BY_DEFAULT = Columns()
 
@@ -39,7 +40,7 @@ def read_pairs(
         return read_csv(path, columns=columns, pictures=start, delimiter=DELIMITERS[suffix])
     if suffix == ".parquet":
         return read_parquet(path, columns=columns, pictures=start)
-    if ".tar" in [part.lower() for part in path.suffixes]:
+    if is_tar(path):
         return read_shard(path)
     raise PairsError(
         f"{path} is not known as pairs; give .csv, .tsv, .parquet, .tar or a folder with captions"

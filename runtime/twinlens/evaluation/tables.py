@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from twinlens.errors import PairsError
+from twinlens.errors import ImageError, PairsError, PicturesError
 from twinlens.evaluation.pairs import Columns, Pairs, truth
 from twinlens.images import ImageLike
+from twinlens.places.tables import image_of, parquet_columns, parquet_rows
 
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 LABEL: Final = "label"
@@ -45,21 +46,14 @@ def read_parquet(path: Path, *, columns: Columns, pictures: Path) -> Pairs:
         PairsError: pyarrow is not installed, a column is missing, or a row is no pair.
     """
     try:
-        from pyarrow import ArrowException, parquet  # noqa: PLC0415  an extra, and slow to import
-    except ImportError as error:
-        raise PairsError(
-            f"{path} is Parquet, which needs pyarrow; pip install 'twinlens[parquet]'"
-        ) from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            found = _found(columns, file.schema_arrow.names, path)
-            names = [name for name in (found.image, found.text, found.label, found.kind) if name]
-            batches = (batch.to_pylist() for batch in file.iter_batches(columns=names))
-            rows = (row for batch in batches for row in batch)
-            numbered = ((f"{path} row {number}", row) for number, row in enumerate(rows))
-            return _collect(numbered, found, pictures)
-    except ArrowException as error:
-        raise PairsError(f"{path} is not Parquet: {error}") from error
+        found = _found(columns, parquet_columns(path), path)
+        names = [name for name in (found.image, found.text, found.label, found.kind) if name]
+        numbered = (
+            (f"{path} row {number}", row) for number, row in enumerate(parquet_rows(path, names))
+        )
+        return _collect(numbered, found, pictures)
+    except PicturesError as error:
+        raise PairsError(str(error)) from error
 
 
 def _lines(reader: "csv.DictReader[str]", path: Path) -> Iterator[tuple[str, Row]]:
@@ -106,16 +100,12 @@ def _collect(rows: Iterator[tuple[str, Row]], columns: Columns, pictures: Path) 
 
 
 def _image(cell: object, pictures: Path, where: str) -> ImageLike:
-    if isinstance(cell, dict):  # as the datasets library writes images
-        cell = cell.get("bytes") or cell.get("path")
-    if isinstance(cell, bytes) and cell:
-        return cell
-    if not isinstance(cell, str) or not cell.strip():
-        raise PairsError(f"{where} has no image: {cell!r}")
-    path = pictures / cell.strip()
-    if not path.is_file():
-        raise PairsError(f"{where} names {path}, which is no file")
-    return path
+    image = image_of(cell, pictures)
+    if isinstance(image, ImageError):
+        raise PairsError(f"{where} has {image}")
+    if isinstance(image, Path) and not image.is_file():
+        raise PairsError(f"{where} names {image}, which is no file")
+    return image
 
 
 def _text(cell: object, name: str, where: str) -> str:

@@ -1,0 +1,133 @@
+"""Does any damaged file crash, stop or bloat the loader?
+
+    python bench/fuzz_images.py [--count 10000] [--seed 0] [--deadline-s 5]
+
+Every file goes through `twinlens.images.load` in a process of its own kind: one that dies, or does
+not answer in time, is replaced and counted. Any end but pixels or an ImageError is a failure, and
+its file is kept. The resident set is read after the first tenth and at the end.
+"""
+
+import argparse
+import collections
+import json
+import multiprocessing
+import random
+import resource
+import sys
+import time
+import warnings
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "runtime"))
+
+import PIL
+from mutations import mutated, seeds
+
+from twinlens.bundle import ImageSpec
+from twinlens.errors import ImageError
+from twinlens.images import load
+from twinlens.pixels.reading import Reading
+
+SPECS = (
+    ImageSpec(side_px=32),
+    ImageSpec(side_px=8),
+    ImageSpec(side_px=32, resize="squash"),
+    ImageSpec(side_px=32, resize="pad"),
+)
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def serve(connection: Connection) -> None:
+    """Load whatever comes, and say what came of it."""
+    warnings.simplefilter("ignore")
+    number = 0
+    while (content := connection.recv()) is not None:
+        number += 1
+        mode = ("exact", "fast")[number % 2]
+        reading = Reading(profiles=number % 3 == 0)
+        began = time.perf_counter()
+        try:
+            load(content, SPECS[number % len(SPECS)], mode=mode, reading=reading)
+            outcome = "pixels"
+        except ImageError:
+            outcome = "ImageError"
+        except BaseException as error:  # noqa: BLE001  any other end is what is sought
+            outcome = f"{type(error).__name__}: {error}"
+        connection.send((outcome, time.perf_counter() - began, resident_mb()))
+
+
+class Loader:
+    """A process that loads, and is replaced when it is lost."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def load(self, content: bytes, deadline_s: float) -> tuple[str, float, float]:
+        self._connection.send(content)
+        if not self._connection.poll(deadline_s):
+            return "no answer in time", deadline_s, 0.0
+        try:
+            return self._connection.recv()
+        except EOFError:
+            self._process.join()
+            return f"died: {self._process.exitcode}", 0.0, 0.0
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--deadline-s", type=float, default=5.0)
+    parser.add_argument("--keep", type=Path, default=Path("build/fuzz"))
+    arguments = parser.parse_args()
+    rng, files = random.Random(arguments.seed), seeds()
+    kinds, contents = list(files), list(files.values())
+    loader, lost = Loader(), 0
+    for content in contents:
+        loader.load(content, 60)  # imports
+    outcomes: dict[str, collections.Counter[str]] = {kind: collections.Counter() for kind in kinds}
+    slowest, resident = (0.0, ""), []
+    for number in range(arguments.count):
+        kind = kinds[number % len(kinds)]
+        content = mutated(files[kind], contents, rng)
+        outcome, took_s, resident_now = loader.load(content, arguments.deadline_s)
+        outcomes[kind][outcome] += 1
+        slowest = max(slowest, (took_s, f"{kind}, file {number}"))
+        resident.append(resident_now)
+        if outcome not in ("pixels", "ImageError"):
+            lost += 1
+            arguments.keep.mkdir(parents=True, exist_ok=True)
+            (arguments.keep / f"{arguments.seed}-{number}").write_bytes(content)
+            print(f"{kind}, file {number}: {outcome}")
+            loader.end()
+            loader = Loader()
+    loader.end()
+    tenth = max(1, arguments.count // 10)
+    report = {
+        "files": arguments.count,
+        "seed": arguments.seed,
+        "pillow": PIL.__version__,
+        "neither pixels nor ImageError": lost,
+        "outcomes": {kind: dict(counts) for kind, counts in outcomes.items()},
+        "slowest_ms": [round(slowest[0] * 1e3, 1), slowest[1]],
+        "resident_mb after a tenth, at the end": [max(resident[:tenth]), max(resident[-tenth:])],
+    }
+    print(json.dumps(report, indent=1))
+    sys.exit(1 if lost else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""From files to embeddings with torch: transformers, and sentence-transformers above it."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import input_torchvision  # noqa: F401  before all that import torchvision
+import numpy as np
+import torch
+import towers
+from input_plain import BATCH, F32, batches, unit
+from PIL import Image
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.models import CLIPModel as SentenceClip
+from transformers import CLIPModel, CLIPProcessor, CLIPVisionModelWithProjection
+
+from twinlens_export import export, verify
+
+logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+
+Embedder = Callable[[Sequence[Path]], F32]
+
+
+def transformers(work: Path, threads: int) -> Embedder:
+    torch.set_num_threads(threads)
+    model = CLIPModel.from_pretrained(work / "checkpoint").eval()
+    processor = CLIPProcessor.from_pretrained(work / "checkpoint")
+
+    @torch.inference_mode()
+    def embed(paths: Sequence[Path]) -> F32:
+        parts = []
+        for batch in batches(paths):
+            images = [Image.open(path) for path in batch]
+            rows = model.get_image_features(**processor(images=images, return_tensors="pt"))
+            parts.append(unit(getattr(rows, "pooler_output", rows).numpy()))
+        return np.concatenate(parts)
+
+    return embed
+
+
+def sentence_transformers(work: Path, threads: int) -> Embedder:
+    torch.set_num_threads(threads)
+    model = SentenceTransformer(modules=[SentenceClip(str(work / "checkpoint"))], device="cpu")
+
+    def embed(paths: Sequence[Path]) -> F32:
+        images = [Image.open(path) for path in paths]
+        return unit(model.encode(images, batch_size=BATCH, show_progress_bar=False))
+
+    return embed
+
+
+def prepare(work: Path) -> None:
+    """A checkpoint of ViT-B/32's shape with random weights, its bundle and its traced graph."""
+    if not (work / "bundle" / "twinlens.json").exists():
+        checkpoint = towers.random_checkpoint(work / "checkpoint")
+        # Random weights rank nothing: all answers nearly tie. The cosines are judged as ever.
+        verify.TOLERANCES = {
+            precision: replace(tolerance, top1=0.0)
+            for precision, tolerance in verify.TOLERANCES.items()
+        }
+        export(checkpoint, work / "bundle", precisions=("fp32", "int8"))
+    if not graph_of(work).exists():
+        trace(work)
+
+
+def graph_of(work: Path) -> Path:
+    return work / "traced" / "vision_model.onnx"
+
+
+def trace(work: Path) -> None:
+    """The image tower as torch.onnx.export writes it."""
+
+    class Tower(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            found = CLIPVisionModelWithProjection.from_pretrained(work / "checkpoint")
+            self.tower = found.eval()
+
+        def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+            return self.tower(pixel_values=pixel_values).image_embeds
+
+    path = graph_of(work)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.onnx.export(
+        Tower(),
+        (torch.zeros(1, 3, 224, 224),),
+        path,
+        input_names=["pixel_values"],
+        output_names=["image_embeds"],
+        dynamic_axes={"pixel_values": {0: "batch"}, "image_embeds": {0: "batch"}},
+        opset_version=17,
+        dynamo=False,
+    )

@@ -1,0 +1,139 @@
+"""How fast texts become token ids with CLIP's vocabulary, and whether they are the same ids."""
+
+import csv
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import input_torchvision  # noqa: F401  before all that import torchvision
+import numpy as np
+import open_clip
+import torch
+from transformers import CLIPImageProcessorPil, CLIPProcessor, CLIPTokenizerFast
+
+import twinlens
+from twinlens.bundle import TextSpec
+from twinlens.texts import Tokenizer
+
+Ids = np.ndarray | torch.Tensor
+Encode = Callable[[Sequence[str]], Ids]
+
+CONTEXT: Final = 77
+END: Final = 49407
+BATCH: Final = 1000
+SECONDS: Final = 8.0
+REFERENCE: Final = "transformers"
+
+WHO: Final = ("a man", "a woman", "two children", "a brown dog", "several people", "a small cat")
+DOES: Final = ("standing", "sitting", "walking slowly", "playing", "waiting", "looking around")
+WHERE: Final = (
+    "in a kitchen",
+    "next to a red bicycle",
+    "on the beach at sunset",
+    "under a large umbrella",
+    "in front of an old brick building",
+    "beside a table full of vegetables",
+)
+WITH: Final = ("", "", "", " with a camera", " while it rains", " holding a cell phone and a bag")
+
+
+def captions(count: int) -> list[str]:
+    """Those of the demo's drawings, then sentences as long as people's captions of photographs."""
+    demo = Path(twinlens.__file__).parent / "demo" / "captions.csv"
+    with demo.open(encoding="utf-8", newline="") as file:
+        found = [row["caption"] for row in csv.DictReader(file)]
+    random = np.random.default_rng(0)
+    while len(found) < count:
+        who, does, where, with_ = (str(random.choice(part)) for part in (WHO, DOES, WHERE, WITH))
+        found.append(f"{who} {does} {where}{with_}")
+    return [str(text) for text in random.permutation(found[:count])]
+
+
+def vocabulary(folder: Path) -> CLIPTokenizerFast:
+    """OpenAI's vocabulary as transformers keeps it, from the copy inside open_clip."""
+    original = open_clip.tokenizer.SimpleTokenizer()
+    renamed = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    vocab = {renamed.get(token, token): place for token, place in original.encoder.items()}
+    made = CLIPTokenizerFast(vocab=vocab, merges=list(original.bpe_ranks), model_max_length=CONTEXT)
+    made.save_pretrained(folder)
+    return made
+
+
+def contenders(folder: Path) -> dict[str, Encode]:
+    processor = CLIPProcessor(CLIPImageProcessorPil(), vocabulary(folder))
+    ours = {
+        trim: Tokenizer(
+            folder / "tokenizer.json",
+            TextSpec(context=CONTEXT, end_id=END, pad_id=END, trim=trim),
+        )
+        for trim in (True, False)
+    }
+    theirs = open_clip.get_tokenizer("ViT-B-32")
+
+    def through_processor(texts: Sequence[str]) -> Ids:
+        return processor(
+            text=list(texts), padding="max_length", truncation=True, return_tensors="pt"
+        )["input_ids"]
+
+    return {
+        REFERENCE: through_processor,
+        "open_clip": lambda texts: theirs(list(texts)),
+        "twinlens, padded to 77": ours[False].encode,
+        "twinlens": ours[True].encode,
+    }
+
+
+def words(work: Path, threads: int) -> Iterator[dict[str, Any]]:
+    """Texts a second, one at a time and a thousand at once, and the share with the same ids."""
+    texts = captions(BATCH)
+    found = contenders(work / "vocabulary")
+    same = agreement(found, texts)
+    lengths = [len(row) for row in rows(found[REFERENCE](texts))]
+    for at_once in (1, BATCH):
+        spent = in_turn(found, texts, at_once)
+        for name, times in spent.items():
+            ratios = [a / b for a, b in zip(spent[REFERENCE], times, strict=True)]
+            yield {
+                "at_once": at_once,
+                "threads": threads,
+                "contender": name,
+                "rounds": len(times),
+                "texts_a_second": len(texts) / statistics.median(times),
+                "times_faster": statistics.median(ratios),
+                "same_ids": same[name],
+                "tokens": {
+                    "median": float(np.median(lengths)),
+                    "p95": float(np.percentile(lengths, 95)),
+                    "most": max(lengths),
+                },
+            }
+
+
+def in_turn(found: dict[str, Encode], texts: Sequence[str], at_once: int) -> dict[str, list[float]]:
+    """Seconds for all texts in each round; the first warms up and is not kept."""
+    spent: dict[str, list[float]] = {name: [] for name in found}
+    began = time.perf_counter()
+    while len(spent[REFERENCE]) < 6 or time.perf_counter() - began < SECONDS:
+        for name, encode in found.items():
+            begun = time.perf_counter()
+            for start in range(0, len(texts), at_once):
+                encode(texts[start : start + at_once])
+            spent[name].append(time.perf_counter() - begun)
+    return {name: times[1:] for name, times in spent.items()}
+
+
+def agreement(found: dict[str, Encode], texts: Sequence[str]) -> dict[str, float]:
+    truth = rows(found[REFERENCE](texts))
+    return {
+        name: statistics.mean(
+            mine == right for mine, right in zip(rows(encode(texts)), truth, strict=True)
+        )
+        for name, encode in found.items()
+    }
+
+
+def rows(ids: Ids) -> list[list[int]]:
+    """The ids of each text up to its end token, whatever it is padded with."""
+    return [row[: row.index(END) + 1] for row in np.asarray(ids).tolist()]

@@ -1,0 +1,88 @@
+"""What a checkpoint's tokenizer does, as a tokenizer.json and the values that the bundle knows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tokenizers import processors
+from transformers.convert_slow_tokenizer import SpmConverter
+
+from twinlens.bundle import Clean, TextSpec
+from twinlens_export.errors import CheckpointError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """How strings become ids."""
+
+    spec: TextSpec
+    tokenizer: str
+    """The text of tokenizer.json."""
+
+
+def read_words(tokenizer: Any, *, context: int, trim: bool) -> Words:  # noqa: ANN401
+    """The words of a tokenizer that transformers loaded: CLIP's, Gemma's, BERT's or SigLIP's.
+
+    Args:
+        tokenizer: transformers' own.
+        context: the positions that the tower has.
+        trim: whether the tower is causal, so that a batch may stop at its longest text.
+
+    Raises:
+        CheckpointError: the runtime cannot do what the tokenizer does.
+    """
+    if tokenizer.pad_token_id is None:
+        raise CheckpointError(
+            "the tokenizer has no padding token; name one in tokenizer_config.json"
+        )
+    if tokenizer.padding_side != "right":
+        raise CheckpointError(
+            f"the tokenizer pads on the {tokenizer.padding_side}, wanted right; "
+            "set padding_side in tokenizer_config.json to what the checkpoint was trained with"
+        )
+    return Words(
+        spec=TextSpec(
+            context=min(context, tokenizer.model_max_length),
+            end_id=_end_id(tokenizer),
+            pad_id=tokenizer.pad_token_id,
+            trim=trim,
+            clean=_clean(tokenizer),
+        ),
+        tokenizer=_fast(tokenizer).to_str(),
+    )
+
+
+class _SiglipConverter(SpmConverter):
+    """SigLIP's SentencePiece model, for which transformers has no converter of its own."""
+
+    def post_processor(self) -> processors.TemplateProcessing:
+        end = self.original_tokenizer.eos_token
+        marks = [(end, self.original_tokenizer.eos_token_id)]
+        return processors.TemplateProcessing(single=["$A", end], special_tokens=marks)
+
+
+def _fast(tokenizer: Any) -> Any:  # noqa: ANN401
+    if tokenizer.is_fast:
+        return tokenizer.backend_tokenizer
+    if _clean(tokenizer) == "siglip":
+        return _SiglipConverter(tokenizer).converted()
+    raise CheckpointError(
+        f"a {type(tokenizer).__name__} has no tokenizer.json and none can be made of it; "
+        "save the checkpoint with its fast tokenizer"
+    )
+
+
+def _end_id(tokenizer: Any) -> int | None:  # noqa: ANN401
+    """What it really ends a text with: configurations name end tokens that are never added."""
+    last = tokenizer("").input_ids[-1:]
+    return last[0] if last and last[0] in tokenizer.all_special_ids else None
+
+
+def _clean(tokenizer: Any) -> Clean:  # noqa: ANN401
+    """What it does to a text in Python, and no tokenizer.json would tell."""
+    if not hasattr(tokenizer, "canonicalize_text"):
+        return "none"
+    if not tokenizer.do_lower_case:
+        raise CheckpointError(
+            "the tokenizer keeps upper case, which SigLIP never saw; set do_lower_case to true"
+        )
+    return "siglip"

@@ -1,0 +1,66 @@
+"""Cleaning: what is done to a text before its tokenizer sees it."""
+
+import html
+import importlib
+import re
+import string
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from twinlens.bundle import Clean
+from twinlens.errors import TextError
+
+PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
+SPACES: Final = re.compile(r"\s+")
+WORD_BOUNDARY: Final = "\u2581"
+"""What SentencePiece writes for a space."""
+
+
+def cleaner(clean: Clean) -> Callable[[str], str]:
+    """The function that cleans a text by these rules.
+
+    Raises:
+        TextError: the rules need ftfy, which is not installed.
+    """
+    return CLEANERS[clean]()
+
+
+def _as_it_is() -> Callable[[str], str]:
+    return str
+
+
+def _as_openai() -> Callable[[str], str]:
+    """As CLIP's own code does, and open_clip's for most checkpoints (`basic_clean`).
+
+    ftfy mends mojibake, straightens quotes and narrows full-width letters; then HTML entities.
+    """
+    try:
+        ftfy = importlib.import_module("ftfy")
+    except ImportError as error:
+        raise TextError(
+            "this bundle's texts are cleaned as OpenAI does, which needs ftfy; "
+            "pip install 'twinlens[ftfy]'"
+        ) from error
+
+    def clean(text: str) -> str:
+        mended = html.unescape(html.unescape(ftfy.fix_text(text)))
+        return SPACES.sub(" ", mended).strip().lower()
+
+    return clean
+
+
+def _as_siglip() -> Callable[[str], str]:
+    """As big_vision's `canonicalize_text` does, by which SigLIP was trained."""
+
+    def clean(text: str) -> str:
+        bare = text.replace(WORD_BOUNDARY, " ").lower().translate(PUNCTUATION)
+        return SPACES.sub(" ", bare).strip()
+
+    return clean
+
+
+CLEANERS: Final[Mapping[Clean, Callable[[], Callable[[str], str]]]] = {
+    "none": _as_it_is,
+    "openai": _as_openai,
+    "siglip": _as_siglip,
+}

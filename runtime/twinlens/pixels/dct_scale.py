@@ -1,0 +1,42 @@
+"""The DCT scale: how much smaller a JPEG may be decoded.
+
+A JPEG holds blocks of 8 x 8 coefficients; its decoder can leave out the fine ones and give 1/2, 1/4
+or 1/8 of the size, for less time than the whole takes.
+"""
+
+from typing import Final
+
+from PIL import Image
+
+from twinlens.bundle import ImageSpec
+from twinlens.pixels.framing import frame
+from twinlens.pixels.orientation import UPRIGHT
+
+SHARPNESS: Final = 2.6
+"""What a smaller decoding keeps at least: so many pixels to one of the square's, on either axis.
+
+Over 16 photos, enlarged with grain or as mosaics, at qualities 60 and 90, the cosine to the exact
+embedding was 0.9997 in the mean and 0.9987 at worst (features of EfficientNet-Lite0), 0.99994 and
+0.9994 (the demo model); at 2.0 it was 0.9994 and 0.9977, 0.9997 and 0.9981. 2.6 is met by 1/2 of
+1600 x 1200 and by 1/4 of 4000 x 3000, for a side of 224.
+"""
+SCALES: Final = (8, 4, 2)
+
+
+def dct_scale(size: tuple[int, int], spec: ImageSpec) -> int:
+    """1, or how many times smaller a JPEG of that width and height may be decoded."""
+    # How it is turned moves the crop, but not the scale.
+    scale = frame(size, spec, UPRIGHT).scale
+    return next((times for times in SCALES if scale >= SHARPNESS * times), 1)
+
+
+def decode_smaller(image: Image.Image, spec: ImageSpec) -> int:
+    """Have a JPEG that is open but unread decoded smaller, and say how many times.
+
+    Any other picture stays as it is: 1.
+    """
+    times = dct_scale(image.size, spec)
+    width, height = image.size
+    if times == 1 or image.draft(None, (width // times, height // times)) is None:
+        return 1
+    return times

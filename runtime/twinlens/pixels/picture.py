@@ -1,0 +1,65 @@
+"""The picture: decoded, eight bits a channel, and with all that must be known to see it rightly."""
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import Image
+
+from twinlens.bundle import ImageSpec
+from twinlens.pixels.colours import eight_bit
+from twinlens.pixels.dct_scale import decode_smaller
+from twinlens.pixels.framing import Framing, frame
+from twinlens.pixels.orientation import UPRIGHT, Orientation, orientation_of
+from twinlens.pixels.pixel_mode import PixelMode
+from twinlens.pixels.reading import Reading
+from twinlens.pixels.sources import READING_ONE, check_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A decoded picture."""
+
+    image: Image.Image
+    size: tuple[int, int]
+    """Width and height as stored: `times` those of the image, or a few pixels less."""
+    times: int = 1
+    """How many times smaller than stored it was decoded."""
+    orientation: Orientation = UPRIGHT
+
+    def framing(self, spec: ImageSpec) -> Framing:
+        """Which part of the image the spec shows."""
+        return frame(self.size, spec, self.orientation).shrunk(self.times)
+
+
+def from_file(
+    file: BinaryIO, name: str, spec: ImageSpec, mode: PixelMode, reading: Reading
+) -> Picture:
+    """The first frame of an encoded picture.
+
+    Raises:
+        ImageError: it is beyond the limits; and Pillow's own errors.
+    """
+    with Image.open(file, formats=reading.limits.formats) as image:
+        check_size(image, name, reading.limits)
+        stored = image.size
+        times = decode_smaller(image, spec) if mode == "fast" else 1
+        image.load()
+        return Picture(
+            image=eight_bit(image, name),
+            # Pillow turns a TIFF upright while it decodes.
+            size=stored if times > 1 else image.size,
+            times=times,
+            orientation=orientation_of(image) if reading.upright else UPRIGHT,
+        )
+
+
+def from_memory(image: Image.Image, name: str, reading: Reading) -> Picture:
+    """A PIL image as it lies.
+
+    Raises:
+        ImageError: it is beyond the limits; and Pillow's own errors.
+    """
+    check_size(image, name, reading.limits)
+    with READING_ONE:
+        image.load()
+    return Picture(image=eight_bit(image, name), size=image.size)

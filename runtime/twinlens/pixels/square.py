@@ -1,0 +1,46 @@
+"""The square: what the spec shows of a picture, as one row of a batch."""
+
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from twinlens.bundle import ImageSpec
+from twinlens.pixels.colours import flat, is_plain
+from twinlens.pixels.framing import Framing
+from twinlens.pixels.picture import Picture
+from twinlens.pixels.profiles import to_srgb
+from twinlens.pixels.reading import Reading
+from twinlens.pixels.resizing import RESAMPLING, needed_part, resized
+from twinlens.pixels.sources import U8
+
+LONG_PX: Final = 16_384
+"""A box is float32 to Pillow: beyond this it would err by more than a thousandth of a pixel."""
+
+
+def paint(row: U8, picture: Picture, spec: ImageSpec, reading: Reading) -> None:
+    """Write the pixels [S, S, 3] of a picture into a row of a batch."""
+    image, framing = picture.image, picture.framing(spec)
+    resampling = RESAMPLING[spec.interpolation]
+    profile = image.info.get("icc_profile") if reading.profiles else None
+    if not is_plain(image) or max(image.size) > LONG_PX:
+        image, framing = needed_part(image, framing, resampling)
+        if not (profile and image.mode == "CMYK"):
+            image = flat(image, reading.background)
+    # The seen x axis goes first, as if the picture had been turned before.
+    small = resized(image, framing, resampling, down_first=picture.orientation.swapped)
+    if profile:
+        small = to_srgb(small, profile)
+    small = _padded(small, framing, spec)
+    if picture.orientation.turn is not None:
+        small = small.transpose(picture.orientation.turn)
+    row[:] = np.asarray(small.convert("RGB"))
+
+
+def _padded(small: Image.Image, framing: Framing, spec: ImageSpec) -> Image.Image:
+    side = (spec.side_px, spec.side_px)
+    if small.size == side:
+        return small
+    square = Image.new("RGB", side, spec.fill)
+    square.paste(small, (framing.across.place, framing.down.place))
+    return square

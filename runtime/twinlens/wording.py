@@ -1,0 +1,70 @@
+"""Wording: texts in, embeddings out, each text once and beside others of its length."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from twinlens.ahead import ahead
+from twinlens.texts import OnCut, Tokenizer
+from twinlens.tower import Embed, Tower
+
+F32 = NDArray[np.float32]
+Ids = tuple[int, ...]
+
+TEXTS_A_THREAD: Final = 16
+"""Embedded by one thread at a time. Of captions on two threads (int8 ViT-B/32) 4, 8, 16, 32 and 64
+take 1.02, 0.96, 0.89, 0.95 and 1.10 ms a text; 64 on both threads together 1.10."""
+TEXTS_AT_ONCE: Final = 64
+"""In one run of a tower that has all threads, or a device of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextWorks:
+    """What turns texts into embeddings."""
+
+    tokenizer: Tokenizer
+    tower: Tower
+    threads: int
+    """CPU threads in all."""
+    alone: bool
+    """The tower computes on these threads too, and not on a device of its own."""
+
+    def run(self, texts: Sequence[str], *, width: int, on_cut: OnCut, progress: bool) -> F32:
+        """Embeddings [B, D] of texts, in their order.
+
+        Neither repetition nor padding costs anything: each is embedded once, neighbours of one
+        length together. Lengths are not rounded up to fewer shapes: to multiples of 4 it would
+        cost a fifth.
+        """
+        ids = [tuple(row) for row in self.tokenizer.encode_ragged(texts, on_cut=on_cut)]
+        once = sorted(set(ids), key=len)
+        rows = np.empty((len(once), width), dtype=np.float32)
+        start = 0
+        with tqdm(total=len(once), disable=not progress, unit="text") as bar:
+            for found in self._parts(once):
+                rows[start : start + len(found)] = found
+                start += len(found)
+                bar.update(len(found))
+        place = {row: number for number, row in enumerate(once)}
+        return rows[[place[row] for row in ids]]
+
+    def _parts(self, once: Sequence[Ids]) -> Iterator[F32]:
+        if not self.alone or len(once) < TEXTS_A_THREAD * self.threads:
+            yield from map(self._on(self.tower.embed), _batches(once, TEXTS_AT_ONCE))
+            return
+        work = self._on(self.tower.one_thread())
+        batches = _batches(once, TEXTS_A_THREAD)
+        with closing(ahead(work, batches, threads=self.threads, waiting=3 * self.threads)) as found:
+            yield from found
+
+    def _on(self, embed: Embed) -> Callable[[Sequence[Ids]], F32]:
+        return lambda batch: embed(self.tokenizer.pack(batch))
+
+
+def _batches(rows: Sequence[Ids], size: int) -> Iterator[Sequence[Ids]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -1,0 +1,127 @@
+"""Pixels are those of every family's own preprocessing, as its file says and as its code does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from twinlens.images import U8, load
+
+pytest.importorskip("transformers")
+
+import transformers
+from transformers.models.chinese_clip.image_processing_pil_chinese_clip import (
+    ChineseCLIPImageProcessorPil,
+)
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+from twinlens_export.preprocessing import Preprocessing, read_open_clip, read_processor
+
+pytestmark = pytest.mark.export
+
+ROUNDING = 2
+"""Levels: the first pass rounds to whole levels, and the second may magnify what it rounded."""
+ORDER = 10
+"""Levels: as of version 13, Pillow takes the y axis first where that is quicker (a portrait)."""
+MEAN = 0.3
+"""Levels, in the mean, whatever single pixels do."""
+
+SQUARE = {"height": 224, "width": 224}
+PROCESSORS = {
+    "CLIP": CLIPImageProcessorPil(),
+    "CLIP at 336": CLIPImageProcessorPil(
+        size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336}
+    ),
+    "SigLIP": SiglipImageProcessorPil(),
+    "SigLIP 2, fixed": SiglipImageProcessorPil(resample=2, size={"height": 256, "width": 256}),
+    "Chinese-CLIP": ChineseCLIPImageProcessorPil(size=SQUARE, do_center_crop=False),
+}
+SIDES = {"CLIP at 336": 336, "SigLIP 2, fixed": 256}
+
+OPEN_CLIP: Mapping[str, Mapping[str, Any]] = {
+    "shortest": {},
+    "squash": {"resize_mode": "squash", "mean": [0.5] * 3, "std": [0.5] * 3},
+    "longest": {"resize_mode": "longest", "interpolation": "bilinear", "fill_color": 90},
+}
+CROPS = {
+    "landscape": (0, 0, 640, 427),
+    "odd": (3, 5, 340, 422),
+    "portrait": (100, 0, 301, 427),
+    "small": (200, 200, 321, 263),
+}
+
+
+@pytest.fixture(scope="module", params=CROPS)
+def photo(request: pytest.FixtureRequest) -> Image.Image:
+    return Image.fromarray(load_sample_images().images[1]).crop(CROPS[request.param])
+
+
+def as_bytes(values: np.ndarray, seen: Preprocessing) -> U8:
+    """The pixels behind normalised floats [3, S, S]."""
+    mean, std = (np.array(part)[:, None, None] for part in (seen.pixels.mean, seen.pixels.std))
+    pixels = (values * std + mean) / seen.pixels.factor
+    return np.rint(pixels).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+
+
+def check(photo: Image.Image, seen: Preprocessing, wanted: U8) -> None:
+    apart = np.abs(load(photo, seen.image).astype(int) - wanted)
+    assert apart.max() <= (ORDER if photo.height > photo.width else ROUNDING)
+    assert apart.mean() <= MEAN
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_transformers_processors_are_followed(name: str, photo: Image.Image) -> None:
+    processor = PROCESSORS[name]
+    seen = read_processor(processor.to_dict(), side_px=SIDES.get(name, 224))
+    (values,) = processor(photo, return_tensors="np")["pixel_values"]
+    check(photo, seen, as_bytes(values, seen))
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_torchvision_processors_are_followed(name: str, photo: Image.Image) -> None:
+    pytest.importorskip("torchvision")
+    fields = PROCESSORS[name].to_dict()
+    seen = read_processor(fields, side_px=SIDES.get(name, 224))
+    kind = getattr(transformers, fields.pop("image_processor_type"))
+    (values,) = kind(**fields)(photo, return_tensors="pt")["pixel_values"]
+    check(photo, seen, as_bytes(values.numpy(), seen))
+
+
+@pytest.mark.parametrize("name", OPEN_CLIP)
+def test_open_clips_transform_is_followed(name: str, photo: Image.Image) -> None:
+    seen = read_open_clip(OPEN_CLIP[name], side_px=224)
+    check(photo, seen, plain_open_clip(photo, OPEN_CLIP[name]))
+
+
+@pytest.mark.parametrize("name", OPEN_CLIP)
+def test_what_is_called_open_clips_transform_is_it(name: str, photo: Image.Image) -> None:
+    open_clip = pytest.importorskip("open_clip")
+    config = open_clip.transform.PreprocessCfg(**OPEN_CLIP[name])
+    transform = open_clip.transform.image_transform_v2(config, is_train=False)
+    seen = read_open_clip(OPEN_CLIP[name], side_px=224)
+    wanted = as_bytes(transform(photo).numpy(), seen)
+    np.testing.assert_array_equal(plain_open_clip(photo, OPEN_CLIP[name]), wanted)
+
+
+def plain_open_clip(photo: Image.Image, fields: Mapping[str, Any]) -> U8:
+    """open_clip's transform at 224 without torchvision, less the normalising."""
+    side, mode = 224, fields.get("resize_mode", "shortest")
+    bilinear = fields.get("interpolation") == "bilinear"
+    filter_ = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
+    if mode == "squash":
+        return np.asarray(photo.resize((side, side), filter_))
+    if mode == "longest":
+        ratio = max(photo.width / side, photo.height / side)
+        width, height = (round(length / ratio) for length in photo.size)
+        square = Image.new("RGB", (side, side), (fields["fill_color"],) * 3)
+        place = (side - width) // 2, (side - height) // 2
+        square.paste(photo.resize((width, height), filter_), place)
+        return np.asarray(square)
+    width, height = (side * length // min(photo.size) for length in photo.size)
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    resized = photo.resize((width, height), filter_)
+    return np.asarray(resized.crop((left, top, left + side, top + side)))

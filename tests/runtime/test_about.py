@@ -1,0 +1,61 @@
+"""Embeddings that were made differently are not compared unknowingly."""
+
+import pytest
+
+import twinlens
+from twinlens import Model
+from twinlens.about import check_about
+from twinlens.decoding import Pixels
+from twinlens.errors import IndexFileError
+from twinlens.pixels.reading import Reading
+
+
+def test_a_model_says_what_made_its_embeddings(model: Model) -> None:
+    assert model.about == {
+        "model": "twinlens emoji CLIP",
+        "sha256": model.about["sha256"],
+        "precision": "int8",
+        "pixels": "exact",
+    }
+    assert len(model.about["sha256"]) == 64
+    black = Pixels(mode="fast", reading=Reading(background=(0, 0, 0)))
+    assert twinlens.load("demo", device="cpu", pixels=black).about["pixels"] == (
+        "fast, background (0, 0, 0)"
+    )
+
+
+def test_the_same_making_is_accepted_and_an_untold_one_too(model: Model) -> None:
+    check_about(model.about, model.about, side="image")
+    check_about({}, model.about, side="image")
+    check_about({**model.about, "note": "mine"}, model.about, side="image")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cure"),
+    [
+        ("precision", "fp32", "load the model with precision='fp32'"),
+        ("pixels", "fast", "load the model with pixels='fast'"),
+        ("sha256", "0" * 64, "load the model that made it"),
+    ],
+)
+def test_another_making_is_refused_and_both_are_named(
+    model: Model, name: str, value: str, cure: str
+) -> None:
+    stored = {**model.about, name: value}
+    with pytest.raises(IndexFileError, match=cure) as caught:
+        check_about(stored, model.about, side="image")
+    message = str(caught.value)
+    assert message.startswith("the index was made with model twinlens emoji CLIP, sha256 ")
+    assert f"{name} {value[:12]}" in message.partition("but this model is")[0]
+    assert f"{name} {model.about[name][:12]}" in message.partition("but this model is")[2]
+
+
+def test_texts_do_not_care_for_the_pixels(model: Model) -> None:
+    stored = {**model.about, "pixels": "fast"}
+    check_about(stored, model.about, side="text")
+    with pytest.raises(IndexFileError):
+        check_about({**stored, "precision": "fp32"}, model.about, side="text")
+
+
+def test_what_may_be_mixed_is_said(model: Model) -> None:
+    check_about({**model.about, "precision": "fp32"}, model.about, side="text", mixed=["precision"])

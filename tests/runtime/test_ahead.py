@@ -1,0 +1,87 @@
+"""Work ahead: in order, bounded, and no thread is left however it ends."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from twinlens.ahead import ahead
+
+
+def test_answers_come_in_order_whoever_is_slow() -> None:
+    def work(number: int) -> int:
+        time.sleep(0.002 * (number % 3))
+        return number * number
+
+    assert list(ahead(work, range(40), threads=4, waiting=8)) == [n * n for n in range(40)]
+    assert list(ahead(work, [], threads=4, waiting=8)) == []
+
+
+def test_no_more_than_asked_for_is_read_ahead() -> None:
+    answered = 0
+    furthest = 0
+
+    def items() -> Iterator[int]:
+        nonlocal furthest
+        for number in range(100):
+            furthest = max(furthest, number - answered)
+            yield number
+
+    for _ in ahead(lambda number: number, items(), threads=3, waiting=7):
+        answered += 1
+    assert (answered, furthest) == (100, 7)
+
+
+def test_the_threads_work_side_by_side() -> None:
+    together = threading.Barrier(3, timeout=10)
+    # Each waits for the two others: with fewer threads than three nobody would ever pass.
+    assert len(list(ahead(lambda _: together.wait(), range(9), threads=3, waiting=6))) == 9
+
+
+def mine() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("twinlens")]
+
+
+class Stop(BaseException):
+    """As KeyboardInterrupt: no Exception."""
+
+
+@pytest.mark.parametrize("error", [ValueError, Stop, KeyboardInterrupt])
+@pytest.mark.parametrize("where", ["work", "items", "consumer"])
+def test_after_an_error_no_thread_is_left(error: type[BaseException], where: str) -> None:
+    begun: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            if where == "items" and number == 20:
+                raise error
+            yield number
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if where == "work" and number == 20:
+            raise error
+        return number
+
+    def consume() -> None:
+        for number in ahead(work, items(), threads=3, waiting=6):
+            if where == "consumer" and number == 20:
+                raise error
+
+    with pytest.raises(error):
+        consume()
+    assert mine() == []
+    assert len(begun) < 30
+
+
+def test_a_closed_or_forgotten_generator_leaves_no_thread() -> None:
+    answers = ahead(lambda number: number, range(1000), threads=3, waiting=6)
+    assert next(answers) == 0
+    assert len(mine()) > 0
+    answers.close()
+    assert mine() == []
+    answers = ahead(lambda number: number, range(1000), threads=3, waiting=6)
+    next(answers)
+    del answers
+    assert mine() == []

@@ -1,0 +1,55 @@
+"""The framing, and the padding of a letterbox."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from twinlens.bundle import ImageSpec
+from twinlens.images import U8, load
+
+ROUNDING = 2
+"""Levels: as in test_images.py."""
+
+
+def letterbox(image: Image.Image, side: int, fill: tuple[int, int, int]) -> U8:
+    """As open_clip's ResizeKeepRatio(longest=1) and CenterCropOrPad, in their plainest form."""
+    ratio = max(image.width / side, image.height / side)
+    width, height = (max(1, round(length / ratio)) for length in image.size)
+    small = image.resize((width, image.height), Image.Resampling.BICUBIC)
+    small = small.resize((width, height), Image.Resampling.BICUBIC)
+    square = Image.new("RGB", (side, side), fill)
+    square.paste(small, ((side - width) // 2, (side - height) // 2))
+    return np.asarray(square)
+
+
+@settings(max_examples=60, deadline=None)
+@given(width=st.integers(1, 90), height=st.integers(1, 90), side=st.integers(1, 40))
+def test_a_letterbox_is_that_of_open_clip(width: int, height: int, side: int) -> None:
+    noise = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    spec = ImageSpec(side_px=side, resize="pad", fill=(9, 8, 7))
+    wanted = letterbox(Image.fromarray(noise), side, spec.fill)
+    assert np.abs(load(noise, spec).astype(int) - wanted).max() <= ROUNDING
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_a_letterbox_is_turned_with_its_picture(tag: int) -> None:
+    photo = Image.fromarray(
+        np.random.default_rng(tag).integers(0, 256, (50, 31, 3), dtype=np.uint8)
+    )
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[274] = tag
+    photo.save(file, "PNG", exif=exif)
+    spec = ImageSpec(side_px=24, resize="pad", fill=(200, 0, 0))
+    with Image.open(file) as stored:
+        wanted = letterbox(ImageOps.exif_transpose(stored), 24, spec.fill)
+    assert np.abs(load(file, spec).astype(int) - wanted).max() <= ROUNDING
+
+
+@pytest.mark.parametrize("fill", [(0, 0), (0, 0, 256), (-1, 0, 0)])
+def test_a_fill_that_is_no_colour_is_refused(fill: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match=r"fill is .*, not three numbers of 0\.\.255"):
+        ImageSpec(side_px=4, resize="pad", fill=fill)

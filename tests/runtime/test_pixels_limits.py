@@ -1,0 +1,109 @@
+"""The limits, and the files they are held against."""
+
+import io
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from odd_images.oddity import encoded, ramps
+
+from twinlens.bundle import ImageSpec
+from twinlens.errors import ImageError
+from twinlens.images import load, load_batch, load_into
+from twinlens.pixels.limits import FORMATS, Limits
+from twinlens.pixels.reading import Reading
+
+SPEC = ImageSpec(side_px=8)
+CONTENT = encoded(ramps(), "PNG")
+
+
+def reading(**limits: object) -> Reading:
+    return Reading(limits=Limits(**limits))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_pixels": 0}, "max_pixels is 0, not a positive number"),
+        ({"max_bytes": -1}, "max_bytes is -1, not a positive number"),
+        ({"formats": ()}, "formats is empty; name one, such as JPEG"),
+        ({"formats": ("PNG", "EPS")}, "formats has EPS, for which Pillow would run Ghostscript"),
+    ],
+)
+def test_limits_that_mean_nothing_are_refused(limits: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Limits(**limits)
+
+
+def test_a_limit_is_the_most_that_is_allowed() -> None:
+    just = reading(max_pixels=ramps().width * ramps().height, max_bytes=len(CONTENT))
+    np.testing.assert_array_equal(load(CONTENT, SPEC, reading=just), load(ramps(), SPEC))
+
+
+@pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview, io.BytesIO])
+def test_too_many_bytes_are_refused_whatever_holds_them(wrap: Callable[[bytes], Any]) -> None:
+    with pytest.raises(ImageError, match=r"has more than 100 bytes; shrink it first, or raise"):
+        load(wrap(CONTENT), SPEC, reading=reading(max_bytes=100))
+
+
+def test_a_file_of_a_terabyte_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "hole.jpg"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ImageError, match=r"hole\.jpg has more than 100,000,000 bytes"):
+        load(path, SPEC)
+
+
+def test_a_stream_without_end_is_refused() -> None:
+    class Endless(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+            buffer[:] = bytes(len(buffer))
+            return len(buffer)
+
+    with pytest.raises(ImageError, match="the Endless has more than 1,000,000 bytes"):
+        load(Endless(), SPEC, reading=reading(max_bytes=1_000_000))  # type: ignore[arg-type]
+
+
+def test_a_format_may_be_added() -> None:
+    content = encoded(ramps(), "TGA")
+    more = reading(formats=(*FORMATS, "TGA"))
+    np.testing.assert_array_equal(load(content, SPEC, reading=more), load(ramps(), SPEC))
+
+
+@pytest.mark.parametrize("background", [(0, 0), (0, 0, 256), (-1, 0, 0)])
+def test_a_background_that_is_no_colour_is_refused(background: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match=r"background is .*, not three numbers of 0\.\.255"):
+        Reading(background=background)
+
+
+def test_files_are_named_in_errors_and_stay_open(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"notes")
+    with path.open("rb") as file:
+        with pytest.raises(ImageError, match=r"notes\.txt is no image"):
+            load(file, SPEC)
+        assert not file.closed
+    with (
+        tempfile.SpooledTemporaryFile() as file,
+        pytest.raises(ImageError, match="the SpooledTemporaryFile is no image"),
+    ):
+        load(file, SPEC)
+
+
+def test_one_file_may_be_given_twice() -> None:
+    file = io.BytesIO(CONTENT)
+    first, second = load_batch([file, file], SPEC)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_pixels_are_written_into_the_row_that_is_given() -> None:
+    batch = np.zeros((2, 8, 8, 3), dtype=np.uint8)
+    load_into(batch[1], CONTENT, SPEC)
+    assert not batch[0].any()
+    np.testing.assert_array_equal(batch[1], load(CONTENT, SPEC))
