@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twinlens.errors import ProviderError
-from twinlens.index_blocks import Block, Embeddings, Source, mean_row
+from twinlens.index_blocks import Block, Embeddings, Source, blocks_of, mean_row
 from twinlens.index_disk import DiskStore, new_index, write_pieces
 from twinlens.index_hits import Hits, RangeHits
 from twinlens.index_ids import IdsLike
@@ -285,7 +285,7 @@ class Index:
         """
         n_threads = self._threads if threads is None else threads
         with self._writing:
-            blocks = Source.of(embeddings, ids).blocks
+            blocks = blocks_of(embeddings, ids)
             self._become(self._store.append(self._now.snapshot, blocks, threads=n_threads))
 
     def remove(self, ids: IdsLike) -> None:
