@@ -236,8 +236,8 @@ class Index:
             ValueError: cosine is not between -1 and 1; else as for `search`.
 
         >>> found = Index.build(np.eye(3)).search_within([[0.0, 3.0, 4.0]], 0.5)
-        >>> found.of(0).rows
-        array([[2, 1]])
+        >>> found.of(0).rows.tolist()
+        [[2, 1]]
         """
         snapshot = self._now.snapshot
         if not -1 <= cosine <= 1:
