@@ -35,8 +35,8 @@ def known_limits(ground: Ground, ledger: Ledger) -> dict[str, float] | None:
 def measure_limits(threads: int, cached_bytes: int) -> dict[str, float] | None:
     """GB/s of reading 2 GiB, and `cached_bytes` again and again; int8 GOP/s a thread.
 
-    Huge pages are asked for, as the system's defaults read 15 % less. None without a compiler, or elsewhere
-    than on x86-64.
+    Huge pages are asked for, as the system's defaults read 15 % less. None without a compiler, and
+    elsewhere than on x86-64.
     """
     if shutil.which("c++") is None or platform.machine() not in {"x86_64", "AMD64"}:
         return None
