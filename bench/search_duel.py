@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -112,7 +113,8 @@ class Duels:
                 cell_key(self._ground, peer.name, cell)
                 | rounds(ours, theirs, cell, settings, patient=peer.tuned)
                 | {"tuned": tuned, "limits": known_limits(self._ground, self._ledger)}
-                | {"ours_path": ours.facts["path"], "ours_ready_s": ours.facts["ready_s"]}
+                | {"commit": commit(), "ours_path": ours.facts["path"]}
+                | {"ours_ready_s": ours.facts["ready_s"]}
                 | {"ours_found": ours.judge(cell, {}, truth)}
                 | {"found": theirs.judge(cell, settings, truth)}
             )
@@ -141,3 +143,9 @@ def rounds(
             for name, value in worker.time(cell, chosen, warm_up).items():
                 spent[prefix + name].append(round(value, 3))
     return spent
+
+
+def commit() -> str:
+    """The one that is checked out."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

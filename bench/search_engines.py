@@ -27,7 +27,7 @@ FAISS_SETTINGS = ("distance_compute_blas_threshold", "distance_compute_blas_data
 def twinlens_kernel(rows_file: Path, threads: int) -> Search:
     from twinlens_kernels import encode, topk  # noqa: PLC0415
 
-    rows = np.load(rows_file, mmap_mode="r")
+    rows = np.load(rows_file)
     codes = encode(rows, centre=rows.mean(axis=0), threads=threads)
     return lambda queries, k, _: topk(queries, rows, k, codes=codes, threads=threads)[0]
 
@@ -36,7 +36,7 @@ def twinlens_index(rows_file: Path, threads: int) -> Search:
     from twinlens import Index  # noqa: PLC0415
 
     index = Index.build(np.load(rows_file, mmap_mode="r"), threads=threads)
-    return lambda queries, k, _: index.search(queries, k=k).ids
+    return lambda queries, k, _: index.search(queries, k=k, threads=threads).ids
 
 
 def faiss_flat(rows_file: Path, threads: int) -> Search:

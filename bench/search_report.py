@@ -5,7 +5,6 @@ import itertools
 import json
 import platform
 import statistics
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ def report(work: Path) -> None:
     results = [summary(cell) for cell in cells]
     facts = {
         "question": "ms of exact cosine top-k, against every library that users would pick",
-        "commit": output("git", "rev-parse", "--short", "HEAD"),
+        "commits": sorted({cell["commit"] for cell in cells}),
         "processor": processor(),
         "instructions": sorted({cell["ours_path"] for cell in cells}),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -123,11 +122,19 @@ def yardstick_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
     for ground in distinct(results, "n", "width", "threads", "kind", "n_queries"):
         same = [line for line in results if ground.items() <= line.items()]
         n, width, threads, kind, n_queries = ground.values()
-        figures = [
-            f"{line['twinlens_ms']:.3g} / {line['ms']:.3g} = **{line['times_faster']:.1f}x**"
-            for line in sorted(same, key=lambda line: line["k"])
-        ]
+        by_k = {line["k"]: duel(line) for line in same}
+        figures = [by_k.get(k, "") for k in (10, 100, 1000)]
         yield f"| {n:,} | {width} | {threads} | {kind} | {n_queries} | {' | '.join(figures)} |"
+
+
+def duel(line: Line) -> str:
+    ours, theirs = shown(line["twinlens_ms"]), shown(line["ms"])
+    return f"{ours} / {theirs} = **{line['times_faster']:.1f}x**"
+
+
+def shown(ms: float) -> str:
+    """Three digits."""
+    return f"{ms:.0f}" if ms >= 100 else f"{ms:.3g}"
 
 
 def everyone_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
@@ -145,8 +152,8 @@ def everyone_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
 
 
 def row(name: str, ground: Line, lines: Sequence[Line], prefix: str) -> str:
-    ordered = sorted(lines, key=lambda line: line["n_queries"])
-    times = " | ".join(f"{line[prefix + 'ms']:.3g}" for line in ordered)
+    by_size = {line["n_queries"]: shown(line[prefix + "ms"]) for line in lines}
+    times = " | ".join(by_size.get(n_queries, "") for n_queries in (1, 16, 256))
     recall = min((line[prefix + "recall"] for line in lines), default=float("nan"))
     return f"| {name} | {ground['n']:,} | {ground['threads']} | {times} | {recall:.6g} |"
 
@@ -172,10 +179,6 @@ def distinct(lines: Iterable[Line], *names: str) -> list[Line]:
 
 def median(times: Sequence[float]) -> float:
     return round(statistics.median(times), 3)
-
-
-def output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def processor() -> str:

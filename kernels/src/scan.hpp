@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "coded_corpus.hpp"
@@ -21,7 +22,12 @@ class Scan {
     Scan(const CodedCorpus &corpus, const QueryCodes &queries, const Path &path)
         : corpus_(corpus), queries_(queries), path_(path), blocks_(corpus),
           groups_(queries.groups()), dots_(2 * block_rows * lanes / 16),
-          survivors_(block_rows * lanes) {}
+          survivors_(block_rows * lanes) {
+        // Lanes beyond the last query reach nothing.
+        for (std::int64_t lane = queries.size(); lane < queries.n_groups() * lanes; ++lane) {
+            groups_.back().floor[lane % lanes] = std::numeric_limits<float>::infinity();
+        }
+    }
 
     template <typename Sink> void rows(std::int64_t first, std::int64_t last, Sink &sink) {
         const IeeeMode mode;
@@ -34,15 +40,17 @@ class Scan {
     }
 
   private:
-    // Blocks are short and queries many: each call asks for its share of the block after this.
+    // A single call asks for the rows a little ahead of those it multiplies; of several calls, each
+    // asks for its share of the block after this.
     Ahead share(const Block &block, std::int64_t call, std::int64_t calls) const {
-        constexpr std::int64_t step_lines = ahead_step / 64;
+        constexpr std::int64_t step_lines = ahead_step / 64, rows_ahead = 32;
         if (block.ids != nullptr || call >= step_lines) {
             return {nullptr, 0};
         }
         const std::int64_t lines = std::max<std::int64_t>(1, step_lines / calls);
         const std::int64_t steps = block_rows * corpus_.padded / ahead_step;
-        return {block.rows.codes + block_rows * corpus_.padded + call * steps * lines * 64, lines};
+        const std::int64_t first = calls == 1 ? rows_ahead : block_rows;
+        return {block.rows.codes + first * corpus_.padded + call * steps * lines * 64, lines};
     }
 
     template <typename Sink> void meet(const Block &block, Sink &sink) {

@@ -74,6 +74,7 @@ def topk(  # noqa: PLR0913 - each is an independent wish
             min(k, n_allowed),
             mapped=native.is_mapped(rows),
             threads=threads,
+            path=PATH,
         )
         # Beyond float32 a score is reported as infinite; its place in the order is still exact.
         with np.errstate(over="ignore"):
@@ -109,7 +110,7 @@ def within(  # noqa: PLR0913 - each is an independent wish
     if NATIVE and codes is not None and rows.shape[1] <= native.MAX_WIDTH:
         require_finite_rows("queries", queries)
         coded = native.coded_corpus(rows, codes, allowed)
-        return native.within(queries, coded, floors, threads=threads)
+        return native.within(queries, coded, floors, threads=threads, path=PATH)
     return tiled_within(queries, Corpus.allowed(rows, allowed), floors)
 
 
@@ -175,7 +176,7 @@ def encode(
         raise ValueError(f"centre has shape {centre.shape}, wanted {rows.shape[1:]} as a row")
     require_finite_rows("centre", centre[None])
     if NATIVE:
-        return native.encode(rows, centre=centre, residual=residual, threads=threads)
+        return native.encode(rows, centre=centre, residual=residual, threads=threads, path=PATH)
     return numpy_encode.encode(rows, centre=centre, residual=residual)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twinlens.errors import ProviderError
-from twinlens.index_blocks import Block, Embeddings, Source, mean_row
+from twinlens.index_blocks import Block, Embeddings, Source, blocks_of, mean_row
 from twinlens.index_disk import DiskStore, new_index, write_pieces
 from twinlens.index_hits import Hits, RangeHits
 from twinlens.index_ids import IdsLike
@@ -236,8 +236,8 @@ class Index:
             ValueError: cosine is not between -1 and 1; else as for `search`.
 
         >>> found = Index.build(np.eye(3)).search_within([[0.0, 3.0, 4.0]], 0.5)
-        >>> found.of(0).rows
-        array([[2, 1]])
+        >>> found.of(0).rows.tolist()
+        [[2, 1]]
         """
         snapshot = self._now.snapshot
         if not -1 <= cosine <= 1:
@@ -285,7 +285,7 @@ class Index:
         """
         n_threads = self._threads if threads is None else threads
         with self._writing:
-            blocks = Source.of(embeddings, ids).blocks
+            blocks = blocks_of(embeddings, ids)
             self._become(self._store.append(self._now.snapshot, blocks, threads=n_threads))
 
     def remove(self, ids: IdsLike) -> None:

@@ -47,9 +47,12 @@ class Source:
             TypeError: the numbers are not floats, or ids are given twice.
             ValueError: a shape is not [rows, width], or ids and rows differ in number.
         """
+        blocks = blocks_of(embeddings, ids)
         if not is_stream(embeddings):
-            return cls._of_array(np.asarray(embeddings), ids)
-        blocks = _checked(_streamed(iter(embeddings), ids))
+            rows = np.asarray(embeddings)
+            spread = range(0, len(rows), max(1, len(rows) // SAMPLE_ROWS))
+            sample = unit_rows(rows[:: spread.step], numbers=spread)
+            return cls(blocks=blocks, sample=sample, n_rows=len(rows))
         ahead: list[Block] = []
         while sum(len(block.rows) for block in ahead) < SAMPLE_ROWS:
             block = next(blocks, None)
@@ -63,16 +66,23 @@ class Source:
         sample = np.concatenate([block.rows for block in ahead])[:SAMPLE_ROWS]
         return cls(blocks=chain(ahead, blocks), sample=sample, n_rows=None)
 
-    @classmethod
-    def _of_array(cls, rows: NDArray[Any], ids: IdsLike | None) -> Self:
-        if rows.ndim != 2:
-            unit_rows(rows)  # refuses it
-        spread = range(0, len(rows), max(1, len(rows) // SAMPLE_ROWS))
-        sample = unit_rows(rows[spread.start : spread.stop : spread.step], numbers=spread)
-        given = None if ids is None else read_ids(ids)
-        if given is not None and len(given) != len(rows):
-            raise ValueError(f"{len(given)} ids for {len(rows)} rows; give one a row")
-        return cls(blocks=_sliced(rows, given, first_row=0), sample=sample, n_rows=len(rows))
+
+def blocks_of(embeddings: Embeddings, ids: IdsLike | None) -> Iterator[Block]:
+    """Blocks of [N, D] floats, or of a stream of blocks.
+
+    Raises:
+        TypeError: the numbers are not floats, or ids are given twice.
+        ValueError: a shape is not [rows, width], or ids and rows differ in number.
+    """
+    if is_stream(embeddings):
+        return _checked(_streamed(iter(embeddings), ids))
+    rows = np.asarray(embeddings)
+    if rows.ndim != 2:
+        unit_rows(rows)  # refuses it
+    given = None if ids is None else read_ids(ids)
+    if given is not None and len(given) != len(rows):
+        raise ValueError(f"{len(given)} ids for {len(rows)} rows; give one a row")
+    return _sliced(rows, given, first_row=0)
 
 
 def mean_row(sample: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -33,8 +33,10 @@ class DiskStore:
             n_rows = _extend(draft, (intake.sections(block) for block in blocks))
             if not n_rows:
                 return snapshot
-            self._manifest = draft.commit()
-        return map_snapshot(self._folder, self._manifest, lookup=snapshot.lookup)
+            manifest = draft.commit()
+        after = map_snapshot(self._folder, manifest, lookup=snapshot.lookup)
+        self._manifest = manifest
+        return after
 
     def remove(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
         """The snapshot after it without these rows."""
@@ -52,8 +54,10 @@ class DiskStore:
             Draft.anew(self._folder, snapshot.layout, centre, dict(self._manifest.about)) as draft,
         ):
             _extend(draft, living_pieces(snapshot, centre=centre, threads=threads))
-            self._manifest = draft.commit()
-        return map_snapshot(self._folder, self._manifest)
+            manifest = draft.commit()
+        after = map_snapshot(self._folder, manifest)
+        self._manifest = manifest
+        return after
 
     def verify(self, snapshot: Snapshot) -> None:
         """Read everything; IndexFileError names the section and the rows that changed since."""

@@ -113,9 +113,14 @@ class Draft:
             file.truncate()  # what a killed writer has left
             file.flush()
             os.fsync(file.fileno())
-        write_manifest(self._folder, manifest)
-        # Nothing may be taken back any more, whatever fails from here on.
+        # An interruption may strike just after the rename: nothing is taken back from here on,
+        # unless the system itself says that there was none.
         self._committed = True
+        try:
+            write_manifest(self._folder, manifest)
+        except OSError:
+            self._committed = False
+            raise
         sync_folder(self._folder)
         sweep(self._folder, manifest)
         return manifest

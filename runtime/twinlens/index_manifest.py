@@ -147,8 +147,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(folder / MANIFEST)
-    finally:
+    except BaseException:
         draft.unlink(missing_ok=True)
+        raise
 
 
 def sync_folder(folder: Path) -> None:

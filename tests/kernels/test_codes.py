@@ -9,11 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twinlens_kernels import Codes, codes, encode
+from twinlens_kernels import NATIVE, Codes, encode, search
 
 F32 = NDArray[np.float32]
 Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
-ENCODERS = {"numpy": codes.encode, "served": encode}
+ENGINES = ("numpy",)
+if NATIVE:
+    from twinlens_kernels.native import PATHS
+
+    ENGINES += PATHS
+
+
+def encode_by(
+    engine: str, rows: F32, *, centre: F32, residual: bool = False, threads: int = 1
+) -> Codes:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "NATIVE", engine != "numpy")
+        patch.setattr(search, "PATH", engine)
+        return encode(rows, centre=centre, residual=residual, threads=threads)
 
 
 def squared(numbers: list[Fraction]) -> Fraction:
@@ -28,8 +41,8 @@ def reaches(bound: np.float32, numbers: list[Fraction]) -> bool:
     return bool(np.isinf(bound)) or Fraction(float(bound)) ** 2 >= squared(numbers)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-@settings(max_examples=150, deadline=None)
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=60, deadline=None)
 @given(
     kinds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
     width=st.integers(1, 70),
@@ -37,7 +50,7 @@ def reaches(bound: np.float32, numbers: list[Fraction]) -> bool:
     seed=st.integers(0, 2**32 - 1),
 )
 def test_the_terms_bound_what_the_codes_leave_in_exact_arithmetic(
-    name: str,
+    engine: str,
     matrices: Matrices,
     kinds: tuple[int, int],
     width: int,
@@ -47,7 +60,7 @@ def test_the_terms_bound_what_the_codes_leave_in_exact_arithmetic(
     random, makers = np.random.default_rng(seed), list(matrices.values())
     rows = makers[kinds[0] % len(makers)](random, (4, width))
     centre = makers[kinds[1] % len(makers)](random, (1, width))[0]
-    coded = ENCODERS[name](rows, centre=centre, residual=residual, threads=2)
+    coded = encode_by(engine, rows, centre=centre, residual=residual, threads=2)
     for at, row in enumerate(rows):
         whole = [int(code) - 128 for code in coded.codes[at]]
         assert whole[width:] == [0] * (len(whole) - width)
@@ -66,38 +79,38 @@ def test_the_terms_bound_what_the_codes_leave_in_exact_arithmetic(
             assert reaches(terms[4], still)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_codes_are_close_to_the_rows(name: str) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_codes_are_close_to_the_rows(engine: str) -> None:
     random = np.random.default_rng(0)
     rows = (3 + random.standard_normal((100, 512))).astype(np.float32)
-    coded = ENCODERS[name](rows, centre=rows.mean(axis=0), residual=True)
+    coded = encode_by(engine, rows, centre=rows.mean(axis=0), residual=True)
     spread = np.linalg.norm(rows - rows.mean(axis=0), axis=1)
     assert (coded.terms[:, 1] < 0.012 * spread).all()
     assert (coded.terms[:, 4] < 6e-5 * spread).all()
     assert (np.abs(coded.terms[:, 2] / spread - 1) < 0.012).all()
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_a_slice_of_codes_is_the_codes_of_a_slice(name: str) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_slice_of_codes_is_the_codes_of_a_slice(engine: str) -> None:
     random = np.random.default_rng(1)
     rows = random.standard_normal((40, 70)).astype(np.float32)
-    coded = ENCODERS[name](rows, centre=rows[0], residual=True, threads=3)[7:19]
-    alone = ENCODERS[name](rows[7:19], centre=rows[0], residual=True)
+    coded = encode_by(engine, rows, centre=rows[0], residual=True, threads=3)[7:19]
+    alone = encode_by(engine, rows[7:19], centre=rows[0], residual=True)
     assert len(coded) == 12
     np.testing.assert_array_equal(coded.codes, alone.codes)
     np.testing.assert_array_equal(coded.residual, alone.residual)
     np.testing.assert_array_equal(coded.terms, alone.terms)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_the_first_row_that_is_not_finite_is_named(name: str, bad: float) -> None:
+def test_the_first_row_that_is_not_finite_is_named(engine: str, bad: float) -> None:
     rows = np.ones((9000, 65), dtype=np.float32)
     rows[[5003, 8999], 64] = bad
     with pytest.raises(ValueError, match=f"rows row 5003 holds {bad}, wanted finite numbers"):
-        ENCODERS[name](rows, centre=rows[0], threads=3)
+        encode_by(engine, rows, centre=rows[0], threads=3)
     with pytest.raises(ValueError, match="centre row 0 holds"):
-        ENCODERS[name](rows[:5], centre=rows[5003])
+        encode_by(engine, rows[:5], centre=rows[5003])
 
 
 def test_codes_that_do_not_fit_each_other_are_refused() -> None:

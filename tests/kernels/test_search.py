@@ -1,6 +1,8 @@
 """topk, within and rescore against brute force: with codes, without, and under a filter."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +10,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twinlens_kernels import Codes, encode, reference, rescore, topk, within
+from twinlens_kernels import NATIVE, Codes, encode, reference, rescore, search, topk, within
 
 F32 = NDArray[np.float32]
 Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
+ENGINES = ("numpy",)
+if NATIVE:
+    from twinlens_kernels.native import PATHS
+
+    ENGINES += PATHS
+
+
+@contextmanager
+def served_by(engine: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "NATIVE", engine != "numpy")
+        patch.setattr(search, "PATH", engine)
+        yield
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    with served_by(request.param):
+        yield request.param
 
 
 def every_score(queries: F32, rows: F32) -> NDArray[np.float64]:
@@ -69,7 +90,8 @@ def assert_within(
     assert ranges.scores.dtype == np.float32
 
 
-@settings(max_examples=500, deadline=None)
+@pytest.mark.parametrize("name", ENGINES)
+@settings(max_examples=120, deadline=None)
 @given(
     kinds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
     n_queries=st.integers(0, 40),
@@ -82,6 +104,7 @@ def assert_within(
     seed=st.integers(0, 2**32 - 1),
 )
 def test_every_search_equals_brute_force_on_any_finite_input(
+    name: str,
     matrices: Matrices,
     kinds: tuple[int, int],
     n_queries: int,
@@ -102,21 +125,78 @@ def test_every_search_equals_brute_force_on_any_finite_input(
         centre = rows[random.integers(n_rows)]
     elif n_rows and coded != "zero":
         centre = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    codes = encode(rows, centre=centre, residual=coded == "residual", threads=threads)
-    wish = {"codes": codes if coded != "no codes" else None, "allowed": allowed, "threads": threads}
-    assert_topk(queries, rows, k, **wish)
-    # Floors that lie exactly on a score, just above one, and at both ends.
-    scores = every_score(queries, rows)
-    floors = random.choice([-np.inf, 0.0, np.inf], n_queries)
-    if n_rows:
-        drawn = scores[np.arange(n_queries), random.integers(n_rows, size=n_queries)]
-        drawn = np.where(random.random(n_queries) < 0.3, np.nextafter(drawn, np.inf), drawn)
-        floors = np.where(random.random(n_queries) < 0.8, drawn, floors)
-    assert_within(queries, rows, floors, **wish)
-    if n_rows:
-        ids = random.integers(n_rows, size=(n_queries, 5))
-        exact = rescore(queries, rows, ids, threads=threads)
-        np.testing.assert_array_equal(exact, np.take_along_axis(scores, ids, axis=1))
+    with served_by(name):
+        codes = encode(rows, centre=centre, residual=coded == "residual", threads=threads)
+        wish = {
+            "codes": codes if coded != "no codes" else None,
+            "allowed": allowed,
+            "threads": threads,
+        }
+        assert_topk(queries, rows, k, **wish)
+        # Floors that lie exactly on a score, just above one, and at both ends.
+        scores = every_score(queries, rows)
+        floors = random.choice([-np.inf, 0.0, np.inf], n_queries)
+        if n_rows:
+            drawn = scores[np.arange(n_queries), random.integers(n_rows, size=n_queries)]
+            drawn = np.where(random.random(n_queries) < 0.3, np.nextafter(drawn, np.inf), drawn)
+            floors = np.where(random.random(n_queries) < 0.8, drawn, floors)
+        assert_within(queries, rows, floors, **wish)
+        if n_rows:
+            ids = random.integers(n_rows, size=(n_queries, 5))
+            exact = rescore(queries, rows, ids, threads=threads)
+            np.testing.assert_array_equal(exact, np.take_along_axis(scores, ids, axis=1))
+
+
+def near(random: np.random.Generator, n_rows: int, width: int) -> F32:
+    """Unit rows about a common mean, as embeddings lie."""
+    rows = 1 + random.standard_normal((n_rows, width))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n_queries", "k"), [(1, 10), (3, 700), (40, 10), (300, 2)])
+@pytest.mark.parametrize("residual", [False, True])
+def test_topk_is_exact_over_many_whole_blocks(
+    engine: str, n_queries: int, k: int, residual: bool
+) -> None:
+    random = np.random.default_rng(7)
+    rows, queries = near(random, 20_000, 65), near(random, n_queries, 65)
+    codes = encode(rows, centre=rows.mean(axis=0), residual=residual, threads=2)
+    allowed = random.random(len(rows)) < 0.99
+    for chosen in (None, allowed):
+        assert_topk(queries, rows, k, codes=codes, allowed=chosen, threads=3)
+
+
+def test_many_equal_rows_are_no_trouble(engine: str) -> None:
+    rows = np.ones((30_000, 64), dtype=np.float32)
+    codes = encode(rows, centre=np.zeros(64, dtype=np.float32))
+    ids, scores = topk(rows[:2], rows, 5, codes=codes, threads=2)
+    assert ids.tolist() == [[0, 1, 2, 3, 4]] * 2
+    assert (scores == 64).all()
+
+
+def test_a_mapped_corpus_is_searched_as_any(engine: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    rows = near(random, 3000, 100)
+    rows.tofile(tmp_path / "rows")
+    mapped = np.asarray(np.memmap(tmp_path / "rows", np.float32, "r", shape=rows.shape))
+    codes = encode(mapped, centre=rows.mean(axis=0), residual=True)
+    assert_topk(rows[:5], mapped, 7, codes=codes, allowed=None, threads=1)
+
+
+def test_rows_too_wide_for_codes_are_searched_all_the_same(engine: str) -> None:
+    random = np.random.default_rng(9)
+    rows = random.standard_normal((6, 2**16 + 1)).astype(np.float32)
+    codes = encode(rows, centre=rows[0])
+    assert_topk(rows[:2], rows, 3, codes=codes, allowed=None, threads=1)
+    assert_within(rows[:2], rows, np.zeros(2), codes=codes, allowed=None, threads=1)
+
+
+def test_the_widest_rows_with_codes_stay_within_their_integers(engine: str) -> None:
+    # Largest codes against largest numbers, in both signs: sums come near 2**31.
+    rows = np.ones((4, 2**16), dtype=np.float32) * np.array([[1], [-1], [2], [-2]], np.float32)
+    codes = encode(rows, centre=np.zeros(2**16, dtype=np.float32))
+    for queries in (rows[:1], np.repeat(rows, 10, axis=0)):
+        assert_topk(queries, rows, 4, codes=codes, allowed=None, threads=1)
 
 
 def test_a_search_reads_only_the_rows_that_are_allowed() -> None:

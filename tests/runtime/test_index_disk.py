@@ -120,6 +120,22 @@ def test_a_commit_that_cannot_be_made_last_is_not_taken_back(
         index.add(ROWS, ids=range(200, 240))
 
 
+def test_an_interruption_after_the_rename_takes_nothing_back(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def interrupted(path: Path, target: Path) -> Path:
+        replace(path, target)
+        raise KeyboardInterrupt
+
+    index = Index.open(saved)
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        index.add(ROWS, ids=range(40))
+    assert (len(index), len(Index.open(saved, verify=True))) == (40, 80)
+
+
 def test_all_is_on_the_disk_before_the_manifest_is_renamed(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,7 +195,7 @@ def test_an_index_is_like_a_list_that_is_searched_by_brute_force(
     run_state_machine_as_test(
         IndexMachine,
         settings=settings(
-            max_examples=60,
+            max_examples=100,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
