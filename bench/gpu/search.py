@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import search_corpus
 
-from twinlens.device_search import DeviceSearch
+from twinlens.searching.device_search import DeviceSearch
 from twinlens.session import Device, resolve
 from twinlens.threads import usable_threads
 from twinlens_kernels import NATIVE, reference

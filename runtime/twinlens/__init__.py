@@ -17,7 +17,7 @@ from twinlens.calibration import Calibration
 from twinlens.classes import Classes
 from twinlens.errors import TwinlensError
 from twinlens.index import Index
-from twinlens.index_hits import Hits, RangeHits
+from twinlens.index.hits import Hits, RangeHits
 from twinlens.loading import load
 from twinlens.model import Model
 from twinlens.search import semantic_search
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from twinlens.calibrating import calibrate
     from twinlens.evaluation import Columns, Evaluation, Pairs, evaluate, read_pairs
     from twinlens.fitting import Recipe
-    from twinlens.index_parquet import parquet_blocks
+    from twinlens.index.parquet import parquet_blocks
     from twinlens.places import read_pictures
 
 __all__ = [
@@ -59,7 +59,7 @@ _LATE: Final = {
     "Recipe": "twinlens.fitting",
     "calibrate": "twinlens.calibrating",
     "evaluate": "twinlens.evaluation",
-    "parquet_blocks": "twinlens.index_parquet",
+    "parquet_blocks": "twinlens.index.parquet",
     "read_pairs": "twinlens.evaluation",
     "read_pictures": "twinlens.places",
 }

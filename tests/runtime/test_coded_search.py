@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twinlens import coded_search, scope
-from twinlens.coded_search import CodedSearch
+from twinlens.searching import coded_search, scope
+from twinlens.searching.coded_search import CodedSearch
 from twinlens_kernels import encode, reference
 
 F32 = NDArray[np.float32]
@@ -41,7 +41,7 @@ def assert_brute_force(
 @pytest.fixture
 def uncoded(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """What was said of queries that were searched without codes."""
-    caplog.set_level("INFO", "twinlens.coded_search")
+    caplog.set_level("INFO", "twinlens.searching.coded_search")
     return lambda: [record.message for record in caplog.records]
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twinlens import device_search
-from twinlens.device_search import DeviceSearch
 from twinlens.errors import ProviderError
+from twinlens.searching import device_search
+from twinlens.searching.device_search import DeviceSearch
 from twinlens.session import CPU, OnDevice, Session
 from twinlens_kernels import encode, reference
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinlens.index_ids import Keys, id_sections, keys_of, read_ids
-from twinlens.index_lookup import Lookup
+from twinlens.index.ids import Keys, id_sections, keys_of, read_ids
+from twinlens.index.lookup import Lookup
 
 # So few that ids are repeated, and the first halves of their keys as well.
 PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=40)

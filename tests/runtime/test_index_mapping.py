@@ -10,7 +10,7 @@ import pytest
 
 from twinlens.errors import IndexFileError, TwinlensError
 from twinlens.index import Index
-from twinlens.index_manifest import Manifest, Part, read_manifest, write_manifest
+from twinlens.index.manifest import Manifest, Part, read_manifest, write_manifest
 
 ROWS = np.random.default_rng(0).standard_normal((40, 24))
 NAMES = [f"picture {number}" for number in range(40)]

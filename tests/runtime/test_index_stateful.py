@@ -19,9 +19,8 @@ from hypothesis.stateful import (
 )
 from numpy.typing import NDArray
 
-from twinlens import index_draft
 from twinlens.errors import IdError
-from twinlens.index import Index
+from twinlens.index import Index, draft
 from twinlens.rows import unit_rows
 from twinlens_kernels import reference
 
@@ -190,7 +189,7 @@ class IndexMachine(RuleBasedStateMachine):
 def test_an_index_is_like_a_list_that_is_searched_by_brute_force(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(index_draft, "PART_ROWS", 8)
+    monkeypatch.setattr(draft, "PART_ROWS", 8)
     monkeypatch.setattr("os.fsync", lambda _: None)
     run_state_machine_as_test(
         IndexMachine,

@@ -6,7 +6,7 @@ from twinlens.bundle import open_bundle
 from twinlens.commands.inputs import embed_pictures, find_pictures, open_model
 from twinlens.commands.outcome import Outcome
 from twinlens.index import Index
-from twinlens.index_folder import require_target
+from twinlens.index.folder import require_target
 from twinlens.loading import folder_of
 from twinlens.model import Model
 

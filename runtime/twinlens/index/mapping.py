@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IndexFileError
-from twinlens.index_layout import LETTERS, Section
-from twinlens.index_lookup import Lookup
-from twinlens.index_manifest import CURE, Manifest, read_manifest
-from twinlens.index_snapshot import Snapshot
+from twinlens.index.layout import LETTERS, Section
+from twinlens.index.lookup import Lookup
+from twinlens.index.manifest import CURE, Manifest, read_manifest
+from twinlens.index.snapshot import Snapshot
 
 _HASHED_BYTES: Final = 2**24
 

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IndexBusyError
-from twinlens.index_blocks import Block
-from twinlens.index_draft import Draft
-from twinlens.index_folder import LOCK, exclusive, require_target
-from twinlens.index_ids import Sections
-from twinlens.index_intake import Intake, living_pieces
-from twinlens.index_layout import Layout
-from twinlens.index_manifest import Manifest, read_manifest
-from twinlens.index_mapping import map_snapshot, verify
-from twinlens.index_snapshot import Snapshot
+from twinlens.index.blocks import Block
+from twinlens.index.draft import Draft
+from twinlens.index.folder import LOCK, exclusive, require_target
+from twinlens.index.ids import Sections
+from twinlens.index.intake import Intake, living_pieces
+from twinlens.index.layout import Layout
+from twinlens.index.manifest import Manifest, read_manifest
+from twinlens.index.mapping import map_snapshot, verify
+from twinlens.index.snapshot import Snapshot
 
 
 class DiskStore:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IndexFileError
-from twinlens.index_folder import next_generation, sweep
-from twinlens.index_ids import Sections
-from twinlens.index_layout import LETTERS, Layout, Section
-from twinlens.index_manifest import CURE, Manifest, Part, Removed, sync_folder, write_manifest
+from twinlens.index.folder import next_generation, sweep
+from twinlens.index.ids import Sections
+from twinlens.index.layout import LETTERS, Layout, Section
+from twinlens.index.manifest import CURE, Manifest, Part, Removed, sync_folder, write_manifest
 
 PART_ROWS: Final = 2**16
 """A part that has so many is closed, and parts are merged as long as they have no more: so a

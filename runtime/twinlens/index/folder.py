@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.errors import IndexBusyError, IndexFileError
-from twinlens.index_manifest import DRAFT, MANIFEST, Manifest, read_manifest
+from twinlens.index.manifest import DRAFT, MANIFEST, Manifest, read_manifest
 
 if sys.platform == "win32":
     import msvcrt

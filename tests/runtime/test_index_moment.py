@@ -5,12 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from twinlens import index_searcher
-from twinlens.device_search import DeviceSearch
 from twinlens.errors import ProviderError
-from twinlens.index import Index
-from twinlens.index_snapshot import Snapshot
-from twinlens.searcher import Searcher
+from twinlens.index import Index, moment
+from twinlens.index.snapshot import Snapshot
+from twinlens.searching.device_search import DeviceSearch
+from twinlens.searching.searcher import Searcher
 from twinlens.session import CPU
 
 ROWS = np.random.default_rng(0).standard_normal((3000, 24))
@@ -52,9 +51,9 @@ def test_without_a_compiler_onnxruntime_gives_the_answers_of_the_kernels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wanted = everything(Index.build(ROWS))
-    monkeypatch.setattr(index_searcher, "NATIVE", False)
+    monkeypatch.setattr(moment, "NATIVE", False)
     index = Index.build(ROWS)
-    assert not isinstance(index._now.searcher, index_searcher.KernelSearch)
+    assert not isinstance(index._now.searcher, moment.KernelSearch)
     assert everything(index) == wanted
 
 

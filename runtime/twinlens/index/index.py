@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twinlens.errors import ProviderError
-from twinlens.index_blocks import Block, Embeddings, Source, blocks_of, mean_row
-from twinlens.index_disk import DiskStore, new_index, write_pieces
-from twinlens.index_hits import Hits, RangeHits
-from twinlens.index_ids import IdsLike
-from twinlens.index_intake import Intake, pieces
-from twinlens.index_layout import Layout
-from twinlens.index_mapping import open_folder
-from twinlens.index_memory import MemoryStore
-from twinlens.index_query import Filter, best_of, choose, read_queries, within_reach
-from twinlens.index_searcher import Moment, Place, on_host, place_of
-from twinlens.index_snapshot import Snapshot
+from twinlens.index.blocks import Block, Embeddings, Source, blocks_of, mean_row
+from twinlens.index.disk import DiskStore, new_index, write_pieces
+from twinlens.index.hits import Hits, RangeHits
+from twinlens.index.ids import IdsLike
+from twinlens.index.intake import Intake, pieces
+from twinlens.index.layout import Layout
+from twinlens.index.mapping import open_folder
+from twinlens.index.memory import MemoryStore
+from twinlens.index.moment import Moment, Place, on_host, place_of
+from twinlens.index.query import Filter, best_of, choose, read_queries, within_reach
+from twinlens.index.snapshot import Snapshot
 from twinlens.threads import usable_threads
 
 

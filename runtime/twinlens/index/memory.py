@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.index_blocks import Block
-from twinlens.index_growing import Growing
-from twinlens.index_ids import Sections
-from twinlens.index_intake import Intake, living_pieces
-from twinlens.index_layout import LETTERS, Layout
-from twinlens.index_lookup import Lookup
-from twinlens.index_snapshot import Snapshot
+from twinlens.index.blocks import Block
+from twinlens.index.growing import Growing
+from twinlens.index.ids import Sections
+from twinlens.index.intake import Intake, living_pieces
+from twinlens.index.layout import LETTERS, Layout
+from twinlens.index.lookup import Lookup
+from twinlens.index.snapshot import Snapshot
 
 
 class MemoryStore:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError
-from twinlens.index_blocks import SAMPLE_ROWS, mean_row
-from twinlens.index_ids import (
+from twinlens.index.blocks import SAMPLE_ROWS, mean_row
+from twinlens.index.ids import (
     Ids,
     IdsLike,
     Keys,
@@ -21,14 +21,14 @@ from twinlens.index_ids import (
     require_kind,
     show_id,
 )
-from twinlens.index_layout import Layout
-from twinlens.index_lookup import Lookup
+from twinlens.index.layout import Layout
+from twinlens.index.lookup import Lookup
 from twinlens_kernels import Codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The sections of an index (index_layout.py), and which of its rows are removed."""
+    """The sections of an index (layout.py), and which of its rows are removed."""
 
     layout: Layout
     sections: Mapping[str, NDArray[Any]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.index_ids import Keys
+from twinlens.index.ids import Keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

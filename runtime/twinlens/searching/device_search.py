@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import ProviderError
-from twinlens.searcher import require_search
+from twinlens.searching.searcher import require_search
+from twinlens.searching.shortlist import Shortlist
 from twinlens.session import Device, OnDevice, Session
-from twinlens.shortlist import Shortlist
 from twinlens_kernels import Codes, rescore, topk
 from twinlens_kernels.graphs import NEAREST, cuts, padded_rows
 from twinlens_kernels.halves import HalfBounds, HalfQueries, to_halves

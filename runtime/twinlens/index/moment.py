@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import ProviderError
-from twinlens.index_snapshot import Snapshot
-from twinlens.searcher import Searcher
+from twinlens.index.snapshot import Snapshot
+from twinlens.searching.searcher import Searcher
 from twinlens.session import resolve
 from twinlens.threads import usable_threads
 from twinlens_kernels import NATIVE, topk
@@ -69,7 +69,7 @@ def on_host(snapshot: Snapshot) -> Searcher:
     """The fastest searcher on the CPU."""
     if NATIVE or not len(snapshot):
         return KernelSearch(snapshot=snapshot)
-    from twinlens.coded_search import CodedSearch  # noqa: PLC0415  of use without a compiler only
+    from twinlens.searching.coded_search import CodedSearch  # noqa: PLC0415  of use without a compiler only
 
     try:
         return CodedSearch(snapshot.rows, snapshot.codes, threads=usable_threads())
@@ -88,7 +88,7 @@ def place_of(device: str, *, device_bytes: int | None) -> Place:
     found = resolve(device)
     if found.kind == "cpu":
         return on_host
-    from twinlens.device_search import DeviceSearch  # noqa: PLC0415  of use with a GPU only
+    from twinlens.searching.device_search import DeviceSearch  # noqa: PLC0415  of use with a GPU only
 
     def on_device(snapshot: Snapshot) -> Searcher:
         return DeviceSearch(

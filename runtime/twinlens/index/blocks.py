@@ -8,7 +8,7 @@ from typing import Any, Final, Self, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twinlens.index_ids import Ids, IdsLike, read_ids
+from twinlens.index.ids import Ids, IdsLike, read_ids
 from twinlens.rows import unit_rows
 
 Embeddings = ArrayLike | Iterable[ArrayLike | tuple[IdsLike, ArrayLike]]

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.processor import may_saturate
-from twinlens.rivals import Rivals
-from twinlens.scope import Run, Scope
-from twinlens.searcher import require_search
+from twinlens.searching.rivals import Rivals
+from twinlens.searching.scope import Run, Scope
+from twinlens.searching.searcher import require_search
+from twinlens.searching.shortlist import Ranking
 from twinlens.session import CPU, Session
-from twinlens.shortlist import Ranking
 from twinlens_kernels import Codes, rescore, topk
 from twinlens_kernels.coded_queries import LARGEST_TERM, LARGEST_WIDTH, CodedQueries
 from twinlens_kernels.graphs import UPPERS

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.shortlist import Ranking, Shortlist
+from twinlens.searching.shortlist import Ranking, Shortlist
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twinlens.index_ids import IdsLike
-from twinlens.index_searcher import Moment
-from twinlens.index_snapshot import Snapshot
+from twinlens.index.ids import IdsLike
+from twinlens.index.moment import Moment
+from twinlens.index.snapshot import Snapshot
 from twinlens.rows import unit_rows
 from twinlens_kernels import Ranges, rescore, within
 

@@ -1,7 +1,7 @@
 """The manifest of an index on disk, `index.json`: what of the folder's files is committed.
 
 It is replaced by an atomic rename, the last act of every change, and bears its own hash. Sections
-(index_layout.py) are files `name.EPOCH.suffix`; an append writes behind what the manifest counts,
+(layout.py) are files `name.EPOCH.suffix`; an append writes behind what the manifest counts,
 so a reader that maps no more than that sees the rows of one moment, whole.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from twinlens import record
 from twinlens.errors import IndexFileError
-from twinlens.index_layout import LETTERS, IdKind, Layout
+from twinlens.index.layout import LETTERS, IdKind, Layout
 
 FORMAT: Final = 2
 MANIFEST: Final = "index.json"

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError
-from twinlens.index_blocks import Block
-from twinlens.index_growing import Growing
-from twinlens.index_ids import (
+from twinlens.index.blocks import Block
+from twinlens.index.growing import Growing
+from twinlens.index.ids import (
     Ids,
     Keys,
     id_sections,
@@ -20,9 +20,9 @@ from twinlens.index_ids import (
     require_kind,
     show_id,
 )
-from twinlens.index_layout import IdKind
-from twinlens.index_lookup import Lookup
-from twinlens.index_snapshot import Snapshot
+from twinlens.index.layout import IdKind
+from twinlens.index.lookup import Lookup
+from twinlens.index.snapshot import Snapshot
 from twinlens_kernels import encode
 
 _PIECE_ROWS: Final = 2**14

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError
-from twinlens.index_layout import LETTERS, IdKind
+from twinlens.index.layout import LETTERS, IdKind
 
 IdsLike = Sequence[int] | Sequence[str] | NDArray[Any] | Iterable[int] | Iterable[str]
 """Ids as they may be given: integers that fit int64, or strings."""
