@@ -51,7 +51,7 @@ def read_words(tokenizer: Any, *, context: int, trim: bool) -> Words:  # noqa: A
     )
 
 
-class _SiglipConverter(SpmConverter):
+class _SiglipConverter(SpmConverter):  # type: ignore[misc]  # untyped
     """SigLIP's SentencePiece model, for which transformers has no converter of its own."""
 
     def post_processor(self) -> processors.TemplateProcessing:

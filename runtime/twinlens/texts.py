@@ -1,7 +1,8 @@
 """Strings as token ids [B, T]."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -76,7 +77,10 @@ class Tokenizer:
         heads = self._tokenizer.encode_batch_fast([string[:HEAD] for string in strings])
         whole = [self._settled(*pair) for pair in zip(strings, heads, strict=True)]
         if on_cut != "ignore":
-            self._report([n for n, found in enumerate(whole) if found.overflowing], whole, on_cut)
+            cut = {
+                n: self._length(*pair) for n, pair in enumerate(zip(strings, whole, strict=True))
+            }
+            self._report({n: length for n, length in cut.items() if length}, len(texts), on_cut)
         return [found.ids for found in whole]
 
     def pack(self, rows: Sequence[Sequence[int]]) -> I64:
@@ -99,32 +103,24 @@ class Tokenizer:
             (head,) = self._tokenizer.encode_batch_fast([string[:length]])
         return head
 
-    def _report(
-        self, cut: Sequence[int], whole: Sequence[tokenizers.Encoding], on_cut: OnCut
-    ) -> None:
-        if not cut:
-            return
-        told = ", ".join(f"text {n} has {self._length(whole[n])}" for n in cut[:NAMED])
-        if on_cut == "error":
+    def _report(self, cut: Mapping[int, str], given: int, on_cut: OnCut) -> None:
+        told = [f"text {index} has {length}" for index, length in islice(cut.items(), NAMED)]
+        if told and on_cut == "error":
             raise TextError(
-                f"text {cut[0]} has {self._length(whole[cut[0]])} tokens, wanted at most "
-                f"{self._spec.context}; shorten it, or let it be cut with on_cut='warn'"
+                f"{told[0]} tokens, wanted at most {self._spec.context}; "
+                "shorten it, or let it be cut with on_cut='warn'"
             )
-        more = f" and {len(cut) - NAMED} more" if len(cut) > NAMED else ""
-        logger.warning(
-            "%d of %d texts are cut to %d tokens: %s%s",
-            len(cut),
-            len(whole),
-            self._spec.context,
-            told,
-            more,
-        )
+        if told:
+            more = f" and {len(cut) - NAMED} more" if len(cut) > NAMED else ""
+            what = f"{len(cut)} of {given} texts are cut to {self._spec.context} tokens"
+            logger.warning("%s: %s%s", what, ", ".join(told), more)
 
-    def _length(self, found: tokenizers.Encoding) -> str:
-        """How many tokens a text has, marks included, as far as it was read."""
-        parts = found.overflowing
-        rest = sum(len(part.ids) - self._n_marks for part in parts)
-        return f"{len(found.ids) + rest}{' or more' if len(parts) > 1 else ''}"
+    def _length(self, string: str, found: tokenizers.Encoding) -> str:
+        """How many tokens a text has that was cut, marks included; empty if it was not."""
+        if not found.overflowing:
+            return ""
+        rest = sum(len(part.ids) - self._n_marks for part in found.overflowing)
+        return f"{len(found.ids) + rest}{' or more' if len(string) > HEAD else ''}"
 
 
 def _checked(index: int, text: object) -> str:

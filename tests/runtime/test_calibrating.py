@@ -11,6 +11,7 @@ from twinlens.__main__ import main
 from twinlens.bundle import MANIFEST, open_bundle
 from twinlens.calibrating import calibrate
 from twinlens.drawings import bundled_drawings
+from twinlens.errors import CalibrationError
 from twinlens.evaluation.pairs import Pairs
 from twinlens.fitting import Recipe
 from twinlens.loading import folder_of
@@ -119,3 +120,24 @@ def test_the_demo_inside_the_package_is_not_changed(pairs: Pairs) -> None:
     with pytest.raises(ValueError, match="name a folder for a calibrated copy"):
         calibrate("demo", pairs)
     assert (folder_of("demo") / MANIFEST).read_bytes() == before
+
+
+def test_a_calibration_is_for_the_pixels_it_was_fitted_on(uncalibrated: Path, pairs: Pairs) -> None:
+    fitted = calibrate(uncalibrated, pairs, pixels="fast")
+    assert {calibration.pixels for calibration in fitted.values()} == {"fast"}
+    fast = twinlens.load(uncalibrated, device="cpu", pixels="fast")
+    assert (fast.level, fast.calibration.pixels) == ("fitted-pairs", "fast")
+    exact = twinlens.load(uncalibrated, device="cpu")
+    assert exact.level == "none"
+    assert len(exact.embed_images(pairs.images[:2])) == 2
+    with pytest.raises(
+        CalibrationError,
+        match=r"fitted on fast pixels, this model has exact ones; load it with pixels='fast', "
+        r"or calibrate the bundle again: twinlens calibrate BUNDLE pairs\.csv --pixels exact",
+    ):
+        exact.match(pairs.images[:1], pairs.texts[:1])
+
+
+def test_the_shipped_calibration_is_for_exact_pixels() -> None:
+    assert twinlens.load("demo", device="cpu").calibration.pixels == "exact"
+    assert twinlens.load("demo", device="cpu", pixels="fast").level == "none"

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -324,3 +325,31 @@ def test_an_interruption_is_quiet() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_pictures_are_taken_from_a_tar_and_a_pattern(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shard = tmp_path / "a.tar"
+    with tarfile.open(shard, "w") as archive:
+        for name in ("1f355.png", "1f3b8.png"):
+            archive.add(DRAWINGS / name, arcname=name)
+    places = [str(shard), f"{DRAWINGS}/1f35*.png"]
+    listed = run_json(capsys, "classify", "demo", *places, "--labels", "food", "guitar")
+    assert [row["image"] for row in listed[:2]] == [f"{shard}/1f355.png", f"{shard}/1f3b8.png"]
+    assert [row["label"] for row in listed[:2]] == ["food", "guitar"]
+    index = tmp_path / "a.index"
+    made = run_json(capsys, "index", "demo", *places, "--out", str(index), "--pixels", "fast")
+    assert made["rows"] == len(listed) > 3
+
+
+def test_a_text_too_long_is_said_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = tmp_path / "lines.txt"
+    lines.write_text("a dog\n" + "a dog " * 50 + "\n", encoding="utf-8")
+    arguments = ["embed", "demo", str(lines), "--texts", "--out", str(tmp_path / "rows.npz")]
+    assert main(arguments) == 0
+    assert "1 of 2 texts are cut to 32 tokens: text 1 has 102" in capsys.readouterr().err
+    error = run_failing(capsys, *arguments, "--on-cut", "error")
+    assert "text 1 has 102 tokens, wanted at most 32" in error

@@ -1,3 +1,5 @@
+import logging
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as RawTokenizer
+from tokenizers.processors import TemplateProcessing
 
 from twinlens.bundle import TextSpec
+from twinlens.cleaning import cleaner
 from twinlens.errors import TextError
 from twinlens.texts import HEAD, Tokenizer
 
@@ -161,3 +165,85 @@ def test_padding_and_truncation_in_the_file_count_for_nothing(
     path.write_text(raw.to_str(), encoding="utf-8")
     texts = ["the dog and the dog", "the dog " * 50]
     assert Tokenizer(path, spec).encode_ragged(texts) == tokenizer.encode_ragged(texts)
+
+
+def test_a_cut_is_said_once_with_which_and_how_many_tokens(
+    tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = ["dog", *["the dog " * n for n in (5, 6, 9, 50)], "the dog " * 5000, ""]
+    with caplog.at_level(logging.WARNING):
+        ids = tokenizer.encode_ragged(texts, on_cut="warn")
+    assert ids == tokenizer.encode_ragged(texts)
+    (said,) = caplog.messages
+    assert said == (
+        "4 of 7 texts are cut to 12 tokens: text 2 has 14, text 3 has 20, text 4 has 102 and 1 more"
+    )
+
+
+def test_what_is_not_cut_is_not_spoken_of(
+    tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for how in ("warn", "error"):
+            assert len(tokenizer.encode_ragged(["the dog " * 5], on_cut=how)[0]) == CONTEXT
+        tokenizer.encode_ragged(["the dog " * 50], on_cut="ignore")
+    assert caplog.messages == []
+
+
+def test_a_cut_may_be_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(TextError, match=r"text 1 has 14 tokens, wanted at most 12; shorten it"):
+        tokenizer.encode(["dog", "the dog " * 6], on_cut="error")
+    with pytest.raises(ValueError, match="on_cut is 'cut', not one of ignore, warn, error"):
+        tokenizer.encode(["dog"], on_cut="cut")  # type: ignore[arg-type]
+
+
+def test_a_tokenizer_without_an_end_token_is_taken_if_the_bundle_says_so(
+    clip_tokenizer: RawTokenizer, tmp_path: Path, spec: TextSpec
+) -> None:
+    raw = RawTokenizer.from_str(clip_tokenizer.to_str())
+    raw.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
+    path = tmp_path / "tokenizer.json"
+    path.write_text(raw.to_str(), encoding="utf-8")
+    bare = Tokenizer(path, replace(spec, end_id=None, pad_id=0))
+    assert bare.encode_ragged(["dog", ""]) == [raw.encode("dog").ids, []]
+    assert bare.encode([""]).tolist() == [[0]]
+    with pytest.raises(TextError, match=r"ends a text with \[\], wanted the end token"):
+        Tokenizer(path, spec)
+
+
+def test_siglip_sees_lower_case_without_punctuation(path: Path, spec: TextSpec) -> None:
+    siglip = Tokenizer(path, replace(spec, clean="siglip"))
+    plain = Tokenizer(path, spec)
+    assert siglip.encode_ragged(["  The dog,\n and --THE-- dog! "]) == plain.encode_ragged(
+        ["the dog and the dog"]
+    )
+
+
+def test_a_long_text_is_cleaned_as_a_whole(path: Path, spec: TextSpec) -> None:
+    siglip = Tokenizer(path, replace(spec, clean="siglip"))
+    assert siglip.encode_ragged(["." * (3 * HEAD) + "dog"]) == siglip.encode_ragged(["dog"])
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("\u201cA dog\u2019s\u201d", '"a dog\'s"'),
+        ("caf\u00c3\u00a9", "caf\u00e9"),
+        ("a &amp;amp; b &lt;c&gt;", "a & b <c>"),
+        ("\uff21\uff22 \uff11\uff12", "ab 12"),
+        ("\ufb01ne", "fine"),
+        ("a\x1b[31m dog\x00", "a dog"),
+        ("  two \t\n words ", "two words"),
+    ],
+)
+def test_openai_sees_mended_text(text: str, cleaned: str) -> None:
+    pytest.importorskip("ftfy")
+    assert cleaner("openai")(text) == cleaned
+
+
+def test_without_ftfy_the_cure_is_told(
+    monkeypatch: pytest.MonkeyPatch, path: Path, spec: TextSpec
+) -> None:
+    monkeypatch.setitem(sys.modules, "ftfy", None)
+    with pytest.raises(TextError, match=r"needs ftfy; pip install 'twinlens\[ftfy\]'"):
+        Tokenizer(path, replace(spec, clean="openai"))
