@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
     index = commands.add_parser("index", parents=[with_bundle], help="make pictures searchable")
     index.add_argument("inputs", nargs="+", type=Path, help=PICTURES)
+    index.add_argument("--image-column", default="image", help=IMAGE_COLUMN)
     index.add_argument("--out", type=Path, required=True, help="the folder of the index")
 
     search = commands.add_parser("search", parents=[with_bundle], help="search an index")

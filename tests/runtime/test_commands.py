@@ -109,7 +109,7 @@ def test_search_refuses_an_index_of_another_model(
     about = {"model": "clip-b32", "sha256": "0" * 64, "precision": "int8"}
     Index.build(np.eye(192), about=about).save(index)
     error = run_failing(capsys, "search", "demo", str(index), "pizza", "--device", "cpu")
-    assert "was made by clip-b32 (000000000000...), but demo is " in error
+    assert "was made with model clip-b32, sha256 000000000000..., precision int8, but this" in error
 
 
 def test_search_of_an_index_that_python_made_gives_its_ids(
@@ -129,8 +129,20 @@ def test_index_takes_a_picture_once_and_replaces_an_index(
         made = run_json(capsys, "index", "demo", *inputs, "--device", "cpu", "--out", str(index))
         assert made["rows"] == len(Index.open(index, verify=True)) == len(bundled_drawings())
     about = Index.open(index).about
-    assert set(about) == {"model", "sha256", "precision"}
-    assert about["precision"] == "int8"
+    assert set(about) == {"model", "sha256", "precision", "pixels"}
+    assert (about["precision"], about["pixels"]) == ("int8", "exact")
+
+
+def test_words_find_pictures_read_fast_but_pictures_read_exactly_do_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index, cpu = str(tmp_path / "a.index"), ("--device", "cpu")
+    run_json(capsys, "index", "demo", str(DRAWINGS), *cpu, "--out", index, "--pixels", "fast")
+    (found,) = run_json(capsys, "search", "demo", index, "pizza", "-k", "1", *cpu)
+    assert Path(found["hits"][0]["name"]).name == "1f355.png"
+    own = str(DRAWINGS / "1f355.png")
+    error = run_failing(capsys, "search", "demo", index, own, "--image", *cpu)
+    assert "load the model with pixels='fast'" in error
 
 
 def test_search_refuses_an_index_of_another_width(

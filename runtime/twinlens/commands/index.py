@@ -1,32 +1,55 @@
 """twinlens index: pictures to an index that can be searched."""
 
 import argparse
+import os
+import sys
+from collections.abc import Iterable, Iterator
 
-from twinlens.bundle import open_bundle
-from twinlens.commands.inputs import embed_pictures, find_pictures, open_model
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.commands.inputs import find_pictures, open_model
 from twinlens.commands.outcome import Outcome
+from twinlens.decoding import Picture
 from twinlens.index import Index
 from twinlens.index.folder import require_target
-from twinlens.loading import folder_of
 from twinlens.model import Model
 
 
-def about(bundle: str, model: Model) -> dict[str, str]:
-    """What an index remembers of the model that made its rows."""
-    source = open_bundle(folder_of(bundle)).manifest.source
-    return {"model": source.name, "sha256": source.sha256, "precision": model.precision}
-
-
 def run(options: argparse.Namespace) -> Outcome:
-    """Embed the pictures and save their index; their paths are its ids."""
+    """Embed the pictures straight into an index; their names are its ids."""
     require_target(options.out)
     model = open_model(options)
-    # A picture that is named, and lies in a folder that is named too, is one picture.
-    paths = [*dict.fromkeys(find_pictures(options.inputs))]
-    rows, names, lost = embed_pictures(model, paths)
-    Index.write(options.out, rows, ids=names or None, about=about(options.bundle, model))
+    pictures = _each_file_once(find_pictures(options.inputs, column=options.image_column))
+    lost: list[str] = []
+    index = Index.write(options.out, _named_rows(model, pictures, lost), about=model.about)
     return Outcome(
-        lines=[f"{len(rows)} pictures in {options.out}"],
-        document={"out": str(options.out), "rows": len(rows), "lost": lost},
+        lines=[f"{len(index)} pictures in {options.out}"],
+        document={"out": str(options.out), "rows": len(index), "lost": lost},
         code=1 if lost else 0,
     )
+
+
+def _each_file_once(pictures: Iterable[Picture]) -> Iterator[Picture]:
+    """A file that is named, and lies in a folder that is named too, is one picture."""
+    seen: set[str] = set()
+    for picture in pictures:
+        if isinstance(picture.image, (str, os.PathLike)):
+            if picture.name in seen:
+                continue
+            seen.add(picture.name)
+        yield picture
+
+
+def _named_rows(
+    model: Model, pictures: Iterable[Picture], lost: list[str]
+) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]] | NDArray[np.float32]]:
+    """Blocks of names and embeddings; the names of what cannot be read go to `lost`."""
+    found = False
+    for block in model.stream_images(pictures, on_error="skip", progress=sys.stderr.isatty()):
+        lost += [one.name for one in block.lost]
+        if len(block):
+            found = True
+            yield block.names, block.rows
+    if not found:
+        yield np.empty((0, model.width), dtype=np.float32)
