@@ -27,9 +27,9 @@ import twinlens
 from twinlens import Calibration, Model
 from twinlens.bundle import open_bundle
 from twinlens.calibration import HeldOut
+from twinlens.calibration.fitting import Recipe, fit_calibration
 from twinlens.evaluation.pairs import Pairs
 from twinlens.evaluation.reliability import Quality, Reliability, ScoredPairs, measure_reliability
-from twinlens.fitting import Recipe, fit_calibration
 from twinlens_demo.concepts import read_concepts
 from twinlens_demo.evaluate import same_drawings
 from twinlens_demo.release import read_pictures

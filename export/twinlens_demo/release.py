@@ -13,11 +13,11 @@ from PIL import Image
 
 import twinlens
 from twinlens.bundle import Precision, open_bundle, write_manifest
-from twinlens.calibrating import calibrate as calibrate_bundle
+from twinlens.calibration.calibrating import calibrate as calibrate_bundle
+from twinlens.calibration.fitting import Recipe
 from twinlens.commands import demo
 from twinlens.drawings import CLASS_TEMPLATES, CLASSES
 from twinlens.evaluation.pairs import Pairs
-from twinlens.fitting import Recipe
 from twinlens_demo import evaluate
 from twinlens_demo.concepts import Concept
 from twinlens_export import export

@@ -23,9 +23,9 @@ from twinlens.model import Model
 from twinlens.search import semantic_search
 
 if TYPE_CHECKING:
-    from twinlens.calibrating import calibrate
+    from twinlens.calibration.calibrating import calibrate
+    from twinlens.calibration.fitting import Recipe
     from twinlens.evaluation import Columns, Evaluation, Pairs, evaluate, read_pairs
-    from twinlens.fitting import Recipe
     from twinlens.index.parquet import parquet_blocks
     from twinlens.places import read_pictures
 
@@ -56,8 +56,8 @@ _LATE: Final = {
     "Columns": "twinlens.evaluation",
     "Evaluation": "twinlens.evaluation",
     "Pairs": "twinlens.evaluation",
-    "Recipe": "twinlens.fitting",
-    "calibrate": "twinlens.calibrating",
+    "Recipe": "twinlens.calibration.fitting",
+    "calibrate": "twinlens.calibration.calibrating",
     "evaluate": "twinlens.evaluation",
     "parquet_blocks": "twinlens.index.parquet",
     "read_pairs": "twinlens.evaluation",

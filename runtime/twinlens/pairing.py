@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.calibration import Calibration
-from twinlens.curves import Line
+from twinlens.calibration.curves import Line
 from twinlens.errors import CalibrationError
 from twinlens.session import Device, OnDevice, Session
 from twinlens_kernels.graphs import PAIRING

@@ -9,7 +9,7 @@ import pytest
 
 from twinlens.bundle import FORMAT, MANIFEST, Bundle, Manifest, open_bundle, write_manifest
 from twinlens.calibration import Calibration, HeldOut, Threshold
-from twinlens.curves import Beta, Curve, Line, Stairs
+from twinlens.calibration.curves import Beta, Curve, Line, Stairs
 from twinlens.errors import BundleError, TwinlensError
 
 FILES = ("onnx/vision_model.onnx", "onnx/text_model.onnx", "tokenizer.json", "config.json")

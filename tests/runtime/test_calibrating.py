@@ -9,11 +9,11 @@ import pytest
 import twinlens
 from twinlens.__main__ import main
 from twinlens.bundle import MANIFEST, open_bundle
-from twinlens.calibrating import calibrate
+from twinlens.calibration.calibrating import calibrate
+from twinlens.calibration.fitting import Recipe
 from twinlens.drawings import bundled_drawings
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.pairs import Pairs
-from twinlens.fitting import Recipe
 from twinlens.loading import folder_of
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinlens.calibration import Calibration, Threshold
-from twinlens.curves import Line
+from twinlens.calibration.curves import Line
 from twinlens.errors import CalibrationError
 
 CALIBRATION = Calibration(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twinlens.bundle import Bundle
 from twinlens.calibration import Calibration
-from twinlens.curves import Line
+from twinlens.calibration.curves import Line
 from twinlens.errors import ImageError, PairsError
 from twinlens.evaluation import Pairs, evaluate
 from twinlens.evaluation.reliability import auc, brier, ece

@@ -8,12 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 from twinlens.calibration import Calibration
-from twinlens.curves import Beta, Line, Stairs
+from twinlens.calibration.curves import Beta, Line, Stairs
+from twinlens.calibration.fitting import Recipe, fit_calibration
+from twinlens.calibration.pair_fit import fit_pairs
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.pairs import Pairs
 from twinlens.evaluation.reliability import ece
-from twinlens.fitting import Recipe, fit_calibration
-from twinlens.pair_fit import fit_pairs
 
 F32 = NDArray[np.float32]
 

@@ -6,10 +6,16 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from twinlens.curves import beta_features
+from twinlens.calibration.curves import beta_features
+from twinlens.calibration.label_fit import (
+    FEWEST_FOR_STAIRS,
+    LABEL_FITS,
+    fit_beta,
+    fit_line,
+    fit_stairs,
+)
+from twinlens.calibration.logistic import sigmoid
 from twinlens.evaluation.reliability import ece
-from twinlens.label_fit import FEWEST_FOR_STAIRS, LABEL_FITS, fit_beta, fit_line, fit_stairs
-from twinlens.logistic import sigmoid
 
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from twinlens import pair_fit
-from twinlens.pair_fit import FEWEST
+from twinlens.calibration import pair_fit
+from twinlens.calibration.pair_fit import FEWEST
 
 F64 = NDArray[np.float64]
 

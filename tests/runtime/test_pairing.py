@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twinlens.calibration import Calibration
-from twinlens.curves import Beta, Curve, Line
+from twinlens.calibration.curves import Beta, Curve, Line
 from twinlens.errors import CalibrationError
 from twinlens.pairing import Pairing
 from twinlens.session import CPU

@@ -3,12 +3,12 @@
 import argparse
 
 from twinlens import record
-from twinlens.calibrating import calibrate
 from twinlens.calibration import Calibration
+from twinlens.calibration.calibrating import calibrate
+from twinlens.calibration.fitting import Recipe
 from twinlens.commands.outcome import Outcome, Table
 from twinlens.evaluation.pairs import Columns
 from twinlens.evaluation.reading import read_pairs
-from twinlens.fitting import Recipe
 
 
 def run(options: argparse.Namespace) -> Outcome:

@@ -7,15 +7,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration import Calibration, Drawn, Level, Negatives
-from twinlens.curves import Curve
+from twinlens.calibration.calibration import Calibration, Drawn, Level, Negatives
+from twinlens.calibration.curves import Curve
+from twinlens.calibration.held_out import F64, Bools, Places, Sample, Scored, measured
+from twinlens.calibration.label_fit import LABEL_FITS, Method
+from twinlens.calibration.pair_fit import fit_pairs
 from twinlens.duplicates import distinct, firsts_like
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.pairs import Pairs
-from twinlens.held_out import F64, Bools, Places, Sample, Scored, measured
-from twinlens.label_fit import LABEL_FITS, Method
 from twinlens.model import Model
-from twinlens.pair_fit import fit_pairs
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration import check_prior
-from twinlens.curves import Line
-from twinlens.logistic import fit_logistic, logit, sigmoid
+from twinlens.calibration.calibration import check_prior
+from twinlens.calibration.curves import Line
+from twinlens.calibration.logistic import fit_logistic, logit, sigmoid
 
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]

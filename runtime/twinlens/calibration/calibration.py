@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.curves import Curve
+from twinlens.calibration.curves import Curve
+from twinlens.calibration.logistic import logit, sigmoid
 from twinlens.errors import CalibrationError
-from twinlens.logistic import logit, sigmoid
 from twinlens.pixels.pixel_mode import PixelMode
 
 F32 = NDArray[np.float32]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.bundle import MANIFEST, Bundle, Precision, open_bundle, write_manifest
-from twinlens.calibration import Calibration
+from twinlens.calibration.calibration import Calibration
+from twinlens.calibration.fitting import Recipe, fit_calibration
 from twinlens.decoding import Pixels
 from twinlens.evaluation.pairs import Pairs
-from twinlens.fitting import Recipe, fit_calibration
 from twinlens.loading import DEMO, folder_of
 from twinlens.model import Model
 from twinlens.pixels.pixel_mode import PixelMode

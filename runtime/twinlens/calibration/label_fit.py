@@ -11,9 +11,9 @@ from typing import Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration import check_prior
-from twinlens.curves import Beta, Curve, Line, Stairs, beta_features
-from twinlens.logistic import fit_logistic
+from twinlens.calibration.calibration import check_prior
+from twinlens.calibration.curves import Beta, Curve, Line, Stairs, beta_features
+from twinlens.calibration.logistic import fit_logistic
 
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -8,10 +8,10 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration import Calibration, HeldOut, Level, Negatives, Threshold
-from twinlens.curves import Curve
+from twinlens.calibration.calibration import Calibration, HeldOut, Level, Negatives, Threshold
+from twinlens.calibration.curves import Curve
+from twinlens.calibration.logistic import sigmoid
 from twinlens.evaluation import reliability
-from twinlens.logistic import sigmoid
 
 logger = logging.getLogger(__name__)
 
