@@ -16,6 +16,7 @@
 #include "coded_within.hpp"
 #include "encode.hpp"
 #include "paths.hpp"
+#include "resample_bind.hpp"
 #include "score_pairs.hpp"
 #include "sift_tile.hpp"
 
@@ -213,4 +214,5 @@ NB_MODULE(_native, module) {
                "floors"_a.noconvert(), "threads"_a, "path"_a = "");
     module.def("rescore", &rescore, nb::kw_only(), "queries"_a.noconvert(), "rows"_a.noconvert(),
                "ids"_a.noconvert(), "scores"_a.noconvert(), "threads"_a);
+    twinlens::bind_resample(module);
 }

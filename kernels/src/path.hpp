@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "resample_pass.hpp"
+
 namespace twinlens {
 
 constexpr std::int64_t lanes = 16;
@@ -75,6 +77,9 @@ struct Path {
     double (*code_score)(const double *query, const std::uint8_t *codes, std::int64_t width);
     bool (*encode)(const float *row, const float *centre, std::int64_t width, double *work,
                    std::uint8_t *codes, std::uint8_t *residual, float *terms);
+    // See resample_pass.hpp.
+    Across *across;
+    Down *down;
 };
 
 // The paths compiled in, best first; null where this processor, or its system, cannot run one.

@@ -75,3 +75,21 @@ def rescore(
     scores: NDArray[np.float64],
     threads: int,
 ) -> None: ...
+
+# Which pixels of an axis make each of the new.
+class Taps: ...
+
+def taps(*, size: int, start: float, stop: float, length: int, filter_name: str) -> Taps: ...
+
+# A view [height, width, 4] of what two capsules of Arrow hold.
+def pixels(*, schema: object, array: object, height: int, width: int) -> NDArray[np.uint8]: ...
+
+# From source [N, size, 4] into target [N, length, 3].
+def across(
+    *, source: NDArray[np.uint8], taps: Taps, target: NDArray[np.uint8], path: str = ""
+) -> None: ...
+
+# From source [size, W, C] into target [length, W, C].
+def down(
+    *, source: NDArray[np.uint8], taps: Taps, target: NDArray[np.uint8], path: str = ""
+) -> None: ...

@@ -127,12 +127,12 @@ def test_a_view_keeps_the_image_alive() -> None:
 
 @pytest.mark.parametrize("image", [Image.new("L", (4, 3)), Image.new("I", (4, 3))])
 def test_pixels_of_another_kind_are_refused(image: Image.Image) -> None:
-    with pytest.raises(ValueError, match="not .* lists of four uint8"):
+    with pytest.raises(ValueError, match=r"not .* lists of four uint8"):
         resample.pixels(image, 3, 4)
 
 
 def test_pixels_of_another_size_are_refused() -> None:
-    with pytest.raises(ValueError, match="not .* lists of four uint8"):
+    with pytest.raises(ValueError, match=r"not .* lists of four uint8"):
         resample.pixels(Image.new("RGB", (4, 3)), 4, 4)
 
 

@@ -21,7 +21,7 @@ from twinlens.bundle import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images import U8, load, load_batch
 from twinlens.pixels.limits import FORMATS, Limits
-from twinlens.pixels.resizing import RESAMPLING
+from twinlens.pixels.resampling import RESAMPLING
 
 SPEC = ImageSpec(side_px=224)
 SMALL = ImageSpec(side_px=16)

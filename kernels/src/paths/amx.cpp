@@ -12,6 +12,7 @@
 #include "../pair_score.hpp"
 #include "../path.hpp"
 #include "../processor.hpp"
+#include "../resample_avx512.hpp"
 #include "../screen_avx512.hpp"
 
 namespace twinlens {
@@ -75,13 +76,14 @@ void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::in
 // Asks Linux for the use of tile data (ARCH_REQ_XCOMP_PERM, feature 18); once granted, always.
 bool permitted() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
-constexpr Path path{"amx", 127, false, 32,           0,          begin,     end,
-                    dots,  nullptr, screen_avx512, pair_score, code_score, encode_row};
+constexpr Path path{
+    "amx",   127,           false,      32,         0,          begin,         end,        dots,
+    nullptr, screen_avx512, pair_score, code_score, encode_row, across_avx512, down_avx512};
 
 } // namespace
 
 const Path *amx_path() {
-    static const bool runs = processor().amx_int8 && processor().avx512 && permitted();
+    static const bool runs = processor().amx_int8 && processor().avx512vnni && permitted();
     return runs ? &path : nullptr;
 }
 

@@ -7,6 +7,7 @@
 #include "../pair_score.hpp"
 #include "../path.hpp"
 #include "../processor.hpp"
+#include "../resample_avx2.hpp"
 #include "../rows_avx2.hpp"
 #include "../screen.hpp"
 
@@ -23,8 +24,21 @@ struct Product {
 
 void nothing() {}
 
-constexpr Path path{"avx2", 63, false, 0, 2, nothing, nothing, dots_avx2<Product>, few_avx2<Product>,
-                    screen_block, pair_score, code_score, encode_row};
+constexpr Path path{"avx2",
+                    63,
+                    false,
+                    0,
+                    2,
+                    nothing,
+                    nothing,
+                    dots_avx2<Product>,
+                    few_avx2<Product>,
+                    screen_block,
+                    pair_score,
+                    code_score,
+                    encode_row,
+                    across_avx2,
+                    down_avx2};
 
 } // namespace
 

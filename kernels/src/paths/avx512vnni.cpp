@@ -9,6 +9,7 @@
 #include "../pair_score.hpp"
 #include "../path.hpp"
 #include "../processor.hpp"
+#include "../resample_avx512.hpp"
 #include "../screen_avx512.hpp"
 
 namespace twinlens {
@@ -92,8 +93,10 @@ void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahea
     }
 }
 
-constexpr Path path{"avx512vnni", 127, false, 0,   2, nothing, nothing,
-                    dots,         few, screen_avx512, pair_score, code_score, encode_row};
+constexpr Path path{
+    "avx512vnni", 127, false,         0,          2,          nothing,    nothing,
+    dots,         few, screen_avx512, pair_score, code_score, encode_row, across_avx512,
+    down_avx512};
 
 } // namespace
 

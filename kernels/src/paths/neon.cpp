@@ -7,6 +7,7 @@
 #include "../pair_score.hpp"
 #include "../path.hpp"
 #include "../processor.hpp"
+#include "../resample_plain.hpp"
 #include "../screen.hpp"
 
 namespace twinlens {
@@ -101,8 +102,9 @@ void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahea
     }
 }
 
-constexpr Path path{"neon", 127, true,         0,          4,         nothing, nothing,
-                    dots,   few, screen_block, pair_score, code_score, encode_row};
+constexpr Path path{"neon",    127, true,         0,          4,          nothing,    nothing,
+                    dots,      few, screen_block, pair_score, code_score, encode_row, across_plain,
+                    down_plain};
 
 } // namespace
 

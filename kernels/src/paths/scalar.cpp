@@ -4,6 +4,7 @@
 #include "../encode_row.hpp"
 #include "../pair_score.hpp"
 #include "../path.hpp"
+#include "../resample_plain.hpp"
 #include "../screen.hpp"
 
 namespace twinlens {
@@ -46,8 +47,9 @@ void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahea
     }
 }
 
-constexpr Path path{"scalar", 127, false,        0,          4,         nothing, nothing,
-                    dots,     few, screen_block, pair_score, code_score, encode_row};
+constexpr Path path{"scalar",  127, false,        0,          4,          nothing,    nothing,
+                    dots,      few, screen_block, pair_score, code_score, encode_row, across_plain,
+                    down_plain};
 
 } // namespace
 

@@ -5,29 +5,16 @@ thrown away; and one resize with a box lets Pillow (from version 13 on) choose t
 passes, which drifts by up to 10 levels on portraits.
 """
 
-from typing import Final, NamedTuple
-
+import numpy as np
 from PIL import Image
 
+from twinlens.pixels import native_resizing
 from twinlens.pixels.framing import Framing
+from twinlens.pixels.resampling import Resampling
+from twinlens.pixels.sources import U8
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom."""
-
-
-class Resampling(NamedTuple):
-    """A filter of Pillow's."""
-
-    filter: Image.Resampling
-    support: float
-    """How far it looks to each side, in output pixels."""
-
-
-RESAMPLING: Final = {
-    "bicubic": Resampling(Image.Resampling.BICUBIC, 2.0),
-    "bilinear": Resampling(Image.Resampling.BILINEAR, 1.0),
-    "lanczos": Resampling(Image.Resampling.LANCZOS, 3.0),
-}
 
 
 def needed_part(
@@ -40,10 +27,32 @@ def needed_part(
     return part, Framing(across=framing.across.moved(left), down=framing.down.moved(top))
 
 
+def resize_into(
+    target: U8, image: Image.Image, framing: Framing, resampling: Resampling, *, down_first: bool
+) -> None:
+    """Write the framed part of an image that is RGB or L into [down.length, across.length, 3]."""
+    if native_resizing.serves(image):
+        native_resizing.resize_into(target, image, framing, resampling, down_first=down_first)
+    else:
+        small = by_pillow(image, framing, resampling, down_first=down_first)
+        target[:] = np.asarray(small.convert("RGB"))
+
+
 def resized(
     image: Image.Image, framing: Framing, resampling: Resampling, *, down_first: bool
 ) -> Image.Image:
     """The framed part, [down.length, across.length] pixels, in the image's own mode."""
+    if native_resizing.serves(image):
+        pixels = np.empty((framing.down.length, framing.across.length, 3), dtype=np.uint8)
+        resize_into(pixels, image, framing, resampling, down_first=down_first)
+        return Image.fromarray(pixels)
+    return by_pillow(image, framing, resampling, down_first=down_first)
+
+
+def by_pillow(
+    image: Image.Image, framing: Framing, resampling: Resampling, *, down_first: bool
+) -> Image.Image:
+    """What `resized` gives, by Pillow's own passes."""
     across, down, filter_ = framing.across, framing.down, resampling.filter
     box: Box
     rest: Box

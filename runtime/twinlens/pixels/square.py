@@ -11,7 +11,8 @@ from twinlens.pixels.framing import Framing
 from twinlens.pixels.picture import Picture
 from twinlens.pixels.profiles import to_srgb
 from twinlens.pixels.reading import Reading
-from twinlens.pixels.resizing import RESAMPLING, needed_part, resized
+from twinlens.pixels.resampling import RESAMPLING
+from twinlens.pixels.resizing import needed_part, resize_into, resized
 from twinlens.pixels.sources import U8
 
 LONG_PX: Final = 16_384
@@ -27,6 +28,9 @@ def paint(row: U8, picture: Picture, spec: ImageSpec, reading: Reading) -> None:
         image, framing = needed_part(image, framing, resampling)
         if not (profile and image.mode == "CMYK"):
             image = flat(image, reading.background)
+    if picture.orientation.turn is None and not profile:
+        _paint_upright(row, image, framing, spec)
+        return
     # The seen x axis goes first, as if the picture had been turned before.
     small = resized(image, framing, resampling, down_first=picture.orientation.swapped)
     if profile:
@@ -35,6 +39,17 @@ def paint(row: U8, picture: Picture, spec: ImageSpec, reading: Reading) -> None:
     if picture.orientation.turn is not None:
         small = small.transpose(picture.orientation.turn)
     row[:] = np.asarray(small.convert("RGB"))
+
+
+def _paint_upright(row: U8, image: Image.Image, framing: Framing, spec: ImageSpec) -> None:
+    across, down = framing.across, framing.down
+    if (across.length, down.length) != (spec.side_px, spec.side_px):
+        row[:] = spec.fill
+    seen = row[
+        down.place : down.place + down.length,
+        across.place : across.place + across.length,
+    ]
+    resize_into(seen, image, framing, RESAMPLING[spec.interpolation], down_first=False)
 
 
 def _padded(small: Image.Image, framing: Framing, spec: ImageSpec) -> Image.Image:

@@ -1,0 +1,122 @@
+// resample_taps.hpp - the taps of an axis, with the weights that Pillow gives them.
+//
+// As Pillow's src/libImaging/Resample.c computes them: the ends are float32, and so is the length
+// between them; all else is double; a filter is stretched by the scale if that is above 1; weights
+// are divided by their sum and rounded half away from zero.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <stdexcept>
+#include <string_view>
+#include <vector>
+
+#include "resample_pass.hpp"
+
+namespace twinlens {
+
+struct ResampleFilter {
+    std::string_view name;
+    double support; // how far it looks to each side
+    double (*weight)(double distance);
+};
+
+inline double bilinear_weight(double distance) { return std::max(0.0, 1.0 - std::abs(distance)); }
+
+// Keys' convolution with a = -0.5.
+inline double bicubic_weight(double distance) {
+    constexpr double a = -0.5;
+    const double x = std::abs(distance);
+    if (x < 1.0) {
+        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
+    }
+    return x < 2.0 ? (((x - 5) * x + 8) * x - 4) * a : 0.0;
+}
+
+inline double sinc(double x) {
+    constexpr double pi = 3.14159265358979323846;
+    return x == 0.0 ? 1.0 : std::sin(x * pi) / (x * pi);
+}
+
+inline double lanczos_weight(double distance) {
+    return -3.0 <= distance && distance < 3.0 ? sinc(distance) * sinc(distance / 3) : 0.0;
+}
+
+// Null if there is none of that name.
+inline const ResampleFilter *resample_filter(std::string_view name) {
+    static constexpr ResampleFilter filters[] = {{"bilinear", 1.0, bilinear_weight},
+                                                 {"bicubic", 2.0, bicubic_weight},
+                                                 {"lanczos", 3.0, lanczos_weight}};
+    for (const ResampleFilter &filter : filters) {
+        if (filter.name == name) {
+            return &filter;
+        }
+    }
+    return nullptr;
+}
+
+class OwnedTaps {
+  public:
+    // From `start` to `stop`, within 0..size, `length` pixels are to be made.
+    OwnedTaps(std::int64_t size, float start, float stop, std::int64_t length,
+              const ResampleFilter &filter)
+        : size_(size), length_(length), starts_(static_cast<std::size_t>(length)) {
+        const double scale = static_cast<double>(stop - start) / static_cast<double>(length);
+        const double stretch = std::max(1.0, scale), reach = filter.support * stretch;
+        const auto centre = [&](std::int64_t at) {
+            return start + (static_cast<double>(at) + 0.5) * scale;
+        };
+        const auto first = [&](std::int64_t at) {
+            return std::max<std::int64_t>(0, static_cast<std::int64_t>(centre(at) - reach + 0.5));
+        };
+        const auto last = [&](std::int64_t at) {
+            return std::min(size, static_cast<std::int64_t>(centre(at) + reach + 0.5));
+        };
+        std::int64_t most = 1;
+        for (std::int64_t at = 0; at < length; ++at) {
+            most = std::max(most, last(at) - first(at));
+        }
+        count_ = (most + taps_together - 1) / taps_together * taps_together;
+        if (count_ > size) {
+            count_ = most;
+        }
+        weights_.resize(static_cast<std::size_t>(length * count_));
+        std::vector<double> weights(static_cast<std::size_t>(most));
+        for (std::int64_t at = 0; at < length; ++at) {
+            // Further to the left, if taps of weight 0 would else be beyond the last pixel.
+            const std::int64_t begin = std::min(first(at), size - count_);
+            starts_[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(begin);
+            double sum = 0.0;
+            for (std::int64_t place = first(at); place < last(at); ++place) {
+                const double distance = static_cast<double>(place) - centre(at) + 0.5;
+                const double weight = filter.weight(distance * (1.0 / stretch));
+                weights[static_cast<std::size_t>(place - first(at))] = weight;
+                sum += weight;
+            }
+            std::int32_t *whole = weights_.data() + at * count_ + (first(at) - begin);
+            std::int64_t sizes = 0;
+            for (std::int64_t tap = 0; tap < last(at) - first(at); ++tap) {
+                const double part = weights[static_cast<std::size_t>(tap)] / sum;
+                const double scaled = part * (1 << weight_bits);
+                whole[tap] = static_cast<std::int32_t>(scaled + (scaled < 0 ? -0.5 : 0.5));
+                sizes += std::abs(whole[tap]);
+            }
+            if (sizes > weight_limit) {
+                throw std::range_error("taps: the weights could overflow a sum");
+            }
+        }
+    }
+
+    Taps taps() const { return {size_, length_, count_, starts_.data(), weights_.data()}; }
+
+  private:
+    std::int64_t size_;
+    std::int64_t length_;
+    std::int64_t count_ = 0;
+    std::vector<std::int32_t> starts_;
+    std::vector<std::int32_t> weights_;
+};
+
+} // namespace twinlens

@@ -1,0 +1,94 @@
+"""With the compiled passes and without, a picture becomes the same pixels."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from twinlens.bundle import ImageSpec
+from twinlens.images import U8, load
+from twinlens.pixels import native_resizing
+from twinlens.pixels.framing import frame
+from twinlens.pixels.orientation import ORIENTATIONS, UPRIGHT
+from twinlens.pixels.resampling import RESAMPLING
+from twinlens.pixels.resizing import by_pillow, resized
+from twinlens_kernels import resample
+
+pytestmark = pytest.mark.skipif(not resample.SERVES, reason="the kernels are not compiled")
+
+SPEC = ImageSpec(side_px=56)
+LONG = (1, 2, 3, 5, 31, 56, 57, 64, 100, 223, 333)
+
+
+def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    random = np.random.default_rng(width + 1000 * height)
+    return Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8)).convert(
+        mode
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    size=st.tuples(st.sampled_from(LONG), st.sampled_from(LONG)),
+    side=st.integers(1, 60),
+    resize=st.sampled_from(["crop", "squash", "pad"]),
+    interpolation=st.sampled_from(list(RESAMPLING)),
+    tag=st.integers(1, 8),
+)
+def test_the_two_resizings_are_one(
+    size: tuple[int, int], side: int, resize: str, interpolation: str, tag: int
+) -> None:
+    spec = replace(SPEC, side_px=side, resize=resize, interpolation=interpolation)
+    image, orientation = noise(*size), ORIENTATIONS.get(tag, UPRIGHT)
+    framing, resampling = frame(image.size, spec, orientation), RESAMPLING[interpolation]
+    for down_first in (False, True):
+        wanted = by_pillow(image, framing, resampling, down_first=down_first)
+        found = resized(image, framing, resampling, down_first=down_first)
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
+
+
+def both(content: bytes, spec: ImageSpec, monkeypatch: pytest.MonkeyPatch) -> tuple[U8, U8]:
+    compiled = load(content, spec)
+    with monkeypatch.context() as patch:
+        patch.setattr(native_resizing, "serves", lambda _: False)
+        return compiled, load(content, spec)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "CMYK", "RGBA", "LA"])
+@pytest.mark.parametrize("resize", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("tag", [1, 2, 6])
+def test_files_become_the_same_pixels(
+    mode: str, resize: str, tag: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[274] = tag
+    noise(131, 97, mode).save(file, "TIFF", exif=exif)
+    spec = replace(SPEC, resize=resize, fill=(9, 8, 7))
+    compiled, plain = both(file.getvalue(), spec, monkeypatch)
+    np.testing.assert_array_equal(compiled, plain)
+
+
+@pytest.mark.parametrize("down_first", [False, True])
+@pytest.mark.parametrize("size", [(2500, 1900), (1900, 2500)])
+def test_an_image_in_several_blocks_is_taken_in_bands(
+    size: tuple[int, int], down_first: bool
+) -> None:
+    image = noise(*size)
+    with pytest.raises(ValueError, match="contiguous"):
+        resample.pixels(image, image.height, image.width)
+    framing, resampling = frame(size, SPEC, UPRIGHT), RESAMPLING["bicubic"]
+    wanted = by_pillow(image, framing, resampling, down_first=down_first)
+    found = resized(image, framing, resampling, down_first=down_first)
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
+
+
+def test_rows_with_gaps_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = noise(9, 5)
+    assert native_resizing.serves(image)
+    assert not native_resizing.serves(image.convert("L"))
+    monkeypatch.setattr(native_resizing._imaging, "get_alignment", lambda: 64)
+    assert not native_resizing.serves(image)
