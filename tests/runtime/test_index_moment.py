@@ -40,7 +40,7 @@ def test_a_device_gives_the_answers_of_the_kernels(monkeypatch: pytest.MonkeyPat
         return as_device
 
     wanted = everything(Index.build(ROWS))
-    monkeypatch.setattr("twinlens.index.place_of", place_of)
+    monkeypatch.setattr("twinlens.index.index.place_of", place_of)
     index = Index.build(ROWS).to("cuda")
     assert isinstance(index._now.searcher, DeviceSearch)
     assert everything(index) == wanted

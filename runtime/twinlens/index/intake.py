@@ -22,6 +22,7 @@ from twinlens.index.ids import (
 )
 from twinlens.index.layout import IdKind
 from twinlens.index.lookup import Lookup
+from twinlens.index.paging import read_ahead
 from twinlens.index.snapshot import Snapshot
 from twinlens_kernels import encode
 
@@ -127,6 +128,7 @@ def pieces(snapshot: Snapshot) -> Iterator[dict[str, NDArray[Any]]]:
         stop = min(start + _PIECE_ROWS, len(snapshot))
         names = {"rows", "codes", "terms", "residual"} & snapshot.sections.keys()
         whole = {name: snapshot.sections[name][start:stop] for name in sorted(names)}
+        read_ahead(whole["rows"])
         yield whole | part_of_ids(snapshot.sections, start, stop)
 
 
@@ -137,6 +139,7 @@ def living_pieces(
     for start in range(0, len(snapshot), _PIECE_ROWS):
         stop = min(start + _PIECE_ROWS, len(snapshot))
         rows, ids = snapshot.rows[start:stop], part_of_ids(snapshot.sections, start, stop)
+        read_ahead(rows)
         if snapshot.live is not None:
             keep = snapshot.live[start:stop]
             rows, ids = rows[keep], kept_ids(ids, keep)

@@ -15,6 +15,7 @@ from twinlens.errors import IndexFileError
 from twinlens.index.layout import LETTERS, Section
 from twinlens.index.lookup import Lookup
 from twinlens.index.manifest import CURE, Manifest, read_manifest
+from twinlens.index.paging import expect_scattered, read_ahead
 from twinlens.index.snapshot import Snapshot
 
 _HASHED_BYTES: Final = 2**24
@@ -47,6 +48,7 @@ def map_snapshot(folder: Path, manifest: Manifest, *, lookup: Lookup | None = No
         name: _mapped(folder / manifest.file(name), section, manifest.items(name))
         for name, section in manifest.layout.sections().items()
     }
+    expect_scattered(sections["rows"])
     return Snapshot.of(
         manifest.layout,
         sections,
@@ -88,10 +90,12 @@ def _shares(
 
 
 def _digest(items: NDArray[Any]) -> str:
-    content = items.reshape(-1).view(np.uint8).data
+    flat = items.reshape(-1).view(np.uint8)
     digest = hashlib.sha256()
-    for start in range(0, len(content), _HASHED_BYTES):
-        digest.update(content[start : start + _HASHED_BYTES])
+    for start in range(0, len(flat), _HASHED_BYTES):
+        piece = flat[start : start + _HASHED_BYTES]
+        read_ahead(piece)
+        digest.update(piece.data)
     return digest.hexdigest()
 
 
