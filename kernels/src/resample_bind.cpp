@@ -117,7 +117,8 @@ void down(const Rows<const std::uint8_t, 3> &source, const OwnedTaps &owned,
 
 void bind_resample(nb::module_ &module) {
     nb::class_<OwnedTaps>(module, "Taps");
-    module.def("taps", &taps, nb::kw_only(), "size"_a, "start"_a, "stop"_a, "length"_a, "filter_name"_a);
+    module.def("taps", &taps, nb::kw_only(), "size"_a, "start"_a, "stop"_a, "length"_a,
+               "filter_name"_a);
     module.def("pixels", &pixels, nb::kw_only(), "schema"_a, "array"_a, "height"_a, "width"_a);
     module.def("across", &across, nb::kw_only(), "source"_a.noconvert(), "taps"_a,
                "target"_a.noconvert(), "path"_a = "");

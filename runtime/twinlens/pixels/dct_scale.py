@@ -15,8 +15,8 @@ from twinlens.pixels.orientation import UPRIGHT
 SHARPNESS: Final = 2.6
 """What a smaller decoding keeps at least: so many pixels to one of the square's, on either axis.
 
-The cosine to the exact embedding, worst and mean, by features of EfficientNet-Lite0, which see finer
-than a tower does:
+The cosine to the exact embedding, worst and mean, by features of EfficientNet-Lite0, which see
+finer than a tower does:
 * 12 camera photographs reduced to 2 and 12 MP, JPEG of several qualities and subsamplings: 0.9990
   and 0.9996 at 2.58 pixels to one (1/2 of 1732 x 1155), 0.9995 and 0.9996 at 3.35;
 * as many mosaics with hard seams and grain, harsher than life: 0.9981 and 0.9993 at 2.58;
