@@ -12,7 +12,7 @@ from twinlens.bundle import ImageSpec
 from twinlens.pixels.framing import frame
 from twinlens.pixels.orientation import UPRIGHT
 
-SHARPNESS: Final = 2.6
+SHARPNESS: Final = 2.55
 """What a smaller decoding keeps at least: so many pixels to one of the square's, on either axis.
 
 The cosine to the exact embedding, worst and mean, by features of EfficientNet-Lite0, which see
@@ -24,8 +24,7 @@ finer than a tower does:
   2.6 and above, 0.9977 and 0.9994 at 2.0. By the demo model 0.9994 and 0.99994 at 2.6.
 A colour test chart, all hard edges, is left out of these; its worst is 0.9963.
 
-2.6 is met by 1/2 of 1600 x 1200 and by 1/4 of 4000 x 3000, for a side of 224. It is not by 1/2 of
-1732 x 1155, which is decoded whole.
+2.55 is met by 1/2 of 1600 x 1200 and of 1732 x 1155, and by 1/4 of 4000 x 3000, for a side of 224.
 """
 SCALES: Final = (8, 4, 2)
 
