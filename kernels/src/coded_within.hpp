@@ -44,8 +44,7 @@ class RangeSink {
     float floor(std::int64_t query) const { return barriers_[static_cast<std::size_t>(query)]; }
 
     void take(std::int64_t query, std::int64_t row, float estimate, float margin) {
-        pending_.push_back(
-            {query, Candidate::between(estimate - margin, estimate + margin, row)});
+        pending_.push_back({query, Candidate::between(estimate - margin, estimate + margin, row)});
         if (pending_.size() == most_pending) {
             flush();
         }

@@ -16,7 +16,8 @@ constexpr std::int64_t block_rows = 64;
 // 255 * 127 * 2^16 < 2^31: no sum of products of a code and a number leaves int32.
 constexpr std::int64_t max_coded_width = std::int64_t{1} << 16;
 
-// What screens 16 queries, in the units of query_codes.hpp. Lanes beyond the last query are zero, but for the floor.
+// What screens 16 queries, in the units of query_codes.hpp. Lanes beyond the last query are zero,
+// but for the floor.
 struct alignas(64) Lanes {
     std::int32_t offset[2][lanes]; // by plane: what a dot product is too large by
     float step[lanes];             // the value of one whole number
@@ -61,8 +62,7 @@ struct Path {
     void (*end)();
 
     // dots [2 planes][block_rows][16] of a block with two packed planes.
-    void (*dots)(const RowCodes &block, const std::int8_t *planes, Ahead ahead,
-                 std::int32_t *dots);
+    void (*dots)(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::int32_t *dots);
     // The same for n queries, whose numbers lie as [n][2 planes][padded].
     void (*few)(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahead ahead,
                 std::int32_t *dots);

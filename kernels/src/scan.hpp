@@ -94,8 +94,7 @@ class Scan {
     template <typename Sink> void refresh(std::int64_t group, const Sink &sink) {
         const std::int64_t last = std::min(queries_.size() - group * lanes, lanes);
         for (std::int64_t lane = 0; lane < last; ++lane) {
-            groups_[static_cast<std::size_t>(group)].floor[lane] =
-                sink.floor(group * lanes + lane);
+            groups_[static_cast<std::size_t>(group)].floor[lane] = sink.floor(group * lanes + lane);
         }
     }
 

@@ -1,6 +1,7 @@
 // screen.hpp - which pairs of a block's rows and 16 queries reach the floors.
 //
-//     estimate = scale * step * dot,   margin = reach * |scale * codes| + length * |what they leave|
+//     estimate = scale * step * dot,   margin = reach * |scale * codes| + length * |what they
+//     leave|
 //
 // A pair is out if estimate + margin < floor, in float32; a comparison that NaN or infinity makes
 // meaningless is not true, so such a pair stays in. EXACTNESS.md shows that reach and length pay
@@ -28,8 +29,8 @@ inline std::int64_t screen_block(const std::int32_t *dots, float base, const Row
         }
         if (base != 0) {
             for (std::int64_t lane = 0; lane < lanes; ++lane) {
-                estimate[lane] = estimate[lane] * base +
-                                 static_cast<float>(low[lane] - group.offset[1][lane]);
+                estimate[lane] =
+                    estimate[lane] * base + static_cast<float>(low[lane] - group.offset[1][lane]);
             }
         }
         for (std::int64_t lane = 0; lane < lanes; ++lane) {

@@ -23,8 +23,19 @@ struct Product {
 
 void nothing() {}
 
-constexpr Path path{"avx2", 63, false, 0, 2, nothing, nothing, dots_avx2<Product>, few_avx2<Product>,
-                    screen_block, pair_score, code_score, encode_row};
+constexpr Path path{"avx2",
+                    63,
+                    false,
+                    0,
+                    2,
+                    nothing,
+                    nothing,
+                    dots_avx2<Product>,
+                    few_avx2<Product>,
+                    screen_block,
+                    pair_score,
+                    code_score,
+                    encode_row};
 
 } // namespace
 

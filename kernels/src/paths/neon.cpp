@@ -101,7 +101,7 @@ void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahea
     }
 }
 
-constexpr Path path{"neon", 127, true,         0,          4,         nothing, nothing,
+constexpr Path path{"neon", 127, true,         0,          4,          nothing,   nothing,
                     dots,   few, screen_block, pair_score, code_score, encode_row};
 
 } // namespace

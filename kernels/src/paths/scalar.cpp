@@ -46,7 +46,7 @@ void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahea
     }
 }
 
-constexpr Path path{"scalar", 127, false,        0,          4,         nothing, nothing,
+constexpr Path path{"scalar", 127, false,        0,          4,          nothing,   nothing,
                     dots,     few, screen_block, pair_score, code_score, encode_row};
 
 } // namespace
