@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "coded_topk.hpp"
+#include "ieee_mode.hpp"
 #include "parallel.hpp"
 #include "refine.hpp"
 #include "scan.hpp"
@@ -138,6 +139,7 @@ inline void add_hits(const CodedCorpus &corpus, const float *queries, const Quer
 inline Hits coded_within(const CodedCorpus &corpus, const float *queries, std::int64_t n,
                          const float *centre, const double *floors, const Path &path,
                          std::int64_t threads) {
+    const IeeeMode mode;               // queries are measured on the caller's thread
     constexpr std::int64_t step = 256; // as many as a top-k pass takes
     Hits hits;
     for (std::int64_t first = 0; first < n; first += step) {
