@@ -14,6 +14,17 @@
 namespace twinlens {
 namespace {
 
+// In each quarter, by turns: two numbers of a added, two numbers of b added.
+inline __m512i halves_added(__m512i a, __m512i b) {
+    return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+}
+
+inline __m128i quarters_added(__m512i sums) {
+    const __m256i half =
+        _mm256_add_epi32(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64(sums, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
 inline void few_avx512(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahead,
                        std::int32_t *out) {
     constexpr std::int64_t at_once = 2, ahead = 1024;
@@ -39,11 +50,16 @@ inline void few_avx512(const RowCodes &block, const std::int8_t *numbers, std::i
                 lower_high = _mm512_dpbusd_epi32(lower_high, lower64, high64);
                 lower_low = _mm512_dpbusd_epi32(lower_low, lower64, low64);
             }
-            std::int32_t *to = out + row * lanes + query, *low_to = to + block_rows * lanes;
-            to[0] = _mm512_reduce_add_epi32(upper_high);
-            to[lanes] = _mm512_reduce_add_epi32(lower_high);
-            low_to[0] = _mm512_reduce_add_epi32(upper_low);
-            low_to[lanes] = _mm512_reduce_add_epi32(lower_low);
+            // Four sums at once: 9 instructions where one at a time took 40.
+            const __m512i high_pairs = halves_added(upper_high, lower_high);
+            const __m512i low_pairs = halves_added(upper_low, lower_low);
+            const __m128i sums =
+                quarters_added(_mm512_add_epi32(_mm512_unpacklo_epi64(high_pairs, low_pairs),
+                                                _mm512_unpackhi_epi64(high_pairs, low_pairs)));
+            std::int32_t *to = out + query * 2 * block_rows + row;
+            _mm_storel_epi64(reinterpret_cast<__m128i *>(to), sums);
+            _mm_storel_epi64(reinterpret_cast<__m128i *>(to + block_rows),
+                             _mm_unpackhi_epi64(sums, sums));
         }
     }
 }

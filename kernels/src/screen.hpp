@@ -53,5 +53,26 @@ inline std::int64_t screen_block(const std::int32_t *dots, float base, const Row
     return count;
 }
 
+// The same for one lane, whose dots lie side by side: [2 planes][block_rows].
+inline std::int64_t screen_lane(const std::int32_t *dots, float base, const RowCodes &block,
+                                const Lanes &group, std::int64_t lane, Survivor *survivors) {
+    const std::int32_t high_offset = group.offset[0][lane], low_offset = group.offset[1][lane];
+    const float step = group.step[lane], reach = group.reach[lane];
+    const float length = group.length[lane], floor = group.floor[lane];
+    std::int64_t count = 0;
+    for (std::int64_t row = 0; row < block_rows; ++row) {
+        const float *terms = block.terms + row * block.n_terms;
+        const float dot = static_cast<float>(dots[row] - high_offset) * base +
+                          static_cast<float>(dots[block_rows + row] - low_offset);
+        const float estimate = terms[0] * (step * dot);
+        const float margin = reach * terms[2] + length * terms[1];
+        if (!(estimate + margin < floor)) {
+            survivors[count++] = {static_cast<std::int32_t>(row), static_cast<std::int32_t>(lane),
+                                  estimate, margin};
+        }
+    }
+    return count;
+}
+
 } // namespace
 } // namespace twinlens

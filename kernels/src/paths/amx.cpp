@@ -84,8 +84,20 @@ void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::in
 // Asks Linux for the use of tile data (ARCH_REQ_XCOMP_PERM, feature 18); once granted, always.
 bool permitted() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
-constexpr Path path{"amx", 127,        false,         32,         2,          begin,     end,
-                    dots,  few_avx512, screen_avx512, pair_score, code_score, encode_row};
+constexpr Path path{"amx",
+                    127,
+                    false,
+                    32,
+                    2,
+                    begin,
+                    end,
+                    dots,
+                    few_avx512,
+                    screen_avx512,
+                    screen_lane_avx512,
+                    pair_score,
+                    code_score,
+                    encode_row};
 
 } // namespace
 

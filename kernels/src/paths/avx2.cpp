@@ -33,6 +33,7 @@ constexpr Path path{"avx2",
                     dots_avx2<Product>,
                     few_avx2<Product>,
                     screen_block,
+                    screen_lane,
                     pair_score,
                     code_score,
                     encode_row};

@@ -56,9 +56,20 @@ void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::in
     }
 }
 
-constexpr Path path{"avx512vnni", 127,        false,     0,          2,
-                    nothing,      nothing,    dots,      few_avx512, screen_avx512,
-                    pair_score,   code_score, encode_row};
+constexpr Path path{"avx512vnni",
+                    127,
+                    false,
+                    0,
+                    2,
+                    nothing,
+                    nothing,
+                    dots,
+                    few_avx512,
+                    screen_avx512,
+                    screen_lane_avx512,
+                    pair_score,
+                    code_score,
+                    encode_row};
 
 } // namespace
 
