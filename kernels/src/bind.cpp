@@ -73,9 +73,8 @@ void sift(const Array<const float, 2> &scores, const Array<const float, 2> &quer
 }
 
 std::int64_t encode(const Array<const float, 2> &rows, const Array<const float, 1> &centre,
-                    const Array<std::uint8_t, 2> &codes,
-                    const Array<std::uint8_t, 2> &residual, const Array<float, 2> &terms,
-                    std::int64_t threads, const std::string &path) {
+                    const Array<std::uint8_t, 2> &codes, const Array<std::uint8_t, 2> &residual,
+                    const Array<float, 2> &terms, std::int64_t threads, const std::string &path) {
     const std::size_t n = rows.shape(0), padded = codes.shape(1);
     require(rows.shape(1) >= 1 && centre.shape(0) == rows.shape(1), "rows and centre: width");
     require(codes.shape(0) == n && padded % 64 == 0 && padded >= rows.shape(1) &&
@@ -83,7 +82,8 @@ std::int64_t encode(const Array<const float, 2> &rows, const Array<const float, 
             "codes: not [N, P]");
     require(!residual.is_valid() || (residual.shape(0) == n && residual.shape(1) == padded),
             "residual: not [N, P]");
-    require(terms.shape(0) == n && terms.shape(1) == (residual.is_valid() ? 5U : 3U), "terms: shape");
+    require(terms.shape(0) == n && terms.shape(1) == (residual.is_valid() ? 5U : 3U),
+            "terms: shape");
     const twinlens::CodesToWrite to{codes.data(), data_or_null(residual), terms.data(),
                                     length(codes, 1)};
     const twinlens::Path &chosen = path_or_error(path);
@@ -102,20 +102,20 @@ class Coded {
           terms_(std::move(terms)), centre_(std::move(centre)), allowed_(std::move(allowed)) {
         const std::size_t n = rows_.shape(0), width = rows_.shape(1), padded = codes_.shape(1);
         require(width >= 1 && width <= twinlens::max_coded_width, "rows: width");
-        require(codes_.shape(0) == n && padded % 64 == 0 && padded >= width &&
-                    padded < width + 64,
+        require(codes_.shape(0) == n && padded % 64 == 0 && padded >= width && padded < width + 64,
                 "codes: not [N, P]");
         require(!residual_.is_valid() || (residual_.shape(0) == n && residual_.shape(1) == padded),
                 "residual: not [N, P]");
-        require(terms_.shape(0) == n && terms_.shape(1) == (residual_.is_valid() ? 5U : 3U), "terms: shape");
+        require(terms_.shape(0) == n && terms_.shape(1) == (residual_.is_valid() ? 5U : 3U),
+                "terms: shape");
         require(centre_.shape(0) == width, "centre: not [D]");
         require(!allowed_.is_valid() || allowed_.shape(0) == n, "allowed: not [N]");
     }
 
     twinlens::CodedCorpus corpus() const {
-        return {rows_.data(),           codes_.data(),          data_or_null(residual_),
-                terms_.data(),          data_or_null(allowed_), length(rows_, 0),
-                length(rows_, 1),       length(codes_, 1),      length(terms_, 1)};
+        return {rows_.data(),     codes_.data(),          data_or_null(residual_),
+                terms_.data(),    data_or_null(allowed_), length(rows_, 0),
+                length(rows_, 1), length(codes_, 1),      length(terms_, 1)};
     }
     const float *centre() const { return centre_.data(); }
 
@@ -153,16 +153,15 @@ nb::tuple within(const Coded &coded, const Array<const float, 2> &queries,
     auto hits = std::make_unique<twinlens::Hits>();
     {
         nb::gil_scoped_release release;
-        *hits = twinlens::coded_within(corpus, queries.data(), length(queries, 0),
-                                       coded.centre(), floors.data(), chosen, threads);
+        *hits = twinlens::coded_within(corpus, queries.data(), length(queries, 0), coded.centre(),
+                                       floors.data(), chosen, threads);
     }
     twinlens::Hits *kept = hits.release();
     nb::capsule owner(kept,
                       [](void *found) noexcept { delete static_cast<twinlens::Hits *>(found); });
     const auto array = [&](auto &numbers) {
         using Scalar = typename std::decay_t<decltype(numbers)>::value_type;
-        return nb::ndarray<nb::numpy, Scalar, nb::ndim<1>>(numbers.data(), {numbers.size()},
-                                                           owner);
+        return nb::ndarray<nb::numpy, Scalar, nb::ndim<1>>(numbers.data(), {numbers.size()}, owner);
     };
     return nb::make_tuple(array(kept->of_query), array(kept->ids), array(kept->scores));
 }
@@ -175,9 +174,8 @@ void rescore(const Array<const float, 2> &queries, const Array<const float, 2> &
     require(scores.shape(0) == ids.shape(0) && scores.shape(1) == ids.shape(1),
             "scores: not [Q, C]");
     nb::gil_scoped_release release;
-    twinlens::score_pairs(queries.data(), rows.data(), length(rows, 1), ids.data(),
-                          length(ids, 0), length(ids, 1), scores.data(),
-                          *twinlens::path_named(""), threads);
+    twinlens::score_pairs(queries.data(), rows.data(), length(rows, 1), ids.data(), length(ids, 0),
+                          length(ids, 1), scores.data(), *twinlens::path_named(""), threads);
 }
 
 std::vector<std::string> paths() {
@@ -202,14 +200,13 @@ NB_MODULE(_native, module) {
                "threads"_a, "path"_a = "");
     nb::class_<Coded>(module, "Coded")
         .def(nb::init<Array<const float, 2>, Array<const std::uint8_t, 2>,
-                      Array<const std::uint8_t, 2>, Array<const float, 2>,
-                      Array<const float, 1>, Array<const bool, 1>>(),
+                      Array<const std::uint8_t, 2>, Array<const float, 2>, Array<const float, 1>,
+                      Array<const bool, 1>>(),
              nb::kw_only(), "rows"_a.noconvert(), "codes"_a.noconvert(),
              "residual"_a.noconvert().none(), "terms"_a.noconvert(), "centre"_a.noconvert(),
              "allowed"_a.noconvert().none());
     module.def("topk", &topk, nb::kw_only(), "coded"_a, "queries"_a.noconvert(),
-               "ids"_a.noconvert(), "scores"_a.noconvert(), "mapped"_a, "threads"_a,
-               "path"_a = "");
+               "ids"_a.noconvert(), "scores"_a.noconvert(), "mapped"_a, "threads"_a, "path"_a = "");
     module.def("within", &within, nb::kw_only(), "coded"_a, "queries"_a.noconvert(),
                "floors"_a.noconvert(), "threads"_a, "path"_a = "");
     module.def("rescore", &rescore, nb::kw_only(), "queries"_a.noconvert(), "rows"_a.noconvert(),

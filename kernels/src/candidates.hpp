@@ -31,21 +31,18 @@ inline float floor_of_lower_bounds(Candidate *first, Candidate *last, std::int64
     if (last - first < k) {
         return -std::numeric_limits<float>::infinity();
     }
-    std::nth_element(first, first + (k - 1), last, [](const Candidate &a, const Candidate &b) {
-        return a.lower > b.lower;
-    });
+    std::nth_element(first, first + (k - 1), last,
+                     [](const Candidate &a, const Candidate &b) { return a.lower > b.lower; });
     return units.floor_below(static_cast<double>(first[k - 1].lower));
 }
 
 // Drops those whose upper bound is below the floor, and gives the new end.
 inline Candidate *drop_below(float floor, Candidate *first, Candidate *last) {
-    return std::remove_if(first, last,
-                          [floor](const Candidate &one) { return one.upper < floor; });
+    return std::remove_if(first, last, [floor](const Candidate &one) { return one.upper < floor; });
 }
 
 inline void sort_by_row(Candidate *first, Candidate *last) {
-    std::sort(first, last,
-              [](const Candidate &a, const Candidate &b) { return a.row < b.row; });
+    std::sort(first, last, [](const Candidate &a, const Candidate &b) { return a.row < b.row; });
 }
 
 } // namespace twinlens

@@ -32,9 +32,7 @@ struct Block {
     std::int64_t first_row;
     std::int64_t count;
 
-    std::int64_t id(std::int32_t row) const {
-        return ids == nullptr ? first_row + row : ids[row];
-    }
+    std::int64_t id(std::int32_t row) const { return ids == nullptr ? first_row + row : ids[row]; }
 };
 
 class Blocks {
@@ -44,8 +42,7 @@ class Blocks {
           terms_(static_cast<std::size_t>(block_rows * corpus.n_terms)), ids_(block_rows) {}
 
     // Calls visit(block) for all that is allowed among the rows first..last.
-    template <typename Visit>
-    void each(std::int64_t first, std::int64_t last, const Visit &visit) {
+    template <typename Visit> void each(std::int64_t first, std::int64_t last, const Visit &visit) {
         for (std::int64_t row = first; row < last;) {
             const std::int64_t whole = row + block_rows;
             if (whole <= last && all_allowed(row)) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "advise.hpp"
+#include "ieee_mode.hpp"
 #include "parallel.hpp"
 #include "refine.hpp"
 #include "scan.hpp"
@@ -163,8 +164,9 @@ inline std::int64_t queries_a_pass(std::int64_t k, std::int64_t n_rows) {
 }
 
 inline void coded_topk(const CodedCorpus &corpus, const float *queries, std::int64_t n,
-                       const float *centre, const TopkResult &result, bool mapped,
-                       const Path &path, std::int64_t threads) {
+                       const float *centre, const TopkResult &result, bool mapped, const Path &path,
+                       std::int64_t threads) {
+    const IeeeMode mode; // queries are measured on the caller's thread
     const std::int64_t step = queries_a_pass(result.k, corpus.n);
     for (std::int64_t first = 0; first < n; first += step) {
         const float *part = queries + first * corpus.width;

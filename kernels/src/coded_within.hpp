@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "coded_topk.hpp"
+#include "ieee_mode.hpp"
 #include "parallel.hpp"
 #include "refine.hpp"
 #include "scan.hpp"
@@ -44,8 +45,7 @@ class RangeSink {
     float floor(std::int64_t query) const { return barriers_[static_cast<std::size_t>(query)]; }
 
     void take(std::int64_t query, std::int64_t row, float estimate, float margin) {
-        pending_.push_back(
-            {query, Candidate::between(estimate - margin, estimate + margin, row)});
+        pending_.push_back({query, Candidate::between(estimate - margin, estimate + margin, row)});
         if (pending_.size() == most_pending) {
             flush();
         }
@@ -139,6 +139,7 @@ inline void add_hits(const CodedCorpus &corpus, const float *queries, const Quer
 inline Hits coded_within(const CodedCorpus &corpus, const float *queries, std::int64_t n,
                          const float *centre, const double *floors, const Path &path,
                          std::int64_t threads) {
+    const IeeeMode mode;               // queries are measured on the caller's thread
     constexpr std::int64_t step = 256; // as many as a top-k pass takes
     Hits hits;
     for (std::int64_t first = 0; first < n; first += step) {

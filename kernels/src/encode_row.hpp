@@ -100,8 +100,7 @@ inline bool encode_row(const float *row, const float *centre, std::int64_t width
     const Quantised first = quantise(work, padded, codes);
     terms[0] = first.scale;
     terms[1] = rounded_up((first.left_length + rounding) * norm_slack);
-    terms[2] =
-        rounded_up(static_cast<double>(first.scale) * first.whole_length * norm_slack);
+    terms[2] = rounded_up(static_cast<double>(first.scale) * first.whole_length * norm_slack);
     if (residual != nullptr) {
         const Quantised second = quantise(work, padded, residual);
         terms[3] = second.scale;

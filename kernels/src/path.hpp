@@ -18,7 +18,8 @@ constexpr std::int64_t block_rows = 64;
 // 255 * 127 * 2^16 < 2^31: no sum of products of a code and a number leaves int32.
 constexpr std::int64_t max_coded_width = std::int64_t{1} << 16;
 
-// What screens 16 queries, in the units of query_codes.hpp. Lanes beyond the last query are zero, but for the floor.
+// What screens 16 queries, in the units of query_codes.hpp. Lanes beyond the last query are zero,
+// but for the floor.
 struct alignas(64) Lanes {
     std::int32_t offset[2][lanes]; // by plane: what a dot product is too large by
     float step[lanes];             // the value of one whole number
@@ -63,15 +64,17 @@ struct Path {
     void (*end)();
 
     // dots [2 planes][block_rows][16] of a block with two packed planes.
-    void (*dots)(const RowCodes &block, const std::int8_t *planes, Ahead ahead,
-                 std::int32_t *dots);
-    // The same for n queries, whose numbers lie as [n][2 planes][padded].
+    void (*dots)(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::int32_t *dots);
+    // The same for n queries, whose numbers lie as [n][2 planes][padded]: dots [n][2][block_rows].
     void (*few)(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahead ahead,
                 std::int32_t *dots);
     // Writes the pairs of a block that reach the floors, and gives their count. dots [2][rows][16]
     // are two planes of which the second counts `1 / base`, or with base 0 [rows][16] of one.
     std::int64_t (*screen)(const std::int32_t *dots, float base, const RowCodes &block,
                            const Lanes &lanes, Survivor *survivors);
+    // The same for a lane of its own, dots [2 planes][block_rows].
+    std::int64_t (*screen_few)(const std::int32_t *dots, float base, const RowCodes &block,
+                               const Lanes &lanes, std::int64_t lane, Survivor *survivors);
     double (*score)(const float *query, const float *row, std::int64_t width, double *work);
     // See code_score.hpp and encode_row.hpp.
     double (*code_score)(const double *query, const std::uint8_t *codes, std::int64_t width);

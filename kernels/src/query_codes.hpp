@@ -141,9 +141,9 @@ class QueryCodes {
         }
         Lanes &group = groups_[static_cast<std::size_t>(query / lanes)];
         const std::int64_t lane = query % lanes;
-        const double held = static_cast<double>(step) * (std::sqrt(low_squares) +
-                                                         std::sqrt(high_squares) *
-                                                             (fine_ ? base_ : 1));
+        const double held =
+            static_cast<double>(step) *
+            (std::sqrt(low_squares) + std::sqrt(high_squares) * (fine_ ? base_ : 1));
         const double reach = std::sqrt(rest) * (1 + rounding) + rounding * (held + query_length);
         if (!path.centred) {
             group.offset[0][lane] = static_cast<std::int32_t>(128 * high_sum);
@@ -157,10 +157,9 @@ class QueryCodes {
     // Puts a number where the path's dots, or few, will look for it.
     void put(std::int64_t query, std::int64_t plane, std::int64_t at, std::int64_t number) {
         const std::int64_t group_planes = fine_ ? 2 : 1;
-        const std::int64_t place =
-            few_ ? (2 * query + plane) * padded_ + at
-                 : (query / lanes * group_planes + plane) * padded_ * lanes +
-                       at / 4 * 4 * lanes + query % lanes * 4 + at % 4;
+        const std::int64_t place = few_ ? (2 * query + plane) * padded_ + at
+                                        : (query / lanes * group_planes + plane) * padded_ * lanes +
+                                              at / 4 * 4 * lanes + query % lanes * 4 + at % 4;
         numbers_[static_cast<std::size_t>(place / 64)].bytes[place % 64] =
             static_cast<std::int8_t>(number);
     }

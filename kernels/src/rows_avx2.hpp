@@ -104,9 +104,9 @@ void few_avx2(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,
                 }
             }
             for (std::int64_t i = 0; i < at_once; ++i) {
-                std::int32_t *to = out + (row + i) * lanes + query;
+                std::int32_t *to = out + query * 2 * block_rows + row + i;
                 to[0] = sum_of_eight(first[i]);
-                to[block_rows * lanes] = sum_of_eight(second[i]);
+                to[block_rows] = sum_of_eight(second[i]);
             }
         }
     }

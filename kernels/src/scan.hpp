@@ -57,7 +57,12 @@ class Scan {
         std::int32_t *dots = dots_.front().numbers;
         if (queries_.few()) {
             path_.few(block.rows, queries_.numbers(), queries_.size(), share(block, 0, 1), dots);
-            screen(block, dots, 0, sink);
+            for (std::int64_t query = 0; query < queries_.size(); ++query) {
+                const std::int64_t count =
+                    path_.screen_few(dots + query * 2 * block_rows, queries_.base(), block.rows,
+                                     groups_.front(), query, survivors_.data());
+                hand_on(block, count, 0, sink);
+            }
             return;
         }
         const std::int64_t groups_a_call = queries_.fine() ? 1 : 2;
@@ -78,6 +83,11 @@ class Scan {
         const std::int64_t count =
             path_.screen(dots, queries_.base(), block.rows,
                          groups_[static_cast<std::size_t>(group)], survivors_.data());
+        hand_on(block, count, group, sink);
+    }
+
+    template <typename Sink>
+    void hand_on(const Block &block, std::int64_t count, std::int64_t group, Sink &sink) {
         if (count == 0) {
             return;
         }
@@ -94,8 +104,7 @@ class Scan {
     template <typename Sink> void refresh(std::int64_t group, const Sink &sink) {
         const std::int64_t last = std::min(queries_.size() - group * lanes, lanes);
         for (std::int64_t lane = 0; lane < last; ++lane) {
-            groups_[static_cast<std::size_t>(group)].floor[lane] =
-                sink.floor(group * lanes + lane);
+            groups_[static_cast<std::size_t>(group)].floor[lane] = sink.floor(group * lanes + lane);
         }
     }
 

@@ -1,6 +1,7 @@
 // screen.hpp - which pairs of a block's rows and 16 queries reach the floors.
 //
-//     estimate = scale * step * dot,   margin = reach * |scale * codes| + length * |what they leave|
+//     estimate = scale * step * dot,   margin = reach * |scale * codes| + length * |what they
+//     leave|
 //
 // A pair is out if estimate + margin < floor, in float32; a comparison that NaN or infinity makes
 // meaningless is not true, so such a pair stays in. EXACTNESS.md shows that reach and length pay
@@ -28,8 +29,8 @@ inline std::int64_t screen_block(const std::int32_t *dots, float base, const Row
         }
         if (base != 0) {
             for (std::int64_t lane = 0; lane < lanes; ++lane) {
-                estimate[lane] = estimate[lane] * base +
-                                 static_cast<float>(low[lane] - group.offset[1][lane]);
+                estimate[lane] =
+                    estimate[lane] * base + static_cast<float>(low[lane] - group.offset[1][lane]);
             }
         }
         for (std::int64_t lane = 0; lane < lanes; ++lane) {
@@ -47,6 +48,27 @@ inline std::int64_t screen_block(const std::int32_t *dots, float base, const Row
                                       static_cast<std::int32_t>(lane), estimate[lane],
                                       margin[lane]};
             }
+        }
+    }
+    return count;
+}
+
+// The same for one lane, whose dots lie side by side: [2 planes][block_rows].
+inline std::int64_t screen_lane(const std::int32_t *dots, float base, const RowCodes &block,
+                                const Lanes &group, std::int64_t lane, Survivor *survivors) {
+    const std::int32_t high_offset = group.offset[0][lane], low_offset = group.offset[1][lane];
+    const float step = group.step[lane], reach = group.reach[lane];
+    const float length = group.length[lane], floor = group.floor[lane];
+    std::int64_t count = 0;
+    for (std::int64_t row = 0; row < block_rows; ++row) {
+        const float *terms = block.terms + row * block.n_terms;
+        const float dot = static_cast<float>(dots[row] - high_offset) * base +
+                          static_cast<float>(dots[block_rows + row] - low_offset);
+        const float estimate = terms[0] * (step * dot);
+        const float margin = reach * terms[2] + length * terms[1];
+        if (!(estimate + margin < floor)) {
+            survivors[count++] = {static_cast<std::int32_t>(row), static_cast<std::int32_t>(lane),
+                                  estimate, margin};
         }
     }
     return count;

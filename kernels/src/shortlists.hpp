@@ -85,7 +85,7 @@ class Shortlists {
     SharedFloors &floors_;
     std::vector<List> lists_;
     std::unique_ptr<Candidate[]> candidates_; // not touched before it is needed
-    std::vector<double> scores_; // heaps of those rescored already
+    std::vector<double> scores_;              // heaps of those rescored already
     std::vector<std::int64_t> ids_;
     std::vector<double> work_;
 };

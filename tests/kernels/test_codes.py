@@ -42,7 +42,7 @@ def reaches(bound: np.float32, numbers: list[Fraction]) -> bool:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     kinds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
     width=st.integers(1, 70),

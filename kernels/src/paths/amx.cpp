@@ -9,6 +9,7 @@
 
 #include "../code_score.hpp"
 #include "../encode_row.hpp"
+#include "../few_avx512.hpp"
 #include "../pair_score.hpp"
 #include "../path.hpp"
 #include "../processor.hpp"
@@ -42,6 +43,13 @@ void begin() { _tile_loadconfig(&config); }
 
 void end() { _tile_release(); }
 
+// Into the second-level cache: the first is full of the tiles of queries.
+void ask_for_part(Ahead &ahead, std::int64_t part) {
+    for (std::int64_t line = part; line < ahead.lines_a_step; line += 4, ahead.next += 64) {
+        _mm_prefetch(reinterpret_cast<const char *>(ahead.next), _MM_HINT_T1);
+    }
+}
+
 void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::int32_t *out) {
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += 32) {
@@ -52,16 +60,17 @@ void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::in
         _tile_zero(2);
         _tile_zero(3);
         for (std::int64_t at = 0; at < padded; at += 64) {
-            // 32 rows of 64 codes: a step of Ahead.
-            for (std::int64_t line = 0; line < ahead.lines_a_step; ++line, ahead.next += 64) {
-                _mm_prefetch(reinterpret_cast<const char *>(ahead.next), _MM_HINT_T0);
-            }
+            // 32 rows of 64 codes: a step of Ahead, asked for in four parts among the tiles.
+            ask_for_part(ahead, 0);
             _tile_loadd(4, upper + at, padded);
             _tile_loadd(6, first + at * lanes, 64);
+            ask_for_part(ahead, 1);
             _tile_loadd(7, second + at * lanes, 64);
             _tile_dpbusd(0, 4, 6);
+            ask_for_part(ahead, 2);
             _tile_loadd(5, lower + at, padded);
             _tile_dpbusd(1, 4, 7);
+            ask_for_part(ahead, 3);
             _tile_dpbusd(2, 5, 6);
             _tile_dpbusd(3, 5, 7);
         }
@@ -76,9 +85,22 @@ void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::in
 // Asks Linux for the use of tile data (ARCH_REQ_XCOMP_PERM, feature 18); once granted, always.
 bool permitted() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
-constexpr Path path{
-    "amx",   127,           false,      32,         0,          begin,         end,        dots,
-    nullptr, screen_avx512, pair_score, code_score, encode_row, across_avx512, down_avx512};
+constexpr Path path{"amx",
+                    127,
+                    false,
+                    32,
+                    2,
+                    begin,
+                    end,
+                    dots,
+                    few_avx512,
+                    screen_avx512,
+                    screen_lane_avx512,
+                    pair_score,
+                    code_score,
+                    encode_row,
+                    across_avx512,
+                    down_avx512};
 
 } // namespace
 

@@ -6,6 +6,7 @@
 
 #include "../code_score.hpp"
 #include "../encode_row.hpp"
+#include "../few_avx512.hpp"
 #include "../pair_score.hpp"
 #include "../path.hpp"
 #include "../processor.hpp"
@@ -56,47 +57,22 @@ void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::in
     }
 }
 
-// 4 rows times the planes of one query: the codes are loaded once.
-void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahead ahead,
-         std::int32_t *out) {
-    constexpr std::int64_t at_once = 4, step = ahead_step / at_once;
-    const std::int64_t padded = block.padded;
-    for (std::int64_t row = 0; row < block_rows; row += at_once) {
-        const std::uint8_t *codes = block.codes + row * padded;
-        for (std::int64_t query = 0; query < n; ++query) {
-            const std::int8_t *high = numbers + query * 2 * padded, *low = high + padded;
-            __m512i first[at_once], second[at_once];
-            for (std::int64_t i = 0; i < at_once; ++i) {
-                first[i] = second[i] = _mm512_setzero_si512();
-            }
-            for (std::int64_t at = 0; at < padded; at += 64) {
-                if (query == 0 && at % step == 0) {
-                    for (std::int64_t line = 0; line < ahead.lines_a_step; ++line) {
-                        _mm_prefetch(reinterpret_cast<const char *>(ahead.next), _MM_HINT_T0);
-                        ahead.next += 64;
-                    }
-                }
-                const __m512i high64 = _mm512_loadu_si512(high + at);
-                const __m512i low64 = _mm512_loadu_si512(low + at);
-                for (std::int64_t i = 0; i < at_once; ++i) {
-                    const __m512i code64 = _mm512_loadu_si512(codes + i * padded + at);
-                    first[i] = _mm512_dpbusd_epi32(first[i], code64, high64);
-                    second[i] = _mm512_dpbusd_epi32(second[i], code64, low64);
-                }
-            }
-            for (std::int64_t i = 0; i < at_once; ++i) {
-                std::int32_t *to = out + (row + i) * lanes + query;
-                to[0] = _mm512_reduce_add_epi32(first[i]);
-                to[block_rows * lanes] = _mm512_reduce_add_epi32(second[i]);
-            }
-        }
-    }
-}
-
-constexpr Path path{
-    "avx512vnni", 127, false,         0,          2,          nothing,    nothing,
-    dots,         few, screen_avx512, pair_score, code_score, encode_row, across_avx512,
-    down_avx512};
+constexpr Path path{"avx512vnni",
+                    127,
+                    false,
+                    0,
+                    2,
+                    nothing,
+                    nothing,
+                    dots,
+                    few_avx512,
+                    screen_avx512,
+                    screen_lane_avx512,
+                    pair_score,
+                    code_score,
+                    encode_row,
+                    across_avx512,
+                    down_avx512};
 
 } // namespace
 

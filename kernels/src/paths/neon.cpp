@@ -94,17 +94,18 @@ void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahea
                 }
             }
             for (std::int64_t i = 0; i < at_once; ++i) {
-                std::int32_t *to = out + (row + i) * lanes + query;
+                std::int32_t *to = out + query * 2 * block_rows + row + i;
                 to[0] = vaddvq_s32(first[i]);
-                to[block_rows * lanes] = vaddvq_s32(second[i]);
+                to[block_rows] = vaddvq_s32(second[i]);
             }
         }
     }
 }
 
-constexpr Path path{"neon",    127, true,         0,          4,          nothing,    nothing,
-                    dots,      few, screen_block, pair_score, code_score, encode_row, across_plain,
-                    down_plain};
+constexpr Path path{"neon",     127,          true,         0,
+                    4,          nothing,      nothing,      dots,
+                    few,        screen_block, screen_lane,  pair_score,
+                    code_score, encode_row,   across_plain, down_plain};
 
 } // namespace
 

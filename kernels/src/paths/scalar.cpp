@@ -42,14 +42,15 @@ void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahea
             for (std::int64_t at = 0; at < block.padded; ++at) {
                 sum += static_cast<std::int32_t>(codes[at]) * others[at];
             }
-            out[(column % 2 * block_rows + row) * lanes + column / 2] = sum;
+            out[column * block_rows + row] = sum;
         }
     }
 }
 
-constexpr Path path{"scalar",  127, false,        0,          4,          nothing,    nothing,
-                    dots,      few, screen_block, pair_score, code_score, encode_row, across_plain,
-                    down_plain};
+constexpr Path path{"scalar",   127,          false,        0,
+                    4,          nothing,      nothing,      dots,
+                    few,        screen_block, screen_lane,  pair_score,
+                    code_score, encode_row,   across_plain, down_plain};
 
 } // namespace
 

@@ -1,0 +1,97 @@
+"""Search by codes when work is shared: among threads of a search, and searches of many threads."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from twinlens_kernels import NATIVE, Codes, encode, reference
+
+F32 = NDArray[np.float32]
+Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
+PATHS: tuple[str, ...] = ()
+if NATIVE:
+    from twinlens_kernels import native
+    from twinlens_kernels.native import PATHS
+
+# So many rows and codes that four threads are worth their start (coded_topk.hpp).
+N_ROWS, WIDTH = 3 * 4096 + 65, 260
+
+
+def mean(rows: F32) -> F32:
+    middle: F32 = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return middle
+
+
+def assert_exact(queries: F32, rows: F32, codes: Codes, k: int, path: str, threads: int) -> None:
+    coded = native.coded_corpus(rows, codes, None)
+    wanted_ids, wanted = reference.topk(queries, rows, k)
+    ids, scores = native.topk(queries, coded, k, threads=threads, path=path)
+    np.testing.assert_array_equal(ids, wanted_ids)
+    np.testing.assert_array_equal(scores, wanted)
+    floors = wanted[:, -1].copy()
+    ranges = native.within(queries, coded, floors, threads=threads, path=path)
+    for query in range(len(queries)):
+        found = ranges.ids[ranges.starts[query] : ranges.starts[query + 1]]
+        np.testing.assert_array_equal(found[:k], wanted_ids[query])
+        every = reference.halving_sum(rows.astype(np.float64) * queries[query].astype(np.float64))
+        assert len(found) == np.count_nonzero(every >= floors[query])
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("kind", "residual"), [("normal", False), ("near ties", True), ("rows of any length", False)]
+)
+def test_threads_that_share_the_rows_find_what_one_finds(
+    matrices: Matrices, path: str, kind: str, residual: bool
+) -> None:
+    random = np.random.default_rng(3)
+    rows = matrices[kind](random, (N_ROWS, WIDTH))
+    # Equal rows that different threads meet: only the lower ones are hits.
+    rows[5000] = rows[9000] = rows[12300] = rows[7]
+    queries = np.concatenate([rows[7:8], matrices["normal"](random, (2, WIDTH))])
+    codes = encode(rows, centre=mean(rows), residual=residual, threads=2)
+    for k in (2, 70):
+        assert_exact(queries, rows, codes, k, path, threads=4)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("n_rows", [1, 63, 64, 65, 129])
+def test_whole_blocks_and_parts_of_one(path: str, n_rows: int, matrices: Matrices) -> None:
+    random = np.random.default_rng(n_rows)
+    rows = matrices["normal"](random, (n_rows, 65))
+    codes = encode(rows, centre=mean(rows), residual=True)
+    for n_queries in (1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 255, 256, 257):
+        queries = matrices["normal"](random, (n_queries, 65))
+        assert_exact(queries, rows, codes, n_rows, path, threads=1)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_codes_that_lie_anywhere_in_memory(path: str, matrices: Matrices) -> None:
+    random = np.random.default_rng(4)
+    rows = matrices["normal"](random, (205, 70))
+    whole = encode(rows, centre=rows[0], residual=True)
+    # An odd address: as a file that is mapped behind a header may give.
+    room = np.empty(whole.codes.nbytes + 3, dtype=np.uint8)[3:].reshape(whole.codes.shape)
+    room[:] = whole.codes
+    moved = Codes(codes=room, terms=whole.terms, centre=rows[0], residual=whole.residual)
+    for codes, part in ((moved[5:], rows[5:]), (whole[::2], rows[::2]), (moved[7:8], rows[7:8])):
+        assert_exact(rows[:3], part, codes, len(part), path, threads=1)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_searches_of_many_threads_do_not_meet(path: str, matrices: Matrices) -> None:
+    random = np.random.default_rng(5)
+    rows, queries = matrices["normal"](random, (3000, 65)), matrices["normal"](random, (40, 65))
+    coded = native.coded_corpus(rows, encode(rows, centre=mean(rows)), None)
+    wanted, _ = reference.topk(queries, rows, 9)
+
+    def search(turn: int) -> bool:
+        asked = slice(0, (1, 3, 20, 40)[turn % 4])
+        ids, _ = native.topk(queries[asked], coded, 9, threads=1 + turn % 2, path=path)
+        return np.array_equal(ids, wanted[asked])
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(search, range(60)))
