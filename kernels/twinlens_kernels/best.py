@@ -51,5 +51,7 @@ class Best:
 
 def floors_in_units(floors: NDArray[np.float64], units: NDArray[np.float64]) -> NDArray[np.float32]:
     """Floors [Q] in the units [Q] of a scaled tile, rounded down."""
-    scaled = np.clip(floors / units, -_FLOOR_LIMIT, _FLOOR_LIMIT)
+    # A floor near the largest float64 may leave it in these units; what bars all is clipped anyway.
+    with np.errstate(over="ignore"):
+        scaled = np.clip(floors / units, -_FLOOR_LIMIT, _FLOOR_LIMIT)
     return np.nextafter(scaled.astype(np.float32), np.float32(-np.inf))

@@ -4,7 +4,7 @@
 """
 
 from mmap import mmap
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ PATHS: Final = tuple(_native.paths())
 MAX_WIDTH: Final = 2**16
 """Sums of products of wider codes could leave int32."""
 _CACHE_LINE = 64
+T = TypeVar("T", bound=np.generic)
 
 
 def topk(  # noqa: PLR0913 - as the C++ takes them
@@ -36,7 +37,7 @@ def topk(  # noqa: PLR0913 - as the C++ takes them
     if ids.size:
         _native.topk(
             coded=coded,
-            queries=np.ascontiguousarray(queries),
+            queries=_readable(queries),
             ids=ids,
             scores=scores,
             mapped=mapped,
@@ -60,8 +61,8 @@ def within(
         return Ranges.from_pairs(empty, empty, np.empty(0), n_queries=0)
     of_query, ids, scores = _native.within(
         coded=coded,
-        queries=np.ascontiguousarray(queries),
-        floors=np.ascontiguousarray(floors),
+        queries=_readable(queries),
+        floors=_readable(floors),
         threads=threads,
         path=path,
     )
@@ -78,9 +79,9 @@ def rescore(
     """The exact scores [Q, C] of rows that exist."""
     scores = np.empty(ids.shape)
     _native.rescore(
-        queries=np.ascontiguousarray(queries),
-        rows=np.ascontiguousarray(rows),
-        ids=np.ascontiguousarray(ids),
+        queries=_readable(queries),
+        rows=_readable(rows),
+        ids=_readable(ids),
         scores=scores,
         threads=threads,
     )
@@ -101,8 +102,8 @@ def encode(
     second = _aligned_bytes(shape) if residual else None
     terms = np.empty((len(rows), 5 if residual else 3), dtype=np.float32)
     bad = _native.encode(
-        rows=np.ascontiguousarray(rows),
-        centre=np.ascontiguousarray(centre),
+        rows=_readable(rows),
+        centre=_readable(centre),
         codes=codes,
         residual=second,
         terms=terms,
@@ -117,14 +118,14 @@ def encode(
 def coded_corpus(
     rows: NDArray[np.float32], codes: Codes, allowed: NDArray[np.bool_] | None
 ) -> _native.Coded:
-    """Rows [N, D], their codes and a filter as C++ takes them; copies only what is strided."""
+    """Rows [N, D], their codes and a filter as C++ takes them."""
     return _native.Coded(
-        rows=np.ascontiguousarray(rows),
-        codes=np.ascontiguousarray(codes.codes),
-        residual=None if codes.residual is None else np.ascontiguousarray(codes.residual),
-        terms=np.ascontiguousarray(codes.terms),
-        centre=np.ascontiguousarray(codes.centre),
-        allowed=None if allowed is None else np.ascontiguousarray(allowed),
+        rows=_readable(rows),
+        codes=_readable(codes.codes),
+        residual=None if codes.residual is None else _readable(codes.residual),
+        terms=_readable(codes.terms),
+        centre=_readable(codes.centre),
+        allowed=None if allowed is None else _readable(allowed),
     )
 
 
@@ -142,3 +143,8 @@ def _aligned_bytes(shape: tuple[int, int]) -> NDArray[np.uint8]:
     room = np.empty(wanted + _CACHE_LINE, dtype=np.uint8)
     start = -room.ctypes.data % _CACHE_LINE
     return room[start : start + wanted].reshape(shape)
+
+
+def _readable(array: NDArray[T]) -> NDArray[T]:
+    """As C++ may read it; copies only what is strided or lies at an odd address."""
+    return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED"])

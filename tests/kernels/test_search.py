@@ -276,3 +276,22 @@ def test_a_query_that_is_not_finite_is_named(bad: float) -> None:
         within(queries, ROWS, np.zeros(2), codes=codes)
     with pytest.raises(ValueError, match=message):
         rescore(queries, ROWS, np.zeros((2, 1), np.int64))
+
+
+@pytest.mark.parametrize("floor", [np.finfo(np.float64).max, np.inf])
+def test_a_floor_beyond_every_score_finds_nothing(floor: float) -> None:
+    tiny = np.full((1, 5), 1e-40, dtype=np.float32)
+    found = within(tiny, np.ones((70, 5), dtype=np.float32), np.array([floor]))
+    assert found.starts.tolist() == [0, 0]
+
+
+def test_rows_at_odd_addresses_are_copied() -> None:
+    rows = np.random.default_rng(0).standard_normal((70, 5)).astype(np.float32)
+    bytes_ = np.empty(rows.nbytes + 1, dtype=np.uint8)
+    odd = bytes_[1:].view(np.float32).reshape(rows.shape)
+    odd[:] = rows
+    assert not odd.flags.aligned
+    np.testing.assert_array_equal(
+        rescore(odd[:3], odd, np.arange(6).reshape(3, 2)),
+        rescore(rows[:3], rows, np.arange(6).reshape(3, 2)),
+    )
