@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "advise.hpp"
+#include "finalists.hpp"
 #include "ieee_mode.hpp"
 #include "parallel.hpp"
 #include "refine.hpp"
@@ -107,13 +108,9 @@ class CodedTopk {
 
     void finish(std::int64_t query, std::int64_t *ids, double *scores, double *work) {
         const IeeeMode mode;
-        std::fill(scores, scores + k_, -std::numeric_limits<double>::infinity());
-        std::fill(ids, ids + k_, std::numeric_limits<std::int64_t>::max());
-        BestHeap best(scores, ids, k_);
+        Finalists best(k_);
         for (const auto &lists : lists_) {
-            for (std::int64_t i = 0; i < k_; ++i) {
-                best.offer(lists->scores(query)[i], lists->ids(query)[i]);
-            }
+            lists->offer_scored(query, best);
         }
         const QueryUnits &units = codes_.units(query);
         const Rescorer rescorer{corpus_, path_, queries_ + query * corpus_.width, units, work};
@@ -133,7 +130,7 @@ class CodedTopk {
             sort_by_row(first, last);
         }
         rescorer.offer(first, last, best, floor);
-        best.rank();
+        best.rank(ids, scores);
     }
 
     const CodedCorpus &corpus_;
@@ -170,7 +167,8 @@ inline void coded_topk(const CodedCorpus &corpus, const float *queries, std::int
     const std::int64_t step = queries_a_pass(result.k, corpus.n);
     for (std::int64_t first = 0; first < n; first += step) {
         const float *part = queries + first * corpus.width;
-        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, path);
+        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, path,
+                               result.k);
         CodedTopk(corpus, part, codes, result.k, path, threads)
             .run(mapped, result.ids + first * result.k, result.scores + first * result.k);
     }

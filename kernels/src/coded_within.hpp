@@ -144,7 +144,7 @@ inline Hits coded_within(const CodedCorpus &corpus, const float *queries, std::i
     Hits hits;
     for (std::int64_t first = 0; first < n; first += step) {
         const float *part = queries + first * corpus.width;
-        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, path);
+        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, path, 0);
         add_hits(corpus, part, codes, floors + first, path, threads, first, hits);
     }
     return hits;

@@ -1,4 +1,4 @@
-// rescore.hpp - float64 scores of candidates, in the order they are given, into a heap of the best.
+// rescore.hpp - float64 scores of candidates, in the order they are given, into the best so far.
 //
 // Contract: as pair_score.hpp. Those whose upper bound is below the floor by then are passed over.
 // Rows lie anywhere in memory, so the next one is asked for while this one is multiplied.
@@ -6,7 +6,6 @@
 
 #include <cstdint>
 
-#include "best_heap.hpp"
 #include "candidates.hpp"
 #include "coded_corpus.hpp"
 #include "path.hpp"
@@ -30,8 +29,10 @@ struct Rescorer {
                        corpus.width * static_cast<std::int64_t>(sizeof(float)));
     }
 
-    // Gives the floor that the heap's worst is, not lower than the one given.
-    float offer(const Candidate *first, const Candidate *last, BestHeap &best, float floor) const {
+    // To a BestHeap or Finalists; gives the floor that their worst is, not lower than the one
+    // given.
+    template <typename Best>
+    float offer(const Candidate *first, const Candidate *last, Best &best, float floor) const {
         for (const Candidate *one = first; one != last; ++one) {
             if (one + 1 != last) {
                 ask_for(one[1].row);

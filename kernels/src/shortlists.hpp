@@ -49,8 +49,15 @@ class Shortlists {
 
     Candidate *begin(std::int64_t query) { return candidates_.get() + query * capacity_; }
     Candidate *end(std::int64_t query) { return begin(query) + lists_[size(query)].count; }
-    const double *scores(std::int64_t query) const { return scores_.data() + query * k_; }
-    const std::int64_t *ids(std::int64_t query) const { return ids_.data() + query * k_; }
+
+    // The best of those that were scored exactly on the way.
+    template <typename Best> void offer_scored(std::int64_t query, Best &best) const {
+        for (std::int64_t i = query * k_; i < (query + 1) * k_; ++i) {
+            if (ids_[size(i)] != std::numeric_limits<std::int64_t>::max()) {
+                best.offer(scores_[size(i)], ids_[size(i)]);
+            }
+        }
+    }
 
   private:
     struct List {
