@@ -20,28 +20,10 @@ class BestHeap {
         if (!worse(scores_[0], ids_[0], score, id)) {
             return false;
         }
-        put_on_top(score, id, k_);
-        return true;
-    }
-
-    // Sorts the arrays, best first; they are no heap any more.
-    void rank() {
-        for (std::int64_t last = k_ - 1; last > 0; --last) {
-            const double score = scores_[last];
-            const std::int64_t id = ids_[last];
-            scores_[last] = scores_[0];
-            ids_[last] = ids_[0];
-            put_on_top(score, id, last);
-        }
-    }
-
-  private:
-    // In place of the top of a heap of n; sinks to where it belongs.
-    void put_on_top(double score, std::int64_t id, std::int64_t n) {
         std::int64_t hole = 0;
-        for (std::int64_t child = 1; child < n; child = 2 * hole + 1) {
+        for (std::int64_t child = 1; child < k_; child = 2 * hole + 1) {
             const std::int64_t right = child + 1;
-            if (right < n && worse(scores_[right], ids_[right], scores_[child], ids_[child])) {
+            if (right < k_ && worse(scores_[right], ids_[right], scores_[child], ids_[child])) {
                 child = right;
             }
             if (!worse(scores_[child], ids_[child], score, id)) {
@@ -53,8 +35,10 @@ class BestHeap {
         }
         scores_[hole] = score;
         ids_[hole] = id;
+        return true;
     }
 
+  private:
     static bool worse(double score, std::int64_t id, double than_score, std::int64_t than_id) {
         return score < than_score || (score == than_score && id > than_id);
     }
