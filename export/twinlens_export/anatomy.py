@@ -1,7 +1,7 @@
 """The anatomy of a tower: its weights by what they do, whatever its family calls them."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 F32: TypeAlias = NDArray[np.float32]
 F64: TypeAlias = NDArray[np.float64]
 
-Activation = Literal["quick_gelu", "gelu"]
-ACTIVATIONS: Final[tuple[Activation, ...]] = ("quick_gelu", "gelu")
+Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
+ACTIVATIONS: Final[tuple[Activation, ...]] = get_args(Activation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
