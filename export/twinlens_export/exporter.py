@@ -27,8 +27,10 @@ from twinlens.session import CPU, Session, installed_wheels
 from twinlens.texts import Tokenizer
 from twinlens.threads import usable_threads
 from twinlens_export import verify
-from twinlens_export.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
+from twinlens_export.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.files import TOKENIZER
 from twinlens_export.graph import save
+from twinlens_export.native import native_calibrations
 from twinlens_export.precision import RECIPES, Build, in_precision
 from twinlens_export.samples import SampleFiles, Samples, read_samples
 from twinlens_export.towers import image_graph, text_graph
@@ -153,11 +155,12 @@ def _manifest(checkpoint: Checkpoint, folder: Path, towers: Mapping[Precision, T
     return Manifest(
         family=checkpoint.family.name,
         source=Source(name=checkpoint.name, sha256=checkpoint.sha256),
-        width=len(checkpoint.image.projection.weight),
+        width=checkpoint.image.output_width,
         image=checkpoint.image_spec,
         text=checkpoint.text_spec,
         towers=towers,
         files={name: sha256_of(folder / name) for name in names if name not in programs},
         native_scale=checkpoint.native_scale,
+        calibrations=native_calibrations(checkpoint, towers),
         made_by={name: importlib.metadata.version(name) for name in MAKERS} | installed_wheels(),
     )

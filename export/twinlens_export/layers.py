@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinlens_export.anatomy import Encoder, Layer, Linear
+from twinlens_export.anatomy import Encoder, Layer, Linear, Norm, Pool
 from twinlens_export.blocks import Blocks, Mlp
 
 
@@ -14,7 +14,12 @@ class Stack:
 
     blocks: Blocks
     encoder: Encoder
-    causal: bool = False
+    counts: str = ""
+    """How many tokens each text has, int64 [B], where padding is not seen."""
+
+    def all(self, tokens: str) -> str:
+        """All layers, on all tokens."""
+        return self._last_whole(self.all_but_last(tokens))
 
     def all_but_last(self, tokens: str) -> str:
         """All layers but the last, on all tokens."""
@@ -30,38 +35,86 @@ class Stack:
             pooled: the token [B, 1, width] among them that is wanted.
             counts: how many tokens of each row it sees, int64 [B]; empty: all.
         """
-        layer, name = self.encoder.layers[-1], f"layers.{len(self.encoder.layers) - 1}"
-        blocks, norm = self.blocks, layer.attention_norm
-        query = blocks.linear(pooled, self._scaled(layer.query), f"{name}.query", norm=norm)
+        layer, name = self.encoder.layers[-1], self._last_name
+        blocks, norm = self.blocks, self._before(layer.attention_norm)
+        query = scaled(layer.query, self.encoder)
+        asking = blocks.linear(pooled, query, f"{name}.query", norm=norm)
         both = joined(layer.key, layer.value)
         seen = blocks.linear(tokens, both, f"{name}.key_value", norm=norm)
-        mixed = blocks.pooled_attention(query, seen, self.encoder.heads, counts)
+        mixed = blocks.pooled_attention(asking, seen, self.encoder.heads, counts)
         return self._rest(pooled, mixed, layer, name)
 
-    def _whole(self, tokens: str, layer: Layer, name: str) -> str:
-        three = joined(self._scaled(layer.query), layer.key, layer.value)
-        seen = self.blocks.linear(
-            tokens, three, f"{name}.query_key_value", norm=layer.attention_norm
+    def pool(self, tokens: str, pool: Pool, norm: Norm) -> str:
+        """What attention by a learnt query makes of all tokens: [B, 1, width].
+
+        Args:
+            tokens: of the whole stack.
+            pool: the query, and what follows.
+            norm: of the tokens.
+        """
+        blocks, graph, name = self.blocks, self.blocks.graph, "pool"
+        scale = np.float32(self.encoder.head_width**-0.5)
+        query = graph.weight(f"{name}.query", (pool.query * scale).reshape(1, 1, -1))
+        # One query for each image: [B, 1, 1] spreads it.
+        ones = graph.constant([1, 1], np.int64)
+        images = graph.add("Shape", tokens, start=0, end=1)
+        asking = graph.add("Expand", query, graph.add("Concat", images, ones, axis=0))
+        both = joined(pool.key, pool.value)
+        seen = blocks.linear(tokens, both, f"{name}.key_value", norm=norm)
+        answer = blocks.pooled_attention(asking, seen, self.encoder.heads)
+        mixed = blocks.linear(answer, pool.mixed, f"{name}.mixed")
+        mlp = Mlp(
+            norm=pool.mlp_norm,
+            widen=pool.widen,
+            activation=self.encoder.activation,
+            narrow=pool.narrow,
         )
-        mixed = self.blocks.self_attention(seen, self.encoder.heads, causal=self.causal)
-        return self._rest(tokens, mixed, layer, name)
+        return blocks.mlp_add(mixed, mlp, f"{name}.mlp")
+
+    def _last_whole(self, tokens: str) -> str:
+        return self._whole(tokens, self.encoder.layers[-1], self._last_name)
+
+    @property
+    def _last_name(self) -> str:
+        return f"layers.{len(self.encoder.layers) - 1}"
+
+    def _whole(self, tokens: str, layer: Layer, name: str) -> str:
+        three = joined(scaled(layer.query, self.encoder), layer.key, layer.value)
+        norm = self._before(layer.attention_norm)
+        seen = self.blocks.linear(tokens, three, f"{name}.query_key_value", norm=norm)
+        return self._rest(tokens, self._attention(seen), layer, name)
+
+    def _attention(self, three: str) -> str:
+        heads = self.encoder.heads
+        if self.encoder.sight == "counted":
+            return self.blocks.counted_attention(three, heads, self.counts)
+        return self.blocks.self_attention(three, heads, causal=self.encoder.sight == "causal")
 
     def _rest(self, tokens: str, mixed: str, layer: Layer, name: str) -> str:
         """What follows the attention: its output map, then the two linear maps."""
         tokens = self.blocks.linear_add(mixed, layer.mixed, tokens, f"{name}.mixed")
+        tokens = self._after(tokens, layer.attention_norm, f"{name}.attention_norm")
         mlp = Mlp(
-            norm=layer.mlp_norm,
+            norm=self._before(layer.mlp_norm),
             widen=layer.widen,
             activation=self.encoder.activation,
             narrow=layer.narrow,
         )
-        return self.blocks.mlp_add(tokens, mlp, f"{name}.mlp")
+        tokens = self.blocks.mlp_add(tokens, mlp, f"{name}.mlp")
+        return self._after(tokens, layer.mlp_norm, f"{name}.mlp_norm")
 
-    def _scaled(self, query: Linear) -> Linear:
-        """The query with the scores' scale folded in."""
-        scale = np.float64(self.encoder.width // self.encoder.heads) ** -0.5
-        bias = None if query.bias is None else (query.bias * scale).astype(np.float32)
-        return Linear(weight=(query.weight * scale).astype(np.float32), bias=bias)
+    def _before(self, norm: Norm) -> Norm | None:
+        return None if self.encoder.norm_last else norm
+
+    def _after(self, tokens: str, norm: Norm, name: str) -> str:
+        return self.blocks.norm(tokens, norm, name) if self.encoder.norm_last else tokens
+
+
+def scaled(query: Linear, encoder: Encoder) -> Linear:
+    """The query with the scores' scale folded in."""
+    scale = np.float64(encoder.head_width) ** -0.5
+    bias = None if query.bias is None else (query.bias * scale).astype(np.float32)
+    return Linear(weight=(query.weight * scale).astype(np.float32), bias=bias)
 
 
 def joined(*linears: Linear) -> Linear:
