@@ -127,6 +127,9 @@ class Graph(Body):
     output: Port
     functions: dict[str, Function] = field(default_factory=dict)
     """By the operator that each defines."""
+    more_inputs: tuple[Port, ...] = ()
+    more_outputs: tuple[Port, ...] = ()
+    """What only an export asks for, of graphs that it does not keep."""
 
     def call(self, function: Function, *inputs: str, name: str, **attributes: Attribute) -> str:
         """Append an operator of this project; its function is stored at its first use."""
@@ -181,8 +184,8 @@ def to_model(graph: Graph) -> onnx.ModelProto:
     body = helper.make_graph(
         [_node(node, graph.functions) for node in graph.nodes],
         graph.name,
-        [_port(graph.input)],
-        [_port(graph.output)],
+        [_port(port) for port in (graph.input, *graph.more_inputs)],
+        [_port(port) for port in (graph.output, *graph.more_outputs)],
         [numpy_helper.from_array(array, name) for name, array in graph.weights.items()],
     )
     domains = _domains()
