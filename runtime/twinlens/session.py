@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from twinlens.errors import BundleError, ProviderError
 from twinlens.processor import may_saturate
+from twinlens_kernels import operators
 
 logger = logging.getLogger(__name__)
 
@@ -149,6 +150,10 @@ class Session:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL
+        if device.kind == "cpu" and operators.path() is not None:
+            # What the library makes of its threads, it must be told: onnxruntime keeps the number.
+            options.add_session_config_entry("twinlens.threads", str(threads))
+            options.register_custom_ops_library(str(operators.library()))
         if may_saturate():
             # Wider products: slower than 8-bit ones, and right.
             options.add_session_config_entry("session.x64quantprecision", "1")
