@@ -57,6 +57,12 @@ def read_open_clip_source(checkpoint: str) -> Origin:
     )
     theirs = read_part(checkpoint, "tokenizer", CURE, lambda: library.get_tokenizer(place))
     weights = _weights(model)
+    words = read_open_clip_words(
+        theirs,
+        context=len(weights[names.positions]),
+        trim=names.sight != "all",
+        options=config.tokenizer,
+    )
     return Origin(
         family=config.family,
         model=OpenClipModel(model=model),
@@ -65,15 +71,13 @@ def read_open_clip_source(checkpoint: str) -> Origin:
         text=config.text,
         end_id=config.end_id,
         preprocessing=config.preprocessing,
-        words=read_open_clip_words(
-            theirs,
-            context=len(weights[names.positions]),
-            trim=names.sight != "all",
-            options=config.tokenizer,
-        ),
+        words=words,
         native_scale=math.exp(model.logit_scale.item()),
         native_bias=None if model.logit_bias is None else model.logit_bias.item(),
-        files={OPEN_CLIP_CONFIG: text_of(checkpoint, OPEN_CLIP_CONFIG) or ""},
+        files={
+            OPEN_CLIP_CONFIG: text_of(checkpoint, OPEN_CLIP_CONFIG) or "",
+            TOKENIZER: words.tokenizer,
+        },
     )
 
 
