@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from twinlens.session import CPU, Session
 from twinlens_export.anatomy import Activation, Linear, Norm
@@ -49,8 +49,8 @@ def norm(random: np.random.Generator, width: int) -> Norm:
     return Norm(scale=1 + normal(random, width) / 4, bias=normal(random, width), epsilon=1e-5)
 
 
-def programs(width: int, seed: int, make: Make, *, dtype: Any = np.float32) -> list[Any]:
-    """The graph of one block, opened three times: on 1 and on 2 threads, and without the library."""
+def programs(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32) -> list[Any]:
+    """The graph of one block, opened on 1 and on 2 threads, and without the library."""
     graph = Graph(
         name="block",
         input=Port(name="x", dtype=dtype, shape=("batch", "tokens", width)),
