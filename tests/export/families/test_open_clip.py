@@ -259,6 +259,25 @@ def test_a_folder_of_openclip_is_followed_from_words_to_rows(
     assert checkpoint.native_bias == fields["model_cfg"].get("init_logit_bias")
 
 
+def test_words_of_transformers_are_read_where_openclip_names_them(
+    family_folder: Callable[[str], Path],
+    open_clip: Any,  # noqa: ANN401
+    tmp_path: Path,
+) -> None:
+    folder = Path(shutil.copytree(family_folder("metaclip_2"), tmp_path / "both"))
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").unlink()
+    text = {"hf_tokenizer_name": "anyone/anything", "pool_type": "eos", "eos_id": 2}
+    write(folder, document(text=text), open_clip)
+    checkpoint = read_checkpoint(str(folder))
+    assert checkpoint.text_spec == TextSpec(
+        context=16, end_id=2, pad_id=1, trim=True, clean="openai_cased"
+    )
+    (folder / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
+    ids = Tokenizer(folder / "tokenizer.json", checkpoint.text_spec).encode(TEXTS)
+    np.testing.assert_array_equal(ids, open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS))
+
+
 def test_a_folder_of_both_is_read_as_that_of_transformers(
     family_folder: Callable[[str], Path], tmp_path: Path
 ) -> None:
