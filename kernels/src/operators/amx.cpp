@@ -46,15 +46,15 @@ struct Amx {
 
     // A step of 0 bytes loads one row 16 times.
     template <typename Between>
-    static void upper_sums(const std::uint8_t *codes, std::int64_t stride, const std::int8_t *left,
+    static void upper_sums(const std::uint8_t *codes, const std::int8_t *left,
                            const std::int8_t *right, std::int64_t steps, const std::int32_t *start,
                            std::int32_t *to, const Between &between) {
         _tile_loadd(0, start, 0);
         _tile_loadd(1, start + 16, 0);
         for (std::int64_t step = 0; step < steps; ++step) {
-            _tile_loadd(6, left + step * 1024, 64);
-            _tile_loadd(4, codes + step * 64, stride);
-            _tile_loadd(7, right + step * 1024, 64);
+            _tile_loadd(6, left + step * tile_bytes, 64);
+            _tile_loadd(4, codes + step * tile_bytes, 64);
+            _tile_loadd(7, right + step * tile_bytes, 64);
             _tile_dpbusd(0, 4, 6);
             _tile_dpbusd(1, 4, 7);
             between();
@@ -64,22 +64,22 @@ struct Amx {
     }
 
     template <typename Between>
-    static void sums(const std::uint8_t *codes, std::int64_t stride, std::int64_t rows,
-                     const std::int8_t *left, const std::int8_t *right, std::int64_t steps,
-                     const std::int32_t *start, std::int32_t *to, const Between &between) {
+    static void sums(const std::uint8_t *codes, std::int64_t rows, const std::int8_t *left,
+                     const std::int8_t *right, std::int64_t steps, const std::int32_t *start,
+                     std::int32_t *to, const Between &between) {
         if (rows <= 16) {
-            return upper_sums(codes, stride, left, right, steps, start, to, between);
+            return upper_sums(codes, left, right, steps, start, to, between);
         }
-        const std::uint8_t *lower = codes + 16 * stride;
+        const std::uint8_t *lower = codes + steps * tile_bytes;
         _tile_loadd(0, start, 0);
         _tile_loadd(1, start + 16, 0);
         _tile_loadd(2, start, 0);
         _tile_loadd(3, start + 16, 0);
         for (std::int64_t step = 0; step < steps; ++step) {
-            _tile_loadd(6, left + step * 1024, 64);
-            _tile_loadd(4, codes + step * 64, stride);
-            _tile_loadd(7, right + step * 1024, 64);
-            _tile_loadd(5, lower + step * 64, stride);
+            _tile_loadd(6, left + step * tile_bytes, 64);
+            _tile_loadd(4, codes + step * tile_bytes, 64);
+            _tile_loadd(7, right + step * tile_bytes, 64);
+            _tile_loadd(5, lower + step * tile_bytes, 64);
             _tile_dpbusd(0, 4, 6);
             _tile_dpbusd(1, 4, 7);
             _tile_dpbusd(2, 5, 6);

@@ -25,23 +25,24 @@ struct Vnni {
     };
     static constexpr bool overlaps = false;
 
-    // `rows` rows by 32 outputs: with 12, 24 sums and 14 loads for 24 products.
-    template <int rows, typename Between>
-    static void some(const std::uint8_t *codes, std::int64_t stride, const std::int8_t *left,
-                     const std::int8_t *right, std::int64_t steps, const std::int32_t *start,
-                     std::int32_t *sums, const Between &between) {
+    // 8 rows of a tile by 32 outputs: 16 sums, and 10 loads for 16 products.
+    template <typename Between>
+    static void some(const std::uint8_t *codes, const std::int8_t *left, const std::int8_t *right,
+                     std::int64_t steps, const std::int32_t *start, std::int32_t *sums,
+                     const Between &between) {
+        constexpr int rows = 8;
         __m512i lefts[rows], rights[rows];
         for (int i = 0; i < rows; ++i) {
             lefts[i] = _mm512_load_si512(start);
             rights[i] = _mm512_load_si512(start + 16);
         }
-        for (std::int64_t step = 0; step < steps; ++step) {
+        for (std::int64_t step = 0; step < steps; ++step, codes += tile_bytes - tile_width) {
             between();
             for (int k = 0; k < 16; ++k, codes += 4, left += 64, right += 64) {
                 const __m512i left_weights = _mm512_loadu_si512(left);
                 const __m512i right_weights = _mm512_loadu_si512(right);
                 for (int i = 0; i < rows; ++i) {
-                    const __m512i own = quad(codes + i * stride);
+                    const __m512i own = quad(codes + i * tile_width);
                     lefts[i] = _mm512_dpbusd_epi32(lefts[i], own, left_weights);
                     rights[i] = _mm512_dpbusd_epi32(rights[i], own, right_weights);
                 }
@@ -54,18 +55,13 @@ struct Vnni {
     }
 
     template <typename Between>
-    static void sums(const std::uint8_t *codes, std::int64_t stride, std::int64_t rows,
-                     const std::int8_t *left, const std::int8_t *right, std::int64_t steps,
-                     const std::int32_t *start, std::int32_t *to, const Between &between) {
-        constexpr auto nothing = [] {};
-        some<12>(codes, stride, left, right, steps, start, to, between);
-        if (rows > 12) {
-            some<12>(codes + 12 * stride, stride, left, right, steps, start, to + 12 * block_side,
-                     nothing);
-        }
-        if (rows > 24) {
-            some<8>(codes + 24 * stride, stride, left, right, steps, start, to + 24 * block_side,
-                    nothing);
+    static void sums(const std::uint8_t *codes, std::int64_t rows, const std::int8_t *left,
+                     const std::int8_t *right, std::int64_t steps, const std::int32_t *start,
+                     std::int32_t *to, const Between &between) {
+        some(codes, left, right, steps, start, to, between);
+        for (std::int64_t row = 8; row < rows; row += 8) {
+            some(codes + row / tile_rows * steps * tile_bytes + row % tile_rows * tile_width, left,
+                 right, steps, start, to + row * block_side, [] {});
         }
     }
 };

@@ -44,8 +44,9 @@ struct Coder {
 
 enum class Zero { low, middle }; // codes of rows that are never negative, or of any
 
-// Writes codes up to a multiple of 64, and gives the value of one. x may lie in any place.
-template <Zero zero> float code_row(const float *x, std::int64_t width, std::uint8_t *codes) {
+// Writes 64 codes every `step_bytes`, the last filled up, and gives the value of a code.
+template <Zero zero>
+float code_row(const float *x, std::int64_t width, std::uint8_t *codes, std::int64_t step_bytes) {
     constexpr float levels = zero == Zero::low ? 255.0F : 127.0F;
     __m512i most[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     std::int64_t at = 0;
@@ -61,7 +62,7 @@ template <Zero zero> float code_row(const float *x, std::int64_t width, std::uin
     const Coder coder{every(r), every(1.0F / r), every(levels)};
     // Packing goes quarter by quarter; this puts the quarters back in order.
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    for (at = 0; at < width; at += 64) {
+    for (at = 0; at < width; at += 64, codes += step_bytes) {
         __m512i part[4];
         if (at + 64 <= width) {
             for (int i = 0; i < 4; ++i) {
@@ -79,7 +80,7 @@ template <Zero zero> float code_row(const float *x, std::int64_t width, std::uin
                                   ? _mm512_packus_epi16(low, high)
                                   : _mm512_xor_si512(_mm512_packs_epi16(low, high),
                                                      _mm512_set1_epi8(static_cast<char>(0x80)));
-        _mm512_storeu_si512(codes + at, _mm512_permutexvar_epi32(order, bytes));
+        _mm512_storeu_si512(codes, _mm512_permutexvar_epi32(order, bytes));
     }
     return r / levels;
 }

@@ -34,16 +34,18 @@ template <Activation activation> struct ToMiddle {
     }
 };
 
-// Rows of `width` coded by code(row, codes), which gives the value of a code.
+// Rows of `width` coded by code(row, codes), 64 codes every tile_bytes, which gives the value of
+// one.
 template <typename Code> Panel coded(std::int64_t rows, std::int64_t width, const Code &code) {
-    const std::int64_t stride = divided_up(width, 64) * 64;
+    const std::int64_t tiles_bytes = divided_up(width, tile_width) * tile_bytes;
     auto *codes =
-        scratch<std::uint8_t>(Scratch::codes, divided_up(rows, block_side) * block_side * stride);
+        scratch<std::uint8_t>(Scratch::codes, divided_up(rows, block_side) * 2 * tiles_bytes);
     auto *steps = scratch<float>(Scratch::steps, rows);
     for (std::int64_t row = 0; row < rows; ++row) {
-        steps[row] = code(row, codes + row * stride);
+        steps[row] =
+            code(row, codes + row / tile_rows * tiles_bytes + row % tile_rows * tile_width);
     }
-    return {codes, stride, steps, rows};
+    return {codes, steps, rows};
 }
 
 inline Panel coded_rows(const float *x, Range rows, std::int64_t width, const Norm *norm) {
@@ -54,19 +56,23 @@ inline Panel coded_rows(const float *x, Range rows, std::int64_t width, const No
             norm_row(from, width, *norm, normed);
             from = normed;
         }
-        return code_row<Zero::middle>(from, width, codes);
+        return code_row<Zero::middle>(from, width, codes, tile_bytes);
     });
 }
 
 inline Panel coded_middle(const float *middle, std::int64_t rows, std::int64_t width) {
     return coded(rows, width, [=](std::int64_t row, std::uint8_t *codes) {
-        return code_row<Zero::low>(middle + row * width, width, codes);
+        return code_row<Zero::low>(middle + row * width, width, codes, tile_bytes);
     });
 }
 
 inline Panel copied_rows(const std::uint8_t *x, Range rows, std::int64_t width) {
     return coded(rows.last - rows.first, width, [=](std::int64_t row, std::uint8_t *codes) {
-        std::memcpy(codes, x + (rows.first + row) * width, static_cast<std::size_t>(width));
+        const std::uint8_t *from = x + (rows.first + row) * width;
+        for (std::int64_t at = 0; at < width; at += tile_width, codes += tile_bytes) {
+            const auto n = std::min(width - at, tile_width);
+            std::memcpy(codes, from + at, static_cast<std::size_t>(n));
+        }
         return 1.0F;
     });
 }

