@@ -55,6 +55,17 @@ def _as_openai_cased() -> Callable[[str], str]:
     return clean
 
 
+def _as_canonical() -> Callable[[str], str]:
+    """As open_clip does for SigLIP (`_clean_canonicalize`): mended first, `_` is a space."""
+    cased = _as_openai_cased()
+
+    def clean(text: str) -> str:
+        bare = cased(text).replace("_", " ").translate(PUNCTUATION).lower()
+        return SPACES.sub(" ", bare).strip()
+
+    return clean
+
+
 def _as_siglip() -> Callable[[str], str]:
     """As big_vision's `canonicalize_text` does, by which SigLIP was trained."""
 
@@ -69,5 +80,6 @@ CLEANERS: Final[Mapping[Clean, Callable[[], Callable[[str], str]]]] = {
     "none": _as_it_is,
     "openai": _as_openai,
     "openai_cased": _as_openai_cased,
+    "canonical": _as_canonical,
     "siglip": _as_siglip,
 }
