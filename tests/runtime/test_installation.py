@@ -12,7 +12,13 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
-from imitated_cuda import CUDA, imitate_gpu_wheel, imitate_onnxruntime, provider_library
+from imitated_cuda import (
+    CUDA,
+    imitate_gpu,
+    imitate_gpu_wheel,
+    imitate_onnxruntime,
+    provider_library,
+)
 
 from twinlens import installation
 from twinlens.commands import doctor
@@ -253,3 +259,26 @@ def test_what_onnxruntime_says_is_told_with_its_cure(
     assert said in str(raised.value)
     assert cure in str(raised.value)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_gpu_that_works_is_named_and_the_towers_run_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imitate_gpu(monkeypatch)
+    code, lines = examined(capsys)
+    assert code == 0
+    assert {
+        "cuda:0: works",
+        "cuda:0 is Imitation 0",
+        "cuda:1 is Imitation 1",
+        "towers on cuda:0: every node",
+    } < set(lines)
+
+
+def test_nodes_that_fall_back_are_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imitate_gpu(monkeypatch, astray=("Softmax",))
+    _, lines = examined(capsys)
+    (line,) = (line for line in lines if line.startswith("towers on cuda:0: "))
+    assert "has nodes that cuda:0 does not run: Softmax" in line

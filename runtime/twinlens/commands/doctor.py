@@ -18,13 +18,15 @@ def run(_options: argparse.Namespace) -> Outcome:
     wheels, first = installed_wheels(), Device(kind="cuda")
     devices = {str(device): _trouble(device) for device in (CPU, first)}
     works = devices[str(first)] is None
+    gpus = _gpus() if works else []
+    astray = _towers_trouble(first) if works else None
     document = {
         "twinlens": version("twinlens"),
         "python": platform.python_version(),
         "wheels": wheels,
         "devices": devices,
-        "gpus": _gpus() if works else [],
-        "towers_on_cuda": _towers_trouble(first) if works else None,
+        "gpus": gpus,
+        "towers_on_cuda": astray,
         "native_kernels": NATIVE,
         "vnni": not may_saturate(),
         "threads": usable_threads(),
@@ -33,8 +35,8 @@ def run(_options: argparse.Namespace) -> Outcome:
         f"twinlens {document['twinlens']}, Python {document['python']}",
         "onnxruntime: " + (", ".join(f"{n} {v}" for n, v in wheels.items()) or "none installed"),
         *(f"{name}: {trouble or 'works'}" for name, trouble in devices.items()),
-        *(f"cuda:{number} is {name}" for number, name in enumerate(document["gpus"])),
-        *([f"towers on {first}: {document['towers_on_cuda'] or 'every node'}"] if works else []),
+        *(f"cuda:{number} is {name}" for number, name in enumerate(gpus)),
+        *([f"towers on {first}: {astray or 'every node'}"] if works else []),
         "kernels: " + ("native" if NATIVE else "numpy (no compiler was found at installation)"),
         "int8 on this processor: "
         + ("8-bit products" if document["vnni"] else "wider products, slower (it has no VNNI)"),
