@@ -10,6 +10,7 @@
     ├── PairsError        (ValueError)    something in the pairs cannot be read as a pair
     ├── PicturesError     (ValueError)    a tar or a table of pictures cannot be read
     ├── ProviderError     (RuntimeError)  the device asked for is not the device there is
+    │   └── DeviceMemoryError (MemoryError)   it has no room for what it was given
     └── TextError         (ValueError)    something given as a text cannot be tokenised
 
 Every message is one sentence (what failed, what was got, what was wanted), then the cure.
@@ -54,6 +55,10 @@ class PicturesError(TwinlensError, ValueError):
 
 class ProviderError(TwinlensError, RuntimeError):
     """The device asked for is not the device there is."""
+
+
+class DeviceMemoryError(ProviderError, MemoryError):
+    """The device has no room for what it was given; less at a time may fit."""
 
 
 class TextError(TwinlensError, ValueError):

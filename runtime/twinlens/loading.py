@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.bundle import PRECISIONS, Bundle, Precision, open_bundle
+from twinlens.cuda import DEFAULT, CudaOptions
 from twinlens.decoding import Pixels
 from twinlens.errors import BundleError
 from twinlens.model import Model
@@ -25,13 +26,14 @@ PREFERENCE: Final[Mapping[str, tuple[Precision, ...]]] = {
 """What precision "auto" takes: int8 on CUDA would copy to the host; fp16 on a CPU is no faster."""
 
 
-def load(
+def load(  # noqa: PLR0913  one choice each, none by place
     bundle: str | os.PathLike[str],
     *,
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
     pixels: str | Pixels = "exact",
+    cuda: CudaOptions = DEFAULT,
 ) -> Model:
     """Open a bundle: the folder that twinlens-export wrote, or "demo", inside the package.
 
@@ -44,6 +46,7 @@ def load(
         pixels: "exact" follows the checkpoint's own preprocessing; "fast" decodes large JPEGs
             smaller, and moves their embeddings a little: a calibration or an index of one is not
             for the other. `Pixels` also says what is done with the oddities of image files.
+        cuda: how the towers run on a CUDA device: memory, batch sizes, recorded runs, TensorRT.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
@@ -61,6 +64,7 @@ def load(
         precision=_choose(opened, place, precision),
         threads=threads or usable_threads(),
         pixels=seen,
+        cuda=cuda,
     )
 
 

@@ -15,7 +15,9 @@ from twinlens.about import about_of
 from twinlens.bundle import Bundle, Precision, TowerFile
 from twinlens.calibration import Calibration, Level
 from twinlens.classes import TEMPLATES, Classes, filled
+from twinlens.cuda import DEFAULT, CudaOptions
 from twinlens.decoding import EXACT, Decoder, Numbered, Picture, Pixels
+from twinlens.device_tower import DeviceTower
 from twinlens.duplicates import distinct
 from twinlens.errors import CalibrationError
 from twinlens.images import ImageLike
@@ -39,7 +41,7 @@ class Model:
     Made by `twinlens.load`. Safe to call from several threads.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one choice each, none by place
         self,
         bundle: Bundle,
         *,
@@ -47,18 +49,21 @@ class Model:
         precision: Precision,
         threads: int,
         pixels: Pixels = EXACT,
+        cuda: CudaOptions = DEFAULT,
     ) -> None:
         manifest = bundle.manifest
         towers = manifest.towers[precision]
         bundle.check_files()
 
-        def tower(file: TowerFile) -> Tower:
+        def tower(file: TowerFile) -> Tower | DeviceTower:
             path = bundle.path(file.file)
 
             def open_on(threads: int) -> Session:
                 bundle.check_tower(file)
-                return Session(path, device=device, threads=threads, name=str(path))
+                return Session(path, device=device, threads=threads, name=str(path), cuda=cuda)
 
+            if device.kind == "cuda":
+                return DeviceTower(file, open_on, cuda=cuda)
             return Tower(file, open_on, threads=threads)
 
         self._manifest, self._device, self._precision = manifest, device, precision

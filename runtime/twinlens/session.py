@@ -1,66 +1,55 @@
 """The only file that knows onnxruntime: a device, and an ONNX program opened on it."""
 
-import contextlib
+import ctypes
 import importlib
 import importlib.metadata
-import io
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import BundleError, ProviderError
-from twinlens.processor import may_saturate
-from twinlens_kernels import operators
+from twinlens.binding import OnDevice, Slot
+from twinlens.cuda import DEFAULT, CudaOptions
+from twinlens.device import CPU, PROVIDERS, Device
+from twinlens.driver import Driver
+from twinlens.errors import BundleError, DeviceMemoryError, ProviderError
+from twinlens.installation import cure_of
+from twinlens.libraries import needed
+from twinlens.opening import TENSORRT, CudaPlace, open_on_cpu, open_on_cuda, preload, wheel_of
+from twinlens.pinned import pinned
+from twinlens.placement import Placement
+from twinlens.room import is_full
+from twinlens.wheels import WHEELS, installed_wheels, no_provider
+
+__all__ = [
+    "CPU",
+    "PROVIDERS",
+    "WHEELS",
+    "Device",
+    "OnDevice",
+    "Session",
+    "cuda_driver",
+    "installed_wheels",
+    "probe",
+    "resolve",
+]
 
 logger = logging.getLogger(__name__)
-
-Kind = Literal["cpu", "cuda"]
-
-PROVIDERS: Final[Mapping[Kind, str]] = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-}
-WHEELS: Final = ("onnxruntime", "onnxruntime-gpu")
-"""They own the same files: with both installed, which one is imported is chance."""
 
 # An ONNX program of one Identity node: the cheapest question that only a working provider answers.
 _PROBE: Final = (
     b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01pZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12'
     b"\x04\n\x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x11"
 )
-_FATAL: Final = 4
-"""onnxruntime's log level: what goes wrong is raised here, not printed by it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """Where programs run."""
-
-    kind: Kind
-    number: int = 0
-
-    def __str__(self) -> str:
-        return "cpu" if self.kind == "cpu" else f"cuda:{self.number}"
-
-
-CPU: Final = Device(kind="cpu")
-
-
-def installed_wheels() -> dict[str, str]:
-    """The onnxruntime wheels that are installed, with their versions."""
-    found = {}
-    for name in WHEELS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+_DTYPES: Final[Mapping[str, type]] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64}
+"""What towers take, by onnxruntime's names."""
+_NOT_RECORDED: Final = -1
+""""gpu_graph_id" of a run that is not to be recorded."""
 
 
 def resolve(device: str) -> Device:
@@ -95,17 +84,32 @@ def probe(device: Device) -> None:
     program.run({"x": np.zeros(1, dtype=np.float32)}, "y")
 
 
+def cuda_driver(number: int = 0) -> Driver | None:
+    """The driver of that CUDA device, once all that onnxruntime needs of CUDA is known to be there.
+
+    Raises:
+        ProviderError: something is missing; the message has the cure.
+    """
+    ort = _onnxruntime()
+    if PROVIDERS["cuda"] not in ort.get_available_providers():
+        raise ProviderError(no_provider(Device(kind="cuda", number=number)))
+    preload(ort)
+    return wheel_of(ort).require(number)
+
+
 def _best_device() -> Device:
     if PROVIDERS["cuda"] not in _onnxruntime().get_available_providers():
         logger.info("device 'auto' is the CPU: the onnxruntime wheel installed has no CUDA")
         return CPU
+    first = Device(kind="cuda")
     try:
-        probe(Device(kind="cuda"))
+        driver = cuda_driver()
+        probe(first)
     except ProviderError as error:
         logger.warning("device 'auto' is the CPU, although the CUDA wheel is installed: %s", error)
         return CPU
-    logger.info("device 'auto' is cuda:0")
-    return Device(kind="cuda")
+    logger.info("device 'auto' is cuda:0, %s", driver.gpus[0] if driver else "which works")
+    return first
 
 
 def _onnxruntime() -> Any:  # noqa: ANN401  the one door through which the untyped library enters
@@ -127,7 +131,15 @@ def _onnxruntime() -> Any:  # noqa: ANN401  the one door through which the untyp
 class Session:
     """One ONNX program, opened on one device."""
 
-    def __init__(self, program: Path | bytes, *, device: Device, threads: int, name: str) -> None:
+    def __init__(
+        self,
+        program: Path | bytes,
+        *,
+        device: Device,
+        threads: int,
+        name: str,
+        cuda: CudaOptions = DEFAULT,
+    ) -> None:
         """Open a program.
 
         Args:
@@ -135,49 +147,47 @@ class Session:
             device: where it must run.
             threads: CPU threads inside one operator.
             name: what the program is called in errors.
+            cuda: how it runs, if the device is a CUDA one.
 
         Raises:
             ProviderError: it cannot run on that device.
             BundleError: it is not a program that this onnxruntime reads.
         """
+        self._name, self._device, self._cuda = name, device, cuda
+        self._session = self._opened(program, threads)
+        self._require_device()
+        self._inputs = {node.name: node for node in self._session.get_inputs()}
+        self._outputs = {node.name: node for node in self._session.get_outputs()}
+
+    def _opened(self, program: Path | bytes, threads: int) -> Any:  # noqa: ANN401  untyped
         ort = _onnxruntime()
-        provider = PROVIDERS[device.kind]
-        if provider not in ort.get_available_providers():
-            raise ProviderError(_no_provider(device))
-        if device.kind == "cuda":
-            _preload(ort)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _FATAL
-        if device.kind == "cpu" and operators.path() is not None:
-            # What the library makes of its threads, it must be told: onnxruntime keeps the number.
-            options.add_session_config_entry("twinlens.threads", str(threads))
-            options.register_custom_ops_library(str(operators.library()))
-        if may_saturate():
-            # Wider products: slower than 8-bit ones, and right.
-            options.add_session_config_entry("session.x64quantprecision", "1")
         try:
-            self._session = ort.InferenceSession(
-                program if isinstance(program, bytes) else str(program),
-                options,
-                providers=[(provider, _provider_options(device))],
-                enable_fallback=0,  # else it prints and goes on without the device
-            )
+            if self._device.kind == "cpu":
+                return open_on_cpu(ort, program, threads)
+            number = self._device.number
+            driver = cuda_driver(number)
+            gpu = driver.gpus[number] if driver else str(self._device)
+            place = CudaPlace(number=number, gpu=gpu, options=self._cuda)
+            return open_on_cuda(ort, program, threads, place)
+        except ProviderError:
+            raise
         except Exception as error:  # onnxruntime's own classes are private
-            if device.kind == "cuda":
-                raise ProviderError(f"{name} cannot be opened on {device}: {error}") from error
-            raise BundleError(f"{name} cannot be opened: {error}; export it again") from error
-        got = self._session.get_providers()[0]
-        if got != provider:
-            # onnxruntime itself only logs that it fell back.
+            if self._device.kind == "cpu":
+                raise BundleError(
+                    f"{self._name} cannot be opened: {error}; export it again"
+                ) from error
+            said = f"{self._name} cannot be opened on {self._device}: {error}"
+            raise self._error(said, error) from error
+
+    def _require_device(self) -> None:
+        # onnxruntime itself only logs that it fell back.
+        got = self._session.get_providers()
+        wanted = PROVIDERS[self._device.kind]
+        if wanted not in got:
             raise ProviderError(
-                f"asked for {device}, but {name} runs on {got}; "
+                f"asked for {self._device}, but {self._name} runs on {got[0]}; "
                 "check the CUDA and cuDNN libraries (twinlens doctor) or open with device='cpu'"
             )
-        self._name, self._device = name, device
-        self._inputs = {node.name for node in self._session.get_inputs()}
-        self._outputs = {node.name for node in self._session.get_outputs()}
 
     def require(self, *, inputs: set[str], outputs: set[str]) -> None:
         """Check that the program takes exactly these inputs and gives these outputs.
@@ -185,28 +195,56 @@ class Session:
         Raises:
             BundleError: it does not.
         """
-        if self._inputs != inputs or not outputs <= self._outputs:
+        if self._inputs.keys() != inputs or not outputs <= self._outputs.keys():
             raise BundleError(
                 f"{self._name} maps {sorted(self._inputs)} to {sorted(self._outputs)}, "
                 f"wanted {sorted(inputs)} to {sorted(outputs)}; export it again"
+            )
+
+    @cached_property
+    def placement(self) -> Placement | None:
+        """Where its nodes run; None if this onnxruntime does not tell, or the device is the CPU."""
+        if self._device.kind == "cpu":
+            return None
+        if not hasattr(self._session, "get_provider_graph_assignment_info"):  # before 1.24
+            logger.info("this onnxruntime does not tell where nodes run; 1.24 does")
+            return None
+        return Placement.of(self._session.get_provider_graph_assignment_info())
+
+    def require_placement(self) -> None:
+        """Check that no node has fallen back from the device to the CPU.
+
+        Raises:
+            ProviderError: some have; the message names them.
+        """
+        if self.placement is None:
+            return
+        astray = self.placement.astray((PROVIDERS[self._device.kind], TENSORRT))
+        if astray:
+            more = f" and {len(astray) - 3} more" if len(astray) > 3 else ""
+            raise ProviderError(
+                f"{self._name} has nodes that {self._device} does not run: "
+                f"{', '.join(astray[:3])}{more}; take precision='fp16', or device='cpu'"
             )
 
     def run(self, feeds: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
         """One output of the program for these inputs.
 
         Raises:
+            DeviceMemoryError: the device has no room for them.
             ProviderError: the device failed while it ran.
         """
         try:
             (rows,) = self._session.run([output], dict(feeds))
         except Exception as error:  # onnxruntime's own classes are private
-            raise ProviderError(self._failure(feeds, error)) from error
+            raise self._error(self._failure(feeds, error), error) from error
         return np.asarray(rows, dtype=np.float32)
 
-    def run_on_device(self, feeds: Mapping[str, NDArray[Any]], output: str) -> "OnDevice":
+    def run_on_device(self, feeds: Mapping[str, NDArray[Any]], output: str) -> OnDevice:
         """One output of the program for these inputs, left where it was computed.
 
         Raises:
+            DeviceMemoryError: the device has no room for them.
             ProviderError: the device failed while it ran.
         """
         try:
@@ -214,30 +252,83 @@ class Session:
             for name, value in feeds.items():
                 binding.bind_cpu_input(name, np.ascontiguousarray(value))
             binding.bind_output(output, self._device.kind, self._device.number)
-            self._session.run_with_iobinding(binding)
+            self._session.run_with_iobinding(binding, self._recorded_as(_NOT_RECORDED))
             (value,) = binding.get_outputs()
         except Exception as error:  # onnxruntime's own classes are private
-            raise ProviderError(self._failure(feeds, error)) from error
+            raise self._error(self._failure(feeds, error), error) from error
         return OnDevice(value)
 
-    def upload(self, array: NDArray[Any]) -> "OnDevice":
+    def slot(self, shape: tuple[int, ...], *, recorded: int) -> Slot:
+        """A place for batches of this shape on the device, for a program of one input and output.
+
+        Args:
+            shape: of the input, B first.
+            recorded: under which number the device records the run, if it records runs.
+
+        Raises:
+            DeviceMemoryError: the device has no room for it.
+        """
+        ((given, place),) = self._inputs.items()
+        ((found, rows),) = self._outputs.items()
+        ort, where = _onnxruntime(), (self._device.kind, self._device.number)
+        dtype = _DTYPES[place.type]
+        how = self._recorded_as(recorded)
+        try:
+            allocate = ort.OrtValue.ortvalue_from_shape_and_type
+            input_value = allocate(shape, dtype, *where)
+            output_value = allocate((shape[0], rows.shape[1]), np.float32, *where)
+            binding = self._session.io_binding()
+            binding.bind_ortvalue_input(given, input_value)
+            binding.bind_ortvalue_output(found, output_value)
+        except Exception as error:  # onnxruntime's own classes are private
+            said = f"{self._device} has no place for {list(shape)} in {self._name}: {error}"
+            raise self._error(said, error) from error
+
+        def run() -> None:
+            try:
+                self._session.run_with_iobinding(binding, how)
+            except Exception as error:  # onnxruntime's own classes are private
+                said = f"{self._name} failed on {list(shape)}: {error}"
+                raise self._error(said, error) from error
+
+        staging = pinned(shape, dtype, self._cuda_runtime, number=self._device.number)
+        return Slot(staging=staging, given=input_value, found=output_value, run=run)
+
+    def _recorded_as(self, number: int) -> Any:  # noqa: ANN401  onnxruntime's own RunOptions
+        if self._device.kind == "cpu" or not self._cuda.graphs:
+            return None
+        how = _onnxruntime().RunOptions()
+        how.add_run_config_entry("gpu_graph_id", str(number))
+        return how
+
+    @cached_property
+    def _cuda_runtime(self) -> Any:  # noqa: ANN401  what ctypes makes of a library
+        """The CUDA runtime that the provider has loaded."""
+        if self._device.kind == "cpu":
+            return None
+        library = wheel_of(_onnxruntime()).provider
+        names = needed(library) if library.exists() else ()
+        found = next((name for name in names if name.startswith("libcudart")), None)
+        return None if found is None else ctypes.CDLL(found)
+
+    def upload(self, array: NDArray[Any]) -> OnDevice:
         """A copy in the memory of the device, to be fed again and again.
 
         Raises:
-            ProviderError: there is no room for it.
+            DeviceMemoryError: there is no room for it.
+            ProviderError: the device failed.
         """
         try:
             value = _onnxruntime().OrtValue.ortvalue_from_numpy(
                 np.ascontiguousarray(array), self._device.kind, self._device.number
             )
         except Exception as error:  # onnxruntime's own classes are private
-            raise ProviderError(
-                f"{self._device} does not take {array.nbytes} bytes for {self._name}: {error}"
-            ) from error
+            said = f"{self._device} does not take {array.nbytes} bytes for {self._name}: {error}"
+            raise self._error(said, error) from error
         return OnDevice(value)
 
     def run_bound(
-        self, feeds: "Mapping[str, NDArray[Any] | OnDevice]", outputs: Sequence[str]
+        self, feeds: Mapping[str, NDArray[Any] | OnDevice], outputs: Sequence[str]
     ) -> tuple[NDArray[Any], ...]:
         """Some outputs of the program for inputs of which some are on the device already.
 
@@ -262,72 +353,15 @@ class Session:
             self._session.run_with_iobinding(binding)
             return tuple(binding.copy_outputs_to_cpu())
         except Exception as error:  # onnxruntime's own classes are private
-            raise ProviderError(self._failure(feeds, error)) from error
+            raise self._error(self._failure(feeds, error), error) from error
 
-    def _failure(self, feeds: "Mapping[str, NDArray[Any] | OnDevice]", error: Exception) -> str:
+    def _failure(self, feeds: Mapping[str, NDArray[Any] | OnDevice], error: Exception) -> str:
         shapes = {name: list(value.shape) for name, value in feeds.items()}
         return f"{self._name} failed on {shapes}: {error}"
 
-
-class OnDevice:
-    """An array in the memory of the device that computed it.
-
-    Libraries that speak DLPack take it over without a copy: `torch.from_dlpack(array)`.
-    """
-
-    def __init__(self, value: Any) -> None:  # noqa: ANN401  onnxruntime's own OrtValue
-        self._value = value
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its sides."""
-        return tuple(self._value.shape())
-
-    def bind(self, binding: Any, name: str) -> None:  # noqa: ANN401  onnxruntime's own IOBinding
-        """Feed it, where it is, to the input of that name."""
-        binding.bind_ortvalue_input(name, self._value)
-
-    def numpy(self) -> NDArray[np.float32]:
-        """A copy in the memory of the CPU."""
-        return np.array(self._value.numpy(), dtype=np.float32)
-
-    def __dlpack__(self, *, stream: Any = None, **_: object) -> Any:  # noqa: ANN401  a capsule
-        return self._value.__dlpack__(stream=stream)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        kind, number = self._value.__dlpack_device__()
-        return int(kind), int(number)
-
-
-def _preload(ort: Any) -> None:  # noqa: ANN401  the untyped library
-    """Let onnxruntime find the CUDA libraries that came through pip."""
-    if not hasattr(ort, "preload_dlls"):  # before 1.21
-        return
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):  # it prints what it does not find
-        ort.preload_dlls()
-    for line in said.getvalue().splitlines():
-        logger.info("onnxruntime: %s", line)
-
-
-def _provider_options(device: Device) -> dict[str, str]:
-    if device.kind == "cpu":
-        return {}
-    return {
-        "device_id": str(device.number),
-        # The default tries every algorithm for every new shape, seconds each time.
-        "cudnn_conv_algo_search": "HEURISTIC",
-        # The default rounds float32 products to 10 bits, 1e-3 of a cosine.
-        "use_tf32": "0",
-        # The default doubles the arena whenever it grows.
-        "arena_extend_strategy": "kSameAsRequested",
-    }
-
-
-def _no_provider(device: Device) -> str:
-    wheels = ", ".join(f"{name} {version}" for name, version in installed_wheels().items())
-    return (
-        f"asked for {device}, but {wheels or 'onnxruntime'} has no {PROVIDERS[device.kind]}; "
-        "run: pip uninstall -y onnxruntime, then pip install 'twinlens[gpu]', "
-        "or open with device='cpu'"
-    )
+    def _error(self, said: str, error: Exception) -> ProviderError:
+        """What a failure of the device is raised as."""
+        if is_full(error):
+            return DeviceMemoryError(f"{said}; give less at a time")
+        cure = f"; {cure_of(said)}" if self._device.kind == "cuda" else ""
+        return ProviderError(f"{said}{cure}")

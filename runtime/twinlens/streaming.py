@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twinlens.ahead import ahead
 from twinlens.decoding import Decoded, Decoder, Numbered
 from twinlens.errors import ImageError
-from twinlens.tower import Embed, Tower
+from twinlens.tower import Embed, Embedder
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ IMAGES_A_THREAD: Final = 8
 """Decoded and embedded by one thread at a time. Of 4, 8 and 16, ViT-B/32 takes 3.8, 3.6 and 3.4 ms
 an image in int8, 28.0, 27.6 and 30.7 in fp32: more use of the weights, less of the cache."""
 IMAGES_AT_ONCE: Final = 16
-"""In one run of a tower that has all threads, or a device of its own."""
+"""In one run of a tower that has all threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class ImageWorks:
     """What turns images into embeddings."""
 
     decode: Decoder
-    tower: Tower
+    tower: Embedder
     threads: int
     """CPU threads in all."""
     alone: bool
@@ -109,10 +109,22 @@ class ImageWorks:
                 yield from batch
 
     def _decoded_ahead(self, images: Iterable[Numbered]) -> Generator[Embedded]:
-        decoded = ahead(self.decode, images, threads=self.threads, waiting=3 * IMAGES_AT_ONCE)
+        size, lanes = self.tower.largest_batch or IMAGES_AT_ONCE, self.tower.lanes
+        decoded = ahead(self.decode, images, threads=self.threads, waiting=3 * size)
         with closing(decoded):
-            for batch in _batches(decoded, IMAGES_AT_ONCE):
-                yield from _embedded(batch, self.tower.embed)
+            batches = _batches(decoded, size)
+            if lanes == 1:
+                for batch in batches:
+                    yield from _embedded(batch, self.tower.embed)
+                return
+            # One more than there are lanes, so that a batch is at hand when a lane falls free.
+            done = ahead(self._work, batches, threads=lanes, waiting=lanes + 1)
+            with closing(done):
+                for found in done:
+                    yield from found
+
+    def _work(self, batch: list[Decoded]) -> list[Embedded]:
+        return _embedded(batch, self.tower.embed)
 
 
 def blocks(

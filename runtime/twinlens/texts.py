@@ -83,10 +83,15 @@ class Tokenizer:
             self._report({n: length for n, length in cut.items() if length}, len(texts), on_cut)
         return [found.ids for found in whole]
 
-    def pack(self, rows: Sequence[Sequence[int]]) -> I64:
-        """One batch [B, T] of encoded texts, padded at the end."""
+    def pack(self, rows: Sequence[Sequence[int]], *, multiple: int = 1) -> I64:
+        """One batch [B, T] of encoded texts, padded at the end.
+
+        T is that of the longest, rounded up to a multiple of so many, but no more than the context;
+        the context itself where the tower wants all of it.
+        """
         longest = max((len(row) for row in rows), default=2)
-        length = max(longest, 1) if self._spec.trim else self._spec.context
+        rounded = min(-(-max(longest, 1) // multiple) * multiple, self._spec.context)
+        length = max(longest, rounded) if self._spec.trim else self._spec.context
         ids = np.full((len(rows), length), self._spec.pad_id, dtype=np.int64)
         for padded, row in zip(ids, rows, strict=True):
             padded[: len(row)] = row

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,38 @@ Embed = Callable[[NDArray[Any]], F32]
 """Unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""
 
 
+class Embedder(Protocol):
+    """What embeds batches, wherever it computes. Safe to call from several threads."""
+
+    @property
+    def lanes(self) -> int:
+        """How many batches may be under way at once to some gain."""
+
+    @property
+    def largest_batch(self) -> int | None:
+        """What it takes in one run; None if that is for its user to choose."""
+
+    @property
+    def length_multiple(self) -> int:
+        """Of what the length of texts should be a multiple, so that there are few shapes."""
+
+    def embed(self, batch: NDArray[Any]) -> F32:
+        """Unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""
+
+    def one_thread(self) -> Embed:
+        """As `embed`, for those who keep every thread busy by themselves."""
+
+
 class Tower:
     """One ONNX tower: a packed batch in, unit rows [B, D] out. Safe to call from several threads.
 
     It is opened on all threads, which is quickest for one who waits for a single answer. One who
     keeps every thread busy by himself is better served by `one_thread`.
     """
+
+    lanes = 1
+    largest_batch = None
+    length_multiple = 1
 
     def __init__(self, file: TowerFile, open_on: Callable[[int], Session], *, threads: int) -> None:
         self._file, self._open_on, self._threads = file, open_on, threads

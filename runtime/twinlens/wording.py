@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from twinlens.ahead import ahead
 from twinlens.texts import OnCut, Tokenizer
-from twinlens.tower import Embed, Tower
+from twinlens.tower import Embed, Embedder
 
 F32 = NDArray[np.float32]
 Ids = tuple[int, ...]
@@ -20,7 +20,7 @@ TEXTS_A_THREAD: Final = 16
 """Embedded by one thread at a time. Of captions on two threads (int8 ViT-B/32) 4, 8, 16, 32 and 64
 take 1.02, 0.96, 0.89, 0.95 and 1.10 ms a text; 64 on both threads together 1.10."""
 TEXTS_AT_ONCE: Final = 64
-"""In one run of a tower that has all threads, or a device of its own."""
+"""In one run of a tower that has all threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class TextWorks:
     """What turns texts into embeddings."""
 
     tokenizer: Tokenizer
-    tower: Tower
+    tower: Embedder
     threads: int
     """CPU threads in all."""
     alone: bool
@@ -38,8 +38,8 @@ class TextWorks:
         """Embeddings [B, D] of texts, in their order.
 
         Neither repetition nor padding costs anything: each is embedded once, neighbours of one
-        length together. Lengths are not rounded up to fewer shapes: to multiples of 4 it would
-        cost a fifth.
+        length together. On a CPU, lengths are not rounded up to fewer shapes: to multiples of 4 it
+        would cost a fifth.
         """
         ids = [tuple(row) for row in self.tokenizer.encode_ragged(texts, on_cut=on_cut)]
         once = sorted(set(ids), key=len)
@@ -55,15 +55,23 @@ class TextWorks:
 
     def _parts(self, once: Sequence[Ids]) -> Iterator[F32]:
         if not self.alone or len(once) < TEXTS_A_THREAD * self.threads:
-            yield from map(self._on(self.tower.embed), _batches(once, TEXTS_AT_ONCE))
+            yield from self._large(_batches(once, self.tower.largest_batch or TEXTS_AT_ONCE))
             return
         work = self._on(self.tower.one_thread())
         batches = _batches(once, TEXTS_A_THREAD)
         with closing(ahead(work, batches, threads=self.threads, waiting=3 * self.threads)) as found:
             yield from found
 
+    def _large(self, batches: Iterator[Sequence[Ids]]) -> Iterator[F32]:
+        work, lanes = self._on(self.tower.embed), self.tower.lanes
+        if lanes == 1:
+            yield from map(work, batches)
+            return
+        with closing(ahead(work, batches, threads=lanes, waiting=lanes + 1)) as found:
+            yield from found
+
     def _on(self, embed: Embed) -> Callable[[Sequence[Ids]], F32]:
-        return lambda batch: embed(self.tokenizer.pack(batch))
+        return lambda batch: embed(self.tokenizer.pack(batch, multiple=self.tower.length_multiple))
 
 
 def _batches(rows: Sequence[Ids], size: int) -> Iterator[Sequence[Ids]]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twinlens.errors import ProviderError
+from twinlens.errors import DeviceMemoryError, ProviderError
 from twinlens.searching import device_search
 from twinlens.searching.device_search import DeviceSearch
 from twinlens.session import CPU, OnDevice, Session
@@ -203,7 +203,7 @@ def test_a_device_that_scores_too_low_is_not_trusted(
 def test_chunks_are_halved_once_where_the_device_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     rows, queries = unit(random, 100), unit(random, 2)
-    refusals, sizes, upload = [ProviderError("no room")], list[int](), Session.upload
+    refusals, sizes, upload = [DeviceMemoryError("no room")], list[int](), Session.upload
 
     def upload_if_room(session: Session, array: NDArray[np.generic]) -> OnDevice:
         sizes.append(len(array))
@@ -216,9 +216,9 @@ def test_chunks_are_halved_once_where_the_device_is_full(monkeypatch: pytest.Mon
     # Each chunk comes with its mask, of one row.
     assert sizes == [64, 32, 1, 32, 1, 32, 1, 4, 1]
     assert_brute_force(search.topk(queries, 5), queries, rows, 5)
-    refusals += [ProviderError("no room")] * 2
+    refusals += [DeviceMemoryError("no room")] * 2
     with pytest.raises(
-        ProviderError,
+        DeviceMemoryError,
         match=r"cpu has no room for 100 rows of 64 bytes \(no room\); pass device_bytes",
     ):
         DeviceSearch(rows, device=CPU, chunk_bytes=64 * 64)
@@ -227,7 +227,7 @@ def test_chunks_are_halved_once_where_the_device_is_full(monkeypatch: pytest.Mon
 def test_queries_are_halved_once_where_the_device_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     rows, queries = unit(random, 64), unit(random, 8)
-    refusals, sizes, run = [ProviderError("no room")], list[int](), Session.run_bound
+    refusals, sizes, run = [DeviceMemoryError("no room")], list[int](), Session.run_bound
 
     def run_if_room(session: Session, feeds: Feeds, outputs: Sequence[str]) -> tuple[F32, ...]:
         sizes.append(feeds["queries"].shape[0])
@@ -240,9 +240,27 @@ def test_queries_are_halved_once_where_the_device_is_full(monkeypatch: pytest.Mo
     search = DeviceSearch(rows, device=CPU)
     assert_brute_force(search.topk(queries, 5), queries, rows, 5)
     assert sizes == [8, 4, 4]
-    refusals += [ProviderError("no room")] * 2
-    with pytest.raises(ProviderError, match="no room"):
+    refusals += [DeviceMemoryError("no room")] * 2
+    with pytest.raises(DeviceMemoryError, match="no room"):
         search.topk(queries, 5)
+
+
+@pytest.mark.parametrize("act", ["upload", "run_bound"])
+def test_what_is_no_lack_of_room_is_not_tried_again(
+    act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random, calls = np.random.default_rng(0), list[str]()
+    rows, queries = unit(random, 64), unit(random, 8)
+    search = DeviceSearch(rows, device=CPU)
+
+    def fail(*_: object, **__: object) -> None:
+        calls.append(act)
+        raise ProviderError("an illegal memory access was encountered")
+
+    monkeypatch.setattr(Session, act, fail)
+    with pytest.raises(ProviderError, match="illegal memory access"):
+        DeviceSearch(rows, device=CPU) if act == "upload" else search.topk(queries, 5)
+    assert calls == [act]
 
 
 ROWS = np.ones((3, 2), dtype=np.float32)

@@ -1,14 +1,13 @@
-import importlib
-import importlib.metadata
 import logging
 import subprocess
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
+from imitated_cuda import imitate_gpu_wheel, imitate_onnxruntime, imitate_wheels
 
 from twinlens.bundle import Bundle
 from twinlens.errors import BundleError, ProviderError
@@ -28,22 +27,6 @@ def text_tower(bundle: Bundle) -> Session:
 def open_tower(bundle: Bundle) -> Session:
     path = bundle.path("onnx/text_model.onnx")
     return Session(path, device=CPU, threads=1, name="the text tower")
-
-
-def imitate_wheels(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    def version(name: str) -> str:
-        if name not in names:
-            raise importlib.metadata.PackageNotFoundError(name)
-        return "1.99"
-
-    monkeypatch.setattr(importlib.metadata, "version", version)
-
-
-def imitate_onnxruntime(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
-    """The true library with some of its names changed."""
-    library = ModuleType("onnxruntime")
-    vars(library).update({**vars(onnxruntime), **changes})
-    monkeypatch.setitem(sys.modules, "onnxruntime", library)
 
 
 # Devices.
@@ -89,12 +72,7 @@ def test_auto_warns_if_cuda_is_installed_and_fails(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("libcudnn.so.9: no such file")
 
-    imitate_onnxruntime(
-        monkeypatch,
-        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
-        InferenceSession=fail,
-        preload_dlls=lambda: None,
-    )
+    imitate_gpu_wheel(monkeypatch, InferenceSession=fail)
     with caplog.at_level(logging.INFO, "twinlens"):
         assert resolve("auto") == CPU
     (record,) = caplog.records
@@ -116,9 +94,8 @@ def test_a_silent_fall_back_to_the_cpu_is_an_error(
         asked.append(arguments)
         return SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
 
-    imitate_onnxruntime(
+    imitate_gpu_wheel(
         monkeypatch,
-        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
         InferenceSession=fall_back,
         preload_dlls=lambda: sys.stdout.write("Failed to load libcudnn.so.9\n"),
     )

@@ -6,21 +6,27 @@ from importlib.metadata import version
 
 from twinlens.commands.outcome import Outcome
 from twinlens.errors import ProviderError
+from twinlens.loading import DEMO, load
 from twinlens.processor import may_saturate
-from twinlens.session import CPU, Device, installed_wheels, probe
+from twinlens.session import CPU, Device, cuda_driver, installed_wheels, probe
 from twinlens.threads import usable_threads
 from twinlens_kernels import NATIVE
 
 
 def run(_options: argparse.Namespace) -> Outcome:
     """Open a program of one node on every device; exit code 1 if not even the CPU runs it."""
-    wheels = installed_wheels()
-    devices = {str(device): _trouble(device) for device in (CPU, Device(kind="cuda"))}
+    wheels, first = installed_wheels(), Device(kind="cuda")
+    devices = {str(device): _trouble(device) for device in (CPU, first)}
+    works = devices[str(first)] is None
+    gpus = _gpus() if works else []
+    astray = _towers_trouble(first) if works else None
     document = {
         "twinlens": version("twinlens"),
         "python": platform.python_version(),
         "wheels": wheels,
         "devices": devices,
+        "gpus": gpus,
+        "towers_on_cuda": astray,
         "native_kernels": NATIVE,
         "vnni": not may_saturate(),
         "threads": usable_threads(),
@@ -29,6 +35,8 @@ def run(_options: argparse.Namespace) -> Outcome:
         f"twinlens {document['twinlens']}, Python {document['python']}",
         "onnxruntime: " + (", ".join(f"{n} {v}" for n, v in wheels.items()) or "none installed"),
         *(f"{name}: {trouble or 'works'}" for name, trouble in devices.items()),
+        *(f"cuda:{number} is {name}" for number, name in enumerate(gpus)),
+        *([f"towers on {first}: {astray or 'every node'}"] if works else []),
         "kernels: " + ("native" if NATIVE else "numpy (no compiler was found at installation)"),
         "int8 on this processor: "
         + ("8-bit products" if document["vnni"] else "wider products, slower (it has no VNNI)"),
@@ -40,6 +48,20 @@ def run(_options: argparse.Namespace) -> Outcome:
 def _trouble(device: Device) -> str | None:
     try:
         probe(device)
+    except ProviderError as error:
+        return str(error)
+    return None
+
+
+def _gpus() -> list[str]:
+    driver = cuda_driver()
+    return [] if driver is None else list(driver.gpus)
+
+
+def _towers_trouble(device: Device) -> str | None:
+    """Why the towers inside the package do not run on a device from the first node to the last."""
+    try:
+        load(DEMO, device=str(device), precision="fp16").embed_texts(["a dog"])
     except ProviderError as error:
         return str(error)
     return None

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import ProviderError
+from twinlens.errors import DeviceMemoryError
 from twinlens.searching.searcher import require_search
 from twinlens.searching.shortlist import Shortlist
 from twinlens.session import Device, OnDevice, Session
@@ -92,7 +92,8 @@ class DeviceSearch:
 
         Raises:
             ValueError: a row is not finite.
-            ProviderError: the device does not work, or has no room.
+            DeviceMemoryError: the device has no room.
+            ProviderError: the device does not work.
         """
         self._rows, self._codes = rows, codes
         self._session = Session(
@@ -103,12 +104,12 @@ class DeviceSearch:
         step = max(1, chunk_bytes // row_bytes)
         try:
             self._chunks = tuple(self._upload(room, step))
-        except ProviderError as error:
+        except DeviceMemoryError as error:
             logger.warning("smaller chunks, for %s", error)
             try:
                 self._chunks = tuple(self._upload(room, max(1, step // 2)))
-            except ProviderError as again:
-                raise ProviderError(
+            except DeviceMemoryError as again:
+                raise DeviceMemoryError(
                     f"{device} has no room for {room} rows of {row_bytes} bytes ({again}); "
                     "pass device_bytes, what its memory has to spare"
                 ) from again
@@ -171,7 +172,7 @@ class DeviceSearch:
         prepared = HalfQueries.of(queries)
         try:
             parts = list(self._candidates(prepared, kept, allowed, _RUN_SCORES))
-        except ProviderError as error:
+        except DeviceMemoryError as error:
             logger.warning("fewer queries at a time, for %s", error)
             parts = list(self._candidates(prepared, kept, allowed, _RUN_SCORES // 2))
         if self._held < len(self):

@@ -1,0 +1,44 @@
+from types import SimpleNamespace
+
+import onnxruntime
+import pytest
+
+from twinlens.placement import Placement
+from twinlens_kernels.graphs import PAIRING
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+def part(provider: str, *nodes: tuple[str, str, str]) -> SimpleNamespace:
+    made = [SimpleNamespace(domain=d, op_type=o, name=n) for d, o, n in nodes]
+    return SimpleNamespace(ep_name=provider, get_nodes=lambda: made)
+
+
+def test_nodes_on_the_cpu_are_astray_unless_they_read_sides_alone() -> None:
+    placement = Placement.of(
+        [
+            part(CUDA, ("", "MatMul", "first"), ("com.microsoft", "QuickGelu", "bend")),
+            part(CPU, ("", "Shape", "length"), ("", "Size", "count")),
+            part(CPU, ("", "Gather", "words"), ("com.microsoft", "QuickGelu", "other")),
+        ]
+    )
+    assert placement.counts() == {CUDA: 2, CPU: 4}
+    assert placement.astray([CUDA]) == ("Gather words", "com.microsoft.QuickGelu other")
+    assert placement.astray([CUDA, CPU]) == ()
+    own = Placement.of([part(CPU, ("twinlens", "Shape", "mine"))])
+    assert own.astray([CUDA]) == ("twinlens.Shape mine",)
+
+
+@pytest.mark.skipif(
+    not hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info"),
+    reason="this onnxruntime does not tell where nodes run",
+)
+def test_what_onnxruntime_tells_is_read() -> None:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session = onnxruntime.InferenceSession(PAIRING.content, options, providers=[CPU])
+    placement = Placement.of(session.get_provider_graph_assignment_info())
+    assert placement.astray([CPU]) == ()
+    astray = placement.astray([CUDA])
+    assert len(astray) == placement.counts()[CPU] > 5
+    assert any(node.startswith("Exp ") for node in astray)
