@@ -25,7 +25,7 @@ def read_words(tokenizer: Any, *, context: int, trim: bool) -> Words:  # noqa: A
     Args:
         tokenizer: transformers' own.
         context: the positions that the tower has.
-        trim: whether the tower is causal, so that a batch may stop at its longest text.
+        trim: whether a batch may stop at its longest text.
 
     Raises:
         CheckpointError: the runtime cannot do what the tokenizer does.

@@ -60,8 +60,8 @@ class TextSpec:
     pad_id: int
     """What fills a row behind its text."""
     trim: bool
-    """True if the tower is causal, so that a batch may stop at its longest text; False if it wants
-    the full context of every text."""
+    """True if the tower is causal or does not see padding, so that a batch may stop at its longest
+    text; False if it wants the full context of every text."""
     end_id: int | None = None
     """The end token, which survives truncation; None if the checkpoint ends no text by one."""
     clean: Clean = "none"
