@@ -1,6 +1,5 @@
 """What changes where memory is low, and what does not."""
 
-import numpy as np
 import pytest
 
 import twinlens
