@@ -388,6 +388,19 @@ def test_words_of_transformers_are_read_where_openclip_names_them(
     np.testing.assert_array_equal(ids, open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS))
 
 
+def test_what_was_fetched_from_the_hub_is_read_by_its_id(
+    hub: Callable[[Path, str], str],
+    open_clip: Any,  # noqa: ANN401
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder, document(), open_clip)
+    found = read_checkpoint(hub(folder, "someone/openclip"))
+    assert found.name == "someone/openclip"
+    assert found.sha256 == read_checkpoint(str(folder)).sha256
+
+
 def test_a_folder_of_both_is_read_as_that_of_transformers(
     family_folder: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -87,3 +87,25 @@ def test_a_configuration_that_is_no_object_is_refused(copied: Path) -> None:
     (copied / "config.json").write_text("[]")
     with pytest.raises(CheckpointError, match=r"config\.json that is not a JSON object"):
         read_checkpoint(str(copied))
+
+
+def test_what_was_fetched_from_the_hub_is_read_by_its_id(
+    hub: Callable[[Path, str], str],
+    family: str,
+    family_folder: Callable[[str], Path],
+    family_checkpoint: Callable[[str], Checkpoint],
+) -> None:
+    found = read_checkpoint(hub(family_folder(family), f"someone/{family}"))
+    assert found.name == f"someone/{family}"
+    assert found.sha256 == family_checkpoint(family).sha256
+    assert found.text_spec == family_checkpoint(family).text_spec
+
+
+def test_an_openclip_checkpoint_is_known_by_its_id_too(
+    hub: Callable[[Path, str], str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text('{"model_cfg": {}}')
+    with pytest.raises(CheckpointError, match=r"open_clip_config\.json has no 'vision_cfg'"):
+        read_checkpoint(hub(folder, "someone/openclip"))
