@@ -33,7 +33,6 @@ from twinlens_export.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
 from twinlens_export.files import TOKENIZER
 from twinlens_export.graph import Array, Graph, save
-from twinlens_export.int8 import Int8Blocks
 from twinlens_export.native import native_calibrations
 from twinlens_export.precision import RECIPES, in_precision
 from twinlens_export.samples import SampleFiles, Samples, read_samples
@@ -166,14 +165,14 @@ def _write_tower(sketch: _Sketch[Tower], precision: Precision, folder: Path) -> 
 
 def _write_int8(sketch: _Sketch[Tower], folder: Path) -> TowerFile:
     """Write a tower in int8, and in float32 what it cannot bear, one block more at a time."""
-    build = partial(sketch.draw, tuned(sketch.tower, sketch.draw, sketch.batches, folder))
-    written = _write(build(Int8Blocks), sketch, "int8", folder)
+    ready = tuned(sketch.tower, sketch.draw, sketch.batches, folder)
+    written = _write(ready.build(ready.blocks()), sketch, "int8", folder)
     if verify.holds(written.agreement, "int8"):
         return written
-    dearest = list(costs(build, sketch.batches, folder))
+    dearest = list(costs(ready.build, ready.blocks(), sketch.batches, folder))
     for count in range(1, 1 + int(MOST_KEPT * len(dearest))):
         kept = tuple(dearest[:count])
-        graph = build(partial(Int8Blocks, kept=kept))
+        graph = ready.build(ready.blocks(kept=kept))
         written = _write(graph, sketch, "int8", folder, kept=kept)
         if verify.holds(written.agreement, "int8"):
             break

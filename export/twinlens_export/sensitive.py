@@ -10,11 +10,10 @@ from typing import Final
 import numpy as np
 
 from twinlens_export.anatomy import F32, Linear, Norm
-from twinlens_export.blocks import Mlp
+from twinlens_export.blocks import Blocks, MakeBlocks, Mlp
 from twinlens_export.calibrate import opened
 from twinlens_export.float_blocks import FloatBlocks
 from twinlens_export.graph import Array, Graph, Port
-from twinlens_export.int8 import Int8Blocks
 from twinlens_export.precision import Build
 from twinlens_export.verify import cosines_of
 
@@ -23,18 +22,21 @@ TRIED: Final = 16
 """Samples: what harms a tower harms it on all of them."""
 
 
-def costs(build: Build, batches: Sequence[Array], folder: Path) -> dict[str, float]:
+def costs(
+    build: Build, make_coded: MakeBlocks, batches: Sequence[Array], folder: Path
+) -> dict[str, float]:
     """The mean loss of cosine when a block alone is int8, by its name, the dearest first.
 
     Args:
         build: the tower's graph.
+        make_coded: the blocks in int8.
         batches: what to run it on; the first of them are enough.
         folder: for a file that is needed meanwhile.
     """
     blocks: list[SwitchedBlocks] = []
 
     def switched(graph: Graph) -> SwitchedBlocks:
-        blocks.append(SwitchedBlocks(graph))
+        blocks.append(SwitchedBlocks(graph, make_coded(graph)))
         return blocks[-1]
 
     few = batches[: max(1, TRIED // len(batches[0]))]
@@ -60,35 +62,34 @@ class SwitchedBlocks:
     """See `Blocks`: everything in float32 and in int8, and a switch for each to choose by."""
 
     graph: Graph
+    coded: Blocks
+    """Those in int8."""
     names: list[str] = field(init=False, default_factory=list)
     """Of the blocks, in the order of their switches."""
     _floats: FloatBlocks = field(init=False)
-    _coded: Int8Blocks = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_floats", FloatBlocks(self.graph))
-        object.__setattr__(self, "_coded", Int8Blocks(self.graph))
 
     def rows(self, table: F32, ids: str, name: str) -> str:
-        coded = self._coded.rows(table, ids, f"{name}.int8")
-        return self._switch(name, coded, self._floats.rows(table, ids, name))
+        exact = self._floats.rows(table, ids, f"{name}.exact")
+        return self._switch(name, self.coded.rows(table, ids, name), exact)
 
     def bytes_linear(self, numbers: str, linear: Linear, name: str) -> str:
-        coded = self._coded.bytes_linear(numbers, linear, f"{name}.int8")
-        return self._switch(name, coded, self._floats.bytes_linear(numbers, linear, name))
+        exact = self._floats.bytes_linear(numbers, linear, f"{name}.exact")
+        return self._switch(name, self.coded.bytes_linear(numbers, linear, name), exact)
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
-        coded = self._coded.linear(tokens, linear, f"{name}.int8", norm=norm)
-        return self._switch(name, coded, self._floats.linear(tokens, linear, name, norm=norm))
+        exact = self._floats.linear(tokens, linear, f"{name}.exact", norm=norm)
+        return self._switch(name, self.coded.linear(tokens, linear, name, norm=norm), exact)
 
     def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
-        coded = self._coded.linear_add(tokens, linear, residual, f"{name}.int8")
-        exact = self._floats.linear_add(tokens, linear, residual, name)
-        return self._switch(name, coded, exact)
+        exact = self._floats.linear_add(tokens, linear, residual, f"{name}.exact")
+        return self._switch(name, self.coded.linear_add(tokens, linear, residual, name), exact)
 
     def mlp_add(self, tokens: str, mlp: Mlp, name: str) -> str:
-        coded = self._coded.mlp_add(tokens, mlp, f"{name}.int8")
-        return self._switch(name, coded, self._floats.mlp_add(tokens, mlp, name))
+        exact = self._floats.mlp_add(tokens, mlp, f"{name}.exact")
+        return self._switch(name, self.coded.mlp_add(tokens, mlp, name), exact)
 
     def norm(self, tokens: str, norm: Norm, name: str) -> str:
         return self._floats.norm(tokens, norm, name)

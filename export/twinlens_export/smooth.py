@@ -4,7 +4,8 @@ A token is coded with one scale, and so is a row of a weight, so the error of a 
 the largest channel in all channels: trained towers have a few that are tens of times larger than
 the others. Channel j of the tokens divided by s_j, column j of the weight multiplied by it, the
 product is the same, and nothing is computed for it: the division is folded into what the tokens
-come from, a norm or the values of an attention (SmoothQuant, Xiao et al. 2022).
+come from, a norm or the values of an attention (SmoothQuant, Xiao et al. 2022). In BERT what a norm
+gives is added to as well, so there tokens have to be divided after all.
 
 s_j = sqrt(rms of channel j / rms of column j). Of all s it is the one with the least
 sum_j (x_j / s_j)^2 * sum_j (W_j s_j)^2 in the mean, by Cauchy and Schwarz: the product of what
@@ -48,6 +49,28 @@ def smoothed(tower: Tower, sizes: Sizes) -> Tower:
     if isinstance(smooth, ImageTower) and smooth.pool is not None:
         return _pooled(smooth, smooth.pool, sizes)
     return smooth
+
+
+def unfolded(tower: ImageTower | TextTower, sizes: Sizes) -> dict[str, F32]:
+    """Factors [in] of the products whose tokens come from no norm of their own, by their names.
+
+    These have to be divided when they are coded.
+    """
+    if not tower.encoder.norm_last:
+        return {}
+    return {
+        f"layers.{number}.{name}": _factors(
+            sizes[f"layers.{number}.{name}"], *(linear.weight for linear in linears)
+        ).astype(np.float32)
+        for number, layer in enumerate(tower.encoder.layers)
+        for name, linears in (
+            ("query_key_value", (layer.query, layer.key, layer.value)),
+            ("query", (layer.query,)),
+            ("key_value", (layer.key, layer.value)),
+            ("mlp.widen", (layer.widen,)),
+        )
+        if f"layers.{number}.{name}" in sizes
+    }
 
 
 def _layer(layer: Layer, encoder: Encoder, sizes: Sizes, name: str) -> Layer:

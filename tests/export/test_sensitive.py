@@ -19,7 +19,7 @@ def test_every_block_is_tried_and_the_loud_one_is_the_dearest(
     loud_folder: Path, pixels_of: Callable[..., Any], tmp_path: Path
 ) -> None:
     loud = read_checkpoint(str(loud_folder))
-    found = costs(partial(image_graph, loud.image), [pixels_of(loud)[:4]], tmp_path)
+    found = costs(partial(image_graph, loud.image), Int8Blocks, [pixels_of(loud)[:4]], tmp_path)
     blocks = ("query_key_value", "mixed", "mlp")
     whole = {f"layers.{number}.{block}" for number in range(5) for block in blocks}
     last = {f"layers.5.{block}" for block in ("query", "key_value", "mixed", "mlp")}
@@ -34,7 +34,7 @@ def test_a_cost_is_what_that_block_alone_loses(
 ) -> None:
     build = partial(text_graph, demo_shaped.text)
     batches = [ids_of(demo_shaped)[:8]]
-    found = costs(build, batches, tmp_path)
+    found = costs(build, Int8Blocks, batches, tmp_path)
     wanted = rows_of(build(FloatBlocks), batches, tmp_path)
     others = frozenset(found) - {"layers.1.mlp"}
     alone = rows_of(build(partial(Int8Blocks, kept=others)), batches, tmp_path)
