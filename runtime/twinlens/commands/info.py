@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> Outcome:
     for precision in manifest.towers:
         bundle.check(precision)
     calibrations = [
-        f"calibration {precision}: p = {c.curve}, {c.level}, {c.matching} matching pairs of "
-        f"{c.fitted_on}, {c.pixels} pixels, prior {c.prior:.4g}{_quality(c)}"
+        f"calibration {precision}: p = {c.curve}, {c.level}, {_evidence(c)}, {c.pixels} pixels, "
+        f"prior {c.prior:.4g}{_quality(c)}"
         for precision, c in manifest.calibrations.items()
     ]
     return Outcome(
@@ -41,6 +41,12 @@ def run(options: argparse.Namespace) -> Outcome:
         ],
         document=record.write(manifest),
     )
+
+
+def _evidence(calibration: Calibration) -> str:
+    if calibration.level == "native":
+        return calibration.fitted_on
+    return f"{calibration.matching} matching pairs of {calibration.fitted_on}"
 
 
 def _quality(calibration: Calibration) -> str:

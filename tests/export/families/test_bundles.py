@@ -13,6 +13,7 @@ from PIL import Image
 
 import twinlens
 import twinlens_export
+from twinlens.__main__ import main
 from twinlens.bundle import PRECISIONS, Bundle, Precision
 from twinlens_export import verify
 from twinlens_export.samples import SampleFiles
@@ -103,6 +104,14 @@ def test_siglip_brings_its_own_sense_of_a_match(
     odds = np.asarray(model.match(photos, texts, prior=0.5), dtype=np.float64)
     raised = wanted / (1 - wanted) * (1 - prior) / prior
     np.testing.assert_allclose(odds, raised / (1 + raised), rtol=1e-4)
+
+
+def test_info_tells_where_siglips_sense_of_a_match_is_from(
+    bundle_of: Callable[[str], Bundle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", str(bundle_of("siglip").folder)]) == 0
+    line = "sigmoid(90.02 cos -12.50), native, the checkpoint's own training, in batches of 32768"
+    assert line in capsys.readouterr().out
 
 
 def test_other_families_bring_none(bundle_of: Callable[[str], Bundle]) -> None:
