@@ -71,6 +71,8 @@ class TextNames:
     sight: Sight = "causal"
     place: Place = "end"
     norm_last: bool = False
+    lower_case: bool = False
+    """Whether all texts of its training were."""
     legacy_end_id: int | None = None
     """An end id that is wrong wherever a configuration has it; there the largest id ends a text."""
 
@@ -101,7 +103,7 @@ SIGLIP: Final = Family(
     name="siglip",
     model="SiglipModel",
     image=ImageNames(class_embedding="", input_norm="", pool=PoolNames(), projection=""),
-    text=TextNames(projection="text_model.head", sight="all", place="last"),
+    text=TextNames(projection="text_model.head", sight="all", place="last", lower_case=True),
     fused=_fused(
         "attention.in_proj_{}", "attention.q_proj", "attention.k_proj", "attention.v_proj"
     ),

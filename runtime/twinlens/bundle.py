@@ -21,7 +21,7 @@ _INSIDE: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 Precision = Literal["fp32", "fp16", "int8"]
 Side = Literal["image", "text"]
 Device = Literal["any", "cpu", "cuda"]
-Clean = Literal["none", "openai", "openai_cased", "canonical", "siglip"]
+Clean = Literal["none", "lower", "openai", "openai_cased", "canonical", "siglip"]
 
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 SIDES: Final[tuple[Side, ...]] = get_args(Side)
@@ -65,10 +65,10 @@ class TextSpec:
     end_id: int | None = None
     """The end token, which survives truncation; None if the checkpoint ends no text by one."""
     clean: Clean = "none"
-    """What the checkpoint was trained to see of a text: all of it; what OpenAI's code leaves (ftfy,
-    HTML entities, white space, lower case), the same with its upper case, or the same without
-    punctuation; or what SigLIP's does (lower case, no punctuation, white space). What
-    tokenizer.json itself does comes after."""
+    """What the checkpoint was trained to see of a text: all of it, or all of it in lower case; what
+    OpenAI's code leaves (ftfy, HTML entities, white space, lower case), the same with its upper
+    case, or the same without punctuation; or what SigLIP's does (lower case, no punctuation, white
+    space). What tokenizer.json itself does comes after."""
     tokenizer: str = "tokenizer.json"
 
     def __post_init__(self) -> None:

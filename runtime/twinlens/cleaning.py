@@ -29,6 +29,10 @@ def _as_it_is() -> Callable[[str], str]:
     return str
 
 
+def _as_lower() -> Callable[[str], str]:
+    return str.lower
+
+
 def _as_openai() -> Callable[[str], str]:
     """As CLIP's own code does, and open_clip's for most checkpoints."""
     cased = _as_openai_cased()
@@ -78,6 +82,7 @@ def _as_siglip() -> Callable[[str], str]:
 
 CLEANERS: Final[Mapping[Clean, Callable[[], Callable[[str], str]]]] = {
     "none": _as_it_is,
+    "lower": _as_lower,
     "openai": _as_openai,
     "openai_cased": _as_openai_cased,
     "canonical": _as_canonical,
