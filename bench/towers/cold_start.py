@@ -25,6 +25,7 @@ def main() -> None:
         "cpu_s": round(time.process_time(), 4),
         "peak_mb": memory_mb("VmHWM"),
         "now_mb": memory_mb("VmRSS"),
+        "own_mb": memory_mb("RssAnon"),
         "rows": [[round(float(x), 7) for x in row] for row in (found.image, found.text)],
     }
     print(json.dumps(facts), file=answers, flush=True)
