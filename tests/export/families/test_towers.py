@@ -19,13 +19,10 @@ from twinlens_export.towers import image_graph, text_graph
 Array = NDArray[Any]
 Program = Callable[[Array], Array]
 
+ROUNDING: Final = 2e-6
 LEAST: Final[Mapping[Precision, float]] = {"fp32": 0.99999, "fp16": 0.9999, "int8": 0.99}
 """Cosine with the original once what all rows share is taken away: random towers put everything
 nearly in one place, and a plain cosine would forgive too much there."""
-
-NEAR: Final[Mapping[Precision, float]] = {"fp32": 2e-6, "fp16": 1e-3, "int8": 2e-6}
-"""How far a component may be from itself in another batch; onnxruntime has no product in fp16 on
-the CPU whose sums are in one order."""
 
 
 def apart(rows: Array, wanted: Array) -> float:
@@ -80,7 +77,7 @@ def test_no_row_depends_on_its_batch(
         program = opened(in_precision(build, precision))
         alone = np.concatenate([program(whole[row : row + 1]) for row in range(len(whole))])
         np.testing.assert_allclose(
-            program(whole), alone, atol=2e-6 if precision != "fp16" else 1e-3
+            program(whole), alone, atol=ROUNDING if precision != "fp16" else 1e-3
         )
 
 
@@ -98,7 +95,7 @@ def test_a_text_that_may_be_trimmed_does_not_depend_on_its_padding(
     ids = ids_of(checkpoint)[:5]
     program = opened(in_precision(builds(checkpoint)[1], precision))
     longest = int((ids != checkpoint.text_spec.pad_id).sum(axis=1).max()) + 1
-    np.testing.assert_allclose(program(ids), program(ids[:, :longest]), atol=NEAR[precision])
+    np.testing.assert_allclose(program(ids), program(ids[:, :longest]), atol=ROUNDING)
 
 
 def test_graphs_are_valid_onnx(family: str, family_checkpoint: Callable[[str], Checkpoint]) -> None:
