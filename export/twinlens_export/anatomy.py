@@ -9,8 +9,13 @@ from numpy.typing import NDArray
 F32: TypeAlias = NDArray[np.float32]
 F64: TypeAlias = NDArray[np.float64]
 
-Activation = Literal["quick_gelu", "gelu"]
-ACTIVATIONS: Final[tuple[Activation, ...]] = ("quick_gelu", "gelu")
+Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
+Sight = Literal["all", "causal", "counted"]
+"""What a token sees: all tokens; itself and what stands before it; all of its text, no padding."""
+Place = Literal["first", "end", "last"]
+"""The token that a text is pooled at: the first; the end token; the last, padding or not."""
+
+ACTIVATIONS: Final[tuple[Activation, ...]] = ("quick_gelu", "gelu", "gelu_tanh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +39,7 @@ class Norm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One transformer layer: attention, then two linear maps, each behind its norm."""
+    """One transformer layer: attention, then two linear maps, each with its norm."""
 
     attention_norm: Norm
     query: Linear
@@ -54,6 +59,10 @@ class Encoder:
     layers: tuple[Layer, ...]
     heads: int
     activation: Activation
+    sight: Sight = "all"
+    norm_last: bool = False
+    """True as in BERT: a norm is of the sum of a block's input and its answer; False: of what goes
+    into the block, and the sum is left as it is."""
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -65,6 +74,11 @@ class Encoder:
     def width(self) -> int:
         """Width of a token inside the tower."""
         return int(self.layers[0].query.weight.shape[1])
+
+    @property
+    def head_width(self) -> int:
+        """Width of one head's queries, keys and values."""
+        return self.width // self.heads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,42 +92,94 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A pooling by attention: one query, which was learnt, asks all tokens.
+
+    pooled = mixed(attention); pooled + narrow(widen(mlp_norm(pooled))). Heads and activation are
+    the encoder's.
+    """
+
+    query: F32
+    """[width], as the keys meet it: the query's own map was applied to it."""
+    key: Linear
+    value: Linear
+    mixed: Linear
+    mlp_norm: Norm
+    widen: Linear
+    narrow: Linear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageTower:
-    """A vision transformer that is pooled at its class token."""
+    """A vision transformer that is pooled at its class token, or by attention."""
 
     side_px: int
     pixels: Pixels
     patches: F32
     """[width, 3, patch, patch], the convolution that reads a patch."""
-    class_embedding: F32
+    patches_bias: F32 | None
+    """[width]"""
+    class_embedding: F32 | None
+    """[width]; None: there is no class token."""
     positions: F32
-    """[1 + patches, width], the class token's first."""
-    input_norm: Norm
+    """[tokens, width], the class token's first if there is one."""
+    input_norm: Norm | None
     encoder: Encoder
     output_norm: Norm
-    projection: Linear
+    """Of all tokens where they are pooled by attention, of the class token otherwise."""
+    pool: Pool | None
+    projection: Linear | None
+
+    def __post_init__(self) -> None:
+        if (self.class_embedding is None) == (self.pool is None):
+            raise ValueError("an image tower has a class token or a pool, and not both")
+        tokens = (self.side_px // self.patch_px) ** 2 + (self.class_embedding is not None)
+        if len(self.positions) != tokens:
+            raise ValueError(
+                f"an image of {self.side_px} pixels has {tokens} tokens of {self.patch_px}, "
+                f"but there are {len(self.positions)} positions"
+            )
 
     @property
     def patch_px(self) -> int:
         """Side of a patch."""
         return int(self.patches.shape[3])
 
+    @property
+    def output_width(self) -> int:
+        """Width D of an embedding."""
+        return self.encoder.width if self.projection is None else len(self.projection.weight)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextTower:
-    """A causal transformer that is pooled at the end token."""
+    """A transformer that is pooled at one token."""
 
     tokens: F32
     """[vocabulary, width]"""
     positions: F32
     """[context, width]"""
+    pad_id: int
+    """What fills a row behind its text; it matters where padding is not seen."""
     end_id: int | None
-    """Pooled at its first occurrence; None: at the first occurrence of the largest id."""
+    """The end token is this one's first occurrence; None: that of the row's largest id."""
+    place: Place
+    input_norm: Norm | None
     encoder: Encoder
-    output_norm: Norm
-    projection: Linear
+    output_norm: Norm | None
+    projection: Linear | None
 
     @property
     def context(self) -> int:
         """The most tokens a text may have."""
         return int(self.positions.shape[0])
+
+    @property
+    def trims(self) -> bool:
+        """Whether padding changes nothing, so that a batch may stop at its longest text."""
+        return self.encoder.sight != "all"
+
+    @property
+    def output_width(self) -> int:
+        """Width D of an embedding."""
+        return self.encoder.width if self.projection is None else len(self.projection.weight)

@@ -1,30 +1,21 @@
 """A checkpoint: all that an export needs to know of a trained model."""
 
 import hashlib
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
 
 import numpy as np
-import torch
-import transformers
-from safetensors import SafetensorError
-from transformers.utils import cached_file
 
 from twinlens.bundle import ImageSpec, TextSpec
 from twinlens_export.anatomy import F32, ImageTower, TextTower
 from twinlens_export.errors import CheckpointError
-from twinlens_export.families import Family, Parts, family_of
-from twinlens_export.preprocessing import read_processor
-from twinlens_export.words import read_words
-
-T = TypeVar("T")
-
-CONFIG: Final = "config.json"
-PREPROCESSOR: Final = "preprocessor_config.json"
-TOKENIZER: Final = "tokenizer.json"
+from twinlens_export.families import FAMILIES, Family
+from twinlens_export.files import CONFIG, OPEN_CLIP_CONFIG, json_of
+from twinlens_export.open_clip_source import read_open_clip_source
+from twinlens_export.origin import Model, Origin
+from twinlens_export.parts import Parts, unfused
+from twinlens_export.transformers_source import read_transformers_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,101 +26,54 @@ class Checkpoint:
     family: Family
     sha256: str
     """Of all weights and their names, whatever files they came in."""
-    model: Any
-    """The original in torch, in float32: what the towers are verified against."""
+    model: Model
     image: ImageTower
     text: TextTower
     image_spec: ImageSpec
     text_spec: TextSpec
     native_scale: float
     """exp of the learned logit scale."""
+    native_bias: float | None
+    """The learned logit bias, where it was trained with one."""
     files: Mapping[str, str]
     """Texts of the files that the Hub's tools expect beside the weights, by name."""
 
 
 def read_checkpoint(checkpoint: str) -> Checkpoint:
-    """Read a local folder or a Hub id.
+    """Read a local folder or a Hub id, of transformers or of OpenCLIP.
 
-    The Hub is asked by huggingface_hub, so HF_HUB_OFFLINE and its kin are respected.
+    Where a folder is of both, transformers' files are read.
 
     Raises:
         CheckpointError: it cannot be read or fetched, or is of no supported family.
     """
-    config = _load(checkpoint, "configuration", transformers.AutoConfig.from_pretrained)
-    family = family_of(config.model_type)
-    processor = _load(
-        checkpoint, "image processor", transformers.AutoImageProcessor.from_pretrained
-    )
-    tokenizer = _load(checkpoint, "tokenizer", transformers.AutoTokenizer.from_pretrained)
-    seen = read_processor(processor.to_dict(), side_px=int(config.vision_config.image_size))
-    model = _model(checkpoint, family)
-    weights = _weights(model)
-    parts = Parts(family=family, weights=weights)
-    image = parts.image_tower(config.vision_config, side_px=seen.image.side_px, pixels=seen.pixels)
-    text = parts.text_tower(config.text_config)
-    words = read_words(tokenizer, context=text.context, trim=True)
-    _require_end(text, words.spec.end_id)
+    origin = _origin(checkpoint)
+    parts = Parts(family=origin.family, weights=unfused(origin.weights, origin.family))
+    seen, spec = origin.preprocessing, origin.words.spec
+    image = parts.image_tower(origin.image, side_px=seen.image.side_px, pixels=seen.pixels)
+    text = parts.text_tower(origin.text, pad_id=spec.pad_id, end_id=origin.end_id)
+    if text.place == "end":
+        _require_end(text, spec.end_id)
     return Checkpoint(
         name=_name(checkpoint),
-        family=family,
-        sha256=_sha256(weights),
-        model=model,
+        family=origin.family,
+        sha256=_sha256(origin.weights),
+        model=origin.model,
         image=image,
         text=text,
         image_spec=seen.image,
-        text_spec=words.spec,
-        native_scale=math.exp(model.logit_scale.item()),
-        files={
-            CONFIG: _file(checkpoint, CONFIG) or config.to_json_string(),
-            PREPROCESSOR: _file(checkpoint, PREPROCESSOR) or processor.to_json_string(),
-            TOKENIZER: _file(checkpoint, TOKENIZER) or words.tokenizer,
-        },
+        text_spec=spec,
+        native_scale=origin.native_scale,
+        native_bias=origin.native_bias,
+        files=origin.files,
     )
 
 
-def _load(checkpoint: str, part: str, load: Callable[..., T], **options: object) -> T:
-    """One part of the checkpoint, through one of transformers' loaders."""
-    try:
-        return load(checkpoint, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if Path(checkpoint).is_dir():
-            cure = (
-                "save the model, its tokenizer and its image processor there with save_pretrained"
-            )
-        else:
-            cure = (
-                "check the name and the connection (HF_HUB_OFFLINE allows only what was fetched "
-                "before), or give a local folder"
-            )
-        raise CheckpointError(f"{checkpoint} has no readable {part} ({reason}); {cure}") from error
-
-
-def _model(checkpoint: str, family: Family) -> Any:  # noqa: ANN401
-    """The original, in float32 and ready to run.
-
-    Its attention is the plain one, which is the definition; the others are only faster.
-    """
-    model, report = _load(
-        checkpoint,
-        "weights",
-        getattr(transformers, family.model).from_pretrained,
-        dtype=torch.float32,
-        attn_implementation="eager",
-        output_loading_info=True,
-    )
-    missing = sorted(report["missing_keys"])
-    if missing:
-        # transformers only warns, and fills them with noise.
-        raise CheckpointError(
-            f"{checkpoint} lacks {len(missing)} weights of a {family.model}, such as {missing[0]}; "
-            "give a whole checkpoint"
-        )
-    return model.eval()
-
-
-def _weights(model: Any) -> dict[str, F32]:  # noqa: ANN401
-    return {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
+def _origin(checkpoint: str) -> Origin:
+    config = json_of(checkpoint, CONFIG) or {}
+    if config.get("model_type") not in FAMILIES and json_of(checkpoint, OPEN_CLIP_CONFIG):
+        return read_open_clip_source(checkpoint)
+    return read_transformers_source(checkpoint)
 
 
 def _sha256(weights: Mapping[str, F32]) -> str:
@@ -147,20 +91,8 @@ def _name(checkpoint: str) -> str:
     return folder.resolve().name if folder.is_dir() else checkpoint
 
 
-def _file(checkpoint: str, name: str) -> str | None:
-    """The text of one of the checkpoint's files, exactly as it is there."""
-    path = cached_file(
-        checkpoint,
-        name,
-        _raise_exceptions_for_gated_repo=False,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    return None if path is None else Path(path).read_text(encoding="utf-8")
-
-
 def _require_end(tower: TextTower, end_id: int | None) -> None:
-    """CLIP's tower looks for the end token: its configuration and the tokenizer must agree."""
+    """Such a tower looks for the end token: the configuration and the tokenizer must agree."""
     if end_id is None:
         raise CheckpointError(
             "the tokenizer ends a text with no end token; name it in tokenizer_config.json"
@@ -168,5 +100,5 @@ def _require_end(tower: TextTower, end_id: int | None) -> None:
     if tower.end_id not in (None, end_id):
         raise CheckpointError(
             f"the configuration ends a text with id {tower.end_id}, the tokenizer with {end_id}; "
-            f"correct eos_token_id of text_config in {CONFIG}"
+            f"correct eos_token_id of text_config in {CONFIG}, or eos_id in {OPEN_CLIP_CONFIG}"
         )

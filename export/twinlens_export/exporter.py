@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +27,11 @@ from twinlens.session import CPU, Session, installed_wheels
 from twinlens.texts import Tokenizer
 from twinlens.threads import usable_threads
 from twinlens_export import verify
-from twinlens_export.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
-from twinlens_export.graph import Graph, save
-from twinlens_export.precision import RECIPES, refine
+from twinlens_export.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.files import TOKENIZER
+from twinlens_export.graph import save
+from twinlens_export.native import native_calibrations
+from twinlens_export.precision import RECIPES, Build, in_precision
 from twinlens_export.samples import SampleFiles, Samples, read_samples
 from twinlens_export.towers import image_graph, text_graph
 from twinlens_export.write import new_folder, require_free
@@ -80,7 +83,7 @@ class _Sketch:
     """One tower before it has a precision, and how it is compared with the original."""
 
     side: Side
-    graph: Graph
+    build: Build
     agreement: Callable[[verify.Program], Agreement]
 
 
@@ -99,12 +102,12 @@ def _write_towers(
     (folder / PROGRAMS).mkdir()
     image = _Sketch(
         side="image",
-        graph=image_graph(checkpoint.image),
+        build=partial(image_graph, checkpoint.image),
         agreement=lambda program: verify.image_agreement(program, samples, truth),
     )
     text = _Sketch(
         side="text",
-        graph=text_graph(checkpoint.text),
+        build=partial(text_graph, checkpoint.text),
         agreement=lambda program: verify.text_agreement(program, samples, truth, checkpoint),
     )
     return {
@@ -121,7 +124,7 @@ def _write_tower(sketch: _Sketch, precision: Precision, folder: Path) -> TowerFi
     """Write one tower in one precision; what is verified is the file itself."""
     name = f"{PROGRAMS}/{STEMS[sketch.side]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
-    graph = refine(sketch.graph, precision)
+    graph = in_precision(sketch.build, precision)
     written = save(graph, path)
     session = Session(path, device=CPU, threads=usable_threads(), name=name)
     agreement = sketch.agreement(
@@ -132,6 +135,7 @@ def _write_tower(sketch: _Sketch, precision: Precision, folder: Path) -> TowerFi
     return TowerFile(
         file=name,
         sha256=sha256_of(path),
+        beside={file.relative_to(folder).as_posix(): sha256_of(file) for file in written[1:]},
         bytes=sum(file.stat().st_size for file in written),
         input=graph.input.name,
         output=graph.output.name,
@@ -140,17 +144,23 @@ def _write_tower(sketch: _Sketch, precision: Precision, folder: Path) -> TowerFi
 
 
 def _manifest(checkpoint: Checkpoint, folder: Path, towers: Mapping[Precision, Towers]) -> Manifest:
-    programs = {tower.file for pair in towers.values() for tower in (pair.image, pair.text)}
+    programs = {
+        name
+        for pair in towers.values()
+        for tower in (pair.image, pair.text)
+        for name in tower.hashes()
+    }
     others = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     names = [path.relative_to(folder).as_posix() for path in others]
     return Manifest(
         family=checkpoint.family.name,
         source=Source(name=checkpoint.name, sha256=checkpoint.sha256),
-        width=len(checkpoint.image.projection.weight),
+        width=checkpoint.image.output_width,
         image=checkpoint.image_spec,
         text=checkpoint.text_spec,
         towers=towers,
         files={name: sha256_of(folder / name) for name in names if name not in programs},
         native_scale=checkpoint.native_scale,
+        calibrations=native_calibrations(checkpoint, towers),
         made_by={name: importlib.metadata.version(name) for name in MAKERS} | installed_wheels(),
     )

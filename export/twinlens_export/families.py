@@ -1,25 +1,15 @@
-"""The families of checkpoints: what each calls the parts of its towers."""
+"""The families of checkpoints: what each calls the parts of its towers, and what it does with them.
+
+A name ends before `.weight` and `.bias`. A part whose name is empty does not exist in the family;
+one that a particular checkpoint lacks is left out, where the tower can do without.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
-from twinlens_export.anatomy import (
-    ACTIVATIONS,
-    F32,
-    Activation,
-    Encoder,
-    ImageTower,
-    Layer,
-    Linear,
-    Norm,
-    Pixels,
-    TextTower,
-)
+from twinlens_export.anatomy import Place, Sight
 from twinlens_export.errors import CheckpointError
-
-LEGACY_END_ID: Final = 2
-"""A wrong id that configurations older than transformers 4.31 hold; there the largest id ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,27 +27,52 @@ class LayerNames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolNames:
+    """Names of a pooling head's parts."""
+
+    probe: str = "vision_model.head.probe"
+    query: str = "vision_model.head.attention.q_proj"
+    key: str = "vision_model.head.attention.k_proj"
+    value: str = "vision_model.head.attention.v_proj"
+    mixed: str = "vision_model.head.attention.out_proj"
+    mlp_norm: str = "vision_model.head.layernorm"
+    widen: str = "vision_model.head.mlp.fc1"
+    narrow: str = "vision_model.head.mlp.fc2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageNames:
     """Names of an image tower's parts."""
 
-    patches: str
-    class_embedding: str
-    positions: str
-    input_norm: str
-    layers: str
-    output_norm: str
-    projection: str
+    patches: str = "vision_model.embeddings.patch_embedding"
+    class_embedding: str = "vision_model.embeddings.class_embedding"
+    positions: str = "vision_model.embeddings.position_embedding.weight"
+    input_norm: str = "vision_model.pre_layrnorm"
+    layers: str = "vision_model.encoder.layers"
+    layer: LayerNames = field(default_factory=LayerNames)
+    output_norm: str = "vision_model.post_layernorm"
+    pool: PoolNames | None = None
+    projection: str = "visual_projection"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextNames:
-    """Names of a text tower's parts."""
+    """Names of a text tower's parts, and what tells it from other text towers."""
 
-    tokens: str
-    positions: str
-    layers: str
-    output_norm: str
-    projection: str
+    tokens: str = "text_model.embeddings.token_embedding.weight"
+    positions: str = "text_model.embeddings.position_embedding.weight"
+    types: str = ""
+    """Kinds of tokens, of which every text has the first."""
+    input_norm: str = ""
+    layers: str = "text_model.encoder.layers"
+    layer: LayerNames = field(default_factory=LayerNames)
+    output_norm: str = "text_model.final_layer_norm"
+    projection: str = "text_projection"
+    sight: Sight = "causal"
+    place: Place = "end"
+    norm_last: bool = False
+    legacy_end_id: int | None = None
+    """An end id that is wrong wherever a configuration has it; there the largest id ends a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,40 +81,101 @@ class Family:
 
     name: str
     model: str
-    """The class in transformers."""
-    layer: LayerNames
-    image: ImageNames
-    text: TextNames
+    """The class that the original is of."""
+    image: ImageNames = field(default_factory=ImageNames)
+    text: TextNames = field(default_factory=TextNames)
+    fused: Mapping[str, str] = field(default_factory=dict)
+    """Endings of names that hold queries, keys and values in one, and the ending of each, with {}
+    for q, k and v."""
 
+
+CLIP: Final = Family(name="clip", model="CLIPModel", text=TextNames(legacy_end_id=2))
+"""Configurations older than transformers 4.31 hold 2 as the end id."""
+
+SIGLIP: Final = Family(
+    name="siglip",
+    model="SiglipModel",
+    image=ImageNames(class_embedding="", input_norm="", pool=PoolNames(), projection=""),
+    text=TextNames(projection="text_model.head", sight="all", place="last"),
+    fused={
+        "attention.in_proj_weight": "attention.{}_proj.weight",
+        "attention.in_proj_bias": "attention.{}_proj.bias",
+    },
+)
+CHINESE_CLIP: Final = Family(
+    name="chinese_clip",
+    model="ChineseCLIPModel",
+    text=TextNames(
+        tokens="text_model.embeddings.word_embeddings.weight",
+        positions="text_model.embeddings.position_embeddings.weight",
+        types="text_model.embeddings.token_type_embeddings.weight",
+        input_norm="text_model.embeddings.LayerNorm",
+        layers="text_model.encoder.layer",
+        layer=LayerNames(
+            attention_norm="attention.output.LayerNorm",
+            query="attention.self.query",
+            key="attention.self.key",
+            value="attention.self.value",
+            mixed="attention.output.dense",
+            mlp_norm="output.LayerNorm",
+            widen="intermediate.dense",
+            narrow="output.dense",
+        ),
+        output_norm="",
+        sight="counted",
+        place="first",
+        norm_last=True,
+    ),
+)
+_BLOCK: Final = LayerNames(
+    attention_norm="ln_1",
+    query="attn.q_proj",
+    key="attn.k_proj",
+    value="attn.v_proj",
+    mixed="attn.out_proj",
+    mlp_norm="ln_2",
+    widen="mlp.c_fc",
+    narrow="mlp.c_proj",
+)
+OPEN_CLIP: Final = Family(
+    name="open_clip",
+    model="CLIP",
+    image=ImageNames(
+        patches="visual.conv1",
+        class_embedding="visual.class_embedding",
+        positions="visual.positional_embedding",
+        input_norm="visual.ln_pre",
+        layers="visual.transformer.resblocks",
+        layer=_BLOCK,
+        output_norm="visual.ln_post",
+        projection="visual.proj",
+    ),
+    text=TextNames(
+        tokens="token_embedding.weight",
+        positions="positional_embedding",
+        layers="transformer.resblocks",
+        layer=_BLOCK,
+        output_norm="ln_final",
+        projection="text_projection",
+    ),
+    fused={
+        "attn.in_proj_weight": "attn.{}_proj.weight",
+        "attn.in_proj_bias": "attn.{}_proj.bias",
+    },
+)
+"""open_clip's own transformers, its text tower without the `text.` that newer ones have before."""
 
 FAMILIES: Final[Mapping[str, Family]] = {
-    "clip": Family(
-        name="clip",
-        model="CLIPModel",
-        layer=LayerNames(),
-        image=ImageNames(
-            patches="vision_model.embeddings.patch_embedding.weight",
-            class_embedding="vision_model.embeddings.class_embedding",
-            positions="vision_model.embeddings.position_embedding.weight",
-            input_norm="vision_model.pre_layrnorm",
-            layers="vision_model.encoder.layers",
-            output_norm="vision_model.post_layernorm",
-            projection="visual_projection",
-        ),
-        text=TextNames(
-            tokens="text_model.embeddings.token_embedding.weight",
-            positions="text_model.embeddings.position_embedding.weight",
-            layers="text_model.encoder.layers",
-            output_norm="text_model.final_layer_norm",
-            projection="text_projection",
-        ),
-    ),
+    "clip": CLIP,
+    "metaclip_2": Family(name="metaclip_2", model="MetaClip2Model"),
+    "siglip": SIGLIP,
+    "chinese_clip": CHINESE_CLIP,
 }
-"""By the `model_type` of config.json."""
+"""What transformers reads, by the `model_type` of config.json."""
 
 
 def family_of(model_type: str) -> Family:
-    """The family of a checkpoint.
+    """The family of a checkpoint that transformers saved.
 
     Raises:
         CheckpointError: it is not supported; the message says which are.
@@ -108,91 +184,6 @@ def family_of(model_type: str) -> Family:
         return FAMILIES[model_type]
     except KeyError:
         raise CheckpointError(
-            f"the checkpoint is a {model_type!r}, which is not supported; "
-            f"give one whose config.json has model_type {' or '.join(FAMILIES)}"
+            f"the checkpoint is a {model_type!r}, which is not supported; give one whose "
+            f"config.json has model_type {' or '.join(FAMILIES)}, or an OpenCLIP checkpoint"
         ) from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """A state dict, read part by part under its family's names."""
-
-    family: Family
-    weights: Mapping[str, F32]
-
-    def image_tower(self, config: Any, *, side_px: int, pixels: Pixels) -> ImageTower:  # noqa: ANN401
-        """The image tower; `config` is the vision half of the checkpoint's configuration."""
-        names = self.family.image
-        return ImageTower(
-            side_px=side_px,
-            pixels=pixels,
-            patches=self._array(names.patches),
-            class_embedding=self._array(names.class_embedding),
-            positions=self._array(names.positions),
-            input_norm=self._norm(names.input_norm, config),
-            encoder=self._encoder(names.layers, config),
-            output_norm=self._norm(names.output_norm, config),
-            projection=self._linear(names.projection),
-        )
-
-    def text_tower(self, config: Any) -> TextTower:  # noqa: ANN401
-        """The text tower; `config` is the text half of the checkpoint's configuration."""
-        names = self.family.text
-        return TextTower(
-            tokens=self._array(names.tokens),
-            positions=self._array(names.positions),
-            end_id=None if config.eos_token_id == LEGACY_END_ID else config.eos_token_id,
-            encoder=self._encoder(names.layers, config),
-            output_norm=self._norm(names.output_norm, config),
-            projection=self._linear(names.projection),
-        )
-
-    def _encoder(self, name: str, config: Any) -> Encoder:  # noqa: ANN401
-        layers = range(config.num_hidden_layers)
-        return Encoder(
-            layers=tuple(self._layer(f"{name}.{n}", config) for n in layers),
-            heads=config.num_attention_heads,
-            activation=_activation(config.hidden_act),
-        )
-
-    def _layer(self, name: str, config: Any) -> Layer:  # noqa: ANN401
-        names = self.family.layer
-        return Layer(
-            attention_norm=self._norm(f"{name}.{names.attention_norm}", config),
-            query=self._linear(f"{name}.{names.query}"),
-            key=self._linear(f"{name}.{names.key}"),
-            value=self._linear(f"{name}.{names.value}"),
-            mixed=self._linear(f"{name}.{names.mixed}"),
-            mlp_norm=self._norm(f"{name}.{names.mlp_norm}", config),
-            widen=self._linear(f"{name}.{names.widen}"),
-            narrow=self._linear(f"{name}.{names.narrow}"),
-        )
-
-    def _norm(self, name: str, config: Any) -> Norm:  # noqa: ANN401
-        return Norm(
-            scale=self._array(f"{name}.weight"),
-            bias=self._array(f"{name}.bias"),
-            epsilon=config.layer_norm_eps,
-        )
-
-    def _linear(self, name: str) -> Linear:
-        return Linear(weight=self._array(f"{name}.weight"), bias=self.weights.get(f"{name}.bias"))
-
-    def _array(self, name: str) -> F32:
-        try:
-            return self.weights[name]
-        except KeyError:
-            raise CheckpointError(
-                f"the checkpoint has no weight {name}; "
-                f"give one that transformers' {self.family.model} saved"
-            ) from None
-
-
-def _activation(name: str) -> Activation:
-    for known in ACTIVATIONS:
-        if name == known:
-            return known
-    raise CheckpointError(
-        f"the checkpoint's activation is {name!r}, which is not supported; "
-        f"supported are {' and '.join(ACTIVATIONS)}"
-    )

@@ -1,9 +1,9 @@
-"""A graph: ONNX nodes in order of execution, and the arrays they read."""
+"""A graph: ONNX nodes in order of execution, the arrays they read, the functions they call."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import numpy as np
 import onnx
@@ -11,15 +11,19 @@ from numpy.typing import DTypeLike, NDArray
 from onnx import helper, numpy_helper
 
 Array: TypeAlias = NDArray[Any]
-Attribute: TypeAlias = int | float | Sequence[int]
 
 # What onnxruntime 1.20, the oldest one supported, reads: opset 21 and IR 10.
 OPSET: Final = 20
 IR_VERSION: Final = 10
 MICROSOFT: Final = "com.microsoft"
 MICROSOFT_OPS: Final = frozenset({"FusedMatMul", "MatMulIntegerToFloat", "QuickGelu"})
-LARGEST_FILE_BYTES: Final = 2**31 - 2**20
-"""Protobuf ends at 2 GiB; beyond this the weights go into a second file."""
+TWINLENS: Final = "twinlens"
+"""The domain of the native operators; without them onnxruntime inlines the functions."""
+LARGEST_INSIDE_BYTES: Final = 2**24
+"""Beyond this the weights lie in a second file, which can be mapped. (Protobuf ends at 2 GiB.)"""
+SMALLEST_BESIDE_BYTES: Final = 1024
+ALIGNMENT_BYTES: Final = 64
+"""Of an array in the second file: a line of the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,16 @@ class Port:
     name: str
     dtype: DTypeLike
     shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An integer that the node which calls a function gives, spoken of inside the function."""
+
+    attribute: str
+
+
+Attribute: TypeAlias = int | float | str | Sequence[int] | Ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +61,13 @@ class Node:
 
 
 @dataclass(slots=True, kw_only=True)
-class Graph:
-    """A program under construction: `add` appends a node, `weight` an array.
+class Body:
+    """Operations under construction: `add` appends one, `weight` stores an array.
 
     Tensors are spoken of by name. Every name is taken once, so an array is stored once.
     """
 
     name: str
-    input: Port
-    output: Port
     nodes: list[Node] = field(default_factory=list)
     weights: dict[str, Array] = field(default_factory=dict)
 
@@ -92,6 +104,40 @@ class Graph:
         )
         return outputs
 
+
+@dataclass(slots=True, kw_only=True)
+class Function(Body):
+    """What an operator of this project means, in operators that everyone has.
+
+    Its first node's inputs and its last node's output are those of `inputs` and `output`; its
+    weights are small constants.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    attributes: tuple[str, ...] = ()
+    """Those that a call must give."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Graph(Body):
+    """A program under construction."""
+
+    input: Port
+    output: Port
+    functions: dict[str, Function] = field(default_factory=dict)
+    """By the operator that each defines."""
+    more_inputs: tuple[Port, ...] = ()
+    more_outputs: tuple[Port, ...] = ()
+    """What only an export asks for, of graphs that it does not keep."""
+
+    def call(self, function: Function, *inputs: str, name: str, **attributes: Attribute) -> str:
+        """Append an operator of this project; its function is stored at its first use."""
+        known = self.functions.setdefault(function.name, function)
+        # A constant is named by its value, so the nodes say it all.
+        assert known.nodes == function.nodes, f"{function.name} means two things in one graph"
+        return self.add(function.name, *inputs, name=name, **attributes)
+
     def emptied(self) -> "Graph":
         """A graph with the same ports and arrays, and no node yet: what a rewriting step fills."""
         return replace(self, nodes=[], weights=dict(self.weights))
@@ -107,40 +153,86 @@ class Graph:
 def save(graph: Graph, path: Path) -> tuple[Path, ...]:
     """Write a graph as an ONNX file and return the files written.
 
-    These are two where the weights would not fit into one: then they lie beside it.
+    These are two where there are many weights: then they lie beside it, and onnxruntime maps them
+    into memory instead of reading them.
     """
     model = to_model(graph)
-    size = sum(array.nbytes for array in graph.weights.values())
-    if size <= LARGEST_FILE_BYTES:
+    if sum(array.nbytes for array in graph.weights.values()) <= LARGEST_INSIDE_BYTES:
         onnx.save_model(model, path)
         return (path,)
     beside = path.with_name(f"{path.name}_data")
-    onnx.save_model(model, path, save_as_external_data=True, location=beside.name)
+    with beside.open("wb") as file:
+        for tensor in model.graph.initializer:
+            if len(tensor.raw_data) >= SMALLEST_BESIDE_BYTES:
+                _put_beside(tensor, file, beside.name)
+    onnx.save_model(model, path)
     return (path, beside)
+
+
+def _put_beside(tensor: onnx.TensorProto, file: BinaryIO, name: str) -> None:
+    file.write(bytes(-file.tell() % ALIGNMENT_BYTES))
+    place = {"location": name, "offset": file.tell(), "length": len(tensor.raw_data)}
+    file.write(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in place.items():
+        tensor.external_data.add(key=key, value=str(value))
 
 
 def to_model(graph: Graph) -> onnx.ModelProto:
     """The graph as onnx's own value."""
     body = helper.make_graph(
-        [_node(node) for node in graph.nodes],
+        [_node(node, graph.functions) for node in graph.nodes],
         graph.name,
-        [_port(graph.input)],
-        [_port(graph.output)],
+        [_port(port) for port in (graph.input, *graph.more_inputs)],
+        [_port(port) for port in (graph.output, *graph.more_outputs)],
         [numpy_helper.from_array(array, name) for name, array in graph.weights.items()],
     )
-    domains = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
+    domains = _domains()
+    if graph.functions:
+        domains.append(helper.make_opsetid(TWINLENS, 1))
     return helper.make_model(
-        body, opset_imports=domains, ir_version=IR_VERSION, producer_name="twinlens"
+        body,
+        functions=[_function(function) for function in graph.functions.values()],
+        opset_imports=domains,
+        ir_version=IR_VERSION,
+        producer_name="twinlens",
     )
 
 
-def _node(node: Node) -> onnx.NodeProto:
-    domain = MICROSOFT if node.op in MICROSOFT_OPS else ""
+def _domains() -> list[onnx.OperatorSetIdProto]:
+    return [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
+
+
+def _function(function: Function) -> onnx.FunctionProto:
+    constants = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array))
+        for name, array in function.weights.items()
+    ]
+    return helper.make_function(
+        TWINLENS,
+        function.name,
+        function.inputs,
+        [function.output],
+        [*constants, *(_node(node, ()) for node in function.nodes)],
+        _domains(),
+        function.attributes,
+    )
+
+
+def _node(node: Node, own: Container[str]) -> onnx.NodeProto:
+    domain = TWINLENS if node.op in own else MICROSOFT if node.op in MICROSOFT_OPS else ""
     proto = helper.make_node(node.op, node.inputs, node.outputs, node.name, domain=domain)
-    proto.attribute.extend(
-        helper.make_attribute(name, value) for name, value in node.attributes.items()
-    )
+    proto.attribute.extend(_attribute(name, value) for name, value in node.attributes.items())
     return proto
+
+
+def _attribute(name: str, value: Attribute) -> onnx.AttributeProto:
+    if isinstance(value, Ref):
+        return onnx.AttributeProto(
+            name=name, ref_attr_name=value.attribute, type=onnx.AttributeProto.INT
+        )
+    return helper.make_attribute(name, value)
 
 
 def _port(port: Port) -> onnx.ValueInfoProto:

@@ -37,7 +37,8 @@ def _is_half(node: Node, graph: Graph) -> bool:
     if node.op == "Gather":  # the table of token embeddings
         return node.inputs[0] in graph.weights
     if node.op == "Add":  # a bias
-        return any(name in graph.weights and graph.weights[name].ndim == 1 for name in node.inputs)
+        weights = [graph.weights[name] for name in node.inputs if name in graph.weights]
+        return any(weight.ndim == 1 and weight.dtype == np.float32 for weight in weights)
     return node.op in HALF_OPS
 
 

@@ -1,125 +1,123 @@
-"""The transformer layers of a tower, appended to its graph."""
+"""The transformer layers of a tower, appended block by block."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
-from twinlens_export.anatomy import Activation, Encoder, Layer, Linear, Norm
-from twinlens_export.graph import Graph
-
-ACTIVATIONS: Final[Mapping[Activation, Callable[[Graph, str], str]]] = {
-    "quick_gelu": lambda graph, tokens: graph.add("QuickGelu", tokens, alpha=1.702),
-    "gelu": lambda graph, tokens: graph.add("Gelu", tokens),
-}
+from twinlens_export.anatomy import Encoder, Layer, Linear, Norm, Pool
+from twinlens_export.blocks import Blocks, Mlp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """The layers of one encoder; tokens are [B, T, width].
+    """The layers of one encoder; tokens are [B, T, width]."""
 
-    A mask is added to the scores [B, heads, T, T]; an empty name is none.
-    """
-
-    graph: Graph
+    blocks: Blocks
     encoder: Encoder
+    counts: str = ""
+    """How many tokens each text has, int64 [B], where padding is not seen."""
 
-    def all_but_last(self, tokens: str, *, mask: str = "") -> str:
+    def all(self, tokens: str) -> str:
+        """All layers, on all tokens."""
+        return self._last_whole(self.all_but_last(tokens))
+
+    def all_but_last(self, tokens: str) -> str:
         """All layers but the last, on all tokens."""
         for number, layer in enumerate(self.encoder.layers[:-1]):
-            tokens = self._whole(tokens, layer, f"layers.{number}", mask)
+            tokens = self._whole(tokens, layer, f"layers.{number}")
         return tokens
 
-    def last(self, tokens: str, *, pooled: str, mask: str = "") -> str:
+    def last(self, tokens: str, *, pooled: str, counts: str = "") -> str:
         """The last layer, of which one token is wanted: exact, and 4-7 % less to compute.
 
         Args:
             tokens: what the layer sees.
             pooled: the token [B, 1, width] among them that is wanted.
-            mask: for that token's scores alone.
+            counts: how many tokens of each row it sees, int64 [B]; empty: all.
         """
-        layer, name = self.encoder.layers[-1], f"layers.{len(self.encoder.layers) - 1}"
-        norm = f"{name}.attention_norm"
-        asking = add_norm(self.graph, pooled, layer.attention_norm, norm)
-        query = add_linear(self.graph, asking, self._scaled(layer.query), f"{name}.query")
-        # Asked twice: a lone row takes onnxruntime's matrix-vector path, whose sums depend on T.
-        query = self.graph.add("Concat", query, query, axis=1)
-        seen = add_norm(self.graph, tokens, layer.attention_norm, norm)
-        both = add_linear(self.graph, seen, _joined(layer.key, layer.value), f"{name}.key_value")
-        key, value = self._heads(both, parts=2)
-        mixed = self._attention(self._heads(query, parts=1)[0], key, value, mask)
-        return self._rest(pooled, add_first(self.graph, mixed), layer, name)
+        layer, name = self.encoder.layers[-1], self._last_name
+        blocks, norm = self.blocks, self._before(layer.attention_norm)
+        query = scaled(layer.query, self.encoder)
+        asking = blocks.linear(pooled, query, f"{name}.query", norm=norm)
+        both = joined(layer.key, layer.value)
+        seen = blocks.linear(tokens, both, f"{name}.key_value", norm=norm)
+        mixed = blocks.pooled_attention(asking, seen, self.encoder.heads, counts)
+        return self._rest(pooled, mixed, layer, name)
 
-    def _whole(self, tokens: str, layer: Layer, name: str, mask: str) -> str:
-        seen = add_norm(self.graph, tokens, layer.attention_norm, f"{name}.attention_norm")
-        joined = _joined(self._scaled(layer.query), layer.key, layer.value)
-        three = add_linear(self.graph, seen, joined, f"{name}.query_key_value")
-        query, key, value = self._heads(three, parts=3)
-        mixed = self._attention(query, key, value, mask)
-        return self._rest(tokens, mixed, layer, name)
+    def pool(self, tokens: str, pool: Pool, norm: Norm) -> str:
+        """What attention by a learnt query makes of all tokens: [B, 1, width].
 
-    def _heads(self, joined: str, *, parts: int) -> tuple[str, ...]:
-        """Tokens [B, T, parts * width] as `parts` tensors [B, heads, T, width / heads]."""
-        heads, width = self.encoder.heads, self.encoder.width
-        shape = self.graph.constant([0, 0, parts * heads, width // heads], np.int64)
-        apart = self.graph.add("Reshape", joined, shape)
-        turned = self.graph.add("Transpose", apart, perm=[0, 2, 1, 3])
-        return self.graph.split(turned, parts, axis=1)
+        Args:
+            tokens: of the whole stack.
+            pool: the query, and what follows.
+            norm: of the tokens.
+        """
+        blocks, graph, name = self.blocks, self.blocks.graph, "pool"
+        scale = np.float32(self.encoder.head_width**-0.5)
+        query = graph.weight(f"{name}.query", (pool.query * scale).reshape(1, 1, -1))
+        # One query for each image: [B, 1, 1] spreads it.
+        ones = graph.constant([1, 1], np.int64)
+        images = graph.add("Shape", tokens, start=0, end=1)
+        asking = graph.add("Expand", query, graph.add("Concat", images, ones, axis=0))
+        both = joined(pool.key, pool.value)
+        seen = blocks.linear(tokens, both, f"{name}.key_value", norm=norm)
+        answer = blocks.pooled_attention(asking, seen, self.encoder.heads)
+        mixed = blocks.linear(answer, pool.mixed, f"{name}.mixed")
+        mlp = Mlp(
+            norm=pool.mlp_norm,
+            widen=pool.widen,
+            activation=self.encoder.activation,
+            narrow=pool.narrow,
+        )
+        return blocks.mlp_add(mixed, mlp, f"{name}.mlp")
 
-    def _attention(self, query: str, key: str, value: str, mask: str) -> str:
-        """Every query's mean of the values, weighted by its likeness to the keys."""
-        scores = self.graph.add("FusedMatMul", query, key, transB=1)
-        if mask:
-            scores = self.graph.add("Add", scores, mask)
-        shares = self.graph.add("Softmax", scores, axis=-1)
-        answers = self.graph.add("MatMul", shares, value)
-        together = self.graph.add("Transpose", answers, perm=[0, 2, 1, 3])
-        shape = self.graph.constant([0, 0, self.encoder.width], np.int64)
-        return self.graph.add("Reshape", together, shape)
+    def _last_whole(self, tokens: str) -> str:
+        return self._whole(tokens, self.encoder.layers[-1], self._last_name)
+
+    @property
+    def _last_name(self) -> str:
+        return f"layers.{len(self.encoder.layers) - 1}"
+
+    def _whole(self, tokens: str, layer: Layer, name: str) -> str:
+        three = joined(scaled(layer.query, self.encoder), layer.key, layer.value)
+        norm = self._before(layer.attention_norm)
+        seen = self.blocks.linear(tokens, three, f"{name}.query_key_value", norm=norm)
+        return self._rest(tokens, self._attention(seen), layer, name)
+
+    def _attention(self, three: str) -> str:
+        heads = self.encoder.heads
+        if self.encoder.sight == "counted":
+            return self.blocks.counted_attention(three, heads, self.counts)
+        return self.blocks.self_attention(three, heads, causal=self.encoder.sight == "causal")
 
     def _rest(self, tokens: str, mixed: str, layer: Layer, name: str) -> str:
         """What follows the attention: its output map, then the two linear maps."""
-        graph = self.graph
-        mixed = add_linear(graph, mixed, layer.mixed, f"{name}.mixed")
-        tokens = graph.add("Add", tokens, mixed)
-        seen = add_norm(graph, tokens, layer.mlp_norm, f"{name}.mlp_norm")
-        wide = add_linear(graph, seen, layer.widen, f"{name}.widen")
-        bent = ACTIVATIONS[self.encoder.activation](graph, wide)
-        return graph.add("Add", tokens, add_linear(graph, bent, layer.narrow, f"{name}.narrow"))
+        tokens = self.blocks.linear_add(mixed, layer.mixed, tokens, f"{name}.mixed")
+        tokens = self._after(tokens, layer.attention_norm, f"{name}.attention_norm")
+        mlp = Mlp(
+            norm=self._before(layer.mlp_norm),
+            widen=layer.widen,
+            activation=self.encoder.activation,
+            narrow=layer.narrow,
+        )
+        tokens = self.blocks.mlp_add(tokens, mlp, f"{name}.mlp")
+        return self._after(tokens, layer.mlp_norm, f"{name}.mlp_norm")
 
-    def _scaled(self, query: Linear) -> Linear:
-        """The query with the scores' scale folded in."""
-        scale = np.float64(self.encoder.width // self.encoder.heads) ** -0.5
-        bias = None if query.bias is None else (query.bias * scale).astype(np.float32)
-        return Linear(weight=(query.weight * scale).astype(np.float32), bias=bias)
+    def _before(self, norm: Norm) -> Norm | None:
+        return None if self.encoder.norm_last else norm
 
-
-def add_first(graph: Graph, tokens: str) -> str:
-    """Append the choice of the first token: [B, 1, width]."""
-    bounds = [graph.constant(bound, np.int64) for bound in ([0], [1], [1])]
-    return graph.add("Slice", tokens, *bounds)
+    def _after(self, tokens: str, norm: Norm, name: str) -> str:
+        return self.blocks.norm(tokens, norm, name) if self.encoder.norm_last else tokens
 
 
-def add_norm(graph: Graph, tokens: str, norm: Norm, name: str) -> str:
-    """Append a layer norm; its arrays are stored at its first use."""
-    scale, bias = f"{name}.scale", f"{name}.bias"
-    if scale not in graph.weights:
-        graph.weight(scale, norm.scale)
-        graph.weight(bias, norm.bias)
-    return graph.add("LayerNormalization", tokens, scale, bias, axis=-1, epsilon=norm.epsilon)
+def scaled(query: Linear, encoder: Encoder) -> Linear:
+    """The query with the scores' scale folded in."""
+    scale = np.float64(encoder.head_width) ** -0.5
+    bias = None if query.bias is None else (query.bias * scale).astype(np.float32)
+    return Linear(weight=(query.weight * scale).astype(np.float32), bias=bias)
 
 
-def add_linear(graph: Graph, tokens: str, linear: Linear, name: str) -> str:
-    """Append a product with a weight, whose node has the given name, and the bias."""
-    weight = graph.weight(f"{name}.weight", np.ascontiguousarray(linear.weight.T))
-    product = graph.add("MatMul", tokens, weight, name=name)
-    if linear.bias is None:
-        return product
-    return graph.add("Add", product, graph.weight(f"{name}.bias", linear.bias))
-
-
-def _joined(*linears: Linear) -> Linear:
+def joined(*linears: Linear) -> Linear:
     """Linear maps of one input as one map."""
     biases = [
         np.zeros(len(linear.weight), np.float32) if linear.bias is None else linear.bias

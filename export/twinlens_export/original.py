@@ -18,7 +18,7 @@ def image_rows(checkpoint: Checkpoint, images: NDArray[np.uint8]) -> F32:
     values = checkpoint.image.pixels
 
     def embed(batch: NDArray[Any]) -> torch.Tensor:
-        return _features(checkpoint.model.get_image_features(_normalised(batch, values)))
+        return checkpoint.model.image_features(_normalised(batch, values))
 
     return _unit_rows(embed, images)
 
@@ -27,7 +27,7 @@ def text_rows(checkpoint: Checkpoint, ids: NDArray[np.int64]) -> F32:
     """Unit rows [B, D] of ids [B, T]."""
 
     def embed(batch: NDArray[Any]) -> torch.Tensor:
-        return _features(checkpoint.model.get_text_features(torch.from_numpy(batch)))
+        return checkpoint.model.text_features(torch.from_numpy(batch))
 
     return _unit_rows(embed, ids)
 
@@ -36,12 +36,6 @@ def _normalised(batch: NDArray[Any], values: Pixels) -> torch.Tensor:
     pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).float() * values.factor
     mean = torch.tensor(values.mean).view(3, 1, 1)
     return (pixels - mean) / torch.tensor(values.std).view(3, 1, 1)
-
-
-def _features(answer: Any) -> torch.Tensor:  # noqa: ANN401
-    """The projected rows: transformers 5 wraps them into an output object, 4 does not."""
-    features: torch.Tensor = getattr(answer, "pooler_output", answer)
-    return features
 
 
 def _unit_rows(embed: Callable[[NDArray[Any]], torch.Tensor], inputs: NDArray[Any]) -> F32:

@@ -5,32 +5,41 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from twinlens.bundle import Device, Precision
+from twinlens_export.blocks import MakeBlocks
+from twinlens_export.float_blocks import FloatBlocks
 from twinlens_export.graph import Graph
 from twinlens_export.half import to_half
-from twinlens_export.int8 import to_int8
+from twinlens_export.int8 import Int8Blocks
 
+Build: TypeAlias = Callable[[MakeBlocks], Graph]
+"""A tower's graph, of the blocks that are given."""
 Step: TypeAlias = Callable[[Graph], Graph]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """The steps from the float32 graph to the graph of one precision."""
+    """How the graph of one precision is made."""
 
-    steps: tuple[Step, ...]
+    blocks: MakeBlocks
+    """What it is built of."""
+    steps: tuple[Step, ...] = ()
+    """What is done to it then."""
     device: Device
     suffix: str
     """Of the file's stem."""
 
 
 RECIPES: Final[Mapping[Precision, Recipe]] = {
-    "fp32": Recipe(steps=(), device="any", suffix=""),
-    "fp16": Recipe(steps=(to_half,), device="cuda", suffix="_fp16"),
-    "int8": Recipe(steps=(to_int8,), device="cpu", suffix="_int8"),
+    "fp32": Recipe(blocks=FloatBlocks, device="any", suffix=""),
+    "fp16": Recipe(blocks=FloatBlocks, steps=(to_half,), device="cuda", suffix="_fp16"),
+    "int8": Recipe(blocks=Int8Blocks, device="cpu", suffix="_int8"),
 }
 
 
-def refine(graph: Graph, precision: Precision) -> Graph:
-    """The graph in another precision; the one given stays as it is."""
-    for step in RECIPES[precision].steps:
+def in_precision(build: Build, precision: Precision) -> Graph:
+    """A tower's graph in one precision."""
+    recipe = RECIPES[precision]
+    graph = build(recipe.blocks)
+    for step in recipe.steps:
         graph = step(graph)
     return graph

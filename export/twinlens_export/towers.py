@@ -1,13 +1,15 @@
-"""The two towers as graphs in float32, built from their weights by hand."""
+"""The two towers as graphs, built from their weights by hand, block by block."""
 
 from typing import Final
 
 import numpy as np
 import onnx
 
-from twinlens_export.anatomy import F32, F64, ImageTower, Linear, Norm, TextTower
+from twinlens_export.anatomy import ImageTower, Linear, Norm, TextTower
+from twinlens_export.blocks import Blocks, MakeBlocks
+from twinlens_export.float_blocks import FloatBlocks, add_first
 from twinlens_export.graph import Graph, Port
-from twinlens_export.layers import Stack, add_first, add_linear, add_norm
+from twinlens_export.layers import Stack
 
 IMAGE_INPUT: Final = "pixel_values"
 IMAGE_OUTPUT: Final = "image_embeds"
@@ -15,54 +17,59 @@ TEXT_INPUT: Final = "input_ids"
 TEXT_OUTPUT: Final = "text_embeds"
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
+_INT: Final = int(onnx.TensorProto.INT64)
 
 
-def image_graph(tower: ImageTower) -> Graph:
+def image_graph(tower: ImageTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph:
     """uint8 pixels [B, S, S, 3] to unit rows [B, D]."""
-    side, width = tower.side_px, len(tower.projection.weight)
+    side = tower.side_px
     graph = Graph(
         name="image tower",
         input=Port(name=IMAGE_INPUT, dtype=np.uint8, shape=("batch", side, side, 3)),
-        output=Port(name=IMAGE_OUTPUT, dtype=np.float32, shape=("batch", width)),
+        output=Port(name=IMAGE_OUTPUT, dtype=np.float32, shape=("batch", tower.output_width)),
     )
-    tokens = add_norm(graph, _image_tokens(graph, tower), tower.input_norm, "input_norm")
-    stack = Stack(graph=graph, encoder=tower.encoder)
-    tokens = stack.all_but_last(tokens)
-    pooled = stack.last(tokens, pooled=add_first(graph, tokens))
-    _embedding(graph, pooled, tower.output_norm, tower.projection)
+    blocks = make_blocks(graph)
+    tokens = _normed(blocks, _image_tokens(blocks, tower), tower.input_norm, "input_norm")
+    stack = Stack(blocks=blocks, encoder=tower.encoder)
+    if tower.pool is not None:
+        pooled = stack.pool(stack.all(tokens), tower.pool, tower.output_norm)
+    else:
+        tokens = stack.all_but_last(tokens)
+        pooled = stack.last(tokens, pooled=add_first(graph, tokens))
+        pooled = blocks.norm(pooled, tower.output_norm, "output_norm")
+    _embedding(blocks, pooled, tower.projection)
     return graph
 
 
-def text_graph(tower: TextTower) -> Graph:
-    """int64 ids [B, T] to unit rows [B, D]; T may be anything up to the context."""
+def text_graph(tower: TextTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph:
+    """int64 ids [B, T] to unit rows [B, D].
+
+    T may be anything up to the context, or must be the context if the tower sees padding.
+    """
     graph = Graph(
         name="text tower",
         input=Port(name=TEXT_INPUT, dtype=np.int64, shape=("batch", "tokens")),
-        output=Port(
-            name=TEXT_OUTPUT, dtype=np.float32, shape=("batch", len(tower.projection.weight))
-        ),
+        output=Port(name=TEXT_OUTPUT, dtype=np.float32, shape=("batch", tower.output_width)),
     )
-    zero, one = graph.constant([0], np.int64), graph.constant([1], np.int64)
-    length = graph.add("Shape", TEXT_INPUT, start=1, end=2)
-    words = graph.add("Gather", graph.weight("tokens", tower.tokens), TEXT_INPUT, name="words")
-    places = graph.add("Slice", graph.weight("positions", tower.positions), zero, length, zero)
-    tokens = graph.add("Add", words, places)
-    # [T, T]: a token sees itself and what stands before it.
-    whole = np.triu(np.full((tower.context, tower.context), -np.inf, dtype=np.float32), k=1)
-    rows = graph.add("Slice", graph.weight("causal_mask", whole), zero, length, zero)
-    mask = graph.add("Slice", rows, zero, length, one)
-    stack = Stack(graph=graph, encoder=tower.encoder)
-    tokens = stack.all_but_last(tokens, mask=mask)
-    end = _end_place(graph, tower)
-    pooled = graph.add("GatherND", tokens, graph.add("Unsqueeze", end, one), batch_dims=1)
-    end_mask = graph.add("Unsqueeze", graph.add("Gather", mask, end), one)
-    pooled = stack.last(tokens, pooled=pooled, mask=end_mask)
-    _embedding(graph, pooled, tower.output_norm, tower.projection)
+    blocks = make_blocks(graph)
+    tokens = _text_tokens(blocks, tower)
+    counts = _counts(graph, tower) if tower.encoder.sight == "counted" else ""
+    stack = Stack(blocks=blocks, encoder=tower.encoder, counts=counts)
+    tokens = stack.all_but_last(tokens)
+    if tower.place == "end":
+        pooled, seen = _end(graph, tokens, tower)
+        counts = seen if tower.encoder.sight == "causal" else counts
+    else:
+        pooled = add_first(graph, tokens) if tower.place == "first" else _last(graph, tokens)
+    pooled = stack.last(tokens, pooled=pooled, counts=counts)
+    pooled = _normed(blocks, pooled, tower.output_norm, "output_norm")
+    _embedding(blocks, pooled, tower.projection)
     return graph
 
 
-def _image_tokens(graph: Graph, tower: ImageTower) -> str:
-    """The class token and the patches [B, 1 + patches, width], positions added."""
+def _image_tokens(blocks: Blocks, tower: ImageTower) -> str:
+    """The class token, if there is one, and the patches: [B, tokens, width], positions added."""
+    graph = blocks.graph
     patch, grid = tower.patch_px, tower.side_px // tower.patch_px
     cut = tower.side_px - tower.side_px % tower.patch_px
     pixels = IMAGE_INPUT
@@ -73,43 +80,73 @@ def _image_tokens(graph: Graph, tower: ImageTower) -> str:
     shape = graph.constant([0, grid, patch, grid, patch * 3], np.int64)
     rows = graph.add("Transpose", graph.add("Reshape", pixels, shape), perm=[0, 1, 3, 2, 4])
     shape = graph.constant([0, grid * grid, patch * patch * 3], np.int64)
-    # Cast last: moving bytes costs a quarter of moving floats.
-    patches = graph.add("Cast", graph.add("Reshape", rows, shape), to=_FLOAT)
-    weight, bias = _folded_patches(tower)
-    graph.weight("patches.weight", weight)
-    patches = graph.add("MatMul", patches, "patches.weight", name="patches")
-    # A row of zeros in front makes room for the class token, which is the same for all images.
-    front = graph.constant([0, 1, 0, 0, 0, 0], np.int64)
-    positions = tower.positions.astype(np.float64)
-    positions[0] += tower.class_embedding
-    positions[1:] += bias
-    graph.weight("positions", positions.astype(np.float32))
-    return graph.add("Add", graph.add("Pad", patches, front), "positions")
+    numbers = graph.add("Reshape", rows, shape)
+    patches = blocks.bytes_linear(numbers, _folded_patches(tower), "patches")
+    positions = tower.positions
+    if tower.class_embedding is not None:
+        # A row of zeros in front makes room for the class token, which is the same for all images.
+        patches = graph.add("Pad", patches, graph.constant([0, 1, 0, 0, 0, 0], np.int64))
+        positions = positions.copy()
+        positions[0] += tower.class_embedding
+    return graph.add("Add", patches, graph.weight("positions", positions))
 
 
-def _folded_patches(tower: ImageTower) -> tuple[F32, F64]:
-    """The patch projection of raw pixels: weight [patch * patch * 3, width] and bias [width]."""
+def _folded_patches(tower: ImageTower) -> Linear:
+    """The patch projection of raw pixels: a patch's bytes as they lie in the image."""
     mean = np.asarray(tower.pixels.mean, dtype=np.float64)
     std = np.asarray(tower.pixels.std, dtype=np.float64)
-    # [patch, patch, 3, width]: the order in which a patch's bytes lie in the image.
-    weight = tower.patches.astype(np.float64).transpose(2, 3, 1, 0) / std[:, None]
-    bias = -np.einsum("ijcw,c->w", weight, mean)
-    return (weight * tower.pixels.factor).reshape(-1, weight.shape[3]).astype(np.float32), bias
+    weight = tower.patches.astype(np.float64).transpose(0, 2, 3, 1) / std  # colours last
+    bias = -np.einsum("wijc,c->w", weight, mean)
+    if tower.patches_bias is not None:
+        bias += tower.patches_bias
+    weight = (weight * tower.pixels.factor).reshape(len(weight), -1)
+    return Linear(weight=weight.astype(np.float32), bias=bias.astype(np.float32))
 
 
-def _end_place(graph: Graph, tower: TextTower) -> str:
-    """Where each text ends [B, 1]: the token that the tower is pooled at."""
+def _text_tokens(blocks: Blocks, tower: TextTower) -> str:
+    """The words [B, T, width], positions added."""
+    graph = blocks.graph
+    zero = graph.constant([0], np.int64)
+    length = graph.add("Shape", TEXT_INPUT, start=1, end=2)
+    words = blocks.rows(tower.tokens, TEXT_INPUT, "words")
+    places = graph.add("Slice", graph.weight("positions", tower.positions), zero, length, zero)
+    return _normed(blocks, graph.add("Add", words, places), tower.input_norm, "input_norm")
+
+
+def _counts(graph: Graph, tower: TextTower) -> str:
+    """How many tokens each text has, padding left out: int64 [B]."""
+    padding = graph.add("Equal", TEXT_INPUT, graph.constant(tower.pad_id, np.int64))
+    words = graph.add("Cast", graph.add("Not", padding), to=_INT)
+    return graph.add("ReduceSum", words, graph.constant([1], np.int64), keepdims=0)
+
+
+def _end(graph: Graph, tokens: str, tower: TextTower) -> tuple[str, str]:
+    """The end token of each text [B, 1, width], and how many tokens there are up to it [B]."""
+    one = graph.constant([1], np.int64)
     marks = TEXT_INPUT
     if tower.end_id is not None:
         marks = graph.add("Equal", TEXT_INPUT, graph.constant(tower.end_id, np.int64))
     # In float32, which is exact up to 2^24 ids: CUDA's ArgMax takes no integers.
-    marks = graph.add("Cast", marks, to=_FLOAT)
-    return graph.add("ArgMax", marks, axis=1)
+    place = graph.add("ArgMax", graph.add("Cast", marks, to=_FLOAT), axis=1)
+    pooled = graph.add("GatherND", tokens, graph.add("Unsqueeze", place, one), batch_dims=1)
+    return pooled, graph.add("Add", graph.add("Squeeze", place, one), one)
 
 
-def _embedding(graph: Graph, pooled: str, norm: Norm, projection: Linear) -> None:
+def _last(graph: Graph, tokens: str) -> str:
+    """The last token of each text, padding or not: [B, 1, width]."""
+    bounds = [graph.constant(bound, np.int64) for bound in ([-1], [2**31 - 1], [1])]
+    return graph.add("Slice", tokens, *bounds)
+
+
+def _normed(blocks: Blocks, tokens: str, norm: Norm | None, name: str) -> str:
+    return tokens if norm is None else blocks.norm(tokens, norm, name)
+
+
+def _embedding(blocks: Blocks, pooled: str, projection: Linear | None) -> None:
     """The pooled token [B, 1, width] as the graph's output, a unit row."""
+    graph = blocks.graph
     one = graph.constant([1], np.int64)
-    pooled = graph.add("Squeeze", add_norm(graph, pooled, norm, "output_norm"), one)
-    rows = add_linear(graph, pooled, projection, "projection")
+    rows = graph.add("Squeeze", pooled, one)
+    if projection is not None:
+        rows = blocks.projection(rows, projection, "projection")
     graph.add("Div", rows, graph.add("ReduceL2", rows, one, keepdims=1), name=graph.output.name)

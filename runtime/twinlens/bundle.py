@@ -21,7 +21,7 @@ _INSIDE: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 Precision = Literal["fp32", "fp16", "int8"]
 Side = Literal["image", "text"]
 Device = Literal["any", "cpu", "cuda"]
-Clean = Literal["none", "openai", "siglip"]
+Clean = Literal["none", "openai", "openai_cased", "siglip"]
 
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 SIDES: Final[tuple[Side, ...]] = get_args(Side)
@@ -66,8 +66,8 @@ class TextSpec:
     """The end token, which survives truncation; None if the checkpoint ends no text by one."""
     clean: Clean = "none"
     """What the checkpoint was trained to see of a text: all of it; what OpenAI's code leaves (ftfy,
-    HTML entities, white space, lower case); or SigLIP's (lower case, no punctuation, white space).
-    What tokenizer.json itself does comes after."""
+    HTML entities, white space, lower case), or the same with its upper case; or what SigLIP's does
+    (lower case, no punctuation, white space). What tokenizer.json itself does comes after."""
     tokenizer: str = "tokenizer.json"
 
     def __post_init__(self) -> None:
@@ -98,6 +98,12 @@ class TowerFile:
     input: str
     output: str
     agreement: Agreement
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of the files that its weights lie in, if they are not inside it, by name."""
+
+    def hashes(self) -> dict[str, str]:
+        """sha256 of all that the tower is read from, by name."""
+        return {self.file: self.sha256, **self.beside}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +116,8 @@ class Towers:
 
     def calibrated_for(self) -> str:
         """The key of these two towers: a calibration fitted on others is refused."""
-        return hashlib.sha256(f"{self.image.sha256} {self.text.sha256}".encode()).hexdigest()
+        hashes = [*self.image.hashes().values(), *self.text.hashes().values()]
+        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +176,16 @@ class Bundle:
         towers = self.manifest.towers[precision]
         self.check_files()
         for tower in (towers.image, towers.text):
-            self.check_file(tower.file, tower.sha256)
+            self.check_tower(tower)
+
+    def check_tower(self, tower: TowerFile) -> None:
+        """As `check`, but of one tower.
+
+        Raises:
+            BundleError: a file is missing or was changed.
+        """
+        for name, wanted in tower.hashes().items():
+            self.check_file(name, wanted)
 
     def check_files(self) -> None:
         """As `check`, but of what all precisions read: all but the towers.
@@ -261,5 +277,6 @@ def sha256_of(path: Path) -> str:
 
 
 def _names(manifest: Manifest) -> list[str]:
-    towers = [t.file for pair in manifest.towers.values() for t in (pair.image, pair.text)]
+    pairs = manifest.towers.values()
+    towers = [name for pair in pairs for t in (pair.image, pair.text) for name in t.hashes()]
     return [*towers, *manifest.files]

@@ -30,7 +30,13 @@ def _as_it_is() -> Callable[[str], str]:
 
 
 def _as_openai() -> Callable[[str], str]:
-    """As CLIP's own code does, and open_clip's for most checkpoints (`basic_clean`).
+    """As CLIP's own code does, and open_clip's for most checkpoints."""
+    cased = _as_openai_cased()
+    return lambda text: cased(text).lower()
+
+
+def _as_openai_cased() -> Callable[[str], str]:
+    """As open_clip does before a tokenizer of transformers (`basic_clean`, `whitespace_clean`).
 
     ftfy mends mojibake, straightens quotes and narrows full-width letters; then HTML entities.
     """
@@ -44,7 +50,7 @@ def _as_openai() -> Callable[[str], str]:
 
     def clean(text: str) -> str:
         mended = html.unescape(html.unescape(ftfy.fix_text(text)))
-        return SPACES.sub(" ", mended).strip().lower()
+        return SPACES.sub(" ", mended).strip()
 
     return clean
 
@@ -62,5 +68,6 @@ def _as_siglip() -> Callable[[str], str]:
 CLEANERS: Final[Mapping[Clean, Callable[[], Callable[[str], str]]]] = {
     "none": _as_it_is,
     "openai": _as_openai,
+    "openai_cased": _as_openai_cased,
     "siglip": _as_siglip,
 }

@@ -59,7 +59,7 @@ class Model:
             path = bundle.path(file.file)
 
             def open_on(threads: int) -> Session:
-                bundle.check_file(file.file, file.sha256)
+                bundle.check_tower(file)
                 return Session(path, device=device, threads=threads, name=str(path), cuda=cuda)
 
             if device.kind == "cuda":

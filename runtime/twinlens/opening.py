@@ -15,6 +15,7 @@ from twinlens.engines import engine_folder, program_hash
 from twinlens.errors import ProviderError
 from twinlens.installation import CudaWheel
 from twinlens.processor import may_saturate
+from twinlens_kernels import operators
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,12 @@ class CudaPlace:
 
 def open_on_cpu(ort: Any, program: Path | bytes, threads: int) -> Any:  # noqa: ANN401
     """A session of onnxruntime on the CPU; raises what onnxruntime raises."""
-    return _session(ort, program, _options(ort, threads), [(PROVIDERS["cpu"], {})])
+    options = _options(ort, threads)
+    if operators.path() is not None:
+        # What the library makes of its threads, it must be told: onnxruntime keeps the number.
+        options.add_session_config_entry("twinlens.threads", str(threads))
+        options.register_custom_ops_library(str(operators.library()))
+    return _session(ort, program, options, [(PROVIDERS["cpu"], {})])
 
 
 def open_on_cuda(ort: Any, program: Path | bytes, threads: int, place: CudaPlace) -> Any:  # noqa: ANN401

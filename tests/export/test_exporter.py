@@ -15,7 +15,9 @@ import twinlens_export
 from twinlens.bundle import PRECISIONS, Bundle, sha256_of
 from twinlens_export import exporter, verify
 from twinlens_export.errors import AgreementError, ExportError
+from twinlens_export.float_blocks import FloatBlocks
 from twinlens_export.graph import Graph
+from twinlens_export.precision import Build
 from twinlens_export.samples import SampleFiles
 from twinlens_export.verify import Tolerance
 
@@ -102,18 +104,12 @@ def test_a_tower_below_the_tolerance_is_not_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def corrupted(graph: Graph, precision: str) -> Graph:
-        weights = dict(graph.weights)
-        weights["layers.1.widen.bias"] = weights["layers.1.widen.bias"] + 1
-        return Graph(
-            name=graph.name,
-            input=graph.input,
-            output=graph.output,
-            nodes=graph.nodes,
-            weights=weights,
-        )
+    def corrupted(build: Build, precision: str) -> Graph:
+        graph = build(FloatBlocks)
+        graph.weights["layers.1.mlp.widen.bias"] = graph.weights["layers.1.mlp.widen.bias"] + 1
+        return graph
 
-    monkeypatch.setattr(exporter, "refine", corrupted)
+    monkeypatch.setattr(exporter, "in_precision", corrupted)
     with pytest.raises(AgreementError, match=r"image tower in fp32 is not written: .*--precision"):
         twinlens_export.export(
             folders("demo"), tmp_path / "out", precisions=["fp32"], samples=sample_files

@@ -36,10 +36,10 @@ def test_the_same_checkpoint_gives_the_same_bytes(demo_shaped: Checkpoint, tmp_p
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
-def test_weights_too_large_for_one_file_lie_beside_it(
+def test_many_weights_lie_beside_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graphs, "LARGEST_FILE_BYTES", 1000)
+    monkeypatch.setattr(graphs, "LARGEST_INSIDE_BYTES", 1000)
     path = tmp_path / "large.onnx"
     program, weights = save(doubling(), path)
     assert program == path

@@ -1,26 +1,32 @@
-"""The step to int8."""
+"""The blocks in int8."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 from numpy.typing import NDArray
 
 from twinlens_export import original, verify
+from twinlens_export.anatomy import Activation, Linear
+from twinlens_export.blocks import Mlp
 from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.float_blocks import FloatBlocks
 from twinlens_export.graph import Graph, Port
-from twinlens_export.int8 import LOWEST, to_int8
+from twinlens_export.int8 import Int8Blocks, packed
+from twinlens_export.int8_functions import LOWEST
 from twinlens_export.towers import image_graph, text_graph
 
 LEAST_COSINE = verify.TOLERANCES["int8"].worst_cosine
 
 
 def test_weights_are_stored_once_as_int8(checkpoint: Checkpoint) -> None:
-    for graph in (image_graph(checkpoint.image), text_graph(checkpoint.text)):
-        small = to_int8(graph)
-        floats = sum(array.nbytes for array in graph.weights.values())
-        assert sum(array.nbytes for array in small.weights.values()) < 0.32 * floats
+    for build, tower in ((image_graph, checkpoint.image), (text_graph, checkpoint.text)):
+        small, large = build(tower, Int8Blocks), build(tower)
+        floats = sum(array.nbytes for array in large.weights.values())
+        assert sum(array.nbytes for array in small.weights.values()) < 0.33 * floats
         for node in small.nodes:
             assert (
                 node.op != "MatMul"
@@ -29,41 +35,74 @@ def test_weights_are_stored_once_as_int8(checkpoint: Checkpoint) -> None:
             )
 
 
-def product_graph(weight: NDArray[np.float32], bend: str = "") -> Graph:
-    """tokens [B, 2, in] times a weight, behind an activation or none."""
+@given(some.integers(1, 70), some.integers(1, 150))
+def test_packed_codes_are_where_they_are_said_to_be(outputs: int, inputs: int) -> None:
+    codes = np.random.default_rng(0).integers(-127, 128, (outputs, inputs)).astype(np.int8)
+    tiles = packed(codes)
+    assert tiles.shape == (-(-outputs // 16), -(-inputs // 64), 16, 16, 4)
+    for row, column in ((0, 0), (outputs - 1, inputs - 1), (outputs // 2, inputs // 3)):
+        place = (row // 16, column // 64, column % 64 // 4, row % 16, column % 4)
+        assert tiles[place] == codes[row, column]
+    assert np.abs(tiles.astype(int)).sum() == np.abs(codes.astype(int)).sum()
+
+
+def product_graph(
+    blocks: type[FloatBlocks | Int8Blocks], weight: NDArray[np.float32], activation: str = ""
+) -> Graph:
+    """tokens [B, 2, in] times a weight [in, in], or an MLP of it added to them."""
+    width = len(weight)
     graph = Graph(
-        name="product",
-        input=Port(name="tokens", dtype=np.float32, shape=("batch", 2, len(weight))),
-        output=Port(name="sums", dtype=np.float32, shape=("batch", 2, weight.shape[1])),
+        name=f"product {blocks.__name__}",
+        input=Port(name="tokens", dtype=np.float32, shape=("batch", 2, width)),
+        output=Port(name="sums", dtype=np.float32, shape=("batch", 2, width)),
     )
-    graph.weight("it.weight", weight)
-    graph.weight("it.bias", np.zeros(weight.shape[1], np.float32))
-    tokens = graph.add(bend or "Identity", "tokens", name="source")
-    graph.add("Add", graph.add("MatMul", tokens, "it.weight", name="it"), "it.bias", name="sums")
+    linear = Linear(weight=weight, bias=np.zeros(width, np.float32))
+    made = blocks(graph)
+    if activation in ("gelu", "quick_gelu", "gelu_tanh"):
+        bend: Activation = activation
+        mlp = Mlp(norm=None, widen=linear, activation=bend, narrow=linear)
+        answer = made.mlp_add("tokens", mlp, "it")
+    else:
+        answer = made.linear("tokens", linear, "it")
+    graph.add("Identity", answer, name="sums")
     return graph
 
 
-@pytest.mark.parametrize("bend", ["", "Gelu", "QuickGelu"])
-def test_a_token_of_zeros_gives_zeros_and_no_nan(bend: str, opened: Callable[..., Any]) -> None:
-    weight = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
-    tokens = np.zeros((1, 2, 64), np.float32)
-    tokens[0, 1] = np.linspace(-3, 3, 64)
-    graph = product_graph(weight, bend)
-    sums, wanted = opened(to_int8(graph))(tokens), opened(graph)(tokens)
+@pytest.mark.parametrize("activation", ["", "gelu", "gelu_tanh", "quick_gelu"])
+@pytest.mark.parametrize("width", [64, 72])
+def test_a_token_of_zeros_gives_zeros_and_no_nan(
+    activation: str, width: int, opened: Callable[..., Any]
+) -> None:
+    weight = np.random.default_rng(0).normal(size=(width, width)).astype(np.float32) / width**0.5
+    tokens = np.zeros((1, 2, width), np.float32)
+    tokens[0, 1] = np.linspace(-3, 3, width)
+    sums = opened(product_graph(Int8Blocks, weight, activation))(tokens)
+    wanted = opened(product_graph(FloatBlocks, weight, activation))(tokens)
     # What is raised by LOWEST and coded comes back with the error of half a step.
-    np.testing.assert_allclose(sums[0, 0], 0, atol=abs(LOWEST) if bend else 0)
+    np.testing.assert_allclose(sums[0, 0], 0, atol=abs(LOWEST) / 50 if activation else 0)
     np.testing.assert_allclose(sums[0, 1], wanted[0, 1], atol=0.02 * np.abs(wanted).max())
 
 
 def test_a_channel_of_zeros_gives_zeros(opened: Callable[..., Any]) -> None:
-    weight = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
-    weight[:, 5] = 0
+    weight = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    weight[5] = 0
     tokens = np.random.default_rng(1).normal(size=(1, 2, 64)).astype(np.float32)
-    assert not opened(to_int8(product_graph(weight)))(tokens)[..., 5].any()
+    assert not opened(product_graph(Int8Blocks, weight))(tokens)[..., 5].any()
 
 
 def test_a_grey_image_is_almost_exact(demo_shaped: Checkpoint, opened: Callable[..., Any]) -> None:
     side = demo_shaped.image_spec.side_px
     grey = np.full((1, side, side, 3), 128, np.uint8)
-    row = opened(to_int8(image_graph(demo_shaped.image)))(grey)
+    row = opened(image_graph(demo_shaped.image, Int8Blocks))(grey)
     assert float((row * original.image_rows(demo_shaped, grey)).sum()) > LEAST_COSINE
+
+
+def test_a_block_that_is_kept_stays_in_float32(
+    demo_shaped: Checkpoint, opened: Callable[..., Any], pixels_of: Callable[..., Any]
+) -> None:
+    images = pixels_of(demo_shaped)
+    whole = image_graph(demo_shaped.image)
+    named = {node.name for node in image_graph(demo_shaped.image, Int8Blocks).nodes}
+    kept = {name for name in named if name.startswith("layers.") or name == "patches"}
+    rows = opened(image_graph(demo_shaped.image, lambda graph: Int8Blocks(graph, kept)))(images)
+    np.testing.assert_allclose(rows, opened(whole)(images), atol=1e-6)

@@ -1,6 +1,7 @@
 """What holds of both towers in every precision that promises it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from twinlens.bundle import Precision
 from twinlens_export import original, verify
 from twinlens_export.checkpoint import Checkpoint
-from twinlens_export.precision import refine
+from twinlens_export.precision import in_precision
 from twinlens_export.towers import image_graph, text_graph
 
 
@@ -23,9 +24,9 @@ def test_towers_follow_transformers(
 ) -> None:
     least = verify.TOLERANCES[precision].worst_cosine
     images, ids = pixels_of(checkpoint), ids_of(checkpoint)
-    rows = opened(refine(image_graph(checkpoint.image), precision))(images)
+    rows = opened(in_precision(partial(image_graph, checkpoint.image), precision))(images)
     assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() >= least
-    rows = opened(refine(text_graph(checkpoint.text), precision))(ids)
+    rows = opened(in_precision(partial(text_graph, checkpoint.text), precision))(ids)
     assert (rows * original.text_rows(checkpoint, ids)).sum(axis=1).min() >= least
 
 
@@ -39,11 +40,11 @@ def test_a_row_is_the_same_to_the_bit_whatever_its_batch(
     pixels_of: Callable[..., Any],
     ids_of: Callable[..., Any],
 ) -> None:
-    for graph, inputs in (
-        (image_graph(checkpoint.image), pixels_of(checkpoint)),
-        (text_graph(checkpoint.text), ids_of(checkpoint)),
+    for build, inputs in (
+        (partial(image_graph, checkpoint.image), pixels_of(checkpoint)),
+        (partial(text_graph, checkpoint.text), ids_of(checkpoint)),
     ):
-        program = opened(refine(graph, precision))
+        program = opened(in_precision(build, precision))
         whole = program(inputs)
         for start in range(0, len(inputs), size):
             part = program(inputs[start : start + size])
@@ -57,7 +58,7 @@ def test_a_text_is_the_same_to_the_bit_whatever_its_padding(
     opened: Callable[..., Any],
     ids_of: Callable[..., Any],
 ) -> None:
-    program = opened(refine(text_graph(checkpoint.text), precision))
+    program = opened(in_precision(partial(text_graph, checkpoint.text), precision))
     ids = ids_of(checkpoint)
     whole = program(ids)
     for place, text in enumerate(ids):

@@ -241,6 +241,11 @@ def test_openai_sees_mended_text(text: str, cleaned: str) -> None:
     assert cleaner("openai")(text) == cleaned
 
 
+def test_upper_case_stays_where_it_was_seen() -> None:
+    pytest.importorskip("ftfy")
+    assert cleaner("openai_cased")(" Caf\u00c3\u00a9  &amp; BAR ") == "Caf\u00e9 & BAR"
+
+
 def test_without_ftfy_the_cure_is_told(
     monkeypatch: pytest.MonkeyPatch, path: Path, spec: TextSpec
 ) -> None:

@@ -1,0 +1,86 @@
+"""The files of a checkpoint, in a local folder or on the Hub, and what is said where one fails."""
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from safetensors import SafetensorError
+from transformers.utils import cached_file
+
+from twinlens_export.errors import CheckpointError
+
+T = TypeVar("T")
+
+CONFIG: Final = "config.json"
+OPEN_CLIP_CONFIG: Final = "open_clip_config.json"
+PREPROCESSOR: Final = "preprocessor_config.json"
+TOKENIZER: Final = "tokenizer.json"
+
+FAILURES: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.PickleError)
+"""What the libraries that read checkpoints raise where one cannot be read."""
+
+
+def path_of(checkpoint: str, name: str) -> Path | None:
+    """Where one of the checkpoint's files lies, fetched if need be; None: it has no such file.
+
+    The Hub is asked by huggingface_hub, so HF_HUB_OFFLINE and its kin are respected.
+    """
+    path = cached_file(
+        checkpoint,
+        name,
+        _raise_exceptions_for_gated_repo=False,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return None if path is None else Path(path)
+
+
+def text_of(checkpoint: str, name: str) -> str | None:
+    """The text of one of the checkpoint's files, exactly as it is there."""
+    path = path_of(checkpoint, name)
+    return None if path is None else path.read_text(encoding="utf-8")
+
+
+def json_of(checkpoint: str, name: str) -> dict[str, Any] | None:
+    """One of the checkpoint's files as a JSON object.
+
+    Raises:
+        CheckpointError: it is none.
+    """
+    text = text_of(checkpoint, name)
+    if text is None:
+        return None
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise CheckpointError(f"{checkpoint} has a {name} that is not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise CheckpointError(f"{checkpoint} has a {name} that is not a JSON object")
+    return document
+
+
+def read_part(checkpoint: str, part: str, cure: str, read: Callable[[], T]) -> T:
+    """One part of a checkpoint; its library's failures become ours.
+
+    Args:
+        checkpoint: a folder or a Hub id.
+        part: what it is called in the message.
+        cure: what to do about a folder that lacks it.
+        read: gives the part.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        return read()
+    except FAILURES as error:
+        lines = str(error).strip().splitlines()
+        reason = lines[0] if lines else type(error).__name__
+        if not Path(checkpoint).is_dir():
+            cure = (
+                "check the name and the connection (HF_HUB_OFFLINE allows only what was fetched "
+                "before), or give a local folder"
+            )
+        raise CheckpointError(f"{checkpoint} has no readable {part} ({reason}); {cure}") from error

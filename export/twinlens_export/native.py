@@ -1,0 +1,37 @@
+"""The native calibration: what a checkpoint itself knows of the odds that a pair matches."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from twinlens.bundle import Precision, Towers
+from twinlens.calibration import Calibration
+from twinlens.calibration.curves import Line
+from twinlens_export.checkpoint import Checkpoint
+
+BATCH: Final = 32768
+"""Texts beside each image in the training of SigLIP and SigLIP 2, one of them its own."""
+
+
+def native_calibrations(
+    checkpoint: Checkpoint, towers: Mapping[Precision, Towers]
+) -> dict[Precision, Calibration]:
+    """The learned sigmoid, for each precision; none where the checkpoint was trained without.
+
+    p = sigmoid(exp(logit_scale) cos + logit_bias) is what SigLIP's loss makes true, of pairs drawn
+    as in its training (Zhai et al. 2023, arXiv 2303.15343).
+    """
+    if checkpoint.native_bias is None:
+        return {}
+    return {
+        precision: Calibration(
+            curve=Line(scale=checkpoint.native_scale, bias=checkpoint.native_bias),
+            prior=1 / BATCH,
+            level="native",
+            fitted_on=f"the checkpoint's own training, in batches of {BATCH}",
+            matching=0,
+            others=0,
+            negatives="random",
+            towers=pair.calibrated_for(),
+        )
+        for precision, pair in towers.items()
+    }

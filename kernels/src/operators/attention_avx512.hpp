@@ -1,0 +1,244 @@
+// attention_avx512.hpp - attention in float32. For AVX-512 paths.
+//
+// One head of one item at a time: its keys are turned, so that 16 of them lie side by side; then
+// six queries at once get scores with all keys, softmax, and the sum of values. Sums run from the
+// first key to the last, and what a query does not see adds zeros, so that padding changes no bit.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+
+#include <immintrin.h>
+
+#include "code_rows_avx512.hpp"
+#include "parts.hpp"
+#include "scratch.hpp"
+
+namespace twinlens::operators {
+namespace {
+
+constexpr std::int64_t at_once = 6, most_vectors = 4;
+
+// One head of one item.
+struct Head {
+    const float *query, *key, *value;
+    float *out;
+    std::int64_t out_stride, keys; // keys that there are
+};
+
+inline Head head_of(const Attention &all, float *out, std::int64_t index) {
+    const std::int64_t item = index / all.heads, at = index % all.heads * all.head_width;
+    const std::int64_t out_stride = all.heads * all.head_width;
+    const std::int64_t seen =
+        all.counts == nullptr ? all.keys : std::clamp<std::int64_t>(all.counts[item], 0, all.keys);
+    return {all.query + item * all.queries * all.query_stride + at,
+            all.key + item * all.keys * all.key_stride + at,
+            all.value + item * all.keys * all.value_stride + at,
+            out + item * all.queries * out_stride + at,
+            out_stride,
+            seen};
+}
+
+// How many keys a query sees.
+inline std::int64_t seen_by(const Attention &all, const Head &head, std::int64_t query) {
+    return all.causal ? std::min(query + 1, head.keys) : head.keys;
+}
+
+// The rows of 16 registers become their columns.
+inline void turn(__m512i rows[16]) {
+    __m512i pairs[16], fours[16];
+    for (int i = 0; i < 16; i += 2) {
+        pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+        pairs[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        fours[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
+        fours[i + 1] = _mm512_unpackhi_epi64(pairs[i], pairs[i + 2]);
+        fours[i + 2] = _mm512_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
+        fours[i + 3] = _mm512_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
+    }
+    for (int i = 0; i < 4; ++i) {
+        const __m512i even_low = _mm512_shuffle_i32x4(fours[i], fours[i + 4], 0x88);
+        const __m512i odd_low = _mm512_shuffle_i32x4(fours[i], fours[i + 4], 0xdd);
+        const __m512i even_high = _mm512_shuffle_i32x4(fours[i + 8], fours[i + 12], 0x88);
+        const __m512i odd_high = _mm512_shuffle_i32x4(fours[i + 8], fours[i + 12], 0xdd);
+        rows[i] = _mm512_shuffle_i32x4(even_low, even_high, 0x88);
+        rows[i + 4] = _mm512_shuffle_i32x4(odd_low, odd_high, 0x88);
+        rows[i + 8] = _mm512_shuffle_i32x4(even_low, even_high, 0xdd);
+        rows[i + 12] = _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd);
+    }
+}
+
+// Keys [keys, width] to [width][keys up to a multiple of 16], zero beyond the last.
+inline void turn_keys(const Head &head, std::int64_t stride, std::int64_t width, float *turned,
+                      std::int64_t turned_stride) {
+    for (std::int64_t key = 0; key < head.keys; key += 16) {
+        for (std::int64_t at = 0; at < width; at += 16) {
+            const __mmask16 lanes = lanes_from(at, width);
+            __m512i rows[16];
+            for (std::int64_t i = 0; i < 16; ++i) {
+                const float *from = head.key + (key + i) * stride + at;
+                rows[i] = key + i < head.keys
+                              ? _mm512_castps_si512(_mm512_maskz_loadu_ps(lanes, from))
+                              : _mm512_setzero_si512();
+            }
+            turn(rows);
+            for (std::int64_t i = 0; i < std::min<std::int64_t>(width - at, 16); ++i) {
+                _mm512_store_si512(turned + (at + i) * turned_stride + key, rows[i]);
+            }
+        }
+    }
+}
+
+// to[row][16 * vectors] = sum over n of scalars[row][n] * vectors[n], for at_once rows: the heart
+// of both products. `last` masks the last vector.
+template <int vectors>
+void sums_of_products(const float *const scalars[at_once], const float *rows, std::int64_t stride,
+                      std::int64_t n, __mmask16 last, __m512 sums[at_once][vectors]) {
+    for (std::int64_t i = 0; i < at_once; ++i) {
+        for (int v = 0; v < vectors; ++v) {
+            sums[i][v] = _mm512_setzero_ps();
+        }
+    }
+    for (std::int64_t k = 0; k < n; ++k) {
+        __m512 row[vectors];
+        for (int v = 0; v < vectors; ++v) {
+            const float *from = rows + k * stride + 16 * v;
+            row[v] = v + 1 < vectors ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(last, from);
+        }
+        for (std::int64_t i = 0; i < at_once; ++i) {
+            const __m512 scalar = every(scalars[i][k]);
+            for (int v = 0; v < vectors; ++v) {
+                sums[i][v] = _mm512_fmadd_ps(scalar, row[v], sums[i][v]);
+            }
+        }
+    }
+}
+
+struct Rows {
+    const float *scalars[at_once];
+    const float *rows;
+    std::int64_t stride, n; // of rows
+    float *to[at_once];
+};
+
+template <int vectors>
+void products_at(const Rows &all, std::int64_t at, __mmask16 last, const float factors[at_once]) {
+    __m512 sums[at_once][vectors];
+    sums_of_products<vectors>(all.scalars, all.rows + at, all.stride, all.n, last, sums);
+    for (std::int64_t i = 0; i < at_once; ++i) {
+        for (int v = 0; v < vectors; ++v) {
+            const __mmask16 lanes = v + 1 < vectors ? __mmask16{0xffff} : last;
+            _mm512_mask_storeu_ps(all.to[i] + at + 16 * v, lanes,
+                                  _mm512_mul_ps(sums[i][v], every(factors[i])));
+        }
+    }
+}
+
+// to[i][0 .. width) = factors[i] * sum over k of scalars[i][k] * rows[k].
+inline void products(const Rows &all, std::int64_t width, const float factors[at_once]) {
+    for (std::int64_t at = 0; at < width; at += 16 * most_vectors) {
+        const std::int64_t vectors = std::min(divided_up(width - at, 16), most_vectors);
+        const __mmask16 last = lanes_from(at + 16 * (vectors - 1), width);
+        switch (vectors) {
+        case 1:
+            products_at<1>(all, at, last, factors);
+            break;
+        case 2:
+            products_at<2>(all, at, last, factors);
+            break;
+        case 3:
+            products_at<3>(all, at, last, factors);
+            break;
+        default:
+            products_at<4>(all, at, last, factors);
+        }
+    }
+}
+
+// The first n scores become e^(score - largest), those up to `padded` zero; gives 1 / their sum.
+inline float exponents(float *scores, std::int64_t n, std::int64_t padded) {
+    const __m512 least = every(-std::numeric_limits<float>::infinity());
+    __m512 most = least;
+    for (std::int64_t at = 0; at < n; at += 16) {
+        const __m512 part = _mm512_load_ps(scores + at);
+        most = _mm512_mask_max_ps(most, lanes_from(at, n), most, part);
+    }
+    most = every(_mm512_reduce_max_ps(most));
+    __m512 sum = _mm512_setzero_ps();
+    std::int64_t at = 0;
+    for (; at < n; at += 16) {
+        const __m512 part = _mm512_maskz_mov_ps(
+            lanes_from(at, n), exp_below_zero(_mm512_sub_ps(_mm512_load_ps(scores + at), most)));
+        sum = _mm512_add_ps(sum, part);
+        _mm512_store_ps(scores + at, part);
+    }
+    for (; at < padded; at += 16) {
+        _mm512_store_ps(scores + at, _mm512_setzero_ps());
+    }
+    return 1.0F / _mm512_reduce_add_ps(sum);
+}
+
+// Queries first .. first + at_once - 1, of which those beyond the last are the last once more.
+inline void attend_some(const Attention &all, const Head &head, std::int64_t first,
+                        const float *turned, std::int64_t turned_stride, float *scores) {
+    const std::int64_t last = std::min(first + at_once, all.queries) - 1;
+    const std::int64_t seen = seen_by(all, head, last);
+    const std::int64_t padded = divided_up(seen, 16) * 16;
+    constexpr float ones[at_once] = {1, 1, 1, 1, 1, 1};
+    float inverses[at_once];
+    Rows scoring{{}, turned, turned_stride, all.head_width, {}};
+    Rows adding{{}, head.value, all.value_stride, seen, {}};
+    for (std::int64_t i = 0; i < at_once; ++i) {
+        const std::int64_t query = std::min(first + i, last);
+        scoring.scalars[i] = head.query + query * all.query_stride;
+        adding.scalars[i] = scoring.to[i] = scores + i * turned_stride;
+        adding.to[i] = head.out + query * head.out_stride;
+    }
+    products(scoring, padded, ones);
+    for (std::int64_t i = 0; i < at_once; ++i) {
+        inverses[i] =
+            exponents(scoring.to[i], seen_by(all, head, std::min(first + i, last)), padded);
+    }
+    products(adding, all.head_width, inverses);
+}
+
+inline void attend_nothing(const Attention &all, const Head &head) {
+    for (std::int64_t query = 0; query < all.queries; ++query) {
+        std::fill_n(head.out + query * head.out_stride, all.head_width, 0.0F);
+    }
+}
+
+inline void attend(const Attention &all, const Head &head) {
+    if (head.keys == 0) {
+        return attend_nothing(all, head);
+    }
+    const std::int64_t padded = divided_up(all.keys, 16) * 16;
+    auto *turned = scratch<float>(Scratch::keys, all.head_width * padded);
+    auto *scores = scratch<float>(Scratch::scores, at_once * padded);
+    turn_keys(head, all.key_stride, all.head_width, turned, padded);
+    for (std::int64_t query = 0; query < all.queries; query += at_once) {
+        attend_some(all, head, query, turned, padded, scores);
+    }
+}
+
+// Some parts more than threads, as other work may slow one down.
+template <typename Attend>
+void each_head(const Attention &all, float *out, const Pool &pool, const Attend &attend_head) {
+    const std::int64_t heads = all.batch * all.heads;
+    const std::int64_t parts =
+        std::min<std::int64_t>(heads, pool.threads > 1 ? 4 * pool.threads : 1);
+    run(pool, parts, [&](std::int64_t index) {
+        const Range own = share(heads, parts, index);
+        for (std::int64_t head = own.first; head < own.last; ++head) {
+            attend_head(all, head_of(all, out, head));
+        }
+    });
+}
+
+inline void attention(const Attention &all, float *out, const Pool &pool) {
+    each_head(all, out, pool, attend);
+}
+
+} // namespace
+} // namespace twinlens::operators

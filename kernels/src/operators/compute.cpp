@@ -1,0 +1,74 @@
+// compute.cpp - the choice of a path, once, and the way to it.
+
+#include "compute.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+
+#include "path.hpp"
+
+namespace twinlens::operators {
+namespace {
+
+const Path *choose() {
+    const char *wanted = std::getenv("TWINLENS_OPERATORS");
+    for (const Path *path : {
+#if defined(TWINLENS_AMX)
+             amx_path(),
+#endif
+#if defined(TWINLENS_AVX512VNNI)
+             avx512vnni_path(),
+#endif
+             static_cast<const Path *>(nullptr)}) {
+        if (path != nullptr &&
+            (wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, path->name) == 0)) {
+            return path;
+        }
+    }
+    return nullptr;
+}
+
+const Path *chosen() {
+    static const Path *path = choose();
+    return path;
+}
+
+} // namespace
+
+const char *path_name() { return chosen() != nullptr ? chosen()->name : nullptr; }
+
+bool supported() { return chosen() != nullptr; }
+
+void sums_of(const std::int8_t *codes, std::int64_t in, std::int64_t out, std::int32_t *sums) {
+    const std::int64_t steps = (in + 63) / 64;
+    for (std::int64_t n = 0; n < out; ++n) {
+        const std::int8_t *column = codes + n / 16 * steps * 1024 + n % 16 * 4;
+        std::int32_t sum = 0;
+        for (std::int64_t quad = 0; quad < steps * 16; ++quad, column += 64) {
+            sum += column[0] + column[1] + column[2] + column[3];
+        }
+        sums[n] = sum;
+    }
+}
+
+void product(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
+             const float *residual, float *out, const Pool &pool) {
+    chosen()->product(x, rows, norm, linear, residual, out, pool);
+}
+
+void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linear, float *out,
+                   const Pool &pool) {
+    chosen()->bytes_product(x, rows, linear, out, pool);
+}
+
+void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &widen,
+         Activation activation, const Linear &narrow, float *out, const Pool &pool) {
+    chosen()->mlp(x, rows, norm, widen, activation, narrow, out, pool);
+}
+
+void attention(const Attention &attention, float *out, const Pool &pool) {
+    chosen()->attention(attention, out, pool);
+}
+
+} // namespace twinlens::operators

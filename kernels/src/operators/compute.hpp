@@ -1,0 +1,94 @@
+// compute.hpp - what the native operators of int8 towers compute.
+//
+// Tokens are rows of float32, one after the other. A linear layer codes each row to bytes with a
+// scale of its own, multiplies whole numbers, which is exact, and scales the sums:
+//   r = max(max|x|, 1e-30)    code = round_half_even(x / r * 127) + 128
+//   y[n] = r / 127 * scales[n] * sum_k (code[k] - 128) * w[n][k] + bias[n]
+// After an activation, which is never below `lowest`, a row uses all 256 codes:
+//   r = max(max(a - lowest), 1e-30)    code = round_half_even((a - lowest) / r * 255)
+//   y[n] = r / 255 * scales[n] * sum_k code[k] * w[n][k] + bias[n]
+// and the bias already lacks what `lowest` adds.
+//
+// A row of the answer depends on its own inputs alone, to the bit: not on the rows beside it, the
+// threads or the split. A row with a NaN gives a row of NaN. Memory beyond the arguments is held by
+// each thread for its next call.
+#pragma once
+
+#include <cstdint>
+
+namespace twinlens::operators {
+
+// Weights w [out, in] are packed as [ceil(out / 16)][ceil(in / 64)][16 quads][16 outputs][4
+// inputs], zero beyond the ends: 1 KiB is 16 outputs times 64 inputs, and a quad is 4 inputs side
+// by side.
+struct Linear {
+    const std::int8_t *codes;
+    const float *scales;      // [out]
+    const float *bias;        // [out], or null
+    const std::int32_t *sums; // [out], of `sums_of`
+    std::int64_t in, out;     // in <= 65536
+};
+
+// LayerNorm over the width of a row, variance of the population.
+struct Norm {
+    const float *scale, *bias; // [width]
+    float epsilon;
+};
+
+enum class Activation {
+    none,
+    quick_gelu, // x sigmoid(1.702 x)
+    gelu,       // x (1 + erf(x / sqrt 2)) / 2
+    gelu_tanh,  // x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
+};
+
+constexpr float lowest = -0.17F;
+
+// Threads lent by the caller: `run` calls part(work, 0 .. parts - 1), in any order, on any thread,
+// and comes back when all are done.
+struct Pool {
+    void *state;
+    int threads;
+    void (*run)(void *state, std::int64_t parts, void (*part)(void *work, std::int64_t index),
+                void *work);
+};
+
+// query [batch, queries], key and value [batch, keys] tokens; a token's heads lie side by side, and
+// tokens so many floats apart. Scores are plain dot products: the queries bring their scale.
+struct Attention {
+    const float *query, *key, *value;
+    std::int64_t query_stride, key_stride, value_stride; // floats from one token to the next
+    std::int64_t batch, heads, head_width;               // head_width <= 256
+    std::int64_t queries, keys;
+    bool causal;                // query i sees keys 0 .. i
+    const std::int64_t *counts; // [batch] how many keys, from the first, an item has; null for all
+};
+
+// The instructions used: "amx" or "avx512vnni", the best that runs here unless the environment's
+// TWINLENS_OPERATORS names one; null where none runs, or it names another.
+const char *path_name();
+
+// Whether the functions below may be called.
+bool supported();
+
+// sums [out] of the packed codes of each output.
+void sums_of(const std::int8_t *codes, std::int64_t in, std::int64_t out, std::int32_t *sums);
+
+// out [rows, linear.out] = linear(norm(x [rows, linear.in])) + residual; norm and residual or null.
+// `out` may be `residual`, not `x`.
+void product(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
+             const float *residual, float *out, const Pool &pool);
+
+// out [rows, linear.out] = scales * sum of (x [rows, linear.in] - 128) * w + bias.
+void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linear, float *out,
+                   const Pool &pool);
+
+// out [rows, narrow.out] = x + narrow(activation(widen(norm(x)))); norm or null; out is not x.
+void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &widen,
+         Activation activation, const Linear &narrow, float *out, const Pool &pool);
+
+// out [batch, queries, heads * head_width] = softmax(q k^T) v, head by head. An item with no keys
+// gives zeros.
+void attention(const Attention &attention, float *out, const Pool &pool);
+
+} // namespace twinlens::operators

@@ -1,0 +1,139 @@
+// multiply.hpp - a panel of coded rows times packed weights, 32 rows by 32 outputs at a time.
+//
+// An engine does the whole numbers of a block. Weights of 32 outputs stay in the first-level cache
+// while all rows of the panel pass by; those of the next are asked for meanwhile. Where the engine
+// leaves the vector units idle (AMX), the sums of one block are finished between the steps of the
+// next one.
+#pragma once
+
+#include <immintrin.h>
+
+#include "code_rows_avx512.hpp"
+#include "parts.hpp"
+#include "scratch.hpp"
+
+namespace twinlens::operators {
+namespace {
+
+#if defined(_MSC_VER)
+#define TWINLENS_INLINE __forceinline
+#else
+#define TWINLENS_INLINE __attribute__((always_inline)) inline
+#endif
+
+constexpr std::int64_t block_side = 32;
+
+// 64 codes of 16 rows lie together: tiles, which load a third faster than rows far apart.
+constexpr std::int64_t tile_rows = 16, tile_width = 64, tile_bytes = tile_rows * tile_width;
+
+struct Panel {
+    const std::uint8_t *codes; // [tiles of rows, in pairs][steps] tiles
+    const float *steps;        // [rows] the value of a code
+    std::int64_t rows;
+};
+
+// What the sums of 32 outputs need to become values; zero beyond the last.
+struct alignas(64) Columns {
+    float scales[block_side], bias[block_side];
+    std::int32_t start[block_side]; // what the zeros of the codes take from a sum
+    std::int64_t first;
+    __mmask16 lanes[2];
+
+    void fill(const Linear &linear, std::int64_t zero, std::int64_t column) {
+        first = column;
+        for (int half = 0; half < 2; ++half) {
+            const std::int64_t at = column + 16 * half;
+            lanes[half] = lanes_from(at, linear.out);
+            _mm512_store_ps(scales + 16 * half,
+                            _mm512_maskz_loadu_ps(lanes[half], linear.scales + at));
+            _mm512_store_ps(bias + 16 * half,
+                            linear.bias == nullptr
+                                ? _mm512_setzero_ps()
+                                : _mm512_maskz_loadu_ps(lanes[half], linear.bias + at));
+            const __m512i sums = _mm512_maskz_loadu_epi32(lanes[half], linear.sums + at);
+            _mm512_store_si512(
+                start + 16 * half,
+                _mm512_mullo_epi32(sums, _mm512_set1_epi32(static_cast<int>(-zero))));
+        }
+    }
+};
+
+// A block's sums [32][32], of which some rows are finished.
+struct Block {
+    alignas(64) std::int32_t sums[block_side * block_side];
+    const Columns *columns;
+    std::int64_t row, rows, done;
+};
+
+template <typename Finish>
+TWINLENS_INLINE void finish_rows(Block &block, std::int64_t n, const Panel &panel,
+                                 const Finish &finish) {
+    const Columns &columns = *block.columns;
+    const std::int64_t end = std::min(block.done + n, block.rows);
+    for (; block.done < end; ++block.done) {
+        const std::int64_t row = block.row + block.done;
+        const __m512 step = every(panel.steps[row]);
+        const std::int32_t *sums = block.sums + block.done * block_side;
+        for (int half = 0; half < 2; ++half) {
+            const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums + 16 * half));
+            const __m512 scale = _mm512_mul_ps(step, _mm512_load_ps(columns.scales + 16 * half));
+            finish(row, columns.first + 16 * half, columns.lanes[half],
+                   _mm512_fmadd_ps(sum, scale, _mm512_load_ps(columns.bias + 16 * half)));
+        }
+    }
+}
+
+// Weights that will be wanted next.
+struct Ahead {
+    const std::int8_t *next;
+    std::int64_t lines_a_step;
+
+    void ask() {
+        for (std::int64_t line = 0; line < lines_a_step; ++line, next += 64) {
+            _mm_prefetch(reinterpret_cast<const char *>(next), _MM_HINT_T1);
+        }
+    }
+};
+
+// Outputs 32 * pairs.first .. 32 * pairs.last; finish(row, output, lanes, values) takes 16.
+template <typename Engine, typename Finish>
+void multiply(const Panel &panel, const Linear &linear, std::int64_t zero, Range pairs,
+              const Finish &finish) {
+    const std::int64_t steps = divided_up(linear.in, tile_width);
+    const std::int64_t column_bytes = steps * tile_bytes;
+    const std::int64_t n_blocks = divided_up(panel.rows, block_side);
+    Columns columns[2];
+    Block blocks[2];
+    blocks[0].done = blocks[0].rows = blocks[1].done = blocks[1].rows = 0;
+    int turn = 0;
+    for (std::int64_t pair = pairs.first; pair < pairs.last; ++pair) {
+        Columns &own = columns[pair % 2];
+        own.fill(linear, zero, pair * block_side);
+        const std::int8_t *left = linear.codes + 2 * pair * column_bytes;
+        const std::int8_t *right = own.lanes[1] == 0 ? left : left + column_bytes;
+        const bool more = pair + 1 < pairs.last;
+        Ahead ahead{left + 2 * column_bytes, more ? divided_up(32, n_blocks) : 0};
+        for (std::int64_t row = 0; row < panel.rows; row += block_side, turn ^= 1) {
+            Block &block = blocks[turn], &before = blocks[turn ^ 1];
+            block.columns = &own;
+            block.row = row;
+            block.rows = std::min(panel.rows - row, block_side);
+            block.done = 0;
+            const std::int64_t rows_a_step = divided_up(before.rows, steps);
+            Engine::sums(panel.codes + row / tile_rows * column_bytes, block.rows, left, right,
+                         steps, own.start, block.sums, [&] {
+                             ahead.ask();
+                             if constexpr (Engine::overlaps) {
+                                 finish_rows(before, rows_a_step, panel, finish);
+                             }
+                         });
+            if constexpr (!Engine::overlaps) {
+                finish_rows(block, block.rows, panel, finish);
+            }
+        }
+    }
+    finish_rows(blocks[turn ^ 1], block_side, panel, finish);
+}
+
+} // namespace
+} // namespace twinlens::operators

@@ -1,0 +1,110 @@
+// ort_api.hpp - as much of onnxruntime's C interface as a library of operators needs.
+//
+// No package ships onnxruntime's header, and its C interface only ever grows at the end: a function
+// is a place in a table, the same since the version named beside it. What is declared here is
+// version 17 of the interface (onnxruntime 1.17).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace twinlens::ort {
+
+constexpr std::uint32_t version = 17;
+
+// All are pointers to what only onnxruntime knows; a status that is null is success.
+struct Status;
+struct SessionOptions;
+struct Domain;
+struct KernelInfo;
+struct KernelContext;
+struct Value;
+struct Shape;
+
+using Function = void (*)();
+using Table = Function;
+
+enum class Place : int {
+    create_status = 0,     // 1
+    create_domain = 26,    // 1
+    add_operator = 27,     // 1
+    add_domain = 28,       // 1
+    data = 51,             // 1
+    sides_count = 61,      // 1
+    sides = 62,            // 1
+    shape = 65,            // 1
+    attribute_float = 85,  // 1
+    attribute_int64 = 86,  // 1
+    attribute_string = 87, // 1
+    input = 90,            // 1
+    output = 91,           // 1
+    release_status = 93,   // 1
+    release_shape = 99,    // 1
+    has_config = 237,      // 14
+    config = 238,          // 14
+    constant_input = 249,  // 15
+    parallel_for = 274,    // 17
+};
+
+struct ApiBase {
+    const Table *(*get_api)(std::uint32_t version);
+    const char *(*get_version)();
+};
+
+enum class Type : int { float32 = 1, uint8 = 2, int8 = 3, int64 = 7 };
+
+// What onnxruntime asks of an operator; the fields end where version 17 does.
+struct Operator {
+    std::uint32_t version;
+    void *(*create_kernel)(const Operator *, const Table *, const KernelInfo *);
+    const char *(*get_name)(const Operator *);
+    const char *(*get_provider)(const Operator *);
+    Type (*get_input_type)(const Operator *, std::size_t);
+    std::size_t (*get_input_count)(const Operator *);
+    Type (*get_output_type)(const Operator *, std::size_t);
+    std::size_t (*get_output_count)(const Operator *);
+    void (*compute)(void *, KernelContext *);
+    void (*destroy)(void *);
+    int (*get_input_kind)(const Operator *, std::size_t);
+    int (*get_output_kind)(const Operator *, std::size_t);
+    int (*get_input_memory)(const Operator *, std::size_t);
+    int (*get_variadic_inputs)(const Operator *);
+    int (*get_variadic_inputs_alike)(const Operator *);
+    int (*get_variadic_outputs)(const Operator *);
+    int (*get_variadic_outputs_alike)(const Operator *);
+    Status *(*create_kernel_or_status)(const Operator *, const Table *, const KernelInfo *,
+                                       void **kernel);
+    Status *(*compute_or_status)(void *kernel, KernelContext *);
+    Status *(*infer_shape)(const Operator *, void *);
+    int (*get_start_version)(const Operator *);
+    int (*get_end_version)(const Operator *);
+};
+
+// The table, function by function.
+class Api {
+  public:
+    explicit Api(const Table *table) : table_(table) {}
+
+    // With a place and the arguments of that function: its status.
+    template <typename... Arguments> Status *call(Place place, Arguments... arguments) const {
+        using Called = Status *(*)(Arguments...);
+        return reinterpret_cast<Called>(at(place))(arguments...);
+    }
+
+    template <typename... Arguments> void release(Place place, Arguments... arguments) const {
+        using Called = void (*)(Arguments...);
+        reinterpret_cast<Called>(at(place))(arguments...);
+    }
+
+    Status *failure(const char *reason) const {
+        constexpr int invalid_argument = 2;
+        return call(Place::create_status, invalid_argument, reason);
+    }
+
+  private:
+    Function at(Place place) const { return table_[static_cast<int>(place)]; }
+
+    const Table *table_;
+};
+
+} // namespace twinlens::ort

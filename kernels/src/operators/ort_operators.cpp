@@ -1,0 +1,362 @@
+// ort_operators.cpp - the native operators of int8 towers, as onnxruntime calls them.
+//
+// What each computes is compute.hpp's; what its inputs are is written in the function of the same
+// name that stands beside its calls in the ONNX file.
+
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "compute.hpp"
+#include "ort_api.hpp"
+#include "ort_call.hpp"
+
+namespace twinlens::ort {
+namespace {
+
+using operators::Activation;
+using operators::Linear;
+using operators::Norm;
+
+// A weight that is stored in the file, where it stays, and the sums of its codes.
+class Weight {
+  public:
+    Weight(const Making &making, std::size_t first, std::int64_t inputs)
+        : codes_(making.constant(first)), scales_(making.constant(first + 1)),
+          bias_(making.constant(first + 2)), inputs_(inputs) {
+        const std::int64_t outputs = scales_.last();
+        const std::vector<std::int64_t> wanted{(outputs + 15) / 16, (inputs + 63) / 64, 16, 16, 4};
+        if (codes_.sides != wanted || bias_.last() != outputs) {
+            throw std::invalid_argument("a weight of an operator of twinlens is packed otherwise");
+        }
+        sums_.resize(static_cast<std::size_t>(outputs));
+        operators::sums_of(codes(), inputs, outputs, sums_.data());
+    }
+
+    Linear linear() const {
+        return {codes(), scales_.floats(), bias_.floats(), sums_.data(), inputs_, scales_.last()};
+    }
+
+  private:
+    const std::int8_t *codes() const { return static_cast<const std::int8_t *>(codes_.data); }
+
+    Tensor codes_, scales_, bias_;
+    std::int64_t inputs_;
+    std::vector<std::int32_t> sums_;
+};
+
+// A layer norm that is stored in the file; or none.
+class StoredNorm {
+  public:
+    StoredNorm(const Making &making, bool there) {
+        if (there) {
+            scale_ = making.constant(1);
+            bias_ = making.constant(2);
+            norm_ = {scale_.floats(), bias_.floats(), making.number("epsilon")};
+        }
+    }
+
+    const Norm *norm() const { return norm_.scale == nullptr ? nullptr : &norm_; }
+
+  private:
+    Tensor scale_, bias_;
+    Norm norm_{nullptr, nullptr, 0};
+};
+
+struct Kernel {
+    virtual ~Kernel() = default;
+    virtual void compute(const Call &call) const = 0;
+};
+
+void require_width(const Tensor &tokens, std::int64_t width) {
+    if (tokens.last() != width) {
+        throw std::invalid_argument("an operator of twinlens got tokens of another width");
+    }
+}
+
+std::vector<std::int64_t> with_last(std::vector<std::int64_t> sides, std::int64_t last) {
+    sides.back() = last;
+    return sides;
+}
+
+struct BytesLinear : Kernel {
+    explicit BytesLinear(const Making &making) : weight(making, 1, making.integer("inputs")) {}
+
+    void compute(const Call &call) const override {
+        const Tensor x = call.input(0);
+        const Linear linear = weight.linear();
+        require_width(x, linear.in);
+        float *out = call.output(with_last(x.sides, linear.out));
+        operators::bytes_product(static_cast<const std::uint8_t *>(x.data), x.rows(), linear, out,
+                                 call.pool());
+    }
+
+    Weight weight;
+};
+
+template <bool normed, bool adding> struct LinearKernel : Kernel {
+    explicit LinearKernel(const Making &making)
+        : norm(making, normed), weight(making, normed ? 3 : 1, making.integer("inputs")) {}
+
+    void compute(const Call &call) const override {
+        const Tensor x = call.input(0);
+        const Linear linear = weight.linear();
+        require_width(x, linear.in);
+        const Tensor residual = adding ? call.input(4) : Tensor{};
+        if (adding && (residual.last() != linear.out || residual.rows() != x.rows())) {
+            throw std::invalid_argument("LinearAdd adds to tokens of another shape");
+        }
+        float *out = call.output(with_last(x.sides, linear.out));
+        operators::product(x.floats(), x.rows(), norm.norm(), linear, residual.floats(), out,
+                           call.pool());
+    }
+
+    StoredNorm norm;
+    Weight weight;
+};
+
+Activation activation_of(const std::string &name) {
+    if (name == "quick_gelu") {
+        return Activation::quick_gelu;
+    }
+    if (name == "gelu") {
+        return Activation::gelu;
+    }
+    if (name == "gelu_tanh") {
+        return Activation::gelu_tanh;
+    }
+    throw std::invalid_argument("an operator of twinlens has an unknown activation");
+}
+
+template <bool normed> struct MlpAdd : Kernel {
+    explicit MlpAdd(const Making &making)
+        : norm(making, normed), activation(activation_of(making.text("activation"))),
+          widen(making, normed ? 3 : 1, making.integer("inputs")),
+          narrow(making, normed ? 6 : 4, making.integer("middle")) {
+        const Linear first = widen.linear(), second = narrow.linear();
+        if (first.out != second.in || first.in != second.out) {
+            throw std::invalid_argument("the two weights of an MLP do not fit");
+        }
+    }
+
+    void compute(const Call &call) const override {
+        const Tensor x = call.input(0);
+        require_width(x, widen.linear().in);
+        float *out = call.output(x.sides);
+        operators::mlp(x.floats(), x.rows(), norm.norm(), widen.linear(), activation,
+                       narrow.linear(), out, call.pool());
+    }
+
+    StoredNorm norm;
+    Activation activation;
+    Weight widen, narrow;
+};
+
+template <bool pooled, bool counted, bool causal> struct AttentionKernel : Kernel {
+    explicit AttentionKernel(const Making &making) : heads(making.integer("heads")) {}
+
+    void compute(const Call &call) const override {
+        constexpr std::int64_t parts = pooled ? 2 : 3;
+        const Tensor first = call.input(0), joined = pooled ? call.input(1) : first;
+        if (joined.sides.size() != 3 || joined.last() % (parts * heads) != 0) {
+            throw std::invalid_argument("the heads of an attention do not divide its width");
+        }
+        const std::int64_t batch = joined.sides[0], keys = joined.sides[1];
+        const std::int64_t width = joined.last() / parts;
+        if (pooled && first.sides != std::vector<std::int64_t>{batch, 1, width}) {
+            throw std::invalid_argument("an attention got queries of another shape");
+        }
+        const Tensor counts = counted ? call.input(pooled ? 2 : 1) : Tensor{};
+        if (counted && counts.sides != std::vector<std::int64_t>{batch}) {
+            throw std::invalid_argument("an attention got counts of another shape");
+        }
+        operators::Attention attention{};
+        attention.query = first.floats();
+        attention.key = joined.floats() + (pooled ? 0 : width);
+        attention.value = attention.key + width;
+        attention.query_stride = first.last();
+        attention.key_stride = attention.value_stride = joined.last();
+        attention.batch = batch;
+        attention.heads = heads;
+        attention.head_width = width / heads;
+        attention.queries = pooled ? 1 : keys;
+        attention.keys = keys;
+        attention.causal = causal;
+        attention.counts = static_cast<const std::int64_t *>(counts.data);
+        float *out = call.output({batch, attention.queries, width});
+        operators::attention(attention, out, call.pool());
+    }
+
+    std::int64_t heads;
+};
+
+// An operator, and what makes its kernels. `types` are those of its inputs.
+struct Described : Operator {
+    const char *name;
+    std::vector<Type> types;
+    std::unique_ptr<Kernel> (*make)(const Making &);
+    int threads;
+};
+
+// A kernel, and what it needs when it is called.
+struct Made {
+    Api api;
+    std::unique_ptr<Kernel> kernel;
+    int threads;
+};
+
+template <typename Work> Status *guarded(const Api &api, const Work &work) {
+    try {
+        work();
+        return nullptr;
+    } catch (const Refused &refused) {
+        return refused.status;
+    } catch (const std::exception &error) {
+        return api.failure(error.what());
+    }
+}
+
+const Described *described(const Operator *given) { return static_cast<const Described *>(given); }
+
+Status *create(const Operator *given, const Table *table, const KernelInfo *info, void **kernel) {
+    const Api api(table);
+    return guarded(api, [&] {
+        const Described *op = described(given);
+        *kernel = new Made{api, op->make(Making(api, info)), op->threads};
+    });
+}
+
+Status *compute(void *kernel, KernelContext *context) {
+    const Made *made = static_cast<const Made *>(kernel);
+    return guarded(made->api,
+                   [&] { made->kernel->compute(Call(made->api, context, made->threads)); });
+}
+
+template <typename K> std::unique_ptr<Kernel> make(const Making &making) {
+    return std::make_unique<K>(making);
+}
+
+template <typename K> Described describe(const char *name, std::vector<Type> types, int threads) {
+    Described op{};
+    op.version = version;
+    op.get_name = [](const Operator *it) { return described(it)->name; };
+    op.get_provider = [](const Operator *) -> const char * { return nullptr; }; // the CPU's
+    op.get_input_type = [](const Operator *it, std::size_t i) { return described(it)->types[i]; };
+    op.get_input_count = [](const Operator *it) { return described(it)->types.size(); };
+    op.get_output_type = [](const Operator *, std::size_t) { return Type::float32; };
+    op.get_output_count = [](const Operator *) { return std::size_t{1}; };
+    op.destroy = [](void *kernel) { delete static_cast<Made *>(kernel); };
+    op.get_input_kind = [](const Operator *, std::size_t) { return 0; }; // required
+    op.get_output_kind = op.get_input_kind;
+    op.get_input_memory = op.get_input_kind; // the default
+    op.create_kernel_or_status = create;
+    op.compute_or_status = compute;
+    op.get_start_version = [](const Operator *) { return 1; };
+    op.get_end_version = [](const Operator *) { return 2147483647; };
+    op.name = name;
+    op.types = std::move(types);
+    op.make = make<K>;
+    op.threads = threads;
+    return op;
+}
+
+std::vector<Type> types(std::size_t norms, std::size_t weights, std::vector<Type> more = {}) {
+    std::vector<Type> all{Type::float32};
+    all.insert(all.end(), norms, Type::float32);
+    for (std::size_t weight = 0; weight < weights; ++weight) {
+        all.insert(all.end(), {Type::int8, Type::float32, Type::float32});
+    }
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+}
+
+std::vector<Described> all_operators(int threads) {
+    const Type floats = Type::float32, integers = Type::int64;
+    std::vector<Described> all;
+    const auto add = [&](Described op) { all.push_back(std::move(op)); };
+    std::vector<Type> bytes = types(0, 1);
+    bytes[0] = Type::uint8;
+    add(describe<BytesLinear>("BytesLinear", bytes, threads));
+    add(describe<LinearKernel<false, false>>("Linear", types(0, 1), threads));
+    add(describe<LinearKernel<true, false>>("NormLinear", types(2, 1), threads));
+    add(describe<LinearKernel<false, true>>("LinearAdd", types(0, 1, {floats}), threads));
+    add(describe<MlpAdd<false>>("MlpAdd", types(0, 2), threads));
+    add(describe<MlpAdd<true>>("NormMlpAdd", types(2, 2), threads));
+    add(describe<AttentionKernel<false, false, false>>("SelfAttention", {floats}, threads));
+    add(describe<AttentionKernel<false, false, true>>("CausalAttention", {floats}, threads));
+    add(describe<AttentionKernel<false, true, false>>("CountedAttention", {floats, integers},
+                                                      threads));
+    add(describe<AttentionKernel<true, false, false>>("PooledAttention", {floats, floats},
+                                                      threads));
+    add(describe<AttentionKernel<true, true, false>>("CountedPooledAttention",
+                                                     {floats, floats, integers}, threads));
+    return all;
+}
+
+// How many threads the session has: onnxruntime does not tell, so who opens it says so.
+int threads_of(const Api &api, const SessionOptions *options) {
+    const char *key = "twinlens.threads";
+    int there = 0;
+    require(api.call(Place::has_config, options, key, &there));
+    if (there == 0) {
+        return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    }
+    std::size_t size = 0;
+    require(api.call(Place::config, options, key, static_cast<char *>(nullptr), &size));
+    std::string value(size, '\0');
+    require(api.call(Place::config, options, key, value.data(), &size));
+    return std::max(1, std::atoi(value.c_str()));
+}
+
+} // namespace
+
+void register_operators(SessionOptions *options, const Api &api) {
+    // Sessions keep pointers to the operators, and may be opened on any thread at any time.
+    static std::mutex guard;
+    static std::vector<std::unique_ptr<std::vector<Described>>> kept;
+    const std::lock_guard<std::mutex> lock(guard);
+    Domain *domain = nullptr;
+    require(api.call(Place::create_domain, "twinlens", &domain));
+    kept.push_back(
+        std::make_unique<std::vector<Described>>(all_operators(threads_of(api, options))));
+    for (const Described &op : *kept.back()) {
+        require(api.call(Place::add_operator, domain, static_cast<const Operator *>(&op)));
+    }
+    require(api.call(Place::add_domain, options, domain));
+}
+
+} // namespace twinlens::ort
+
+#if defined(_WIN32)
+#define TWINLENS_EXPORT __declspec(dllexport)
+#else
+#define TWINLENS_EXPORT __attribute__((visibility("default")))
+#endif
+
+// What onnxruntime looks for in a library of operators. Where this processor has no path, or this
+// onnxruntime is too old, nothing is registered: the functions in the file serve.
+extern "C" TWINLENS_EXPORT twinlens::ort::Status *
+RegisterCustomOps(twinlens::ort::SessionOptions *options, const twinlens::ort::ApiBase *base) {
+    using namespace twinlens;
+    const ort::Table *table = base->get_api(ort::version);
+    if (table == nullptr || !operators::supported()) {
+        return nullptr;
+    }
+    const ort::Api api(table);
+    try {
+        ort::register_operators(options, api);
+        return nullptr;
+    } catch (const ort::Refused &refused) {
+        return refused.status;
+    } catch (const std::exception &error) {
+        return api.failure(error.what());
+    }
+}
+
+// The instructions that serve, or null: for those who want to know before they open a session.
+extern "C" TWINLENS_EXPORT const char *twinlens_operators_path() {
+    return twinlens::operators::path_name();
+}

@@ -1,0 +1,69 @@
+// parts.hpp - work cut into parts for the threads of a pool.
+#pragma once
+
+#include <algorithm>
+
+#include "../ieee_mode.hpp"
+#include "compute.hpp"
+
+namespace twinlens::operators {
+namespace {
+
+struct Range {
+    std::int64_t first, last;
+};
+
+// The index-th of `parts` ranges of nearly the same length.
+inline Range share(std::int64_t n, std::int64_t parts, std::int64_t index) {
+    return {n * index / parts, n * (index + 1) / parts};
+}
+
+constexpr std::int64_t divided_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
+
+// part(index) for each of the parts, with IEEE arithmetic.
+template <typename Part> void run(const Pool &pool, std::int64_t parts, const Part &part) {
+    const auto call = [](void *work, std::int64_t index) {
+        const IeeeMode mode;
+        (*static_cast<const Part *>(work))(index);
+    };
+    void *work = const_cast<void *>(static_cast<const void *>(&part));
+    if (parts == 1) {
+        call(work, 0);
+    } else if (parts > 1) {
+        pool.run(pool.state, parts, call, work);
+    }
+}
+
+// Panels of rows times panels of outputs.
+struct Grid {
+    std::int64_t rows, row_parts, out_parts;
+
+    static constexpr std::int64_t tile = 16;
+
+    std::int64_t parts() const { return row_parts * out_parts; }
+
+    Range rows_of(std::int64_t index) const {
+        const Range tiles = share(divided_up(rows, tile), row_parts, index / out_parts);
+        return {tiles.first * tile, std::min(tiles.last * tile, rows)};
+    }
+
+    Range outs_of(std::int64_t index, std::int64_t n) const {
+        return share(n, out_parts, index % out_parts);
+    }
+};
+
+// Many rows are split among the threads, each of which then reads all weights; few rows stay
+// together, and the outputs are split: weights cost more than the rows' codes, written twice.
+inline Grid grid(std::int64_t rows, int threads, std::int64_t most_rows) {
+    constexpr std::int64_t worth_a_pass = 96;
+    const auto n_threads = static_cast<std::int64_t>(std::max(threads, 1));
+    const std::int64_t row_parts = std::clamp<std::int64_t>(rows / worth_a_pass, 1, n_threads);
+    if (row_parts < n_threads) {
+        return {rows, std::max(row_parts, divided_up(rows, most_rows)),
+                divided_up(n_threads, row_parts)};
+    }
+    return {rows, n_threads * divided_up(rows, n_threads * most_rows), 1};
+}
+
+} // namespace
+} // namespace twinlens::operators

@@ -1,0 +1,23 @@
+// path.hpp - one instruction path of the operators: compute.hpp's functions, compiled for it.
+#pragma once
+
+#include "compute.hpp"
+
+namespace twinlens::operators {
+
+struct Path {
+    const char *name;
+    void (*product)(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
+                    const float *residual, float *out, const Pool &pool);
+    void (*bytes_product)(const std::uint8_t *x, std::int64_t rows, const Linear &linear,
+                          float *out, const Pool &pool);
+    void (*mlp)(const float *x, std::int64_t rows, const Norm *norm, const Linear &widen,
+                Activation activation, const Linear &narrow, float *out, const Pool &pool);
+    void (*attention)(const Attention &attention, float *out, const Pool &pool);
+};
+
+// Null where this processor, or its system, cannot run it.
+const Path *amx_path();
+const Path *avx512vnni_path();
+
+} // namespace twinlens::operators

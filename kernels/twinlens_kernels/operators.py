@@ -1,0 +1,35 @@
+"""The native operators of int8 towers: a library that onnxruntime loads."""
+
+import ctypes
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+
+@cache
+def library() -> Path | None:
+    """The file that `SessionOptions.register_custom_ops_library` takes.
+
+    None where no compiler was found at installation: then the functions inside an ONNX file serve.
+    """
+    native = find_spec("twinlens_kernels._native")
+    if native is None or native.origin is None:
+        return None
+    beside = Path(native.origin).parent.glob("*twinlens_operators.*")
+    return next(iter(sorted(beside)), None)
+
+
+@cache
+def path() -> str | None:
+    """The instructions that serve: "amx" or "avx512vnni".
+
+    None where this processor has neither, or there is no library. The environment's
+    TWINLENS_OPERATORS may name one of them, or "none".
+    """
+    found = library()
+    if found is None:
+        return None
+    ask = ctypes.CDLL(str(found)).twinlens_operators_path
+    ask.restype = ctypes.c_char_p
+    answer: bytes | None = ask()
+    return None if answer is None else answer.decode()

@@ -1,0 +1,89 @@
+"""Where checkpoints come from: formats of weights, and what is never run."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from twinlens_export.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.errors import CheckpointError
+
+
+@pytest.fixture
+def copied(family_folder: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A copy of a small checkpoint, its weights to be replaced."""
+    return Path(shutil.copytree(family_folder("siglip2"), tmp_path / "copied"))
+
+
+def test_weights_in_several_files_are_the_same_checkpoint(
+    copied: Path, family_checkpoint: Callable[[str], Checkpoint]
+) -> None:
+    model = transformers.SiglipModel.from_pretrained(copied)
+    (copied / "model.safetensors").unlink()
+    model.save_pretrained(copied, max_shard_size="500KB")
+    assert len(list(copied.glob("model-*.safetensors"))) > 1
+    assert read_checkpoint(str(copied)).sha256 == family_checkpoint("siglip2").sha256
+
+
+def test_a_pickle_of_weights_is_the_same_checkpoint(
+    copied: Path, family_checkpoint: Callable[[str], Checkpoint]
+) -> None:
+    weights = load_file(copied / "model.safetensors")
+    (copied / "model.safetensors").unlink()
+    torch.save(weights, copied / "pytorch_model.bin")
+    assert read_checkpoint(str(copied)).sha256 == family_checkpoint("siglip2").sha256
+
+
+class Trap:
+    """Runs when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("sprung"),)
+
+
+def test_a_pickle_that_would_run_is_refused(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copied)
+    (copied / "model.safetensors").unlink()
+    torch.save({"logit_scale": Trap()}, copied / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="no readable weights"):
+        read_checkpoint(str(copied))
+    assert not (copied / "sprung").exists()
+
+
+def test_of_two_formats_the_one_that_cannot_run_is_read(
+    copied: Path, family_checkpoint: Callable[[str], Checkpoint]
+) -> None:
+    torch.save({"logit_scale": Trap()}, copied / "pytorch_model.bin")
+    assert read_checkpoint(str(copied)).sha256 == family_checkpoint("siglip2").sha256
+
+
+def test_half_precision_weights_are_read_in_float32(
+    copied: Path, family_checkpoint: Callable[[str], Checkpoint]
+) -> None:
+    model = transformers.SiglipModel.from_pretrained(copied, dtype=torch.bfloat16)
+    model.save_pretrained(copied)
+    read = read_checkpoint(str(copied))
+    assert read.image.positions.dtype == "float32"
+    wanted = family_checkpoint("siglip2").image.positions
+    assert abs(read.image.positions - wanted).max() < 0.01
+
+
+@pytest.mark.parametrize("kind", ["siglip2", "align", "blip"])
+def test_other_families_are_refused_by_name(copied: Path, kind: str) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config | {"model_type": kind}))
+    message = rf"is a '{kind}', .* clip or metaclip_2 or siglip or chinese_clip, or an OpenCLIP"
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(str(copied))
+
+
+def test_a_configuration_that_is_no_object_is_refused(copied: Path) -> None:
+    (copied / "config.json").write_text("[]")
+    with pytest.raises(CheckpointError, match=r"config\.json that is not a JSON object"):
+        read_checkpoint(str(copied))

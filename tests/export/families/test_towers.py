@@ -1,0 +1,106 @@
+"""The towers of every family, in every precision, against the family's own model."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from twinlens.bundle import PRECISIONS, Precision
+from twinlens_export import original
+from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.graph import Graph, to_model
+from twinlens_export.precision import Build, in_precision
+from twinlens_export.towers import image_graph, text_graph
+
+Array = NDArray[Any]
+Program = Callable[[Array], Array]
+
+LEAST: Final[Mapping[Precision, float]] = {"fp32": 0.99999, "fp16": 0.9999, "int8": 0.99}
+"""Cosine with the original once what all rows share is taken away: random towers put everything
+nearly in one place, and a plain cosine would forgive too much there."""
+
+NEAR: Final[Mapping[Precision, float]] = {"fp32": 2e-6, "fp16": 1e-3, "int8": 2e-6}
+"""How far a component may be from itself in another batch; onnxruntime has no product in fp16 on
+the CPU whose sums are in one order."""
+
+
+def apart(rows: Array, wanted: Array) -> float:
+    """The worst cosine of rows, less the mean of those wanted."""
+    mean = wanted.mean(axis=0, dtype=np.float64)
+    left, right = rows - mean, wanted - mean
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return float(((left * right).sum(axis=1) / lengths).min())
+
+
+def builds(checkpoint: Checkpoint) -> tuple[Build, Build]:
+    return partial(image_graph, checkpoint.image), partial(text_graph, checkpoint.text)
+
+
+def ids_of(checkpoint: Checkpoint) -> Array:
+    """Twelve texts [12, context], from the shortest to full ones."""
+    spec, random = checkpoint.text_spec, np.random.default_rng(1)
+    ids = np.full((12, spec.context), spec.pad_id)
+    for row, length in zip(ids, np.linspace(2, spec.context, 12).astype(int), strict=True):
+        # No mark is among the middle ids of any family.
+        row[: length - 1] = random.integers(5, len(checkpoint.text.tokens) - 3, length - 1)
+        row[length - 1] = spec.end_id
+    return ids
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_both_towers_follow_the_original(
+    family: str,
+    precision: Precision,
+    family_checkpoint: Callable[[str], Checkpoint],
+    opened: Callable[[Graph], Program],
+    pixels_of: Callable[[Checkpoint], Array],
+) -> None:
+    checkpoint = family_checkpoint(family)
+    image, text = (in_precision(build, precision) for build in builds(checkpoint))
+    images, ids = pixels_of(checkpoint), ids_of(checkpoint)
+    assert apart(opened(image)(images), original.image_rows(checkpoint, images)) > LEAST[precision]
+    assert apart(opened(text)(ids), original.text_rows(checkpoint, ids)) > LEAST[precision]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_no_row_depends_on_its_batch(
+    family: str,
+    precision: Precision,
+    family_checkpoint: Callable[[str], Checkpoint],
+    opened: Callable[[Graph], Program],
+    pixels_of: Callable[[Checkpoint], Array],
+) -> None:
+    checkpoint = family_checkpoint(family)
+    inputs = pixels_of(checkpoint)[:5], ids_of(checkpoint)[:5]
+    for build, whole in zip(builds(checkpoint), inputs, strict=True):
+        program = opened(in_precision(build, precision))
+        alone = np.concatenate([program(whole[row : row + 1]) for row in range(len(whole))])
+        np.testing.assert_allclose(
+            program(whole), alone, atol=2e-6 if precision != "fp16" else 1e-3
+        )
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_text_that_may_be_trimmed_does_not_depend_on_its_padding(
+    family: str,
+    precision: Precision,
+    family_checkpoint: Callable[[str], Checkpoint],
+    opened: Callable[[Graph], Program],
+) -> None:
+    checkpoint = family_checkpoint(family)
+    assert checkpoint.text_spec.trim is not family.startswith("siglip")
+    if not checkpoint.text_spec.trim:
+        return
+    ids = ids_of(checkpoint)[:5]
+    program = opened(in_precision(builds(checkpoint)[1], precision))
+    longest = int((ids != checkpoint.text_spec.pad_id).sum(axis=1).max()) + 1
+    np.testing.assert_allclose(program(ids), program(ids[:, :longest]), atol=NEAR[precision])
+
+
+def test_graphs_are_valid_onnx(family: str, family_checkpoint: Callable[[str], Checkpoint]) -> None:
+    for build in builds(family_checkpoint(family)):
+        onnx.checker.check_model(to_model(in_precision(build, "fp32")), full_check=True)

@@ -1,0 +1,236 @@
+"""The native operators against the functions that stand beside their calls."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from numpy.typing import DTypeLike, NDArray
+
+from twinlens.session import CPU, Session
+from twinlens_export.anatomy import Activation, Linear, Norm
+from twinlens_export.blocks import Mlp
+from twinlens_export.graph import Graph, Port, save
+from twinlens_export.int8 import Int8Blocks
+from twinlens_kernels import operators
+
+native = pytest.mark.skipif(
+    operators.path() is None, reason="this processor, or this installation, has no native operators"
+)
+Array = NDArray[np.float32]
+Make = Callable[[Int8Blocks, np.random.Generator], str]
+ACTIVATIONS: Final[list[Activation]] = ["quick_gelu", "gelu", "gelu_tanh"]
+
+SIZES = some.tuples(
+    some.integers(1, 5),  # batch
+    some.integers(1, 80),  # tokens
+    some.sampled_from([8, 60, 64, 72, 192, 328]),  # width
+    some.integers(0, 2**32 - 1),  # seed
+)
+
+
+def normal(random: np.random.Generator, *shape: int) -> Array:
+    return random.normal(size=shape).astype(np.float32)
+
+
+def linear(random: np.random.Generator, inputs: int, outputs: int) -> Linear:
+    weight = normal(random, outputs, inputs) / np.float32(inputs**0.5)
+    return Linear(weight=weight, bias=normal(random, outputs))
+
+
+def norm(random: np.random.Generator, width: int) -> Norm:
+    return Norm(scale=1 + normal(random, width) / 4, bias=normal(random, width), epsilon=1e-5)
+
+
+def programs(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32) -> list[Any]:
+    """The graph of one block, opened on 1 and on 2 threads, and without the library."""
+    graph = Graph(
+        name="block",
+        input=Port(name="x", dtype=dtype, shape=("batch", "tokens", width)),
+        output=Port(name="y", dtype=np.float32, shape=("batch", "left", "wide")),
+    )
+    graph.add("Identity", make(Int8Blocks(graph), np.random.default_rng(seed)), name="y")
+    found = []
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder) / "block.onnx"
+        save(graph, path)
+        for threads in (1, 2, 0):
+            if threads == 0:
+                patch.setattr(operators, "path", lambda: None)
+            session = Session(path, device=CPU, threads=threads or 1, name="block")
+            found.append(lambda x, session=session: session.run({"x": x}, "y"))
+    return found
+
+
+def require_equal(make: Make, x: NDArray[Any], *, out: int, seed: int) -> None:
+    """The library gives what the functions give, and every item the same beside any others."""
+    one, two, wanted = programs(x.shape[2], seed, make, dtype=x.dtype)
+    got, truth = one(x), wanted(x)
+    assert got.shape == (*x.shape[:2], out)
+    size = max(1.0, float(np.abs(truth).max()))
+    difference = np.abs(got - truth)
+    # Where float32 rounds otherwise, a number may become the neighbouring code: rarely.
+    assert np.quantile(difference, 0.9) <= 2e-5 * size
+    assert difference.max() <= 0.05 * size
+    np.testing.assert_array_equal(two(x), got)
+    for item in range(len(x)):
+        np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
+
+
+@native
+@given(SIZES, some.sampled_from([16, 40, 200]), some.booleans())
+@settings(max_examples=25, deadline=None)
+def test_linear(sizes: tuple[int, int, int, int], outputs: int, behind_norm: bool) -> None:
+    batch, tokens, width, seed = sizes
+    x = normal(np.random.default_rng(seed + 1), batch, tokens, width)
+
+    def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
+        before = norm(random, width) if behind_norm else None
+        return blocks.linear("x", linear(random, width, outputs), "it", norm=before)
+
+    require_equal(make, x, out=outputs, seed=seed)
+
+
+@native
+@given(SIZES)
+@settings(max_examples=15, deadline=None)
+def test_linear_add(sizes: tuple[int, int, int, int]) -> None:
+    batch, tokens, width, seed = sizes
+    x = normal(np.random.default_rng(seed + 1), batch, tokens, width)
+    require_equal(
+        lambda blocks, random: blocks.linear_add("x", linear(random, width, width), "x", "it"),
+        x,
+        out=width,
+        seed=seed,
+    )
+
+
+@native
+@given(SIZES, some.sampled_from([1, 70]))
+@settings(max_examples=15, deadline=None)
+def test_bytes_linear(sizes: tuple[int, int, int, int], outputs: int) -> None:
+    batch, tokens, width, seed = sizes
+    pixels = np.random.default_rng(seed + 1).integers(0, 256, (batch, tokens, width))
+    require_equal(
+        lambda blocks, random: blocks.bytes_linear("x", linear(random, width, outputs), "it"),
+        pixels.astype(np.uint8),
+        out=outputs,
+        seed=seed,
+    )
+
+
+@native
+@given(SIZES, some.sampled_from(ACTIVATIONS), some.sampled_from([32, 250]), some.booleans())
+@settings(max_examples=25, deadline=None)
+def test_mlp_add(
+    sizes: tuple[int, int, int, int], activation: Activation, middle: int, behind_norm: bool
+) -> None:
+    batch, tokens, width, seed = sizes
+    x = normal(np.random.default_rng(seed + 1), batch, tokens, width)
+
+    def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
+        mlp = Mlp(
+            norm=norm(random, width) if behind_norm else None,
+            widen=linear(random, width, middle),
+            activation=activation,
+            narrow=linear(random, middle, width),
+        )
+        return blocks.mlp_add("x", mlp, "it")
+
+    require_equal(make, x, out=width, seed=seed)
+
+
+@native
+@given(
+    some.integers(1, 4),
+    some.integers(1, 90),
+    some.sampled_from([(1, 64), (3, 64), (2, 72), (4, 16), (2, 20)]),
+    some.sampled_from(["self", "causal", "counted", "pooled", "counted pooled"]),
+    some.integers(0, 2**32 - 1),
+)
+@settings(max_examples=40, deadline=None)
+def test_attention(batch: int, tokens: int, shape: tuple[int, int], kind: str, seed: int) -> None:
+    heads, head_width = shape
+    width = heads * head_width
+    random = np.random.default_rng(seed)
+    x = normal(random, batch, tokens, 3 * width)
+    x[..., :width] *= 2 / np.float32(head_width**0.5)
+    lengths = random.integers(1, tokens + 1, batch)
+
+    def make(blocks: Int8Blocks, _: np.random.Generator) -> str:
+        graph = blocks.graph
+        # How many tokens an item has, told by its own first numbers, so that it may stand alone.
+        counts = graph.add(
+            "Cast",
+            graph.add(
+                "ReduceMax",
+                graph.add(
+                    "Slice", "x", *(graph.constant(v, np.int64) for v in ([0, 0], [1, 1], [1, 2]))
+                ),
+                graph.constant([1, 2], np.int64),
+                keepdims=0,
+            ),
+            to=7,
+        )
+        if kind in ("self", "causal"):
+            return blocks.self_attention("x", heads, causal=kind == "causal")
+        if kind == "counted":
+            return blocks.counted_attention("x", heads, counts)
+        query, rest = _halves(graph, width)
+        return blocks.pooled_attention(query, rest, heads, counts if "counted" in kind else "")
+
+    if "counted" in kind:
+        x[:, 0, 0] = lengths
+    one, two, wanted = programs(3 * width, seed, make)
+    got, truth = one(x), wanted(x)
+    # On AMX the products are of bfloat16, which has 8 bits.
+    np.testing.assert_allclose(got, truth, atol=0.06 if operators.path() == "amx" else 2e-5)
+    assert np.abs(got - truth).mean() <= (4e-3 if operators.path() == "amx" else 1e-6)
+    np.testing.assert_array_equal(two(x), got)
+    for item in range(batch):
+        np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
+
+
+def _halves(graph: Graph, width: int) -> tuple[str, str]:
+    """The first token's query, and everybody's keys and values."""
+
+    def cut(start: int, end: int, axis: int, tensor: str) -> str:
+        bounds = (graph.constant([value], np.int64) for value in (start, end, axis))
+        return graph.add("Slice", tensor, *bounds)
+
+    return cut(0, 1, 1, cut(0, width, 2, "x")), cut(width, 3 * width, 2, "x")
+
+
+@native
+def test_a_token_that_is_no_number_spoils_no_other() -> None:
+    def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
+        both = linear(random, 64, 128), linear(random, 128, 64)
+        mlp = Mlp(norm=norm(random, 64), widen=both[0], activation="gelu", narrow=both[1])
+        return blocks.mlp_add("x", mlp, "it")
+
+    x = normal(np.random.default_rng(0), 1, 33, 64)
+    (one, *_) = programs(64, 0, make)
+    whole = one(x)
+    for bad in (np.nan, np.inf):
+        spoilt = x.copy()
+        spoilt[0, 7, 3] = bad
+        got = one(spoilt)
+        assert np.isnan(got[0, 7]).any()
+        np.testing.assert_array_equal(np.delete(got, 7, axis=1), np.delete(whole, 7, axis=1))
+
+
+@pytest.mark.skipif(operators.path() != "amx", reason="the other path is the one that serves")
+def test_the_other_path_too() -> None:
+    """Which path serves is decided once in a process."""
+    asked = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    environment = {**os.environ, "TWINLENS_OPERATORS": "avx512vnni"}
+    done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "6 passed" in done.stdout
