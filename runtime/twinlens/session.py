@@ -24,6 +24,7 @@ from twinlens.opening import TENSORRT, CudaPlace, open_on_cpu, open_on_cuda, pre
 from twinlens.pinned import pinned
 from twinlens.placement import Placement
 from twinlens.room import is_full
+from twinlens.sides import nodes_of_sides
 from twinlens.wheels import WHEELS, installed_wheels, no_provider
 
 __all__ = [
@@ -153,7 +154,7 @@ class Session:
             ProviderError: it cannot run on that device.
             BundleError: it is not a program that this onnxruntime reads.
         """
-        self._name, self._device, self._cuda = name, device, cuda
+        self._name, self._device, self._cuda, self._program = name, device, cuda, program
         self._session = self._opened(program, threads)
         self._require_device()
         self._inputs = {node.name: node for node in self._session.get_inputs()}
@@ -214,12 +215,18 @@ class Session:
     def require_placement(self) -> None:
         """Check that no node has fallen back from the device to the CPU.
 
+        Those that only reckon with the sides of tensors are on the CPU on purpose.
+
         Raises:
             ProviderError: some have; the message names them.
         """
         if self.placement is None:
             return
-        astray = self.placement.astray((PROVIDERS[self._device.kind], TENSORRT))
+        elsewhere = self.placement.astray((PROVIDERS[self._device.kind], TENSORRT))
+        if not elsewhere:
+            return
+        spared = nodes_of_sides(self._program)
+        astray = [f"{operator} {name}" for operator, name in elsewhere if name not in spared]
         if astray:
             more = f" and {len(astray) - 3} more" if len(astray) > 3 else ""
             raise ProviderError(

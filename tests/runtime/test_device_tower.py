@@ -199,6 +199,15 @@ def test_a_tower_of_which_a_node_fell_back_is_refused(
         image_tower(bundle, device=Device(kind="cuda", number=1))
 
 
+def test_a_node_that_reads_sides_alone_may_run_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    imitate_gpu(monkeypatch, astray=("Shape",))
+    model = twinlens.load("demo", device="cuda")
+    assert model.embed_texts(["a dog"]).shape == (1, model.width)
+    imitate_gpu(monkeypatch, astray=("Shape", "Gather"))
+    with pytest.raises(ProviderError, match=r"does not run: Gather \w+; take precision"):
+        twinlens.load("demo", device="cuda")
+
+
 # The whole model.
 
 
