@@ -231,7 +231,8 @@ class Session:
             more = f" and {len(astray) - 3} more" if len(astray) > 3 else ""
             raise ProviderError(
                 f"{self._name} has nodes that {self._device} does not run: "
-                f"{', '.join(astray[:3])}{more}; take precision='fp16', or device='cpu'"
+                f"{', '.join(astray[:3])}{more}; "
+                "take precision='fp16', another onnxruntime-gpu, or device='cpu'"
             )
 
     def run(self, feeds: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:

@@ -194,7 +194,7 @@ def test_a_tower_of_which_a_node_fell_back_is_refused(
     with pytest.raises(
         ProviderError,
         match=r"the tower has nodes that cuda:1 does not run: ReduceMean .*, LpNormalization .*; "
-        r"take precision='fp16', or device='cpu'",
+        r"take precision='fp16', another onnxruntime-gpu, or device='cpu'",
     ):
         image_tower(bundle, device=Device(kind="cuda", number=1))
 
@@ -204,7 +204,7 @@ def test_a_node_that_reads_sides_alone_may_run_on_the_cpu(monkeypatch: pytest.Mo
     model = twinlens.load("demo", device="cuda")
     assert model.embed_texts(["a dog"]).shape == (1, model.width)
     imitate_gpu(monkeypatch, astray=("Shape", "Gather"))
-    with pytest.raises(ProviderError, match=r"does not run: Gather \w+; take precision"):
+    with pytest.raises(ProviderError, match="does not run: Gather words, Gather "):
         twinlens.load("demo", device="cuda")
 
 
