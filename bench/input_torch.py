@@ -8,12 +8,18 @@ from pathlib import Path
 import input_torchvision  # noqa: F401  before all that import torchvision
 import numpy as np
 import torch
-import towers
 from input_plain import BATCH, F32, batches, unit
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import CLIPModel as SentenceClip
-from transformers import CLIPModel, CLIPProcessor, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPProcessor,
+    CLIPTokenizerFast,
+    CLIPVisionModelWithProjection,
+)
 
 from twinlens_export import export, verify
 
@@ -53,7 +59,7 @@ def sentence_transformers(work: Path, threads: int) -> Embedder:
 def prepare(work: Path) -> None:
     """A checkpoint of ViT-B/32's shape with random weights, its bundle and its traced graph."""
     if not (work / "bundle" / "twinlens.json").exists():
-        checkpoint = towers.random_checkpoint(work / "checkpoint")
+        checkpoint = random_checkpoint(work / "checkpoint")
         # Random weights rank nothing: all answers nearly tie. The cosines are judged as ever.
         verify.TOLERANCES = {
             precision: replace(tolerance, top1=0.0)
@@ -62,6 +68,17 @@ def prepare(work: Path) -> None:
         export(checkpoint, work / "bundle", precisions=("fp32", "int8"))
     if not graph_of(work).exists():
         trace(work)
+
+
+def random_checkpoint(folder: Path) -> Path:
+    """ViT-B/32 with random weights, beside the demo model's tokenizer."""
+    torch.manual_seed(0)
+    marks = {"bos_token_id": 3070, "eos_token_id": 3071, "pad_token_id": 3071}
+    CLIPModel(CLIPConfig(projection_dim=512, text_config=marks)).save_pretrained(folder)
+    CLIPImageProcessor().save_pretrained(folder)
+    demo = Path(__file__).parents[1] / "export" / "demo_checkpoint" / "tokenizer.json"
+    CLIPTokenizerFast(tokenizer_file=str(demo), model_max_length=77).save_pretrained(folder)
+    return folder
 
 
 def graph_of(work: Path) -> Path:

@@ -21,20 +21,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         export, files = twinlens_export.export, twinlens_export.SampleFiles
+        speed = importlib.import_module("twinlens_export.speed")
         _quiet()
         bundle = export(
             options.checkpoint,
             options.out,
             precisions=options.precision,
             samples=files(images=options.images, texts=options.texts),
+            clean=options.clean,
             force=options.force,
         )
+        table = tower_table(bundle.manifest, speed.speed_columns(bundle))
     except (TwinlensError, OSError) as error:
         sys.stderr.write(f"twinlens-export: {' '.join(str(error).split())}\n")
         return 1
     except KeyboardInterrupt:
         return 130
-    for line in (*tower_table(bundle.manifest), str(bundle.folder)):
+    for line in (*table, str(bundle.folder)):
         sys.stdout.write(f"{line}\n")
     return 0
 
@@ -60,8 +63,18 @@ def _parser() -> argparse.ArgumentParser:
         default=["fp32", "int8"],
         help="fp32 runs anywhere, fp16 is for CUDA, int8 for CPUs (fp32 int8)",
     )
-    parser.add_argument("--images", type=Path, help="a folder of pictures to verify on")
-    parser.add_argument("--texts", type=Path, help="a file of one text a line to verify on")
+    parser.add_argument(
+        "--images", type=Path, help="a folder of pictures like yours to calibrate and verify on"
+    )
+    parser.add_argument(
+        "--texts", type=Path, help="a file of texts like yours, one a line, for the same"
+    )
+    parser.add_argument(
+        "--clean",
+        choices=("none", "openai"),
+        help="what is done to a text first: none as transformers does, openai as OpenAI's own "
+        "code does, for which users need twinlens[ftfy] (what the checkpoint says)",
+    )
     parser.add_argument("--force", action="store_true", help="replace the bundle at OUT")
     parser.add_argument("--verbose", action="store_true", help="say what is being done")
     return parser

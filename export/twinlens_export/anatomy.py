@@ -1,7 +1,7 @@
 """The anatomy of a tower: its weights by what they do, whatever its family calls them."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,6 @@ Sight = Literal["all", "causal", "counted"]
 """What a token sees: all tokens; itself and what stands before it; all of its text, no padding."""
 Place = Literal["first", "end", "last"]
 """The token that a text is pooled at: the first; the end token; the last, padding or not."""
-
-ACTIVATIONS: Final[tuple[Activation, ...]] = ("quick_gelu", "gelu", "gelu_tanh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

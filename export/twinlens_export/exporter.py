@@ -4,15 +4,16 @@ import importlib.metadata
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic
 
 from twinlens.bundle import (
     PRECISIONS,
     Agreement,
     Bundle,
+    Clean,
     Manifest,
     Precision,
     Side,
@@ -27,13 +28,17 @@ from twinlens.session import CPU, Session, installed_wheels
 from twinlens.texts import Tokenizer
 from twinlens.threads import usable_threads
 from twinlens_export import verify
+from twinlens_export.calibrate import image_batches, text_batches
 from twinlens_export.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.errors import CheckpointError
 from twinlens_export.files import TOKENIZER
-from twinlens_export.graph import save
+from twinlens_export.graph import Array, Graph, save
 from twinlens_export.native import native_calibrations
-from twinlens_export.precision import RECIPES, Build, in_precision
+from twinlens_export.precision import RECIPES, in_precision
 from twinlens_export.samples import SampleFiles, Samples, read_samples
+from twinlens_export.sensitive import costs
 from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.tuning import Draw, Tower, tuned
 from twinlens_export.write import new_folder, require_free
 
 logger = logging.getLogger(__name__)
@@ -42,15 +47,20 @@ PROGRAMS: Final = "onnx"
 """The folder of the programs: as on the Hub, like the stems."""
 STEMS: Final[Mapping[Side, str]] = {"image": "vision_model", "text": "text_model"}
 BUNDLED: Final = SampleFiles()
+BARE: Final = frozenset({"canonical", "siglip"})
+"""Rules that drop what other rules keep: no other can stand in for them."""
+MOST_KEPT: Final = 0.25
+"""Share of a tower's blocks that may stay in float32: with more, int8 is not worth its name."""
 MAKERS: Final = ("twinlens", "torch", "transformers", "onnx")
 
 
-def export(
+def export(  # noqa: PLR0913 - each is an independent wish
     checkpoint: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     precisions: Sequence[Precision] = ("fp32", "int8"),
     samples: SampleFiles = BUNDLED,
+    clean: Clean | None = None,
     force: bool = False,
 ) -> Bundle:
     """Write the bundle of a checkpoint; every tower in it was verified against the original.
@@ -59,7 +69,10 @@ def export(
         checkpoint: a folder that transformers saved, or a Hub id.
         out: the bundle's folder. It must not exist, or be empty.
         precisions: which to write: "fp32", "fp16", "int8".
-        samples: pictures and texts to verify on; by default those inside the package.
+        samples: pictures and texts to calibrate and to verify on; by default those inside the
+            package.
+        clean: what is done to a text first, if not what the checkpoint says: "openai" as OpenAI's
+            own code does, "none" as transformers does.
         force: replace a bundle that is at `out`.
 
     Raises:
@@ -68,7 +81,7 @@ def export(
     place = Path(out)
     wanted = _known(precisions)
     require_free(place, force=force)
-    read = read_checkpoint(os.fspath(checkpoint))
+    read = _cleaned(read_checkpoint(os.fspath(checkpoint)), clean)
     with new_folder(place) as folder:
         for name, text in read.files.items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -79,12 +92,27 @@ def export(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sketch:
+class _Sketch(Generic[Tower]):
     """One tower before it has a precision, and how it is compared with the original."""
 
     side: Side
-    build: Build
+    tower: Tower
+    draw: Draw[Tower]
+    batches: Sequence[Array]
+    """Of calibration samples."""
     agreement: Callable[[verify.Program], Agreement]
+
+
+def _cleaned(checkpoint: Checkpoint, clean: Clean | None) -> Checkpoint:
+    if clean is None:
+        return checkpoint
+    trained = checkpoint.text_spec.clean
+    if trained in BARE:
+        raise CheckpointError(
+            f"{checkpoint.name} was trained on texts without punctuation ({trained}), so they "
+            f"cannot be cleaned by the rules of {clean!r}; leave clean out"
+        )
+    return replace(checkpoint, text_spec=replace(checkpoint.text_spec, clean=clean))
 
 
 def _known(precisions: Sequence[str]) -> list[Precision]:
@@ -102,12 +130,16 @@ def _write_towers(
     (folder / PROGRAMS).mkdir()
     image = _Sketch(
         side="image",
-        build=partial(image_graph, checkpoint.image),
+        tower=checkpoint.image,
+        draw=image_graph,
+        batches=image_batches(samples.calibration.images),
         agreement=lambda program: verify.image_agreement(program, samples, truth),
     )
     text = _Sketch(
         side="text",
-        build=partial(text_graph, checkpoint.text),
+        tower=checkpoint.text,
+        draw=text_graph,
+        batches=text_batches(samples.calibration.texts, checkpoint.text_spec),
         agreement=lambda program: verify.text_agreement(program, samples, truth, checkpoint),
     )
     return {
@@ -120,27 +152,63 @@ def _write_towers(
     }
 
 
-def _write_tower(sketch: _Sketch, precision: Precision, folder: Path) -> TowerFile:
+def _write_tower(sketch: _Sketch[Tower], precision: Precision, folder: Path) -> TowerFile:
     """Write one tower in one precision; what is verified is the file itself."""
+    if precision == "int8":
+        written = _write_int8(sketch, folder)
+    else:
+        graph = in_precision(partial(sketch.draw, sketch.tower), precision)
+        written = _write(graph, sketch, precision, folder)
+    verify.require(written.agreement, precision, sketch.side, kept=written.kept)
+    return written
+
+
+def _write_int8(sketch: _Sketch[Tower], folder: Path) -> TowerFile:
+    """Write a tower in int8, and in float32 what it cannot bear, one block more at a time."""
+    ready = tuned(sketch.tower, sketch.draw, sketch.batches, folder)
+    written = _write(ready.build(ready.blocks()), sketch, "int8", folder)
+    if verify.holds(written.agreement, "int8"):
+        return written
+    dearest = list(costs(ready.build, ready.blocks(), sketch.batches, folder))
+    for count in range(1, 1 + int(MOST_KEPT * len(dearest))):
+        kept = tuple(dearest[:count])
+        graph = ready.build(ready.blocks(kept=kept))
+        written = _write(graph, sketch, "int8", folder, kept=kept)
+        if verify.holds(written.agreement, "int8"):
+            break
+    return written
+
+
+def _write(
+    graph: Graph,
+    sketch: _Sketch[Tower],
+    precision: Precision,
+    folder: Path,
+    *,
+    kept: tuple[str, ...] = (),
+) -> TowerFile:
     name = f"{PROGRAMS}/{STEMS[sketch.side]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
-    graph = in_precision(sketch.build, precision)
-    written = save(graph, path)
+    files = save(graph, path)
     session = Session(path, device=CPU, threads=usable_threads(), name=name)
     agreement = sketch.agreement(
         lambda batch: session.run({graph.input.name: batch}, graph.output.name)
     )
-    logger.info("%s: worst cosine %.6f", name, agreement.worst_cosine)
-    verify.require(agreement, precision, sketch.side)
+    logger.info("%s: worst cosine %.6f%s", name, agreement.worst_cosine, _but(kept))
     return TowerFile(
         file=name,
         sha256=sha256_of(path),
-        beside={file.relative_to(folder).as_posix(): sha256_of(file) for file in written[1:]},
-        bytes=sum(file.stat().st_size for file in written),
+        beside={file.relative_to(folder).as_posix(): sha256_of(file) for file in files[1:]},
+        bytes=sum(file.stat().st_size for file in files),
         input=graph.input.name,
         output=graph.output.name,
         agreement=agreement,
+        kept=kept,
     )
+
+
+def _but(kept: tuple[str, ...]) -> str:
+    return f", {', '.join(kept)} in float32" if kept else ""
 
 
 def _manifest(checkpoint: Checkpoint, folder: Path, towers: Mapping[Precision, Towers]) -> Manifest:

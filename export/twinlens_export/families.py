@@ -5,7 +5,7 @@ one that a particular checkpoint lacks is left out, where the tower can do witho
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from twinlens_export.anatomy import Place, Sight
@@ -71,6 +71,8 @@ class TextNames:
     sight: Sight = "causal"
     place: Place = "end"
     norm_last: bool = False
+    lower_case: bool = False
+    """Whether all texts of its training were."""
     legacy_end_id: int | None = None
     """An end id that is wrong wherever a configuration has it; there the largest id ends a text."""
 
@@ -84,9 +86,14 @@ class Family:
     """The class that the original is of."""
     image: ImageNames = field(default_factory=ImageNames)
     text: TextNames = field(default_factory=TextNames)
-    fused: Mapping[str, str] = field(default_factory=dict)
-    """Endings of names that hold queries, keys and values in one, and the ending of each, with {}
-    for q, k and v."""
+    fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Endings of names under which several maps lie in one, and the ending of each."""
+
+
+def _fused(whole: str, *each: str) -> dict[str, tuple[str, ...]]:
+    """Of one place: `whole` has {} where weight or bias stands."""
+    kinds = ("weight", "bias")
+    return {whole.format(kind): tuple(f"{part}.{kind}" for part in each) for kind in kinds}
 
 
 CLIP: Final = Family(name="clip", model="CLIPModel", text=TextNames(legacy_end_id=2))
@@ -96,11 +103,10 @@ SIGLIP: Final = Family(
     name="siglip",
     model="SiglipModel",
     image=ImageNames(class_embedding="", input_norm="", pool=PoolNames(), projection=""),
-    text=TextNames(projection="text_model.head", sight="all", place="last"),
-    fused={
-        "attention.in_proj_weight": "attention.{}_proj.weight",
-        "attention.in_proj_bias": "attention.{}_proj.bias",
-    },
+    text=TextNames(projection="text_model.head", sight="all", place="last", lower_case=True),
+    fused=_fused(
+        "attention.in_proj_{}", "attention.q_proj", "attention.k_proj", "attention.v_proj"
+    ),
 )
 CHINESE_CLIP: Final = Family(
     name="chinese_clip",
@@ -158,12 +164,46 @@ OPEN_CLIP: Final = Family(
         output_norm="ln_final",
         projection="text_projection",
     ),
-    fused={
-        "attn.in_proj_weight": "attn.{}_proj.weight",
-        "attn.in_proj_bias": "attn.{}_proj.bias",
-    },
+    fused=_fused("attn.in_proj_{}", "attn.q_proj", "attn.k_proj", "attn.v_proj"),
 )
 """open_clip's own transformers, its text tower without the `text.` that newer ones have before."""
+OPEN_CLIP_SIGLIP: Final = replace(
+    OPEN_CLIP,
+    model="CustomTextCLIP",
+    image=ImageNames(
+        patches="visual.trunk.patch_embed.proj",
+        class_embedding="",
+        positions="visual.trunk.pos_embed",
+        input_norm="",
+        layers="visual.trunk.blocks",
+        layer=LayerNames(
+            attention_norm="norm1",
+            query="attn.q_proj",
+            key="attn.k_proj",
+            value="attn.v_proj",
+            mixed="attn.proj",
+            mlp_norm="norm2",
+        ),
+        output_norm="visual.trunk.norm",
+        pool=PoolNames(
+            probe="visual.trunk.attn_pool.latent",
+            query="visual.trunk.attn_pool.q",
+            key="visual.trunk.attn_pool.k",
+            value="visual.trunk.attn_pool.v",
+            mixed="visual.trunk.attn_pool.proj",
+            mlp_norm="visual.trunk.attn_pool.norm",
+            widen="visual.trunk.attn_pool.mlp.fc1",
+            narrow="visual.trunk.attn_pool.mlp.fc2",
+        ),
+        projection="",
+    ),
+    fused={
+        **OPEN_CLIP.fused,
+        **_fused("attn.qkv.{}", "attn.q_proj", "attn.k_proj", "attn.v_proj"),
+        **_fused("attn_pool.kv.{}", "attn_pool.k", "attn_pool.v"),
+    },
+)
+"""SigLIP in open_clip: its image tower is timm's."""
 
 FAMILIES: Final[Mapping[str, Family]] = {
     "clip": CLIP,

@@ -1,12 +1,13 @@
 """An open_clip_config.json: the towers that it describes, or why they are not supported."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from twinlens_export.anatomy import Activation, Place, Sight
 from twinlens_export.errors import CheckpointError
-from twinlens_export.families import OPEN_CLIP, Family
+from twinlens_export.families import OPEN_CLIP, OPEN_CLIP_SIGLIP, Family
 from twinlens_export.parts import Shape
 from twinlens_export.preprocessing import Preprocessing, read_open_clip
 
@@ -14,7 +15,9 @@ Fields = Mapping[str, Any]
 
 EPSILON: Final = 1e-5
 """Of open_clip's norms, where norm_kwargs is silent."""
-SUPPORTED: Final = "supported are OpenCLIP's own vision transformer and text transformer"
+SUPPORTED: Final = "supported are OpenCLIP's own two transformers, and timm's SigLIP"
+SIGLIP: Final = re.compile(r"vit_\w+_siglip_\d+")
+"""timm's names of SigLIP's image towers; those with `gap` in the name are others."""
 PLACES: Final[Mapping[str, Place]] = {
     "argmax": "end",
     "eos": "end",
@@ -40,6 +43,8 @@ TEXT: Final[Fields] = {
     "norm_kwargs": {},
     "pool_type": "argmax",
 }
+TIMM: Final[Fields] = {"timm_pool": ("map",), "timm_proj": ("none", "")}
+"""How SigLIP ends in timm."""
 TAKEN: Final = (("act_kwargs", {"approximate": "tanh"}),)
 """Values that are supported, of fields of which others are not."""
 ALIKE: Final = frozenset(
@@ -57,6 +62,12 @@ ALIKE: Final = frozenset(
         "pos_embed_type",
         "proj_bias",
         "proj_type",
+        "timm_drop",  # in training only, as are the next two
+        "timm_drop_path",
+        "timm_model_name",
+        "timm_model_pretrained",
+        "timm_pool",
+        "timm_proj",
         "tokenizer_kwargs",
         "vocab_size",
         "width",
@@ -70,7 +81,8 @@ class OpenClipConfig:
     """What is to be known of an OpenCLIP checkpoint beside its weights."""
 
     family: Family
-    image: Shape
+    image: Shape | None
+    """None: timm knows."""
     text: Shape
     preprocessing: Preprocessing
     end_id: int | None
@@ -92,13 +104,15 @@ def read_open_clip_config(document: Fields) -> OpenClipConfig:
         raise CheckpointError(f"open_clip_config.json has no {error}") from error
     _refuse_others(model, image, text)
     image, text = IMAGE | image, TEXT | text
-    _require_class_token(image)
+    _require_pooling(image)
     sight: Sight = "all" if text["no_causal_mask"] else "causal"
     place = _place(text, sight)
-    names = replace(OPEN_CLIP.text, sight=sight, place=place)
+    timm = bool(image.get("timm_model_name"))
+    family = OPEN_CLIP_SIGLIP if timm else OPEN_CLIP
+    heads = image["width"] // image["head_width"]
     return OpenClipConfig(
-        family=replace(OPEN_CLIP, text=names),
-        image=_shape(model, image, heads=image["width"] // image["head_width"]),
+        family=replace(family, text=replace(family.text, sight=sight, place=place)),
+        image=None if timm else _shape(model, image, heads=heads),
         text=_shape(model, text, heads=text["heads"]),
         preprocessing=read_open_clip(
             document.get("preprocess_cfg", {}), side_px=_side(image["image_size"])
@@ -110,10 +124,9 @@ def read_open_clip_config(document: Fields) -> OpenClipConfig:
 
 def _refuse_others(model: Fields, image: Fields, text: Fields) -> None:
     """Refuse what the anatomy has no place for: silence would give other embeddings."""
-    if name := image.get("timm_model_name"):
-        cure = "; SigLIP is, as transformers saves it" if "siglip" in name else ""
+    if (name := image.get("timm_model_name")) and not SIGLIP.fullmatch(name):
         raise CheckpointError(
-            f"the image tower is timm's {name}, which is not supported; {SUPPORTED}{cure}"
+            f"the image tower is timm's {name}, which is not supported; {SUPPORTED}"
         )
     if isinstance(image.get("layers"), (list, tuple)):
         raise CheckpointError(f"the image tower is a ResNet, which is not supported; {SUPPORTED}")
@@ -140,11 +153,13 @@ def _place(text: Fields, sight: Sight) -> Place:
     return known[kind]
 
 
-def _require_class_token(image: Fields) -> None:
-    if image["pool_type"] != "tok":
-        raise CheckpointError(
-            f"vision_cfg has pool_type {image['pool_type']!r}; 'tok' is supported"
-        )
+def _require_pooling(image: Fields) -> None:
+    fields = TIMM if image.get("timm_model_name") else {"pool_type": ("tok",)}
+    for field, known in fields.items():
+        if image.get(field) not in known:
+            raise CheckpointError(
+                f"vision_cfg has {field} {image.get(field)!r}; {known[0]!r} is supported"
+            )
 
 
 def _side(size: object) -> int:

@@ -14,6 +14,7 @@ from twinlens_export.files import OPEN_CLIP_CONFIG, TOKENIZER, json_of, path_of,
 from twinlens_export.open_clip_config import read_open_clip_config
 from twinlens_export.open_clip_words import read_open_clip_words
 from twinlens_export.origin import Origin
+from twinlens_export.parts import Shape
 
 WEIGHTS: Final = (
     "open_clip_model.safetensors",
@@ -43,7 +44,7 @@ class OpenClipModel:
 
 
 def read_open_clip_source(checkpoint: str) -> Origin:
-    """Read a checkpoint of OpenCLIP's own two transformers.
+    """Read a checkpoint of OpenCLIP's own two transformers, or of SigLIP in OpenCLIP.
 
     Raises:
         CheckpointError: it cannot be read or fetched, or has a tower that is not supported, or
@@ -67,7 +68,7 @@ def read_open_clip_source(checkpoint: str) -> Origin:
         family=config.family,
         model=OpenClipModel(model=model),
         weights=weights,
-        image=config.image,
+        image=config.image or _trunk_shape(model.visual.trunk),
         text=config.text,
         end_id=config.end_id,
         preprocessing=config.preprocessing,
@@ -103,6 +104,19 @@ def _folder(checkpoint: str) -> Path:
     for name in TOKENIZER_FILES:
         path_of(checkpoint, name)
     return found[0].parent
+
+
+def _trunk_shape(trunk: Any) -> Shape:  # noqa: ANN401
+    """The shape of timm's image tower, which its name stands for."""
+    block = trunk.blocks[0]
+    # In timm the tanh form is a class of its own, or an option of torch's.
+    tanh = "tanh" in f"{type(block.mlp.act).__name__} {block.mlp.act}".lower()
+    return Shape(
+        layers=len(trunk.blocks),
+        heads=block.attn.num_heads,
+        activation="gelu_tanh" if tanh else "gelu",
+        epsilon=trunk.norm.eps,
+    )
 
 
 def _weights(model: Any) -> dict[str, F32]:  # noqa: ANN401

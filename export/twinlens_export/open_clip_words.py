@@ -16,7 +16,11 @@ from twinlens_export.words import Words, read_words
 WORDS: Final = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """What OpenAI's tokenizer takes as a word; open_clip's has its two marks in front, which stay text
 here."""
-CLEANS: Final[Mapping[str, Clean]] = {"lower": "openai", "whitespace": "openai_cased"}
+CLEANS: Final[Mapping[str, Clean]] = {
+    "lower": "openai",
+    "whitespace": "openai_cased",
+    "canonicalize": "canonical",
+}
 """By the `clean` of tokenizer_kwargs."""
 
 

@@ -45,13 +45,15 @@ class Parts:
         """The image tower."""
         names = self.family.image
         reader = _Reader(parts=self, shape=shape)
+        positions = self.array(names.positions)
         return ImageTower(
             side_px=side_px,
             pixels=pixels,
             patches=self.array(f"{names.patches}.weight"),
             patches_bias=self.weights.get(f"{names.patches}.bias"),
             class_embedding=self.weights.get(names.class_embedding),
-            positions=self.array(names.positions),
+            # timm keeps a batch of one.
+            positions=positions.reshape(-1, positions.shape[-1]),
             input_norm=reader.norm_if_there(names.input_norm),
             encoder=reader.encoder(names.layers, names.layer),
             output_norm=reader.norm(names.output_norm),
@@ -161,17 +163,16 @@ class _Reader:
 
 
 def unfused(weights: Mapping[str, F32], family: Family) -> dict[str, F32]:
-    """The same weights, those that hold queries, keys and values in one as views of three."""
+    """The same weights; where several maps lie in one, a view of each."""
     apart: dict[str, F32] = {}
     for name, array in weights.items():
-        for ending, each in family.fused.items():
-            if name.endswith(ending):
-                stem = name.removesuffix(ending)
-                names = [f"{stem}{each.format(letter)}" for letter in "qkv"]
-                apart.update(zip(names, np.split(array, 3), strict=True))
-                break
-        else:
+        whole = next((ending for ending in family.fused if name.endswith(ending)), None)
+        if whole is None:
             apart[name] = array
+            continue
+        stem, each = name.removesuffix(whole), family.fused[whole]
+        parts = np.split(array, len(each))
+        apart |= {f"{stem}{ending}": part for ending, part in zip(each, parts, strict=True)}
     return apart
 
 

@@ -3,21 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.bundle import TextSpec
 from twinlens.drawings import bundled_drawings
 from twinlens.errors import ImageError, TextError
 from twinlens.images import load_batch
 from twinlens.texts import Tokenizer
 from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.errors import ExportError
+from twinlens_export.views import views, wordings
 
-FEWEST: Final = 2
-"""Of each kind: with one there is nothing to rank."""
+T = TypeVar("T")
+Texts = tuple[tuple[int, ...], ...]
+
+FEWEST: Final = 4
+"""Of each kind: with fewer there is nothing to rank, or nothing apart to calibrate on."""
 FULL_TEXTS: Final = 4
+MOST_CALIBRATED: Final = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,33 +37,55 @@ class SampleFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Samples:
+class Inputs:
     """Pictures and texts, ready for the towers."""
 
     images: NDArray[np.uint8]
-    """[B, S, S, 3]"""
-    texts: tuple[tuple[int, ...], ...]
+    """[N, S, S, 3]"""
+    texts: Texts
     """Ids of each text as it was written, unpadded."""
-    full_texts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """What towers are compared on, and what they are calibrated on: none is both."""
+
+    compared: Inputs
+    """Each thing once, then its other views and wordings."""
+    pictures: int
+    """The first so many images show different things: they are what texts rank."""
+    captions: int
+    """The first so many texts tell of different things: they are what images rank."""
+    full_texts: Texts
     """Ids of texts that fill the context; they are compared, but rank nothing."""
+    calibration: Inputs
 
 
 def read_samples(files: SampleFiles, checkpoint: Checkpoint, tokenizer: Tokenizer) -> Samples:
     """Read samples and prepare them for a checkpoint.
 
+    Every third is for calibration, the others are compared. What is inside the package is seen in
+    several views and told in several wordings; what a user gives is taken as it is.
+
     Raises:
         ExportError: something cannot be read, or there are too few.
     """
     try:
-        drawings = bundled_drawings()
-        paths = _pictures(files.images) if files.images else [d.path for d in drawings]
-        lines = _lines(files.texts) if files.texts else [d.caption for d in drawings]
-        _require_enough(len(paths), "pictures")
-        _require_enough(len(lines), "texts")
+        seen, seen_apart = _apart(_pictures(files.images), "pictures")
+        told, told_apart = _apart(_lines(files.texts), "texts")
+        spec = checkpoint.image_spec
+        images, images_apart = load_batch(seen, spec), load_batch(seen_apart, spec)
+        if files.images is None:
+            images, images_apart = views(images), views(images_apart)[::2]
+        texts, texts_apart = told, told_apart
+        if files.texts is None:
+            texts, texts_apart = wordings(told), wordings(told_apart)
         return Samples(
-            images=load_batch(paths, checkpoint.image_spec),
-            texts=_encoded(tokenizer, lines),
-            full_texts=_encoded(tokenizer, _filling(lines, checkpoint.text_spec.context)),
+            compared=Inputs(images=images, texts=_encoded(tokenizer, texts)),
+            pictures=len(seen),
+            captions=len(told),
+            full_texts=_encoded(tokenizer, _filling(told, checkpoint.text_spec)),
+            calibration=Inputs(images=images_apart, texts=_encoded(tokenizer, texts_apart)),
         )
     except (ImageError, TextError, OSError) as error:
         raise ExportError(
@@ -65,28 +93,36 @@ def read_samples(files: SampleFiles, checkpoint: Checkpoint, tokenizer: Tokenize
         ) from error
 
 
-def _require_enough(count: int, kind: str) -> None:
-    if count < FEWEST:
-        raise ExportError(
-            f"{count} {kind} are too few to verify a tower with; give {FEWEST} or more"
-        )
-
-
-def _pictures(folder: Path) -> list[Path]:
+def _pictures(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return [drawing.path for drawing in bundled_drawings()]
     return sorted(path for path in folder.iterdir() if path.is_file())
 
 
-def _lines(file: Path) -> list[str]:
+def _lines(file: Path | None) -> list[str]:
+    if file is None:
+        return [drawing.caption for drawing in bundled_drawings()]
     return [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def _filling(lines: Sequence[str], context: int) -> list[str]:
+def _apart(items: Sequence[T], kind: str) -> tuple[list[T], list[T]]:
+    """Those to compare, and those to calibrate on."""
+    if len(items) < FEWEST:
+        raise ExportError(
+            f"{len(items)} {kind} are too few to verify a tower with; give {FEWEST} or more"
+        )
+    apart = range(1, len(items), 3)[:MOST_CALIBRATED]
+    compared = [item for place, item in enumerate(items) if place not in apart]
+    return compared, [items[place] for place in apart]
+
+
+def _filling(lines: Sequence[str], spec: TextSpec) -> list[str]:
     """Texts that fill the context, each beginning at another line."""
-    repeats = 1 + context // len(lines)  # a line has one token at least
+    repeats = 1 + spec.context // len(lines)  # a line has one token at least
     step = max(1, len(lines) // FULL_TEXTS)
     starts = range(0, len(lines), step)[:FULL_TEXTS]
     return [" ".join([*lines[start:], *lines[:start]] * repeats) for start in starts]
 
 
-def _encoded(tokenizer: Tokenizer, lines: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+def _encoded(tokenizer: Tokenizer, lines: Sequence[str]) -> Texts:
     return tuple(tuple(ids) for ids in tokenizer.encode_ragged(lines))

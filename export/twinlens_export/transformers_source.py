@@ -63,7 +63,12 @@ def read_transformers_source(checkpoint: str) -> Origin:
     model = _model(checkpoint, family)
     state = {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
     names = family.text
-    words = read_words(tokenizer, context=len(state[names.positions]), trim=names.sight != "all")
+    words = read_words(
+        tokenizer,
+        context=len(state[names.positions]),
+        trim=names.sight != "all",
+        lower_case=names.lower_case,
+    )
     counted = names.sight == "counted"
     end_id = config.text_config.eos_token_id
     return Origin(

@@ -49,7 +49,7 @@ class Program(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """What the original makes of the samples: unit rows [N, D]."""
+    """What the original makes of what is compared: unit rows [N, D]."""
 
     images: F32
     texts: F32
@@ -57,34 +57,35 @@ class Truth:
 
 
 def truth_of(checkpoint: Checkpoint, samples: Samples) -> Truth:
-    """Run the original on the samples, texts padded to the whole context."""
+    """Run the original on what is compared, texts padded to the whole context."""
     spec = checkpoint.text_spec
 
     def embed(texts: Sequence[Sequence[int]]) -> F32:
         return original.text_rows(checkpoint, padded(texts, spec.context, spec.pad_id))
 
     return Truth(
-        images=original.image_rows(checkpoint, samples.images),
-        texts=embed(samples.texts),
+        images=original.image_rows(checkpoint, samples.compared.images),
+        texts=embed(samples.compared.texts),
         full_texts=embed(samples.full_texts),
     )
 
 
 def image_agreement(program: Program, samples: Samples, truth: Truth) -> Agreement:
-    """How closely an image tower follows the original; its rows search the original's texts."""
-    rows = np.concatenate([program(batch) for batch in _batches(samples.images)])
-    return _agreement(rows, truth.images, answers=truth.texts, cosines=_cosines(rows, truth.images))
+    """How closely an image tower follows the original; its rows search the original's captions."""
+    rows = np.concatenate([program(batch) for batch in _batches(samples.compared.images)])
+    answers = truth.texts[: samples.captions]
+    return _agreement(rows, truth.images, answers=answers, cosines=cosines_of(rows, truth.images))
 
 
 def text_agreement(
     program: Program, samples: Samples, truth: Truth, checkpoint: Checkpoint
 ) -> Agreement:
-    """How closely a text tower follows the original; its rows search the original's images.
+    """How closely a text tower follows the original; its rows search the original's pictures.
 
     Every text is embedded cut to the longest of its batch and padded to the whole context.
     """
     spec = checkpoint.text_spec
-    texts = (*samples.texts, *samples.full_texts)
+    texts = (*samples.compared.texts, *samples.full_texts)
     wanted = np.concatenate([truth.texts, truth.full_texts])
     whole = padded(texts, spec.context, spec.pad_id)
     lengths = np.array([len(text) for text in texts])
@@ -95,27 +96,49 @@ def text_agreement(
         ]
     )
     full = np.concatenate([program(batch) for batch in _batches(whole)])
-    cosines = np.concatenate([_cosines(rows, wanted), _cosines(full, wanted)])
-    return _agreement(rows[: len(truth.texts)], truth.texts, answers=truth.images, cosines=cosines)
+    cosines = np.concatenate([cosines_of(rows, wanted), cosines_of(full, wanted)])
+    answers = truth.images[: samples.pictures]
+    return _agreement(rows[: len(truth.texts)], truth.texts, answers=answers, cosines=cosines)
 
 
-def require(agreement: Agreement, precision: Precision, side: Side) -> None:
+def holds(agreement: Agreement, precision: Precision) -> bool:
+    """Whether a tower follows the original as closely as its precision must."""
+    return not _below(agreement, TOLERANCES[precision])
+
+
+def require(
+    agreement: Agreement, precision: Precision, side: Side, *, kept: Sequence[str] = ()
+) -> None:
     """Refuse a tower below the tolerance of its precision.
+
+    Args:
+        agreement: with the original.
+        precision: of the tower.
+        side: which tower it is.
+        kept: blocks that are in float32 already.
 
     Raises:
         AgreementError: names the figure, its tolerance and the cure.
     """
-    tolerance = TOLERANCES[precision]
-    for figure, got, least in (
+    for figure, got, least in _below(agreement, TOLERANCES[precision]):
+        raise AgreementError(
+            f"the {side} tower in {precision} is not written: its {figure} is {got:.6f}, "
+            f"wanted at least {least}{_even_with(kept)}; leave {precision} out of --precision, "
+            "or verify on samples of your own (--images, --texts)"
+        )
+
+
+def _even_with(kept: Sequence[str]) -> str:
+    return f" (with {', '.join(kept)} in float32)" if kept else ""
+
+
+def _below(agreement: Agreement, tolerance: Tolerance) -> list[tuple[str, float, float]]:
+    """The figures that are too low: name, figure, tolerance."""
+    figures = (
         ("worst cosine with the original", agreement.worst_cosine, tolerance.worst_cosine),
         ("top-1 agreement with the original", agreement.top1, tolerance.top1),
-    ):
-        if not got >= least:  # so that NaN is refused too
-            raise AgreementError(
-                f"the {side} tower in {precision} is not written: its {figure} is {got:.6f}, "
-                f"wanted at least {least}; leave {precision} out of --precision, "
-                "or verify on samples of your own (--images, --texts)"
-            )
+    )
+    return [row for row in figures if not row[1] >= row[2]]  # so that NaN is too low
 
 
 def padded(texts: Sequence[Sequence[int]], length: int, pad_id: int) -> NDArray[np.int64]:
@@ -135,7 +158,7 @@ def _batches(inputs: NDArray[T]) -> Iterator[NDArray[T]]:
         start += size
 
 
-def _cosines(rows: F32, wanted: F32) -> F32:
+def cosines_of(rows: F32, wanted: F32) -> F32:
     """Cosine of each row with the original's, lengths taken into account."""
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted, axis=1)
     cosines: F32 = np.einsum("nd,nd->n", rows, wanted) / lengths

@@ -19,13 +19,21 @@ class Words:
     """The text of tokenizer.json."""
 
 
-def read_words(tokenizer: Any, *, context: int, trim: bool) -> Words:  # noqa: ANN401
+def read_words(
+    tokenizer: Any,  # noqa: ANN401
+    *,
+    context: int,
+    trim: bool,
+    lower_case: bool = False,
+) -> Words:
     """The words of a tokenizer that transformers loaded: CLIP's, Gemma's, BERT's or SigLIP's.
 
     Args:
         tokenizer: transformers' own.
         context: the positions that the tower has.
-        trim: whether the tower is causal, so that a batch may stop at its longest text.
+        trim: whether a batch may stop at its longest text.
+        lower_case: whether the checkpoint saw no other texts. SigLIP 2's tokenizer on the Hub is
+            Gemma's own, which keeps upper case.
 
     Raises:
         CheckpointError: the runtime cannot do what the tokenizer does.
@@ -39,13 +47,14 @@ def read_words(tokenizer: Any, *, context: int, trim: bool) -> Words:  # noqa: A
             f"the tokenizer pads on the {tokenizer.padding_side}, wanted right; "
             "set padding_side in tokenizer_config.json to what the checkpoint was trained with"
         )
+    clean = _clean(tokenizer)
     return Words(
         spec=TextSpec(
             context=min(context, tokenizer.model_max_length),
             end_id=_end_id(tokenizer),
             pad_id=tokenizer.pad_token_id,
             trim=trim,
-            clean=_clean(tokenizer),
+            clean="lower" if clean == "none" and lower_case and _keeps_case(tokenizer) else clean,
         ),
         tokenizer=_fast(tokenizer).to_str(),
     )
@@ -75,6 +84,11 @@ def _end_id(tokenizer: Any) -> int | None:  # noqa: ANN401
     """What it really ends a text with: configurations name end tokens that are never added."""
     last = tokenizer("").input_ids[-1:]
     return last[0] if last and last[0] in tokenizer.all_special_ids else None
+
+
+def _keeps_case(tokenizer: Any) -> bool:  # noqa: ANN401
+    upper, lower = (tokenizer(text).input_ids for text in ("A", "a"))
+    return bool(upper != lower)
 
 
 def _clean(tokenizer: Any) -> Clean:  # noqa: ANN401

@@ -21,7 +21,7 @@ _INSIDE: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 Precision = Literal["fp32", "fp16", "int8"]
 Side = Literal["image", "text"]
 Device = Literal["any", "cpu", "cuda"]
-Clean = Literal["none", "openai", "openai_cased", "siglip"]
+Clean = Literal["none", "lower", "openai", "openai_cased", "canonical", "siglip"]
 
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 SIDES: Final[tuple[Side, ...]] = get_args(Side)
@@ -60,14 +60,15 @@ class TextSpec:
     pad_id: int
     """What fills a row behind its text."""
     trim: bool
-    """True if the tower is causal, so that a batch may stop at its longest text; False if it wants
-    the full context of every text."""
+    """True if the tower is causal or does not see padding, so that a batch may stop at its longest
+    text; False if it wants the full context of every text."""
     end_id: int | None = None
     """The end token, which survives truncation; None if the checkpoint ends no text by one."""
     clean: Clean = "none"
-    """What the checkpoint was trained to see of a text: all of it; what OpenAI's code leaves (ftfy,
-    HTML entities, white space, lower case), or the same with its upper case; or what SigLIP's does
-    (lower case, no punctuation, white space). What tokenizer.json itself does comes after."""
+    """What the checkpoint was trained to see of a text: all of it, or all of it in lower case; what
+    OpenAI's code leaves (ftfy, HTML entities, white space, lower case), the same with its upper
+    case, or the same without punctuation; or what SigLIP's does (lower case, no punctuation, white
+    space). What tokenizer.json itself does comes after."""
     tokenizer: str = "tokenizer.json"
 
     def __post_init__(self) -> None:
@@ -100,6 +101,8 @@ class TowerFile:
     agreement: Agreement
     beside: Mapping[str, str] = field(default_factory=dict)
     """sha256 of the files that its weights lie in, if they are not inside it, by name."""
+    kept: tuple[str, ...] = ()
+    """Blocks in a higher precision: without them it did not follow the original closely enough."""
 
     def hashes(self) -> dict[str, str]:
         """sha256 of all that the tower is read from, by name."""

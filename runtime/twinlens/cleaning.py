@@ -29,6 +29,10 @@ def _as_it_is() -> Callable[[str], str]:
     return str
 
 
+def _as_lower() -> Callable[[str], str]:
+    return str.lower
+
+
 def _as_openai() -> Callable[[str], str]:
     """As CLIP's own code does, and open_clip's for most checkpoints."""
     cased = _as_openai_cased()
@@ -55,6 +59,17 @@ def _as_openai_cased() -> Callable[[str], str]:
     return clean
 
 
+def _as_canonical() -> Callable[[str], str]:
+    """As open_clip does for SigLIP (`_clean_canonicalize`): mended first, `_` is a space."""
+    cased = _as_openai_cased()
+
+    def clean(text: str) -> str:
+        bare = cased(text).replace("_", " ").translate(PUNCTUATION).lower()
+        return SPACES.sub(" ", bare).strip()
+
+    return clean
+
+
 def _as_siglip() -> Callable[[str], str]:
     """As big_vision's `canonicalize_text` does, by which SigLIP was trained."""
 
@@ -67,7 +82,9 @@ def _as_siglip() -> Callable[[str], str]:
 
 CLEANERS: Final[Mapping[Clean, Callable[[], Callable[[str], str]]]] = {
     "none": _as_it_is,
+    "lower": _as_lower,
     "openai": _as_openai,
     "openai_cased": _as_openai_cased,
+    "canonical": _as_canonical,
     "siglip": _as_siglip,
 }

@@ -34,6 +34,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
     threads: int | None = None,
     pixels: str | Pixels = "exact",
     cuda: CudaOptions = DEFAULT,
+    low_memory: bool = False,
 ) -> Model:
     """Open a bundle: the folder that twinlens-export wrote, or "demo", inside the package.
 
@@ -47,6 +48,11 @@ def load(  # noqa: PLR0913  one choice each, none by place
             smaller, and moves their embeddings a little: a calibration or an index of one is not
             for the other. `Pixels` also says what is done with the oddities of image files.
         cuda: how the towers run on a CUDA device: memory, batch sizes, recorded runs, TensorRT.
+        low_memory: on a CPU, leave the weights in their mapped files, which processes share and the
+            system may take back, and keep nothing between two calls. fp32 ViT-B/32 then opens in
+            0.04 s instead of 0.6 and holds 63 MB of its own instead of 570, but a single image
+            takes 71 ms instead of 42, a single text 21 instead of 10. int8 where the native
+            operators serve is that frugal anyway.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
@@ -65,6 +71,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
         threads=threads or usable_threads(),
         pixels=seen,
         cuda=cuda,
+        low_memory=low_memory,
     )
 
 

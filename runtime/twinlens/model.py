@@ -50,6 +50,7 @@ class Model:
         threads: int,
         pixels: Pixels = EXACT,
         cuda: CudaOptions = DEFAULT,
+        low_memory: bool = False,
     ) -> None:
         manifest = bundle.manifest
         towers = manifest.towers[precision]
@@ -60,11 +61,18 @@ class Model:
 
             def open_on(threads: int) -> Session:
                 bundle.check_tower(file)
-                return Session(path, device=device, threads=threads, name=str(path), cuda=cuda)
+                return Session(
+                    path,
+                    device=device,
+                    threads=threads,
+                    name=str(path),
+                    cuda=cuda,
+                    low_memory=low_memory,
+                )
 
             if device.kind == "cuda":
                 return DeviceTower(file, open_on, cuda=cuda)
-            return Tower(file, open_on, threads=threads)
+            return Tower(file, open_on, threads=threads, low_memory=low_memory)
 
         self._manifest, self._device, self._precision = manifest, device, precision
         self._threads, self._pixels = threads, pixels

@@ -49,11 +49,15 @@ class CudaPlace:
         return [(TENSORRT, self.options.tensorrt_options(self.number, folder)), cuda]
 
 
-def open_on_cpu(ort: Any, program: Path | bytes, threads: int) -> Any:  # noqa: ANN401
+def open_on_cpu(ort: Any, program: Path | bytes, threads: int, *, low_memory: bool) -> Any:  # noqa: ANN401
     """A session of onnxruntime on the CPU; raises what onnxruntime raises."""
     options = _options(ort, threads)
+    if low_memory:
+        # The weights stay where they are, in the mapped file, and what a run took is given back.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        options.enable_cpu_mem_arena = False
     if operators.path() is not None:
-        # What the library makes of its threads, it must be told: onnxruntime keeps the number.
+        # onnxruntime tells its operators not how many threads there are, so they are told here.
         options.add_session_config_entry("twinlens.threads", str(threads))
         options.register_custom_ops_library(str(operators.library()))
     return _session(ort, program, options, [(PROVIDERS["cpu"], {})])

@@ -132,7 +132,7 @@ def _onnxruntime() -> Any:  # noqa: ANN401  the one door through which the untyp
 class Session:
     """One ONNX program, opened on one device."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one choice each, none by place
         self,
         program: Path | bytes,
         *,
@@ -140,6 +140,7 @@ class Session:
         threads: int,
         name: str,
         cuda: CudaOptions = DEFAULT,
+        low_memory: bool = False,
     ) -> None:
         """Open a program.
 
@@ -149,22 +150,24 @@ class Session:
             threads: CPU threads inside one operator.
             name: what the program is called in errors.
             cuda: how it runs, if the device is a CUDA one.
+            low_memory: whether a CPU keeps no copy of the weights in the order it likes best, and
+                no memory between two runs.
 
         Raises:
             ProviderError: it cannot run on that device.
             BundleError: it is not a program that this onnxruntime reads.
         """
         self._name, self._device, self._cuda, self._program = name, device, cuda, program
-        self._session = self._opened(program, threads)
+        self._session = self._opened(program, threads, low_memory=low_memory)
         self._require_device()
         self._inputs = {node.name: node for node in self._session.get_inputs()}
         self._outputs = {node.name: node for node in self._session.get_outputs()}
 
-    def _opened(self, program: Path | bytes, threads: int) -> Any:  # noqa: ANN401  untyped
+    def _opened(self, program: Path | bytes, threads: int, *, low_memory: bool) -> Any:  # noqa: ANN401  untyped
         ort = _onnxruntime()
         try:
             if self._device.kind == "cpu":
-                return open_on_cpu(ort, program, threads)
+                return open_on_cpu(ort, program, threads, low_memory=low_memory)
             number = self._device.number
             driver = cuda_driver(number)
             gpu = driver.gpus[number] if driver else str(self._device)

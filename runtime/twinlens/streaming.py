@@ -21,9 +21,9 @@ F32 = NDArray[np.float32]
 T = TypeVar("T")
 OnError = Literal["raise", "nan", "skip"]
 
-IMAGES_A_THREAD: Final = 4
-"""Decoded and embedded by one thread at a time. Of 1, 2, 4, 8 and 16 the fastest: their pixels and
-activations stay in its cache."""
+IMAGES_A_THREAD: Final = 8
+"""Decoded and embedded by one thread at a time. Of 4, 8 and 16, ViT-B/32 takes 3.8, 3.6 and 3.4 ms
+an image in int8, 28.0, 27.6 and 30.7 in fp32: more use of the weights, less of the cache."""
 IMAGES_AT_ONCE: Final = 16
 """In one run of a tower that has all threads."""
 

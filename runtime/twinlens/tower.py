@@ -48,10 +48,17 @@ class Tower:
     largest_batch = None
     length_multiple = 1
 
-    def __init__(self, file: TowerFile, open_on: Callable[[int], Session], *, threads: int) -> None:
+    def __init__(
+        self,
+        file: TowerFile,
+        open_on: Callable[[int], Session],
+        *,
+        threads: int,
+        low_memory: bool = False,
+    ) -> None:
         self._file, self._open_on, self._threads = file, open_on, threads
         self._session = self._opened(threads)
-        self._single = self._session if threads == 1 else None
+        self._single = self._session if threads == 1 or low_memory else None
         self._opening = threading.Lock()
 
     def embed(self, batch: NDArray[Any]) -> F32:
@@ -65,7 +72,7 @@ class Tower:
         11.6 ms an image on two threads (int8, ViT-B/32, from 2 MP JPEGs), where a session on both
         threads takes 15.4, as its threads wait for each other at every operator. One image alone
         takes 16.2 ms on both threads and 19.2 on one, so both sessions have their use.
-        This is the second one, opened when first asked for.
+        This is the second one, opened when first asked for; where memory is low, the first serves.
         """
         with self._opening:
             if self._single is None:

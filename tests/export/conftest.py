@@ -1,27 +1,31 @@
 """Checkpoints of random weights in the shapes that matter, and real photos to look at."""
 
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_sample_images
 from tokenizers import pre_tokenizers
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from twinlens.session import CPU, Session
 from twinlens_export import checkpoint as checkpoints
+from twinlens_export.anatomy import ImageTower, Layer, Linear, TextTower
 from twinlens_export.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.graph import Graph, save
 from twinlens_export.samples import SampleFiles
 
 Array = NDArray[Any]
+Tower = TypeVar("Tower", ImageTower, TextTower)
 Program = Callable[[Array], Array]
 
 DEMO_CHECKPOINT = Path(__file__).parents[2] / "export" / "demo_checkpoint"
@@ -235,3 +239,47 @@ def ids_of() -> Callable[[Checkpoint], Array]:
         return batch
 
     return ids
+
+
+@pytest.fixture(scope="session")
+def with_outliers() -> Callable[[Any], Any]:
+    """The same function, with channels fifty times as large as the others, as trained towers have.
+
+    They are where the norms and the values of the attention can be blamed for them.
+    """
+
+    def spoilt(layer: Layer) -> Layer:
+        factors = np.ones(len(layer.mlp_norm.scale), np.float32)
+        factors[7::60] = 50
+        norm = layer.mlp_norm
+        return replace(
+            layer,
+            mlp_norm=replace(norm, scale=norm.scale * factors, bias=norm.bias * factors),
+            widen=replace(layer.widen, weight=layer.widen.weight / factors),
+            value=Linear(
+                weight=layer.value.weight * factors[:, None], bias=layer.value.bias * factors
+            ),
+            mixed=replace(layer.mixed, weight=layer.mixed.weight / factors),
+        )
+
+    def spoil(tower: Tower) -> Tower:
+        layers = tuple(spoilt(layer) for layer in tower.encoder.layers)
+        return replace(tower, encoder=replace(tower.encoder, layers=layers))
+
+    return spoil
+
+
+@pytest.fixture(scope="session")
+def loud_folder(folders: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of which layer 2 of the image tower has an MLP that no 8 bits can hold.
+
+    One channel between its two maps is always 3000, and read by none.
+    """
+    folder = Path(shutil.copytree(folders("demo"), tmp_path_factory.mktemp("loud") / "loud"))
+    weights = load_file(folder / "model.safetensors")
+    mlp = "vision_model.encoder.layers.2.mlp"
+    weights[f"{mlp}.fc1.weight"][0] = 0
+    weights[f"{mlp}.fc1.bias"][0] = 3000
+    weights[f"{mlp}.fc2.weight"][:, 0] = 0
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder

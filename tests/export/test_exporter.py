@@ -1,6 +1,7 @@
 """From a checkpoint to a bundle that the runtime opens."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from transformers import AutoProcessor, CLIPModel
 import twinlens
 import twinlens_export
 from twinlens.bundle import PRECISIONS, Bundle, sha256_of
+from twinlens.commands.info import tower_table
 from twinlens_export import exporter, verify
-from twinlens_export.errors import AgreementError, ExportError
+from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.errors import AgreementError, CheckpointError, ExportError
 from twinlens_export.float_blocks import FloatBlocks
 from twinlens_export.graph import Graph
 from twinlens_export.precision import Build
@@ -85,7 +88,8 @@ def test_the_manifest_says_what_was_written(bundle: Bundle) -> None:
         bundle.check(precision)
         tower = manifest.towers[precision].text
         assert tower.bytes == bundle.path(tower.file).stat().st_size
-        assert tower.agreement.samples == 20
+        assert tower.agreement.samples == 13  # of 20: the others were calibrated on
+        assert tower.kept == ()
 
 
 def test_the_folder_has_the_hubs_names(bundle: Bundle) -> None:
@@ -115,6 +119,54 @@ def test_a_tower_below_the_tolerance_is_not_written(
             folders("demo"), tmp_path / "out", precisions=["fp32"], samples=sample_files
         )
     assert not list(tmp_path.iterdir())
+
+
+def test_what_int8_cannot_bear_stays_in_float32(
+    loud_folder: Path, sample_files: SampleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.995))  # type: ignore[arg-type]
+    bundle = twinlens_export.export(
+        loud_folder, tmp_path / "out", precisions=["int8"], samples=sample_files
+    )
+    towers = bundle.manifest.towers["int8"]
+    assert towers.image.kept == ("layers.2.mlp",)
+    assert towers.image.agreement.worst_cosine > 0.995
+    assert towers.text.kept == ()
+    assert "int8 image keeps in fp32: layers.2.mlp" in tower_table(bundle.manifest)
+    bundle.check("int8")
+
+
+def test_int8_is_refused_where_too_much_would_stay_in_float32(
+    loud_folder: Path, sample_files: SampleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporter, "MOST_KEPT", 0.1)
+    monkeypatch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.99999))  # type: ignore[arg-type]
+    with pytest.raises(AgreementError, match=r"wanted .* \(with layers\.2\.mlp, .* in float32\)"):
+        twinlens_export.export(
+            loud_folder, tmp_path / "out", precisions=["int8"], samples=sample_files
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_are_cleaned_as_asked(
+    folders: Callable[[str], Path], sample_files: SampleFiles, tmp_path: Path
+) -> None:
+    pytest.importorskip("ftfy")
+    bundle = twinlens_export.export(
+        folders("demo"), tmp_path / "out", precisions=["fp32"], samples=sample_files, clean="openai"
+    )
+    assert bundle.manifest.text.clean == "openai"
+    model = twinlens.load(bundle.folder, device="cpu")
+    dirty, clean = model.embed_texts(
+        ["a\N{LEFT DOUBLE QUOTATION MARK}dog &amp; cat", 'a"dog & cat']
+    )
+    np.testing.assert_array_equal(dirty, clean)
+
+
+def test_texts_of_siglip_are_cleaned_in_no_other_way(demo_shaped: Checkpoint) -> None:
+    siglip = replace(demo_shaped, text_spec=replace(demo_shaped.text_spec, clean="siglip"))
+    with pytest.raises(CheckpointError, match=r"without punctuation \(siglip\), .*'openai'; leave"):
+        exporter._cleaned(siglip, "openai")
 
 
 def test_a_bundle_is_replaced_only_by_force(

@@ -22,7 +22,9 @@ def test_a_table_is_printed(
     assert main([str(part) for part in (*arguments, "--texts", sample_files.texts)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["precision", "tower", "MB"]
+    assert lines[0].endswith("top-1  top-10  kept in fp32  ms, one  ms, of 8")
     assert [line.split()[:2] for line in lines[1:3]] == [["fp32", "image"], ["fp32", "text"]]
+    assert all(float(line.split()[-2]) > 0 for line in lines[1:3])
     assert lines[3] == str(out)
 
 

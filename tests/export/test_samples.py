@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from twinlens.texts import Tokenizer
-from twinlens_export.checkpoint import TOKENIZER, Checkpoint
+from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.errors import ExportError
+from twinlens_export.files import TOKENIZER
 from twinlens_export.samples import SampleFiles, read_samples
 
 
@@ -22,16 +23,35 @@ def test_given_files_are_read_in_order(
     sample_files: SampleFiles, demo_shaped: Checkpoint, tokenizer: Tokenizer
 ) -> None:
     samples = read_samples(sample_files, demo_shaped, tokenizer)
-    assert samples.images.shape == (18, 64, 64, 3)
-    assert samples.images.dtype == np.uint8
-    assert len(samples.texts) == 20
-    assert samples.texts[0] == tuple(tokenizer.encode(["a dog"])[0])
+    assert samples.compared.images.shape == (12, 64, 64, 3)
+    assert samples.compared.images.dtype == np.uint8
+    assert (samples.pictures, samples.captions) == (12, 13)
+    assert len(samples.compared.texts) == 13
+    assert samples.compared.texts[0] == tuple(tokenizer.encode(["a dog"])[0])
     assert {len(text) for text in samples.full_texts} == {demo_shaped.text_spec.context}
 
 
-def test_the_package_brings_its_own(demo_shaped: Checkpoint, tokenizer: Tokenizer) -> None:
+def test_nothing_is_both_calibrated_on_and_compared(
+    sample_files: SampleFiles, demo_shaped: Checkpoint, tokenizer: Tokenizer
+) -> None:
+    for files, pictures, captions in ((sample_files, 18, 20), (SampleFiles(), 60, 60)):
+        samples = read_samples(files, demo_shaped, tokenizer)
+        seen = {image.tobytes() for image in samples.compared.images}
+        tuned = {image.tobytes() for image in samples.calibration.images}
+        assert not seen & tuned
+        assert not set(samples.compared.texts) & set(samples.calibration.texts)
+        assert pictures // 3 <= len(tuned)
+        assert samples.pictures == pictures - pictures // 3
+        assert captions // 3 <= len(samples.calibration.texts)
+
+
+def test_the_package_brings_its_own_in_several_views_and_wordings(
+    demo_shaped: Checkpoint, tokenizer: Tokenizer
+) -> None:
     samples = read_samples(SampleFiles(), demo_shaped, tokenizer)
-    assert len(samples.images) == len(samples.texts) >= 20
+    assert (samples.pictures, samples.captions) == (40, 40)
+    assert len(samples.compared.images) == len(samples.compared.texts) == 160
+    assert len(set(samples.compared.texts)) == 160
 
 
 @pytest.mark.parametrize("part", ["images", "texts"])
@@ -48,16 +68,17 @@ def test_what_is_not_there_is_an_error_with_a_cure(
 def test_a_file_that_is_no_picture_is_named(
     sample_files: SampleFiles, demo_shaped: Checkpoint, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    (tmp_path / "notes.txt").write_text("no picture")
+    for name in ("notes.txt", "a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).write_text("no picture")
     files = SampleFiles(images=tmp_path, texts=sample_files.texts)
-    with pytest.raises(ExportError, match=r"notes\.txt"):
+    with pytest.raises(ExportError, match=r"a\.txt"):
         read_samples(files, demo_shaped, tokenizer)
 
 
-def test_one_text_is_too_few(
+def test_three_texts_are_too_few(
     sample_files: SampleFiles, demo_shaped: Checkpoint, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    (tmp_path / "one.txt").write_text("a dog\n\n")
-    files = SampleFiles(images=sample_files.images, texts=tmp_path / "one.txt")
-    with pytest.raises(ExportError, match=r"1 texts are too few .* give 2 or more"):
+    (tmp_path / "three.txt").write_text("a dog\n\na cat\na bus")
+    files = SampleFiles(images=sample_files.images, texts=tmp_path / "three.txt")
+    with pytest.raises(ExportError, match=r"3 texts are too few .* give 4 or more"):
         read_samples(files, demo_shaped, tokenizer)

@@ -7,7 +7,7 @@ from twinlens.bundle import Agreement, Precision
 from twinlens_export import verify
 from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
-from twinlens_export.samples import Samples
+from twinlens_export.samples import Inputs, Samples
 from twinlens_export.verify import Truth
 
 
@@ -15,7 +15,13 @@ from twinlens_export.verify import Truth
 def samples() -> Samples:
     images = np.zeros((22, 4, 4, 3), np.uint8)
     images[:, 0, 0, 0] = np.arange(22)
-    return Samples(images=images, texts=((5, 9), (5, 6, 9)), full_texts=((5, 6, 7, 9),))
+    return Samples(
+        compared=Inputs(images=images, texts=((5, 9), (5, 6, 9), (5, 7, 9))),
+        pictures=20,
+        captions=2,
+        full_texts=((5, 6, 7, 9),),
+        calibration=Inputs(images=images[:0], texts=()),
+    )
 
 
 def circle(degrees: object) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
@@ -28,7 +34,9 @@ def agreement(worst_cosine: float = 1.0, top1: float = 1.0) -> Agreement:
 
 
 def test_figures_of_an_image_tower(samples: Samples) -> None:
-    truth = Truth(images=circle(np.arange(22)), texts=circle([0, 10, 20]), full_texts=circle([0]))
+    # The third text tells of a thing once more, so it is no answer; else 4 and 7 would agree on it.
+    texts = circle([0, 10, 5.6])
+    truth = Truth(images=circle(np.arange(22)), texts=texts, full_texts=circle([0]))
     sizes = []
 
     def turned(batch: object) -> object:
@@ -46,7 +54,7 @@ def test_figures_of_an_image_tower(samples: Samples) -> None:
 
 
 def test_an_answer_as_good_as_the_best_agrees(samples: Samples) -> None:
-    truth = Truth(images=circle([0] * 22), texts=circle([1e-4, 0]), full_texts=circle([0]))
+    truth = Truth(images=circle([0] * 22), texts=circle([1e-4, 0, 0]), full_texts=circle([0]))
     found = verify.image_agreement(
         lambda batch: circle([1e-4] * len(batch)),  # type: ignore[arg-type]
         samples,
@@ -63,11 +71,11 @@ def test_texts_are_seen_trimmed_and_whole(samples: Samples, demo_shaped: Checkpo
         widths.append(ids.shape)
         return circle([0] * len(ids))
 
-    truth = Truth(images=circle([0] * 22), texts=circle([0, 0]), full_texts=circle([90]))
+    truth = Truth(images=circle([0] * 22), texts=circle([0, 0, 0]), full_texts=circle([90]))
     found = verify.text_agreement(program, samples, truth, demo_shaped)  # type: ignore[arg-type]
-    assert widths == [(1, 2), (2, 4), (1, 32), (2, 32)]
+    assert widths == [(1, 2), (3, 4), (1, 32), (3, 32)]
     assert found.worst_cosine == pytest.approx(0, abs=1e-6)
-    assert found.samples == 2
+    assert found.samples == 3
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
@@ -83,6 +91,11 @@ def test_a_cosine_below_the_tolerance_is_refused(precision: Precision) -> None:
 def test_rankings_of_int8_must_agree() -> None:
     with pytest.raises(AgreementError, match=r"text tower in int8 .* top-1 .* 0\.97.*0\.98; leave"):
         verify.require(agreement(top1=0.97), "int8", "text")
+
+
+def test_a_refusal_tells_what_was_kept_in_float32() -> None:
+    with pytest.raises(AgreementError, match=r"0\.98 \(with layers\.1\.mlp, patches in float32\)"):
+        verify.require(agreement(top1=0.5), "int8", "text", kept=["layers.1.mlp", "patches"])
 
 
 def test_nan_is_refused() -> None:

@@ -241,9 +241,11 @@ def test_openai_sees_mended_text(text: str, cleaned: str) -> None:
     assert cleaner("openai")(text) == cleaned
 
 
-def test_upper_case_stays_where_it_was_seen() -> None:
+def test_open_clip_sees_other_texts_for_other_tokenizers() -> None:
     pytest.importorskip("ftfy")
     assert cleaner("openai_cased")(" Caf\u00c3\u00a9  &amp; BAR ") == "Caf\u00e9 & BAR"
+    assert cleaner("lower")(" A  &amp; B ") == " a  &amp; b "
+    assert cleaner("canonical")(" Caf\u00c3\u00a9  &amp; snake_case! ") == "caf\u00e9 snake case"
 
 
 def test_without_ftfy_the_cure_is_told(

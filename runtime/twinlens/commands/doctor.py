@@ -10,7 +10,7 @@ from twinlens.loading import DEMO, load
 from twinlens.processor import may_saturate
 from twinlens.session import CPU, Device, cuda_driver, installed_wheels, probe
 from twinlens.threads import usable_threads
-from twinlens_kernels import NATIVE
+from twinlens_kernels import NATIVE, operators
 
 
 def run(_options: argparse.Namespace) -> Outcome:
@@ -28,6 +28,7 @@ def run(_options: argparse.Namespace) -> Outcome:
         "gpus": gpus,
         "towers_on_cuda": astray,
         "native_kernels": NATIVE,
+        "native_operators": operators.path(),
         "vnni": not may_saturate(),
         "threads": usable_threads(),
     }
@@ -38,11 +39,19 @@ def run(_options: argparse.Namespace) -> Outcome:
         *(f"cuda:{number} is {name}" for number, name in enumerate(gpus)),
         *([f"towers on {first}: {astray or 'every node'}"] if works else []),
         "kernels: " + ("native" if NATIVE else "numpy (no compiler was found at installation)"),
-        "int8 on this processor: "
-        + ("8-bit products" if document["vnni"] else "wider products, slower (it has no VNNI)"),
+        f"int8 on this processor: {_int8()}",
         f"threads this process may use: {document['threads']}",
     ]
     return Outcome(lines=lines, document=document, code=1 if devices["cpu"] else 0)
+
+
+def _int8() -> str:
+    path = operators.path()
+    if path is not None:
+        return f"native operators ({path})"
+    if may_saturate():
+        return "onnxruntime's wider products, slower (it has no VNNI)"
+    return "onnxruntime's 8-bit products (the native operators want AVX-512 VNNI and a compiler)"
 
 
 def _trouble(device: Device) -> str | None:

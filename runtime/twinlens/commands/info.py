@@ -1,11 +1,13 @@
 """twinlens info: what a bundle holds and how far it may be trusted."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from twinlens import record
-from twinlens.bundle import Manifest, open_bundle
+from twinlens.bundle import Manifest, TowerFile, open_bundle
 from twinlens.calibration import Calibration
 from twinlens.commands.outcome import Outcome, Table
 from twinlens.loading import folder_of
@@ -13,6 +15,10 @@ from twinlens.loading import folder_of
 NO_CALIBRATION: Final = (
     "no calibration: probabilities cannot be told; make one with twinlens calibrate"
 )
+HEAD: Final = (
+    "precision", "tower", "MB", "worst cosine", "mean cosine", "top-1", "top-10", "kept in fp32",
+)  # fmt: skip
+NO_COLUMNS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
 def run(options: argparse.Namespace) -> Outcome:
@@ -22,8 +28,8 @@ def run(options: argparse.Namespace) -> Outcome:
     for precision in manifest.towers:
         bundle.check(precision)
     calibrations = [
-        f"calibration {precision}: p = {c.curve}, {c.level}, {c.matching} matching pairs of "
-        f"{c.fitted_on}, {c.pixels} pixels, prior {c.prior:.4g}{_quality(c)}"
+        f"calibration {precision}: p = {c.curve}, {c.level}, {_evidence(c)}, {c.pixels} pixels, "
+        f"prior {c.prior:.4g}{_quality(c)}"
         for precision, c in manifest.calibrations.items()
     ]
     return Outcome(
@@ -37,6 +43,12 @@ def run(options: argparse.Namespace) -> Outcome:
     )
 
 
+def _evidence(calibration: Calibration) -> str:
+    if calibration.level == "native":
+        return calibration.fitted_on
+    return f"{calibration.matching} matching pairs of {calibration.fitted_on}"
+
+
 def _quality(calibration: Calibration) -> str:
     figures = calibration.held_out
     if figures is None:
@@ -44,24 +56,31 @@ def _quality(calibration: Calibration) -> str:
     return f", held-out ECE {figures.ece:.3f} on {calibration.negatives} negatives"
 
 
-def tower_table(manifest: Manifest) -> list[str]:
-    """The towers of a bundle and how closely each follows the original, a line a tower."""
-    table = Table(
-        head=("precision", "tower", "MB", "worst cosine", "mean cosine", "top-1", "top-10"),
-        labels=2,
-    )
+def tower_table(manifest: Manifest, more: Mapping[str, Sequence[str]] = NO_COLUMNS) -> list[str]:
+    """The towers of a bundle and how closely each follows the original, a line a tower.
+
+    Args:
+        manifest: the bundle's.
+        more: further columns by their heads, a cell a tower.
+    """
+    table = Table(head=(*HEAD, *more), labels=2)
+    kept = []
     for precision, towers in manifest.towers.items():
         for side, tower in (("image", towers.image), ("text", towers.text)):
-            figures = tower.agreement
-            table.rows.append(
-                (
-                    precision,
-                    side,
-                    f"{tower.bytes / 1e6:.1f}",
-                    f"{figures.worst_cosine:.6f}",
-                    f"{figures.mean_cosine:.6f}",
-                    f"{figures.top1:.3f}",
-                    f"{figures.top10:.3f}",
-                )
-            )
-    return table.lines()
+            further = [cells[len(table.rows)] for cells in more.values()]
+            table.rows.append((precision, side, *_figures(tower), *further))
+            if tower.kept:
+                kept.append(f"{precision} {side} keeps in fp32: {', '.join(tower.kept)}")
+    return [*table.lines(), *kept]
+
+
+def _figures(tower: TowerFile) -> tuple[str, ...]:
+    figures = tower.agreement
+    return (
+        f"{tower.bytes / 1e6:.1f}",
+        f"{figures.worst_cosine:.6f}",
+        f"{figures.mean_cosine:.6f}",
+        f"{figures.top1:.3f}",
+        f"{figures.top10:.3f}",
+        str(len(tower.kept)) if tower.kept else "-",
+    )

@@ -1,6 +1,7 @@
 """Checkpoints of every family, of random weights and no size, as their own libraries save them."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,3 +221,19 @@ def family_checkpoint(family_folder: Callable[[str], Path]) -> Callable[[str], C
 def family(request: pytest.FixtureRequest) -> str:
     """Every family in turn."""
     return str(request.param)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], str]:
+    """Puts a folder where the Hub's client keeps what it fetched, and lets it fetch nothing."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    def put(folder: Path, name: str) -> str:
+        place = tmp_path / f"models--{name.replace('/', '--')}"
+        (place / "refs").mkdir(parents=True)
+        (place / "refs" / "main").write_text("0" * 40)
+        shutil.copytree(folder, place / "snapshots" / ("0" * 40))
+        return name
+
+    return put

@@ -24,7 +24,7 @@ from twinlens_export.errors import CheckpointError
 from twinlens_export.graph import Graph
 from twinlens_export.open_clip_config import read_open_clip_config
 from twinlens_export.open_clip_words import read_open_clip_words
-from twinlens_export.parts import Parts, unfused
+from twinlens_export.parts import Parts, Shape, unfused
 from twinlens_export.towers import image_graph, text_graph
 from twinlens_export.transformers_source import TransformersModel
 
@@ -42,6 +42,21 @@ TEXTS = [
 
 IMAGE = {"image_size": 32, "layers": 2, "width": 128, "patch_size": 8}
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
+TRUNK = {
+    "image_size": 32,
+    "timm_model_name": "vit_small_siglip_32",
+    "timm_pool": "map",
+    "timm_proj": "none",
+}
+SIGLIP_TEXT = {
+    "no_causal_mask": True,
+    "pool_type": "last",
+    "proj_bias": True,
+    "norm_kwargs": {"eps": 1e-6},
+    "act_kwargs": {"approximate": "tanh"},
+    "hf_tokenizer_name": "anyone/anything",
+    "tokenizer_kwargs": {"clean": "canonicalize"},
+}
 
 
 def document(
@@ -61,9 +76,11 @@ def document(
     ("document", "message"),
     [
         (
-            document({"timm_model_name": "vit_base_patch16_siglip_224"}),
-            r"timm's vit_base_patch16_siglip_224, .* SigLIP is, as transformers saves it",
+            document({"timm_model_name": "vit_base_patch16_siglip_gap_224"}),
+            r"timm's vit_base_patch16_siglip_gap_224, .* own two transformers, and timm's SigLIP",
         ),
+        (document(TRUNK | {"timm_pool": "avg"}), "timm_pool 'avg'; 'map' is supported"),
+        (document(TRUNK | {"timm_proj": "linear"}), "timm_proj 'linear'; 'none' is supported"),
         (document({"timm_model_name": "fastvit_mci1"}), "timm's fastvit_mci1, which is not"),
         (document({"layers": [3, 4, 6, 3]}), "is a ResNet, which is not supported"),
         (document(text={"hf_model_name": "roberta-base"}), "is a roberta-base, which is not"),
@@ -166,6 +183,58 @@ def test_weights_of_openclip_are_the_same_towers(
     assert (opened(text_graph(texts))(ids) * rows).sum(axis=1).min() > LEAST
 
 
+def as_timm(weights: Mapping[str, torch.Tensor]) -> dict[str, F32]:
+    """The image half of a state dict of transformers' SigLIP as timm has it."""
+    names = {
+        "vision_model.embeddings.patch_embedding.": "patch_embed.proj.",
+        "vision_model.embeddings.position_embedding.weight": "pos_embed",
+        "vision_model.encoder.layers.": "blocks.",
+        "vision_model.post_layernorm.": "norm.",
+        "vision_model.head.layernorm.": "attn_pool.norm.",
+        "vision_model.head.mlp.": "attn_pool.mlp.",
+        "vision_model.head.attention.out_proj.": "attn_pool.proj.",
+        "vision_model.head.probe": "attn_pool.latent",
+        ".layer_norm": ".norm",
+        ".self_attn.out_proj.": ".attn.proj.",
+    }
+    turned: dict[str, F32] = {}
+    for name, tensor in weights.items():
+        array = tensor.numpy()
+        if not name.startswith("vision_model") or ".k_proj." in name or ".v_proj." in name:
+            continue
+        if ".q_proj." in name:
+            three = [weights[name.replace(".q_", f".{letter}_")].numpy() for letter in "qkv"]
+            array = np.concatenate(three)
+            name = name.replace(".self_attn.q_proj.", ".attn.qkv.")  # noqa: PLW2901
+        for theirs, ours in names.items():
+            name = name.replace(theirs, ours)  # noqa: PLW2901
+        turned[f"visual.trunk.{name}"] = array
+    for kind in ("weight", "bias"):
+        whole = turned.pop(f"visual.trunk.vision_model.head.attention.in_proj_{kind}")
+        query, key_value = np.split(whole, [len(whole) // 3])
+        turned[f"visual.trunk.attn_pool.q.{kind}"] = query
+        turned[f"visual.trunk.attn_pool.kv.{kind}"] = key_value
+    turned["visual.trunk.pos_embed"] = turned["visual.trunk.pos_embed"][None]
+    return turned
+
+
+def test_weights_of_timms_siglip_are_the_same_tower(
+    family_folder: Callable[[str], Path],
+    family_checkpoint: Callable[[str], Checkpoint],
+    opened: Callable[[Graph], Program],
+    pixels_of: Callable[[Checkpoint], Array],
+) -> None:
+    siglip = family_checkpoint("siglip")
+    model = transformers.SiglipModel.from_pretrained(family_folder("siglip"))
+    family = read_open_clip_config(document(TRUNK, SIGLIP_TEXT)).family
+    parts = Parts(family=family, weights=unfused(as_timm(model.state_dict()), family))
+    shape = Shape(layers=2, heads=2, activation="gelu_tanh", epsilon=1e-6)
+    tower = parts.image_tower(shape, side_px=30, pixels=siglip.image.pixels)
+    images = pixels_of(siglip)
+    rows = opened(image_graph(tower))(images)
+    assert (rows * original.image_rows(siglip, images)).sum(axis=1).min() > LEAST
+
+
 # The words, by a tokenizer that is not open_clip's
 
 
@@ -193,7 +262,7 @@ def test_its_byte_pairs_are_those_that_transformers_reads(
         assert ours.encode_ragged([text]) == [clip_tokenizer.encode(text).ids]
 
 
-@pytest.mark.parametrize("options", [{"reduction_mask": "syntax"}, {"clean": "canonicalize"}])
+@pytest.mark.parametrize("options", [{"reduction_mask": "syntax"}, {"clean": "other"}])
 def test_what_its_words_do_and_the_runtime_cannot_is_refused(options: dict[str, str]) -> None:
     theirs = SimpleNamespace(bpe_ranks={})
     with pytest.raises(CheckpointError, match=r"tokenizer_kwargs has .*clean = lower or"):
@@ -259,6 +328,47 @@ def test_a_folder_of_openclip_is_followed_from_words_to_rows(
     assert checkpoint.native_bias == fields["model_cfg"].get("init_logit_bias")
 
 
+@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
+def test_siglip_of_openclip_is_followed_from_words_to_rows(
+    activation: str,
+    family_folder: Callable[[str], Path],
+    open_clip: Any,  # noqa: ANN401
+    tmp_path: Path,
+    opened: Callable[[Graph], Program],
+    pixels_of: Callable[[Checkpoint], Array],
+) -> None:
+    timm = pytest.importorskip("timm")
+
+    def vit_small_siglip_32(**options: Any) -> Any:  # noqa: ANN401
+        for name in ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"):
+            options.pop(name, None)
+        options |= {"img_size": 32, "patch_size": 8, "embed_dim": 128, "depth": 2, "num_heads": 4}
+        options |= {"class_token": False, "act_layer": activation}
+        return timm.models.VisionTransformer(**options)
+
+    timm.models._registry._model_entrypoints[vit_small_siglip_32.__name__] = vit_small_siglip_32
+    folder = Path(shutil.copytree(family_folder("chinese_clip"), tmp_path / "siglip"))
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").unlink()
+    fields = document(TRUNK, SIGLIP_TEXT, custom_text=True, init_logit_bias=-10)
+    fields["model_cfg"]["embed_dim"] = 128
+    model = write(folder, fields, open_clip)
+    checkpoint = read_checkpoint(str(folder))
+    assert checkpoint.image.encoder.activation == activation
+    assert checkpoint.native_bias == -10
+    images = pixels_of(checkpoint)
+    rows = opened(image_graph(checkpoint.image))(images)
+    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() > LEAST
+    (folder / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
+    texts = [*TEXTS, "snake_case, and (more)!  __"]
+    ids = Tokenizer(folder / "tokenizer.json", checkpoint.text_spec).encode(texts)
+    theirs = open_clip.get_tokenizer(f"local-dir:{folder}")(texts)
+    np.testing.assert_array_equal(ids, theirs)
+    with torch.inference_mode():
+        wanted = model.encode_text(theirs, normalize=True).numpy()
+    assert (opened(text_graph(checkpoint.text))(ids) * wanted).sum(axis=1).min() > LEAST
+
+
 def test_words_of_transformers_are_read_where_openclip_names_them(
     family_folder: Callable[[str], Path],
     open_clip: Any,  # noqa: ANN401
@@ -276,6 +386,19 @@ def test_words_of_transformers_are_read_where_openclip_names_them(
     (folder / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
     ids = Tokenizer(folder / "tokenizer.json", checkpoint.text_spec).encode(TEXTS)
     np.testing.assert_array_equal(ids, open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS))
+
+
+def test_what_was_fetched_from_the_hub_is_read_by_its_id(
+    hub: Callable[[Path, str], str],
+    open_clip: Any,  # noqa: ANN401
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder, document(), open_clip)
+    found = read_checkpoint(hub(folder, "someone/openclip"))
+    assert found.name == "someone/openclip"
+    assert found.sha256 == read_checkpoint(str(folder)).sha256
 
 
 def test_a_folder_of_both_is_read_as_that_of_transformers(

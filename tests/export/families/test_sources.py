@@ -11,6 +11,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
+from twinlens.texts import Tokenizer
 from twinlens_export.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
 
@@ -87,3 +88,45 @@ def test_a_configuration_that_is_no_object_is_refused(copied: Path) -> None:
     (copied / "config.json").write_text("[]")
     with pytest.raises(CheckpointError, match=r"config\.json that is not a JSON object"):
         read_checkpoint(str(copied))
+
+
+def test_what_was_fetched_from_the_hub_is_read_by_its_id(
+    hub: Callable[[Path, str], str],
+    family: str,
+    family_folder: Callable[[str], Path],
+    family_checkpoint: Callable[[str], Checkpoint],
+) -> None:
+    found = read_checkpoint(hub(family_folder(family), f"someone/{family}"))
+    assert found.name == f"someone/{family}"
+    assert found.sha256 == family_checkpoint(family).sha256
+    assert found.text_spec == family_checkpoint(family).text_spec
+
+
+def test_an_openclip_checkpoint_is_known_by_its_id_too(
+    hub: Callable[[Path, str], str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text('{"model_cfg": {}}')
+    with pytest.raises(CheckpointError, match=r"open_clip_config\.json has no 'vision_cfg'"):
+        read_checkpoint(hub(folder, "someone/openclip"))
+
+
+def test_siglip_2_sees_lower_case_although_its_tokenizer_on_the_hub_keeps_upper_case(
+    copied: Path, family_checkpoint: Callable[[str], Checkpoint], tmp_path: Path
+) -> None:
+    path = copied / "tokenizer.json"
+    program = json.loads(path.read_text())
+    program["normalizer"] = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+    path.write_text(json.dumps(program))
+    fields = json.loads((copied / "tokenizer_config.json").read_text())
+    fields["tokenizer_class"] = "GemmaTokenizer"
+    (copied / "tokenizer_config.json").write_text(json.dumps(fields))
+    texts = ["A red car", "what IS it?", "一只狗"]
+    ids = []
+    for checkpoint in (read_checkpoint(str(copied)), family_checkpoint("siglip2")):
+        (tmp_path / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"])
+        ids.append(Tokenizer(tmp_path / "tokenizer.json", checkpoint.text_spec).encode(texts))
+    assert read_checkpoint(str(copied)).text_spec.clean == "lower"
+    assert family_checkpoint("siglip2").text_spec.clean == "none"  # its own tokenizer does it
+    assert ids[0].tolist() == ids[1].tolist()

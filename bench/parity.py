@@ -1,0 +1,251 @@
+"""How closely does every family follow its original, in every precision?
+
+    python bench/parity.py [--only SUBSTRING] [--out bench/results/parity.json]
+
+The shapes are those of real checkpoints; the weights are random, with biases and norms that are not
+zeros and ones. Each is saved as its own library saves it, exported, and compared with the original
+by the exporter itself, on drawings and captions. OpenCLIP's need open_clip_torch.
+"""
+
+import argparse
+import gc
+import importlib
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import onnxruntime
+import torch
+import transformers
+from safetensors.torch import save_file
+from transformers import PretrainedConfig
+
+from twinlens.bundle import PRECISIONS, Manifest
+from twinlens.drawings import bundled_drawings
+from twinlens_export import SampleFiles, export, verify
+
+DEMO = Path(__file__).parents[1] / "export" / "demo_checkpoint" / "tokenizer.json"
+RESULTS = Path(__file__).parent / "results" / "parity.json"
+START, END = 3070, 3071
+"""The marks of the demo's words, which stand in for those of the checkpoints."""
+SAMPLES = 24
+
+
+def transformer(
+    width: int, heads: int, layers: int, activation: str = "quick_gelu", wide: int = 0
+) -> dict[str, Any]:
+    return {
+        "hidden_size": width,
+        "num_attention_heads": heads,
+        "num_hidden_layers": layers,
+        "intermediate_size": wide or 4 * width,
+        "hidden_act": activation,
+    }
+
+
+def clip(
+    image: dict[str, Any], text: dict[str, Any], *, side: int, patch: int, width: int
+) -> PretrainedConfig:
+    marks = {"bos_token_id": START, "eos_token_id": END, "pad_token_id": END}
+    return transformers.CLIPConfig(
+        projection_dim=width,
+        vision_config=image | {"image_size": side, "patch_size": patch},
+        text_config=text | marks,
+    )
+
+
+def siglip(
+    image: dict[str, Any], text: dict[str, Any], *, side: int, patch: int, words: int
+) -> PretrainedConfig:
+    marks = {"bos_token_id": START, "eos_token_id": END, "pad_token_id": END}
+    return transformers.SiglipConfig(
+        vision_config=image | {"image_size": side, "patch_size": patch},
+        text_config=text | {"vocab_size": words} | marks,
+    )
+
+
+B, L, H = transformer(768, 12, 12), transformer(1024, 16, 24), transformer(1280, 16, 32, "gelu")
+BASE, SO = "gelu_pytorch_tanh", transformer(1152, 16, 27, "gelu_pytorch_tanh", 4304)
+SIGLIP_B = transformer(768, 12, 12, BASE)
+TEXT, TEXT_L = transformer(512, 8, 12), transformer(768, 12, 12)
+BERT = transformer(768, 12, 12, "gelu")
+
+TRANSFORMERS: dict[str, Callable[[], PretrainedConfig]] = {
+    "CLIP ViT-B/32": lambda: clip(B, TEXT, side=224, patch=32, width=512),
+    "CLIP ViT-B/16": lambda: clip(B, TEXT, side=224, patch=16, width=512),
+    "CLIP ViT-L/14": lambda: clip(L, TEXT_L, side=224, patch=14, width=768),
+    "CLIP ViT-L/14-336": lambda: clip(L, TEXT_L, side=336, patch=14, width=768),
+    "CLIP ViT-H/14 (gelu)": lambda: clip(
+        H, transformer(1024, 16, 24, "gelu"), side=224, patch=14, width=1024
+    ),
+    "MetaCLIP 2 ViT-B/32": lambda: transformers.MetaClip2Config(
+        vision_config=B,
+        text_config=TEXT | {"bos_token_id": START, "eos_token_id": END, "pad_token_id": 1},
+    ),
+    "SigLIP B/16-224": lambda: siglip(SIGLIP_B, SIGLIP_B, side=224, patch=16, words=32000),
+    "SigLIP 2 B/16-256": lambda: siglip(SIGLIP_B, SIGLIP_B, side=256, patch=16, words=256000),
+    "SigLIP so400m/14-384": lambda: siglip(SO, SO, side=384, patch=14, words=32000),
+    "Chinese-CLIP ViT-B/16": lambda: transformers.ChineseCLIPConfig(
+        vision_config=B | {"patch_size": 16}, text_config=BERT | {"vocab_size": 21128}
+    ),
+}
+OPEN_CLIP = (
+    "ViT-B-32-quickgelu",
+    "ViT-B-16",
+    "ViT-L-14",
+    "ViT-B-16-SigLIP",
+    "ViT-B-32-SigLIP2-256",
+)
+
+
+def enlivened(model: torch.nn.Module) -> torch.nn.Module:
+    """The model with biases and norms that are not zeros and ones."""
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if name.endswith("bias") and tensor.ndim:
+                tensor.add_(torch.randn_like(tensor) * 0.02)
+            elif "norm" in name.lower() or ".ln_" in name:
+                tensor.mul_(1 + 0.1 * torch.randn_like(tensor))
+    return model
+
+
+def save_words(folder: Path, context: int, pad_id: int = END) -> None:
+    words = transformers.CLIPTokenizerFast(tokenizer_file=str(DEMO), model_max_length=context)
+    words.pad_token = words.convert_ids_to_tokens(pad_id)
+    words.save_pretrained(folder)
+
+
+def save_transformers(config: PretrainedConfig, folder: Path) -> None:
+    kind = {"clip": "CLIP", "metaclip_2": "MetaClip2", "siglip": "Siglip"}
+    name = kind.get(config.model_type, "ChineseCLIP")
+    enlivened(getattr(transformers, f"{name}Model")(config)).save_pretrained(folder)
+    side = config.vision_config.image_size
+    square = {"height": side, "width": side}
+    if name == "Siglip":
+        transformers.SiglipImageProcessor(size=square).save_pretrained(folder)
+    else:
+        transformers.CLIPImageProcessor(
+            size={"shortest_edge": side}, crop_size=square
+        ).save_pretrained(folder)
+    if name == "ChineseCLIP":  # trained on texts of 52 tokens, and it does not see its padding
+        save_words(folder, 52, pad_id=0)
+    else:
+        save_words(folder, 77)
+
+
+def save_open_clip(name: str, library: ModuleType, folder: Path) -> None:
+    config = library.get_model_config(name)
+    fields = {key: value for key, value in config.items() if key != "custom_text"}
+    kind = library.CustomTextCLIP if config.get("custom_text") else library.CLIP
+    save_file(enlivened(kind(**fields)).state_dict(), folder / "open_clip_model.safetensors")
+    halves = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
+    document = {"model_cfg": config, "preprocess_cfg": halves if "SigLIP" in name else {}}
+    (folder / "open_clip_config.json").write_text(json.dumps(document))
+    if "hf_tokenizer_name" in config["text_cfg"]:
+        save_words(folder, config["text_cfg"]["context_length"])
+
+
+def samples(folder: Path) -> SampleFiles:
+    """A few drawings and captions: random towers tell no more of them than of many."""
+    (folder / "pictures").mkdir()
+    drawings = bundled_drawings()[:SAMPLES]
+    for drawing in drawings:
+        (folder / "pictures" / drawing.path.name).write_bytes(drawing.path.read_bytes())
+    (folder / "texts.txt").write_text("\n".join(drawing.caption for drawing in drawings))
+    return SampleFiles(images=folder / "pictures", texts=folder / "texts.txt")
+
+
+def row(manifest: Manifest) -> dict[str, Any]:
+    return {
+        precision: {
+            side: {
+                "worst_cosine": round(tower.agreement.worst_cosine, 7),
+                "mean_cosine": round(tower.agreement.mean_cosine, 7),
+                "MB": round(tower.bytes / 1e6, 1),
+                "kept_in_float32": list(tower.kept),
+            }
+            for side, tower in (("image", towers.image), ("text", towers.text))
+        }
+        for precision, towers in manifest.towers.items()
+    }
+
+
+def measured(name: str, save: Callable[[Path], None]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work) / "checkpoint"
+        folder.mkdir()
+        torch.manual_seed(zlib.crc32(name.encode()))  # else one shape is one model
+        save(folder)
+        gc.collect()
+        bundle = export(
+            folder, Path(work) / "bundle", precisions=PRECISIONS, samples=samples(Path(work))
+        )
+        return row(bundle.manifest)
+
+
+def imported_open_clip() -> ModuleType | None:
+    try:
+        importlib.import_module("input_torchvision")
+        return importlib.import_module("open_clip")
+    except ImportError as error:
+        sys.stderr.write(f"without OpenCLIP's: {error}\n")
+        return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="families whose name holds this")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    # Random towers rank nothing: all answers nearly tie. The cosines are judged as ever.
+    verify.TOLERANCES = {
+        precision: replace(tolerance, top1=0.0)
+        for precision, tolerance in verify.TOLERANCES.items()
+    }
+    families = {
+        name: lambda folder, make=make: save_transformers(make(), folder)
+        for name, make in TRANSFORMERS.items()
+    }
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+    if open_clip := imported_open_clip():
+        versions["open_clip"] = open_clip.__version__
+        families |= {
+            f"OpenCLIP {name}": lambda folder, name=name: save_open_clip(name, open_clip, folder)
+            for name in OPEN_CLIP
+        }
+    results = json.loads(options.out.read_text())["results"] if options.out.exists() else {}
+    for name, save in families.items():
+        if options.only not in name:
+            continue
+        begun = time.perf_counter()
+        results[name] = measured(name, save)
+        document = {
+            "question": "how closely each family follows its original, on drawings and captions",
+            "weights": "random, in the shapes of real checkpoints",
+            "tolerances": {p: t.worst_cosine for p, t in verify.TOLERANCES.items()},
+            "commit": subprocess.run(
+                ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+            ).stdout.strip(),
+            "versions": versions
+            | {"onnxruntime": onnxruntime.__version__, "python": platform.python_version()},
+            "results": results,
+        }
+        options.out.write_text(json.dumps(document, indent=1) + "\n")
+        worst = {
+            precision: min(tower["worst_cosine"] for tower in towers.values())
+            for precision, towers in results[name].items()
+        }
+        print(f"{name}: {worst} in {time.perf_counter() - begun:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

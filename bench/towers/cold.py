@@ -1,0 +1,83 @@
+"""From a fresh process to the first embeddings: of a JPEG file and of a text.
+
+    python cold.py WORK MODEL CONTENDER THREADS
+
+Imports, opening both towers, decoding, tokenising and running are all in it. The files were read
+before: they are in the system's cache. What OpenVINO compiled "before" is in a cache of its own.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from contenders import COLD_ONLY, CONTENDERS, Contender
+from ground import SIDES, Ground
+from ledger import Ledger
+from worker import environment, status_mb
+
+ROUNDS: Final = 3
+REST_S: Final = 0.1
+
+
+def starts(
+    ground: Ground, names: Sequence[str], threads: int, ledger: Ledger, until: float
+) -> None:
+    """ROUNDS cold starts of each that the ledger does not have, in turn."""
+    for turn in range(ROUNDS):
+        for contender in (*CONTENDERS, *COLD_ONLY):
+            key = {"cold": contender.name, "model": ground.model, "round": turn}
+            wanted = not names or contender.name in names
+            late = time.monotonic() > until
+            if late or not wanted or not can_start(contender) or ledger.has(key):
+                continue
+            found = started(ground, contender, threads)
+            ledger.add(key | {"threads": threads} | found)
+            print(contender.name, {k: v for k, v in found.items() if k != "rows"}, flush=True)
+            time.sleep(REST_S)
+
+
+def can_start(contender: Contender) -> bool:
+    """Those made for large batches are left out, and those of one tower."""
+    whole = contender.sides == SIDES and 1 in contender.sizes
+    return whole and contender.interpreter() is not None
+
+
+def started(ground: Ground, contender: Contender, threads: int) -> dict[str, Any]:
+    """Wall s until the answer is here, and what the process says of itself."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        [
+            *(contender.interpreter(), "-W", "ignore", __file__, ground.work),
+            *(ground.model, contender.name, str(threads)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment(threads),
+    )
+    line = process.stdout.readline()
+    wall = time.perf_counter() - begun
+    process.wait()
+    if not line:
+        raise RuntimeError(f"{contender.name} ended with {process.returncode} before its answer")
+    return {"wall_s": round(wall, 4)} | json.loads(line)
+
+
+def main() -> None:
+    work, model, name, threads = sys.argv[1:]
+    answers, sys.stdout = sys.stdout, sys.stderr
+    ground = Ground(model=model, work=Path(work))
+    (contender,) = (found for found in (*CONTENDERS, *COLD_ONLY) if found.name == name)
+    found = contender.first_rows(ground, int(threads))
+    cpu = time.process_time()
+    facts = {"cpu_s": round(cpu, 4), "peak_mb": status_mb("VmHWM"), "now_mb": status_mb("VmRSS")}
+    rows = [[round(float(x), 7) for x in row] for row in (found.image, found.text)]
+    print(json.dumps(facts | {"rows": rows}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

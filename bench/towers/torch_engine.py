@@ -1,0 +1,82 @@
+"""transformers' CLIPModel: eager, with SDPA, compiled, or under bf16 autocast."""
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from batches import batches
+from contenders import Embed, Engine, FirstRows, Settings
+from ground import F32, SIDES, U8, Ground, Ids, Side, padded, scaled, unit
+from PIL import Image
+from script import TEXT
+from transformers import CLIPModel, CLIPProcessor
+
+Features = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Transformers(Engine):
+    """Tensors that are there already, in inference mode."""
+
+    def __init__(self, model: CLIPModel, *, compiled: bool, half: bool) -> None:
+        self.features: dict[Side, Features] = {
+            "image": features_of(model.get_image_features, compiled=compiled),
+            "text": features_of(model.get_text_features, compiled=compiled),
+        }
+        self._half = half
+
+    def images(self, pixels: U8) -> Embed:
+        return self._embed("image", [scaled(batch) for batch in batches(pixels)])
+
+    def texts(self, rows: Sequence[Ids]) -> Embed:
+        return self._embed("text", [padded(batch) for batch in batches(rows)])
+
+    def _embed(self, side: Side, ready: Sequence[np.ndarray]) -> Embed:
+        tensors = [torch.from_numpy(batch) for batch in ready]
+        features = self.features[side]
+
+        @torch.inference_mode()
+        def embed() -> F32:
+            with self.precision():
+                return np.concatenate([unit(features(batch).float().numpy()) for batch in tensors])
+
+        return embed
+
+    def precision(self) -> contextlib.AbstractContextManager[object]:
+        return torch.autocast("cpu", torch.bfloat16) if self._half else contextlib.nullcontext()
+
+
+def features_of(method: Callable[..., object], *, compiled: bool) -> Features:
+    def features(given: torch.Tensor) -> torch.Tensor:
+        found = method(given)
+        return getattr(found, "pooler_output", found)
+
+    # Marked dynamic, as a caption has another length than the one before.
+    return torch.compile(features, dynamic=True) if compiled else features
+
+
+def opened(ground: Ground, threads: int, attention: str) -> CLIPModel:
+    torch.set_num_threads(threads)
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(ground.work / "inductor"))
+    found = CLIPModel.from_pretrained(ground.checkpoint, attn_implementation=attention)
+    return found.eval()
+
+
+def open_engine(
+    ground: Ground, _: Sequence[Side], threads: int, settings: Settings
+) -> Transformers:
+    model = opened(ground, threads, settings["attention"])
+    return Transformers(model, compiled=settings["compiled"], half=settings["half"])
+
+
+@torch.inference_mode()
+def first_rows(ground: Ground, threads: int, settings: Settings) -> FirstRows:
+    engine = open_engine(ground, SIDES, threads, settings)
+    processor = CLIPProcessor.from_pretrained(ground.checkpoint)
+    with Image.open(ground.photo) as image, engine.precision():
+        pixels = processor(images=image, return_tensors="pt")["pixel_values"]
+        ids = processor(text=[TEXT], return_tensors="pt")["input_ids"]
+        image_row = engine.features["image"](pixels).float().numpy()
+        text_row = engine.features["text"](ids).float().numpy()
+    return FirstRows(image=unit(image_row)[0], text=unit(text_row)[0], held=engine)

@@ -1,0 +1,113 @@
+"""The sensitive blocks of a tower: those that int8 harms most, found by trying each alone."""
+
+# ruff: noqa: D102  the contracts are those of Blocks
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from twinlens_export.anatomy import F32, Linear, Norm
+from twinlens_export.blocks import Blocks, MakeBlocks, Mlp
+from twinlens_export.calibrate import opened
+from twinlens_export.float_blocks import FloatBlocks
+from twinlens_export.graph import Array, Graph, Port
+from twinlens_export.precision import Build
+from twinlens_export.verify import cosines_of
+
+SWITCHES: Final = "switches"
+TRIED: Final = 16
+"""Samples: what harms a tower harms it on all of them."""
+
+
+def costs(
+    build: Build, make_coded: MakeBlocks, batches: Sequence[Array], folder: Path
+) -> dict[str, float]:
+    """The mean loss of cosine when a block alone is int8, by its name, the dearest first.
+
+    Args:
+        build: the tower's graph.
+        make_coded: the blocks in int8.
+        batches: what to run it on; the first of them are enough.
+        folder: for a file that is needed meanwhile.
+    """
+    blocks: list[SwitchedBlocks] = []
+
+    def switched(graph: Graph) -> SwitchedBlocks:
+        blocks.append(SwitchedBlocks(graph, make_coded(graph)))
+        return blocks[-1]
+
+    few = batches[: max(1, TRIED // len(batches[0]))]
+    graph = build(switched)
+    names = blocks[0].names
+    graph.more_inputs = (Port(name=SWITCHES, dtype=np.bool_, shape=(len(names),)),)
+    with opened(graph, folder) as program:
+
+        def rows(switches: Array) -> F32:
+            return np.concatenate([program(batch, {SWITCHES: switches}) for batch in few])
+
+        wanted = rows(np.zeros(len(names), np.bool_))
+        each = np.eye(len(names), dtype=np.bool_)
+        lost = {
+            name: float(np.mean(1 - cosines_of(rows(alone), wanted)))
+            for name, alone in zip(names, each, strict=True)
+        }
+    return dict(sorted(lost.items(), key=lambda item: -item[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchedBlocks:
+    """See `Blocks`: everything in float32 and in int8, and a switch for each to choose by."""
+
+    graph: Graph
+    coded: Blocks
+    """Those in int8."""
+    names: list[str] = field(init=False, default_factory=list)
+    """Of the blocks, in the order of their switches."""
+    _floats: FloatBlocks = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_floats", FloatBlocks(self.graph))
+
+    def rows(self, table: F32, ids: str, name: str) -> str:
+        exact = self._floats.rows(table, ids, f"{name}.exact")
+        return self._switch(name, self.coded.rows(table, ids, name), exact)
+
+    def bytes_linear(self, numbers: str, linear: Linear, name: str) -> str:
+        exact = self._floats.bytes_linear(numbers, linear, f"{name}.exact")
+        return self._switch(name, self.coded.bytes_linear(numbers, linear, name), exact)
+
+    def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
+        exact = self._floats.linear(tokens, linear, f"{name}.exact", norm=norm)
+        return self._switch(name, self.coded.linear(tokens, linear, name, norm=norm), exact)
+
+    def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
+        exact = self._floats.linear_add(tokens, linear, residual, f"{name}.exact")
+        return self._switch(name, self.coded.linear_add(tokens, linear, residual, name), exact)
+
+    def mlp_add(self, tokens: str, mlp: Mlp, name: str) -> str:
+        exact = self._floats.mlp_add(tokens, mlp, f"{name}.exact")
+        return self._switch(name, self.coded.mlp_add(tokens, mlp, name), exact)
+
+    def norm(self, tokens: str, norm: Norm, name: str) -> str:
+        return self._floats.norm(tokens, norm, name)
+
+    def self_attention(self, joined: str, heads: int, *, causal: bool) -> str:
+        return self._floats.self_attention(joined, heads, causal=causal)
+
+    def counted_attention(self, joined: str, heads: int, counts: str) -> str:
+        return self._floats.counted_attention(joined, heads, counts)
+
+    def pooled_attention(self, query: str, joined: str, heads: int, counts: str = "") -> str:
+        return self._floats.pooled_attention(query, joined, heads, counts)
+
+    def projection(self, rows: str, linear: Linear, name: str) -> str:
+        return self._floats.projection(rows, linear, name)
+
+    def _switch(self, name: str, coded: str, exact: str) -> str:
+        number = self.graph.constant(len(self.names), np.int64)
+        self.names.append(name)
+        on = self.graph.add("Gather", SWITCHES, number)
+        return self.graph.add("Where", on, coded, exact)

@@ -1,0 +1,118 @@
+"""From a checkpoint of any family to a bundle that the runtime opens."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from numpy.typing import NDArray
+from PIL import Image
+
+import twinlens
+import twinlens_export
+from twinlens.__main__ import main
+from twinlens.bundle import PRECISIONS, Bundle, Precision
+from twinlens_export import verify
+from twinlens_export.samples import SampleFiles
+from twinlens_export.verify import Tolerance
+
+Array = NDArray[Any]
+
+TEXTS = ["a dog", "Two CATS, asleep!", "x", "it is a drawing of a bus in the rain " * 9]
+
+
+@pytest.fixture(scope="module")
+def bundle_of(
+    family_folder: Callable[[str], Path],
+    sample_files: SampleFiles,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Bundle]:
+    """A family's checkpoint in every precision; made once."""
+    made: dict[str, Bundle] = {}
+
+    def bundle(name: str) -> Bundle:
+        if name not in made:
+            out = tmp_path_factory.mktemp("bundles") / name
+            with pytest.MonkeyPatch.context() as patch:
+                # Random towers put all pictures almost in one place, so their order says little.
+                patch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.995))  # type: ignore[arg-type]
+                made[name] = twinlens_export.export(
+                    family_folder(name), out, precisions=PRECISIONS, samples=sample_files
+                )
+        return made[name]
+
+    return bundle
+
+
+def theirs(folder: Path, photos: list[Image.Image]) -> tuple[Array, Array]:
+    """Photos and texts through transformers alone: unit rows."""
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    pixels = transformers.AutoImageProcessor.from_pretrained(folder)(photos, return_tensors="pt")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    texts = tokenizer(TEXTS, padding="max_length", truncation=True, return_tensors="pt")
+    masked = isinstance(model, transformers.ChineseCLIPModel)
+    names = ("input_ids", "attention_mask") if masked else ("input_ids",)
+    with torch.inference_mode():
+        images = model.get_image_features(pixel_values=pixels["pixel_values"])
+        words = model.get_text_features(**{name: texts[name] for name in names})
+        rows = [getattr(answer, "pooler_output", answer) for answer in (images, words)]
+    image_rows, text_rows = (torch.nn.functional.normalize(row, dim=-1).numpy() for row in rows)
+    return image_rows, text_rows
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_runtime_agrees_with_transformers_from_end_to_end(
+    family: str,
+    precision: Precision,
+    bundle_of: Callable[[str], Bundle],
+    family_folder: Callable[[str], Path],
+    photos: list[Image.Image],
+) -> None:
+    bundle = bundle_of(family)
+    model = twinlens.load(bundle.folder, device="cpu", precision=precision)
+    image_rows, text_rows = theirs(family_folder(family), photos)
+    # Resampling differs by up to two levels between Pillow's and torchvision's ways.
+    assert (model.embed_images(photos) * image_rows).sum(axis=1).min() > 0.999
+    least = verify.TOLERANCES[precision].worst_cosine
+    assert (model.embed_texts(TEXTS) * text_rows).sum(axis=1).min() > least
+
+
+def test_the_manifest_names_the_family_and_the_width(
+    family: str, bundle_of: Callable[[str], Bundle]
+) -> None:
+    manifest = bundle_of(family).manifest
+    assert manifest.family == {"siglip2": "siglip"}.get(family, family)
+    assert manifest.width == {"clip": 48, "metaclip_2": 64, "chinese_clip": 96}.get(family, 128)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_siglip_brings_its_own_sense_of_a_match(
+    precision: Precision, bundle_of: Callable[[str], Bundle], photos: list[Image.Image]
+) -> None:
+    model = twinlens.load(bundle_of("siglip").folder, device="cpu", precision=precision)
+    assert model.level == "native"
+    texts = ["a dog"] * len(photos)
+    cosines = (model.embed_images(photos) * model.embed_texts(texts)).sum(axis=1)
+    wanted = 1 / (1 + np.exp(12.5 - np.exp(4.5) * cosines.astype(np.float64)))
+    np.testing.assert_allclose(model.match(photos, texts), wanted, rtol=1e-4)
+    prior = model.calibration.prior
+    assert prior == 1 / 32768
+    # Where half of all pairs match, the odds rise by what matches were rarer in training.
+    odds = np.asarray(model.match(photos, texts, prior=0.5), dtype=np.float64)
+    raised = wanted / (1 - wanted) * (1 - prior) / prior
+    np.testing.assert_allclose(odds, raised / (1 + raised), rtol=1e-4)
+
+
+def test_info_tells_where_siglips_sense_of_a_match_is_from(
+    bundle_of: Callable[[str], Bundle], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", str(bundle_of("siglip").folder)]) == 0
+    line = "sigmoid(90.02 cos -12.50), native, the checkpoint's own training, in batches of 32768"
+    assert line in capsys.readouterr().out
+
+
+def test_other_families_bring_none(bundle_of: Callable[[str], Bundle]) -> None:
+    assert not bundle_of("clip").manifest.calibrations

@@ -1,0 +1,44 @@
+"""Calibration."""
+
+from pathlib import Path
+
+import numpy as np
+
+from twinlens.bundle import TextSpec
+from twinlens_export.calibrate import observed, opened, rows_of, text_batches
+from twinlens_export.graph import Graph, Port
+
+
+def product_graph() -> Graph:
+    """tokens [B, T, 2] times a weight: a row's is its tokens' sum."""
+    graph = Graph(
+        name="product",
+        input=Port(name="tokens", dtype=np.float32, shape=("batch", "tokens", 2)),
+        output=Port(name="rows", dtype=np.float32, shape=("batch", 3)),
+    )
+    wide = graph.add("MatMul", "tokens", graph.weight("w", np.ones((2, 3), np.float32)), name="it")
+    graph.add("ReduceSum", wide, graph.constant([1], np.int64), name="rows", keepdims=0)
+    return graph
+
+
+def test_sizes_are_root_mean_squares_over_all_tokens(tmp_path: Path) -> None:
+    tokens = np.array([[[3, 0], [-4, 0]], [[0, 1], [5, -1]]], np.float32)
+    seen = observed(product_graph(), [tokens[:1], tokens[1:]], tmp_path)
+    assert set(seen.sizes) == {"it"}
+    np.testing.assert_allclose(seen.sizes["it"], np.sqrt([50 / 4, 2 / 4]), rtol=1e-6)
+    np.testing.assert_array_equal(seen.rows, [[-1, -1, -1], [5, 5, 5]])
+
+
+def test_no_file_is_left(tmp_path: Path) -> None:
+    with opened(product_graph(), tmp_path) as program:
+        assert program(np.ones((1, 1, 2), np.float32)).tolist() == [[2, 2, 2]]
+    assert rows_of(product_graph(), [np.ones((2, 1, 2), np.float32)], tmp_path).shape == (2, 3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_are_padded_only_where_padding_is_seen() -> None:
+    trimmed = TextSpec(context=4, end_id=9, pad_id=7, trim=True)
+    batches = text_batches([(5, 9), (5, 6, 9)], trimmed)
+    assert [batch.tolist() for batch in batches] == [[[5, 9]], [[5, 6, 9]]]
+    whole = TextSpec(context=4, end_id=9, pad_id=7, trim=False)
+    assert text_batches([(5, 9)], whole)[0].tolist() == [[5, 9, 7, 7]]

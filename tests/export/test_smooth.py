@@ -1,0 +1,126 @@
+"""Smoothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from twinlens_export.anatomy import ImageTower, Linear, Norm, Pool, TextTower
+from twinlens_export.calibrate import observed, rows_of
+from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.float_blocks import FloatBlocks
+from twinlens_export.int8 import Int8Blocks
+from twinlens_export.smooth import smoothed
+from twinlens_export.towers import image_graph, text_graph
+
+Array = NDArray[Any]
+Case = tuple[Any, Callable[..., Any], list[Array]]
+
+
+@pytest.fixture(params=["image", "text", "bert", "pool"])
+def case(
+    request: pytest.FixtureRequest,
+    demo_shaped: Checkpoint,
+    pixels_of: Callable[..., Array],
+    ids_of: Callable[..., Array],
+) -> Case:
+    """A tower, what draws it, and inputs."""
+    images, ids = [pixels_of(demo_shaped)[:8]], [ids_of(demo_shaped)[:8]]
+    if request.param == "image":
+        return demo_shaped.image, image_graph, images
+    if request.param == "pool":
+        return pooled(demo_shaped.image), image_graph, images
+    text = demo_shaped.text
+    if request.param == "bert":
+        text = replace(text, encoder=replace(text.encoder, norm_last=True), output_norm=None)
+    return text, text_graph, ids
+
+
+def pooled(tower: ImageTower) -> ImageTower:
+    """The tower with a pool for its class token."""
+    last = tower.encoder.layers[-1]
+    pool = Pool(
+        query=np.linspace(-1, 1, tower.encoder.width).astype(np.float32),
+        key=last.key,
+        value=last.value,
+        mixed=last.mixed,
+        mlp_norm=last.mlp_norm,
+        widen=last.widen,
+        narrow=last.narrow,
+    )
+    return replace(tower, class_embedding=None, positions=tower.positions[1:], pool=pool)
+
+
+def losses(
+    tower: ImageTower | TextTower, draw: Callable[..., Any], batches: list[Array], place: Path
+) -> Mapping[str, float]:
+    seen = observed(draw(tower, FloatBlocks), batches, place)
+    smooth = smoothed(tower, seen.sizes)
+    return {
+        name: float(1 - (rows_of(draw(each, blocks), batches, place) * seen.rows).sum(axis=1).min())
+        for name, each, blocks in (
+            ("float32", smooth, FloatBlocks),
+            ("plain int8", tower, Int8Blocks),
+            ("int8", smooth, Int8Blocks),
+        )
+    }
+
+
+def test_float32_embeddings_move_by_rounding_alone(
+    case: Case, with_outliers: Callable[[Any], Any], tmp_path: Path
+) -> None:
+    tower, draw, batches = case
+    tower = tower if tower.encoder.norm_last else with_outliers(tower)
+    seen = observed(draw(tower, FloatBlocks), batches, tmp_path)
+    moved = rows_of(draw(smoothed(tower, seen.sizes), FloatBlocks), batches, tmp_path)
+    np.testing.assert_allclose(moved, seen.rows, rtol=0, atol=1e-6)
+
+
+def test_outliers_cost_int8_nothing_once_smoothed(
+    demo_shaped: Checkpoint,
+    pixels_of: Callable[..., Array],
+    ids_of: Callable[..., Array],
+    with_outliers: Callable[[Any], Any],
+    tmp_path: Path,
+) -> None:
+    for tower, draw, inputs in (
+        (demo_shaped.image, image_graph, pixels_of(demo_shaped)),
+        (demo_shaped.text, text_graph, ids_of(demo_shaped)),
+    ):
+        clean = losses(tower, draw, [inputs], tmp_path)
+        spoilt = losses(with_outliers(tower), draw, [inputs], tmp_path)
+        assert spoilt["plain int8"] > 10 * clean["plain int8"]
+        assert spoilt["int8"] < 2 * clean["plain int8"]
+
+
+def test_a_channel_that_is_always_zero_stays_finite(demo_shaped: Checkpoint) -> None:
+    tower = demo_shaped.text
+    first = tower.encoder.layers[0]
+    scale, bias = first.mlp_norm.scale.copy(), first.mlp_norm.bias.copy()
+    scale[3] = bias[3] = 0
+    weight = first.widen.weight.copy()
+    weight[:, 5] = 0
+    norm = Norm(scale=scale, bias=bias, epsilon=1e-5)
+    layer = replace(first, mlp_norm=norm, widen=Linear(weight=weight, bias=first.widen.bias))
+    layers = (layer, *tower.encoder.layers[1:])
+    changed = replace(tower, encoder=replace(tower.encoder, layers=layers))
+    sizes = observed_sizes(changed)
+    sizes["layers.0.mlp.widen"][3] = 0
+    smooth = smoothed(changed, sizes).encoder.layers[0]
+    assert np.isfinite(smooth.widen.weight).all()
+    assert np.isfinite(smooth.mlp_norm.bias).all()
+    assert smooth.mlp_norm.scale[3] == 0
+
+
+def observed_sizes(tower: TextTower) -> dict[str, Array]:
+    width = tower.encoder.width
+    names = ("query_key_value", "key_value", "mixed", "mlp.widen")
+    return {
+        f"layers.{number}.{name}": np.ones(width, np.float32)
+        for number in range(len(tower.encoder.layers))
+        for name in names
+    }
