@@ -251,8 +251,10 @@ class Session:
             raise self._error(self._failure(feeds, error), error) from error
         return np.asarray(rows, dtype=np.float32)
 
-    def run_on_device(self, feeds: Mapping[str, NDArray[Any]], output: str) -> OnDevice:
+    def run_on_device(self, feeds: Mapping[str, NDArray[Any] | OnDevice], output: str) -> OnDevice:
         """One output of the program for these inputs, left where it was computed.
+
+        Inputs may lie there already.
 
         Raises:
             DeviceMemoryError: the device has no room for them.
@@ -261,7 +263,10 @@ class Session:
         try:
             binding = self._session.io_binding()
             for name, value in feeds.items():
-                binding.bind_cpu_input(name, np.ascontiguousarray(value))
+                if isinstance(value, OnDevice):
+                    value.bind(binding, name)
+                else:
+                    binding.bind_cpu_input(name, np.ascontiguousarray(value))
             binding.bind_output(output, self._device.kind, self._device.number)
             self._session.run_with_iobinding(binding, self._recorded_as(_NOT_RECORDED))
             (value,) = binding.get_outputs()
