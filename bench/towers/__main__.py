@@ -37,7 +37,7 @@ def prepare(options: argparse.Namespace) -> None:
     for model in options.models:
         fields = [field for field in FIELDS if field.model == model]
         taking_part = [contender for field in fields for contender in field.contenders()]
-        kinds = {contender.graphs for contender in taking_part if contender.interpreter()}
+        kinds = {contender.graphs for contender in taking_part}
         preparing = importlib.import_module("preparing")
         sides = sorted({side for field in fields for side in field.sides})
         preparing.prepare(Ground(model=model, work=options.work), kinds, sides)

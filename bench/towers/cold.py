@@ -1,14 +1,11 @@
 """From a fresh process to the first embeddings: of a JPEG file and of a text.
 
-    python cold.py WORK MODEL CONTENDER THREADS
-
 Imports, opening both towers, decoding, tokenising and running are all in it. The files were read
 before: they are in the system's cache. What OpenVINO compiled "before" is in a cache of its own.
 """
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +14,9 @@ from typing import Any, Final
 from contenders import COLD_ONLY, CONTENDERS, Contender
 from ground import SIDES, Ground
 from ledger import Ledger
-from worker import environment, status_mb
+from worker import environment
 
+CHILD: Final = Path(__file__).with_name("cold_start.py")
 ROUNDS: Final = 3
 REST_S: Final = 0.1
 
@@ -51,7 +49,7 @@ def started(ground: Ground, contender: Contender, threads: int) -> dict[str, Any
     begun = time.perf_counter()
     process = subprocess.Popen(
         [
-            *(contender.interpreter(), "-W", "ignore", __file__, ground.work),
+            *(contender.interpreter(), "-W", "ignore", CHILD, ground.work),
             *(ground.model, contender.name, str(threads)),
         ],
         stdout=subprocess.PIPE,
@@ -65,19 +63,3 @@ def started(ground: Ground, contender: Contender, threads: int) -> dict[str, Any
     if not line:
         raise RuntimeError(f"{contender.name} ended with {process.returncode} before its answer")
     return {"wall_s": round(wall, 4)} | json.loads(line)
-
-
-def main() -> None:
-    work, model, name, threads = sys.argv[1:]
-    answers, sys.stdout = sys.stdout, sys.stderr
-    ground = Ground(model=model, work=Path(work))
-    (contender,) = (found for found in (*CONTENDERS, *COLD_ONLY) if found.name == name)
-    found = contender.first_rows(ground, int(threads))
-    cpu = time.process_time()
-    facts = {"cpu_s": round(cpu, 4), "peak_mb": status_mb("VmHWM"), "now_mb": status_mb("VmRSS")}
-    rows = [[round(float(x), 7) for x in row] for row in (found.image, found.text)]
-    print(json.dumps(facts | {"rows": rows}), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""The towers in OpenVINO's int8, as its users make them: nncf on 300 samples, with SmoothQuant.
+"""The towers in OpenVINO's int8, as its users make them: nncf on samples, with SmoothQuant.
 
 Once of the plain export ("nncf"), once of our own float32 graph ("nncf_ours").
 """
@@ -16,7 +16,8 @@ from transformers import CLIPTokenizerFast
 
 from twinlens.bundle import open_bundle
 
-SAMPLES: Final = 300
+SAMPLES: Final = {"B32": 300, "B16": 300, "L14": 64}
+"""300 are nncf's default; of L14 each takes a second, and its speed does not depend on them."""
 SEED: Final = 1
 """Other pictures and another order of texts than those that are judged."""
 SIDE_PX: Final = 224
@@ -30,7 +31,7 @@ def write_int8(ground: Ground, kind: str, side: Side, path: Path) -> None:
         dataset,
         model_type=nncf.ModelType.TRANSFORMER,
         preset=nncf.QuantizationPreset.MIXED,
-        subset_size=SAMPLES,
+        subset_size=SAMPLES[ground.model],
     )
     openvino.save_model(model, path, compress_to_fp16=False)
 
@@ -42,9 +43,10 @@ def our_graph(ground: Ground, side: Side) -> Path:
 
 def samples(ground: Ground, kind: str, side: Side) -> list[np.ndarray]:
     """One picture or text at a time."""
+    count = SAMPLES[ground.model]
     if side == "text":
         tokenizer = CLIPTokenizerFast.from_pretrained(ground.checkpoint)
-        rows = tokenizer(captions(SAMPLES, SEED))["input_ids"]
+        rows = tokenizer(captions(count, SEED))["input_ids"]
         return [np.array([row], dtype=np.int64) for row in rows]
-    pixels = pictures(SAMPLES, SIDE_PX, SEED)
+    pixels = pictures(count, SIDE_PX, SEED)
     return [row[None] if kind == "nncf_ours" else scaled(row[None]) for row in pixels]

@@ -4,6 +4,7 @@ A graph that is there already is not made again.
 """
 
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -53,9 +54,15 @@ def prepare(ground: Ground, kinds: set[str], sides: Sequence[Side]) -> None:
 
 
 def once(path: Path, make: Callable[[Path], None]) -> None:
-    if not path.exists():
-        print(f"making {path}", flush=True)
-        make(path)
+    """Make a file or a folder beside its place and move it there: what is cut leaves nothing."""
+    if path.exists():
+        return
+    print(f"making {path}", flush=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as unfinished:
+        make(Path(unfinished) / path.name)
+        # OpenVINO's weights before the description that names them.
+        for made in sorted(Path(unfinished).iterdir()):
+            made.rename(path.parent / made.name)
 
 
 def write_inputs(ground: Ground) -> None:

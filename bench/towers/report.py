@@ -136,7 +136,7 @@ def cold_starts(ledger: Ledger) -> Iterator[Line]:
     (first, *_) = [line["rows"] for line in lines if line["cold"] == "transformers eager"] or [None]
     for name in dict.fromkeys(line["cold"] for line in lines):
         rounds = [line for line in lines if line["cold"] == name]
-        figures = ("wall_s", "cpu_s", "peak_mb", "now_mb")
+        figures = ("wall_s", "cpu_s", "peak_mb", "now_mb", "own_mb")
         found = {key: rounded(statistics.median(line[key] for line in rounds)) for key in figures}
         cosines = [float(np.dot(a, b)) for a, b in zip(rounds[0]["rows"], first or [], strict=True)]
         yield (

@@ -95,10 +95,10 @@ def accuracy_table(lines: Sequence[Line]) -> Iterator[str]:
 
 def cold_table(lines: Sequence[Line]) -> Iterator[str]:
     yield "\nFrom a fresh process to the first image and the first text, B32\n"
-    yield table_line([" ", "wall s", "process s", "most MB", "MB afterwards"])
-    yield "|---" * 5 + "|"
+    yield table_line([" ", "wall s", "process s", "most MB", "MB afterwards", "of them its own"])
+    yield "|---" * 6 + "|"
     for line in lines:
-        figures = (line[key] for key in ("wall_s", "cpu_s", "peak_mb", "now_mb"))
+        figures = (line[key] for key in ("wall_s", "cpu_s", "peak_mb", "now_mb", "own_mb"))
         yield table_line([line["row"], *map(shown, figures)])
 
 

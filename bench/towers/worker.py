@@ -21,6 +21,7 @@ import numpy as np
 from cells import Cell, items_of
 from contenders import BY_NAME, Contender, Embed, Engine
 from ground import Ground, Side
+from memory import memory_mb
 
 HERE: Final = Path(__file__)
 START_S: Final = 200.0
@@ -115,7 +116,7 @@ class Desk:
             embed()
             wall.append(round(1e3 * (time.perf_counter() - begun), 4))
         cpu = time.process_time() - cpu
-        return {"wall_ms": wall, "cpu_ms": round(1e3 * cpu, 3), "peak_mb": peak_mb()}
+        return {"wall_ms": wall, "cpu_ms": round(1e3 * cpu, 3), "peak_mb": memory_mb("VmHWM")}
 
     def embed(self, side: Side, starts: Sequence[int], size: int, out: str) -> dict[str, Any]:
         """Leave the rows of pictures or captions in a file, embedded `size` at a time."""
@@ -126,23 +127,11 @@ class Desk:
         return {}
 
 
-def peak_mb() -> float:
-    return status_mb("VmHWM")
-
-
-def status_mb(name: str) -> float:
-    """A figure of this process's memory, of mapped files too."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return round(int(line.split()[1]) * 1024 / 1e6, 1)
-    return float("nan")
-
-
 def serve(ground: Ground, contender: Contender, threads: int, sides: Sequence[Side]) -> None:
     # What a library prints must not come between the answers.
     answers, sys.stdout = sys.stdout, sys.stderr
     desk = Desk(ground=ground, engine=contender.open(ground, sides, threads), ready=[])
-    print(json.dumps({"peak_mb": peak_mb()}), file=answers, flush=True)
+    print(json.dumps({"peak_mb": memory_mb("VmHWM")}), file=answers, flush=True)
     for line in sys.stdin:
         print(json.dumps(desk.answer(json.loads(line))), file=answers, flush=True)
 

@@ -27,13 +27,16 @@ def path_of(checkpoint: str, name: str) -> Path | None:
 
     The Hub is asked by huggingface_hub, so HF_HUB_OFFLINE and its kin are respected.
     """
-    path = cached_file(
-        checkpoint,
-        name,
-        _raise_exceptions_for_gated_repo=False,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
+    try:
+        path = cached_file(
+            checkpoint,
+            name,
+            _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+    except (OSError, ValueError):  # neither a folder nor a Hub id
+        return None
     return None if path is None else Path(path)
 
 

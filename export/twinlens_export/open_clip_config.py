@@ -9,7 +9,7 @@ from twinlens_export.anatomy import Activation, Place, Sight
 from twinlens_export.errors import CheckpointError
 from twinlens_export.families import OPEN_CLIP, OPEN_CLIP_SIGLIP, Family
 from twinlens_export.parts import Shape
-from twinlens_export.preprocessing import Preprocessing, read_open_clip
+from twinlens_export.preprocessing import Preprocessing, read_open_clip, square_side
 
 Fields = Mapping[str, Any]
 
@@ -115,7 +115,7 @@ def read_open_clip_config(document: Fields) -> OpenClipConfig:
         image=None if timm else _shape(model, image, heads=heads),
         text=_shape(model, text, heads=text["heads"]),
         preprocessing=read_open_clip(
-            document.get("preprocess_cfg", {}), side_px=_side(image["image_size"])
+            document.get("preprocess_cfg", {}), side_px=square_side(image["image_size"])
         ),
         end_id=text["eos_id"] if text["pool_type"] == "eos" else None,
         tokenizer=text.get("tokenizer_kwargs") or {},
@@ -160,14 +160,6 @@ def _require_pooling(image: Fields) -> None:
             raise CheckpointError(
                 f"vision_cfg has {field} {image.get(field)!r}; {known[0]!r} is supported"
             )
-
-
-def _side(size: object) -> int:
-    if isinstance(size, (list, tuple)) and len(set(size)) == 1:
-        size = size[0]
-    if not isinstance(size, int):
-        raise CheckpointError(f"vision_cfg has image_size {size!r}; square images are supported")
-    return size
 
 
 def _shape(model: Fields, tower: Fields, *, heads: int) -> Shape:

@@ -98,12 +98,12 @@ def _folder(checkpoint: str) -> Path:
     Raises:
         CheckpointError: there are no weights.
     """
-    found = [path for name in WEIGHTS if (path := path_of(checkpoint, name))]
-    if not found:
+    found = next((path for name in WEIGHTS if (path := path_of(checkpoint, name))), None)
+    if found is None:
         raise CheckpointError(f"{checkpoint} has none of {', '.join(WEIGHTS)}; {CURE}")
     for name in TOKENIZER_FILES:
         path_of(checkpoint, name)
-    return found[0].parent
+    return found.parent
 
 
 def _trunk_shape(trunk: Any) -> Shape:  # noqa: ANN401

@@ -128,13 +128,13 @@ def _resize(known: Fields, side_px: int) -> Resize:
     size = known["size"]
     # A bare number is the shortest edge to all of transformers' CLIP-like processors.
     shortest = size if isinstance(size, int) else size.get("shortest_edge")
-    given = shortest if shortest is not None else _square(size)
+    given = shortest if shortest is not None else square_side(size)
     if shortest is not None and not known["do_center_crop"]:
         raise CheckpointError(
             "the image processor scales the shortest edge but does not crop; "
             "set do_center_crop to true"
         )
-    cropped = _square(known["crop_size"]) if known["do_center_crop"] else side_px
+    cropped = square_side(known["crop_size"]) if known["do_center_crop"] else side_px
     if (given, cropped) != (side_px, side_px):
         raise CheckpointError(
             f"the image processor resizes to {given} and crops to {cropped}, "
@@ -195,7 +195,7 @@ def read_open_clip(fields: Fields, *, side_px: int) -> Preprocessing:
     known = {**OPEN_CLIP, **{name: value for name, value in fields.items() if value is not None}}
     if known["mode"] != "RGB":
         raise CheckpointError(f"preprocess_cfg has mode {known['mode']!r}; RGB is supported")
-    given = side_px if known["size"] is None else _square({"size": known["size"]})
+    given = side_px if known["size"] is None else square_side({"size": known["size"]})
     if given != side_px:
         raise CheckpointError(f"preprocess_cfg resizes to {given}, the tower sees {side_px} pixels")
     image = ImageSpec(
@@ -220,8 +220,12 @@ def _choice(table: Mapping[str, Any], name: str, field: str) -> Any:  # noqa: AN
 # What both need.
 
 
-def _square(size: Any) -> int:  # noqa: ANN401  whatever the JSON holds
-    """The one side length that a number, a list or an object has."""
+def square_side(size: Any) -> int:  # noqa: ANN401  whatever the JSON holds
+    """The one side length that a number, a list or an object has.
+
+    Raises:
+        CheckpointError: there is more than one.
+    """
     if isinstance(size, int):
         return size
     sides: set[int] = set()

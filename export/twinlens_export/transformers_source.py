@@ -14,7 +14,7 @@ from twinlens_export.families import Family, family_of
 from twinlens_export.files import CONFIG, PREPROCESSOR, TOKENIZER, read_part, text_of
 from twinlens_export.origin import Origin
 from twinlens_export.parts import Shape
-from twinlens_export.preprocessing import read_processor
+from twinlens_export.preprocessing import read_processor, square_side
 from twinlens_export.words import read_words
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ def read_transformers_source(checkpoint: str) -> Origin:
         checkpoint, "image processor", transformers.AutoImageProcessor.from_pretrained
     )
     tokenizer = _load(checkpoint, "tokenizer", transformers.AutoTokenizer.from_pretrained)
-    seen = read_processor(processor.to_dict(), side_px=int(config.vision_config.image_size))
+    seen = read_processor(processor.to_dict(), side_px=square_side(config.vision_config.image_size))
     model = _model(checkpoint, family)
     state = {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
     names = family.text
@@ -85,7 +85,8 @@ def read_transformers_source(checkpoint: str) -> Origin:
         files={
             CONFIG: text_of(checkpoint, CONFIG) or config.to_json_string(),
             PREPROCESSOR: text_of(checkpoint, PREPROCESSOR) or processor.to_json_string(),
-            TOKENIZER: text_of(checkpoint, TOKENIZER) or words.tokenizer,
+            # What transformers made of its file, which is not always what the file says.
+            TOKENIZER: words.tokenizer,
         },
     )
 

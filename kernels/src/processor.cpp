@@ -71,6 +71,8 @@ Processor look() {
                    bit(more.b, 30) && bit(more.b, 31);
     found.avx512vnni = found.avx512 && bit(more.c, 11);
     found.amx_int8 = saves(saved, tiles) && bit(more.d, 24) && bit(more.d, 25);
+    found.amx_bf16 =
+        found.avx512 && saves(saved, tiles) && bit(more.d, 24) && bit(more.d, 22) && bit(most.a, 5);
     return found;
 }
 

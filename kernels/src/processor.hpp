@@ -9,6 +9,7 @@ struct Processor {
     bool avx512 = false;  // F, BW, DQ and VL
     bool avx512vnni = false;
     bool amx_int8 = false; // with AMX-TILE; Linux must be asked besides
+    bool amx_bf16 = false; // the same, with AVX512-BF16
     bool dotprod = false;  // of ARM
 };
 

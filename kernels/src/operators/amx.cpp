@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include "../processor.hpp"
-#include "attention_avx512.hpp"
+#include "attention_amx.hpp"
 #include "linear.hpp"
 #include "path.hpp"
+#include "self_attention.hpp"
 
 namespace twinlens::operators {
 namespace {
@@ -42,6 +43,7 @@ struct Amx {
         Session &operator=(const Session &) = delete;
     };
     static constexpr bool overlaps = true;
+    static void attend(const Attention &all, const Head &head) { attend_amx(all, head); }
     static constexpr std::int64_t sums_bytes = block_side * 4;
 
     // A step of 0 bytes loads one row 16 times.
@@ -96,12 +98,14 @@ struct Amx {
 // Asks Linux for the use of tile data (ARCH_REQ_XCOMP_PERM, feature 18); once granted, always.
 bool permitted() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
-constexpr Path path{"amx", product<Amx>, bytes_product<Amx>, mlp<Amx>, attention};
+constexpr Path path{"amx",    product<Amx>,   bytes_product<Amx>,
+                    mlp<Amx>, attention<Amx>, self_attention<Amx>};
 
 } // namespace
 
 const Path *amx_path() {
-    static const bool runs = processor().amx_int8 && processor().avx512vnni && permitted();
+    static const bool runs =
+        processor().amx_int8 && processor().amx_bf16 && processor().avx512vnni && permitted();
     return runs ? &path : nullptr;
 }
 

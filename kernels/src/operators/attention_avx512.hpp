@@ -26,9 +26,8 @@ struct Head {
     std::int64_t out_stride, keys; // keys that there are
 };
 
-inline Head head_of(const Attention &all, float *out, std::int64_t index) {
+inline Head head_of(const Attention &all, float *out, std::int64_t out_stride, std::int64_t index) {
     const std::int64_t item = index / all.heads, at = index % all.heads * all.head_width;
-    const std::int64_t out_stride = all.heads * all.head_width;
     const std::int64_t seen =
         all.counts == nullptr ? all.keys : std::clamp<std::int64_t>(all.counts[item], 0, all.keys);
     return {all.query + item * all.queries * all.query_stride + at,
@@ -223,21 +222,17 @@ inline void attend(const Attention &all, const Head &head) {
 }
 
 // Some parts more than threads, as other work may slow one down.
-template <typename Attend>
-void each_head(const Attention &all, float *out, const Pool &pool, const Attend &attend_head) {
+template <typename Engine> void attention(const Attention &all, float *out, const Pool &pool) {
     const std::int64_t heads = all.batch * all.heads;
     const std::int64_t parts =
         std::min<std::int64_t>(heads, pool.threads > 1 ? 4 * pool.threads : 1);
     run(pool, parts, [&](std::int64_t index) {
         const Range own = share(heads, parts, index);
+        const typename Engine::Session session;
         for (std::int64_t head = own.first; head < own.last; ++head) {
-            attend_head(all, head_of(all, out, head));
+            Engine::attend(all, head_of(all, out, all.heads * all.head_width, head));
         }
     });
-}
-
-inline void attention(const Attention &all, float *out, const Pool &pool) {
-    each_head(all, out, pool, attend);
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 #include "attention_avx512.hpp"
 #include "linear.hpp"
 #include "path.hpp"
+#include "self_attention.hpp"
 
 namespace twinlens::operators {
 namespace {
@@ -24,6 +25,9 @@ struct Vnni {
         Session() {} // NOLINT
     };
     static constexpr bool overlaps = false;
+    static void attend(const Attention &all, const Head &head) {
+        twinlens::operators::attend(all, head);
+    }
 
     // 8 rows of a tile by 32 outputs: 16 sums, and 10 loads for 16 products.
     template <typename Between>
@@ -66,7 +70,8 @@ struct Vnni {
     }
 };
 
-constexpr Path path{"avx512vnni", product<Vnni>, bytes_product<Vnni>, mlp<Vnni>, attention};
+constexpr Path path{"avx512vnni", product<Vnni>,   bytes_product<Vnni>,
+                    mlp<Vnni>,    attention<Vnni>, self_attention<Vnni>};
 
 } // namespace
 

@@ -71,4 +71,9 @@ void attention(const Attention &attention, float *out, const Pool &pool) {
     chosen()->attention(attention, out, pool);
 }
 
+void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &widen,
+                    const Linear &narrow, float *out, const Pool &pool) {
+    chosen()->self_attention(x, tokens, norm, widen, narrow, out, pool);
+}
+
 } // namespace twinlens::operators

@@ -91,4 +91,17 @@ void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &wide
 // gives zeros.
 void attention(const Attention &attention, float *out, const Pool &pool);
 
+// What self_attention attends over: x is [batch, tokens, width], width a multiple of 32.
+struct Tokens {
+    std::int64_t batch, tokens, heads; // heads divide the width
+    bool causal;                       // as in Attention
+    const std::int64_t *counts;        // as in Attention
+};
+
+// out = x + narrow(attention of widen(norm(x))), where widen gives queries, keys and values side by
+// side: the same to the bit as product, attention and product with the residual, but what lies
+// between stays in cache. norm or null; out is not x.
+void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &widen,
+                    const Linear &narrow, float *out, const Pool &pool);
+
 } // namespace twinlens::operators

@@ -9,15 +9,19 @@ namespace {
 
 // Codes of a panel take about so many bytes at most, and an mlp's middle: both stay in a
 // second-level cache of 2 MiB.
-constexpr std::int64_t panel_bytes = 640 << 10, middle_bytes = 1536 << 10;
+constexpr std::int64_t panel_bytes = 640 << 10, middle_bytes = 1536 << 10,
+                       attention_bytes = 1536 << 10;
+// Rows that threads share at once, where they split outputs.
+constexpr std::int64_t few_rows = 256;
 
 struct ToRows {
     float *out;
     const float *residual; // or null; laid out as `out`
     std::int64_t width;
+    std::int64_t first = 0; // column of the linear that is out's first
 
     void operator()(std::int64_t row, std::int64_t column, __mmask16 lanes, __m512 values) const {
-        const std::int64_t at = row * width + column;
+        const std::int64_t at = row * width + column - first;
         if (residual != nullptr) {
             values = _mm512_add_ps(values, _mm512_maskz_loadu_ps(lanes, residual + at));
         }
@@ -91,7 +95,7 @@ void to_rows(const Panel &panel, const Linear &linear, std::int64_t zero, Range 
     const typename Engine::Session session;
     multiply<Engine>(
         panel, linear, zero, pairs,
-        ToRows{out + before, residual == nullptr ? nullptr : residual + before, linear.out});
+        ToRows{out + before, residual == nullptr ? nullptr : residual + before, linear.out, 0});
 }
 
 template <typename Engine>
@@ -160,10 +164,9 @@ void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &wide
         most_rows(middle_bytes, widen.out * static_cast<std::int64_t>(sizeof(float)));
     const Grid cut = grid(rows, pool.threads, most);
     if (cut.out_parts > 1) {
-        constexpr std::int64_t few = 256;
-        for (std::int64_t row = 0; row < rows; row += few) {
-            mlp_of_few<Engine>(x, {row, std::min(row + few, rows)}, norm, widen, activation, narrow,
-                               out, pool);
+        for (std::int64_t row = 0; row < rows; row += few_rows) {
+            mlp_of_few<Engine>(x, {row, std::min(row + few_rows, rows)}, norm, widen, activation,
+                               narrow, out, pool);
         }
         return;
     }

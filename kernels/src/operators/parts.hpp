@@ -39,6 +39,8 @@ struct Grid {
     std::int64_t rows, row_parts, out_parts;
 
     static constexpr std::int64_t tile = 16;
+    // Fewer rows than so many a thread are not worth that each thread reads all weights.
+    static constexpr std::int64_t worth_a_pass = 96;
 
     std::int64_t parts() const { return row_parts * out_parts; }
 
@@ -55,9 +57,9 @@ struct Grid {
 // Many rows are split among the threads, each of which then reads all weights; few rows stay
 // together, and the outputs are split: weights cost more than the rows' codes, written twice.
 inline Grid grid(std::int64_t rows, int threads, std::int64_t most_rows) {
-    constexpr std::int64_t worth_a_pass = 96;
     const auto n_threads = static_cast<std::int64_t>(std::max(threads, 1));
-    const std::int64_t row_parts = std::clamp<std::int64_t>(rows / worth_a_pass, 1, n_threads);
+    const std::int64_t row_parts =
+        std::clamp<std::int64_t>(rows / Grid::worth_a_pass, 1, n_threads);
     if (row_parts < n_threads) {
         return {rows, std::max(row_parts, divided_up(rows, most_rows)),
                 divided_up(n_threads, row_parts)};

@@ -14,6 +14,8 @@ struct Path {
     void (*mlp)(const float *x, std::int64_t rows, const Norm *norm, const Linear &widen,
                 Activation activation, const Linear &narrow, float *out, const Pool &pool);
     void (*attention)(const Attention &attention, float *out, const Pool &pool);
+    void (*self_attention)(const float *x, const Tokens &tokens, const Norm *norm,
+                           const Linear &widen, const Linear &narrow, float *out, const Pool &pool);
 };
 
 // Null where this processor, or its system, cannot run it.

@@ -10,7 +10,18 @@
 namespace twinlens::operators {
 namespace {
 
-enum class Scratch { codes, steps, row, middle, shared_middle, keys, scores, count };
+enum class Scratch {
+    codes,
+    steps,
+    row,
+    middle,
+    shared_middle,
+    heads,
+    attended,
+    keys,
+    scores,
+    count
+};
 
 class Buffer {
   public:

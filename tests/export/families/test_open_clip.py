@@ -88,7 +88,7 @@ def document(
         (document({"attentional_pool": True}), "vision_cfg has attentional_pool = True"),
         (document({"ls_init_value": 1e-4}), "vision_cfg has ls_init_value = 0.0001"),
         (document({"pool_type": "avg"}), "pool_type 'avg'; 'tok' is supported"),
-        (document({"image_size": [32, 64]}), r"image_size \[32, 64\]; square"),
+        (document({"image_size": [32, 64]}), r"images are not square: \[32, 64\]"),
         (document({"new": 1}), "vision_cfg has new = 1, which is not supported"),
         (document(text={"embed_cls": True}), "text_cfg has embed_cls = True"),
         (document(text={"pool_type": "last"}), "pool_type 'last'; supported are argmax, eos"),

@@ -84,6 +84,11 @@ def test_other_families_are_refused_by_name(copied: Path, kind: str) -> None:
         read_checkpoint(str(copied))
 
 
+def test_a_place_that_is_none_is_an_error_with_a_cure(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"has no readable configuration .*a local folder"):
+        read_checkpoint(str(tmp_path / "nowhere"))
+
+
 def test_a_configuration_that_is_no_object_is_refused(copied: Path) -> None:
     (copied / "config.json").write_text("[]")
     with pytest.raises(CheckpointError, match=r"config\.json that is not a JSON object"):

@@ -1,0 +1,122 @@
+// self_attention.hpp - self_attention of compute.hpp, for an engine of multiply.hpp.
+//
+// Queries, keys and values are three quarters of what a layer writes between its products: here
+// those of a few heads at a time, which stay in the second-level cache until they are attended.
+#pragma once
+
+#include <numeric>
+
+#include "attention_avx512.hpp"
+#include "linear.hpp"
+
+namespace twinlens::operators {
+namespace {
+
+struct Attending {
+    const Tokens &tokens;
+    const Linear &widen;
+    std::int64_t width, head_width;
+    std::int64_t group; // heads at a time: whole blocks of outputs
+
+    Attending(const Tokens &all, const Linear &linear)
+        : tokens(all), widen(linear), width(linear.in), head_width(linear.in / all.heads),
+          group(block_side / std::gcd(linear.in / all.heads, block_side)) {}
+
+    std::int64_t groups() const { return tokens.heads / group; }
+};
+
+// attended [items of the panel, tokens, width] of the groups, from coded tokens; counts of the
+// panel's first item, or null.
+template <typename Engine>
+void attend_groups(const Attending &all, const Panel &panel, Range groups,
+                   const std::int64_t *counts, float *attended) {
+    const std::int64_t columns = all.group * all.head_width;
+    auto *heads = scratch<float>(Scratch::heads, panel.rows * 3 * columns);
+    const typename Engine::Session session;
+    for (std::int64_t group = groups.first; group < groups.last; ++group) {
+        for (std::int64_t third = 0; third < 3; ++third) {
+            const std::int64_t first = third * all.width + group * columns;
+            const Range pairs{first / block_side, (first + columns) / block_side};
+            multiply<Engine>(panel, all.widen, 128, pairs,
+                             ToRows{heads + third * columns, nullptr, 3 * columns, first});
+        }
+        const Attention attention{heads,
+                                  heads + columns,
+                                  heads + 2 * columns,
+                                  3 * columns,
+                                  3 * columns,
+                                  3 * columns,
+                                  panel.rows / all.tokens.tokens,
+                                  all.group,
+                                  all.head_width,
+                                  all.tokens.tokens,
+                                  all.tokens.tokens,
+                                  all.tokens.causal,
+                                  counts};
+        for (std::int64_t head = 0; head < attention.batch * attention.heads; ++head) {
+            Engine::attend(attention,
+                           head_of(attention, attended + group * columns, all.width, head));
+        }
+    }
+}
+
+inline const std::int64_t *counts_from(const Tokens &tokens, std::int64_t item) {
+    return tokens.counts == nullptr ? nullptr : tokens.counts + item;
+}
+
+inline Range rows_of_items(const Tokens &tokens, Range items) {
+    return {items.first * tokens.tokens, items.last * tokens.tokens};
+}
+
+// The threads split the heads, then the outputs.
+template <typename Engine>
+void attend_few(const float *x, const Attending &all, Range items, const Norm *norm,
+                const Linear &narrow, float *out, const Pool &pool) {
+    const Range rows = rows_of_items(all.tokens, items);
+    const std::int64_t n = rows.last - rows.first;
+    const auto threads = static_cast<std::int64_t>(std::max(pool.threads, 1));
+    auto *attended = scratch<float>(Scratch::attended, n * all.width);
+    run(pool, std::min(threads, all.groups()), [&](std::int64_t index) {
+        attend_groups<Engine>(all, coded_rows(x, rows, all.width, norm),
+                              share(all.groups(), std::min(threads, all.groups()), index),
+                              counts_from(all.tokens, items.first), attended);
+    });
+    run(pool, threads, [&](std::int64_t index) {
+        to_rows<Engine>(coded_rows(attended, {0, n}, all.width, nullptr), narrow, 128,
+                        share(pairs_of(narrow), threads, index), rows.first, x, out);
+    });
+}
+
+template <typename Engine>
+void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &widen,
+                    const Linear &narrow, float *out, const Pool &pool) {
+    const Attending all(tokens, widen);
+    // Of an item: codes, a group of heads, and what is attended.
+    const std::int64_t item_bytes =
+        tokens.tokens * (5 * all.width + 12 * all.group * all.head_width);
+    const std::int64_t most_items = std::max<std::int64_t>(attention_bytes / item_bytes, 1);
+    const auto threads = static_cast<std::int64_t>(std::max(pool.threads, 1));
+    if (threads > 1 &&
+        (tokens.batch < threads || tokens.batch * tokens.tokens < threads * Grid::worth_a_pass)) {
+        const std::int64_t few = std::max<std::int64_t>(few_rows / tokens.tokens, 1);
+        for (std::int64_t item = 0; item < tokens.batch; item += few) {
+            attend_few<Engine>(x, all, {item, std::min(item + few, tokens.batch)}, norm, narrow,
+                               out, pool);
+        }
+        return;
+    }
+    const std::int64_t parts = threads * divided_up(tokens.batch, threads * most_items);
+    run(pool, parts, [&](std::int64_t index) {
+        const Range items = share(tokens.batch, parts, index);
+        const Range rows = rows_of_items(tokens, items);
+        const std::int64_t n = rows.last - rows.first;
+        auto *attended = scratch<float>(Scratch::attended, n * all.width);
+        attend_groups<Engine>(all, coded_rows(x, rows, all.width, norm), {0, all.groups()},
+                              counts_from(tokens, items.first), attended);
+        to_rows<Engine>(coded_rows(attended, {0, n}, all.width, nullptr), narrow, 128,
+                        {0, pairs_of(narrow)}, rows.first, x, out);
+    });
+}
+
+} // namespace
+} // namespace twinlens::operators
