@@ -12,17 +12,11 @@ is the share of the memory's speed at which the halves were read, the speed bein
 
 import argparse
 import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
 from types import ModuleType
@@ -33,11 +27,12 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import search_corpus
+from machine import bandwidth, machine, peer, place, timed
 
 from twinlens.searching.device_search import DeviceSearch
 from twinlens.session import Device, resolve
 from twinlens.threads import usable_threads
-from twinlens_kernels import NATIVE, reference
+from twinlens_kernels import reference
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -104,37 +99,15 @@ def wrong_answers(search: DeviceSearch, rows: F32, sizes: list[int]) -> list[dic
     return found
 
 
-def timed(act: Callable[[], object], repeats: int) -> dict[str, float]:
-    act()
-    act()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        act()
-        times.append(1e3 * (time.perf_counter() - start))
-    return {
-        "ms": round(statistics.median(times), 4),
-        "p95_ms": round(float(np.quantile(times, 0.95)), 4),
-    }
-
-
-def peer(name: str) -> ModuleType | None:
-    try:
-        return import_module(name)
-    except ImportError:
-        print(f"{name} is not installed: left out")
-        return None
-
-
 def with_torch(torch: ModuleType, rows: F32, device: Device) -> Search:
-    place = "cpu" if device.kind == "cpu" else str(device)
-    halves = torch.empty(rows.shape, dtype=torch.float16, device=place)
+    where = place(device)
+    halves = torch.empty(rows.shape, dtype=torch.float16, device=where)
     for start in range(0, len(rows), 2**20):
         part = torch.from_numpy(rows[start : start + 2**20])
-        halves[start : start + 2**20] = part.to(place, torch.float16)
+        halves[start : start + 2**20] = part.to(where, torch.float16)
 
     def search(wanted: F32, k: int) -> I64:
-        asked = torch.from_numpy(wanted).to(place, torch.float16)
+        asked = torch.from_numpy(wanted).to(where, torch.float16)
         # Coming back to the CPU waits for the device.
         found: I64 = torch.topk(asked @ halves.T, k, dim=1).indices.cpu().numpy()
         return found
@@ -153,22 +126,6 @@ def with_cupy(cupy: ModuleType, rows: F32) -> Search:
         return found
 
     return search
-
-
-def bandwidth(torch: ModuleType | None, device: Device, n_bytes: int) -> float | None:
-    """Bytes read and written a second by a copy in the device's memory."""
-    if torch is None:
-        return None
-    place = "cpu" if device.kind == "cpu" else str(device)
-    source = torch.ones(n_bytes, dtype=torch.uint8, device=place)
-    target = torch.empty_like(source)
-
-    def copy() -> None:
-        target.copy_(source)
-        if device.kind == "cuda":
-            torch.cuda.synchronize()
-
-    return 2 * n_bytes / (timed(copy, 20)["ms"] / 1e3)
 
 
 def recall(found: I64, exact: I64) -> float:
@@ -219,30 +176,6 @@ def with_bandwidth(line: dict[str, object], speed: float | None) -> dict[str, ob
         return line
     n_bytes = 2 * WIDTH * int(str(line["rows"]))
     return {**line, "of_bandwidth": round(n_bytes / (float(str(line["ms"])) / 1e3) / speed, 3)}
-
-
-def machine(device: Device) -> dict[str, object]:
-    """Whose figures these are."""
-    versions: dict[str, str] = {"python": platform.python_version()}
-    for name in ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "cupy-cuda13x"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    name = platform.processor() or platform.machine()
-    if device.kind == "cuda":
-        asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-        name = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True
-    ).stdout.strip()
-    return {
-        "commit": commit or os.environ.get("COMMIT", ""),
-        "device": name,
-        "native_kernels": NATIVE,
-        "host_threads": usable_threads(),
-        "versions": versions,
-    }
 
 
 def race(device: Device, *, small: bool) -> dict[str, object]:

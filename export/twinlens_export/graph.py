@@ -16,7 +16,18 @@ Array: TypeAlias = NDArray[Any]
 OPSET: Final = 20
 IR_VERSION: Final = 10
 MICROSOFT: Final = "com.microsoft"
-MICROSOFT_OPS: Final = frozenset({"FusedMatMul", "MatMulIntegerToFloat", "QuickGelu"})
+MICROSOFT_OPS: Final = frozenset(
+    {
+        "Attention",
+        "BiasGelu",
+        "FastGelu",
+        "FusedMatMul",
+        "MatMulIntegerToFloat",
+        "MultiHeadAttention",
+        "QuickGelu",
+        "SkipLayerNormalization",
+    }
+)
 TWINLENS: Final = "twinlens"
 """The domain of the native operators; without them onnxruntime inlines the functions."""
 LARGEST_INSIDE_BYTES: Final = 2**24

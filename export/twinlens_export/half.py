@@ -1,5 +1,12 @@
-"""The step to fp16: weights and products in half, all that needs range or exactness in float32."""
+"""The step to fp16: weights, products and tokens in half; ids, their places and the edges not.
 
+For the operators of `FusedBlocks`. Inside of them CUDA computes the norms' sums and the softmax in
+float32. What is told by exact numbers stays as it is (an id such as 49407 is not representable in
+half), and so do the lengths that rows are divided by.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -7,58 +14,106 @@ import onnx
 
 from twinlens_export.graph import Graph, Node
 
-HALF_OPS: Final = frozenset({"FusedMatMul", "Gelu", "MatMul", "QuickGelu"})
-CARRIERS: Final = frozenset({"Concat", "Reshape", "Slice", "Split", "Transpose"})
-"""They only move numbers, so they move halves as halves.
+HALF_OPS: Final = frozenset(
+    {
+        "Attention",
+        "BiasGelu",
+        "FastGelu",
+        "Gelu",
+        "LayerNormalization",
+        "MatMul",
+        "MultiHeadAttention",
+        "QuickGelu",
+        "SkipLayerNormalization",
+    }
+)
+CARRIERS: Final = frozenset(
+    {
+        "Concat",
+        "Expand",
+        "Gather",
+        "GatherND",
+        "Pad",
+        "Reshape",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
+"""They only move numbers, so they move halves as halves."""
+INTEGERS: Final[Mapping[str, int]] = {"Attention": 3, "MultiHeadAttention": 4}
+"""The input of each that says how many tokens a row has."""
 
-All else is computed in float32: the norms, the softmax, the sums that grow from layer to layer, the
-choice of the end token (an id such as 49407 is not representable in half), the unit rows.
-"""
+_HALF, _FLOAT = int(onnx.TensorProto.FLOAT16), int(onnx.TensorProto.FLOAT)
 
 
 def to_half(graph: Graph) -> Graph:
-    """The graph with fp16 weights and products; float32 at the edges."""
-    result = graph.emptied()
-    halves: set[str] = set()
+    """The graph with weights, products and tokens in fp16; float32 at the edges."""
+    result, halves = graph.emptied(), set[str]()
+    readers = _readers(graph)
     for node in graph.nodes:
-        if _is_half(node, graph):
-            result.nodes.append(node.with_inputs(_as_halves(result, node, halves)))
-            halves.update(node.outputs)
-        elif node.op in CARRIERS and node.inputs[0] in halves:
+        if node.op == "Cast" and readers.get(node.name, set()) <= HALF_OPS:
+            if node.attributes["to"] == _FLOAT:  # bytes: half has room for 256 levels
+                node = replace(node, attributes={"to": _HALF})  # noqa: PLW2901
+                halves.add(node.name)
             result.nodes.append(node)
-            halves.update(node.outputs)
+        elif _is_half(node, graph, halves):
+            result.nodes.append(node.with_inputs(_as_halves(result, node, halves)))
+            halves.update(filter(None, node.outputs))
         else:
             inputs = [_as_float(result, name) if name in halves else name for name in node.inputs]
             result.nodes.append(node.with_inputs(inputs))
     return result
 
 
-def _is_half(node: Node, graph: Graph) -> bool:
-    if node.op == "Gather":  # the table of token embeddings
-        return node.inputs[0] in graph.weights
-    if node.op == "Add":  # a bias
-        weights = [graph.weights[name] for name in node.inputs if name in graph.weights]
-        return any(weight.ndim == 1 and weight.dtype == np.float32 for weight in weights)
-    return node.op in HALF_OPS
+def _readers(graph: Graph) -> dict[str, set[str]]:
+    """By whom each tensor is read: operators."""
+    found: dict[str, set[str]] = {}
+    for node in graph.nodes:
+        for name in node.inputs:
+            found.setdefault(name, set()).add(node.op)
+    return found
+
+
+def _is_half(node: Node, graph: Graph, halves: set[str]) -> bool:
+    if node.op in HALF_OPS:
+        return True
+    first = node.inputs[0]
+    if node.op in CARRIERS:
+        return first in halves or (first in graph.weights and _is_float(graph, first))
+    if node.op == "Add":
+        return any(name in halves for name in node.inputs) and all(
+            name in halves or (name in graph.weights and _is_float(graph, name))
+            for name in node.inputs
+        )
+    return False
+
+
+def _is_float(graph: Graph, name: str) -> bool:
+    return graph.weights[name].dtype == np.float32
 
 
 def _as_halves(result: Graph, node: Node, halves: set[str]) -> list[str]:
     """The node's floating inputs as halves."""
     inputs = list(node.inputs)
+    carries, integer = node.op in CARRIERS, INTEGERS.get(node.op)
     for place, name in enumerate(node.inputs):
         if name in result.weights:
-            result.weights[name] = result.weights[name].astype(np.float16)
-        elif name not in halves and name != result.input.name:
-            inputs[place] = _cast(result, name, "half", onnx.TensorProto.FLOAT16)
+            if result.weights[name].dtype == np.float32:
+                result.weights[name] = result.weights[name].astype(np.float16)
+        elif name and name not in halves and place != integer and not carries:
+            inputs[place] = _cast(result, name, "half", _HALF)
     return inputs
 
 
 def _as_float(result: Graph, name: str) -> str:
-    return _cast(result, name, "float", onnx.TensorProto.FLOAT)
+    return _cast(result, name, "float", _FLOAT)
 
 
 def _cast(result: Graph, name: str, kind: str, to: int) -> str:
     cast = f"{name}.{kind}"
     if not any(node.name == cast for node in result.nodes):
-        result.add("Cast", name, name=cast, to=int(to))
+        result.add("Cast", name, name=cast, to=to)
     return cast

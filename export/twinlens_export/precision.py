@@ -7,9 +7,11 @@ from typing import Final, TypeAlias
 from twinlens.bundle import Device, Precision
 from twinlens_export.blocks import MakeBlocks
 from twinlens_export.float_blocks import FloatBlocks
+from twinlens_export.fused_blocks import FusedBlocks
 from twinlens_export.graph import Graph
 from twinlens_export.half import to_half
 from twinlens_export.int8 import Int8Blocks
+from twinlens_export.unread import drop_unread
 
 Build: TypeAlias = Callable[[MakeBlocks], Graph]
 """A tower's graph, of the blocks that are given."""
@@ -31,7 +33,7 @@ class Recipe:
 
 RECIPES: Final[Mapping[Precision, Recipe]] = {
     "fp32": Recipe(blocks=FloatBlocks, device="any", suffix=""),
-    "fp16": Recipe(blocks=FloatBlocks, steps=(to_half,), device="cuda", suffix="_fp16"),
+    "fp16": Recipe(blocks=FusedBlocks, steps=(drop_unread, to_half), device="cuda", suffix="_fp16"),
     "int8": Recipe(blocks=Int8Blocks, device="cpu", suffix="_int8"),
 }
 

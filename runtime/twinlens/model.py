@@ -254,6 +254,26 @@ class Model:
         strings = [*frames.several(texts, "texts")]
         return self._text_works.run(strings, width=self.width, on_cut=on_cut, progress=progress)
 
+    def embed_images_on_device(self, images: Iterable[ImageLike]) -> OnDevice:
+        """As `embed_images`, but in one batch, whose rows [B, D] stay in the memory of the device.
+
+        `probabilities_on_device` takes them there, and so does `torch.from_dlpack`.
+
+        Raises:
+            DeviceMemoryError: the device has no room for so many at once.
+            ImageError: an image cannot be read; the message has its index and the reason.
+        """
+        return self._image_works.run_on_device(enumerate(frames.several(images, "images")))
+
+    def embed_texts_on_device(self, texts: Iterable[str], *, on_cut: OnCut = "warn") -> OnDevice:
+        """As `embed_texts`, but in one batch, whose rows [B, D] stay in the memory of the device.
+
+        Raises:
+            DeviceMemoryError: the device has no room for so many at once.
+            TextError: something is not a string, or is too long; the message has its index.
+        """
+        return self._text_works.run_on_device([*frames.several(texts, "texts")], on_cut=on_cut)
+
     def match(
         self, images: Iterable[ImageLike], texts: Iterable[str], *, prior: float | None = None
     ) -> frames.Answer:
@@ -303,9 +323,11 @@ class Model:
         return self._pairing.run(self.calibration, images, texts, prior=prior)
 
     def probabilities_on_device(
-        self, images: F32, texts: F32, *, prior: float | None = None
+        self, images: F32 | OnDevice, texts: F32 | OnDevice, *, prior: float | None = None
     ) -> OnDevice:
         """As `probabilities`, but the matrix [Q, N] stays in the memory of the device.
+
+        The embeddings may lie there already.
 
         Raises:
             CalibrationError: the bundle was not calibrated, or not by Platt scaling.

@@ -35,9 +35,14 @@ class Pairing:
         return calibration.probability(queries @ rows.T, prior=prior)
 
     def run_on_device(
-        self, calibration: Calibration, queries: F32, rows: F32, *, prior: float | None
+        self,
+        calibration: Calibration,
+        queries: F32 | OnDevice,
+        rows: F32 | OnDevice,
+        *,
+        prior: float | None,
     ) -> OnDevice:
-        """The matrix in the memory of the device.
+        """The matrix in the memory of the device, where the rows may lie already.
 
         Raises:
             CalibrationError: the calibration is no line.
@@ -48,17 +53,34 @@ class Pairing:
                 "ask for `probabilities`, or calibrate with method='platt'"
             )
         return self._session.run_on_device(
-            _feeds(calibration, calibration.curve, queries, rows, prior), _OUTPUT
+            {
+                "queries": _floats(queries),
+                "rows": _floats(rows),
+                **_line(calibration, calibration.curve, prior),
+            },
+            _OUTPUT,
         )
 
 
 def _feeds(
     calibration: Calibration, line: Line, queries: F32, rows: F32, prior: float | None
 ) -> dict[str, NDArray[np.float32]]:
-    bias = line.bias + calibration.shift(prior)
     return {
         "queries": np.asarray(queries, dtype=np.float32),
         "rows": np.asarray(rows, dtype=np.float32),
+        **_line(calibration, line, prior),
+    }
+
+
+def _line(
+    calibration: Calibration, line: Line, prior: float | None
+) -> dict[str, NDArray[np.float32]]:
+    bias = line.bias + calibration.shift(prior)
+    return {
         "scale": np.array([line.scale], dtype=np.float32),
         "bias": np.array([bias], dtype=np.float32),
     }
+
+
+def _floats(rows: F32 | OnDevice) -> F32 | OnDevice:
+    return rows if isinstance(rows, OnDevice) else np.asarray(rows, dtype=np.float32)

@@ -47,5 +47,6 @@ def pinned(
     if code:
         logger.info("%d bytes are not page-locked: CUDA says %d", len(pages), code)
     else:
-        weakref.finalize(array, runtime.cudaHostUnregister, address)
+        # Not at the end of the process: CUDA may be gone by then, and the pages go anyway.
+        weakref.finalize(array, runtime.cudaHostUnregister, address).atexit = False
     return array.reshape(shape)

@@ -3,12 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Self
-
-_SHAPES: Final = frozenset({"Shape", "Size"})
-"""They read no number of a tensor, only its sides, which the host has anyway. Whatever else is
-computed from sides is small too, but its operators (Gather, Slice, Concat) are those that read
-whole tables, so a tower has to do without them on the CPU."""
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +24,10 @@ class Placement:
             )
         )
 
-    def astray(self, providers: Collection[str]) -> tuple[str, ...]:
-        """The nodes that run on another provider than these, as "Operator name"."""
+    def astray(self, providers: Collection[str]) -> tuple[tuple[str, str], ...]:
+        """Operator and name of the nodes that run on another provider than these."""
         return tuple(
-            f"{operator} {name}"
-            for provider, operator, name in self.nodes
-            if provider not in providers and operator not in _SHAPES
+            (operator, name) for provider, operator, name in self.nodes if provider not in providers
         )
 
     def counts(self) -> dict[str, int]:

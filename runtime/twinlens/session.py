@@ -24,6 +24,7 @@ from twinlens.opening import TENSORRT, CudaPlace, open_on_cpu, open_on_cuda, pre
 from twinlens.pinned import pinned
 from twinlens.placement import Placement
 from twinlens.room import is_full
+from twinlens.sides import nodes_of_sides
 from twinlens.wheels import WHEELS, installed_wheels, no_provider
 
 __all__ = [
@@ -156,7 +157,7 @@ class Session:
             ProviderError: it cannot run on that device.
             BundleError: it is not a program that this onnxruntime reads.
         """
-        self._name, self._device, self._cuda = name, device, cuda
+        self._name, self._device, self._cuda, self._program = name, device, cuda, program
         self._session = self._opened(program, threads, low_memory=low_memory)
         self._require_device()
         self._inputs = {node.name: node for node in self._session.get_inputs()}
@@ -217,17 +218,24 @@ class Session:
     def require_placement(self) -> None:
         """Check that no node has fallen back from the device to the CPU.
 
+        Those that only reckon with the sides of tensors are on the CPU on purpose.
+
         Raises:
             ProviderError: some have; the message names them.
         """
         if self.placement is None:
             return
-        astray = self.placement.astray((PROVIDERS[self._device.kind], TENSORRT))
+        elsewhere = self.placement.astray((PROVIDERS[self._device.kind], TENSORRT))
+        if not elsewhere:
+            return
+        spared = nodes_of_sides(self._program)
+        astray = [f"{operator} {name}" for operator, name in elsewhere if name not in spared]
         if astray:
             more = f" and {len(astray) - 3} more" if len(astray) > 3 else ""
             raise ProviderError(
                 f"{self._name} has nodes that {self._device} does not run: "
-                f"{', '.join(astray[:3])}{more}; take precision='fp16', or device='cpu'"
+                f"{', '.join(astray[:3])}{more}; "
+                "take precision='fp16', another onnxruntime-gpu, or device='cpu'"
             )
 
     def run(self, feeds: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
@@ -243,8 +251,10 @@ class Session:
             raise self._error(self._failure(feeds, error), error) from error
         return np.asarray(rows, dtype=np.float32)
 
-    def run_on_device(self, feeds: Mapping[str, NDArray[Any]], output: str) -> OnDevice:
+    def run_on_device(self, feeds: Mapping[str, NDArray[Any] | OnDevice], output: str) -> OnDevice:
         """One output of the program for these inputs, left where it was computed.
+
+        Inputs may lie there already.
 
         Raises:
             DeviceMemoryError: the device has no room for them.
@@ -253,7 +263,10 @@ class Session:
         try:
             binding = self._session.io_binding()
             for name, value in feeds.items():
-                binding.bind_cpu_input(name, np.ascontiguousarray(value))
+                if isinstance(value, OnDevice):
+                    value.bind(binding, name)
+                else:
+                    binding.bind_cpu_input(name, np.ascontiguousarray(value))
             binding.bind_output(output, self._device.kind, self._device.number)
             self._session.run_with_iobinding(binding, self._recorded_as(_NOT_RECORDED))
             (value,) = binding.get_outputs()

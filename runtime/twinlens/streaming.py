@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from twinlens.ahead import ahead
 from twinlens.decoding import Decoded, Decoder, Numbered
 from twinlens.errors import ImageError
+from twinlens.session import OnDevice
 from twinlens.tower import Embed, Embedder
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,21 @@ class ImageWorks:
         if few or not self.alone:
             return self._decoded_ahead(chain(first, source))
         return self._embedded_ahead(chain(first, source))
+
+    def run_on_device(self, images: Iterable[Numbered]) -> OnDevice:
+        """All images in one batch, whose rows [B, D] stay on the device.
+
+        Raises:
+            ImageError: an image cannot be read.
+        """
+        decoded = ahead(self.decode, images, threads=self.threads, waiting=3 * self.threads)
+        pixels = []
+        with closing(decoded):
+            for image in decoded:
+                if isinstance(image.pixels, ImageError):
+                    raise image.pixels
+                pixels.append(image.pixels)
+        return self.tower.embed_on_device(np.stack(pixels))
 
     def _embedded_ahead(self, images: Iterable[Numbered]) -> Generator[Embedded]:
         embed = self.tower.one_thread()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle import TowerFile
-from twinlens.session import Session
+from twinlens.session import OnDevice, Session
 
 F32 = NDArray[np.float32]
 Embed = Callable[[NDArray[Any]], F32]
@@ -35,6 +35,9 @@ class Embedder(Protocol):
 
     def one_thread(self) -> Embed:
         """As `embed`, for those who keep every thread busy by themselves."""
+
+    def embed_on_device(self, batch: NDArray[Any]) -> OnDevice:
+        """As `embed`, but the rows stay in the memory of the device."""
 
 
 class Tower:
@@ -64,6 +67,10 @@ class Tower:
     def embed(self, batch: NDArray[Any]) -> F32:
         """Unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T], on all threads."""
         return self._session.run({self._file.input: batch}, self._file.output)
+
+    def embed_on_device(self, batch: NDArray[Any]) -> OnDevice:
+        """As `embed`: the memory of the device is that of the CPU."""
+        return self._session.run_on_device({self._file.input: batch}, self._file.output)
 
     def one_thread(self) -> Embed:
         """As `embed`, on nothing but the thread that calls it.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from twinlens.ahead import ahead
+from twinlens.session import OnDevice
 from twinlens.texts import OnCut, Tokenizer
 from twinlens.tower import Embed, Embedder
 
@@ -52,6 +53,11 @@ class TextWorks:
                 bar.update(len(found))
         place = {row: number for number, row in enumerate(once)}
         return rows[[place[row] for row in ids]]
+
+    def run_on_device(self, texts: Sequence[str], *, on_cut: OnCut) -> OnDevice:
+        """All texts in one batch, whose rows [B, D] stay on the device."""
+        rows = self.tokenizer.encode_ragged(texts, on_cut=on_cut)
+        return self.tower.embed_on_device(self.tokenizer.pack(rows))
 
     def _parts(self, once: Sequence[Ids]) -> Iterator[F32]:
         if not self.alone or len(once) < TEXTS_A_THREAD * self.threads:

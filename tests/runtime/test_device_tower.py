@@ -13,7 +13,7 @@ from twinlens.bundle import Bundle, TowerFile
 from twinlens.cuda import DEFAULT
 from twinlens.device_tower import DeviceTower
 from twinlens.drawings import bundled_drawings
-from twinlens.errors import DeviceMemoryError, ProviderError
+from twinlens.errors import DeviceMemoryError, ImageError, ProviderError
 from twinlens.session import CPU, Device, Session
 
 FULL = RuntimeError(
@@ -194,9 +194,18 @@ def test_a_tower_of_which_a_node_fell_back_is_refused(
     with pytest.raises(
         ProviderError,
         match=r"the tower has nodes that cuda:1 does not run: ReduceMean .*, LpNormalization .*; "
-        r"take precision='fp16', or device='cpu'",
+        r"take precision='fp16', another onnxruntime-gpu, or device='cpu'",
     ):
         image_tower(bundle, device=Device(kind="cuda", number=1))
+
+
+def test_a_node_that_reads_sides_alone_may_run_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    imitate_gpu(monkeypatch, astray=("Shape",))
+    model = twinlens.load("demo", device="cuda")
+    assert model.embed_texts(["a dog"]).shape == (1, model.width)
+    imitate_gpu(monkeypatch, astray=("Shape", "Gather"))
+    with pytest.raises(ProviderError, match="does not run: Gather words, Gather "):
+        twinlens.load("demo", device="cuda")
 
 
 # The whole model.
@@ -222,6 +231,23 @@ def test_a_model_on_a_device_gives_what_the_cpu_gives(gpu: Gpu) -> None:
     assert sides == [8, 8, 4]
     lengths = {shape[1] for shape in gpu.shapes if len(shape) == 2}
     assert lengths == {8, 16}
+
+
+def test_rows_that_stay_on_the_device_are_matched_there(gpu: Gpu) -> None:
+    pictures = [drawing.path for drawing in bundled_drawings()[:5]]
+    texts = ["a dog", "a pizza", "a red car"]
+    there = twinlens.load("demo", device="cuda")
+    here = twinlens.load("demo", device="cpu", precision="fp16")
+    for model in (there, here):
+        images, words = model.embed_images_on_device(pictures), model.embed_texts_on_device(texts)
+        assert (images.shape, words.shape) == ((5, model.width), (3, model.width))
+        matrix = model.probabilities_on_device(images, words)
+        wanted = model.probabilities(model.embed_images(pictures), model.embed_texts(texts))
+        np.testing.assert_allclose(matrix.numpy(), wanted, atol=1e-3)
+        mixed = model.probabilities_on_device(images, model.embed_texts(texts))
+        np.testing.assert_allclose(mixed.numpy(), wanted, atol=1e-3)
+    with pytest.raises(ImageError, match=r"nowhere\.png"):
+        there.embed_images_on_device([pictures[0], Path("nowhere.png")])
 
 
 # TensorRT.

@@ -1,4 +1,4 @@
-"""The check that a GPU's owner runs: that the script itself works, on the CPU provider."""
+"""The checks that a GPU's owner runs: that the scripts themselves work, on the CPU provider."""
 
 import json
 import subprocess

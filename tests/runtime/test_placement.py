@@ -14,19 +14,16 @@ def part(provider: str, *nodes: tuple[str, str, str]) -> SimpleNamespace:
     return SimpleNamespace(ep_name=provider, get_nodes=lambda: made)
 
 
-def test_nodes_on_the_cpu_are_astray_unless_they_read_sides_alone() -> None:
+def test_nodes_on_another_provider_are_astray() -> None:
     placement = Placement.of(
         [
             part(CUDA, ("", "MatMul", "first"), ("com.microsoft", "QuickGelu", "bend")),
-            part(CPU, ("", "Shape", "length"), ("", "Size", "count")),
             part(CPU, ("", "Gather", "words"), ("com.microsoft", "QuickGelu", "other")),
         ]
     )
-    assert placement.counts() == {CUDA: 2, CPU: 4}
-    assert placement.astray([CUDA]) == ("Gather words", "com.microsoft.QuickGelu other")
+    assert placement.counts() == {CUDA: 2, CPU: 2}
+    assert placement.astray([CUDA]) == (("Gather", "words"), ("com.microsoft.QuickGelu", "other"))
     assert placement.astray([CUDA, CPU]) == ()
-    own = Placement.of([part(CPU, ("twinlens", "Shape", "mine"))])
-    assert own.astray([CUDA]) == ("twinlens.Shape mine",)
 
 
 @pytest.mark.skipif(
@@ -41,4 +38,4 @@ def test_what_onnxruntime_tells_is_read() -> None:
     assert placement.astray([CPU]) == ()
     astray = placement.astray([CUDA])
     assert len(astray) == placement.counts()[CPU] > 5
-    assert any(node.startswith("Exp ") for node in astray)
+    assert "Exp" in [operator for operator, _ in astray]

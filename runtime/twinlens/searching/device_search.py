@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import DeviceMemoryError
+from twinlens.errors import DeviceMemoryError, ProviderError
 from twinlens.searching.searcher import require_search
 from twinlens.searching.shortlist import Shortlist
 from twinlens.session import Device, OnDevice, Session
@@ -99,6 +99,10 @@ class DeviceSearch:
         self._session = Session(
             NEAREST.content, device=device, threads=1, name=f"the search on {device}"
         )
+        try:
+            self._session.require_placement()
+        except ProviderError as error:
+            logger.warning("the search is slower than it need be, for %s", error)
         row_bytes = 2 * rows.shape[1]
         room = len(rows) if device_bytes is None else min(len(rows), device_bytes // row_bytes)
         step = max(1, chunk_bytes // row_bytes)

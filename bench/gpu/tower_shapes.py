@@ -1,0 +1,175 @@
+"""Towers of the shapes of OpenAI's CLIP, with random weights, and items for them.
+
+Neither a checkpoint nor transformers is needed: the weights are drawn, `twinlens_export` builds the
+ONNX programs from them, and tower_torch.py computes the same from the same arrays.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from twinlens_export.anatomy import (
+    Encoder,
+    ImageTower,
+    Layer,
+    Linear,
+    Norm,
+    Pixels,
+    TextTower,
+)
+from twinlens_export.precision import Build
+from twinlens_export.towers import image_graph, text_graph
+
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Of the two towers of a model."""
+
+    side_px: int = 224
+    patch_px: int
+    width: int
+    layers: int
+    text_width: int
+    text_layers: int = 12
+    vocabulary: int = 49408
+    context: int = 77
+    embedding: int
+
+    @property
+    def end_id(self) -> int:
+        """The highest id, as in CLIP's vocabulary."""
+        return self.vocabulary - 1
+
+
+SHAPES = {
+    "b32": Shape(patch_px=32, width=768, layers=12, text_width=512, embedding=512),
+    "l14": Shape(patch_px=14, width=1024, layers=24, text_width=768, embedding=768),
+    "tiny": Shape(
+        side_px=32,
+        patch_px=8,
+        width=64,
+        layers=2,
+        text_width=64,
+        text_layers=2,
+        vocabulary=512,
+        embedding=32,
+    ),
+}
+
+
+def linear(random: np.random.Generator, n_out: int, n_in: int, gain: float = 1.0) -> Linear:
+    weight = random.standard_normal((n_out, n_in), dtype=np.float32)
+    weight *= np.float32(gain * n_in**-0.5)
+    bias = random.standard_normal(n_out, dtype=np.float32) * np.float32(0.02)
+    return Linear(weight=weight, bias=bias)
+
+
+def norm(random: np.random.Generator, width: int) -> Norm:
+    """With a few channels that stand out, as those of trained towers do."""
+    scale = 1 + 0.1 * random.standard_normal(width, dtype=np.float32)
+    scale[random.choice(width, 4, replace=False)] *= 8
+    bias = random.standard_normal(width, dtype=np.float32) * np.float32(0.1)
+    return Norm(scale=scale, bias=bias, epsilon=1e-5)
+
+
+def encoder(random: np.random.Generator, width: int, layers: int, *, causal: bool) -> Encoder:
+    quiet = (2 * layers) ** -0.5  # so that the sums do not grow with the depth
+
+    def layer() -> Layer:
+        return Layer(
+            attention_norm=norm(random, width),
+            query=linear(random, width, width),
+            key=linear(random, width, width),
+            value=linear(random, width, width),
+            mixed=linear(random, width, width, quiet),
+            mlp_norm=norm(random, width),
+            widen=linear(random, 4 * width, width),
+            narrow=linear(random, width, 4 * width, quiet),
+        )
+
+    return Encoder(
+        layers=tuple(layer() for _ in range(layers)),
+        heads=max(1, width // 64),
+        activation="quick_gelu",
+        sight="causal" if causal else "all",
+    )
+
+
+def image_tower(shape: Shape) -> ImageTower:
+    random = np.random.default_rng(0)
+    width, patch = shape.width, shape.patch_px
+    tokens = (shape.side_px // patch) ** 2 + 1
+    patches = linear(random, width, 3 * patch * patch).weight.reshape(width, 3, patch, patch)
+    return ImageTower(
+        side_px=shape.side_px,
+        pixels=Pixels(factor=1 / 255, mean=MEAN, std=STD),
+        patches=patches,
+        patches_bias=None,
+        class_embedding=random.standard_normal(width, dtype=np.float32),
+        positions=random.standard_normal((tokens, width), dtype=np.float32),
+        input_norm=norm(random, width),
+        encoder=encoder(random, width, shape.layers, causal=False),
+        output_norm=norm(random, width),
+        pool=None,
+        projection=without_bias(linear(random, shape.embedding, width)),
+    )
+
+
+def text_tower(shape: Shape) -> TextTower:
+    random = np.random.default_rng(1)
+    width = shape.text_width
+    return TextTower(
+        tokens=random.standard_normal((shape.vocabulary, width), dtype=np.float32),
+        positions=random.standard_normal((shape.context, width), dtype=np.float32),
+        pad_id=shape.end_id,
+        end_id=shape.end_id,
+        place="end",
+        input_norm=None,
+        encoder=encoder(random, width, shape.text_layers, causal=True),
+        output_norm=norm(random, width),
+        projection=without_bias(linear(random, shape.embedding, width)),
+    )
+
+
+def without_bias(map_: Linear) -> Linear:
+    return Linear(weight=map_.weight, bias=None)
+
+
+def images(shape: Shape, count: int) -> np.ndarray:
+    """uint8 [B, S, S, 3]: noise over random gradients, so that no two are alike."""
+    random = np.random.default_rng(2)
+    ends = random.integers(0, 256, (count, 2, 2, 3)).astype(np.float32)
+    ramp = np.linspace(0, 1, shape.side_px, dtype=np.float32)[None, :, None]
+    left, right = (
+        end[:, 0, None] * (1 - ramp) + end[:, 1, None] * ramp for end in (ends[:, 0], ends[:, 1])
+    )
+    across = left[:, :, None] * (1 - ramp[:, None]) + right[:, :, None] * ramp[:, None]
+    noise = random.integers(-20, 21, across.shape, dtype=np.int16)
+    return (across + noise).clip(0, 255).astype(np.uint8)
+
+
+def ids(shape: Shape, count: int, tokens: int) -> np.ndarray:
+    """int64 [B, T]: texts of several lengths, the longest of T tokens."""
+    random = np.random.default_rng(3)
+    batch = random.integers(1, shape.end_id, (count, tokens))
+    for row, length in zip(batch, random.integers(4, tokens + 1, count), strict=True):
+        row[length - 1 :] = shape.end_id
+    return batch
+
+
+def graph_of(tower: ImageTower | TextTower) -> Build:
+    """What `in_precision` builds."""
+    return partial(image_graph if isinstance(tower, ImageTower) else text_graph, tower)
+
+
+def flops(shape: Shape, *, image: bool, tokens: int) -> float:
+    """Multiplications and additions of one item, the last layer whole, as others compute it."""
+    width, layers = (shape.width, shape.layers) if image else (shape.text_width, shape.text_layers)
+    n = (shape.side_px // shape.patch_px) ** 2 + 1 if image else tokens
+    products = 12 * width * width * n * layers
+    attention = 2 * n * n * width * layers
+    patches = 3 * shape.patch_px**2 * width * (n - 1) if image else 0
+    return 2.0 * (products + attention + patches)
