@@ -46,52 +46,57 @@ struct Amx {
     static void attend(const Attention &all, const Head &head) { attend_amx(all, head); }
     static constexpr std::int64_t sums_bytes = block_side * 4;
 
-    // A step of 0 bytes loads one row 16 times.
-    template <typename Between>
-    static void upper_sums(const std::uint8_t *codes, const std::int8_t *left,
-                           const std::int8_t *right, std::int64_t steps, const std::int32_t *start,
-                           std::int32_t *to, const Between &between) {
-        _tile_loadd(0, start, 0);
-        _tile_loadd(1, start + 16, 0);
-        for (std::int64_t step = 0; step < steps; ++step) {
-            _tile_loadd(6, left + step * tile_bytes, 64);
-            _tile_loadd(4, codes + step * tile_bytes, 64);
-            _tile_loadd(7, right + step * tile_bytes, 64);
+    // The sums so far, or the start of all rows: a step of 0 bytes loads one row 16 times.
+    template <bool both> static void load_sums(const std::int32_t *start, const std::int32_t *to) {
+        const std::int32_t *from = start != nullptr ? start : to;
+        const std::int64_t bytes = start != nullptr ? 0 : sums_bytes;
+        _tile_loadd(0, from, bytes);
+        _tile_loadd(1, from + 16, bytes);
+        if constexpr (both) {
+            const std::int32_t *lower = start != nullptr ? start : to + 16 * block_side;
+            _tile_loadd(2, lower, bytes);
+            _tile_loadd(3, lower + 16, bytes);
+        }
+    }
+
+    // Codes go by, and are told not to push the weights out of the first-level cache: a quarter
+    // faster.
+    template <bool both, typename Between>
+    static void add(const std::uint8_t *upper, const std::uint8_t *lower, const Weights &weights,
+                    const std::int32_t *start, std::int32_t *to, const Between &between) {
+        load_sums<both>(start, to);
+        for (std::int64_t at = 0; at < weights.steps * tile_bytes; at += tile_bytes) {
+            _tile_loadd(6, weights.left + at, 64);
+            _tile_stream_loadd(4, upper + at, 64);
+            _tile_loadd(7, weights.right + at, 64);
+            if constexpr (both) {
+                _tile_stream_loadd(5, lower + at, 64);
+            }
             _tile_dpbusd(0, 4, 6);
             _tile_dpbusd(1, 4, 7);
+            if constexpr (both) {
+                _tile_dpbusd(2, 5, 6);
+                _tile_dpbusd(3, 5, 7);
+            }
             between();
         }
         _tile_stored(0, to, sums_bytes);
         _tile_stored(1, to + 16, sums_bytes);
+        if constexpr (both) {
+            _tile_stored(2, to + 16 * block_side, sums_bytes);
+            _tile_stored(3, to + 16 * block_side + 16, sums_bytes);
+        }
     }
 
     template <typename Between>
-    static void sums(const std::uint8_t *codes, std::int64_t rows, const std::int8_t *left,
-                     const std::int8_t *right, std::int64_t steps, const std::int32_t *start,
-                     std::int32_t *to, const Between &between) {
-        if (rows <= 16) {
-            return upper_sums(codes, left, right, steps, start, to, between);
+    static void sums(const std::uint8_t *codes, std::int64_t row_bytes, std::int64_t rows,
+                     const Weights &weights, const std::int32_t *start, std::int32_t *to,
+                     const Between &between) {
+        if (rows > tile_rows) {
+            add<true>(codes, codes + row_bytes, weights, start, to, between);
+        } else {
+            add<false>(codes, nullptr, weights, start, to, between);
         }
-        const std::uint8_t *lower = codes + steps * tile_bytes;
-        _tile_loadd(0, start, 0);
-        _tile_loadd(1, start + 16, 0);
-        _tile_loadd(2, start, 0);
-        _tile_loadd(3, start + 16, 0);
-        for (std::int64_t step = 0; step < steps; ++step) {
-            _tile_loadd(6, left + step * tile_bytes, 64);
-            _tile_loadd(4, codes + step * tile_bytes, 64);
-            _tile_loadd(7, right + step * tile_bytes, 64);
-            _tile_loadd(5, lower + step * tile_bytes, 64);
-            _tile_dpbusd(0, 4, 6);
-            _tile_dpbusd(1, 4, 7);
-            _tile_dpbusd(2, 5, 6);
-            _tile_dpbusd(3, 5, 7);
-            between();
-        }
-        _tile_stored(0, to, sums_bytes);
-        _tile_stored(1, to + 16, sums_bytes);
-        _tile_stored(2, to + 16 * block_side, sums_bytes);
-        _tile_stored(3, to + 16 * block_side + 16, sums_bytes);
     }
 };
 

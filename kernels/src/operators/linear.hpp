@@ -10,7 +10,7 @@ namespace {
 // Codes of a panel take about so many bytes at most, and an mlp's middle: both stay in a
 // second-level cache of 2 MiB.
 constexpr std::int64_t panel_bytes = 640 << 10, middle_bytes = 1536 << 10,
-                       attention_bytes = 1536 << 10;
+                       attention_bytes = 2560 << 10;
 // Rows that threads share at once, where they split outputs.
 constexpr std::int64_t few_rows = 256;
 

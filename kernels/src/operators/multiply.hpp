@@ -95,17 +95,52 @@ struct Ahead {
     }
 };
 
+// Two columns of tiles, of 16 outputs each.
+struct Weights {
+    const std::int8_t *left, *right;
+    std::int64_t steps;
+};
+
+// Long rows are taken in chunks, so that the weights of one, 24 KiB, stay in a first-level cache of
+// 48 KiB while some blocks pass by: sums are then picked up again, which costs less.
+struct Chunks {
+    std::int64_t blocks, steps; // blocks at a time, steps of a chunk
+
+    static constexpr std::int64_t most_blocks = 4, whole = 16, most_steps = 12;
+
+    static Chunks of(std::int64_t steps) {
+        if (steps <= whole) {
+            return {2, std::max<std::int64_t>(steps, 1)};
+        }
+        return {most_blocks, divided_up(steps, divided_up(steps, most_steps))};
+    }
+
+    // visit(place among the blocks at a time, block, steps)
+    template <typename Visit>
+    void each(std::int64_t n_blocks, std::int64_t n_steps, const Visit &visit) const {
+        for (std::int64_t first = 0; first < n_blocks; first += blocks) {
+            const std::int64_t n = std::min(n_blocks - first, blocks);
+            for (std::int64_t step = 0; step < n_steps; step += steps) {
+                for (std::int64_t i = 0; i < n; ++i) {
+                    visit(i, first + i, Range{step, std::min(step + steps, n_steps)});
+                }
+            }
+        }
+    }
+};
+
 // Outputs 32 * pairs.first .. 32 * pairs.last; finish(row, output, lanes, values) takes 16.
 template <typename Engine, typename Finish>
 void multiply(const Panel &panel, const Linear &linear, std::int64_t zero, Range pairs,
               const Finish &finish) {
     const std::int64_t steps = divided_up(linear.in, tile_width);
     const std::int64_t column_bytes = steps * tile_bytes;
+    const Chunks chunks = Chunks::of(steps);
     const std::int64_t n_blocks = divided_up(panel.rows, block_side);
     Columns columns[2];
-    Block blocks[2];
-    blocks[0].done = blocks[0].rows = blocks[1].done = blocks[1].rows = 0;
-    int turn = 0;
+    Block blocks[Chunks::most_blocks];
+    Block *before = &blocks[Chunks::most_blocks - 1];
+    before->done = before->rows = 0;
     for (std::int64_t pair = pairs.first; pair < pairs.last; ++pair) {
         Columns &own = columns[pair % 2];
         own.fill(linear, zero, pair * block_side);
@@ -113,26 +148,35 @@ void multiply(const Panel &panel, const Linear &linear, std::int64_t zero, Range
         const std::int8_t *right = own.lanes[1] == 0 ? left : left + column_bytes;
         const bool more = pair + 1 < pairs.last;
         Ahead ahead{left + 2 * column_bytes, more ? divided_up(32, n_blocks) : 0};
-        for (std::int64_t row = 0; row < panel.rows; row += block_side, turn ^= 1) {
-            Block &block = blocks[turn], &before = blocks[turn ^ 1];
-            block.columns = &own;
-            block.row = row;
-            block.rows = std::min(panel.rows - row, block_side);
-            block.done = 0;
-            const std::int64_t rows_a_step = divided_up(before.rows, steps);
-            Engine::sums(panel.codes + row / tile_rows * column_bytes, block.rows, left, right,
-                         steps, own.start, block.sums, [&] {
+        chunks.each(n_blocks, steps, [&](std::int64_t at, std::int64_t index, Range part) {
+            Block &block = blocks[at];
+            const std::int64_t row = index * block_side, n = part.last - part.first;
+            const std::int64_t skipped = part.first * tile_bytes;
+            const Weights weights{left + skipped, right + skipped, n};
+            const std::int64_t rows_a_step = divided_up(before->rows, n);
+            const std::int64_t rows = std::min(panel.rows - row, block_side);
+            Engine::sums(panel.codes + row / tile_rows * column_bytes + skipped, column_bytes, rows,
+                         weights, part.first == 0 ? own.start : nullptr, block.sums, [&] {
                              ahead.ask();
                              if constexpr (Engine::overlaps) {
-                                 finish_rows(before, rows_a_step, panel, finish);
+                                 finish_rows(*before, rows_a_step, panel, finish);
                              }
                          });
-            if constexpr (!Engine::overlaps) {
-                finish_rows(block, block.rows, panel, finish);
+            if (part.last < steps) {
+                return;
             }
-        }
+            finish_rows(*before, block_side, panel, finish);
+            block.columns = &own;
+            block.row = row;
+            block.rows = rows;
+            block.done = 0;
+            before = &block;
+            if constexpr (!Engine::overlaps) {
+                finish_rows(block, block_side, panel, finish);
+            }
+        });
     }
-    finish_rows(blocks[turn ^ 1], block_side, panel, finish);
+    finish_rows(*before, block_side, panel, finish);
 }
 
 } // namespace

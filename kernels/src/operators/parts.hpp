@@ -38,7 +38,7 @@ template <typename Part> void run(const Pool &pool, std::int64_t parts, const Pa
 struct Grid {
     std::int64_t rows, row_parts, out_parts;
 
-    static constexpr std::int64_t tile = 16;
+    static constexpr std::int64_t tile = 32;
     // Fewer rows than so many a thread are not worth that each thread reads all weights.
     static constexpr std::int64_t worth_a_pass = 96;
 
