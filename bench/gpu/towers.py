@@ -45,7 +45,7 @@ from tower_shapes import (
 from tower_torch import Embed, from_host_to_host, module_of, plainly
 
 from twinlens.bundle import Agreement, TowerFile
-from twinlens.cuda import CudaOptions
+from twinlens.cuda.options import CudaOptions
 from twinlens.device_tower import DeviceTower
 from twinlens.errors import ProviderError
 from twinlens.session import Device, Session, resolve

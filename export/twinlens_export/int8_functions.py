@@ -42,12 +42,12 @@ class Weight:
 
     @property
     def scales(self) -> str:
-        """float32 [out]"""
+        """float32 [out]."""
         return f"{self.prefix}scales"
 
     @property
     def bias(self) -> str:
-        """float32 [out]"""
+        """float32 [out]."""
         return f"{self.prefix}bias"
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from twinlens.calibration import Calibration
 from twinlens.classes import Classes
-from twinlens.cuda import CudaOptions
+from twinlens.cuda.options import CudaOptions
 from twinlens.errors import TwinlensError
 from twinlens.index import Index
 from twinlens.index.hits import Hits, RangeHits

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from twinlens.binding import OnDevice, Slot
 from twinlens.bundle import TowerFile
-from twinlens.cuda import CudaOptions
+from twinlens.cuda.options import CudaOptions
 from twinlens.errors import DeviceMemoryError
 from twinlens.session import Session
 from twinlens.tower import Embed

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.bundle import PRECISIONS, Bundle, Precision, open_bundle
-from twinlens.cuda import DEFAULT, CudaOptions
+from twinlens.cuda.options import DEFAULT, CudaOptions
 from twinlens.decoding import Pixels
 from twinlens.errors import BundleError
 from twinlens.model import Model

@@ -15,7 +15,7 @@ from twinlens.about import about_of
 from twinlens.bundle import Bundle, Precision, TowerFile
 from twinlens.calibration import Calibration, Level
 from twinlens.classes import TEMPLATES, Classes, filled
-from twinlens.cuda import DEFAULT, CudaOptions
+from twinlens.cuda.options import DEFAULT, CudaOptions
 from twinlens.decoding import EXACT, Decoder, Numbered, Picture, Pixels
 from twinlens.device_tower import DeviceTower
 from twinlens.duplicates import distinct

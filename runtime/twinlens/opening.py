@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from twinlens.cuda import CudaOptions
+from twinlens.cuda.engines import engine_folder, program_hash
+from twinlens.cuda.installation import CudaWheel
+from twinlens.cuda.options import CudaOptions
 from twinlens.device import PROVIDERS
-from twinlens.engines import engine_folder, program_hash
 from twinlens.errors import ProviderError
-from twinlens.installation import CudaWheel
 from twinlens.processor import may_saturate
 from twinlens_kernels import operators
 

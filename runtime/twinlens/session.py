@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.binding import OnDevice, Slot
-from twinlens.cuda import DEFAULT, CudaOptions
+from twinlens.cuda.driver import Driver
+from twinlens.cuda.installation import cure_of
+from twinlens.cuda.libraries import needed
+from twinlens.cuda.options import DEFAULT, CudaOptions
+from twinlens.cuda.pinned import pinned
+from twinlens.cuda.placement import Placement
+from twinlens.cuda.room import is_full
+from twinlens.cuda.sides import nodes_of_sides
 from twinlens.device import CPU, PROVIDERS, Device
-from twinlens.driver import Driver
 from twinlens.errors import BundleError, DeviceMemoryError, ProviderError
-from twinlens.installation import cure_of
-from twinlens.libraries import needed
 from twinlens.opening import TENSORRT, CudaPlace, open_on_cpu, open_on_cuda, preload, wheel_of
-from twinlens.pinned import pinned
-from twinlens.placement import Placement
-from twinlens.room import is_full
-from twinlens.sides import nodes_of_sides
 from twinlens.wheels import WHEELS, installed_wheels, no_provider
 
 __all__ = [

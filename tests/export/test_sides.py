@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import numpy_helper, parser
 
-from twinlens.sides import _graph, nodes_of_sides
+from twinlens.cuda.sides import _graph, nodes_of_sides
 from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.graph import to_model
 from twinlens_export.precision import RECIPES, in_precision

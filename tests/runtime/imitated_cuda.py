@@ -16,8 +16,8 @@ import onnxruntime
 import pytest
 from numpy.typing import DTypeLike
 
-from twinlens.driver import Driver
-from twinlens.installation import CudaWheel
+from twinlens.cuda.driver import Driver
+from twinlens.cuda.installation import CudaWheel
 
 CUDA = "CUDAExecutionProvider"
 

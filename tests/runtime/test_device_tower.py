@@ -10,7 +10,7 @@ from imitated_cuda import CUDA, Gpu, imitate_gpu
 import twinlens
 from twinlens import CudaOptions, Model
 from twinlens.bundle import Bundle, TowerFile
-from twinlens.cuda import DEFAULT
+from twinlens.cuda.options import DEFAULT
 from twinlens.device_tower import DeviceTower
 from twinlens.drawings import bundled_drawings
 from twinlens.errors import DeviceMemoryError, ImageError, ProviderError

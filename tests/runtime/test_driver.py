@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from twinlens.driver import Driver, read_driver
+from twinlens.cuda.driver import Driver, read_driver
 from twinlens.errors import ProviderError
 
 

@@ -20,11 +20,11 @@ from imitated_cuda import (
     provider_library,
 )
 
-from twinlens import installation
 from twinlens.commands import doctor
-from twinlens.driver import Driver
+from twinlens.cuda import installation
+from twinlens.cuda.driver import Driver
+from twinlens.cuda.installation import cure_of
 from twinlens.errors import ProviderError
-from twinlens.installation import cure_of
 from twinlens.session import resolve
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="these libraries are those of Linux")

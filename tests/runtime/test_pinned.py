@@ -4,7 +4,7 @@ import gc
 import numpy as np
 import pytest
 
-from twinlens.pinned import pinned
+from twinlens.cuda.pinned import pinned
 
 
 class Runtime:

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from twinlens.cuda.room import is_full
 from twinlens.errors import DeviceMemoryError, ProviderError, TwinlensError
-from twinlens.room import is_full
 
 FULL = (
     "bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool) "  # noqa: ISC004
@@ -46,7 +46,7 @@ def test_a_real_arena_at_its_limit_is_known() -> None:
     script = """
 import numpy as np
 import onnxruntime as ort
-from twinlens.room import is_full
+from twinlens.cuda.room import is_full
 kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
 place = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
 limits = {"max_mem": 2**20, "arena_extend_strategy": 1}

@@ -1,0 +1,1 @@
+"""What running on CUDA needs: the choices, the libraries, the driver, the memory."""
