@@ -194,6 +194,13 @@ def measured(name: str, save: Callable[[Path], None]) -> dict[str, Any]:
         return row(bundle.manifest)
 
 
+def commit() -> str:
+    said = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    )
+    return said.stdout.strip()
+
+
 def imported_open_clip() -> ModuleType | None:
     try:
         importlib.import_module("input_torchvision")
@@ -229,14 +236,11 @@ def main() -> None:
         if options.only not in name:
             continue
         begun = time.perf_counter()
-        results[name] = measured(name, save)
+        results[name] = {"commit": commit(), "towers": measured(name, save)}
         document = {
             "question": "how closely each family follows its original, on drawings and captions",
             "weights": "random, in the shapes of real checkpoints",
             "tolerances": {p: t.worst_cosine for p, t in verify.TOLERANCES.items()},
-            "commit": subprocess.run(
-                ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-            ).stdout.strip(),
             "versions": versions
             | {"onnxruntime": onnxruntime.__version__, "python": platform.python_version()},
             "results": results,
@@ -244,7 +248,7 @@ def main() -> None:
         options.out.write_text(json.dumps(document, indent=1) + "\n")
         worst = {
             precision: min(tower["worst_cosine"] for tower in towers.values())
-            for precision, towers in results[name].items()
+            for precision, towers in results[name]["towers"].items()
         }
         print(f"{name}: {worst} in {time.perf_counter() - begun:.0f} s", flush=True)
 
