@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from captions import lengths
 from cells import BY_NAME, FIELDS, Cell, items_of
-from contenders import CONTENDERS, OURS
+from contenders import CONTENDERS, OURS, OURS_CUT, place
 from ground import Ground
 from ledger import Ledger
 from models import SHAPES
@@ -67,8 +67,8 @@ def results(ledger: Ledger, work: Path) -> Iterator[Line]:
         for name in field.cells:
             key = {"model": field.model, "threads": field.threads, "cell": name}
             found = {line["row"]: line for line in ledger.lines if key.items() <= line.items()}
-            for row, line in found.items():
-                told = summary(line, found.get(OURS), BY_NAME[name])
+            for row, line in sorted(found.items(), key=lambda pair: place(pair[0])):
+                told = summary(line, found.get(OURS, found.get(OURS_CUT)), BY_NAME[name])
                 done = operations(row, ground, BY_NAME[name]) / told["ms"] / 1e6
                 share = of_peak(row, done, peaks.get(str(field.threads)))
                 yield key | {"row": row} | told | {"gop_s": round(done)} | share
@@ -120,10 +120,15 @@ def limits_of(ledger: Ledger) -> dict[str, Line]:
 
 
 def accuracy(ledger: Ledger) -> Iterator[Line]:
-    for line in ledger.lines:
+    for line in sorted(ledger.lines, key=in_order):
         if "judged" in line:
             sides = {
-                side: {name: round(min(value, 1.0), 6) for name, value in line[side].items()}
+                side: {
+                    "worst_cosine": round(min(line[side]["worst_cosine"], 1.0), 6),
+                    "mean_cosine": round(min(line[side]["mean_cosine"], 1.0), 6),
+                    "moved_by_batch": rounded(line[side]["moved_by_batch"]),
+                    "items": line[side]["items"],
+                }
                 for side in ("image", "text")
                 if side in line
             }
@@ -132,7 +137,7 @@ def accuracy(ledger: Ledger) -> Iterator[Line]:
 
 def cold_starts(ledger: Ledger) -> Iterator[Line]:
     """Medians of the rounds."""
-    lines = [line for line in ledger.lines if "cold" in line]
+    lines = sorted((line for line in ledger.lines if "cold" in line), key=in_order)
     (first, *_) = [line["rows"] for line in lines if line["cold"] == "transformers eager"] or [None]
     for name in dict.fromkeys(line["cold"] for line in lines):
         rounds = [line for line in lines if line["cold"] == name]
@@ -148,6 +153,12 @@ def cold_starts(ledger: Ledger) -> Iterator[Line]:
 
 def caption_lengths(work: Path) -> dict[str, int]:
     return lengths(Ground(model="B32", work=work).caption_ids())
+
+
+def in_order(line: Line) -> tuple[str, float]:
+    """By model, and as the contenders are listed."""
+    name = line.get("judged", line.get("cold"))
+    return str(line.get("model")), place(name) if name else -1.0
 
 
 def rounded(value: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from cells import FIELDS, Field
-from contenders import OURS
+from contenders import OURS, place
 
 Line = dict[str, Any]
 
@@ -50,9 +50,7 @@ def speeds(
     yield f"\n{field.model}, {KINDS[kind]}, {threads}: ms an item (times {OURS})\n"
     yield table_line([" ", *heads, "p99 of one", "of peak, batch 32", "worst cosine"])
     yield "|---" * (len(heads) + 4) + "|"
-    by_row: dict[str, dict[str, Line]] = {}
-    for line in lines:
-        by_row.setdefault(line["row"], {})[line["cell"]] = line
+    by_row = rows_of(lines)
     side = "image" if kind == "image" else "text"
     for row, found in by_row.items():
         share = found.get(f"{kind}-32", {})
@@ -62,6 +60,14 @@ def speeds(
         cosine = worst.get((field.model, judged.replace(", padded to 77", ""), side))
         told = f"{cosine:.5f}" if cosine is not None else ""
         yield table_line([row, *(figure(found.get(cell)) for cell in cells), late, peak, told])
+
+
+def rows_of(lines: Sequence[Line]) -> dict[str, dict[str, Line]]:
+    """The lines by row and cell, the rows in one order for all tables."""
+    found: dict[str, dict[str, Line]] = {}
+    for line in sorted(lines, key=lambda line: place(line["row"])):
+        found.setdefault(line["row"], {})[line["cell"]] = line
+    return found
 
 
 def figure(line: Line | None) -> str:
