@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tokenizers.trainers import BpeTrainer
 
 from twinlens_export.checkpoint import Checkpoint, read_checkpoint
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 CONTEXT = 16
 CORPUS = [
     "a photo of a dog",
@@ -237,3 +239,41 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str]
         return name
 
     return put
+
+
+@pytest.fixture(scope="session")
+def document() -> Callable[..., dict[str, Any]]:
+    """Makes an open_clip_config.json of a small model: changes to its halves, then to the whole."""
+    image_usual = {"image_size": 32, "layers": 2, "width": 128, "patch_size": 8}
+    text_usual = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
+
+    def make(
+        image: Mapping[str, Any] = NOTHING, text: Mapping[str, Any] = NOTHING, **model: object
+    ) -> dict[str, Any]:
+        towers = {"vision_cfg": image_usual | dict(image), "text_cfg": text_usual | dict(text)}
+        return {
+            "model_cfg": {"embed_dim": 48, **towers, **model},
+            "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3},
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def siglip_document(document: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """An open_clip_config.json of a small SigLIP."""
+    image = {
+        "timm_model_name": "vit_small_siglip_32",
+        "timm_pool": "map",
+        "timm_proj": "none",
+    }
+    text = {
+        "no_causal_mask": True,
+        "pool_type": "last",
+        "proj_bias": True,
+        "norm_kwargs": {"eps": 1e-6},
+        "act_kwargs": {"approximate": "tanh"},
+        "hf_tokenizer_name": "anyone/anything",
+        "tokenizer_kwargs": {"clean": "canonicalize"},
+    }
+    return document(image, text, custom_text=True, init_logit_bias=-10, embed_dim=128)

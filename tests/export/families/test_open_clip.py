@@ -1,4 +1,4 @@
-"""OpenCLIP checkpoints: what their configuration says, their weights, and their words."""
+"""OpenCLIP checkpoints: their weights and their words, by other originals than open_clip."""
 
 import json
 import shutil
@@ -13,7 +13,6 @@ import pytest
 import torch
 import transformers
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from twinlens.bundle import TextSpec
 from twinlens.texts import Tokenizer
@@ -30,93 +29,9 @@ from twinlens_export.transformers_source import TransformersModel
 
 Array = NDArray[Any]
 Program = Callable[[Array], Array]
+Document = Callable[..., dict[str, Any]]
 
 LEAST = 0.99999
-TEXTS = [
-    "a dog",
-    "x",
-    "it's a RED car &amp; a bus",
-    "the quick brown fox " * 9,
-    "naïve café 東京 🙂",
-]
-
-IMAGE = {"image_size": 32, "layers": 2, "width": 128, "patch_size": 8}
-TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
-TRUNK = {
-    "image_size": 32,
-    "timm_model_name": "vit_small_siglip_32",
-    "timm_pool": "map",
-    "timm_proj": "none",
-}
-SIGLIP_TEXT = {
-    "no_causal_mask": True,
-    "pool_type": "last",
-    "proj_bias": True,
-    "norm_kwargs": {"eps": 1e-6},
-    "act_kwargs": {"approximate": "tanh"},
-    "hf_tokenizer_name": "anyone/anything",
-    "tokenizer_kwargs": {"clean": "canonicalize"},
-}
-
-
-def document(
-    image: Mapping[str, Any] = {}, text: Mapping[str, Any] = {}, **model: object
-) -> dict[str, Any]:
-    towers = {"vision_cfg": IMAGE | dict(image), "text_cfg": TEXT | dict(text)}
-    return {
-        "model_cfg": {"embed_dim": 48, **towers, **model},
-        "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3},
-    }
-
-
-# The configuration
-
-
-@pytest.mark.parametrize(
-    ("document", "message"),
-    [
-        (
-            document({"timm_model_name": "vit_base_patch16_siglip_gap_224"}),
-            r"timm's vit_base_patch16_siglip_gap_224, .* own two transformers, and timm's SigLIP",
-        ),
-        (document(TRUNK | {"timm_pool": "avg"}), "timm_pool 'avg'; 'map' is supported"),
-        (document(TRUNK | {"timm_proj": "linear"}), "timm_proj 'linear'; 'none' is supported"),
-        (document({"timm_model_name": "fastvit_mci1"}), "timm's fastvit_mci1, which is not"),
-        (document({"layers": [3, 4, 6, 3]}), "is a ResNet, which is not supported"),
-        (document(text={"hf_model_name": "roberta-base"}), "is a roberta-base, which is not"),
-        (document(multimodal_cfg={"width": 64}), "is a CoCa, which is not supported"),
-        (document({"attentional_pool": True}), "vision_cfg has attentional_pool = True"),
-        (document({"ls_init_value": 1e-4}), "vision_cfg has ls_init_value = 0.0001"),
-        (document({"pool_type": "avg"}), "pool_type 'avg'; 'tok' is supported"),
-        (document({"image_size": [32, 64]}), r"images are not square: \[32, 64\]"),
-        (document({"new": 1}), "vision_cfg has new = 1, which is not supported"),
-        (document(text={"embed_cls": True}), "text_cfg has embed_cls = True"),
-        (document(text={"pool_type": "last"}), "pool_type 'last'; supported are argmax, eos"),
-        (document(text={"act_kwargs": {"approximate": "x"}}), "text_cfg has act_kwargs"),
-        ({"preprocess_cfg": {}}, "has no 'model_cfg'"),
-    ],
-)
-def test_what_the_towers_cannot_do_is_refused(document: dict[str, Any], message: str) -> None:
-    with pytest.raises(CheckpointError, match=message):
-        read_open_clip_config(document)
-
-
-def test_the_configuration_tells_what_the_weights_do_not() -> None:
-    text = {"pool_type": "eos", "eos_id": 7, "norm_kwargs": {"eps": 1e-6}}
-    config = read_open_clip_config(document({"head_width": 32}, text, quick_gelu=True))
-    assert (config.image.heads, config.image.activation) == (4, "quick_gelu")
-    assert (config.text.heads, config.text.epsilon, config.end_id) == (2, 1e-6, 7)
-    assert (config.family.text.sight, config.family.text.place) == ("causal", "end")
-    assert read_open_clip_config(document()).end_id is None
-    assert read_open_clip_config(document()).text.activation == "gelu"
-    bidirectional = {
-        "no_causal_mask": True,
-        "pool_type": "last",
-        "act_kwargs": {"approximate": "tanh"},
-    }
-    config = read_open_clip_config(document(text=bidirectional))
-    assert (config.family.text.sight, config.family.text.place) == ("all", "last")
-    assert config.text.activation == "gelu_tanh"
 
 
 # The weights, by an original that is not open_clip's
@@ -162,6 +77,7 @@ def test_weights_of_openclip_are_the_same_towers(
     family_checkpoint: Callable[[str], Checkpoint],
     opened: Callable[[Graph], Program],
     pixels_of: Callable[[Checkpoint], Array],
+    document: Document,
 ) -> None:
     clip = family_checkpoint("clip")
     model = transformers.CLIPModel.from_pretrained(family_folder("clip"))
@@ -223,10 +139,11 @@ def test_weights_of_timms_siglip_are_the_same_tower(
     family_checkpoint: Callable[[str], Checkpoint],
     opened: Callable[[Graph], Program],
     pixels_of: Callable[[Checkpoint], Array],
+    siglip_document: dict[str, Any],
 ) -> None:
     siglip = family_checkpoint("siglip")
     model = transformers.SiglipModel.from_pretrained(family_folder("siglip"))
-    family = read_open_clip_config(document(TRUNK, SIGLIP_TEXT)).family
+    family = read_open_clip_config(siglip_document).family
     parts = Parts(family=family, weights=unfused(as_timm(model.state_dict()), family))
     shape = Shape(layers=2, heads=2, activation="gelu_tanh", epsilon=1e-6)
     tower = parts.image_tower(shape, side_px=30, pixels=siglip.image.pixels)
@@ -269,140 +186,11 @@ def test_what_its_words_do_and_the_runtime_cannot_is_refused(options: dict[str, 
         read_open_clip_words(theirs, context=16, trim=True, options=options)
 
 
-# open_clip itself
-
-
-@pytest.fixture(scope="session")
-def open_clip() -> Any:  # noqa: ANN401
-    try:
-        import open_clip  # noqa: PLC0415
-    except (ImportError, RuntimeError) as error:  # torchvision's, where it does not fit torch
-        pytest.skip(f"open_clip is not there ({error})")
-    return open_clip
-
-
-def write(folder: Path, fields: Mapping[str, Any], library: Any) -> Any:  # noqa: ANN401
-    """A checkpoint of random weights, as open_clip writes it."""
-    model_cfg = dict(fields["model_cfg"])
-    custom = model_cfg.pop("custom_text", False)
-    torch.manual_seed(0)
-    model = (library.CustomTextCLIP if custom else library.CLIP)(**model_cfg)
-    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps(fields))
-    return model.eval()
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        document(quick_gelu=True),
-        document(custom_text=True),
-        document({"no_ln_pre": True, "head_width": 32}, {"pool_type": "eos", "eos_id": 49407}),
-        document(text={"no_causal_mask": True}, custom_text=True),
-        document(
-            text={"no_causal_mask": True, "pool_type": "last", "proj_bias": True},
-            custom_text=True,
-            init_logit_bias=-10,
-        ),
-    ],
-)
-def test_a_folder_of_openclip_is_followed_from_words_to_rows(
-    fields: dict[str, Any],
-    open_clip: Any,  # noqa: ANN401
-    tmp_path: Path,
-    opened: Callable[[Graph], Program],
-    pixels_of: Callable[[Checkpoint], Array],
-) -> None:
-    model = write(tmp_path, fields, open_clip)
-    checkpoint = read_checkpoint(str(tmp_path))
-    images = pixels_of(checkpoint)
-    rows = opened(image_graph(checkpoint.image))(images)
-    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() > LEAST
-    (tmp_path / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
-    ids = Tokenizer(tmp_path / "tokenizer.json", checkpoint.text_spec).encode(TEXTS)
-    theirs = open_clip.get_tokenizer(f"local-dir:{tmp_path}")(TEXTS)
-    np.testing.assert_array_equal(ids, theirs)
-    with torch.inference_mode():
-        wanted = model.encode_text(theirs, normalize=True).numpy()
-    assert (opened(text_graph(checkpoint.text))(ids) * wanted).sum(axis=1).min() > LEAST
-    assert checkpoint.native_bias == fields["model_cfg"].get("init_logit_bias")
-
-
-@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
-def test_siglip_of_openclip_is_followed_from_words_to_rows(
-    activation: str,
-    family_folder: Callable[[str], Path],
-    open_clip: Any,  # noqa: ANN401
-    tmp_path: Path,
-    opened: Callable[[Graph], Program],
-    pixels_of: Callable[[Checkpoint], Array],
-) -> None:
-    timm = pytest.importorskip("timm")
-
-    def vit_small_siglip_32(**options: Any) -> Any:  # noqa: ANN401
-        for name in ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"):
-            options.pop(name, None)
-        options |= {"img_size": 32, "patch_size": 8, "embed_dim": 128, "depth": 2, "num_heads": 4}
-        options |= {"class_token": False, "act_layer": activation}
-        return timm.models.VisionTransformer(**options)
-
-    timm.models._registry._model_entrypoints[vit_small_siglip_32.__name__] = vit_small_siglip_32
-    folder = Path(shutil.copytree(family_folder("chinese_clip"), tmp_path / "siglip"))
-    (folder / "config.json").unlink()
-    (folder / "model.safetensors").unlink()
-    fields = document(TRUNK, SIGLIP_TEXT, custom_text=True, init_logit_bias=-10)
-    fields["model_cfg"]["embed_dim"] = 128
-    model = write(folder, fields, open_clip)
-    checkpoint = read_checkpoint(str(folder))
-    assert checkpoint.image.encoder.activation == activation
-    assert checkpoint.native_bias == -10
-    images = pixels_of(checkpoint)
-    rows = opened(image_graph(checkpoint.image))(images)
-    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() > LEAST
-    (folder / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
-    texts = [*TEXTS, "snake_case, and (more)!  __"]
-    ids = Tokenizer(folder / "tokenizer.json", checkpoint.text_spec).encode(texts)
-    theirs = open_clip.get_tokenizer(f"local-dir:{folder}")(texts)
-    np.testing.assert_array_equal(ids, theirs)
-    with torch.inference_mode():
-        wanted = model.encode_text(theirs, normalize=True).numpy()
-    assert (opened(text_graph(checkpoint.text))(ids) * wanted).sum(axis=1).min() > LEAST
-
-
-def test_words_of_transformers_are_read_where_openclip_names_them(
-    family_folder: Callable[[str], Path],
-    open_clip: Any,  # noqa: ANN401
-    tmp_path: Path,
-) -> None:
-    folder = Path(shutil.copytree(family_folder("metaclip_2"), tmp_path / "both"))
-    (folder / "config.json").unlink()
-    (folder / "model.safetensors").unlink()
-    text = {"hf_tokenizer_name": "anyone/anything", "pool_type": "eos", "eos_id": 2}
-    write(folder, document(text=text), open_clip)
-    checkpoint = read_checkpoint(str(folder))
-    assert checkpoint.text_spec == TextSpec(
-        context=16, end_id=2, pad_id=1, trim=True, clean="openai_cased"
-    )
-    (folder / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
-    ids = Tokenizer(folder / "tokenizer.json", checkpoint.text_spec).encode(TEXTS)
-    np.testing.assert_array_equal(ids, open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS))
-
-
-def test_what_was_fetched_from_the_hub_is_read_by_its_id(
-    hub: Callable[[Path, str], str],
-    open_clip: Any,  # noqa: ANN401
-    tmp_path: Path,
-) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    write(folder, document(), open_clip)
-    found = read_checkpoint(hub(folder, "someone/openclip"))
-    assert found.name == "someone/openclip"
-    assert found.sha256 == read_checkpoint(str(folder)).sha256
+# The folder
 
 
 def test_a_folder_of_both_is_read_as_that_of_transformers(
-    family_folder: Callable[[str], Path], tmp_path: Path
+    family_folder: Callable[[str], Path], tmp_path: Path, document: Document
 ) -> None:
     folder = Path(shutil.copytree(family_folder("clip"), tmp_path / "both"))
     (folder / "open_clip_config.json").write_text(json.dumps(document()))
@@ -410,7 +198,7 @@ def test_a_folder_of_both_is_read_as_that_of_transformers(
 
 
 def test_without_open_clip_the_error_names_the_cure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: Document
 ) -> None:
     monkeypatch.setitem(sys.modules, "open_clip", None)
     (tmp_path / "open_clip_config.json").write_text(json.dumps(document()))
@@ -419,29 +207,9 @@ def test_without_open_clip_the_error_names_the_cure(
 
 
 def test_a_folder_without_weights_is_an_error_with_a_cure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: Document
 ) -> None:
     monkeypatch.setitem(sys.modules, "open_clip", SimpleNamespace())
     (tmp_path / "open_clip_config.json").write_text(json.dumps(document()))
     with pytest.raises(CheckpointError, match=r"has none of open_clip_model\.safetensors, .*whole"):
         read_checkpoint(str(tmp_path))
-
-
-class Trap:
-    """Runs when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("sprung"),)
-
-
-def test_a_pickle_that_would_run_is_refused(
-    open_clip: Any,  # noqa: ANN401
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "open_clip_config.json").write_text(json.dumps(document()))
-    torch.save({"state_dict": Trap()}, tmp_path / "open_clip_pytorch_model.bin")
-    with pytest.raises(CheckpointError, match="no readable weights"):
-        read_checkpoint(str(tmp_path))
-    assert not (tmp_path / "sprung").exists()

@@ -1,0 +1,190 @@
+"""OpenCLIP checkpoints: all of them, by open_clip itself."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from twinlens.bundle import TextSpec
+from twinlens.texts import Tokenizer
+from twinlens_export import original
+from twinlens_export.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.errors import CheckpointError
+from twinlens_export.graph import Graph
+from twinlens_export.towers import image_graph, text_graph
+
+Array = NDArray[Any]
+Program = Callable[[Array], Array]
+Document = Callable[..., dict[str, Any]]
+
+LEAST = 0.99999
+TEXTS = [
+    "a dog",
+    "x",
+    "it's a RED car &amp; a bus",
+    "the quick brown fox " * 9,
+    "naïve café 東京 🙂",
+]
+
+
+@pytest.fixture(scope="session")
+def open_clip() -> Any:  # noqa: ANN401
+    try:
+        import open_clip  # noqa: PLC0415
+    except (ImportError, RuntimeError) as error:  # torchvision's, where it does not fit torch
+        pytest.skip(f"open_clip is not there ({error})")
+    return open_clip
+
+
+def write(folder: Path, fields: Mapping[str, Any], library: Any) -> Any:  # noqa: ANN401
+    """A checkpoint of random weights, as open_clip writes it."""
+    model_cfg = dict(fields["model_cfg"])
+    custom = model_cfg.pop("custom_text", False)
+    torch.manual_seed(0)
+    model = (library.CustomTextCLIP if custom else library.CLIP)(**model_cfg)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps(fields))
+    return model.eval()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"quick_gelu": True},
+        {"custom_text": True},
+        {
+            "image": {"no_ln_pre": True, "head_width": 32},
+            "text": {"pool_type": "eos", "eos_id": 49407},
+        },
+        {"text": {"no_causal_mask": True}, "custom_text": True},
+        {
+            "text": {"no_causal_mask": True, "pool_type": "last", "proj_bias": True},
+            "custom_text": True,
+            "init_logit_bias": -10,
+        },
+    ],
+)
+def test_a_folder_of_openclip_is_followed_from_words_to_rows(
+    changes: dict[str, Any],
+    document: Document,
+    open_clip: Any,  # noqa: ANN401
+    tmp_path: Path,
+    opened: Callable[[Graph], Program],
+    pixels_of: Callable[[Checkpoint], Array],
+) -> None:
+    fields = document(**changes)
+    model = write(tmp_path, fields, open_clip)
+    checkpoint = read_checkpoint(str(tmp_path))
+    images = pixels_of(checkpoint)
+    rows = opened(image_graph(checkpoint.image))(images)
+    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() > LEAST
+    (tmp_path / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
+    ids = Tokenizer(tmp_path / "tokenizer.json", checkpoint.text_spec).encode(TEXTS)
+    theirs = open_clip.get_tokenizer(f"local-dir:{tmp_path}")(TEXTS)
+    np.testing.assert_array_equal(ids, theirs)
+    with torch.inference_mode():
+        wanted = model.encode_text(theirs, normalize=True).numpy()
+    assert (opened(text_graph(checkpoint.text))(ids) * wanted).sum(axis=1).min() > LEAST
+    assert checkpoint.native_bias == fields["model_cfg"].get("init_logit_bias")
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
+def test_siglip_of_openclip_is_followed_from_words_to_rows(
+    activation: str,
+    family_folder: Callable[[str], Path],
+    open_clip: Any,  # noqa: ANN401
+    siglip_document: dict[str, Any],
+    tmp_path: Path,
+    opened: Callable[[Graph], Program],
+    pixels_of: Callable[[Checkpoint], Array],
+) -> None:
+    timm = pytest.importorskip("timm")
+
+    def vit_small_siglip_32(**options: Any) -> Any:  # noqa: ANN401
+        for name in ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"):
+            options.pop(name, None)
+        options |= {"img_size": 32, "patch_size": 8, "embed_dim": 128, "depth": 2, "num_heads": 4}
+        options |= {"class_token": False, "act_layer": activation}
+        return timm.models.VisionTransformer(**options)
+
+    timm.models._registry._model_entrypoints[vit_small_siglip_32.__name__] = vit_small_siglip_32
+    folder = Path(shutil.copytree(family_folder("chinese_clip"), tmp_path / "siglip"))
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").unlink()
+    model = write(folder, siglip_document, open_clip)
+    checkpoint = read_checkpoint(str(folder))
+    assert checkpoint.image.encoder.activation == activation
+    assert checkpoint.native_bias == -10
+    images = pixels_of(checkpoint)
+    rows = opened(image_graph(checkpoint.image))(images)
+    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() > LEAST
+    (folder / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
+    texts = [*TEXTS, "snake_case, and (more)!  __"]
+    ids = Tokenizer(folder / "tokenizer.json", checkpoint.text_spec).encode(texts)
+    theirs = open_clip.get_tokenizer(f"local-dir:{folder}")(texts)
+    np.testing.assert_array_equal(ids, theirs)
+    with torch.inference_mode():
+        wanted = model.encode_text(theirs, normalize=True).numpy()
+    assert (opened(text_graph(checkpoint.text))(ids) * wanted).sum(axis=1).min() > LEAST
+
+
+def test_words_of_transformers_are_read_where_openclip_names_them(
+    family_folder: Callable[[str], Path],
+    open_clip: Any,  # noqa: ANN401
+    tmp_path: Path,
+    document: Document,
+) -> None:
+    folder = Path(shutil.copytree(family_folder("metaclip_2"), tmp_path / "both"))
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").unlink()
+    text = {"hf_tokenizer_name": "anyone/anything", "pool_type": "eos", "eos_id": 2}
+    write(folder, document(text=text), open_clip)
+    checkpoint = read_checkpoint(str(folder))
+    assert checkpoint.text_spec == TextSpec(
+        context=16, end_id=2, pad_id=1, trim=True, clean="openai_cased"
+    )
+    (folder / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
+    ids = Tokenizer(folder / "tokenizer.json", checkpoint.text_spec).encode(TEXTS)
+    np.testing.assert_array_equal(ids, open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS))
+
+
+def test_what_was_fetched_from_the_hub_is_read_by_its_id(
+    hub: Callable[[Path, str], str],
+    open_clip: Any,  # noqa: ANN401
+    tmp_path: Path,
+    document: Document,
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder, document(), open_clip)
+    found = read_checkpoint(hub(folder, "someone/openclip"))
+    assert found.name == "someone/openclip"
+    assert found.sha256 == read_checkpoint(str(folder)).sha256
+
+
+class Trap:
+    """Runs when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("sprung"),)
+
+
+def test_a_pickle_that_would_run_is_refused(
+    open_clip: Any,  # noqa: ANN401
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    document: Document,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(document()))
+    torch.save({"state_dict": Trap()}, tmp_path / "open_clip_pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="no readable weights"):
+        read_checkpoint(str(tmp_path))
+    assert not (tmp_path / "sprung").exists()
