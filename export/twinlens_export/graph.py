@@ -199,12 +199,13 @@ def to_model(graph: Graph) -> onnx.ModelProto:
         [_port(port) for port in (graph.output, *graph.more_outputs)],
         [numpy_helper.from_array(array, name) for name, array in graph.weights.items()],
     )
+    called = {node.op for node in graph.nodes}
     domains = _domains()
     if graph.functions:
         domains.append(helper.make_opsetid(TWINLENS, 1))
     return helper.make_model(
         body,
-        functions=[_function(function) for function in graph.functions.values()],
+        functions=[_function(known) for name, known in graph.functions.items() if name in called],
         opset_imports=domains,
         ir_version=IR_VERSION,
         producer_name="twinlens",

@@ -131,6 +131,23 @@ def mlp_add(norm: Norm | None, activation: Activation) -> Function:
     return body
 
 
+def attention_add(heads: int, epsilon: float, *, causal: bool) -> Function:
+    """Tokens plus what an attention makes of them: norm, queries, keys and values, and its map."""
+    body = Function(
+        name="NormCausalAttentionAdd" if causal else "NormSelfAttentionAdd",
+        inputs=("x", *NORM, *WIDEN.inputs, *NARROW.inputs),
+        output="y",
+        attributes=("inputs", "middle", "heads", *EPSILON),
+    )
+    seen = body.add("LayerNormalization", "x", *NORM, axis=-1, epsilon=epsilon)
+    joined = body.add("Add", _product(body, seen, WIDEN), WIDEN.bias)
+    mask = add_causal_mask(body, joined) if causal else ""
+    mixed = add_attention(body, add_heads(body, joined, heads, parts=3), mask)
+    product = body.add("Add", _product(body, mixed, NARROW), NARROW.bias)
+    body.add("Add", "x", product, name="y")
+    return body
+
+
 def self_attention(heads: int) -> Function:
     """See `Blocks.self_attention`."""
     body = _attention("SelfAttention", ("joined",))

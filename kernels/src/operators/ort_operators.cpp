@@ -193,6 +193,34 @@ template <bool pooled, bool counted, bool causal> struct AttentionKernel : Kerne
     std::int64_t heads;
 };
 
+template <bool causal> struct AttentionAdd : Kernel {
+    explicit AttentionAdd(const Making &making)
+        : norm(making, true), heads(making.integer("heads")),
+          widen(making, 3, making.integer("inputs")), narrow(making, 6, making.integer("middle")) {
+        const Linear first = widen.linear(), second = narrow.linear();
+        if (first.out != 3 * first.in || second.in != first.in || second.out != first.in ||
+            first.in % heads != 0 || first.in % 32 != 0) {
+            throw std::invalid_argument("the weights of an attention do not fit");
+        }
+    }
+
+    void compute(const Call &call) const override {
+        const Tensor x = call.input(0);
+        require_width(x, widen.linear().in);
+        if (x.sides.size() != 3) {
+            throw std::invalid_argument("an attention got tokens of another shape");
+        }
+        const operators::Tokens tokens{x.sides[0], x.sides[1], heads, causal, nullptr};
+        float *out = call.output(x.sides);
+        operators::self_attention(x.floats(), tokens, norm.norm(), widen.linear(), narrow.linear(),
+                                  out, call.pool());
+    }
+
+    StoredNorm norm;
+    std::int64_t heads;
+    Weight widen, narrow;
+};
+
 // An operator, and what makes its kernels. `types` are those of its inputs.
 struct Described : Operator {
     const char *name;
@@ -285,6 +313,8 @@ std::vector<Described> all_operators(int threads) {
     add(describe<LinearKernel<false, true>>("LinearAdd", types(0, 1, {floats}), threads));
     add(describe<MlpAdd<false>>("MlpAdd", types(0, 2), threads));
     add(describe<MlpAdd<true>>("NormMlpAdd", types(2, 2), threads));
+    add(describe<AttentionAdd<false>>("NormSelfAttentionAdd", types(2, 2), threads));
+    add(describe<AttentionAdd<true>>("NormCausalAttentionAdd", types(2, 2), threads));
     add(describe<AttentionKernel<false, false, false>>("SelfAttention", {floats}, threads));
     add(describe<AttentionKernel<false, false, true>>("CausalAttention", {floats}, threads));
     add(describe<AttentionKernel<false, true, false>>("CountedAttention", {floats, integers},
