@@ -90,6 +90,9 @@ void attend_few(const float *x, const Attending &all, Range items, const Norm *n
 template <typename Engine>
 void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &widen,
                     const Linear &narrow, float *out, const Pool &pool) {
+    if (tokens.batch == 0 || tokens.tokens == 0) {
+        return;
+    }
     const Attending all(tokens, widen);
     // Of an item: codes, a group of heads, and what is attended.
     const std::int64_t item_bytes =
@@ -105,7 +108,9 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
         }
         return;
     }
-    const std::int64_t parts = threads * divided_up(tokens.batch, threads * most_items);
+    // No part is without an item: where one fills the cache, three on two threads are three parts.
+    const std::int64_t parts =
+        std::min(threads * divided_up(tokens.batch, threads * most_items), tokens.batch);
     run(pool, parts, [&](std::int64_t index) {
         const Range items = share(tokens.batch, parts, index);
         const Range rows = rows_of_items(tokens, items);
