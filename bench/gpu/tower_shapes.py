@@ -9,13 +9,13 @@ from functools import partial
 
 import numpy as np
 
-from twinlens_export.anatomy import (
+from twinlens_export.architecture import (
     Encoder,
     ImageTower,
     Layer,
     Linear,
     Norm,
-    Pixels,
+    PixelNormalization,
     TextTower,
 )
 from twinlens_export.precision import Build
@@ -105,7 +105,7 @@ def image_tower(shape: Shape) -> ImageTower:
     patches = linear(random, width, 3 * patch * patch).weight.reshape(width, 3, patch, patch)
     return ImageTower(
         side_px=shape.side_px,
-        pixels=Pixels(factor=1 / 255, mean=MEAN, std=STD),
+        pixels=PixelNormalization(factor=1 / 255, mean=MEAN, std=STD),
         patches=patches,
         patches_bias=None,
         class_embedding=random.standard_normal(width, dtype=np.float32),

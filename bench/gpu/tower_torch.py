@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 from tower_shapes import MEAN, STD
 
-from twinlens_export.anatomy import ImageTower, Layer, Norm, TextTower
+from twinlens_export.architecture import ImageTower, Layer, Norm, TextTower
 
 Embed = Callable[[np.ndarray], np.ndarray]
 EPSILON = 1e-5

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         export, files = twinlens_export.export, twinlens_export.SampleFiles
-        speed = importlib.import_module("twinlens_export.speed")
+        speed = importlib.import_module("twinlens_export.timing")
         _quiet()
         bundle = export(
             options.checkpoint,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from twinlens_export.anatomy import F32, Activation, Linear, Norm
+from twinlens_export.architecture import F32, Activation, Linear, Norm
 from twinlens_export.graph import Graph
 
 

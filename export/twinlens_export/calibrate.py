@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from twinlens.bundle import TextSpec
 from twinlens.session import CPU, Session
 from twinlens.threads import usable_threads
-from twinlens_export.anatomy import F32
+from twinlens_export.architecture import F32
 from twinlens_export.graph import Array, Graph, Port, save
 from twinlens_export.verify import padded
 

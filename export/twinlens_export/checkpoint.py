@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from twinlens.bundle import ImageSpec, TextSpec
-from twinlens_export.anatomy import F32, ImageTower, TextTower
+from twinlens_export.architecture import F32, ImageTower, TextTower
 from twinlens_export.errors import CheckpointError
 from twinlens_export.families import FAMILIES, Family
 from twinlens_export.files import CONFIG, OPEN_CLIP_CONFIG, json_of

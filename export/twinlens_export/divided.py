@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from twinlens_export.anatomy import F32, Linear, Norm
+from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks import Mlp
 from twinlens_export.graph import Graph
 from twinlens_export.int8 import Int8Blocks

@@ -28,18 +28,18 @@ from twinlens.session import CPU, Session, installed_wheels
 from twinlens.texts import Tokenizer
 from twinlens.threads import usable_threads
 from twinlens_export import verify
+from twinlens_export.bundle_folder import new_folder, require_free
 from twinlens_export.calibrate import image_batches, text_batches
 from twinlens_export.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
 from twinlens_export.files import TOKENIZER
 from twinlens_export.graph import Array, Graph, save
-from twinlens_export.native import native_calibrations
 from twinlens_export.precision import RECIPES, in_precision
 from twinlens_export.samples import SampleFiles, Samples, read_samples
 from twinlens_export.sensitive import costs
+from twinlens_export.siglip_calibration import native_calibrations
 from twinlens_export.towers import image_graph, text_graph
 from twinlens_export.tuning import Draw, Tower, tuned
-from twinlens_export.write import new_folder, require_free
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from twinlens_export.anatomy import Place, Sight
+from twinlens_export.architecture import Place, Sight
 from twinlens_export.errors import CheckpointError
 
 

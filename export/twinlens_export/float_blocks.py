@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from twinlens_export.anatomy import F32, Activation, Linear, Norm
+from twinlens_export.architecture import F32, Activation, Linear, Norm
 from twinlens_export.blocks import Mlp
 from twinlens_export.graph import Body, Graph
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import onnx
 
-from twinlens_export.anatomy import F32, Activation, Linear, Norm
+from twinlens_export.architecture import F32, Activation, Linear, Norm
 from twinlens_export.blocks import Mlp
 from twinlens_export.float_blocks import ACTIVATIONS, FloatBlocks
 from twinlens_export.graph import Graph, Node

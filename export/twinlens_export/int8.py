@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 
 from twinlens_export import int8_functions as functions
-from twinlens_export.anatomy import F32, Linear, Norm
+from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks import Mlp
 from twinlens_export.float_blocks import FloatBlocks
 from twinlens_export.graph import Attribute, Function, Graph, Node

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from twinlens_export.anatomy import Activation, Norm
+from twinlens_export.architecture import Activation, Norm
 from twinlens_export.float_blocks import (
     ACTIVATIONS,
     add_attention,

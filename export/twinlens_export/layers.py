@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinlens_export.anatomy import Encoder, Layer, Linear, Norm, Pool
+from twinlens_export.architecture import Encoder, Layer, Linear, Norm, Pool
 from twinlens_export.blocks import Blocks, Mlp
 
 

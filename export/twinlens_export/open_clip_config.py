@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from twinlens_export.anatomy import Activation, Place, Sight
+from twinlens_export.architecture import Activation, Place, Sight
 from twinlens_export.errors import CheckpointError
 from twinlens_export.families import OPEN_CLIP, OPEN_CLIP_SIGLIP, Family
 from twinlens_export.parts import Shape

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from twinlens_export.anatomy import F32
+from twinlens_export.architecture import F32
 from twinlens_export.errors import CheckpointError
 from twinlens_export.files import OPEN_CLIP_CONFIG, TOKENIZER, json_of, path_of, read_part, text_of
 from twinlens_export.open_clip_config import read_open_clip_config

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from twinlens_export.anatomy import F32
+from twinlens_export.architecture import F32
 from twinlens_export.families import Family
 from twinlens_export.parts import Shape
 from twinlens_export.preprocessing import Preprocessing

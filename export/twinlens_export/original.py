@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twinlens_export.anatomy import F32, Pixels
+from twinlens_export.architecture import F32, PixelNormalization
 from twinlens_export.checkpoint import Checkpoint
 
 AT_ONCE = 16
@@ -32,7 +32,7 @@ def text_rows(checkpoint: Checkpoint, ids: NDArray[np.int64]) -> F32:
     return _unit_rows(embed, ids)
 
 
-def _normalised(batch: NDArray[Any], values: Pixels) -> torch.Tensor:
+def _normalised(batch: NDArray[Any], values: PixelNormalization) -> torch.Tensor:
     pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).float() * values.factor
     mean = torch.tensor(values.mean).view(3, 1, 1)
     return (pixels - mean) / torch.tensor(values.std).view(3, 1, 1)

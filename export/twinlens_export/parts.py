@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinlens_export.anatomy import (
+from twinlens_export.architecture import (
     F32,
     Activation,
     Encoder,
@@ -13,7 +13,7 @@ from twinlens_export.anatomy import (
     Layer,
     Linear,
     Norm,
-    Pixels,
+    PixelNormalization,
     Pool,
     Sight,
     TextTower,
@@ -41,7 +41,7 @@ class Parts:
     weights: Mapping[str, F32]
     """As `unfused` leaves them."""
 
-    def image_tower(self, shape: Shape, *, side_px: int, pixels: Pixels) -> ImageTower:
+    def image_tower(self, shape: Shape, *, side_px: int, pixels: PixelNormalization) -> ImageTower:
         """The image tower."""
         names = self.family.image
         reader = _Reader(parts=self, shape=shape)

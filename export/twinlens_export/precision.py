@@ -19,7 +19,7 @@ Step: TypeAlias = Callable[[Graph], Graph]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class PrecisionRecipe:
     """How the graph of one precision is made."""
 
     blocks: MakeBlocks
@@ -31,10 +31,12 @@ class Recipe:
     """Of the file's stem."""
 
 
-RECIPES: Final[Mapping[Precision, Recipe]] = {
-    "fp32": Recipe(blocks=FloatBlocks, device="any", suffix=""),
-    "fp16": Recipe(blocks=FusedBlocks, steps=(drop_unread, to_half), device="cuda", suffix="_fp16"),
-    "int8": Recipe(blocks=Int8Blocks, device="cpu", suffix="_int8"),
+RECIPES: Final[Mapping[Precision, PrecisionRecipe]] = {
+    "fp32": PrecisionRecipe(blocks=FloatBlocks, device="any", suffix=""),
+    "fp16": PrecisionRecipe(
+        blocks=FusedBlocks, steps=(drop_unread, to_half), device="cuda", suffix="_fp16"
+    ),
+    "int8": PrecisionRecipe(blocks=Int8Blocks, device="cpu", suffix="_int8"),
 }
 
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from twinlens.bundle import ImageSpec
-from twinlens_export.anatomy import Pixels
+from twinlens_export.architecture import PixelNormalization
 from twinlens_export.errors import CheckpointError
 
 Fields = Mapping[str, Any]
@@ -24,7 +24,7 @@ class Preprocessing:
 
     image: ImageSpec
     """How it becomes uint8 pixels: the runtime's part."""
-    pixels: Pixels
+    pixels: PixelNormalization
     """How those become floats: folded into the tower."""
 
 
@@ -143,9 +143,9 @@ def _resize(known: Fields, side_px: int) -> Resize:
     return "squash" if shortest is None else "shortest_edge"
 
 
-def _pixels(known: Fields) -> Pixels:
+def _pixels(known: Fields) -> PixelNormalization:
     normalise = known["do_normalize"]
-    return Pixels(
+    return PixelNormalization(
         factor=float(known["rescale_factor"]) if known["do_rescale"] else 1.0,
         mean=_three(known["image_mean"]) if normalise else (0.0, 0.0, 0.0),
         std=_three(known["image_std"]) if normalise else (1.0, 1.0, 1.0),
@@ -205,7 +205,9 @@ def read_open_clip(fields: Fields, *, side_px: int) -> Preprocessing:
         crop="round",  # torchvision's CenterCrop
         fill=_colour(known["fill_color"]),
     )
-    pixels = Pixels(factor=1 / 255, mean=_three(known["mean"]), std=_three(known["std"]))
+    pixels = PixelNormalization(
+        factor=1 / 255, mean=_three(known["mean"]), std=_three(known["std"])
+    )
     return Preprocessing(image=image, pixels=pixels)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from twinlens_export.anatomy import F32, Linear, Norm
+from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks import Blocks, MakeBlocks, Mlp
 from twinlens_export.calibrate import opened
 from twinlens_export.float_blocks import FloatBlocks

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from twinlens_export.anatomy import (
+from twinlens_export.architecture import (
     F32,
     F64,
     Encoder,

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import onnx
 
-from twinlens_export.anatomy import ImageTower, Linear, Norm, TextTower
+from twinlens_export.architecture import ImageTower, Linear, Norm, TextTower
 from twinlens_export.blocks import Blocks, MakeBlocks
 from twinlens_export.float_blocks import FloatBlocks, add_first
 from twinlens_export.graph import Graph, Port

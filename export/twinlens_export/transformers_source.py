@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import torch
 import transformers
 
-from twinlens_export.anatomy import Activation
+from twinlens_export.architecture import Activation
 from twinlens_export.errors import CheckpointError
 from twinlens_export.families import Family, family_of
 from twinlens_export.files import CONFIG, PREPROCESSOR, TOKENIZER, read_part, text_of

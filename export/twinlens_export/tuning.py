@@ -9,7 +9,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from twinlens_export.anatomy import F32, ImageTower, TextTower
+from twinlens_export.architecture import F32, ImageTower, TextTower
 from twinlens_export.blocks import MakeBlocks
 from twinlens_export.calibrate import observed, rows_of
 from twinlens_export.divided import DividedBlocks

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twinlens_export.anatomy import Linear, Norm
+from twinlens_export.architecture import Linear, Norm
 from twinlens_export.blocks import MakeBlocks, Mlp
 from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.float_blocks import FloatBlocks

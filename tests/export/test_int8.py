@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from numpy.typing import NDArray
 
 from twinlens_export import original, verify
-from twinlens_export.anatomy import Activation, Linear
+from twinlens_export.architecture import Activation, Linear
 from twinlens_export.blocks import Mlp
 from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.float_blocks import FloatBlocks

@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 from numpy.typing import DTypeLike, NDArray
 
 from twinlens.session import CPU, Session
-from twinlens_export.anatomy import Activation, Linear, Norm
+from twinlens_export.architecture import Activation, Linear, Norm
 from twinlens_export.blocks import Mlp
 from twinlens_export.graph import Graph, Port, save
 from twinlens_export.int8 import Int8Blocks

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from twinlens.bundle import ImageSpec
-from twinlens_export.anatomy import Pixels
+from twinlens_export.architecture import PixelNormalization
 from twinlens_export.errors import CheckpointError
 from twinlens_export.preprocessing import OPENAI_MEAN, OPENAI_STD, read_open_clip, read_processor
 
-HALVES = Pixels(factor=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-OPENAI = Pixels(factor=1 / 255, mean=OPENAI_MEAN, std=OPENAI_STD)
+HALVES = PixelNormalization(factor=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+OPENAI = PixelNormalization(factor=1 / 255, mean=OPENAI_MEAN, std=OPENAI_STD)
 
 CLIP_OF_2021 = {
     "crop_size": 224,
@@ -67,7 +67,7 @@ CHINESE_CLIP = {
     ],
 )
 def test_the_files_of_every_family_are_read(
-    fields: dict[str, Any], image: ImageSpec, pixels: Pixels
+    fields: dict[str, Any], image: ImageSpec, pixels: PixelNormalization
 ) -> None:
     seen = read_processor(fields, side_px=image.side_px)
     assert (seen.image, seen.pixels) == (image, pixels)
@@ -127,11 +127,11 @@ def test_what_is_off_or_changes_no_pixel_is_let_pass() -> None:
 
 
 def test_rescaling_and_normalising_are_respected() -> None:
-    assert read_processor(processor(), side_px=64).pixels == Pixels(
+    assert read_processor(processor(), side_px=64).pixels == PixelNormalization(
         factor=1 / 255, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4)
     )
     bare = processor(do_rescale=False, do_normalize=False)
-    assert read_processor(bare, side_px=64).pixels == Pixels(
+    assert read_processor(bare, side_px=64).pixels == PixelNormalization(
         factor=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twinlens_export.anatomy import ImageTower, Linear, Norm, Pool, TextTower
+from twinlens_export.architecture import ImageTower, Linear, Norm, Pool, TextTower
 from twinlens_export.calibrate import observed, rows_of
 from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.float_blocks import FloatBlocks

@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 
 from twinlens_export import original, verify
-from twinlens_export.anatomy import Pixels
+from twinlens_export.architecture import PixelNormalization
 from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.graph import to_model
 from twinlens_export.towers import image_graph, text_graph
@@ -67,7 +67,7 @@ def test_graphs_are_valid_onnx(checkpoint: Checkpoint) -> None:
 def test_pixels_that_are_not_rescaled_are_folded_too(
     demo_shaped: Checkpoint, opened: Callable[..., Any], pixels_of: Callable[..., Any]
 ) -> None:
-    raw = Pixels(factor=1.0, mean=(100.0, 110.0, 120.0), std=(60.0, 61.0, 62.0))
+    raw = PixelNormalization(factor=1.0, mean=(100.0, 110.0, 120.0), std=(60.0, 61.0, 62.0))
     changed = replace(demo_shaped, image=replace(demo_shaped.image, pixels=raw))
     images = pixels_of(changed)
     rows = opened(image_graph(changed.image))(images)

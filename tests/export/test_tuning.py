@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from twinlens_export import tuning
-from twinlens_export.anatomy import F32, Layer
+from twinlens_export.architecture import F32, Layer
 from twinlens_export.calibrate import rows_of
 from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.graph import Graph

@@ -8,12 +8,12 @@ import pytest
 
 from twinlens.bundle import MANIFEST, open_bundle
 from twinlens.errors import BundleError
+from twinlens_export.bundle_folder import new_folder, require_free
 from twinlens_export.errors import ExportError
-from twinlens_export.write import new_folder, require_free
 
 KILLED = """
 import os, pathlib, sys
-from twinlens_export.write import new_folder
+from twinlens_export.bundle_folder import new_folder
 with new_folder(pathlib.Path(sys.argv[1])) as folder:
     (folder / "onnx").mkdir()
     (folder / "onnx" / "vision_model.onnx").write_bytes(b"half a pro")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from twinlens.bundle import TextSpec
 from twinlens.texts import Tokenizer
 from twinlens_export import original
-from twinlens_export.anatomy import F32, Pixels
+from twinlens_export.architecture import F32, PixelNormalization
 from twinlens_export.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph import Graph
@@ -85,7 +85,7 @@ def test_weights_of_openclip_are_the_same_towers(
     config = read_open_clip_config(document(image, {"heads": 1, "vocab_size": 514}))
     weights = as_open_clip(model.state_dict())
     parts = Parts(family=config.family, weights=unfused(weights, config.family))
-    halves = Pixels(factor=1 / 255, mean=(0.5,) * 3, std=(0.5,) * 3)
+    halves = PixelNormalization(factor=1 / 255, mean=(0.5,) * 3, std=(0.5,) * 3)
     tower = parts.image_tower(config.image, side_px=32, pixels=halves)
     images = pixels_of(clip)
     inputs = torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1

@@ -80,7 +80,7 @@ class Encoder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pixels:
+class PixelNormalization:
     """How bytes become the numbers that a checkpoint was trained on: (x * factor - mean) / std."""
 
     factor: float
@@ -112,7 +112,7 @@ class ImageTower:
     """A vision transformer that is pooled at its class token, or by attention."""
 
     side_px: int
-    pixels: Pixels
+    pixels: PixelNormalization
     patches: F32
     """[width, 3, patch, patch], the convolution that reads a patch."""
     patches_bias: F32 | None
