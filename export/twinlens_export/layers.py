@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinlens_export.architecture import Encoder, Layer, Linear, Norm, Pool
-from twinlens_export.blocks import Blocks, Mlp
+from twinlens_export.blocks.interface import Blocks, Mlp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

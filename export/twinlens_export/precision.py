@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from twinlens.bundle import Device, Precision
-from twinlens_export.blocks import MakeBlocks
-from twinlens_export.float_blocks import FloatBlocks
-from twinlens_export.fused_blocks import FusedBlocks
+from twinlens_export.blocks.fp16_fused import FusedBlocks
+from twinlens_export.blocks.fp32 import FloatBlocks
+from twinlens_export.blocks.int8 import Int8Blocks
+from twinlens_export.blocks.interface import MakeBlocks
 from twinlens_export.graph import Graph
 from twinlens_export.half import to_half
-from twinlens_export.int8 import Int8Blocks
 from twinlens_export.unread import drop_unread
 
 Build: TypeAlias = Callable[[MakeBlocks], Graph]

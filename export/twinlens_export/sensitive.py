@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 
 from twinlens_export.architecture import F32, Linear, Norm
-from twinlens_export.blocks import Blocks, MakeBlocks, Mlp
+from twinlens_export.blocks.fp32 import FloatBlocks
+from twinlens_export.blocks.interface import Blocks, MakeBlocks, Mlp
 from twinlens_export.calibrate import opened
-from twinlens_export.float_blocks import FloatBlocks
 from twinlens_export.graph import Array, Graph, Port
 from twinlens_export.precision import Build
 from twinlens_export.verify import cosines_of

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 
 from twinlens_export.architecture import ImageTower, Linear, Norm, TextTower
-from twinlens_export.blocks import Blocks, MakeBlocks
-from twinlens_export.float_blocks import FloatBlocks, add_first
+from twinlens_export.blocks.fp32 import FloatBlocks, add_first
+from twinlens_export.blocks.interface import Blocks, MakeBlocks
 from twinlens_export.graph import Graph, Port
 from twinlens_export.layers import Stack
 

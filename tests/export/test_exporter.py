@@ -16,9 +16,9 @@ import twinlens_export
 from twinlens.bundle import PRECISIONS, Bundle, sha256_of
 from twinlens.commands.info import tower_table
 from twinlens_export import exporter, verify
+from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError, CheckpointError, ExportError
-from twinlens_export.float_blocks import FloatBlocks
 from twinlens_export.graph import Graph
 from twinlens_export.precision import Build
 from twinlens_export.samples import SampleFiles

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from twinlens_export.architecture import Linear, Norm
-from twinlens_export.blocks import MakeBlocks, Mlp
+from twinlens_export.blocks.fp16_fused import FusedBlocks
+from twinlens_export.blocks.fp32 import FloatBlocks
+from twinlens_export.blocks.interface import MakeBlocks, Mlp
 from twinlens_export.checkpoint import Checkpoint
-from twinlens_export.float_blocks import FloatBlocks
-from twinlens_export.fused_blocks import FusedBlocks
 from twinlens_export.graph import Graph, Port
 from twinlens_export.precision import in_precision
 from twinlens_export.towers import image_graph, text_graph

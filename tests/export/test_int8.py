@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from twinlens_export import original, verify
 from twinlens_export.architecture import Activation, Linear
-from twinlens_export.blocks import Mlp
+from twinlens_export.blocks.fp32 import FloatBlocks
+from twinlens_export.blocks.int8 import Int8Blocks, packed
+from twinlens_export.blocks.int8_functions import LOWEST
+from twinlens_export.blocks.interface import Mlp
 from twinlens_export.checkpoint import Checkpoint
-from twinlens_export.float_blocks import FloatBlocks
 from twinlens_export.graph import Graph, Port
-from twinlens_export.int8 import Int8Blocks, packed
-from twinlens_export.int8_functions import LOWEST
 from twinlens_export.towers import image_graph, text_graph
 
 LEAST_COSINE = verify.TOLERANCES["int8"].worst_cosine

@@ -16,9 +16,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from twinlens.session import CPU, Session
 from twinlens_export.architecture import Activation, Linear, Norm
-from twinlens_export.blocks import Mlp
+from twinlens_export.blocks.int8 import Int8Blocks
+from twinlens_export.blocks.interface import Mlp
 from twinlens_export.graph import Graph, Port, save
-from twinlens_export.int8 import Int8Blocks
 from twinlens_kernels import operators
 
 native = pytest.mark.skipif(

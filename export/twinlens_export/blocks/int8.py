@@ -18,10 +18,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from twinlens_export import int8_functions as functions
 from twinlens_export.architecture import F32, Linear, Norm
-from twinlens_export.blocks import Mlp
-from twinlens_export.float_blocks import FloatBlocks
+from twinlens_export.blocks import int8_functions as functions
+from twinlens_export.blocks.fp32 import FloatBlocks
+from twinlens_export.blocks.interface import Mlp
 from twinlens_export.graph import Attribute, Function, Graph, Node
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)

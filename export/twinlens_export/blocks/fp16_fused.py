@@ -12,8 +12,8 @@ from typing import Final
 import onnx
 
 from twinlens_export.architecture import F32, Activation, Linear, Norm
-from twinlens_export.blocks import Mlp
-from twinlens_export.float_blocks import ACTIVATIONS, FloatBlocks
+from twinlens_export.blocks.fp32 import ACTIVATIONS, FloatBlocks
+from twinlens_export.blocks.interface import Mlp
 from twinlens_export.graph import Graph, Node
 
 _INT32: Final = int(onnx.TensorProto.INT32)

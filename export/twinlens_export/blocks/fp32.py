@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from twinlens_export.architecture import F32, Activation, Linear, Norm
-from twinlens_export.blocks import Mlp
+from twinlens_export.blocks.interface import Mlp
 from twinlens_export.graph import Body, Graph
 
 ACTIVATIONS: Final[Mapping[Activation, Callable[[Body, str], str]]] = {

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from twinlens_export.architecture import Activation, Norm
-from twinlens_export.float_blocks import (
+from twinlens_export.blocks.fp32 import (
     ACTIVATIONS,
     add_attention,
     add_causal_mask,

@@ -1,0 +1,1 @@
+"""Transformer blocks of each precision: one interface, and a file an implementation."""
