@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from twinlens_export.architecture import F32, PixelNormalization
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 
 AT_ONCE = 16
 

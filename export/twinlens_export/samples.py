@@ -13,7 +13,7 @@ from twinlens.drawings import bundled_drawings
 from twinlens.errors import ImageError, TextError
 from twinlens.images import load_batch
 from twinlens.texts import Tokenizer
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import ExportError
 from twinlens_export.views import views, wordings
 

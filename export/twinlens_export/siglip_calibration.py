@@ -6,7 +6,7 @@ from typing import Final
 from twinlens.bundle import Precision, Towers
 from twinlens.calibration import Calibration
 from twinlens.calibration.curves import Line
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 
 BATCH: Final = 32768
 """Texts beside each image in the training of SigLIP and SigLIP 2, one of them its own."""

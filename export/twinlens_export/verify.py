@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twinlens.bundle import Agreement, Precision, Side
 from twinlens_export import original
 from twinlens_export.architecture import F32
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
 from twinlens_export.samples import Samples
 

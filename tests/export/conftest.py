@@ -18,9 +18,9 @@ from tokenizers import pre_tokenizers
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from twinlens.session import CPU, Session
-from twinlens_export import checkpoint as checkpoints
 from twinlens_export.architecture import ImageTower, Layer, Linear, TextTower
-from twinlens_export.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.checkpoints import checkpoint as checkpoints
+from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.graph import Graph, save
 from twinlens_export.samples import SampleFiles
 

@@ -12,7 +12,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from twinlens.bundle import ImageSpec, TextSpec
-from twinlens_export.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
 
 

@@ -17,7 +17,7 @@ from twinlens.bundle import PRECISIONS, Bundle, sha256_of
 from twinlens.commands.info import tower_table
 from twinlens_export import exporter, verify
 from twinlens_export.blocks.fp32 import FloatBlocks
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError, CheckpointError, ExportError
 from twinlens_export.graph import Graph
 from twinlens_export.precision import Build

@@ -13,7 +13,7 @@ from twinlens_export.architecture import Linear, Norm
 from twinlens_export.blocks.fp16_fused import FusedBlocks
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import MakeBlocks, Mlp
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph import Graph, Port
 from twinlens_export.precision import in_precision
 from twinlens_export.towers import image_graph, text_graph

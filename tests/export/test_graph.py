@@ -7,7 +7,7 @@ import pytest
 
 from twinlens.session import CPU, Session
 from twinlens_export import graph as graphs
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph import Graph, Port, save
 from twinlens_export.towers import image_graph
 

@@ -6,7 +6,7 @@ import numpy as np
 from onnx import TensorProto
 
 from twinlens_export.blocks.fp16_fused import FusedBlocks
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph import Graph, to_model
 from twinlens_export.half import CARRIERS, HALF_OPS, to_half
 from twinlens_export.precision import in_precision

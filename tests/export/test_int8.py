@@ -15,7 +15,7 @@ from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks, packed
 from twinlens_export.blocks.int8_functions import LOWEST
 from twinlens_export.blocks.interface import Mlp
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph import Graph, Port
 from twinlens_export.towers import image_graph, text_graph
 

@@ -9,7 +9,7 @@ import pytest
 
 from twinlens.bundle import Precision
 from twinlens_export import original, verify
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.precision import in_precision
 from twinlens_export.towers import image_graph, text_graph
 

@@ -6,8 +6,13 @@ import pytest
 
 from twinlens.bundle import ImageSpec
 from twinlens_export.architecture import PixelNormalization
+from twinlens_export.checkpoints.preprocessing import (
+    OPENAI_MEAN,
+    OPENAI_STD,
+    read_open_clip,
+    read_processor,
+)
 from twinlens_export.errors import CheckpointError
-from twinlens_export.preprocessing import OPENAI_MEAN, OPENAI_STD, read_open_clip, read_processor
 
 HALVES = PixelNormalization(factor=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 OPENAI = PixelNormalization(factor=1 / 255, mean=OPENAI_MEAN, std=OPENAI_STD)

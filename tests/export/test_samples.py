@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from twinlens.texts import Tokenizer
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
+from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.errors import ExportError
-from twinlens_export.files import TOKENIZER
 from twinlens_export.samples import SampleFiles, read_samples
 
 

@@ -13,7 +13,7 @@ from twinlens_export.architecture import ImageTower, Linear, Norm, Pool, TextTow
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.calibrate import observed, rows_of
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.smooth import smoothed
 from twinlens_export.towers import image_graph, text_graph
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twinlens_export import original, verify
 from twinlens_export.architecture import PixelNormalization
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph import to_model
 from twinlens_export.towers import image_graph, text_graph
 

@@ -5,7 +5,7 @@ import pytest
 
 from twinlens.bundle import Agreement, Precision
 from twinlens_export import verify
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
 from twinlens_export.samples import Inputs, Samples
 from twinlens_export.verify import Truth

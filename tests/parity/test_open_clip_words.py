@@ -13,7 +13,7 @@ from twinlens.texts import Tokenizer
 
 pytest.importorskip("transformers")
 
-from twinlens_export.open_clip_words import read_open_clip_words
+from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_words
 
 pytestmark = pytest.mark.export
 

@@ -19,7 +19,7 @@ from transformers.models.chinese_clip.image_processing_pil_chinese_clip import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from twinlens_export.preprocessing import Preprocessing, read_open_clip, read_processor
+from twinlens_export.checkpoints.preprocessing import Preprocessing, read_open_clip, read_processor
 
 pytestmark = pytest.mark.export
 

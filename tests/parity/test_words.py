@@ -25,8 +25,8 @@ pytest.importorskip("sentencepiece")
 import sentencepiece
 from transformers import BertTokenizerFast, Siglip2Tokenizer, SiglipTokenizer
 
+from twinlens_export.checkpoints.tokenizer import Words, read_words
 from twinlens_export.errors import CheckpointError
-from twinlens_export.words import Words, read_words
 
 pytestmark = pytest.mark.export
 

@@ -19,7 +19,7 @@ from tokenizers.normalizers import Sequence as NormalizerSequence
 from tokenizers.pre_tokenizers import Split
 from tokenizers.trainers import BpeTrainer
 
-from twinlens_export.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 CONTEXT = 16

@@ -18,14 +18,14 @@ from twinlens.bundle import TextSpec
 from twinlens.texts import Tokenizer
 from twinlens_export import original
 from twinlens_export.architecture import F32, PixelNormalization
-from twinlens_export.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
+from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_words
+from twinlens_export.checkpoints.state_dict import Parts, Shape, unfused
+from twinlens_export.checkpoints.transformers_loader import TransformersModel
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph import Graph
-from twinlens_export.open_clip_config import read_open_clip_config
-from twinlens_export.open_clip_words import read_open_clip_words
-from twinlens_export.parts import Parts, Shape, unfused
 from twinlens_export.towers import image_graph, text_graph
-from twinlens_export.transformers_source import TransformersModel
 
 Array = NDArray[Any]
 Program = Callable[[Array], Array]

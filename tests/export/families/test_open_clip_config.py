@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
 from twinlens_export.errors import CheckpointError
-from twinlens_export.open_clip_config import read_open_clip_config
 
 Document = Callable[..., dict[str, Any]]
 SIGLIP = {"timm_model_name": "vit_small_siglip_32", "timm_pool": "map", "timm_proj": "none"}

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from twinlens.bundle import TextSpec
 from twinlens.texts import Tokenizer
 from twinlens_export import original
-from twinlens_export.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph import Graph
 from twinlens_export.towers import image_graph, text_graph

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from twinlens_export.checkpoint import Checkpoint
+from twinlens_export.checkpoints.checkpoint import Checkpoint
+from twinlens_export.checkpoints.families import CLIP, OPEN_CLIP, SIGLIP
+from twinlens_export.checkpoints.state_dict import Parts, unfused
 from twinlens_export.errors import CheckpointError
-from twinlens_export.families import CLIP, OPEN_CLIP, SIGLIP
-from twinlens_export.parts import Parts, unfused
 
 
 def test_maps_that_lie_in_one_are_taken_apart_without_a_copy() -> None:

@@ -7,10 +7,10 @@ from typing import Protocol
 import torch
 
 from twinlens_export.architecture import F32
-from twinlens_export.families import Family
-from twinlens_export.parts import Shape
-from twinlens_export.preprocessing import Preprocessing
-from twinlens_export.words import Words
+from twinlens_export.checkpoints.families import Family
+from twinlens_export.checkpoints.preprocessing import Preprocessing
+from twinlens_export.checkpoints.state_dict import Shape
+from twinlens_export.checkpoints.tokenizer import Words
 
 
 class Model(Protocol):

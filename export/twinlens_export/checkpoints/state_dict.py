@@ -18,8 +18,8 @@ from twinlens_export.architecture import (
     Sight,
     TextTower,
 )
+from twinlens_export.checkpoints.families import Family, LayerNames, PoolNames
 from twinlens_export.errors import CheckpointError
-from twinlens_export.families import Family, LayerNames, PoolNames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

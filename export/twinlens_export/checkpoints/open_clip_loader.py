@@ -9,12 +9,19 @@ from typing import Any, Final
 import torch
 
 from twinlens_export.architecture import F32
+from twinlens_export.checkpoints.hub_files import (
+    OPEN_CLIP_CONFIG,
+    TOKENIZER,
+    json_of,
+    path_of,
+    read_part,
+    text_of,
+)
+from twinlens_export.checkpoints.loaded import Origin
+from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
+from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_words
+from twinlens_export.checkpoints.state_dict import Shape
 from twinlens_export.errors import CheckpointError
-from twinlens_export.files import OPEN_CLIP_CONFIG, TOKENIZER, json_of, path_of, read_part, text_of
-from twinlens_export.open_clip_config import read_open_clip_config
-from twinlens_export.open_clip_words import read_open_clip_words
-from twinlens_export.origin import Origin
-from twinlens_export.parts import Shape
 
 WEIGHTS: Final = (
     "open_clip_model.safetensors",

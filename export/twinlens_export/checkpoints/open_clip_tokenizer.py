@@ -10,8 +10,8 @@ from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from tokenizers.processors import TemplateProcessing
 
 from twinlens.bundle import Clean, TextSpec
+from twinlens_export.checkpoints.tokenizer import Words, read_words
 from twinlens_export.errors import CheckpointError
-from twinlens_export.words import Words, read_words
 
 WORDS: Final = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """What OpenAI's tokenizer takes as a word; open_clip's has its two marks in front, which stay text

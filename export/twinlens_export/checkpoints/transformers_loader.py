@@ -9,13 +9,19 @@ import torch
 import transformers
 
 from twinlens_export.architecture import Activation
+from twinlens_export.checkpoints.families import Family, family_of
+from twinlens_export.checkpoints.hub_files import (
+    CONFIG,
+    PREPROCESSOR,
+    TOKENIZER,
+    read_part,
+    text_of,
+)
+from twinlens_export.checkpoints.loaded import Origin
+from twinlens_export.checkpoints.preprocessing import read_processor, square_side
+from twinlens_export.checkpoints.state_dict import Shape
+from twinlens_export.checkpoints.tokenizer import read_words
 from twinlens_export.errors import CheckpointError
-from twinlens_export.families import Family, family_of
-from twinlens_export.files import CONFIG, PREPROCESSOR, TOKENIZER, read_part, text_of
-from twinlens_export.origin import Origin
-from twinlens_export.parts import Shape
-from twinlens_export.preprocessing import read_processor, square_side
-from twinlens_export.words import read_words
 
 T = TypeVar("T")
 

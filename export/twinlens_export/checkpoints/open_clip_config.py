@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from twinlens_export.architecture import Activation, Place, Sight
+from twinlens_export.checkpoints.families import OPEN_CLIP, OPEN_CLIP_SIGLIP, Family
+from twinlens_export.checkpoints.preprocessing import Preprocessing, read_open_clip, square_side
+from twinlens_export.checkpoints.state_dict import Shape
 from twinlens_export.errors import CheckpointError
-from twinlens_export.families import OPEN_CLIP, OPEN_CLIP_SIGLIP, Family
-from twinlens_export.parts import Shape
-from twinlens_export.preprocessing import Preprocessing, read_open_clip, square_side
 
 Fields = Mapping[str, Any]
 

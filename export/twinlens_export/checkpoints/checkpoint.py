@@ -9,13 +9,13 @@ import numpy as np
 
 from twinlens.bundle import ImageSpec, TextSpec
 from twinlens_export.architecture import F32, ImageTower, TextTower
+from twinlens_export.checkpoints.families import FAMILIES, Family
+from twinlens_export.checkpoints.hub_files import CONFIG, OPEN_CLIP_CONFIG, json_of
+from twinlens_export.checkpoints.loaded import Model, Origin
+from twinlens_export.checkpoints.open_clip_loader import read_open_clip_source
+from twinlens_export.checkpoints.state_dict import Parts, unfused
+from twinlens_export.checkpoints.transformers_loader import read_transformers_source
 from twinlens_export.errors import CheckpointError
-from twinlens_export.families import FAMILIES, Family
-from twinlens_export.files import CONFIG, OPEN_CLIP_CONFIG, json_of
-from twinlens_export.open_clip_source import read_open_clip_source
-from twinlens_export.origin import Model, Origin
-from twinlens_export.parts import Parts, unfused
-from twinlens_export.transformers_source import read_transformers_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
