@@ -49,7 +49,7 @@ from twinlens.cuda.options import CudaOptions
 from twinlens.device_tower import DeviceTower
 from twinlens.errors import ProviderError
 from twinlens.session import Device, Session, resolve
-from twinlens_export.graph import save
+from twinlens_export.graph.graph import save
 from twinlens_export.precision import in_precision
 
 BOUNDS = {"fp32": 0.99999, "fp16": 0.9995}

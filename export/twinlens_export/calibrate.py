@@ -15,7 +15,7 @@ from twinlens.bundle import TextSpec
 from twinlens.session import CPU, Session
 from twinlens.threads import usable_threads
 from twinlens_export.architecture import F32
-from twinlens_export.graph import Array, Graph, Port, save
+from twinlens_export.graph.graph import Array, Graph, ValueInfo, save
 from twinlens_export.verify import padded
 
 AT_ONCE: Final = 8
@@ -76,7 +76,7 @@ def observed(graph: Graph, batches: Sequence[Array], folder: Path) -> Observed:
         if node.op == "MatMul" and node.inputs[1] in graph.weights
     }
     widths = [len(graph.weights[node.inputs[1]]) for node in products.values()]
-    port = Port(name=SIZES, dtype=np.float32, shape=(sum(widths),))
+    port = ValueInfo(name=SIZES, dtype=np.float32, shape=(sum(widths),))
     watched = replace(
         graph, nodes=list(graph.nodes), weights=dict(graph.weights), more_outputs=(port,)
     )

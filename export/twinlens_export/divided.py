@@ -13,7 +13,7 @@ import numpy as np
 from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import Mlp
-from twinlens_export.graph import Graph
+from twinlens_export.graph.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from twinlens_export.calibrate import image_batches, text_batches
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.errors import CheckpointError
-from twinlens_export.graph import Array, Graph, save
+from twinlens_export.graph.graph import Array, Graph, save
 from twinlens_export.precision import RECIPES, in_precision
 from twinlens_export.samples import SampleFiles, Samples, read_samples
 from twinlens_export.sensitive import costs

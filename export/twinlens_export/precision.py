@@ -9,9 +9,9 @@ from twinlens_export.blocks.fp16_fused import FusedBlocks
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import MakeBlocks
-from twinlens_export.graph import Graph
-from twinlens_export.half import to_half
-from twinlens_export.unread import drop_unread
+from twinlens_export.graph.fp16 import to_half
+from twinlens_export.graph.graph import Graph
+from twinlens_export.graph.prune import drop_unread
 
 Build: TypeAlias = Callable[[MakeBlocks], Graph]
 """A tower's graph, of the blocks that are given."""

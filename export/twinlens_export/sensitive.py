@@ -13,7 +13,7 @@ from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import Blocks, MakeBlocks, Mlp
 from twinlens_export.calibrate import opened
-from twinlens_export.graph import Array, Graph, Port
+from twinlens_export.graph.graph import Array, Graph, ValueInfo
 from twinlens_export.precision import Build
 from twinlens_export.verify import cosines_of
 
@@ -42,7 +42,7 @@ def costs(
     few = batches[: max(1, TRIED // len(batches[0]))]
     graph = build(switched)
     names = blocks[0].names
-    graph.more_inputs = (Port(name=SWITCHES, dtype=np.bool_, shape=(len(names),)),)
+    graph.more_inputs = (ValueInfo(name=SWITCHES, dtype=np.bool_, shape=(len(names),)),)
     with opened(graph, folder) as program:
 
         def rows(switches: Array) -> F32:

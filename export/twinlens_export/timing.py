@@ -10,7 +10,7 @@ import numpy as np
 from twinlens.bundle import Bundle, Manifest, TowerFile
 from twinlens.session import CPU, Session
 from twinlens.threads import usable_threads
-from twinlens_export.graph import Array
+from twinlens_export.graph.graph import Array
 
 RUNS: Final = 3
 MANY: Final = 8

@@ -8,7 +8,7 @@ import onnx
 from twinlens_export.architecture import ImageTower, Linear, Norm, TextTower
 from twinlens_export.blocks.fp32 import FloatBlocks, add_first
 from twinlens_export.blocks.interface import Blocks, MakeBlocks
-from twinlens_export.graph import Graph, Port
+from twinlens_export.graph.graph import Graph, ValueInfo
 from twinlens_export.layers import Stack
 
 IMAGE_INPUT: Final = "pixel_values"
@@ -25,8 +25,8 @@ def image_graph(tower: ImageTower, make_blocks: MakeBlocks = FloatBlocks) -> Gra
     side = tower.side_px
     graph = Graph(
         name="image tower",
-        input=Port(name=IMAGE_INPUT, dtype=np.uint8, shape=("batch", side, side, 3)),
-        output=Port(name=IMAGE_OUTPUT, dtype=np.float32, shape=("batch", tower.output_width)),
+        input=ValueInfo(name=IMAGE_INPUT, dtype=np.uint8, shape=("batch", side, side, 3)),
+        output=ValueInfo(name=IMAGE_OUTPUT, dtype=np.float32, shape=("batch", tower.output_width)),
     )
     blocks = make_blocks(graph)
     tokens = _normed(blocks, _image_tokens(blocks, tower), tower.input_norm, "input_norm")
@@ -48,8 +48,8 @@ def text_graph(tower: TextTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph
     """
     graph = Graph(
         name="text tower",
-        input=Port(name=TEXT_INPUT, dtype=np.int64, shape=("batch", "tokens")),
-        output=Port(name=TEXT_OUTPUT, dtype=np.float32, shape=("batch", tower.output_width)),
+        input=ValueInfo(name=TEXT_INPUT, dtype=np.int64, shape=("batch", "tokens")),
+        output=ValueInfo(name=TEXT_OUTPUT, dtype=np.float32, shape=("batch", tower.output_width)),
     )
     blocks = make_blocks(graph)
     tokens = _text_tokens(blocks, tower)

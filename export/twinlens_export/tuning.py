@@ -14,7 +14,7 @@ from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import MakeBlocks
 from twinlens_export.calibrate import observed, rows_of
 from twinlens_export.divided import DividedBlocks
-from twinlens_export.graph import Array, Graph
+from twinlens_export.graph.graph import Array, Graph
 from twinlens_export.smooth import smoothed, unfolded
 from twinlens_export.verify import cosines_of
 

@@ -21,7 +21,7 @@ from twinlens.session import CPU, Session
 from twinlens_export.architecture import ImageTower, Layer, Linear, TextTower
 from twinlens_export.checkpoints import checkpoint as checkpoints
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from twinlens_export.graph import Graph, save
+from twinlens_export.graph.graph import Graph, save
 from twinlens_export.samples import SampleFiles
 
 Array = NDArray[Any]

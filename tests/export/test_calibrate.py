@@ -6,15 +6,15 @@ import numpy as np
 
 from twinlens.bundle import TextSpec
 from twinlens_export.calibrate import observed, opened, rows_of, text_batches
-from twinlens_export.graph import Graph, Port
+from twinlens_export.graph.graph import Graph, ValueInfo
 
 
 def product_graph() -> Graph:
     """tokens [B, T, 2] times a weight: a row's is its tokens' sum."""
     graph = Graph(
         name="product",
-        input=Port(name="tokens", dtype=np.float32, shape=("batch", "tokens", 2)),
-        output=Port(name="rows", dtype=np.float32, shape=("batch", 3)),
+        input=ValueInfo(name="tokens", dtype=np.float32, shape=("batch", "tokens", 2)),
+        output=ValueInfo(name="rows", dtype=np.float32, shape=("batch", 3)),
     )
     wide = graph.add("MatMul", "tokens", graph.weight("w", np.ones((2, 3), np.float32)), name="it")
     graph.add("ReduceSum", wide, graph.constant([1], np.int64), name="rows", keepdims=0)

@@ -19,7 +19,7 @@ from twinlens_export import exporter, verify
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError, CheckpointError, ExportError
-from twinlens_export.graph import Graph
+from twinlens_export.graph.graph import Graph
 from twinlens_export.precision import Build
 from twinlens_export.samples import SampleFiles
 from twinlens_export.verify import Tolerance

@@ -14,10 +14,10 @@ from twinlens_export.blocks.fp16_fused import FusedBlocks
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import MakeBlocks, Mlp
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.graph import Graph, Port
+from twinlens_export.graph.graph import Graph, ValueInfo
+from twinlens_export.graph.prune import drop_unread
 from twinlens_export.precision import in_precision
 from twinlens_export.towers import image_graph, text_graph
-from twinlens_export.unread import drop_unread
 
 Array = NDArray[Any]
 Program = Callable[[Array], Array]
@@ -72,8 +72,8 @@ def test_nothing_is_left_that_cuda_has_whole(checkpoint: Checkpoint) -> None:
 
 def of_blocks(make: MakeBlocks, act: Callable[[Any, str], str]) -> Graph:
     """What a block makes of tokens of which there is a byte each, 9 of 32 to an item."""
-    port = Port(name="bytes", dtype=np.uint8, shape=("batch", TOKENS, WIDTH))
-    out = Port(name="out", dtype=np.float32, shape=("batch", "tokens", "width"))
+    port = ValueInfo(name="bytes", dtype=np.uint8, shape=("batch", TOKENS, WIDTH))
+    out = ValueInfo(name="out", dtype=np.float32, shape=("batch", "tokens", "width"))
     graph = Graph(name="a block", input=port, output=out)
     blocks = make(graph)
     tokens = blocks.bytes_linear("bytes", ENTRY, "entry")

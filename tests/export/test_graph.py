@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from twinlens.session import CPU, Session
-from twinlens_export import graph as graphs
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.graph import Graph, Port, save
+from twinlens_export.graph import graph as graphs
+from twinlens_export.graph.graph import Graph, ValueInfo, save
 from twinlens_export.towers import image_graph
 
 
 def doubling() -> Graph:
     graph = Graph(
         name="doubling",
-        input=Port(name="x", dtype=np.float32, shape=("batch", 64)),
-        output=Port(name="y", dtype=np.float32, shape=("batch", 64)),
+        input=ValueInfo(name="x", dtype=np.float32, shape=("batch", 64)),
+        output=ValueInfo(name="y", dtype=np.float32, shape=("batch", 64)),
     )
     graph.weight("twice", 2 * np.eye(64, dtype=np.float32))
     graph.add("MatMul", "x", "twice", name="y")

@@ -7,11 +7,11 @@ from onnx import TensorProto
 
 from twinlens_export.blocks.fp16_fused import FusedBlocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.graph import Graph, to_model
-from twinlens_export.half import CARRIERS, HALF_OPS, to_half
+from twinlens_export.graph.fp16 import CARRIERS, HALF_OPS, to_half
+from twinlens_export.graph.graph import Graph, to_model
+from twinlens_export.graph.prune import drop_unread
 from twinlens_export.precision import in_precision
 from twinlens_export.towers import image_graph, text_graph
-from twinlens_export.unread import drop_unread
 
 EXACT = {"ArgMax", "Cast", "Equal", "ReduceL2", "Div", "Shape"}
 

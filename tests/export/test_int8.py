@@ -16,7 +16,7 @@ from twinlens_export.blocks.int8 import Int8Blocks, packed
 from twinlens_export.blocks.int8_functions import LOWEST
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.graph import Graph, Port
+from twinlens_export.graph.graph import Graph, ValueInfo
 from twinlens_export.towers import image_graph, text_graph
 
 LEAST_COSINE = verify.TOLERANCES["int8"].worst_cosine
@@ -53,8 +53,8 @@ def product_graph(
     width = len(weight)
     graph = Graph(
         name=f"product {blocks.__name__}",
-        input=Port(name="tokens", dtype=np.float32, shape=("batch", 2, width)),
-        output=Port(name="sums", dtype=np.float32, shape=("batch", 2, width)),
+        input=ValueInfo(name="tokens", dtype=np.float32, shape=("batch", 2, width)),
+        output=ValueInfo(name="sums", dtype=np.float32, shape=("batch", 2, width)),
     )
     linear = Linear(weight=weight, bias=np.zeros(width, np.float32))
     made = blocks(graph)

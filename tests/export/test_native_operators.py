@@ -18,7 +18,7 @@ from twinlens.session import CPU, Session
 from twinlens_export.architecture import Activation, Linear, Norm
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import Mlp
-from twinlens_export.graph import Graph, Port, save
+from twinlens_export.graph.graph import Graph, ValueInfo, save
 from twinlens_kernels import operators
 
 native = pytest.mark.skipif(
@@ -53,8 +53,8 @@ def programs(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32
     """The graph of one block, opened on 1 and on 2 threads, and without the library."""
     graph = Graph(
         name="block",
-        input=Port(name="x", dtype=dtype, shape=("batch", "tokens", width)),
-        output=Port(name="y", dtype=np.float32, shape=("batch", "left", "wide")),
+        input=ValueInfo(name="x", dtype=dtype, shape=("batch", "tokens", width)),
+        output=ValueInfo(name="y", dtype=np.float32, shape=("batch", "left", "wide")),
     )
     graph.add("Identity", make(Int8Blocks(graph), np.random.default_rng(seed)), name="y")
     found = []

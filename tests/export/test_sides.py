@@ -8,7 +8,7 @@ from onnx import numpy_helper, parser
 
 from twinlens.cuda.sides import _graph, nodes_of_sides
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.graph import to_model
+from twinlens_export.graph.graph import to_model
 from twinlens_export.precision import RECIPES, in_precision
 from twinlens_export.towers import image_graph, text_graph
 

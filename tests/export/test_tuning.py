@@ -13,7 +13,7 @@ from twinlens_export.architecture import F32, Layer
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.calibrate import rows_of
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.graph import Graph
+from twinlens_export.graph.graph import Graph
 from twinlens_export.sensitive import costs
 from twinlens_export.towers import text_graph
 

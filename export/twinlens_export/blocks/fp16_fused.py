@@ -14,7 +14,7 @@ import onnx
 from twinlens_export.architecture import F32, Activation, Linear, Norm
 from twinlens_export.blocks.fp32 import ACTIVATIONS, FloatBlocks
 from twinlens_export.blocks.interface import Mlp
-from twinlens_export.graph import Graph, Node
+from twinlens_export.graph.graph import Graph, Node
 
 _INT32: Final = int(onnx.TensorProto.INT32)
 

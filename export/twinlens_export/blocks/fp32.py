@@ -10,9 +10,9 @@ import numpy as np
 
 from twinlens_export.architecture import F32, Activation, Linear, Norm
 from twinlens_export.blocks.interface import Mlp
-from twinlens_export.graph import Body, Graph
+from twinlens_export.graph.graph import Graph, GraphBuilder
 
-ACTIVATIONS: Final[Mapping[Activation, Callable[[Body, str], str]]] = {
+ACTIVATIONS: Final[Mapping[Activation, Callable[[GraphBuilder, str], str]]] = {
     "quick_gelu": lambda graph, tokens: graph.add("QuickGelu", tokens, alpha=1.702),
     "gelu": lambda graph, tokens: graph.add("Gelu", tokens),
     "gelu_tanh": lambda graph, tokens: graph.add("Gelu", tokens, approximate="tanh"),
@@ -85,7 +85,7 @@ class FloatBlocks:
         return self._masks[counts]
 
 
-def add_heads(graph: Body, joined: str, heads: int, *, parts: int) -> tuple[str, ...]:
+def add_heads(graph: GraphBuilder, joined: str, heads: int, *, parts: int) -> tuple[str, ...]:
     """Tokens [B, T, parts * width] as `parts` tensors [B, heads, T, width / heads]."""
     shape = graph.constant([0, 0, parts * heads, -1], np.int64)
     apart = graph.add("Reshape", joined, shape)
@@ -93,7 +93,7 @@ def add_heads(graph: Body, joined: str, heads: int, *, parts: int) -> tuple[str,
     return graph.split(turned, parts, axis=1)
 
 
-def add_attention(graph: Body, parts: tuple[str, ...], mask: str) -> str:
+def add_attention(graph: GraphBuilder, parts: tuple[str, ...], mask: str) -> str:
     """Every query's mean of the values, weighted by its likeness to the keys: [B, T, width].
 
     `parts` are the queries, the keys and the values, each [B, heads, T, width / heads].
@@ -110,7 +110,9 @@ def add_attention(graph: Body, parts: tuple[str, ...], mask: str) -> str:
     return graph.add("Reshape", together, graph.constant([0, 0, -1], np.int64))
 
 
-def add_pooled_attention(graph: Body, query: str, joined: str, heads: int, mask: str) -> str:
+def add_pooled_attention(
+    graph: GraphBuilder, query: str, joined: str, heads: int, mask: str
+) -> str:
     """The answer [B, 1, width] to one query of keys and values [B, T, 2 * width]."""
     # Asked twice: a lone row takes onnxruntime's matrix-vector path, whose sums depend on T.
     twice = graph.add("Concat", query, query, axis=1)
@@ -119,26 +121,26 @@ def add_pooled_attention(graph: Body, query: str, joined: str, heads: int, mask:
     return add_first(graph, add_attention(graph, (asking, key, value), mask))
 
 
-def add_first(graph: Body, tokens: str) -> str:
+def add_first(graph: GraphBuilder, tokens: str) -> str:
     """The first token: [B, 1, width]."""
     bounds = [graph.constant(bound, np.int64) for bound in ([0], [1], [1])]
     return graph.add("Slice", tokens, *bounds)
 
 
-def add_causal_mask(graph: Body, tokens: str) -> str:
+def add_causal_mask(graph: GraphBuilder, tokens: str) -> str:
     """[T, T]: 0 where a token may look, minus infinity behind it."""
     places = _places(graph, tokens)
     column = graph.add("Unsqueeze", places, graph.constant([1], np.int64))
     return _mask(graph, graph.add("LessOrEqual", places, column))
 
 
-def add_count_mask(graph: Body, tokens: str, counts: str) -> str:
+def add_count_mask(graph: GraphBuilder, tokens: str, counts: str) -> str:
     """[B, 1, 1, T]: 0 for the first tokens of each row, minus infinity for the others."""
     column = graph.add("Unsqueeze", counts, graph.constant([1, 2, 3], np.int64))
     return _mask(graph, graph.add("Less", _places(graph, tokens), column))
 
 
-def _places(graph: Body, tokens: str) -> str:
+def _places(graph: GraphBuilder, tokens: str) -> str:
     """0, 1, ... T - 1."""
     length = graph.add("Shape", tokens, start=1, end=2)
     length = graph.add("Squeeze", length)
@@ -146,6 +148,6 @@ def _places(graph: Body, tokens: str) -> str:
     return graph.add("Range", start, length, step)
 
 
-def _mask(graph: Body, seen: str) -> str:
+def _mask(graph: GraphBuilder, seen: str) -> str:
     nothing, never = graph.constant(0, np.float32), graph.constant(-np.inf, np.float32)
     return graph.add("Where", seen, nothing, never)

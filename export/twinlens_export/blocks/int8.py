@@ -22,7 +22,7 @@ from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks import int8_functions as functions
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import Mlp
-from twinlens_export.graph import Attribute, Function, Graph, Node
+from twinlens_export.graph.graph import Attribute, Function, Graph, Node
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
 

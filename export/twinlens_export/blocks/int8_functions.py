@@ -17,7 +17,7 @@ from twinlens_export.blocks.fp32 import (
     add_heads,
     add_pooled_attention,
 )
-from twinlens_export.graph import Body, Function, Ref
+from twinlens_export.graph.graph import Function, GraphBuilder, Ref
 
 ZERO: Final = 128
 """The uint8 code of 0: onnxruntime's fastest products take unsigned tokens and signed weights."""
@@ -194,23 +194,25 @@ def _named(body: Function, tensor: str) -> None:
     body.add("Identity", tensor, name=body.output)
 
 
-def _normed(body: Body, tokens: str, norm: Norm | None) -> str:
+def _normed(body: GraphBuilder, tokens: str, norm: Norm | None) -> str:
     if norm is None:
         return tokens
     return body.add("LayerNormalization", tokens, *NORM, axis=-1, epsilon=norm.epsilon)
 
 
-def _product(body: Body, tokens: str, weight: Weight) -> str:
+def _product(body: GraphBuilder, tokens: str, weight: Weight) -> str:
     largest = _largest(body, body.add("Abs", tokens))
     return _coded_product(body, tokens, largest, weight, SIGNED)
 
 
-def _largest(body: Body, sizes: str) -> str:
+def _largest(body: GraphBuilder, sizes: str) -> str:
     axis, tiniest = body.constant([-1], np.int64), body.constant(TINIEST, np.float32)
     return body.add("Max", body.add("ReduceMax", sizes, axis, keepdims=1), tiniest)
 
 
-def _coded_product(body: Body, tokens: str, largest: str, weight: Weight, coding: Coding) -> str:
+def _coded_product(
+    body: GraphBuilder, tokens: str, largest: str, weight: Weight, coding: Coding
+) -> str:
     """Every token is divided by its largest number, coded and multiplied."""
     shares = body.add("Div", tokens, largest)
     step, zero = body.constant(coding.step, np.float32), body.constant(coding.zero, np.uint8)
@@ -219,7 +221,7 @@ def _coded_product(body: Body, tokens: str, largest: str, weight: Weight, coding
     return body.add("Mul", body.add("MatMulIntegerToFloat", *inputs), largest)
 
 
-def _unpacked(body: Body, weight: Weight) -> str:
+def _unpacked(body: GraphBuilder, weight: Weight) -> str:
     """Codes [in, out] of a packed weight; of constants, so done once when the file is opened."""
     turned = body.add("Transpose", weight.codes, perm=[1, 2, 4, 0, 3])
     shape = body.add("Shape", turned)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from twinlens_export.architecture import F32, Activation, Linear, Norm
-from twinlens_export.graph import Graph
+from twinlens_export.graph.graph import Graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

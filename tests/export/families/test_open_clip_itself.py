@@ -17,7 +17,7 @@ from twinlens.texts import Tokenizer
 from twinlens_export import original
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
-from twinlens_export.graph import Graph
+from twinlens_export.graph.graph import Graph
 from twinlens_export.towers import image_graph, text_graph
 
 Array = NDArray[Any]

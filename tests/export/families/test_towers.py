@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twinlens.bundle import PRECISIONS, Precision
 from twinlens_export import original
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.graph import Graph, to_model
+from twinlens_export.graph.graph import Graph, to_model
 from twinlens_export.precision import Build, in_precision
 from twinlens_export.towers import image_graph, text_graph
 

@@ -38,7 +38,7 @@ ALIGNMENT_BYTES: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Port:
+class ValueInfo:
     """An input or output of a graph; a side that is a string is dynamic."""
 
     name: str
@@ -72,7 +72,7 @@ class Node:
 
 
 @dataclass(slots=True, kw_only=True)
-class Body:
+class GraphBuilder:
     """Operations under construction: `add` appends one, `weight` stores an array.
 
     Tensors are spoken of by name. Every name is taken once, so an array is stored once.
@@ -117,7 +117,7 @@ class Body:
 
 
 @dataclass(slots=True, kw_only=True)
-class Function(Body):
+class Function(GraphBuilder):
     """What an operator of this project means, in operators that everyone has.
 
     Its first node's inputs and its last node's output are those of `inputs` and `output`; its
@@ -131,15 +131,15 @@ class Function(Body):
 
 
 @dataclass(slots=True, kw_only=True)
-class Graph(Body):
+class Graph(GraphBuilder):
     """A program under construction."""
 
-    input: Port
-    output: Port
+    input: ValueInfo
+    output: ValueInfo
     functions: dict[str, Function] = field(default_factory=dict)
     """By the operator that each defines."""
-    more_inputs: tuple[Port, ...] = ()
-    more_outputs: tuple[Port, ...] = ()
+    more_inputs: tuple[ValueInfo, ...] = ()
+    more_outputs: tuple[ValueInfo, ...] = ()
     """What only an export asks for, of graphs that it does not keep."""
 
     def call(self, function: Function, *inputs: str, name: str, **attributes: Attribute) -> str:
@@ -247,6 +247,6 @@ def _attribute(name: str, value: Attribute) -> onnx.AttributeProto:
     return helper.make_attribute(name, value)
 
 
-def _port(port: Port) -> onnx.ValueInfoProto:
+def _port(port: ValueInfo) -> onnx.ValueInfoProto:
     dtype = helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype))
     return helper.make_tensor_value_info(port.name, dtype, port.shape)

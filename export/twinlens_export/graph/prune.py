@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from twinlens_export.graph import Graph, Node
+from twinlens_export.graph.graph import Graph, Node
 
 
 def drop_unread(graph: Graph) -> Graph:

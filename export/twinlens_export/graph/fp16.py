@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import onnx
 
-from twinlens_export.graph import Graph, Node
+from twinlens_export.graph.graph import Graph, Node
 
 HALF_OPS: Final = frozenset(
     {

@@ -1,0 +1,1 @@
+"""ONNX graphs: their builder, and passes over them."""
