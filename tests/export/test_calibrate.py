@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from twinlens.bundle import TextSpec
-from twinlens_export.calibrate import observed, opened, rows_of, text_batches
 from twinlens_export.graph.graph import Graph, ValueInfo
+from twinlens_export.quantization.activation_stats import observed, opened, rows_of, text_batches
 
 
 def product_graph() -> Graph:

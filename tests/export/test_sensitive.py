@@ -9,9 +9,9 @@ import numpy as np
 
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
-from twinlens_export.calibrate import rows_of
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from twinlens_export.sensitive import costs
+from twinlens_export.quantization.activation_stats import rows_of
+from twinlens_export.quantization.sensitivity import costs
 from twinlens_export.towers import image_graph, text_graph
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from twinlens_export.architecture import ImageTower, Linear, Norm, Pool, TextTower
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
-from twinlens_export.calibrate import observed, rows_of
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.smooth import smoothed
+from twinlens_export.quantization.activation_stats import observed, rows_of
+from twinlens_export.quantization.smoothquant import smoothed
 from twinlens_export.towers import image_graph, text_graph
 
 Array = NDArray[Any]

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twinlens_export import tuning
 from twinlens_export.architecture import F32, Layer
 from twinlens_export.blocks.int8 import Int8Blocks
-from twinlens_export.calibrate import rows_of
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph
-from twinlens_export.sensitive import costs
+from twinlens_export.quantization import tuning
+from twinlens_export.quantization.activation_stats import rows_of
+from twinlens_export.quantization.sensitivity import costs
 from twinlens_export.towers import text_graph
 
 

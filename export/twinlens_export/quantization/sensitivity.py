@@ -12,9 +12,9 @@ import numpy as np
 from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import Blocks, MakeBlocks, Mlp
-from twinlens_export.calibrate import opened
 from twinlens_export.graph.graph import Array, Graph, ValueInfo
 from twinlens_export.precision import Build
+from twinlens_export.quantization.activation_stats import opened
 from twinlens_export.verify import cosines_of
 
 SWITCHES: Final = "switches"

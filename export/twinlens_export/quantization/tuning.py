@@ -12,10 +12,10 @@ import numpy as np
 from twinlens_export.architecture import F32, ImageTower, TextTower
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import MakeBlocks
-from twinlens_export.calibrate import observed, rows_of
-from twinlens_export.divided import DividedBlocks
 from twinlens_export.graph.graph import Array, Graph
-from twinlens_export.smooth import smoothed, unfolded
+from twinlens_export.quantization.activation_stats import observed, rows_of
+from twinlens_export.quantization.prescaled_blocks import DividedBlocks
+from twinlens_export.quantization.smoothquant import smoothed, unfolded
 from twinlens_export.verify import cosines_of
 
 logger = logging.getLogger(__name__)
