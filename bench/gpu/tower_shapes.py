@@ -19,7 +19,7 @@ from twinlens_export.architecture import (
     TextTower,
 )
 from twinlens_export.precision import Build
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 

@@ -39,7 +39,7 @@ from twinlens_export.quantization.sensitivity import costs
 from twinlens_export.quantization.tuning import Draw, Tower, tuned
 from twinlens_export.samples import SampleFiles, Samples, read_samples
 from twinlens_export.siglip_calibration import native_calibrations
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph, ValueInfo
 from twinlens_export.graph.prune import drop_unread
 from twinlens_export.precision import in_precision
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 Array = NDArray[Any]
 Program = Callable[[Array], Array]

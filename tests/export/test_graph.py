@@ -9,7 +9,7 @@ from twinlens.session import CPU, Session
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph import graph as graphs
 from twinlens_export.graph.graph import Graph, ValueInfo, save
-from twinlens_export.towers import image_graph
+from twinlens_export.towers.tower_graphs import image_graph
 
 
 def doubling() -> Graph:

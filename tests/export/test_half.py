@@ -11,7 +11,7 @@ from twinlens_export.graph.fp16 import CARRIERS, HALF_OPS, to_half
 from twinlens_export.graph.graph import Graph, to_model
 from twinlens_export.graph.prune import drop_unread
 from twinlens_export.precision import in_precision
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 EXACT = {"ArgMax", "Cast", "Equal", "ReduceL2", "Div", "Shape"}
 

@@ -17,7 +17,7 @@ from twinlens_export.blocks.int8_functions import LOWEST
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph, ValueInfo
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 LEAST_COSINE = verify.TOLERANCES["int8"].worst_cosine
 

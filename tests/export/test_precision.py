@@ -11,7 +11,7 @@ from twinlens.bundle import Precision
 from twinlens_export import original, verify
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.precision import in_precision
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])

@@ -12,7 +12,7 @@ from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.quantization.activation_stats import rows_of
 from twinlens_export.quantization.sensitivity import costs
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 
 def test_every_block_is_tried_and_the_loud_one_is_the_dearest(

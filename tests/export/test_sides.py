@@ -10,7 +10,7 @@ from twinlens.cuda.sides import _graph, nodes_of_sides
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import to_model
 from twinlens_export.precision import RECIPES, in_precision
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 PROGRAM = """
     <ir_version: 8, opset_import: ["": 17]>

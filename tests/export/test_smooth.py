@@ -15,7 +15,7 @@ from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.quantization.activation_stats import observed, rows_of
 from twinlens_export.quantization.smoothquant import smoothed
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 Array = NDArray[Any]
 Case = tuple[Any, Callable[..., Any], list[Array]]

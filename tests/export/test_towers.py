@@ -12,7 +12,7 @@ from twinlens_export import original, verify
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import to_model
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 LEAST_COSINE = verify.TOLERANCES["fp32"].worst_cosine
 

@@ -15,7 +15,7 @@ from twinlens_export.graph.graph import Graph
 from twinlens_export.quantization import tuning
 from twinlens_export.quantization.activation_stats import rows_of
 from twinlens_export.quantization.sensitivity import costs
-from twinlens_export.towers import text_graph
+from twinlens_export.towers.tower_graphs import text_graph
 
 
 def test_a_tower_with_outliers_is_smoothed(

@@ -25,7 +25,7 @@ from twinlens_export.checkpoints.state_dict import Parts, Shape, unfused
 from twinlens_export.checkpoints.transformers_loader import TransformersModel
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.graph import Graph
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 Array = NDArray[Any]
 Program = Callable[[Array], Array]

@@ -18,7 +18,7 @@ from twinlens_export import original
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.graph import Graph
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 Array = NDArray[Any]
 Program = Callable[[Array], Array]

@@ -14,7 +14,7 @@ from twinlens_export import original
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph, to_model
 from twinlens_export.precision import Build, in_precision
-from twinlens_export.towers import image_graph, text_graph
+from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 Array = NDArray[Any]
 Program = Callable[[Array], Array]

@@ -9,7 +9,7 @@ from twinlens_export.architecture import ImageTower, Linear, Norm, TextTower
 from twinlens_export.blocks.fp32 import FloatBlocks, add_first
 from twinlens_export.blocks.interface import Blocks, MakeBlocks
 from twinlens_export.graph.graph import Graph, ValueInfo
-from twinlens_export.layers import Stack
+from twinlens_export.towers.encoder import Stack
 
 IMAGE_INPUT: Final = "pixel_values"
 IMAGE_OUTPUT: Final = "image_embeds"
