@@ -21,7 +21,8 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from twinlens_export import export, verify
+from twinlens_export import export
+from twinlens_export.verification import verify
 
 logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
 

@@ -31,7 +31,8 @@ from transformers import PretrainedConfig
 
 from twinlens.bundle import PRECISIONS, Manifest
 from twinlens.drawings import bundled_drawings
-from twinlens_export import SampleFiles, export, verify
+from twinlens_export import SampleFiles, export
+from twinlens_export.verification import verify
 
 DEMO = Path(__file__).parents[1] / "export" / "demo_checkpoint" / "tokenizer.json"
 RESULTS = Path(__file__).parent / "results" / "parity.json"

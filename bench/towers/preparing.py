@@ -21,7 +21,8 @@ from PIL import Image
 from plain_graphs import write_dynamic, write_traced
 from transformers import CLIPModel, CLIPTokenizerFast
 
-from twinlens_export import export, verify
+from twinlens_export import export
+from twinlens_export.verification import verify
 
 PICTURES: Final = 256
 TEXTS: Final = 256

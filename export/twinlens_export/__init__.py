@@ -10,11 +10,14 @@ from twinlens_export.errors import ExportError
 
 if TYPE_CHECKING:
     from twinlens_export.exporter import export
-    from twinlens_export.samples import SampleFiles
+    from twinlens_export.verification.samples import SampleFiles
 
 __all__ = ["ExportError", "SampleFiles", "export"]
 
-_HOMES = {"SampleFiles": "twinlens_export.samples", "export": "twinlens_export.exporter"}
+_HOMES = {
+    "SampleFiles": "twinlens_export.verification.samples",
+    "export": "twinlens_export.exporter",
+}
 _EXTRA = frozenset({"onnx", "safetensors", "torch", "transformers"})
 """What the extra `export` brings; it takes seconds to import, so only an export does."""
 

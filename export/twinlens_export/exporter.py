@@ -27,7 +27,6 @@ from twinlens.bundle import (
 from twinlens.session import CPU, Session, installed_wheels
 from twinlens.texts import Tokenizer
 from twinlens.threads import usable_threads
-from twinlens_export import verify
 from twinlens_export.bundle_folder import new_folder, require_free
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
@@ -37,9 +36,10 @@ from twinlens_export.precision import RECIPES, in_precision
 from twinlens_export.quantization.activation_stats import image_batches, text_batches
 from twinlens_export.quantization.sensitivity import costs
 from twinlens_export.quantization.tuning import Draw, Tower, tuned
-from twinlens_export.samples import SampleFiles, Samples, read_samples
 from twinlens_export.siglip_calibration import native_calibrations
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
+from twinlens_export.verification import verify
+from twinlens_export.verification.samples import SampleFiles, Samples, read_samples
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from twinlens_export.architecture import ImageTower, Layer, Linear, TextTower
 from twinlens_export.checkpoints import checkpoint as checkpoints
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.graph.graph import Graph, save
-from twinlens_export.samples import SampleFiles
+from twinlens_export.verification.samples import SampleFiles
 
 Array = NDArray[Any]
 Tower = TypeVar("Tower", ImageTower, TextTower)

@@ -15,14 +15,15 @@ import twinlens
 import twinlens_export
 from twinlens.bundle import PRECISIONS, Bundle, sha256_of
 from twinlens.commands.info import tower_table
-from twinlens_export import exporter, verify
+from twinlens_export import exporter
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError, CheckpointError, ExportError
 from twinlens_export.graph.graph import Graph
 from twinlens_export.precision import Build
-from twinlens_export.samples import SampleFiles
-from twinlens_export.verify import Tolerance
+from twinlens_export.verification import verify
+from twinlens_export.verification.samples import SampleFiles
+from twinlens_export.verification.verify import Tolerance
 
 TEXTS = ["a dog", "Two CATS, asleep!", "x", "a bus in the rain " * 20]
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as some
 from numpy.typing import NDArray
 
-from twinlens_export import original, verify
 from twinlens_export.architecture import Activation, Linear
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks, packed
@@ -18,6 +17,7 @@ from twinlens_export.blocks.interface import Mlp
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph, ValueInfo
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
+from twinlens_export.verification import reference_model, verify
 
 LEAST_COSINE = verify.TOLERANCES["int8"].worst_cosine
 
@@ -94,7 +94,7 @@ def test_a_grey_image_is_almost_exact(demo_shaped: Checkpoint, opened: Callable[
     side = demo_shaped.image_spec.side_px
     grey = np.full((1, side, side, 3), 128, np.uint8)
     row = opened(image_graph(demo_shaped.image, Int8Blocks))(grey)
-    assert float((row * original.image_rows(demo_shaped, grey)).sum()) > LEAST_COSINE
+    assert float((row * reference_model.image_rows(demo_shaped, grey)).sum()) > LEAST_COSINE
 
 
 def test_a_block_that_is_kept_stays_in_float32(

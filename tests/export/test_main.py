@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from twinlens_export.__main__ import main
-from twinlens_export.samples import SampleFiles
+from twinlens_export.verification.samples import SampleFiles
 
 
 def test_a_table_is_printed(

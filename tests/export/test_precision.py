@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from twinlens.bundle import Precision
-from twinlens_export import original, verify
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.precision import in_precision
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
+from twinlens_export.verification import reference_model, verify
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -25,9 +25,9 @@ def test_towers_follow_transformers(
     least = verify.TOLERANCES[precision].worst_cosine
     images, ids = pixels_of(checkpoint), ids_of(checkpoint)
     rows = opened(in_precision(partial(image_graph, checkpoint.image), precision))(images)
-    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() >= least
+    assert (rows * reference_model.image_rows(checkpoint, images)).sum(axis=1).min() >= least
     rows = opened(in_precision(partial(text_graph, checkpoint.text), precision))(ids)
-    assert (rows * original.text_rows(checkpoint, ids)).sum(axis=1).min() >= least
+    assert (rows * reference_model.text_rows(checkpoint, ids)).sum(axis=1).min() >= least
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

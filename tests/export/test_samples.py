@@ -9,7 +9,7 @@ from twinlens.texts import Tokenizer
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.errors import ExportError
-from twinlens_export.samples import SampleFiles, read_samples
+from twinlens_export.verification.samples import SampleFiles, read_samples
 
 
 @pytest.fixture

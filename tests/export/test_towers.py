@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from twinlens_export import original, verify
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import to_model
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
+from twinlens_export.verification import reference_model, verify
 
 LEAST_COSINE = verify.TOLERANCES["fp32"].worst_cosine
 
@@ -28,7 +28,7 @@ def test_image_tower_follows_transformers(
 ) -> None:
     images = pixels_of(checkpoint)
     rows = opened(image_graph(checkpoint.image))(images)
-    assert worst_cosine(rows, original.image_rows(checkpoint, images)) >= LEAST_COSINE
+    assert worst_cosine(rows, reference_model.image_rows(checkpoint, images)) >= LEAST_COSINE
 
 
 def test_text_tower_follows_transformers(
@@ -36,7 +36,7 @@ def test_text_tower_follows_transformers(
 ) -> None:
     ids = ids_of(checkpoint)
     rows = opened(text_graph(checkpoint.text))(ids)
-    assert worst_cosine(rows, original.text_rows(checkpoint, ids)) >= LEAST_COSINE
+    assert worst_cosine(rows, reference_model.text_rows(checkpoint, ids)) >= LEAST_COSINE
 
 
 def test_rows_have_length_one(
@@ -71,4 +71,4 @@ def test_pixels_that_are_not_rescaled_are_folded_too(
     changed = replace(demo_shaped, image=replace(demo_shaped.image, pixels=raw))
     images = pixels_of(changed)
     rows = opened(image_graph(changed.image))(images)
-    assert worst_cosine(rows, original.image_rows(changed, images)) >= LEAST_COSINE
+    assert worst_cosine(rows, reference_model.image_rows(changed, images)) >= LEAST_COSINE

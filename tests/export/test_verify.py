@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from twinlens.bundle import Agreement, Precision
-from twinlens_export import verify
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
-from twinlens_export.samples import Inputs, Samples
-from twinlens_export.verify import Truth
+from twinlens_export.verification import verify
+from twinlens_export.verification.samples import Inputs, Samples
+from twinlens_export.verification.verify import Truth
 
 
 @pytest.fixture

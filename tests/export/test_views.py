@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from twinlens_export.views import views, wordings
+from twinlens_export.verification.augmentations import views, wordings
 
 
 def test_views_show_every_picture_as_it_is_first() -> None:

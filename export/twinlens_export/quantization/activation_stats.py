@@ -16,7 +16,7 @@ from twinlens.session import CPU, Session
 from twinlens.threads import usable_threads
 from twinlens_export.architecture import F32
 from twinlens_export.graph.graph import Array, Graph, ValueInfo, save
-from twinlens_export.verify import padded
+from twinlens_export.verification.verify import padded
 
 AT_ONCE: Final = 8
 SIZES: Final = "sizes"

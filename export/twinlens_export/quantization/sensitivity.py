@@ -15,7 +15,7 @@ from twinlens_export.blocks.interface import Blocks, MakeBlocks, Mlp
 from twinlens_export.graph.graph import Array, Graph, ValueInfo
 from twinlens_export.precision import Build
 from twinlens_export.quantization.activation_stats import opened
-from twinlens_export.verify import cosines_of
+from twinlens_export.verification.verify import cosines_of
 
 SWITCHES: Final = "switches"
 TRIED: Final = 16

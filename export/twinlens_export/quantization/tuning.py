@@ -16,7 +16,7 @@ from twinlens_export.graph.graph import Array, Graph
 from twinlens_export.quantization.activation_stats import observed, rows_of
 from twinlens_export.quantization.prescaled_blocks import DividedBlocks
 from twinlens_export.quantization.smoothquant import smoothed, unfolded
-from twinlens_export.verify import cosines_of
+from twinlens_export.verification.verify import cosines_of
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ import twinlens
 import twinlens_export
 from twinlens.__main__ import main
 from twinlens.bundle import PRECISIONS, Bundle, Precision
-from twinlens_export import verify
-from twinlens_export.samples import SampleFiles
-from twinlens_export.verify import Tolerance
+from twinlens_export.verification import verify
+from twinlens_export.verification.samples import SampleFiles
+from twinlens_export.verification.verify import Tolerance
 
 Array = NDArray[Any]
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from twinlens.bundle import TextSpec
 from twinlens.texts import Tokenizer
-from twinlens_export import original
 from twinlens_export.architecture import F32, PixelNormalization
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
@@ -26,6 +25,7 @@ from twinlens_export.checkpoints.transformers_loader import TransformersModel
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.graph import Graph
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
+from twinlens_export.verification import reference_model
 
 Array = NDArray[Any]
 Program = Callable[[Array], Array]
@@ -95,7 +95,7 @@ def test_weights_of_openclip_are_the_same_towers(
     assert (opened(image_graph(tower))(images) * wanted).sum(axis=1).min() > LEAST
     texts = parts.text_tower(config.text, pad_id=0, end_id=config.end_id)
     ids = np.array([[512, 5, 9, 513, 0, 0], [512, 8, 8, 8, 8, 513]])
-    rows = original.text_rows(clip, ids)
+    rows = reference_model.text_rows(clip, ids)
     assert (opened(text_graph(texts))(ids) * rows).sum(axis=1).min() > LEAST
 
 
@@ -149,7 +149,7 @@ def test_weights_of_timms_siglip_are_the_same_tower(
     tower = parts.image_tower(shape, side_px=30, pixels=siglip.image.pixels)
     images = pixels_of(siglip)
     rows = opened(image_graph(tower))(images)
-    assert (rows * original.image_rows(siglip, images)).sum(axis=1).min() > LEAST
+    assert (rows * reference_model.image_rows(siglip, images)).sum(axis=1).min() > LEAST
 
 
 # The words, by a tokenizer that is not open_clip's

@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 
 from twinlens.bundle import TextSpec
 from twinlens.texts import Tokenizer
-from twinlens_export import original
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.graph import Graph
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
+from twinlens_export.verification import reference_model
 
 Array = NDArray[Any]
 Program = Callable[[Array], Array]
@@ -84,7 +84,7 @@ def test_a_folder_of_openclip_is_followed_from_words_to_rows(
     checkpoint = read_checkpoint(str(tmp_path))
     images = pixels_of(checkpoint)
     rows = opened(image_graph(checkpoint.image))(images)
-    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() > LEAST
+    assert (rows * reference_model.image_rows(checkpoint, images)).sum(axis=1).min() > LEAST
     (tmp_path / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
     ids = Tokenizer(tmp_path / "tokenizer.json", checkpoint.text_spec).encode(TEXTS)
     theirs = open_clip.get_tokenizer(f"local-dir:{tmp_path}")(TEXTS)
@@ -124,7 +124,7 @@ def test_siglip_of_openclip_is_followed_from_words_to_rows(
     assert checkpoint.native_bias == -10
     images = pixels_of(checkpoint)
     rows = opened(image_graph(checkpoint.image))(images)
-    assert (rows * original.image_rows(checkpoint, images)).sum(axis=1).min() > LEAST
+    assert (rows * reference_model.image_rows(checkpoint, images)).sum(axis=1).min() > LEAST
     (folder / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
     texts = [*TEXTS, "snake_case, and (more)!  __"]
     ids = Tokenizer(folder / "tokenizer.json", checkpoint.text_spec).encode(texts)

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from twinlens.bundle import PRECISIONS, Precision
-from twinlens_export import original
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph, to_model
 from twinlens_export.precision import Build, in_precision
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
+from twinlens_export.verification import reference_model
 
 Array = NDArray[Any]
 Program = Callable[[Array], Array]
@@ -59,8 +59,11 @@ def test_both_towers_follow_the_original(
     checkpoint = family_checkpoint(family)
     image, text = (in_precision(build, precision) for build in builds(checkpoint))
     images, ids = pixels_of(checkpoint), ids_of(checkpoint)
-    assert apart(opened(image)(images), original.image_rows(checkpoint, images)) > LEAST[precision]
-    assert apart(opened(text)(ids), original.text_rows(checkpoint, ids)) > LEAST[precision]
+    assert (
+        apart(opened(image)(images), reference_model.image_rows(checkpoint, images))
+        > LEAST[precision]
+    )
+    assert apart(opened(text)(ids), reference_model.text_rows(checkpoint, ids)) > LEAST[precision]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

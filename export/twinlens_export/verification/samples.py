@@ -15,7 +15,7 @@ from twinlens.images import load_batch
 from twinlens.texts import Tokenizer
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import ExportError
-from twinlens_export.views import views, wordings
+from twinlens_export.verification.augmentations import views, wordings
 
 T = TypeVar("T")
 Texts = tuple[tuple[int, ...], ...]

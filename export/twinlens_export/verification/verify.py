@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle import Agreement, Precision, Side
-from twinlens_export import original
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
-from twinlens_export.samples import Samples
+from twinlens_export.verification import reference_model
+from twinlens_export.verification.samples import Samples
 
 T = TypeVar("T", bound=np.generic)
 
@@ -61,10 +61,10 @@ def truth_of(checkpoint: Checkpoint, samples: Samples) -> Truth:
     spec = checkpoint.text_spec
 
     def embed(texts: Sequence[Sequence[int]]) -> F32:
-        return original.text_rows(checkpoint, padded(texts, spec.context, spec.pad_id))
+        return reference_model.text_rows(checkpoint, padded(texts, spec.context, spec.pad_id))
 
     return Truth(
-        images=original.image_rows(checkpoint, samples.compared.images),
+        images=reference_model.image_rows(checkpoint, samples.compared.images),
         texts=embed(samples.compared.texts),
         full_texts=embed(samples.full_texts),
     )

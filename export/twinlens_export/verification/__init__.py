@@ -1,0 +1,1 @@
+"""Agreement of an exported tower with the reference model, on sample images and texts."""
