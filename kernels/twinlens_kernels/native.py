@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens_kernels import _native
-from twinlens_kernels.checks import require_finite_rows
 from twinlens_kernels.codes import Codes, padded_width
-from twinlens_kernels.ranges import Ranges
+from twinlens_kernels.range_hits import Ranges
+from twinlens_kernels.validation import require_finite_rows
 
 PATHS: Final = tuple(_native.paths())
 """The instruction paths that run on this processor, best first."""

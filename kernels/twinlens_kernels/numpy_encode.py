@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens_kernels.checks import require_finite_rows
 from twinlens_kernels.codes import ZERO, Codes, padded_width
+from twinlens_kernels.validation import require_finite_rows
 
 _LARGEST = 127
 # Rows encoded at once by numpy: their float64 differences stay in the cache.

@@ -30,7 +30,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens_kernels.checks import require_finite_rows
+from twinlens_kernels.validation import require_finite_rows
 
 _UNIT_ROUNDOFF = 2.0**-24
 _SHORTEST_SQUARED, _LONGEST_SQUARED = 2.0**-60, 2.0**60

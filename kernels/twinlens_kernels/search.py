@@ -7,7 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens_kernels import numpy_encode
-from twinlens_kernels.checks import (
+from twinlens_kernels.codes import Codes
+from twinlens_kernels.corpus import Corpus
+from twinlens_kernels.pairs import score_pairs
+from twinlens_kernels.range_hits import Ranges
+from twinlens_kernels.tiled import Sift, tiled_topk, tiled_within
+from twinlens_kernels.validation import (
     require_allowed,
     require_finite_rows,
     require_floors,
@@ -15,11 +20,6 @@ from twinlens_kernels.checks import (
     require_rows,
     require_same_width,
 )
-from twinlens_kernels.codes import Codes
-from twinlens_kernels.corpus import Corpus
-from twinlens_kernels.pairs import score_pairs
-from twinlens_kernels.ranges import Ranges
-from twinlens_kernels.tiled import Sift, tiled_topk, tiled_within
 
 _sift: Sift
 NATIVE: Final[bool] = find_spec("twinlens_kernels._native") is not None

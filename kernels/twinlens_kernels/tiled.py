@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens_kernels.best import Best, floors_in_units
-from twinlens_kernels.checks import require_finite_rows
 from twinlens_kernels.corpus import Corpus
 from twinlens_kernels.operands import Queries, Tile
 from twinlens_kernels.pairs import score_pairs
-from twinlens_kernels.ranges import Ranges
+from twinlens_kernels.range_hits import Ranges
+from twinlens_kernels.validation import require_finite_rows
 
 _MAX_SCORES = 2**20
 _MAX_BLOCK_QUERIES = 256

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from twinlens_kernels import encode, reference
-from twinlens_kernels.coded_queries import LARGEST_TERM, CodedQueries
+from twinlens_kernels.query_codes import LARGEST_TERM, CodedQueries
 
 F32 = NDArray[np.float32]
 Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from twinlens_kernels import reference
-from twinlens_kernels.halves import HalfQueries, to_halves
+from twinlens_kernels.float16_rows import HalfQueries, to_halves
 
 F32 = NDArray[np.float32]
 Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]

@@ -13,8 +13,8 @@ from twinlens.searching.searcher import require_search
 from twinlens.searching.shortlist import Ranking
 from twinlens.session import CPU, Session
 from twinlens_kernels import Codes, rescore, topk
-from twinlens_kernels.coded_queries import LARGEST_TERM, LARGEST_WIDTH, CodedQueries
 from twinlens_kernels.graphs import UPPERS
+from twinlens_kernels.query_codes import LARGEST_TERM, LARGEST_WIDTH, CodedQueries
 
 logger = logging.getLogger(__name__)
 

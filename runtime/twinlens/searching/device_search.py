@@ -13,8 +13,8 @@ from twinlens.searching.searcher import require_search
 from twinlens.searching.shortlist import Shortlist
 from twinlens.session import Device, OnDevice, Session
 from twinlens_kernels import Codes, rescore, topk
+from twinlens_kernels.float16_rows import HalfBounds, HalfQueries, to_halves
 from twinlens_kernels.graphs import NEAREST, cuts, padded_rows
-from twinlens_kernels.halves import HalfBounds, HalfQueries, to_halves
 
 logger = logging.getLogger(__name__)
 

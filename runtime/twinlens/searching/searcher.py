@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens_kernels.checks import (
+from twinlens_kernels.validation import (
     require_allowed,
     require_finite_rows,
     require_positive,

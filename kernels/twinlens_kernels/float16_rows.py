@@ -24,7 +24,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens_kernels.checks import require_finite_rows
+from twinlens_kernels.validation import require_finite_rows
 
 F16 = NDArray[np.float16]
 
