@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from twinlens_kernels import numpy_encode
 from twinlens_kernels.codes import Codes
-from twinlens_kernels.corpus import Corpus
-from twinlens_kernels.pairs import score_pairs
 from twinlens_kernels.range_hits import Ranges
-from twinlens_kernels.tiled import Sift, tiled_topk, tiled_within
+from twinlens_kernels.tiled.corpus import Corpus
+from twinlens_kernels.tiled.exact_scores import score_pairs
+from twinlens_kernels.tiled.topk import Sift, tiled_topk, tiled_within
 from twinlens_kernels.validation import (
     require_allowed,
     require_finite_rows,
@@ -27,9 +27,9 @@ NATIVE: Final[bool] = find_spec("twinlens_kernels._native") is not None
 # Asked, not tried: a compiled module that is there but broken must not look like one left out.
 if NATIVE:
     from twinlens_kernels import native
-    from twinlens_kernels.native_sift import sift as _sift
+    from twinlens_kernels.tiled.update_native import sift as _sift
 else:
-    from twinlens_kernels.numpy_sift import sift as _sift
+    from twinlens_kernels.tiled.update_numpy import sift as _sift
 
 PATH: Final[str] = native.PATHS[0] if NATIVE else "numpy"
 """The instructions that serve codes: amx, avx512vnni, avxvnni, avx2, neon, scalar, or numpy."""

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinlens_kernels.operands import Queries, Tile
 from twinlens_kernels.reference import halving_sum
+from twinlens_kernels.tiled.operands import Queries, Tile
 
 LARGEST = np.finfo(np.float32).max
 

@@ -8,16 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twinlens_kernels import NATIVE, numpy_sift, reference, tiled
-from twinlens_kernels import corpus as corpora
-from twinlens_kernels.corpus import Corpus
-from twinlens_kernels.tiled import Sift
+from twinlens_kernels import NATIVE, reference
+from twinlens_kernels.tiled import corpus as corpora
+from twinlens_kernels.tiled import topk, update_numpy
+from twinlens_kernels.tiled.corpus import Corpus
+from twinlens_kernels.tiled.topk import Sift
 
-SIFTS: dict[str, Sift] = {"numpy": numpy_sift.sift}
+SIFTS: dict[str, Sift] = {"numpy": update_numpy.sift}
 if NATIVE:
-    from twinlens_kernels import native_sift
+    from twinlens_kernels.tiled import update_native
 
-    SIFTS["native"] = native_sift.sift
+    SIFTS["native"] = update_native.sift
 
 F32 = NDArray[np.float32]
 Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
@@ -34,7 +35,7 @@ def whole(rows: F32) -> Corpus:
 
 def assert_exact(queries: F32, corpus: F32, k: int, sift: Sift, *, threads: int = 1) -> None:
     """Ids, order and scores are those of brute force."""
-    ids, scores = tiled.tiled_topk(queries, whole(corpus), k, sift=sift, threads=threads)
+    ids, scores = topk.tiled_topk(queries, whole(corpus), k, sift=sift, threads=threads)
     wanted_ids, wanted_scores = reference.topk(queries, corpus, k)
     np.testing.assert_array_equal(ids, wanted_ids)
     with np.errstate(over="ignore"):
@@ -73,7 +74,7 @@ def test_topk_equals_brute_force_on_any_finite_input(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpora, "_MIN_TILE_ROWS", tile_rows)
         patch.setattr(corpora, "_MAX_TILE_ROWS", tile_rows)
-        patch.setattr(tiled, "_MAX_BLOCK_QUERIES", 4)
+        patch.setattr(topk, "_MAX_BLOCK_QUERIES", 4)
         assert_exact(queries, corpus, k, SIFTS[name], threads=threads)
 
 
@@ -87,13 +88,13 @@ def test_topk_is_exact_over_many_whole_tiles(sift: Sift, k: int) -> None:
 
 def test_topk_breaks_ties_by_the_lower_row(sift: Sift) -> None:
     corpus = np.tile(np.eye(3, dtype=np.float32), (4, 1))
-    ids, _ = tiled.tiled_topk(corpus[:3], whole(corpus), 4, sift=sift, threads=1)
+    ids, _ = topk.tiled_topk(corpus[:3], whole(corpus), 4, sift=sift, threads=1)
     assert ids.tolist() == [[0, 3, 6, 9], [1, 4, 7, 10], [2, 5, 8, 11]]
 
 
 def test_a_hundred_thousand_equal_rows_are_no_trouble(sift: Sift) -> None:
     corpus = np.ones((100_000, 64), dtype=np.float32)
-    ids, scores = tiled.tiled_topk(corpus[:2], whole(corpus), 5, sift=sift, threads=1)
+    ids, scores = topk.tiled_topk(corpus[:2], whole(corpus), 5, sift=sift, threads=1)
     assert ids.tolist() == [[0, 1, 2, 3, 4]] * 2
     assert (scores == 64).all()
 
@@ -102,9 +103,9 @@ def test_topk_does_not_depend_on_batch_mates(sift: Sift, matrices: Matrices) -> 
     random = np.random.default_rng(3)
     corpus = matrices["near ties"](random, (500, 33))
     queries = random.standard_normal((40, 33)).astype(np.float32)
-    together = tiled.tiled_topk(queries, whole(corpus), 9, sift=sift, threads=3)
+    together = topk.tiled_topk(queries, whole(corpus), 9, sift=sift, threads=3)
     for row in range(len(queries)):
-        alone = tiled.tiled_topk(queries[row : row + 1], whole(corpus), 9, sift=sift, threads=1)
+        alone = topk.tiled_topk(queries[row : row + 1], whole(corpus), 9, sift=sift, threads=1)
         np.testing.assert_array_equal(alone[0][0], together[0][row])
         np.testing.assert_array_equal(alone[1][0], together[1][row])
 
@@ -119,7 +120,7 @@ def test_topk_takes_strided_and_read_only_arrays(sift: Sift) -> None:
 
 def test_a_score_beyond_float32_is_infinite_but_ranked(sift: Sift) -> None:
     corpus = np.array([[1e38], [3e38], [2e38]], dtype=np.float32)
-    ids, scores = tiled.tiled_topk(corpus[:1], whole(corpus), 3, sift=sift, threads=1)
+    ids, scores = topk.tiled_topk(corpus[:1], whole(corpus), 3, sift=sift, threads=1)
     assert ids.tolist() == [[1, 2, 0]]
     assert np.isposinf(scores).all()
 
@@ -129,6 +130,6 @@ def test_the_first_row_that_is_not_finite_is_named(sift: Sift, bad: float) -> No
     corpus = np.ones((600, 2), dtype=np.float32)
     corpus[[513, 599], 1] = bad
     with pytest.raises(ValueError, match=f"corpus row 513 holds {bad}, wanted finite numbers"):
-        tiled.tiled_topk(corpus[:1], whole(corpus), 1, sift=sift, threads=1)
+        topk.tiled_topk(corpus[:1], whole(corpus), 1, sift=sift, threads=1)
     with pytest.raises(ValueError, match=f"queries row 513 holds {bad}, wanted finite numbers"):
-        tiled.tiled_topk(corpus, whole(corpus[:1]), 1, sift=sift, threads=1)
+        topk.tiled_topk(corpus, whole(corpus[:1]), 1, sift=sift, threads=1)

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens_kernels import _native
-from twinlens_kernels.best import Best
-from twinlens_kernels.operands import Queries, Tile
+from twinlens_kernels.tiled.operands import Queries, Tile
+from twinlens_kernels.tiled.topk_heap import Best
 
 
 def sift(

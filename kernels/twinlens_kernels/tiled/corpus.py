@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens_kernels.operands import Tile
+from twinlens_kernels.tiled.operands import Tile
 
 # A tile of 4 MiB is still in a shared cache when the product follows the measuring of its rows.
 _TILE_FLOATS = 2**20

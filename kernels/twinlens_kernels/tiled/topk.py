@@ -10,11 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens_kernels.best import Best, floors_in_units
-from twinlens_kernels.corpus import Corpus
-from twinlens_kernels.operands import Queries, Tile
-from twinlens_kernels.pairs import score_pairs
 from twinlens_kernels.range_hits import Ranges
+from twinlens_kernels.tiled.corpus import Corpus
+from twinlens_kernels.tiled.exact_scores import score_pairs
+from twinlens_kernels.tiled.operands import Queries, Tile
+from twinlens_kernels.tiled.topk_heap import Best, floors_in_units
 from twinlens_kernels.validation import require_finite_rows
 
 _MAX_SCORES = 2**20

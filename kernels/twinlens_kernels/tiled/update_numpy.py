@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens_kernels.best import Best
-from twinlens_kernels.operands import Queries, Tile
-from twinlens_kernels.pairs import score_pairs
+from twinlens_kernels.tiled.exact_scores import score_pairs
+from twinlens_kernels.tiled.operands import Queries, Tile
+from twinlens_kernels.tiled.topk_heap import Best
 
 # With more candidates a hit than this, finding a higher floor is cheaper than rescoring them.
 _CROWD = 2
