@@ -20,7 +20,7 @@ from search_truth import agreement, brute_force
 
 import twinlens
 import twinlens_kernels
-from twinlens.rows import unit_rows
+from twinlens.normalization import unit_rows
 
 WIDTH = 512
 MANY, COLD_ROWS = 10_000_000, 1_000_000

@@ -14,7 +14,6 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Final
 
 from twinlens.calibration import Calibration
-from twinlens.classes import Classes
 from twinlens.cuda.options import CudaOptions
 from twinlens.errors import TwinlensError
 from twinlens.index import Index
@@ -22,6 +21,7 @@ from twinlens.index.hits import Hits, RangeHits
 from twinlens.loading import load
 from twinlens.model import Model
 from twinlens.search import semantic_search
+from twinlens.zero_shot import Classes
 
 if TYPE_CHECKING:
     from twinlens.calibration.calibrating import calibrate

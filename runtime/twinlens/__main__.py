@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from twinlens.classes import TEMPLATES
 from twinlens.errors import TwinlensError
 from twinlens.pixels.pixel_mode import PIXEL_MODES
 from twinlens.texts import OnCut
+from twinlens.zero_shot import TEMPLATES
 
 PICTURES = "pictures, folders, patterns such as 'a/**/*.jpg', .tar (webdataset) or .parquet"
 IMAGE_COLUMN = "a table's column of pictures (image)"

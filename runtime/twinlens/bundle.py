@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from twinlens import record
+from twinlens import dataclass_json
 from twinlens.calibration import Calibration
 from twinlens.errors import BundleError
 
@@ -255,8 +255,8 @@ def open_bundle(folder: Path) -> Bundle:
             "export it again or install the matching twinlens"
         )
     try:
-        manifest = record.read(Manifest, document)
-    except record.RecordError as error:
+        manifest = dataclass_json.read(Manifest, document)
+    except dataclass_json.RecordError as error:
         raise BundleError(f"{path} is damaged: {error}; export it again") from error
     for name in _names(manifest):
         if not _INSIDE.fullmatch(name):
@@ -266,7 +266,7 @@ def open_bundle(folder: Path) -> Bundle:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, the last act of an export: a folder is a bundle from here on."""
-    document = record.write(manifest)
+    document = dataclass_json.write(manifest)
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     draft = folder / f"{MANIFEST}.draft"
     draft.write_text(text, encoding="utf-8")

@@ -10,25 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from twinlens import frames
-from twinlens.about import about_of
+from twinlens import dataframes
 from twinlens.bundle import Bundle, Precision, TowerFile
 from twinlens.calibration import Calibration, Level
-from twinlens.classes import TEMPLATES, Classes, filled
 from twinlens.cuda.options import DEFAULT, CudaOptions
 from twinlens.decoding import EXACT, Decoder, Numbered, Picture, Pixels
+from twinlens.deduplication import distinct
 from twinlens.device_tower import DeviceTower
-from twinlens.duplicates import distinct
 from twinlens.errors import CalibrationError
 from twinlens.images import ImageLike
-from twinlens.pairing import Pairing
+from twinlens.match_matrix import MatchMatrix
+from twinlens.normalization import unit_rows
 from twinlens.pixels.pixel_mode import PixelMode
-from twinlens.rows import unit_rows
+from twinlens.provenance import about_of
 from twinlens.session import Device, OnDevice, Session
 from twinlens.streaming import Block, ImageWorks, OnError, blocks
 from twinlens.texts import OnCut, Tokenizer
 from twinlens.tower import Tower
 from twinlens.wording import TextWorks
+from twinlens.zero_shot import TEMPLATES, Classes, filled
 
 F32 = NDArray[np.float32]
 
@@ -150,9 +150,9 @@ class Model:
         return self._calibration
 
     @cached_property
-    def _pairing(self) -> Pairing:
+    def _pairing(self) -> MatchMatrix:
         """Opened when first asked for: it has threads of its own, and few ask."""
-        return Pairing(device=self._device, threads=self._threads)
+        return MatchMatrix(device=self._device, threads=self._threads)
 
     def embed_images(
         self,
@@ -209,7 +209,7 @@ class Model:
         if block < 1:
             raise ValueError(f"block is {block}, not a positive number of rows")
         return self._streamed(
-            enumerate(frames.several(images, "images")),
+            enumerate(dataframes.several(images, "images")),
             size=block,
             on_error=on_error,
             progress=progress,
@@ -251,7 +251,7 @@ class Model:
         Raises:
             TextError: something is not a string, or is too long; the message has its index.
         """
-        strings = [*frames.several(texts, "texts")]
+        strings = [*dataframes.several(texts, "texts")]
         return self._text_works.run(strings, width=self.width, on_cut=on_cut, progress=progress)
 
     def embed_images_on_device(self, images: Iterable[ImageLike]) -> OnDevice:
@@ -263,7 +263,7 @@ class Model:
             DeviceMemoryError: the device has no room for so many at once.
             ImageError: an image cannot be read; the message has its index and the reason.
         """
-        return self._image_works.run_on_device(enumerate(frames.several(images, "images")))
+        return self._image_works.run_on_device(enumerate(dataframes.several(images, "images")))
 
     def embed_texts_on_device(self, texts: Iterable[str], *, on_cut: OnCut = "warn") -> OnDevice:
         """As `embed_texts`, but in one batch, whose rows [B, D] stay in the memory of the device.
@@ -272,11 +272,11 @@ class Model:
             DeviceMemoryError: the device has no room for so many at once.
             TextError: something is not a string, or is too long; the message has its index.
         """
-        return self._text_works.run_on_device([*frames.several(texts, "texts")], on_cut=on_cut)
+        return self._text_works.run_on_device([*dataframes.several(texts, "texts")], on_cut=on_cut)
 
     def match(
         self, images: Iterable[ImageLike], texts: Iterable[str], *, prior: float | None = None
-    ) -> frames.Answer:
+    ) -> dataframes.Answer:
         """Probability [B] that image i and text i match.
 
         Of a pandas or polars series or a pyarrow array of images comes one of probabilities,
@@ -291,8 +291,8 @@ class Model:
             CalibrationError: the bundle was not calibrated.
             ValueError: the two differ in number.
         """
-        left, right = [*frames.several(images, "images")], [*frames.several(texts, "texts")]
-        return frames.answer(images, self._match(left, right, prior), (frames.MATCH,))
+        left, right = [*dataframes.several(images, "images")], [*dataframes.several(texts, "texts")]
+        return dataframes.answer(images, self._match(left, right, prior), (dataframes.MATCH,))
 
     def _match(self, images: list[ImageLike], texts: list[str], prior: float | None) -> F32:
         calibration = self.calibration
@@ -336,12 +336,12 @@ class Model:
 
     def predict_proba(
         self,
-        pairs: frames.Table,
+        pairs: dataframes.Table,
         *,
         image: str = "image",
         text: str = "text",
         prior: float | None = None,
-    ) -> frames.Answer:
+    ) -> dataframes.Answer:
         """Probabilities [B, 2] that a pair does not match and that it does.
 
         Of a pandas, polars or pyarrow table comes one with the columns "no match" and "match",
@@ -357,19 +357,19 @@ class Model:
             CalibrationError: the bundle was not calibrated.
             ValueError: a column is missing, or the two differ in length.
         """
-        images, texts = (frames.column(pairs, name) for name in (image, text))
+        images, texts = (dataframes.column(pairs, name) for name in (image, text))
         matching = self._match(images, texts, prior)
         both = np.stack([1 - matching, matching], axis=1)
-        return frames.answer(pairs, both, frames.PROBABILITIES)
+        return dataframes.answer(pairs, both, dataframes.PROBABILITIES)
 
     def predict(
         self,
-        pairs: frames.Table,
+        pairs: dataframes.Table,
         *,
         image: str = "image",
         text: str = "text",
         threshold: float = 0.5,
-    ) -> frames.Answer:
+    ) -> dataframes.Answer:
         """1 [B] for every pair that matches with at least the threshold's probability, else 0.
 
         Of a pandas, polars or pyarrow table comes a column of it, pandas' with its index. The
@@ -384,9 +384,11 @@ class Model:
         """
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold is {threshold}, not between 0 and 1")
-        images, texts = (frames.column(pairs, name) for name in (image, text))
+        images, texts = (dataframes.column(pairs, name) for name in (image, text))
         matching = self._match(images, texts, None)
-        return frames.answer(pairs, (matching >= threshold).astype(np.int64), (frames.MATCH,))
+        return dataframes.answer(
+            pairs, (matching >= threshold).astype(np.int64), (dataframes.MATCH,)
+        )
 
     def embed_labels(self, labels: Iterable[str], *, templates: Iterable[str] = TEMPLATES) -> F32:
         """Embeddings [C, D] of labels: the mean of each in all templates, scaled to length 1.
@@ -399,8 +401,8 @@ class Model:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
         names, forms = (
-            [*frames.several(labels, "labels")],
-            [*frames.several(templates, "templates")],
+            [*dataframes.several(labels, "labels")],
+            [*dataframes.several(templates, "templates")],
         )
         texts = filled(names, forms)
         stacked = self.embed_texts(texts).reshape(len(names), len(forms), self.width)
@@ -426,7 +428,7 @@ class Model:
         Raises:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
-        names = [*frames.several(labels, "labels")]
+        names = [*dataframes.several(labels, "labels")]
         rows = self.embed_labels(names, templates=templates)
         logits = self._manifest.native_scale * (self.embed_images(images) @ rows.T)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -5,7 +5,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twinlens.rows import unit_rows
+from twinlens.normalization import unit_rows
 from twinlens.threads import usable_threads
 from twinlens_kernels import topk
 

@@ -4,10 +4,10 @@ import pytest
 
 import twinlens
 from twinlens import Model
-from twinlens.about import check_about
 from twinlens.decoding import Pixels
 from twinlens.errors import IndexFileError
 from twinlens.pixels.reading import Reading
+from twinlens.provenance import check_about
 
 
 def test_a_model_says_what_made_its_embeddings(model: Model) -> None:

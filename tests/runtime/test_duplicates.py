@@ -1,6 +1,6 @@
 import numpy as np
 
-from twinlens.duplicates import firsts_like
+from twinlens.deduplication import firsts_like
 
 
 def test_each_row_is_led_to_the_first_that_is_the_same() -> None:

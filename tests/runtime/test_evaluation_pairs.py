@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from twinlens.duplicates import distinct
+from twinlens.deduplication import distinct
 from twinlens.errors import PairsError
 from twinlens.evaluation import Columns, Pairs, read_pairs
 

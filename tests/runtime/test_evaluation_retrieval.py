@@ -14,7 +14,7 @@ from twinlens.evaluation.bootstrap import Resamples
 from twinlens.evaluation.negatives import wrong_texts
 from twinlens.evaluation.retrieval import MEASURES, Ranks, measure_retrieval, rank
 from twinlens.evaluation.zero_shot import measure_zero_shot
-from twinlens.rows import unit_rows
+from twinlens.normalization import unit_rows
 
 F32 = NDArray[np.float32]
 PROMISED = 1e-6

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from twinlens import Model, frames
+from twinlens import Model, dataframes
 from twinlens.drawings import bundled_drawings
 
 Make = Callable[[Mapping[str, list[str]]], object]
@@ -110,21 +110,21 @@ def test_an_empty_table_gives_an_empty_one(model: Model, make: Make) -> None:
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table, dict])
 def test_a_missing_column_is_named_beside_those_there(make: Make) -> None:
     with pytest.raises(ValueError, match="is no column 'text'; the columns are image, words"):
-        frames.column(make({"image": [], "words": []}), "text")
+        dataframes.column(make({"image": [], "words": []}), "text")
 
 
 def test_a_column_that_is_there_twice_is_refused() -> None:
     table = pd.DataFrame([[1, 2]], columns=["text", "text"])
     with pytest.raises(ValueError, match="there are 2 columns 'text'"):
-        frames.column(table, "text")
+        dataframes.column(table, "text")
 
 
 @pytest.mark.parametrize("table", [3, None, Path("pairs.csv"), ["image"], "pairs.csv"])
 def test_what_is_no_table_is_refused(table: object) -> None:
     with pytest.raises(TypeError, match="is no table; give a dict of columns or a DataFrame"):
-        frames.column(table, "image")
+        dataframes.column(table, "image")
 
 
 def test_one_string_is_no_column() -> None:
     with pytest.raises(TypeError, match="the column is one str; give a list"):
-        frames.column({"image": "dog.png"}, "image")
+        dataframes.column({"image": "dog.png"}, "image")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from twinlens.errors import IdError
 from twinlens.index import Index, draft
-from twinlens.rows import unit_rows
+from twinlens.normalization import unit_rows
 from twinlens_kernels import reference
 
 WIDTH = 3

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinlens.record import RecordError, read, write
+from twinlens.dataclass_json import RecordError, read, write
 
 Colour = Literal["red", "green"]
 

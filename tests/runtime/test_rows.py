@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twinlens.rows import unit_rows
+from twinlens.normalization import unit_rows
 
 FLOAT32_EPSILON = 2.0**-23
 

@@ -12,7 +12,7 @@ from twinlens.calibration.curves import Curve
 from twinlens.calibration.held_out import F64, Bools, Places, Sample, Scored, measured
 from twinlens.calibration.label_fit import LABEL_FITS, Method
 from twinlens.calibration.pair_fit import fit_pairs
-from twinlens.duplicates import distinct, firsts_like
+from twinlens.deduplication import distinct, firsts_like
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.pairs import Pairs
 from twinlens.model import Model

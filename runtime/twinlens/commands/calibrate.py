@@ -2,7 +2,7 @@
 
 import argparse
 
-from twinlens import record
+from twinlens import dataclass_json
 from twinlens.calibration import Calibration
 from twinlens.calibration.calibrating import calibrate
 from twinlens.calibration.fitting import Recipe
@@ -41,7 +41,8 @@ def run(options: argparse.Namespace) -> Outcome:
             f"written to {options.out or options.bundle}",
         ],
         document={
-            precision: record.write(calibration) for precision, calibration in fitted.items()
+            precision: dataclass_json.write(calibration)
+            for precision, calibration in fitted.items()
         },
     )
 

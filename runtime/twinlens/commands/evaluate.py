@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.bundle import open_bundle
-from twinlens.classes import TEMPLATES
 from twinlens.commands.outcome import Outcome, Table
 from twinlens.drawings import CLASS_TEMPLATES, bundled_drawings
 from twinlens.evaluation import retrieval, zero_shot
@@ -19,6 +18,7 @@ from twinlens.evaluation.reliability import Reliability
 from twinlens.evaluation.report import HTML, document, write_report
 from twinlens.loading import DEMO, folder_of, load
 from twinlens.model import Model
+from twinlens.zero_shot import TEMPLATES
 
 QUALITIES: Final = (
     "ECE",

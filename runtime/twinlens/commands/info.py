@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from twinlens import record
+from twinlens import dataclass_json
 from twinlens.bundle import Manifest, TowerFile, open_bundle
 from twinlens.calibration import Calibration
 from twinlens.commands.outcome import Outcome, Table
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> Outcome:
             *tower_table(manifest),
             *(calibrations or [NO_CALIBRATION]),
         ],
-        document=record.write(manifest),
+        document=dataclass_json.write(manifest),
     )
 
 

@@ -2,11 +2,11 @@
 
 import argparse
 
-from twinlens.about import check_about
 from twinlens.bundle import Side
 from twinlens.commands.inputs import open_model
 from twinlens.commands.outcome import Outcome
 from twinlens.index import Index
+from twinlens.provenance import check_about
 
 
 def run(options: argparse.Namespace) -> Outcome:

@@ -8,7 +8,6 @@ import numpy as np
 
 from twinlens.bundle import Precision
 from twinlens.calibration import Level, Negatives
-from twinlens.classes import TEMPLATES
 from twinlens.evaluation.answers import Answers, answer
 from twinlens.evaluation.bootstrap import Resamples
 from twinlens.evaluation.pairs import Pairs
@@ -19,6 +18,7 @@ from twinlens.evaluation.scoring import score
 from twinlens.evaluation.thresholds import Decision, Thresholds
 from twinlens.evaluation.zero_shot import ZeroShot, measure_zero_shot
 from twinlens.model import Model
+from twinlens.zero_shot import TEMPLATES
 
 REFERENCE: Final[Precision] = "fp32"
 

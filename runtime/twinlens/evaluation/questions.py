@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.duplicates import distinct
+from twinlens.deduplication import distinct
 from twinlens.errors import PairsError
 from twinlens.evaluation.pairs import Pairs
 from twinlens.images import ImageLike

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-from twinlens import record
+from twinlens import dataclass_json
 from twinlens.evaluation import retrieval, zero_shot
 from twinlens.evaluation.bootstrap import Figure
 from twinlens.evaluation.charts import reliability_diagram, retrieval_chart, score_histogram
@@ -59,7 +59,7 @@ def write_report(evaluation: Evaluation, folder: Path, *, title: str) -> None:
 
 def document(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation as a JSON object, named as its fields are."""
-    return record.write(evaluation)
+    return dataclass_json.write(evaluation)
 
 
 def html_report(evaluation: Evaluation, *, title: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twinlens.index.ids import Ids, IdsLike, read_ids
-from twinlens.rows import unit_rows
+from twinlens.normalization import unit_rows
 
 Embeddings = ArrayLike | Iterable[ArrayLike | tuple[IdsLike, ArrayLike]]
 """[N, D] floats; or a stream of blocks [n, D], each alone or as a pair of its ids and it."""

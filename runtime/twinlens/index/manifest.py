@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from twinlens import record
+from twinlens import dataclass_json
 from twinlens.errors import IndexFileError
 from twinlens.index.layout import LETTERS, IdKind, Layout
 
@@ -128,8 +128,8 @@ def read_manifest(folder: Path) -> Manifest:
             "open it with the twinlens that wrote it, or build and save it again"
         )
     try:
-        return record.read(Manifest, document)
-    except record.RecordError as error:
+        return dataclass_json.read(Manifest, document)
+    except dataclass_json.RecordError as error:
         raise IndexFileError(f"{path} is damaged: {error}; {CURE}") from error
 
 
@@ -138,7 +138,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
     Until `sync_folder`, a loss of power may still bring back the one before.
     """
-    document = record.write(manifest)
+    document = dataclass_json.write(manifest)
     document["sha256"] = _digest(document)
     draft = folder / DRAFT
     try:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from twinlens.index.ids import IdsLike
 from twinlens.index.moment import Moment
 from twinlens.index.snapshot import Snapshot
-from twinlens.rows import unit_rows
+from twinlens.normalization import unit_rows
 from twinlens_kernels import Ranges, rescore, within
 
 Filter = NDArray[np.bool_] | IdsLike

@@ -16,7 +16,7 @@ F32 = NDArray[np.float32]
 _OUTPUT: Final = "probabilities"
 
 
-class Pairing:
+class MatchMatrix:
     """Probabilities [Q, N] of Q unit rows with N, in one program."""
 
     def __init__(self, *, device: Device, threads: int) -> None:
