@@ -25,8 +25,8 @@ from PIL import Image
 
 import twinlens
 from twinlens import Calibration, Model
-from twinlens.bundle import open_bundle
-from twinlens.calibration import HeldOut
+from twinlens.bundle.bundle import open_bundle
+from twinlens.bundle.calibration import HeldOut
 from twinlens.calibration.fitting import Recipe, fit_calibration
 from twinlens.evaluation.pairs import Pairs
 from twinlens.evaluation.reliability import Quality, Reliability, ScoredPairs, measure_reliability

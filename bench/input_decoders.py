@@ -15,7 +15,7 @@ from PIL import Image
 from torchvision.transforms import v2
 from transformers import CLIPImageProcessor, CLIPImageProcessorPil
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.specs import ImageSpec
 from twinlens.images import load
 
 U8 = NDArray[np.uint8]

@@ -14,7 +14,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 
 import twinlens
-from twinlens.bundle import open_bundle
+from twinlens.bundle.bundle import open_bundle
 from twinlens.loading import folder_of
 
 U8 = NDArray[np.uint8]

@@ -14,9 +14,9 @@ import numpy as np
 from photos import albums
 
 import twinlens
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.pixel_mode import PixelMode
+from twinlens.bundle.specs import ImageSpec
 from twinlens.images import load
-from twinlens.pixels.pixel_mode import PixelMode
 
 Line = dict[str, Any]
 

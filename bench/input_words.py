@@ -14,7 +14,7 @@ import torch
 from transformers import CLIPImageProcessorPil, CLIPProcessor, CLIPTokenizerFast
 
 import twinlens
-from twinlens.bundle import TextSpec
+from twinlens.bundle.specs import TextSpec
 from twinlens.texts import Tokenizer
 
 Ids = np.ndarray | torch.Tensor

@@ -29,7 +29,8 @@ import transformers
 from safetensors.torch import save_file
 from transformers import PretrainedConfig
 
-from twinlens.bundle import PRECISIONS, Manifest
+from twinlens.bundle.manifest import Manifest
+from twinlens.bundle.specs import PRECISIONS
 from twinlens.drawings import bundled_drawings
 from twinlens_export import SampleFiles, export
 from twinlens_export.verification import verify

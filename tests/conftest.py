@@ -18,19 +18,9 @@ from tokenizers.pre_tokenizers import ByteLevel, Split
 from tokenizers.pre_tokenizers import Sequence as PreTokenizerSequence
 from tokenizers.processors import RobertaProcessing
 
-from twinlens.bundle import (
-    Agreement,
-    Bundle,
-    ImageSpec,
-    Manifest,
-    Source,
-    TextSpec,
-    TowerFile,
-    Towers,
-    open_bundle,
-    sha256_of,
-    write_manifest,
-)
+from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifest
+from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
+from twinlens.bundle.specs import ImageSpec, TextSpec
 
 START: Final = "<|startoftext|>"
 END: Final = "<|endoftext|>"

@@ -44,7 +44,7 @@ from tower_shapes import (
 )
 from tower_torch import Embed, from_host_to_host, module_of, plainly
 
-from twinlens.bundle import Agreement, TowerFile
+from twinlens.bundle.manifest import Agreement, TowerFile
 from twinlens.cuda.options import CudaOptions
 from twinlens.device_tower import DeviceTower
 from twinlens.errors import ProviderError

@@ -14,7 +14,7 @@ from ground import Ground, Side, scaled
 from pictures import pictures
 from transformers import CLIPTokenizerFast
 
-from twinlens.bundle import open_bundle
+from twinlens.bundle.bundle import open_bundle
 
 SAMPLES: Final = {"B32": 300, "B16": 300, "L14": 64}
 """300 are nncf's default; of L14 each takes a second, and its speed does not depend on them."""

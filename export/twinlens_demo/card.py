@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from twinlens.bundle import SIDES, open_bundle
+from twinlens.bundle.bundle import open_bundle
 
 HEAD: Final = """# The demo model
 
@@ -75,7 +75,7 @@ def _verification(bundle: Path) -> str:
         "| tower | MB | worst cosine | mean cosine | top-1 | top-10 |\n|---|---|---|---|---|---|\n"
     )
     for precision, towers in open_bundle(bundle).manifest.towers.items():
-        for side in SIDES:
+        for side in ("image", "text"):
             tower = getattr(towers, side)
             found = tower.agreement
             table += f"| {side} {precision} | {tower.bytes / 1e6:.1f} | {found.worst_cosine:.7f} "

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import twinlens
-from twinlens.bundle import Precision, open_bundle, write_manifest
+from twinlens.bundle.bundle import open_bundle, write_manifest
+from twinlens.bundle.specs import Precision
 from twinlens.calibration.calibrating import calibrate as calibrate_bundle
 from twinlens.calibration.fitting import Recipe
 from twinlens.commands import demo

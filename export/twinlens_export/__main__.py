@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import twinlens_export
-from twinlens.bundle import PRECISIONS
+from twinlens.bundle.specs import PRECISIONS
 from twinlens.commands.info import tower_table
 from twinlens.errors import TwinlensError
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twinlens.bundle import open_bundle
+from twinlens.bundle.bundle import open_bundle
 from twinlens.errors import BundleError
 from twinlens_export.errors import ExportError
 

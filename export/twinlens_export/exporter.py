@@ -9,21 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Generic
 
-from twinlens.bundle import (
-    PRECISIONS,
-    Agreement,
-    Bundle,
-    Clean,
-    Manifest,
-    Precision,
-    Side,
-    Source,
-    TowerFile,
-    Towers,
-    open_bundle,
-    sha256_of,
-    write_manifest,
-)
+from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifest
+from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
+from twinlens.bundle.specs import PRECISIONS, Clean, Precision, Side
 from twinlens.session import CPU, Session, installed_wheels
 from twinlens.texts import Tokenizer
 from twinlens.threads import usable_threads

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from twinlens.bundle import Device, Precision
+from twinlens.bundle.specs import Precision, TargetDevice
 from twinlens_export.blocks.fp16_fused import FusedBlocks
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
@@ -26,7 +26,7 @@ class PrecisionRecipe:
     """What it is built of."""
     steps: tuple[Step, ...] = ()
     """What is done to it then."""
-    device: Device
+    device: TargetDevice
     suffix: str
     """Of the file's stem."""
 

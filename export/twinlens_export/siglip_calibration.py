@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-from twinlens.bundle import Precision, Towers
-from twinlens.calibration import Calibration
-from twinlens.calibration.curves import Line
+from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.curves import Line
+from twinlens.bundle.manifest import Towers
+from twinlens.bundle.specs import Precision
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 
 BATCH: Final = 32768

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from twinlens.bundle import Bundle, Manifest, TowerFile
+from twinlens.bundle.bundle import Bundle
+from twinlens.bundle.manifest import Manifest, TowerFile
 from twinlens.session import CPU, Session
 from twinlens.threads import usable_threads
 from twinlens_export.graph.graph import Array

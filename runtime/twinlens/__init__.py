@@ -13,7 +13,7 @@ from importlib import import_module as _import
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Final
 
-from twinlens.calibration import Calibration
+from twinlens.bundle.calibration import Calibration
 from twinlens.cuda.options import CudaOptions
 from twinlens.errors import TwinlensError
 from twinlens.index import Index
@@ -58,8 +58,8 @@ _LATE: Final = {
     "Columns": "twinlens.evaluation",
     "Evaluation": "twinlens.evaluation",
     "Pairs": "twinlens.evaluation",
-    "Recipe": "twinlens.calibration.fitting",
-    "calibrate": "twinlens.calibration.calibrating",
+    "Recipe": "twinlens.bundle.fitting",
+    "calibrate": "twinlens.bundle.calibrating",
     "evaluate": "twinlens.evaluation",
     "parquet_blocks": "twinlens.index.parquet",
     "read_pairs": "twinlens.evaluation",

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from twinlens.bundle.pixel_mode import PIXEL_MODES
 from twinlens.errors import TwinlensError
-from twinlens.pixels.pixel_mode import PIXEL_MODES
 from twinlens.texts import OnCut
 from twinlens.zero_shot import TEMPLATES
 

@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from twinlens.bundle import Clean
+from twinlens.bundle.specs import Clean
 from twinlens.errors import TextError
 
 PUNCTUATION: Final = str.maketrans("", "", string.punctuation)

@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.pixel_mode import PixelMode
+from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images import ImageLike, load
-from twinlens.pixels.pixel_mode import PixelMode
 from twinlens.pixels.reading import READING, Reading
 
 

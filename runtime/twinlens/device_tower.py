@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.binding import OnDevice, Slot
-from twinlens.bundle import TowerFile
+from twinlens.bundle.manifest import TowerFile
 from twinlens.cuda.options import CudaOptions
 from twinlens.errors import DeviceMemoryError
 from twinlens.session import Session

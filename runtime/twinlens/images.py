@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.pixel_mode import PixelMode
+from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.pixels.picture import Picture, from_file, from_memory
-from twinlens.pixels.pixel_mode import PixelMode
 from twinlens.pixels.reading import READING, Reading
 from twinlens.pixels.sources import U8, Encoded, from_array, opened, reasons, source_name
 from twinlens.pixels.sources import ImageLike as ImageLike

@@ -6,12 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from twinlens.bundle import PRECISIONS, Bundle, Precision, open_bundle
+from twinlens.bundle.bundle import Bundle, open_bundle
+from twinlens.bundle.pixel_mode import pixel_mode
+from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.cuda.options import DEFAULT, CudaOptions
 from twinlens.decoding import Pixels
 from twinlens.errors import BundleError
 from twinlens.model import Model
-from twinlens.pixels.pixel_mode import pixel_mode
 from twinlens.session import Device, resolve
 from twinlens.threads import usable_threads
 

@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration import Calibration
-from twinlens.calibration.curves import Line
+from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.curves import Line
 from twinlens.errors import CalibrationError
 from twinlens.session import Device, OnDevice, Session
 from twinlens_kernels.graphs import PAIRING

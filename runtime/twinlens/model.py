@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from twinlens import dataframes
-from twinlens.bundle import Bundle, Precision, TowerFile
-from twinlens.calibration import Calibration, Level
+from twinlens.bundle.bundle import Bundle
+from twinlens.bundle.calibration import Calibration, Level
+from twinlens.bundle.manifest import TowerFile
+from twinlens.bundle.pixel_mode import PixelMode
+from twinlens.bundle.specs import Precision
 from twinlens.cuda.options import DEFAULT, CudaOptions
 from twinlens.decoding import EXACT, Decoder, Numbered, Picture, Pixels
 from twinlens.deduplication import distinct
@@ -21,7 +24,6 @@ from twinlens.errors import CalibrationError
 from twinlens.images import ImageLike
 from twinlens.match_matrix import MatchMatrix
 from twinlens.normalization import unit_rows
-from twinlens.pixels.pixel_mode import PixelMode
 from twinlens.provenance import about_of
 from twinlens.session import Device, OnDevice, Session
 from twinlens.streaming import Block, ImageWorks, OnError, blocks

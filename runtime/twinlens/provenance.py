@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from twinlens.bundle import Precision, Side, Source
+from twinlens.bundle.manifest import Source
+from twinlens.bundle.specs import Precision, Side
 from twinlens.decoding import Pixels
 from twinlens.errors import IndexFileError
 

@@ -10,7 +10,7 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from twinlens.bundle import TextSpec
+from twinlens.bundle.specs import TextSpec
 from twinlens.cleaning import cleaner
 from twinlens.errors import TextError
 

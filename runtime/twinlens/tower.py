@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle import TowerFile
+from twinlens.bundle.manifest import TowerFile
 from twinlens.session import OnDevice, Session
 
 F32 = NDArray[np.float32]

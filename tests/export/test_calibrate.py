@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twinlens.bundle import TextSpec
+from twinlens.bundle.specs import TextSpec
 from twinlens_export.graph.graph import Graph, ValueInfo
 from twinlens_export.quantization.activation_stats import observed, opened, rows_of, text_batches
 

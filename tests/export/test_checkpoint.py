@@ -11,7 +11,7 @@ import tokenizers
 import transformers
 from safetensors.torch import load_file, save_file
 
-from twinlens.bundle import ImageSpec, TextSpec
+from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
 

@@ -13,7 +13,8 @@ from transformers import AutoProcessor, CLIPModel
 
 import twinlens
 import twinlens_export
-from twinlens.bundle import PRECISIONS, Bundle, sha256_of
+from twinlens.bundle.bundle import Bundle, sha256_of
+from twinlens.bundle.specs import PRECISIONS
 from twinlens.commands.info import tower_table
 from twinlens_export import exporter
 from twinlens_export.blocks.fp32 import FloatBlocks

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twinlens.bundle import Precision
+from twinlens.bundle.specs import Precision
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.precision import in_precision
 from twinlens_export.towers.tower_graphs import image_graph, text_graph

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.specs import ImageSpec
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.checkpoints.preprocessing import (
     OPENAI_MEAN,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from twinlens.bundle import Agreement, Precision
+from twinlens.bundle.manifest import Agreement
+from twinlens.bundle.specs import Precision
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
 from twinlens_export.verification import verify

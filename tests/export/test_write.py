@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from twinlens.bundle import MANIFEST, open_bundle
+from twinlens.bundle.bundle import MANIFEST, open_bundle
 from twinlens.errors import BundleError
 from twinlens_export.bundle_folder import new_folder, require_free
 from twinlens_export.errors import ExportError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from twinlens.bundle import TextSpec
+from twinlens.bundle.specs import TextSpec
 from twinlens.texts import Tokenizer
 
 pytest.importorskip("transformers")

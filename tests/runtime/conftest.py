@@ -11,7 +11,7 @@ import pytest
 
 import twinlens
 from twinlens import Model
-from twinlens.bundle import MANIFEST
+from twinlens.bundle.bundle import MANIFEST
 from twinlens.loading import folder_of
 
 sys.path.append(str(Path(__file__).parent))  # for odd_images

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twinlens.bundle import FORMAT, MANIFEST, Bundle, Manifest, open_bundle, write_manifest
-from twinlens.calibration import Calibration, HeldOut, Threshold
-from twinlens.calibration.curves import Beta, Curve, Line, Stairs
+from twinlens.bundle.bundle import MANIFEST, Bundle, open_bundle, write_manifest
+from twinlens.bundle.calibration import Calibration, HeldOut, Threshold
+from twinlens.bundle.curves import Beta, Curve, Line, Stairs
+from twinlens.bundle.manifest import FORMAT, Manifest
 from twinlens.errors import BundleError, TwinlensError
 
 FILES = ("onnx/vision_model.onnx", "onnx/text_model.onnx", "tokenizer.json", "config.json")

@@ -8,7 +8,7 @@ import pytest
 
 import twinlens
 from twinlens.__main__ import main
-from twinlens.bundle import MANIFEST, open_bundle
+from twinlens.bundle.bundle import MANIFEST, open_bundle
 from twinlens.calibration.calibrating import calibrate
 from twinlens.calibration.fitting import Recipe
 from twinlens.drawings import bundled_drawings

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinlens.calibration import Calibration, Threshold
-from twinlens.calibration.curves import Line
+from twinlens.bundle.calibration import Calibration, Threshold
+from twinlens.bundle.curves import Line
 from twinlens.errors import CalibrationError
 
 CALIBRATION = Calibration(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from twinlens.calibration.curves import Beta, Curve, Line, Stairs
+from twinlens.bundle.curves import Beta, Curve, Line, Stairs
 
 CURVES: list[Curve] = [
     Line(scale=100, bias=-25),

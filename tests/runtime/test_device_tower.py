@@ -9,7 +9,8 @@ from imitated_cuda import CUDA, Gpu, imitate_gpu
 
 import twinlens
 from twinlens import CudaOptions, Model
-from twinlens.bundle import Bundle, TowerFile
+from twinlens.bundle.bundle import Bundle
+from twinlens.bundle.manifest import TowerFile
 from twinlens.cuda.options import DEFAULT
 from twinlens.device_tower import DeviceTower
 from twinlens.drawings import bundled_drawings

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twinlens.bundle import Bundle
-from twinlens.calibration import Calibration
-from twinlens.calibration.curves import Line
+from twinlens.bundle.bundle import Bundle
+from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.curves import Line
 from twinlens.errors import ImageError, PairsError
 from twinlens.evaluation import Pairs, evaluate
 from twinlens.evaluation.reliability import auc, brier, ece

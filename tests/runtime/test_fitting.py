@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twinlens.calibration import Calibration
-from twinlens.calibration.curves import Beta, Line, Stairs
+from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.curves import Beta, Line, Stairs
 from twinlens.calibration.fitting import Recipe, fit_calibration
 from twinlens.calibration.pair_fit import fit_pairs
 from twinlens.errors import CalibrationError

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images import U8, load, load_batch
 from twinlens.pixels.limits import FORMATS, Limits

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from twinlens.calibration.curves import beta_features
+from twinlens.bundle.curves import beta_features
+from twinlens.bundle.log_odds import sigmoid
 from twinlens.calibration.label_fit import (
     FEWEST_FOR_STAIRS,
     LABEL_FITS,
@@ -14,7 +15,6 @@ from twinlens.calibration.label_fit import (
     fit_line,
     fit_stairs,
 )
-from twinlens.calibration.logistic import sigmoid
 from twinlens.evaluation.reliability import ece
 
 F64 = NDArray[np.float64]

@@ -9,7 +9,7 @@ import warnings
 import pytest
 from mutations import mutated, seeds
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images import load
 from twinlens.pixels.reading import Reading

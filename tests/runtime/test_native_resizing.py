@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.specs import ImageSpec
 from twinlens.images import U8, load
 from twinlens.pixels import native_resizing
 from twinlens.pixels.framing import frame

@@ -5,10 +5,10 @@ import pytest
 from odd_images import ODDITIES, Odd, Refused, tables
 
 from twinlens import images
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.pixel_mode import PIXEL_MODES
+from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images import load
-from twinlens.pixels.pixel_mode import PIXEL_MODES
 
 SPEC = ImageSpec(side_px=16)
 DOCUMENT = Path(images.__file__).parent / "pixels" / "IMAGES.md"

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from twinlens.calibration import Calibration
-from twinlens.calibration.curves import Beta, Curve, Line
+from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.curves import Beta, Curve, Line
 from twinlens.errors import CalibrationError
 from twinlens.match_matrix import MatchMatrix
 from twinlens.session import CPU

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.pixel_mode import PIXEL_MODES, pixel_mode
+from twinlens.bundle.specs import ImageSpec
 from twinlens.images import U8, load, load_batch
 from twinlens.pixels.dct_scale import dct_scale
 from twinlens.pixels.picture import from_file
-from twinlens.pixels.pixel_mode import PIXEL_MODES, pixel_mode
 from twinlens.pixels.reading import READING
 
 SPEC = ImageSpec(side_px=96)

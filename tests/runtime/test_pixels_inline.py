@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from odd_images.oddity import encoded, ramps
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images import load
 from twinlens.pixels.inline import from_base64, from_data_uri

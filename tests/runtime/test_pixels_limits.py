@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from odd_images.oddity import encoded, ramps
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images import load, load_batch, load_into
 from twinlens.pixels.limits import FORMATS, Limits

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from imitated_cuda import imitate_gpu_wheel, imitate_onnxruntime, imitate_wheels
 
-from twinlens.bundle import Bundle
+from twinlens.bundle.bundle import Bundle
 from twinlens.errors import BundleError, ProviderError
 from twinlens.session import CPU, Device, Session, installed_wheels, probe, resolve
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twinlens.bundle import ImageSpec, TextSpec
+from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens_export.architecture import F32, ImageTower, TextTower
 from twinlens_export.checkpoints.families import FAMILIES, Family
 from twinlens_export.checkpoints.hub_files import CONFIG, OPEN_CLIP_CONFIG, json_of

@@ -9,7 +9,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from tokenizers.processors import TemplateProcessing
 
-from twinlens.bundle import Clean, TextSpec
+from twinlens.bundle.specs import Clean, TextSpec
 from twinlens_export.checkpoints.tokenizer import Words, read_words
 from twinlens_export.errors import CheckpointError
 

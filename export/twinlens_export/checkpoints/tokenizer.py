@@ -6,7 +6,7 @@ from typing import Any
 from tokenizers import processors
 from transformers.convert_slow_tokenizer import SpmConverter
 
-from twinlens.bundle import Clean, TextSpec
+from twinlens.bundle.specs import Clean, TextSpec
 from twinlens_export.errors import CheckpointError
 
 

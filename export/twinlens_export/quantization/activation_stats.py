@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle import TextSpec
+from twinlens.bundle.specs import TextSpec
 from twinlens.session import CPU, Session
 from twinlens.threads import usable_threads
 from twinlens_export.architecture import F32

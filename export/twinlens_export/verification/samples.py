@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle import TextSpec
+from twinlens.bundle.specs import TextSpec
 from twinlens.drawings import bundled_drawings
 from twinlens.errors import ImageError, TextError
 from twinlens.images import load_batch

@@ -8,7 +8,8 @@ from typing import Final, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle import Agreement, Precision, Side
+from twinlens.bundle.manifest import Agreement
+from twinlens.bundle.specs import Precision, Side
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError

@@ -6,14 +6,15 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from twinlens.bundle import MANIFEST, Bundle, Precision, open_bundle, write_manifest
-from twinlens.calibration.calibration import Calibration
+from twinlens.bundle.bundle import MANIFEST, Bundle, open_bundle, write_manifest
+from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.pixel_mode import PixelMode
+from twinlens.bundle.specs import Precision
 from twinlens.calibration.fitting import Recipe, fit_calibration
 from twinlens.decoding import Pixels
 from twinlens.evaluation.pairs import Pairs
 from twinlens.loading import DEMO, folder_of
 from twinlens.model import Model
-from twinlens.pixels.pixel_mode import PixelMode
 from twinlens.session import CPU, resolve
 from twinlens.threads import usable_threads
 

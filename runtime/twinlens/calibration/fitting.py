@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration.calibration import Calibration, Drawn, Level, Negatives
-from twinlens.calibration.curves import Curve
+from twinlens.bundle.calibration import Calibration, Drawn, Level, Negatives
+from twinlens.bundle.curves import Curve
 from twinlens.calibration.held_out import F64, Bools, Places, Sample, Scored, measured
 from twinlens.calibration.label_fit import LABEL_FITS, Method
 from twinlens.calibration.pair_fit import fit_pairs

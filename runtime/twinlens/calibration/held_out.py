@@ -8,9 +8,9 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration.calibration import Calibration, HeldOut, Level, Negatives, Threshold
-from twinlens.calibration.curves import Curve
-from twinlens.calibration.logistic import sigmoid
+from twinlens.bundle.calibration import Calibration, HeldOut, Level, Negatives, Threshold
+from twinlens.bundle.curves import Curve
+from twinlens.bundle.log_odds import sigmoid
 from twinlens.evaluation import reliability
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from typing import Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration.calibration import check_prior
-from twinlens.calibration.curves import Beta, Curve, Line, Stairs, beta_features
+from twinlens.bundle.calibration import check_prior
+from twinlens.bundle.curves import Beta, Curve, Line, Stairs, beta_features
 from twinlens.calibration.logistic import fit_logistic
 
 F64 = NDArray[np.float64]

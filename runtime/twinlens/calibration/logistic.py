@@ -3,9 +3,8 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from twinlens.bundle.log_odds import F64, sigmoid
 
 STEPS: Final = 100
 CONVERGED: Final = 1e-14
@@ -42,14 +41,3 @@ def fit_logistic(design: F64, targets: F64, shares: F64, start: F64) -> F64:
                 return weights
         weights, loss = weights - length * step, tried
     return weights
-
-
-def sigmoid(logits: F64) -> F64:
-    """1 / (1 + exp(-logits)), which neither overflows nor loses a tiny one's digits."""
-    odds = np.exp(-np.abs(logits))
-    return np.asarray(np.where(logits < 0, odds, 1) / (1 + odds))
-
-
-def logit(probabilities: F64 | float) -> F64:
-    """The inverse of `sigmoid`, of probabilities in (0, 1)."""
-    return np.asarray(np.log(probabilities) - np.log1p(-np.asarray(probabilities)))

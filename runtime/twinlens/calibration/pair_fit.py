@@ -12,9 +12,10 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration.calibration import check_prior
-from twinlens.calibration.curves import Line
-from twinlens.calibration.logistic import fit_logistic, logit, sigmoid
+from twinlens.bundle.calibration import check_prior
+from twinlens.bundle.curves import Line
+from twinlens.bundle.log_odds import logit, sigmoid
+from twinlens.calibration.logistic import fit_logistic
 
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]

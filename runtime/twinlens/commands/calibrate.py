@@ -3,7 +3,7 @@
 import argparse
 
 from twinlens import dataclass_json
-from twinlens.calibration import Calibration
+from twinlens.bundle.calibration import Calibration
 from twinlens.calibration.calibrating import calibrate
 from twinlens.calibration.fitting import Recipe
 from twinlens.commands.outcome import Outcome, Table

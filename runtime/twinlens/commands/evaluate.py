@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from twinlens.bundle import open_bundle
+from twinlens.bundle.bundle import open_bundle
 from twinlens.commands.outcome import Outcome, Table
 from twinlens.drawings import CLASS_TEMPLATES, bundled_drawings
 from twinlens.evaluation import retrieval, zero_shot

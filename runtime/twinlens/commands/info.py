@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Final
 
 from twinlens import dataclass_json
-from twinlens.bundle import Manifest, TowerFile, open_bundle
-from twinlens.calibration import Calibration
+from twinlens.bundle.bundle import open_bundle
+from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.manifest import Manifest, TowerFile
 from twinlens.commands.outcome import Outcome, Table
 from twinlens.loading import folder_of
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from twinlens.bundle import Side
+from twinlens.bundle.specs import Side
 from twinlens.commands.inputs import open_model
 from twinlens.commands.outcome import Outcome
 from twinlens.index import Index

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle import Precision
-from twinlens.calibration import Calibration
+from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.specs import Precision
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.questions import Questions
 from twinlens.evaluation.retrieval import Ints, Ranks, rank

@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from twinlens.bundle import Precision
-from twinlens.calibration import Level, Negatives
+from twinlens.bundle.calibration import Level, Negatives
+from twinlens.bundle.specs import Precision
 from twinlens.evaluation.answers import Answers, answer
 from twinlens.evaluation.bootstrap import Resamples
 from twinlens.evaluation.pairs import Pairs

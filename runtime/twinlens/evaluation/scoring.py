@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration import Calibration, Negatives
+from twinlens.bundle.calibration import Calibration, Negatives
 from twinlens.evaluation.answers import Answers
 from twinlens.evaluation.negatives import wrong_texts
 from twinlens.evaluation.questions import Questions

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration import Calibration
+from twinlens.bundle.calibration import Calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import Image
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.specs import ImageSpec
 from twinlens.pixels.framing import frame
 from twinlens.pixels.orientation import UPRIGHT
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.specs import ImageSpec
 from twinlens.pixels.orientation import Orientation
 
 

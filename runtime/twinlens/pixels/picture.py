@@ -5,12 +5,12 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.pixel_mode import PixelMode
+from twinlens.bundle.specs import ImageSpec
 from twinlens.pixels.colours import eight_bit
 from twinlens.pixels.dct_scale import decode_smaller
 from twinlens.pixels.framing import Framing, frame
 from twinlens.pixels.orientation import UPRIGHT, Orientation, orientation_of
-from twinlens.pixels.pixel_mode import PixelMode
 from twinlens.pixels.reading import Reading
 from twinlens.pixels.sources import READING_ONE, check_size
 

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from twinlens.bundle import ImageSpec
+from twinlens.bundle.specs import ImageSpec
 from twinlens.pixels.colours import flat, is_plain
 from twinlens.pixels.framing import Framing
 from twinlens.pixels.picture import Picture

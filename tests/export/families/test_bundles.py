@@ -14,7 +14,8 @@ from PIL import Image
 import twinlens
 import twinlens_export
 from twinlens.__main__ import main
-from twinlens.bundle import PRECISIONS, Bundle, Precision
+from twinlens.bundle.bundle import Bundle
+from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens_export.verification import verify
 from twinlens_export.verification.samples import SampleFiles
 from twinlens_export.verification.verify import Tolerance

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from twinlens.bundle import TextSpec
+from twinlens.bundle.specs import TextSpec
 from twinlens.texts import Tokenizer
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from twinlens.bundle import PRECISIONS, Precision
+from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph, to_model
 from twinlens_export.precision import Build, in_precision

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration.logistic import logit
+from twinlens.bundle.log_odds import logit
 
 F64 = NDArray[np.float64]
 

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.calibration.curves import Curve
-from twinlens.calibration.logistic import logit, sigmoid
+from twinlens.bundle.curves import Curve
+from twinlens.bundle.log_odds import logit, sigmoid
+from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.errors import CalibrationError
-from twinlens.pixels.pixel_mode import PixelMode
 
 F32 = NDArray[np.float32]
 
