@@ -14,8 +14,8 @@ from PIL import Image
 import twinlens
 from twinlens.bundle.bundle import open_bundle, write_manifest
 from twinlens.bundle.specs import Precision
-from twinlens.calibration.calibrating import calibrate as calibrate_bundle
-from twinlens.calibration.fitting import Recipe
+from twinlens.calibration.calibrate import calibrate as calibrate_bundle
+from twinlens.calibration.fit import CalibrationOptions
 from twinlens.commands import demo
 from twinlens.drawings import CLASS_TEMPLATES, CLASSES
 from twinlens.evaluation.pairs import Pairs
@@ -27,7 +27,7 @@ F32 = NDArray[np.float32]
 
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp16", "int8")
 """fp32 stays in the repository: its towers would make the wheel too large."""
-RECIPE: Final = Recipe(prior=0.5, fitted_on="OpenMoji drawings and their names")
+RECIPE: Final = CalibrationOptions(prior=0.5, fitted_on="OpenMoji drawings and their names")
 QUERIES: Final = (
     *demo.QUERIES,
     "flying machine",

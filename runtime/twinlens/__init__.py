@@ -24,14 +24,15 @@ from twinlens.search import semantic_search
 from twinlens.zero_shot import Classes
 
 if TYPE_CHECKING:
-    from twinlens.calibration.calibrating import calibrate
-    from twinlens.calibration.fitting import Recipe
+    from twinlens.calibration.calibrate import calibrate
+    from twinlens.calibration.fit import CalibrationOptions
     from twinlens.evaluation import Columns, Evaluation, Pairs, evaluate, read_pairs
     from twinlens.index.parquet import parquet_blocks
     from twinlens.places import read_pictures
 
 __all__ = [
     "Calibration",
+    "CalibrationOptions",
     "Classes",
     "Columns",
     "CudaOptions",
@@ -41,7 +42,6 @@ __all__ = [
     "Model",
     "Pairs",
     "RangeHits",
-    "Recipe",
     "TwinlensError",
     "calibrate",
     "evaluate",
@@ -58,7 +58,7 @@ _LATE: Final = {
     "Columns": "twinlens.evaluation",
     "Evaluation": "twinlens.evaluation",
     "Pairs": "twinlens.evaluation",
-    "Recipe": "twinlens.bundle.fitting",
+    "CalibrationOptions": "twinlens.bundle.fitting",
     "calibrate": "twinlens.bundle.calibrating",
     "evaluate": "twinlens.evaluation",
     "parquet_blocks": "twinlens.index.parquet",

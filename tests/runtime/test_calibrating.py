@@ -9,8 +9,8 @@ import pytest
 import twinlens
 from twinlens.__main__ import main
 from twinlens.bundle.bundle import MANIFEST, open_bundle
-from twinlens.calibration.calibrating import calibrate
-from twinlens.calibration.fitting import Recipe
+from twinlens.calibration.calibrate import calibrate
+from twinlens.calibration.fit import CalibrationOptions
 from twinlens.drawings import bundled_drawings
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.pairs import Pairs
@@ -24,7 +24,9 @@ def pairs() -> Pairs:
 
 
 def test_every_precision_gets_its_own_calibration(uncalibrated: Path, pairs: Pairs) -> None:
-    fitted = calibrate(uncalibrated, pairs, recipe=Recipe(prior=0.2, fitted_on="drawings"))
+    fitted = calibrate(
+        uncalibrated, pairs, recipe=CalibrationOptions(prior=0.2, fitted_on="drawings")
+    )
     manifest = open_bundle(uncalibrated).manifest
     assert fitted.keys() == manifest.towers.keys()
     assert manifest.calibrations == fitted
@@ -54,7 +56,12 @@ def test_nothing_but_the_calibrations_changes(uncalibrated: Path, pairs: Pairs) 
 def test_a_copy_leaves_the_bundle_as_it_is(tmp_path: Path, pairs: Pairs) -> None:
     demo = folder_of("demo")
     before = (demo / MANIFEST).read_bytes()
-    calibrate("demo", pairs, recipe=Recipe(fitted_on="its own drawings"), out=tmp_path / "copy")
+    calibrate(
+        "demo",
+        pairs,
+        recipe=CalibrationOptions(fitted_on="its own drawings"),
+        out=tmp_path / "copy",
+    )
     assert (demo / MANIFEST).read_bytes() == before
     copy = twinlens.load(tmp_path / "copy", device="cpu")
     assert copy.calibration.fitted_on == "its own drawings"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.curves import Beta, Line, Stairs
-from twinlens.calibration.fitting import Recipe, fit_calibration
-from twinlens.calibration.pair_fit import fit_pairs
+from twinlens.calibration.fit import CalibrationOptions, fit_calibration
+from twinlens.calibration.fit_matched import fit_pairs
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.pairs import Pairs
 from twinlens.evaluation.reliability import ece
@@ -71,7 +71,7 @@ Fit = Callable[..., Calibration]
 @pytest.fixture(scope="module")
 def fit() -> Fit:
     def call(pairs: Pairs, **recipe: object) -> Calibration:
-        return fit_calibration(Space(), pairs, recipe=Recipe(**recipe))  # type: ignore[arg-type]
+        return fit_calibration(Space(), pairs, recipe=CalibrationOptions(**recipe))  # type: ignore[arg-type]
 
     return call
 
@@ -207,9 +207,9 @@ def test_methods_that_need_labels_say_so(fit: Fit, method: str) -> None:
 
 def test_a_recipe_that_means_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="method is 'sigmoid', not one of platt"):
-        Recipe(method="sigmoid")  # type: ignore[arg-type]
+        CalibrationOptions(method="sigmoid")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="negatives is 'easy', not 'random' or 'hard'"):
-        Recipe(negatives="easy")  # type: ignore[arg-type]
+        CalibrationOptions(negatives="easy")  # type: ignore[arg-type]
 
 
 def test_pictures_that_none_can_be_read_are_refused(fit: Fit) -> None:

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from twinlens.bundle.curves import beta_features
 from twinlens.bundle.log_odds import sigmoid
-from twinlens.calibration.label_fit import (
+from twinlens.calibration.fit_labelled import (
     FEWEST_FOR_STAIRS,
     LABEL_FITS,
     fit_beta,

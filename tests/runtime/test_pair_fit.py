@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from twinlens.calibration import pair_fit
-from twinlens.calibration.pair_fit import FEWEST
+from twinlens.calibration import fit_matched
+from twinlens.calibration.fit_matched import FEWEST
 
 F64 = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ WIDE_MATCHES = World(matching=0.3, others=0.18, spread=0.05, spread_of_others=0.
 
 
 def fit_pairs(cosines: F64, *, prior: float = 0.5) -> tuple[float, float]:
-    line = pair_fit.fit_pairs(cosines, prior=prior)
+    line = fit_matched.fit_pairs(cosines, prior=prior)
     return line.scale, line.bias
 
 
@@ -135,10 +135,10 @@ def test_chosen_negatives_alone_are_what_matches_are_told_from() -> None:
     hard = rng.random((n, n)) < 1 / 3
     hard[np.eye(n, dtype=bool)] = False
     matrix[hard] = rng.normal(0.26, 0.03, int(hard.sum()))
-    line = pair_fit.fit_pairs(matrix, negatives=hard)
+    line = fit_matched.fit_pairs(matrix, negatives=hard)
     cosines = np.concatenate([CLEAR.match(rng, 20_000), rng.normal(0.26, 0.03, 20_000)])
     truths = np.repeat([1.0, 0.0], 20_000)
-    easy = pair_fit.fit_pairs(matrix)
+    easy = fit_matched.fit_pairs(matrix)
     assert calibration_error(sigmoid(line.logits(cosines)), truths) < WELL_CALIBRATED
     assert calibration_error(sigmoid(easy.logits(cosines)), truths) > 2 * WELL_CALIBRATED
 
@@ -149,13 +149,13 @@ def test_negatives_that_all_look_like_matches_are_refused() -> None:
     matrix[nearest] = 0.5
     np.fill_diagonal(matrix, 0.3)
     with pytest.raises(ValueError, match=r"all but 0\.0 look like matches; .* on random ones"):
-        pair_fit.fit_pairs(matrix, negatives=nearest)
+        fit_matched.fit_pairs(matrix, negatives=nearest)
 
 
 def test_negatives_that_matches_are_no_closer_than_are_refused() -> None:
     matrix = CLOSE.pairs(np.random.default_rng(0), 100)
     with pytest.raises(ValueError, match=r"no closer than these negatives; .* on random ones"):
-        pair_fit.fit_pairs(matrix, negatives=matrix > np.quantile(matrix, 0.9))
+        fit_matched.fit_pairs(matrix, negatives=matrix > np.quantile(matrix, 0.9))
 
 
 def test_the_true_line_is_found() -> None:

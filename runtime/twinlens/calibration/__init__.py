@@ -1,1 +1,1 @@
-"""Calibration: the fit of a curve from labelled pairs, or from matched pairs alone."""
+"""The fit of a bundle's calibration: from labelled pairs, or from matched pairs alone."""

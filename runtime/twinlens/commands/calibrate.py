@@ -4,8 +4,8 @@ import argparse
 
 from twinlens import dataclass_json
 from twinlens.bundle.calibration import Calibration
-from twinlens.calibration.calibrating import calibrate
-from twinlens.calibration.fitting import Recipe
+from twinlens.calibration.calibrate import calibrate
+from twinlens.calibration.fit import CalibrationOptions
 from twinlens.commands.outcome import Outcome, Table
 from twinlens.evaluation.pairs import Columns
 from twinlens.evaluation.reading import read_pairs
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> Outcome:
     fitted = calibrate(
         options.bundle,
         read_pairs(options.pairs, columns=columns),
-        recipe=Recipe(
+        recipe=CalibrationOptions(
             prior=options.prior,
             method=options.method,
             negatives=options.negatives,

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration, Drawn, Level, Negatives
 from twinlens.bundle.curves import Curve
-from twinlens.calibration.held_out import F64, Bools, Places, Sample, Scored, measured
-from twinlens.calibration.label_fit import LABEL_FITS, Method
-from twinlens.calibration.pair_fit import fit_pairs
+from twinlens.calibration.cross_validation import F64, Bools, Places, Sample, Scored, measured
+from twinlens.calibration.fit_labelled import LABEL_FITS, Method
+from twinlens.calibration.fit_matched import fit_pairs
 from twinlens.deduplication import distinct, firsts_like
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.pairs import Pairs
@@ -28,7 +28,7 @@ MOST: Final = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class CalibrationOptions:
     """How to fit a calibration."""
 
     prior: float | None = None
@@ -55,7 +55,9 @@ class LabelledSample:
     level: Level = "fitted-labels"
     negatives: Negatives = "labelled"
 
-    def __init__(self, cosines: F64, labels: Bools, images: Places, recipe: Recipe) -> None:
+    def __init__(
+        self, cosines: F64, labels: Bools, images: Places, recipe: CalibrationOptions
+    ) -> None:
         self._cosines, self._labels, self._recipe = cosines, labels, recipe
         self.images = images
         self.matching = int(labels.sum())
@@ -79,7 +81,7 @@ class MatchedSample:
 
     level: Level = "fitted-pairs"
 
-    def __init__(self, images: F32, texts: F32, recipe: Recipe) -> None:
+    def __init__(self, images: F32, texts: F32, recipe: CalibrationOptions) -> None:
         if recipe.method != "platt":
             raise CalibrationError(
                 f"method {recipe.method!r} needs labels; give a column of them or use 'platt'"
@@ -118,7 +120,7 @@ def _nearest(texts: F32) -> Bools:
     return found
 
 
-def fit_calibration(model: Model, pairs: Pairs, *, recipe: Recipe) -> Calibration:
+def fit_calibration(model: Model, pairs: Pairs, *, recipe: CalibrationOptions) -> Calibration:
     """The calibration of a model on pairs, with its figures on held-out images.
 
     Raises:
@@ -140,7 +142,7 @@ def fit_calibration(model: Model, pairs: Pairs, *, recipe: Recipe) -> Calibratio
     return measured(whole, sample)
 
 
-def _sample(model: Model, pairs: Pairs, recipe: Recipe) -> Sample:
+def _sample(model: Model, pairs: Pairs, recipe: CalibrationOptions) -> Sample:
     firsts, places = distinct(pairs.images)
     images = model.embed_images(firsts, on_error="nan")[places]
     words, places = distinct(pairs.texts)

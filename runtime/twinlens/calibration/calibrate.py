@@ -10,7 +10,7 @@ from twinlens.bundle.bundle import MANIFEST, Bundle, open_bundle, write_manifest
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
-from twinlens.calibration.fitting import Recipe, fit_calibration
+from twinlens.calibration.fit import CalibrationOptions, fit_calibration
 from twinlens.decoding import Pixels
 from twinlens.evaluation.pairs import Pairs
 from twinlens.loading import DEMO, folder_of
@@ -18,14 +18,14 @@ from twinlens.model import Model
 from twinlens.session import CPU, resolve
 from twinlens.threads import usable_threads
 
-_BY_DEFAULT: Final = Recipe()
+_BY_DEFAULT: Final = CalibrationOptions()
 
 
 def calibrate(
     bundle: str | os.PathLike[str],
     pairs: Pairs,
     *,
-    recipe: Recipe = _BY_DEFAULT,
+    recipe: CalibrationOptions = _BY_DEFAULT,
     pixels: PixelMode = "exact",
     out: str | os.PathLike[str] | None = None,
 ) -> dict[Precision, Calibration]:
