@@ -6,7 +6,7 @@ from twinlens import dataclass_json
 from twinlens.bundle.calibration import Calibration
 from twinlens.calibration.calibrate import calibrate
 from twinlens.calibration.fit import CalibrationOptions
-from twinlens.commands.outcome import Outcome, Table
+from twinlens.commands.output import Outcome, Table
 from twinlens.evaluation.pairs import Columns
 from twinlens.evaluation.reading import read_pairs
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 
 from twinlens.commands.inputs import find_pictures, open_model
-from twinlens.commands.outcome import Outcome
+from twinlens.commands.output import Outcome
 from twinlens.decoding import Picture
 
 

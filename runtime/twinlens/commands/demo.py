@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.commands.contact_sheet import Row, Shot, draw_sheet
 from twinlens.commands.inputs import check_out, open_model
-from twinlens.commands.outcome import Outcome
-from twinlens.commands.sheet import Row, Shot, draw_sheet
+from twinlens.commands.output import Outcome
 from twinlens.drawings import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
 from twinlens.images import SUFFIXES
 from twinlens.index import Index

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 from twinlens.commands.inputs import check_out, embed_pictures, open_model, read_lines
-from twinlens.commands.outcome import Outcome
+from twinlens.commands.output import Outcome
 
 
 def run(options: argparse.Namespace) -> Outcome:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.bundle.bundle import open_bundle
-from twinlens.commands.outcome import Outcome, Table
+from twinlens.commands.output import Outcome, Table
 from twinlens.drawings import CLASS_TEMPLATES, bundled_drawings
 from twinlens.evaluation import retrieval, zero_shot
 from twinlens.evaluation.bootstrap import Figure

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.commands.inputs import find_pictures, open_model
-from twinlens.commands.outcome import Outcome
+from twinlens.commands.output import Outcome
 from twinlens.decoding import Picture
 from twinlens.index import Index
 from twinlens.index.folder import require_target

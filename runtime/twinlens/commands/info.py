@@ -10,7 +10,7 @@ from twinlens import dataclass_json
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.manifest import Manifest, TowerFile
-from twinlens.commands.outcome import Outcome, Table
+from twinlens.commands.output import Outcome, Table
 from twinlens.loading import folder_of
 
 NO_CALIBRATION: Final = (

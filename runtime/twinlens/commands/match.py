@@ -3,7 +3,7 @@
 import argparse
 
 from twinlens.commands.inputs import open_model
-from twinlens.commands.outcome import Outcome
+from twinlens.commands.output import Outcome
 from twinlens.evaluation.pairs import Columns
 from twinlens.evaluation.reading import read_pairs
 from twinlens.images import ImageLike

@@ -4,7 +4,7 @@ import argparse
 
 from twinlens.bundle.specs import Side
 from twinlens.commands.inputs import open_model
-from twinlens.commands.outcome import Outcome
+from twinlens.commands.output import Outcome
 from twinlens.index import Index
 from twinlens.provenance import check_about
 
