@@ -28,11 +28,11 @@ from twinlens import Calibration, Model
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.calibration import HeldOut
 from twinlens.calibration.fit import CalibrationOptions, fit_calibration
-from twinlens.evaluation.pairs import Pairs
+from twinlens.datasets.pairs import Pairs
 from twinlens.evaluation.reliability import Quality, Reliability, ScoredPairs, measure_reliability
 from twinlens_demo.concepts import read_concepts
 from twinlens_demo.evaluate import same_drawings
-from twinlens_demo.release import read_pictures
+from twinlens_demo.release import read_images
 
 Rows = np.ndarray
 NEGATIVES = ("random", "hard", "hardest")
@@ -59,7 +59,7 @@ class Album:
 def read_album(work: Path, hand: str) -> Album:
     concepts = read_concepts(work / "node_modules")
     path = work / "drawings" / f"{hand}.npz"
-    rows, pictures = read_pictures(path)
+    rows, pictures = read_images(path)
     names = [concepts[row].names[0] for row in rows]
     same_name = np.array(names)[:, None] == np.array(names)[None, :]
     return Album(

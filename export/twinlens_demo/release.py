@@ -17,8 +17,8 @@ from twinlens.bundle.specs import Precision
 from twinlens.calibration.calibrate import calibrate as calibrate_bundle
 from twinlens.calibration.fit import CalibrationOptions
 from twinlens.commands import demo
+from twinlens.datasets.pairs import Pairs
 from twinlens.drawings import CLASS_TEMPLATES, CLASSES
-from twinlens.evaluation.pairs import Pairs
 from twinlens_demo import evaluate
 from twinlens_demo.concepts import Concept
 from twinlens_export import export
@@ -71,11 +71,11 @@ def calibrate(bundle: Path, drawings: Path, concepts: Sequence[Concept]) -> None
 
 def development_pairs(drawings: Path, concepts: Sequence[Concept]) -> Pairs:
     """The drawings of the development set with the first names of their concepts."""
-    rows, pictures = read_pictures(drawings / "openmoji.npz")
+    rows, pictures = read_images(drawings / "openmoji.npz")
     return Pairs(images=pictures, texts=[concepts[row].names[0] for row in rows])
 
 
-def read_pictures(path: Path) -> tuple[NDArray[np.int64], list[Image.Image]]:
+def read_images(path: Path) -> tuple[NDArray[np.int64], list[Image.Image]]:
     """Concept numbers [N] and drawings with their transparency."""
     stored = np.load(path)
     return stored["rows"], [Image.fromarray(pixels, "RGBa") for pixels in stored["pixels"]]
@@ -104,7 +104,7 @@ def figures_of(
     The text of a concept is its first name, as it stands. The gallery always holds every concept;
     "among themselves" is the recall of the held-out concepts in a gallery of their own.
     """
-    rows, pictures = read_pictures(drawings)
+    rows, pictures = read_images(drawings)
     shown = [concepts[row] for row in rows]
     images = model.embed_images(pictures)
     texts = model.embed_texts([concept.names[0] for concept in shown])

@@ -26,9 +26,11 @@ from twinlens.zero_shot import Classes
 if TYPE_CHECKING:
     from twinlens.calibration.calibrate import calibrate
     from twinlens.calibration.fit import CalibrationOptions
-    from twinlens.evaluation import Columns, Evaluation, Pairs, evaluate, read_pairs
-    from twinlens.index.parquet import parquet_blocks
-    from twinlens.places import read_pictures
+    from twinlens.datasets.embedding_parquet import parquet_blocks
+    from twinlens.datasets.pairs import Columns, Pairs
+    from twinlens.datasets.read_images import read_images
+    from twinlens.datasets.read_pairs import read_pairs
+    from twinlens.evaluation import Evaluation, evaluate
 
 __all__ = [
     "Calibration",
@@ -47,23 +49,23 @@ __all__ = [
     "evaluate",
     "load",
     "parquet_blocks",
+    "read_images",
     "read_pairs",
-    "read_pictures",
     "semantic_search",
 ]
 
 __version__ = _version("twinlens")
 
 _LATE: Final = {
-    "Columns": "twinlens.evaluation",
+    "CalibrationOptions": "twinlens.calibration.fit",
+    "Columns": "twinlens.datasets.pairs",
     "Evaluation": "twinlens.evaluation",
-    "Pairs": "twinlens.evaluation",
-    "CalibrationOptions": "twinlens.bundle.fitting",
-    "calibrate": "twinlens.bundle.calibrating",
+    "Pairs": "twinlens.datasets.pairs",
+    "calibrate": "twinlens.calibration.calibrate",
     "evaluate": "twinlens.evaluation",
-    "parquet_blocks": "twinlens.index.parquet",
-    "read_pairs": "twinlens.evaluation",
-    "read_pictures": "twinlens.places",
+    "parquet_blocks": "twinlens.datasets.embedding_parquet",
+    "read_images": "twinlens.datasets.read_images",
+    "read_pairs": "twinlens.datasets.read_pairs",
 }
 """Imported when first asked for: a service that only embeds starts 20 ms sooner."""
 

@@ -15,7 +15,7 @@ from twinlens.pixels.reading import READING, Reading
 
 
 class Picture(NamedTuple):
-    """An image under a name, as `read_pictures` finds it in a folder, a tar or a table."""
+    """An image under a name, as `read_images` finds it in a folder, a tar or a table."""
 
     name: str
     image: ImageLike | ImageError

@@ -169,7 +169,7 @@ class Model:
 
         Args:
             images: paths, encoded bytes, files, PIL images or uint8 arrays [H, W, 3], mixed as you
-                like; or what `read_pictures` gives.
+                like; or what `read_images` gives.
             on_error: "raise" names the first image that cannot be read; "nan" gives it NaN.
             progress: show a bar on stderr.
 
@@ -190,7 +190,7 @@ class Model:
     ) -> Generator[Block]:
         """The embeddings of images a block at a time: of a million nothing is held but one block.
 
-        for block in model.stream_images(twinlens.read_pictures("photos")):
+        for block in model.stream_images(twinlens.read_images("photos")):
             store(block.names, block.rows)
 
         The images are read as the blocks are asked for. Whoever stops early may close the generator

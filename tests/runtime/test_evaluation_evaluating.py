@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.curves import Line
+from twinlens.datasets.pairs import Pairs
 from twinlens.errors import ImageError, PairsError
-from twinlens.evaluation import Pairs, evaluate
+from twinlens.evaluation import evaluate
 from twinlens.evaluation.reliability import auc, brier, ece
 from twinlens.model import Model
 from twinlens.session import CPU

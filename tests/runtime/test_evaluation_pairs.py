@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from twinlens.datasets.pairs import Columns, Pairs
+from twinlens.datasets.read_pairs import read_pairs
 from twinlens.deduplication import distinct
 from twinlens.errors import PairsError
-from twinlens.evaluation import Columns, Pairs, read_pairs
 
 
 def png(shade: int = 0) -> bytes:

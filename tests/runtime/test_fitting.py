@@ -11,8 +11,8 @@ from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.curves import Beta, Line, Stairs
 from twinlens.calibration.fit import CalibrationOptions, fit_calibration
 from twinlens.calibration.fit_matched import fit_pairs
+from twinlens.datasets.pairs import Pairs
 from twinlens.errors import CalibrationError
-from twinlens.evaluation.pairs import Pairs
 from twinlens.evaluation.reliability import ece
 
 F32 = NDArray[np.float32]

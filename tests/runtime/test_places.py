@@ -13,17 +13,18 @@ from pyarrow import parquet
 
 import twinlens
 from twinlens import Model
+from twinlens.datasets import image_tar
+from twinlens.datasets.read_images import read_images
 from twinlens.decoding import Picture
 from twinlens.drawings import bundled_drawings
-from twinlens.errors import ImageError, PicturesError
-from twinlens.places import read_pictures, tars
+from twinlens.errors import DatasetError, ImageError
 
 DRAWINGS = [drawing.path for drawing in bundled_drawings()[:6]]
 CONTENTS = [path.read_bytes() for path in DRAWINGS]
 
 
 def names(place: str | Path) -> list[str]:
-    return [picture.name for picture in read_pictures(place)]
+    return [picture.name for picture in read_images(place)]
 
 
 @pytest.fixture
@@ -67,12 +68,12 @@ def test_a_pattern_gives_the_files_that_fit_it(
 def test_a_file_is_a_picture_itself_whatever_its_name(tmp_path: Path) -> None:
     odd = tmp_path / "picture[1]"
     shutil.copyfile(DRAWINGS[0], odd)
-    assert list(read_pictures(odd)) == [Picture(str(odd), odd)]
+    assert list(read_images(odd)) == [Picture(str(odd), odd)]
 
 
 def test_a_place_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere does not exist"):
-        read_pictures(tmp_path / "nowhere")
+        read_images(tmp_path / "nowhere")
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def shard(tmp_path: Path) -> Path:
 
 
 def test_a_tar_gives_its_pictures_with_or_without_captions(shard: Path) -> None:
-    found = list(read_pictures(shard))
+    found = list(read_images(shard))
     assert [name for name, _ in found] == [
         f"{shard}/{name}" for name in ("x/0.png", "x/1.PNG", "../3.png", "x/4.png")
     ]
@@ -107,7 +108,7 @@ def test_a_tar_gives_its_pictures_with_or_without_captions(shard: Path) -> None:
 
 
 def test_what_is_no_file_in_a_tar_is_one_lost_picture(model: Model, shard: Path) -> None:
-    (block,) = model.stream_images(twinlens.read_pictures(shard), on_error="skip")
+    (block,) = model.stream_images(twinlens.read_images(shard), on_error="skip")
     np.testing.assert_array_equal(block.rows, model.embed_images(DRAWINGS[:3]))
     assert [lost.reason for lost in block.lost] == [
         f"image 3 ({shard}/x/4.png): x/4.png is a link or a device, not a file"
@@ -117,8 +118,8 @@ def test_what_is_no_file_in_a_tar_is_one_lost_picture(model: Model, shard: Path)
 def test_a_member_that_is_too_large_is_one_lost_picture(
     monkeypatch: pytest.MonkeyPatch, shard: Path
 ) -> None:
-    monkeypatch.setattr(tars, "MAX_MEMBER_BYTES", min(map(len, CONTENTS[:3])) - 1)
-    found = [image for _, image in read_pictures(shard)]
+    monkeypatch.setattr(image_tar, "MAX_MEMBER_BYTES", min(map(len, CONTENTS[:3])) - 1)
+    found = [image for _, image in read_images(shard)]
     assert "more than" in str(found[0])
 
 
@@ -126,9 +127,9 @@ def test_a_torn_tar_gives_what_is_whole_and_says_so(tmp_path: Path, shard: Path)
     torn = tmp_path / "torn.tar"
     whole = shard.read_bytes()
     torn.write_bytes(whole[: whole.index(CONTENTS[1]) + 100])
-    pictures = read_pictures(torn)
+    pictures = read_images(torn)
     assert next(pictures).image == CONTENTS[0]
-    with pytest.raises(PicturesError, match=r"torn\.tar is not a whole tar"):
+    with pytest.raises(DatasetError, match=r"torn\.tar is not a whole tar"):
         list(pictures)
 
 
@@ -159,7 +160,7 @@ def test_parquet_gives_a_column_row_group_by_row_group(
     path = tmp_path / "t.parquet"
     table = pa.table({"image": column(tmp_path), "other": ["x"] * len(DRAWINGS)})
     parquet.write_table(table, path, row_group_size=2)
-    found = list(read_pictures(path))
+    found = list(read_images(path))
     rows = model.embed_images(found)
     np.testing.assert_array_equal(rows, model.embed_images(DRAWINGS))
     assert len({name for name, _ in found}) == len(DRAWINGS)
@@ -168,7 +169,7 @@ def test_parquet_gives_a_column_row_group_by_row_group(
 def test_an_empty_cell_is_one_lost_picture(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     parquet.write_table(pa.table({"photo": [CONTENTS[0], None, b""]}), path)
-    pictures = read_pictures(path, column="photo")
+    pictures = read_images(path, column="photo")
     (block,) = model.stream_images(pictures, on_error="skip")
     assert block.names == (f"{path}/0",)
     assert [lost.reason for lost in block.lost] == [
@@ -180,8 +181,8 @@ def test_an_empty_cell_is_one_lost_picture(model: Model, tmp_path: Path) -> None
 def test_parquet_without_the_column_names_those_there(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     parquet.write_table(pa.table({"photo": CONTENTS, "text": ["x"] * len(CONTENTS)}), path)
-    with pytest.raises(PicturesError, match="has no column 'image'; its columns are photo, text"):
-        list(read_pictures(path))
+    with pytest.raises(DatasetError, match="has no column 'image'; its columns are photo, text"):
+        list(read_images(path))
     (tmp_path / "u.parquet").write_bytes(b"nothing")
-    with pytest.raises(PicturesError, match=r"u\.parquet is not Parquet"):
-        list(read_pictures(tmp_path / "u.parquet"))
+    with pytest.raises(DatasetError, match=r"u\.parquet is not Parquet"):
+        list(read_images(tmp_path / "u.parquet"))

@@ -11,8 +11,8 @@ from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.calibration.fit import CalibrationOptions, fit_calibration
+from twinlens.datasets.pairs import Pairs
 from twinlens.decoding import Pixels
-from twinlens.evaluation.pairs import Pairs
 from twinlens.loading import DEMO, folder_of
 from twinlens.model import Model
 from twinlens.session import CPU, resolve

@@ -12,9 +12,9 @@ from twinlens.bundle.curves import Curve
 from twinlens.calibration.cross_validation import F64, Bools, Places, Sample, Scored, measured
 from twinlens.calibration.fit_labelled import LABEL_FITS, Method
 from twinlens.calibration.fit_matched import fit_pairs
+from twinlens.datasets.pairs import Pairs
 from twinlens.deduplication import distinct, firsts_like
 from twinlens.errors import CalibrationError
-from twinlens.evaluation.pairs import Pairs
 from twinlens.model import Model
 
 logger = logging.getLogger(__name__)

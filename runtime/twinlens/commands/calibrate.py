@@ -7,8 +7,8 @@ from twinlens.bundle.calibration import Calibration
 from twinlens.calibration.calibrate import calibrate
 from twinlens.calibration.fit import CalibrationOptions
 from twinlens.commands.output import Outcome, Table
-from twinlens.evaluation.pairs import Columns
-from twinlens.evaluation.reading import read_pairs
+from twinlens.datasets.pairs import Columns
+from twinlens.datasets.read_pairs import read_pairs
 
 
 def run(options: argparse.Namespace) -> Outcome:

@@ -8,12 +8,12 @@ from typing import Final
 
 from twinlens.bundle.bundle import open_bundle
 from twinlens.commands.output import Outcome, Table
+from twinlens.datasets.pairs import Columns, Pairs
+from twinlens.datasets.read_pairs import read_pairs
 from twinlens.drawings import CLASS_TEMPLATES, bundled_drawings
 from twinlens.evaluation import retrieval, zero_shot
 from twinlens.evaluation.bootstrap import Figure
 from twinlens.evaluation.evaluating import Evaluation, Findings, evaluate
-from twinlens.evaluation.pairs import Columns, Pairs
-from twinlens.evaluation.reading import read_pairs
 from twinlens.evaluation.reliability import Reliability
 from twinlens.evaluation.report import HTML, document, write_report
 from twinlens.loading import DEMO, folder_of, load

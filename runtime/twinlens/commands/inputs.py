@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.datasets.read_images import read_images
 from twinlens.decoding import Picture
 from twinlens.loading import load
 from twinlens.model import Model
-from twinlens.places import read_pictures
 from twinlens.streaming import Block
 
 
@@ -35,7 +35,7 @@ def find_pictures(places: Sequence[Path], *, column: str) -> Iterator[Picture]:
     Raises:
         FileNotFoundError: a place does not exist, or there is no picture at all.
     """
-    found = chain.from_iterable([read_pictures(place, column=column) for place in places])
+    found = chain.from_iterable([read_images(place, column=column) for place in places])
     first = next(found, None)
     if first is None:
         raise FileNotFoundError(f"no picture below {', '.join(map(str, places))}")

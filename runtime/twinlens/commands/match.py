@@ -4,8 +4,8 @@ import argparse
 
 from twinlens.commands.inputs import open_model
 from twinlens.commands.output import Outcome
-from twinlens.evaluation.pairs import Columns
-from twinlens.evaluation.reading import read_pairs
+from twinlens.datasets.pairs import Columns
+from twinlens.datasets.read_pairs import read_pairs
 from twinlens.images import ImageLike
 
 

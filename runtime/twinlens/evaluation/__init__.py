@@ -1,8 +1,8 @@
 """How good a model is on pairs of known truth: retrieval, zero-shot classes, probabilities."""
 
+from twinlens.datasets.pairs import Columns, Pairs
+from twinlens.datasets.read_pairs import read_pairs
 from twinlens.evaluation.evaluating import Evaluation, Findings, evaluate
-from twinlens.evaluation.pairs import Columns, Pairs
-from twinlens.evaluation.reading import read_pairs
 from twinlens.evaluation.reliability import Reliability, ScoredPairs, measure_reliability
 from twinlens.evaluation.retrieval import Retrieval
 from twinlens.evaluation.thresholds import Decision, Thresholds

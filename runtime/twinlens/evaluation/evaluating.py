@@ -8,9 +8,9 @@ import numpy as np
 
 from twinlens.bundle.calibration import Level, Negatives
 from twinlens.bundle.specs import Precision
+from twinlens.datasets.pairs import Pairs
 from twinlens.evaluation.answers import Answers, answer
 from twinlens.evaluation.bootstrap import Resamples
-from twinlens.evaluation.pairs import Pairs
 from twinlens.evaluation.questions import Questions, ask
 from twinlens.evaluation.reliability import Reliability, measure_reliability
 from twinlens.evaluation.retrieval import Retrieval, measure_retrieval

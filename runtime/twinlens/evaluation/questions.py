@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.datasets.pairs import Pairs
 from twinlens.deduplication import distinct
 from twinlens.errors import PairsError
-from twinlens.evaluation.pairs import Pairs
 from twinlens.images import ImageLike
 
 Bools = NDArray[np.bool_]

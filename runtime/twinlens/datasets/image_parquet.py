@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinlens.decoding import Picture
-from twinlens.errors import ImageError, PicturesError
+from twinlens.errors import DatasetError, ImageError
 
 ROWS_AT_ONCE: Final = 32
 """Of a batch: its pictures are in memory together, above the row group that pyarrow reads."""
@@ -14,7 +14,7 @@ ROWS_AT_ONCE: Final = 32
 Row = dict[str, Any]
 
 
-def pictures_in_parquet(path: Path, *, column: str, folder: Path) -> Iterator[Picture]:
+def images_in_parquet(path: Path, *, column: str, folder: Path) -> Iterator[Picture]:
     """The pictures in one column of a Parquet file: paths, bytes, or structs {bytes, path} of both.
 
     One that is given by its path has that path for a name, else it is photos.parquet/7, by its row.
@@ -25,12 +25,12 @@ def pictures_in_parquet(path: Path, *, column: str, folder: Path) -> Iterator[Pi
         folder: what its paths start from.
 
     Raises:
-        PicturesError: pyarrow is not installed, it is no Parquet, or it has no such column.
+        DatasetError: pyarrow is not installed, it is no Parquet, or it has no such column.
     """
     heads = parquet_columns(path)
     if heads.count(column) != 1:
         how_many = "more than one" if column in heads else "no"
-        raise PicturesError(
+        raise DatasetError(
             f"{path} has {how_many} column {column!r}; its columns are {', '.join(heads)}"
         )
     for number, row in enumerate(parquet_rows(path, [column])):
@@ -43,7 +43,7 @@ def parquet_columns(path: Path) -> list[str]:
     """The names of the columns of a Parquet file.
 
     Raises:
-        PicturesError: pyarrow is not installed, or it is no Parquet.
+        DatasetError: pyarrow is not installed, or it is no Parquet.
     """
     with _opened(path) as file:
         return list(file.schema_arrow.names)
@@ -53,7 +53,7 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """The rows of a Parquet file, of these columns.
 
     Raises:
-        PicturesError: pyarrow is not installed, or it is no Parquet.
+        DatasetError: pyarrow is not installed, or it is no Parquet.
     """
     with _opened(path) as file:
         for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns)):
@@ -65,14 +65,14 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         from pyarrow import ArrowException, parquet  # noqa: PLC0415  an extra, and slow to import
     except ImportError as error:
-        raise PicturesError(
+        raise DatasetError(
             f"{path} is Parquet, which needs pyarrow; pip install 'twinlens[parquet]'"
         ) from error
     try:
         with parquet.ParquetFile(path) as file:
             yield file
     except ArrowException as error:
-        raise PicturesError(f"{path} is not Parquet: {error}") from error
+        raise DatasetError(f"{path} is not Parquet: {error}") from error
 
 
 def image_of(cell: object, folder: Path) -> bytes | Path | ImageError:

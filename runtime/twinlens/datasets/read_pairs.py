@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
+from twinlens.datasets.pair_folder import read_folder
+from twinlens.datasets.pair_table import DELIMITERS, read_csv, read_parquet
+from twinlens.datasets.pair_tar import read_shard
+from twinlens.datasets.pairs import Columns, Pairs
+from twinlens.datasets.read_images import is_tar
 from twinlens.errors import PairsError
-from twinlens.evaluation.captioned import read_folder
-from twinlens.evaluation.pairs import Columns, Pairs
-from twinlens.evaluation.shards import read_shard
-from twinlens.evaluation.tables import DELIMITERS, read_csv, read_parquet
-from twinlens.places.reading import is_tar
 
 _BY_DEFAULT = Columns()
 

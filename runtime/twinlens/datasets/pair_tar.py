@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from twinlens.errors import ImageError, PairsError, PicturesError
-from twinlens.evaluation.pairs import Pairs
-from twinlens.places.tars import CAPTION, Member, members
+from twinlens.datasets.image_tar import CAPTION, Member, members
+from twinlens.datasets.pairs import Pairs
+from twinlens.errors import DatasetError, ImageError, PairsError
 
 Sample = dict[str, bytes]
 
@@ -64,5 +64,5 @@ def _samples(path: Path) -> Iterator[tuple[str, Sample]]:
 def _members(path: Path) -> Iterator[Member]:
     try:
         yield from members(path)
-    except PicturesError as error:
+    except DatasetError as error:
         raise PairsError(str(error)) from error

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from twinlens.errors import ImageError, PairsError, PicturesError
-from twinlens.evaluation.pairs import Columns, Pairs, truth
+from twinlens.datasets.image_parquet import image_of, parquet_columns, parquet_rows
+from twinlens.datasets.pairs import Columns, Pairs, truth
+from twinlens.errors import DatasetError, ImageError, PairsError
 from twinlens.images import ImageLike
-from twinlens.places.tables import image_of, parquet_columns, parquet_rows
 
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 LABEL: Final = "label"
@@ -52,7 +52,7 @@ def read_parquet(path: Path, *, columns: Columns, pictures: Path) -> Pairs:
             (f"{path} row {number}", row) for number, row in enumerate(parquet_rows(path, names))
         )
         return _collect(numbered, found, pictures)
-    except PicturesError as error:
+    except DatasetError as error:
         raise PairsError(str(error)) from error
 
 

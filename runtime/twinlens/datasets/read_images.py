@@ -4,13 +4,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from twinlens.datasets.image_folder import MAGIC, images_below, images_like
+from twinlens.datasets.image_parquet import images_in_parquet
+from twinlens.datasets.image_tar import images_in_tar
 from twinlens.decoding import Picture
-from twinlens.places.folders import MAGIC, pictures_below, pictures_like
-from twinlens.places.tables import pictures_in_parquet
-from twinlens.places.tars import pictures_in_tar
 
 
-def read_pictures(
+def read_images(
     place: str | os.PathLike[str],
     *,
     column: str = "image",
@@ -29,20 +29,20 @@ def read_pictures(
 
     Raises:
         FileNotFoundError: the place does not exist.
-        PicturesError: while they are read: it is no whole tar, or no Parquet with that column.
+        DatasetError: while they are read: it is no whole tar, or no Parquet with that column.
     """
     path = Path(place)
     if path.is_dir():
-        return pictures_below(path)
+        return images_below(path)
     if not path.exists():
         if MAGIC & set(os.fspath(place)):
-            return pictures_like(os.fspath(place))
+            return images_like(os.fspath(place))
         raise FileNotFoundError(f"{path} does not exist")
     if path.suffix.lower() == ".parquet":
         start = path.parent if pictures is None else Path(pictures)
-        return pictures_in_parquet(path, column=column, folder=start)
+        return images_in_parquet(path, column=column, folder=start)
     if is_tar(path):
-        return pictures_in_tar(path)
+        return images_in_tar(path)
     return iter([Picture(str(path), path)])
 
 

@@ -12,7 +12,7 @@ MAGIC = frozenset("*?[")
 """What makes a name a pattern."""
 
 
-def pictures_below(folder: Path) -> Iterator[Picture]:
+def images_below(folder: Path) -> Iterator[Picture]:
     """Every file below a folder whose suffix is a picture's; links to folders are not followed.
 
     Raises:
@@ -23,7 +23,7 @@ def pictures_below(folder: Path) -> Iterator[Picture]:
             yield Picture(str(path), path)
 
 
-def pictures_like(pattern: str) -> Iterator[Picture]:
+def images_like(pattern: str) -> Iterator[Picture]:
     """Every file that fits a pattern, such as "photos/**/*.jpg"; "**" is any number of folders.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from twinlens.decoding import Picture
-from twinlens.errors import ImageError, PicturesError
+from twinlens.errors import DatasetError, ImageError
 from twinlens.images import SUFFIXES
 
 MAX_MEMBER_BYTES: Final = 2**28
@@ -26,11 +26,11 @@ class Member(NamedTuple):
     """Of a picture or a caption, or why there is none; other data of the sample is not read."""
 
 
-def pictures_in_tar(path: Path) -> Iterator[Picture]:
+def images_in_tar(path: Path) -> Iterator[Picture]:
     """The pictures of a tar, packed or not, with or without captions; shards/a.tar/dog.jpg is one.
 
     Raises:
-        PicturesError: it is no tar, or not a whole one.
+        DatasetError: it is no tar, or not a whole one.
     """
     for member in members(path):
         if member.suffix in SUFFIXES and member.content is not None:
@@ -41,7 +41,7 @@ def members(path: Path) -> Iterator[Member]:
     """The files of a tar.
 
     Raises:
-        PicturesError: it is no tar, or not a whole one.
+        DatasetError: it is no tar, or not a whole one.
     """
     try:
         with tarfile.open(path, "r|*") as archive:
@@ -56,7 +56,7 @@ def members(path: Path) -> Iterator[Member]:
                 content = _content(archive, member) if wanted else None
                 yield Member(member.name, str(place.parent / stem), suffix, content)
     except (tarfile.TarError, EOFError) as error:
-        raise PicturesError(f"{path} is not a whole tar: {error}") from error
+        raise DatasetError(f"{path} is not a whole tar: {error}") from error
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | ImageError:

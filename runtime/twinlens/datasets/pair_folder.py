@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from twinlens.datasets.pair_table import read_csv
+from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.errors import PairsError
-from twinlens.evaluation.pairs import Columns, Pairs
-from twinlens.evaluation.tables import read_csv
 from twinlens.images import SUFFIXES
 
 TABLE: Final = "captions.csv"
