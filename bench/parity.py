@@ -31,7 +31,7 @@ from transformers import PretrainedConfig
 
 from twinlens.bundle.manifest import Manifest
 from twinlens.bundle.specs import PRECISIONS
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 from twinlens_export import SampleFiles, export
 from twinlens_export.verification import verify
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 
 WHO: Final = ("A man", "A woman", "Two children", "A brown dog", "Several people", "A small cat")
 DOES: Final = ("is standing", "sits", "walks slowly", "is playing", "waits", "looks around")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 
 U8 = NDArray[np.uint8]
 

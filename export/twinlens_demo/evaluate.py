@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.drawings import CLASSES
+from twinlens.demo.samples import CLASSES
 from twinlens_demo.concepts import Concept
 
 F32 = NDArray[np.float32]

@@ -18,7 +18,7 @@ from twinlens.calibration.calibrate import calibrate as calibrate_bundle
 from twinlens.calibration.fit import CalibrationOptions
 from twinlens.commands import demo
 from twinlens.datasets.pairs import Pairs
-from twinlens.drawings import CLASS_TEMPLATES, CLASSES
+from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES
 from twinlens_demo import evaluate
 from twinlens_demo.concepts import Concept
 from twinlens_export import export

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from twinlens.drawings import CLASS_TEMPLATES, CLASSES
+from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES
 from twinlens_demo import evaluate
 from twinlens_demo.album import Album, read_set
 from twinlens_demo.augment import augment, on_white

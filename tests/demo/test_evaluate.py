@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twinlens.drawings import CLASSES
+from twinlens.demo.samples import CLASSES
 from twinlens_demo.concepts import Concept
 from twinlens_demo.evaluate import (
     Recall,

@@ -12,7 +12,7 @@ from twinlens.bundle.bundle import MANIFEST, open_bundle
 from twinlens.calibration.calibrate import calibrate
 from twinlens.calibration.fit import CalibrationOptions
 from twinlens.datasets.pairs import Pairs
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import CalibrationError
 from twinlens.loading import folder_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from twinlens.__main__ import main
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 from twinlens.loading import folder_of
 
 HERE = folder_of("demo").parent

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twinlens import Model, dataframes
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 
 Make = Callable[[Mapping[str, list[str]]], object]
 

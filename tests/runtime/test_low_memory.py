@@ -3,7 +3,7 @@
 import pytest
 
 import twinlens
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 from twinlens.tower import Tower
 
 

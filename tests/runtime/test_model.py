@@ -16,7 +16,7 @@ from sklearn.datasets import load_sample_images
 
 import twinlens
 from twinlens import Model
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import BundleError, CalibrationError, ImageError, ProviderError, TextError
 
 TEXTS = ["a dog", "", "two words " * 40, "🍕", "a red apple on a table", "dog"]

@@ -16,7 +16,7 @@ from twinlens import Model
 from twinlens.datasets import image_tar
 from twinlens.datasets.read_images import read_images
 from twinlens.decoding import Picture
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import DatasetError, ImageError
 
 DRAWINGS = [drawing.path for drawing in bundled_drawings()[:6]]

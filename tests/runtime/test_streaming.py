@@ -12,7 +12,7 @@ import pytest
 import twinlens
 from twinlens import Model
 from twinlens.decoding import Picture
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import BundleError, ImageError
 from twinlens.loading import folder_of
 from twinlens.streaming import IMAGES_A_THREAD, IMAGES_AT_ONCE

@@ -11,7 +11,7 @@ import pytest
 
 import twinlens
 from twinlens import Model
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 
 SENTENCES = [
     "a dog",

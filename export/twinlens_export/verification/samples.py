@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.specs import TextSpec
-from twinlens.drawings import bundled_drawings
+from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import ImageError, TextError
 from twinlens.images import load_batch
 from twinlens.texts import Tokenizer

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twinlens.commands.contact_sheet import Row, Shot, draw_sheet
 from twinlens.commands.inputs import check_out, open_model
 from twinlens.commands.output import Outcome
-from twinlens.drawings import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
+from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
 from twinlens.images import SUFFIXES
 from twinlens.index import Index
 from twinlens.model import Model

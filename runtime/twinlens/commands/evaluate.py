@@ -10,7 +10,7 @@ from twinlens.bundle.bundle import open_bundle
 from twinlens.commands.output import Outcome, Table
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.datasets.read_pairs import read_pairs
-from twinlens.drawings import CLASS_TEMPLATES, bundled_drawings
+from twinlens.demo.samples import CLASS_TEMPLATES, bundled_drawings
 from twinlens.evaluation import retrieval, zero_shot
 from twinlens.evaluation.bootstrap import Figure
 from twinlens.evaluation.evaluating import Evaluation, Findings, evaluate

@@ -1,0 +1,1 @@
+"""The demo: its bundle, its drawings and what reads them."""
