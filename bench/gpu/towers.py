@@ -46,7 +46,7 @@ from tower_torch import Embed, from_host_to_host, module_of, plainly
 
 from twinlens.bundle.manifest import Agreement, TowerFile
 from twinlens.cuda.options import CudaOptions
-from twinlens.device_tower import DeviceTower
+from twinlens.embedding.device_tower import DeviceTower
 from twinlens.errors import ProviderError
 from twinlens.session import Device, Session, resolve
 from twinlens_export.graph.graph import save

@@ -19,17 +19,17 @@ from twinlens.bundle.specs import Precision
 from twinlens.cuda.options import DEFAULT, CudaOptions
 from twinlens.decoding import EXACT, Decoder, Numbered, Picture, Pixels
 from twinlens.deduplication import distinct
-from twinlens.device_tower import DeviceTower
+from twinlens.embedding.device_tower import DeviceTower
+from twinlens.embedding.image_embedder import EmbeddedBlock, ImageEmbedder, OnError, blocks
+from twinlens.embedding.text_embedder import TextEmbedder
+from twinlens.embedding.tower import Tower
 from twinlens.errors import CalibrationError
 from twinlens.images import ImageLike
 from twinlens.match_matrix import MatchMatrix
 from twinlens.normalization import unit_rows
 from twinlens.provenance import about_of
 from twinlens.session import Device, OnDevice, Session
-from twinlens.streaming import Block, ImageWorks, OnError, blocks
 from twinlens.texts import OnCut, Tokenizer
-from twinlens.tower import Tower
-from twinlens.wording import TextWorks
 from twinlens.zero_shot import TEMPLATES, Classes, filled
 
 F32 = NDArray[np.float32]
@@ -80,13 +80,13 @@ class Model:
         self._threads, self._pixels = threads, pixels
         self._image_tower, self._text_tower = tower(towers.image), tower(towers.text)
         alone = device.kind == "cpu"
-        self._image_works = ImageWorks(
+        self._image_works = ImageEmbedder(
             decode=Decoder(spec=manifest.image, pixels=pixels),
             tower=self._image_tower,
             threads=threads,
             alone=alone,
         )
-        self._text_works = TextWorks(
+        self._text_works = TextEmbedder(
             tokenizer=Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text),
             tower=self._text_tower,
             threads=threads,
@@ -187,7 +187,7 @@ class Model:
         block: int = ROWS_AT_ONCE,
         on_error: OnError = "raise",
         progress: bool = False,
-    ) -> Generator[Block]:
+    ) -> Generator[EmbeddedBlock]:
         """The embeddings of images a block at a time: of a million nothing is held but one block.
 
         for block in model.stream_images(twinlens.read_images("photos")):
@@ -200,7 +200,7 @@ class Model:
             images: as for `embed_images`.
             block: rows of a block, at most.
             on_error: "raise" names the first image that cannot be read; "nan" gives it a row of
-                NaN, "skip" none. Both log it and put it into `Block.lost`.
+                NaN, "skip" none. Both log it and put it into `EmbeddedBlock.lost`.
             progress: show a bar on stderr.
 
         Raises:
@@ -226,14 +226,14 @@ class Model:
         on_error: OnError = "raise",
         progress: bool = False,
         total: int | None = None,
-    ) -> Generator[Block]:
+    ) -> Generator[EmbeddedBlock]:
         with (
             closing(self._image_works.run(images)) as embedded,
             tqdm(embedded, total=total, disable=not progress, unit="image") as shown,
         ):
             yield from blocks(shown, width=self.width, size=size, on_error=on_error)
 
-    def _rows(self, found: Iterable[Block]) -> F32:
+    def _rows(self, found: Iterable[EmbeddedBlock]) -> F32:
         none = np.empty((0, self.width), dtype=np.float32)
         return np.concatenate([none, *(block.rows for block in found)])
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from twinlens.ahead import ahead
+from twinlens.embedding.prefetch import prefetch
 
 
 def test_answers_come_in_order_whoever_is_slow() -> None:
@@ -14,8 +14,8 @@ def test_answers_come_in_order_whoever_is_slow() -> None:
         time.sleep(0.002 * (number % 3))
         return number * number
 
-    assert list(ahead(work, range(40), threads=4, waiting=8)) == [n * n for n in range(40)]
-    assert list(ahead(work, [], threads=4, waiting=8)) == []
+    assert list(prefetch(work, range(40), threads=4, waiting=8)) == [n * n for n in range(40)]
+    assert list(prefetch(work, [], threads=4, waiting=8)) == []
 
 
 def test_no_more_than_asked_for_is_read_ahead() -> None:
@@ -28,7 +28,7 @@ def test_no_more_than_asked_for_is_read_ahead() -> None:
             furthest = max(furthest, number - answered)
             yield number
 
-    for _ in ahead(lambda number: number, items(), threads=3, waiting=7):
+    for _ in prefetch(lambda number: number, items(), threads=3, waiting=7):
         answered += 1
     assert (answered, furthest) == (100, 7)
 
@@ -36,7 +36,7 @@ def test_no_more_than_asked_for_is_read_ahead() -> None:
 def test_the_threads_work_side_by_side() -> None:
     together = threading.Barrier(3, timeout=10)
     # Each waits for the two others: with fewer threads than three nobody would ever pass.
-    assert len(list(ahead(lambda _: together.wait(), range(9), threads=3, waiting=6))) == 9
+    assert len(list(prefetch(lambda _: together.wait(), range(9), threads=3, waiting=6))) == 9
 
 
 def mine() -> list[str]:
@@ -65,7 +65,7 @@ def test_after_an_error_no_thread_is_left(error: type[BaseException], where: str
         return number
 
     def consume() -> None:
-        for number in ahead(work, items(), threads=3, waiting=6):
+        for number in prefetch(work, items(), threads=3, waiting=6):
             if where == "consumer" and number == 20:
                 raise error
 
@@ -76,12 +76,12 @@ def test_after_an_error_no_thread_is_left(error: type[BaseException], where: str
 
 
 def test_a_closed_or_forgotten_generator_leaves_no_thread() -> None:
-    answers = ahead(lambda number: number, range(1000), threads=3, waiting=6)
+    answers = prefetch(lambda number: number, range(1000), threads=3, waiting=6)
     assert next(answers) == 0
     assert len(mine()) > 0
     answers.close()
     assert mine() == []
-    answers = ahead(lambda number: number, range(1000), threads=3, waiting=6)
+    answers = prefetch(lambda number: number, range(1000), threads=3, waiting=6)
     next(answers)
     del answers
     assert mine() == []

@@ -13,7 +13,7 @@ from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.manifest import TowerFile
 from twinlens.cuda.options import DEFAULT
 from twinlens.demo.samples import bundled_drawings
-from twinlens.device_tower import DeviceTower
+from twinlens.embedding.device_tower import DeviceTower
 from twinlens.errors import DeviceMemoryError, ImageError, ProviderError
 from twinlens.session import CPU, Device, Session
 

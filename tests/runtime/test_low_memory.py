@@ -4,7 +4,7 @@ import pytest
 
 import twinlens
 from twinlens.demo.samples import bundled_drawings
-from twinlens.tower import Tower
+from twinlens.embedding.tower import Tower
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])

@@ -13,9 +13,9 @@ import twinlens
 from twinlens import Model
 from twinlens.decoding import Picture
 from twinlens.demo.samples import bundled_drawings
+from twinlens.embedding.image_embedder import IMAGES_A_THREAD, IMAGES_AT_ONCE
 from twinlens.errors import BundleError, ImageError
 from twinlens.loading import folder_of
-from twinlens.streaming import IMAGES_A_THREAD, IMAGES_AT_ONCE
 
 BAD = b"not a picture"
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from twinlens.datasets.read_images import read_images
 from twinlens.decoding import Picture
+from twinlens.embedding.image_embedder import EmbeddedBlock
 from twinlens.loading import load
 from twinlens.model import Model
-from twinlens.streaming import Block
 
 
 def open_model(options: argparse.Namespace) -> Model:
@@ -80,7 +80,7 @@ def embed_pictures(
 ) -> tuple[NDArray[np.float32], list[str], list[str]]:
     """Embeddings and names of the pictures that could be read, and the names of the others."""
     pictures = find_pictures(places, column=column)
-    kept: list[Block] = [
+    kept: list[EmbeddedBlock] = [
         *model.stream_images(pictures, on_error="skip", progress=sys.stderr.isatty())
     ]
     return (

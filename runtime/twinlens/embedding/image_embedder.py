@@ -10,11 +10,11 @@ from typing import Final, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.ahead import ahead
 from twinlens.decoding import Decoded, Decoder, Numbered
+from twinlens.embedding.prefetch import prefetch
+from twinlens.embedding.tower import Embed, Embedder
 from twinlens.errors import ImageError
 from twinlens.session import OnDevice
-from twinlens.tower import Embed, Embedder
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class EmbeddedBlock:
     """Neighbouring images of a stream, embedded."""
 
     indices: NDArray[np.int64]
@@ -66,7 +66,7 @@ class Embedded(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageWorks:
+class ImageEmbedder:
     """What turns images into embeddings."""
 
     decode: Decoder
@@ -98,7 +98,7 @@ class ImageWorks:
         Raises:
             ImageError: an image cannot be read.
         """
-        decoded = ahead(self.decode, images, threads=self.threads, waiting=3 * self.threads)
+        decoded = prefetch(self.decode, images, threads=self.threads, waiting=3 * self.threads)
         pixels = []
         with closing(decoded):
             for image in decoded:
@@ -113,7 +113,7 @@ class ImageWorks:
         def work(batch: list[Numbered]) -> list[Embedded]:
             return _embedded([self.decode(image) for image in batch], embed)
 
-        done = ahead(
+        done = prefetch(
             work,
             _batches(images, IMAGES_A_THREAD),
             threads=self.threads,
@@ -126,7 +126,7 @@ class ImageWorks:
 
     def _decoded_ahead(self, images: Iterable[Numbered]) -> Generator[Embedded]:
         size, lanes = self.tower.largest_batch or IMAGES_AT_ONCE, self.tower.lanes
-        decoded = ahead(self.decode, images, threads=self.threads, waiting=3 * size)
+        decoded = prefetch(self.decode, images, threads=self.threads, waiting=3 * size)
         with closing(decoded):
             batches = _batches(decoded, size)
             if lanes == 1:
@@ -134,7 +134,7 @@ class ImageWorks:
                     yield from _embedded(batch, self.tower.embed)
                 return
             # One more than there are lanes, so that a batch is at hand when a lane falls free.
-            done = ahead(self._work, batches, threads=lanes, waiting=lanes + 1)
+            done = prefetch(self._work, batches, threads=lanes, waiting=lanes + 1)
             with closing(done):
                 for found in done:
                     yield from found
@@ -145,7 +145,7 @@ class ImageWorks:
 
 def blocks(
     embedded: Iterable[Embedded], *, width: int, size: int, on_error: OnError
-) -> Generator[Block]:
+) -> Generator[EmbeddedBlock]:
     """Up to `size` rows at a time; the last block may be smaller.
 
     Raises:
@@ -156,8 +156,8 @@ def blocks(
     names: list[str] = []
     lost: list[Lost] = []
 
-    def block() -> Block:
-        found = Block(
+    def block() -> EmbeddedBlock:
+        found = EmbeddedBlock(
             indices=np.array(indices, dtype=np.int64),
             names=tuple(names),
             rows=rows[: len(indices)].copy(),

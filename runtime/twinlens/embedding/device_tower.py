@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from twinlens.binding import OnDevice, Slot
 from twinlens.bundle.manifest import TowerFile
 from twinlens.cuda.options import CudaOptions
+from twinlens.embedding.tower import Embed
 from twinlens.errors import DeviceMemoryError
 from twinlens.session import Session
-from twinlens.tower import Embed
 
 logger = logging.getLogger(__name__)
 

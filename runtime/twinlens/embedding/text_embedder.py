@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from twinlens.ahead import ahead
+from twinlens.embedding.prefetch import prefetch
+from twinlens.embedding.tower import Embed, Embedder
 from twinlens.session import OnDevice
 from twinlens.texts import OnCut, Tokenizer
-from twinlens.tower import Embed, Embedder
 
 F32 = NDArray[np.float32]
 Ids = tuple[int, ...]
@@ -25,7 +25,7 @@ TEXTS_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextWorks:
+class TextEmbedder:
     """What turns texts into embeddings."""
 
     tokenizer: Tokenizer
@@ -65,7 +65,9 @@ class TextWorks:
             return
         work = self._on(self.tower.one_thread())
         batches = _batches(once, TEXTS_A_THREAD)
-        with closing(ahead(work, batches, threads=self.threads, waiting=3 * self.threads)) as found:
+        with closing(
+            prefetch(work, batches, threads=self.threads, waiting=3 * self.threads)
+        ) as found:
             yield from found
 
     def _large(self, batches: Iterator[Sequence[Ids]]) -> Iterator[F32]:
@@ -73,7 +75,7 @@ class TextWorks:
         if lanes == 1:
             yield from map(work, batches)
             return
-        with closing(ahead(work, batches, threads=lanes, waiting=lanes + 1)) as found:
+        with closing(prefetch(work, batches, threads=lanes, waiting=lanes + 1)) as found:
             yield from found
 
     def _on(self, embed: Embed) -> Callable[[Sequence[Ids]], F32]:

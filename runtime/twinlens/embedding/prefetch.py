@@ -10,7 +10,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 
-def ahead(
+def prefetch(
     work: Callable[[Q], A], items: Iterable[Q], *, threads: int, waiting: int
 ) -> Generator[A]:
     """`work` of every item, in their order.

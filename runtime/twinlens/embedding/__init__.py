@@ -1,0 +1,1 @@
+"""Embedding: ONNX towers, and images and texts on their way through them."""
