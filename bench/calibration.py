@@ -29,7 +29,7 @@ from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.calibration import HeldOut
 from twinlens.calibration.fit import CalibrationOptions, fit_calibration
 from twinlens.datasets.pairs import Pairs
-from twinlens.evaluation.reliability import Quality, Reliability, ScoredPairs, measure_reliability
+from twinlens.metrics.reliability import Quality, Reliability, ScoredPairs, measure_reliability
 from twinlens_demo.concepts import read_concepts
 from twinlens_demo.evaluate import same_drawings
 from twinlens_demo.release import read_images

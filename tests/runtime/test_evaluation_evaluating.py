@@ -13,7 +13,7 @@ from twinlens.bundle.curves import Line
 from twinlens.datasets.pairs import Pairs
 from twinlens.errors import ImageError, PairsError
 from twinlens.evaluation import evaluate
-from twinlens.evaluation.reliability import auc, brier, ece
+from twinlens.metrics.reliability import auc, brier, ece
 from twinlens.model import Model
 from twinlens.session import CPU
 

@@ -9,8 +9,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from twinlens.evaluation.bootstrap import Resamples
-from twinlens.evaluation.reliability import (
+from twinlens.metrics.bootstrap import Resamples
+from twinlens.metrics.reliability import (
     ScoredPairs,
     auc,
     brier,

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twinlens.evaluation.bootstrap import Resamples
 from twinlens.evaluation.charts import reliability_diagram, retrieval_chart, score_histogram
 from twinlens.evaluation.evaluating import Evaluation, Findings
-from twinlens.evaluation.reliability import Reliability, ScoredPairs, measure_reliability
 from twinlens.evaluation.report import html_report, write_report
-from twinlens.evaluation.retrieval import Ranks, Retrieval, measure_retrieval
-from twinlens.evaluation.thresholds import Thresholds
+from twinlens.metrics.bootstrap import Resamples
+from twinlens.metrics.reliability import Reliability, ScoredPairs, measure_reliability
+from twinlens.metrics.retrieval import Ranks, Retrieval, measure_retrieval
+from twinlens.metrics.thresholds import Thresholds
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import label_ranking_average_precision_score, ndcg_score
 
-from twinlens.evaluation import retrieval
-from twinlens.evaluation.bootstrap import Resamples
 from twinlens.evaluation.negatives import wrong_texts
-from twinlens.evaluation.retrieval import MEASURES, Ranks, measure_retrieval, rank
-from twinlens.evaluation.zero_shot import measure_zero_shot
+from twinlens.metrics import retrieval
+from twinlens.metrics.bootstrap import Resamples
+from twinlens.metrics.retrieval import MEASURES, Ranks, measure_retrieval, rank
+from twinlens.metrics.zero_shot import measure_zero_shot
 from twinlens.normalization import unit_rows
 
 F32 = NDArray[np.float32]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
-from twinlens.evaluation.thresholds import Thresholds
+from twinlens.metrics.thresholds import Thresholds
 
 FOUR = Thresholds([0.9, 0.6, 0.6, 0.2], [1, 1, 0, 0])
 

@@ -13,7 +13,7 @@ from twinlens.calibration.fit import CalibrationOptions, fit_calibration
 from twinlens.calibration.fit_matched import fit_pairs
 from twinlens.datasets.pairs import Pairs
 from twinlens.errors import CalibrationError
-from twinlens.evaluation.reliability import ece
+from twinlens.metrics.reliability import ece
 
 F32 = NDArray[np.float32]
 

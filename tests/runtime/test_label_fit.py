@@ -15,7 +15,7 @@ from twinlens.calibration.fit_labelled import (
     fit_line,
     fit_stairs,
 )
-from twinlens.evaluation.reliability import ece
+from twinlens.metrics.reliability import ece
 
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twinlens.bundle.calibration import Calibration, HeldOut, Level, Negatives, Threshold
 from twinlens.bundle.curves import Curve
 from twinlens.bundle.log_odds import sigmoid
-from twinlens.evaluation import reliability
+from twinlens.metrics import reliability
 
 logger = logging.getLogger(__name__)
 

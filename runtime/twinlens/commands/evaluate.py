@@ -11,12 +11,12 @@ from twinlens.commands.output import Outcome, Table
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.datasets.read_pairs import read_pairs
 from twinlens.demo.samples import CLASS_TEMPLATES, bundled_drawings
-from twinlens.evaluation import retrieval, zero_shot
-from twinlens.evaluation.bootstrap import Figure
 from twinlens.evaluation.evaluating import Evaluation, Findings, evaluate
-from twinlens.evaluation.reliability import Reliability
 from twinlens.evaluation.report import HTML, document, write_report
 from twinlens.loading import DEMO, folder_of, load
+from twinlens.metrics import retrieval, zero_shot
+from twinlens.metrics.bootstrap import Figure
+from twinlens.metrics.reliability import Reliability
 from twinlens.model import Model
 from twinlens.zero_shot import TEMPLATES
 

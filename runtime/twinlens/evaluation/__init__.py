@@ -3,10 +3,10 @@
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.datasets.read_pairs import read_pairs
 from twinlens.evaluation.evaluating import Evaluation, Findings, evaluate
-from twinlens.evaluation.reliability import Reliability, ScoredPairs, measure_reliability
-from twinlens.evaluation.retrieval import Retrieval
-from twinlens.evaluation.thresholds import Decision, Thresholds
-from twinlens.evaluation.zero_shot import ZeroShot
+from twinlens.metrics.reliability import Reliability, ScoredPairs, measure_reliability
+from twinlens.metrics.retrieval import Retrieval
+from twinlens.metrics.thresholds import Decision, Thresholds
+from twinlens.metrics.zero_shot import ZeroShot
 
 __all__ = [
     "Columns",

@@ -10,7 +10,7 @@ from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.specs import Precision
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.questions import Questions
-from twinlens.evaluation.retrieval import Ints, Ranks, rank
+from twinlens.metrics.retrieval import Ints, Ranks, rank
 from twinlens.model import Model
 
 F32 = NDArray[np.float32]

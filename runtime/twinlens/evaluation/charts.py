@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from twinlens.evaluation.bootstrap import Figure
-from twinlens.evaluation.reliability import Diagram, Histograms, Reliability
-from twinlens.evaluation.retrieval import MEASURES, Retrieval
+from twinlens.metrics.bootstrap import Figure
+from twinlens.metrics.reliability import Diagram, Histograms, Reliability
+from twinlens.metrics.retrieval import MEASURES, Retrieval
 
 CARD: Final = "#ffffff"
 INK: Final = "#202124"

@@ -10,13 +10,13 @@ from twinlens.bundle.calibration import Level, Negatives
 from twinlens.bundle.specs import Precision
 from twinlens.datasets.pairs import Pairs
 from twinlens.evaluation.answers import Answers, answer
-from twinlens.evaluation.bootstrap import Resamples
 from twinlens.evaluation.questions import Questions, ask
-from twinlens.evaluation.reliability import Reliability, measure_reliability
-from twinlens.evaluation.retrieval import Retrieval, measure_retrieval
 from twinlens.evaluation.scoring import score
-from twinlens.evaluation.thresholds import Decision, Thresholds
-from twinlens.evaluation.zero_shot import ZeroShot, measure_zero_shot
+from twinlens.metrics.bootstrap import Resamples
+from twinlens.metrics.reliability import Reliability, measure_reliability
+from twinlens.metrics.retrieval import Retrieval, measure_retrieval
+from twinlens.metrics.thresholds import Decision, Thresholds
+from twinlens.metrics.zero_shot import ZeroShot, measure_zero_shot
 from twinlens.model import Model
 from twinlens.zero_shot import TEMPLATES
 

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.evaluation.retrieval import SCORES_AT_ONCE, Ints
+from twinlens.metrics.retrieval import SCORES_AT_ONCE, Ints
 
 F32 = NDArray[np.float32]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinlens import dataclass_json
-from twinlens.evaluation import retrieval, zero_shot
-from twinlens.evaluation.bootstrap import Figure
 from twinlens.evaluation.charts import reliability_diagram, retrieval_chart, score_histogram
 from twinlens.evaluation.evaluating import Evaluation, Findings
-from twinlens.evaluation.reliability import Quality, Reliability
-from twinlens.evaluation.retrieval import Retrieval
-from twinlens.evaluation.thresholds import Decision
+from twinlens.metrics import retrieval, zero_shot
+from twinlens.metrics.bootstrap import Figure
+from twinlens.metrics.reliability import Quality, Reliability
+from twinlens.metrics.retrieval import Retrieval
+from twinlens.metrics.thresholds import Decision
 
 HTML: Final = "report.html"
 JSON: Final = "report.json"

@@ -9,8 +9,8 @@ from twinlens.bundle.calibration import Calibration, Negatives
 from twinlens.evaluation.answers import Answers
 from twinlens.evaluation.negatives import wrong_texts
 from twinlens.evaluation.questions import Questions
-from twinlens.evaluation.reliability import ScoredPairs
-from twinlens.evaluation.retrieval import Ints
+from twinlens.metrics.reliability import ScoredPairs
+from twinlens.metrics.retrieval import Ints
 
 F32 = NDArray[np.float32]
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.evaluation.bootstrap import Figure, Resamples
+from twinlens.metrics.bootstrap import Figure, Resamples
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

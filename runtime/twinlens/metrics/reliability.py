@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twinlens.evaluation.bootstrap import RESAMPLES, Figure, Resamples, interval
+from twinlens.metrics.bootstrap import RESAMPLES, Figure, Resamples, interval
 
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]

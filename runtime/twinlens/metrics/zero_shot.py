@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from twinlens.evaluation.bootstrap import Figure, Resamples
-from twinlens.evaluation.retrieval import F64, Ranks, measure_change
+from twinlens.metrics.bootstrap import Figure, Resamples
+from twinlens.metrics.retrieval import F64, Ranks, measure_change
 
 MEASURES: Final[Mapping[str, str]] = {"top1": "top-1", "top5": "top-5"}
 

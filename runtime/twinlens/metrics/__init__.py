@@ -1,0 +1,1 @@
+"""Metrics of arrays: retrieval, zero-shot classes, reliability and their intervals."""
