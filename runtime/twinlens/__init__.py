@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from twinlens.datasets.pairs import Columns, Pairs
     from twinlens.datasets.read_images import read_images
     from twinlens.datasets.read_pairs import read_pairs
-    from twinlens.evaluation import Evaluation, evaluate
+    from twinlens.evaluation.evaluate import Evaluation, evaluate
 
 __all__ = [
     "Calibration",
@@ -59,10 +59,10 @@ __version__ = _version("twinlens")
 _LATE: Final = {
     "CalibrationOptions": "twinlens.calibration.fit",
     "Columns": "twinlens.datasets.pairs",
-    "Evaluation": "twinlens.evaluation",
+    "Evaluation": "twinlens.evaluation.evaluate",
     "Pairs": "twinlens.datasets.pairs",
     "calibrate": "twinlens.calibration.calibrate",
-    "evaluate": "twinlens.evaluation",
+    "evaluate": "twinlens.evaluation.evaluate",
     "parquet_blocks": "twinlens.datasets.embedding_parquet",
     "read_images": "twinlens.datasets.read_images",
     "read_pairs": "twinlens.datasets.read_pairs",

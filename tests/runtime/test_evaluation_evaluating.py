@@ -12,7 +12,7 @@ from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.curves import Line
 from twinlens.datasets.pairs import Pairs
 from twinlens.errors import ImageError, PairsError
-from twinlens.evaluation import evaluate
+from twinlens.evaluation.evaluate import evaluate
 from twinlens.metrics.reliability import auc, brier, ece
 from twinlens.model import Model
 from twinlens.session import CPU

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from twinlens.evaluation.charts import reliability_diagram, retrieval_chart, score_histogram
-from twinlens.evaluation.evaluating import Evaluation, Findings
+from twinlens.evaluation.evaluate import Evaluation, Findings
 from twinlens.evaluation.report import html_report, write_report
 from twinlens.metrics.bootstrap import Resamples
 from twinlens.metrics.reliability import Reliability, ScoredPairs, measure_reliability

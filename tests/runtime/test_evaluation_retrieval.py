@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import label_ranking_average_precision_score, ndcg_score
 
-from twinlens.evaluation.negatives import wrong_texts
+from twinlens.evaluation.negative_sampling import wrong_texts
 from twinlens.metrics import retrieval
 from twinlens.metrics.bootstrap import Resamples
 from twinlens.metrics.retrieval import MEASURES, Ranks, measure_retrieval, rank

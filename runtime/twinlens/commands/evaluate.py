@@ -11,7 +11,7 @@ from twinlens.commands.output import Outcome, Table
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.datasets.read_pairs import read_pairs
 from twinlens.demo.samples import CLASS_TEMPLATES, bundled_drawings
-from twinlens.evaluation.evaluating import Evaluation, Findings, evaluate
+from twinlens.evaluation.evaluate import Evaluation, Findings, evaluate
 from twinlens.evaluation.report import HTML, document, write_report
 from twinlens.loading import DEMO, folder_of, load
 from twinlens.metrics import retrieval, zero_shot

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from twinlens import dataclass_json
 from twinlens.evaluation.charts import reliability_diagram, retrieval_chart, score_histogram
-from twinlens.evaluation.evaluating import Evaluation, Findings
+from twinlens.evaluation.evaluate import Evaluation, Findings
 from twinlens.metrics import retrieval, zero_shot
 from twinlens.metrics.bootstrap import Figure
 from twinlens.metrics.reliability import Quality, Reliability

@@ -9,9 +9,9 @@ import numpy as np
 from twinlens.bundle.calibration import Level, Negatives
 from twinlens.bundle.specs import Precision
 from twinlens.datasets.pairs import Pairs
-from twinlens.evaluation.answers import Answers, answer
-from twinlens.evaluation.questions import Questions, ask
-from twinlens.evaluation.scoring import score
+from twinlens.evaluation.ground_truth import GroundTruth, ground_truth
+from twinlens.evaluation.pair_scores import score
+from twinlens.evaluation.predictions import Predictions, predict
 from twinlens.metrics.bootstrap import Resamples
 from twinlens.metrics.reliability import Reliability, measure_reliability
 from twinlens.metrics.retrieval import Retrieval, measure_retrieval
@@ -78,8 +78,8 @@ def evaluate(
         PairsError: no pair matches, or one image has two classes.
     """
     listed = [models] if isinstance(models, Model) else list(models)
-    questions = ask(pairs)
-    answers = [answer(m, questions, templates=templates, progress=progress) for m in listed]
+    questions = ground_truth(pairs)
+    answers = [predict(m, questions, templates=templates, progress=progress) for m in listed]
     reference = next((found for found in answers if found.precision == REFERENCE), None)
     matching = len(pairs) if pairs.labels is None else sum(map(bool, pairs.labels))
     return Evaluation(
@@ -96,7 +96,7 @@ def evaluate(
 
 
 def _find(
-    questions: Questions, answers: Answers, *, reference: Answers | None, seed: int
+    questions: GroundTruth, answers: Predictions, *, reference: Predictions | None, seed: int
 ) -> Findings:
     asking, own = questions.right
     # A text is drawn together with the image that it belongs to; of several, with the first.
@@ -127,7 +127,7 @@ def _find(
 
 
 def _classes(
-    questions: Questions, answers: Answers, reference: Answers | None, seed: int
+    questions: GroundTruth, answers: Predictions, reference: Predictions | None, seed: int
 ) -> ZeroShot | None:
     if answers.classes is None:
         return None

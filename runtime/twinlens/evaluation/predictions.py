@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.specs import Precision
 from twinlens.errors import CalibrationError
-from twinlens.evaluation.questions import Questions
+from twinlens.evaluation.ground_truth import GroundTruth
 from twinlens.metrics.retrieval import Ints, Ranks, rank
 from twinlens.model import Model
 
@@ -17,7 +17,7 @@ F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class Predictions:
     """What one model makes of the questions."""
 
     precision: Precision
@@ -33,9 +33,9 @@ class Answers:
     """Of the images that have a class, among all classes; None if no image has one."""
 
 
-def answer(
-    model: Model, questions: Questions, *, templates: Sequence[str], progress: bool
-) -> Answers:
+def predict(
+    model: Model, questions: GroundTruth, *, templates: Sequence[str], progress: bool
+) -> Predictions:
     """Embed everything once, and rank."""
     images = model.embed_images(questions.images, progress=progress)
     texts = model.embed_texts(questions.texts, progress=progress)
@@ -45,7 +45,7 @@ def answer(
         labels = model.embed_labels(questions.kinds, templates=templates)
         own_kind = (np.arange(len(questions.own)), questions.own)
         classes = rank(images[questions.classed], labels, right=own_kind)
-    return Answers(
+    return Predictions(
         precision=model.precision,
         device=model.device,
         calibration=_calibration(model),

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration, Negatives
-from twinlens.evaluation.answers import Answers
-from twinlens.evaluation.negatives import wrong_texts
-from twinlens.evaluation.questions import Questions
+from twinlens.evaluation.ground_truth import GroundTruth
+from twinlens.evaluation.negative_sampling import wrong_texts
+from twinlens.evaluation.predictions import Predictions
 from twinlens.metrics.reliability import ScoredPairs
 from twinlens.metrics.retrieval import Ints
 
@@ -17,7 +17,9 @@ F32 = NDArray[np.float32]
 ROWS_AT_ONCE: Final = 2**14
 
 
-def score(questions: Questions, answers: Answers, *, seed: int) -> dict[Negatives, ScoredPairs]:
+def score(
+    questions: GroundTruth, answers: Predictions, *, seed: int
+) -> dict[Negatives, ScoredPairs]:
     """Pairs of both classes by where the wrong ones are from; none without a calibration."""
     calibration = answers.calibration
     if calibration is None:
@@ -46,7 +48,7 @@ def score(questions: Questions, answers: Answers, *, seed: int) -> dict[Negative
 def _against(
     wrong: tuple[Ints, Ints],
     right: tuple[Ints, Ints],
-    answers: Answers,
+    answers: Predictions,
     calibration: Calibration,
 ) -> ScoredPairs:
     rows = np.concatenate([right[0], wrong[0]]), np.concatenate([right[1], wrong[1]])
@@ -61,7 +63,7 @@ def _against(
     )
 
 
-def _cosines(answers: Answers, rows: tuple[Ints, Ints]) -> F32:
+def _cosines(answers: Predictions, rows: tuple[Ints, Ints]) -> F32:
     cosines = np.empty(len(rows[0]), dtype=np.float32)
     for start in range(0, len(cosines), ROWS_AT_ONCE):
         images, texts = (side[start : start + ROWS_AT_ONCE] for side in rows)

@@ -15,7 +15,7 @@ Ints = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
+class GroundTruth:
     """The pairs as distinct images and texts, and who belongs to whom."""
 
     images: list[ImageLike]
@@ -34,7 +34,7 @@ class Questions:
     """The class of each classed image."""
 
 
-def ask(pairs: Pairs) -> Questions:
+def ground_truth(pairs: Pairs) -> GroundTruth:
     """Find what is distinct and who belongs to whom.
 
     Raises:
@@ -52,7 +52,7 @@ def ask(pairs: Pairs) -> Questions:
         if kind and kind_of.setdefault(image, kind) != kind:
             raise PairsError(f"image {image} is both {kind_of[image]!r} and {kind!r}; give one")
     kinds, own = distinct(kind_of.values())
-    return Questions(
+    return GroundTruth(
         images=images,
         texts=texts,
         rows=(image_of, text_of),
