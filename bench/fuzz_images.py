@@ -26,8 +26,8 @@ from mutations import mutated, seeds
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images import load
-from twinlens.pixels.reading import Reading
+from twinlens.images.load import load
+from twinlens.images.read_options import ReadOptions
 
 SPECS = (
     ImageSpec(side_px=32),
@@ -49,7 +49,7 @@ def serve(connection: Connection) -> None:
     while (content := connection.recv()) is not None:
         number += 1
         mode = ("exact", "fast")[number % 2]
-        reading = Reading(profiles=number % 3 == 0)
+        reading = ReadOptions(profiles=number % 3 == 0)
         began = time.perf_counter()
         try:
             load(content, SPECS[number % len(SPECS)], mode=mode, reading=reading)

@@ -16,7 +16,7 @@ from torchvision.transforms import v2
 from transformers import CLIPImageProcessor, CLIPImageProcessorPil
 
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images import load
+from twinlens.images.load import load
 
 U8 = NDArray[np.uint8]
 Decoder = Callable[[Path], U8 | torch.Tensor]

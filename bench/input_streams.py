@@ -16,7 +16,7 @@ from photos import albums
 import twinlens
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images import load
+from twinlens.images.load import load
 
 Line = dict[str, Any]
 

@@ -10,8 +10,8 @@ from twinlens.bundle.bundle import Bundle, open_bundle
 from twinlens.bundle.pixel_mode import pixel_mode
 from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.cuda.options import DEFAULT, CudaOptions
-from twinlens.decoding import Pixels
 from twinlens.errors import BundleError
+from twinlens.images.pixel_options import PixelOptions
 from twinlens.model import Model
 from twinlens.session import Device, resolve
 from twinlens.threads import usable_threads
@@ -33,7 +33,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
-    pixels: str | Pixels = "exact",
+    pixels: str | PixelOptions = "exact",
     cuda: CudaOptions = DEFAULT,
     low_memory: bool = False,
 ) -> Model:
@@ -47,7 +47,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
         threads: CPU threads for decoding and computing; all that the process may use by default.
         pixels: "exact" follows the checkpoint's own preprocessing; "fast" decodes large JPEGs
             smaller, and moves their embeddings a little: a calibration or an index of one is not
-            for the other. `Pixels` also says what is done with the oddities of image files.
+            for the other. `PixelOptions` also says what is done with the oddities of image files.
         cuda: how the towers run on a CUDA device: memory, batch sizes, recorded runs, TensorRT.
         low_memory: on a CPU, leave the weights in their mapped files, which processes share and the
             system may take back, and keep nothing between two calls. fp32 ViT-B/32 then opens in
@@ -62,7 +62,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
     """
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise ValueError(f"threads is {threads}, not between 1 and {MOST_THREADS}")
-    seen = pixels if isinstance(pixels, Pixels) else Pixels(mode=pixel_mode(pixels))
+    seen = pixels if isinstance(pixels, PixelOptions) else PixelOptions(mode=pixel_mode(pixels))
     opened = open_bundle(folder_of(bundle))
     place = resolve(device)
     return Model(

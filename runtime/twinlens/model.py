@@ -17,14 +17,16 @@ from twinlens.bundle.manifest import TowerFile
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.cuda.options import DEFAULT, CudaOptions
-from twinlens.decoding import EXACT, Decoder, Numbered, Picture, Pixels
 from twinlens.deduplication import distinct
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.image_embedder import EmbeddedBlock, ImageEmbedder, OnError, blocks
 from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Tower
 from twinlens.errors import CalibrationError
-from twinlens.images import ImageLike
+from twinlens.images.decoder import Decoder
+from twinlens.images.named_image import NamedImage, NumberedImage
+from twinlens.images.open import ImageLike
+from twinlens.images.pixel_options import EXACT, PixelOptions
 from twinlens.match_matrix import MatchMatrix
 from twinlens.normalization import unit_rows
 from twinlens.provenance import about_of
@@ -50,7 +52,7 @@ class Model:
         device: Device,
         precision: Precision,
         threads: int,
-        pixels: Pixels = EXACT,
+        pixels: PixelOptions = EXACT,
         cuda: CudaOptions = DEFAULT,
         low_memory: bool = False,
     ) -> None:
@@ -158,7 +160,7 @@ class Model:
 
     def embed_images(
         self,
-        images: Iterable[ImageLike | Picture],
+        images: Iterable[ImageLike | NamedImage],
         *,
         on_error: Literal["raise", "nan"] = "raise",
         progress: bool = False,
@@ -182,7 +184,7 @@ class Model:
 
     def stream_images(
         self,
-        images: Iterable[ImageLike | Picture],
+        images: Iterable[ImageLike | NamedImage],
         *,
         block: int = ROWS_AT_ONCE,
         on_error: OnError = "raise",
@@ -220,7 +222,7 @@ class Model:
 
     def _streamed(
         self,
-        images: Iterable[Numbered],
+        images: Iterable[NumberedImage],
         *,
         size: int = ROWS_AT_ONCE,
         on_error: OnError = "raise",
@@ -412,7 +414,7 @@ class Model:
 
     def classify(
         self,
-        images: Iterable[ImageLike | Picture],
+        images: Iterable[ImageLike | NamedImage],
         labels: Iterable[str],
         *,
         templates: Iterable[str] = TEMPLATES,

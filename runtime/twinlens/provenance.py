@@ -5,14 +5,14 @@ from typing import Final
 
 from twinlens.bundle.manifest import Source
 from twinlens.bundle.specs import Precision, Side
-from twinlens.decoding import Pixels
 from twinlens.errors import IndexFileError
+from twinlens.images.pixel_options import PixelOptions
 
 ONLY_IMAGES: Final = frozenset({"pixels"})
 """What has no part in the embedding of a text."""
 
 
-def about_of(source: Source, precision: Precision, pixels: Pixels) -> dict[str, str]:
+def about_of(source: Source, precision: Precision, pixels: PixelOptions) -> dict[str, str]:
     """What makes the embeddings of a model: an index keeps it, and `check_about` compares it."""
     return {
         "model": source.name,

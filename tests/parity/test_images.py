@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images import U8, load
+from twinlens.images.load import U8, load
 
 pytest.importorskip("transformers")
 

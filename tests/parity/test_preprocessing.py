@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from twinlens.images import U8, load
+from twinlens.images.load import U8, load
 
 pytest.importorskip("transformers")
 

@@ -4,9 +4,9 @@ import pytest
 
 import twinlens
 from twinlens import Model
-from twinlens.decoding import Pixels
 from twinlens.errors import IndexFileError
-from twinlens.pixels.reading import Reading
+from twinlens.images.pixel_options import PixelOptions
+from twinlens.images.read_options import ReadOptions
 from twinlens.provenance import check_about
 
 
@@ -18,7 +18,7 @@ def test_a_model_says_what_made_its_embeddings(model: Model) -> None:
         "pixels": "exact",
     }
     assert len(model.about["sha256"]) == 64
-    black = Pixels(mode="fast", reading=Reading(background=(0, 0, 0)))
+    black = PixelOptions(mode="fast", reading=ReadOptions(background=(0, 0, 0)))
     assert twinlens.load("demo", device="cpu", pixels=black).about["pixels"] == (
         "fast, background (0, 0, 0)"
     )

@@ -19,9 +19,9 @@ from sklearn.datasets import load_sample_images
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images import U8, load, load_batch
-from twinlens.pixels.limits import FORMATS, Limits
-from twinlens.pixels.resampling import RESAMPLING
+from twinlens.images.geometry.resampling import RESAMPLING
+from twinlens.images.limits import FORMATS, Limits
+from twinlens.images.load import U8, load, load_batch
 
 SPEC = ImageSpec(side_px=224)
 SMALL = ImageSpec(side_px=16)

@@ -11,8 +11,8 @@ from mutations import mutated, seeds
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images import load
-from twinlens.pixels.reading import Reading
+from twinlens.images.load import load
+from twinlens.images.read_options import ReadOptions
 
 SPEC = ImageSpec(side_px=16)
 FILES = seeds()
@@ -32,7 +32,7 @@ def test_of_a_damaged_file_come_pixels_or_an_image_error(kind: str) -> None:
         warnings.simplefilter("ignore")  # what Pillow says of the damage
         for number in range(20):
             content = mutated(FILES[kind], others, rng)
-            reading = Reading(profiles=number % 2 == 0)
+            reading = ReadOptions(profiles=number % 2 == 0)
             try:
                 pixels = load(content, SPEC, mode="fast", reading=reading)
                 outcomes.add(pixels.shape)

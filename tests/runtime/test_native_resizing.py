@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images import U8, load
-from twinlens.pixels import native_resizing
-from twinlens.pixels.framing import frame
-from twinlens.pixels.orientation import ORIENTATIONS, UPRIGHT
-from twinlens.pixels.resampling import RESAMPLING
-from twinlens.pixels.resizing import by_pillow, resized
+from twinlens.images.formats.exif_orientation import ORIENTATIONS, UPRIGHT
+from twinlens.images.geometry import resize_native
+from twinlens.images.geometry.crop import frame
+from twinlens.images.geometry.resampling import RESAMPLING
+from twinlens.images.geometry.resize import by_pillow, resized
+from twinlens.images.load import U8, load
 from twinlens_kernels import resample
 
 pytestmark = pytest.mark.skipif(not resample.SERVES, reason="the kernels are not compiled")
@@ -54,7 +54,7 @@ def test_the_two_resizings_are_one(
 def both(content: bytes, spec: ImageSpec, monkeypatch: pytest.MonkeyPatch) -> tuple[U8, U8]:
     compiled = load(content, spec)
     with monkeypatch.context() as patch:
-        patch.setattr(native_resizing, "serves", lambda _: False)
+        patch.setattr(resize_native, "serves", lambda _: False)
         return compiled, load(content, spec)
 
 
@@ -88,7 +88,7 @@ def test_an_image_in_several_blocks_is_taken_in_bands(
 
 def test_rows_with_gaps_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     image = noise(9, 5)
-    assert native_resizing.serves(image)
-    assert not native_resizing.serves(image.convert("L"))
-    monkeypatch.setattr(native_resizing._imaging, "get_alignment", lambda: 64)
-    assert not native_resizing.serves(image)
+    assert resize_native.serves(image)
+    assert not resize_native.serves(image.convert("L"))
+    monkeypatch.setattr(resize_native._imaging, "get_alignment", lambda: 64)
+    assert not resize_native.serves(image)

@@ -8,10 +8,10 @@ from twinlens import images
 from twinlens.bundle.pixel_mode import PIXEL_MODES
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images import load
+from twinlens.images.load import load
 
 SPEC = ImageSpec(side_px=16)
-DOCUMENT = Path(images.__file__).parent / "pixels" / "IMAGES.md"
+DOCUMENT = Path(images.__file__).parent / "IMAGES.md"
 
 
 @pytest.mark.parametrize("mode", PIXEL_MODES)

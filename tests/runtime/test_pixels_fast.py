@@ -10,10 +10,10 @@ from sklearn.datasets import load_sample_images
 
 from twinlens.bundle.pixel_mode import PIXEL_MODES, pixel_mode
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images import U8, load, load_batch
-from twinlens.pixels.dct_scale import dct_scale
-from twinlens.pixels.picture import from_file
-from twinlens.pixels.reading import READING
+from twinlens.images.decoded_image import from_file
+from twinlens.images.formats.dct_scale import dct_scale
+from twinlens.images.load import U8, load, load_batch
+from twinlens.images.read_options import READING
 
 SPEC = ImageSpec(side_px=96)
 SQUASH = replace(SPEC, resize="squash")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images import U8, load
+from twinlens.images.load import U8, load
 
 ROUNDING = 2
 """Levels: as in test_images.py."""

@@ -9,9 +9,9 @@ from odd_images.oddity import encoded, ramps
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images import load
-from twinlens.pixels.inline import from_base64, from_data_uri
-from twinlens.pixels.limits import Limits
+from twinlens.images.data_uri import from_base64, from_data_uri
+from twinlens.images.limits import Limits
+from twinlens.images.load import load
 
 CONTENT = encoded(ramps(), "PNG") + b"\xff\xfb\xfe"  # of both letters that the alphabets differ in
 BASE64 = base64.b64encode(CONTENT).decode()

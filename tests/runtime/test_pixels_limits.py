@@ -12,16 +12,16 @@ from odd_images.oddity import encoded, ramps
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images import load, load_batch, load_into
-from twinlens.pixels.limits import FORMATS, Limits
-from twinlens.pixels.reading import Reading
+from twinlens.images.limits import FORMATS, Limits
+from twinlens.images.load import load, load_batch, load_into
+from twinlens.images.read_options import ReadOptions
 
 SPEC = ImageSpec(side_px=8)
 CONTENT = encoded(ramps(), "PNG")
 
 
-def reading(**limits: object) -> Reading:
-    return Reading(limits=Limits(**limits))  # type: ignore[arg-type]
+def reading(**limits: object) -> ReadOptions:
+    return ReadOptions(limits=Limits(**limits))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_format_may_be_added() -> None:
 @pytest.mark.parametrize("background", [(0, 0), (0, 0, 256), (-1, 0, 0)])
 def test_a_background_that_is_no_colour_is_refused(background: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match=r"background is .*, not three numbers of 0\.\.255"):
-        Reading(background=background)
+        ReadOptions(background=background)
 
 
 def test_files_are_named_in_errors_and_stay_open(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ import twinlens
 from twinlens import Model
 from twinlens.datasets import image_tar
 from twinlens.datasets.read_images import read_images
-from twinlens.decoding import Picture
 from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import DatasetError, ImageError
+from twinlens.images.named_image import NamedImage
 
 DRAWINGS = [drawing.path for drawing in bundled_drawings()[:6]]
 CONTENTS = [path.read_bytes() for path in DRAWINGS]
@@ -68,7 +68,7 @@ def test_a_pattern_gives_the_files_that_fit_it(
 def test_a_file_is_a_picture_itself_whatever_its_name(tmp_path: Path) -> None:
     odd = tmp_path / "picture[1]"
     shutil.copyfile(DRAWINGS[0], odd)
-    assert list(read_images(odd)) == [Picture(str(odd), odd)]
+    assert list(read_images(odd)) == [NamedImage(str(odd), odd)]
 
 
 def test_a_place_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:

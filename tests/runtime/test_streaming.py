@@ -11,10 +11,10 @@ import pytest
 
 import twinlens
 from twinlens import Model
-from twinlens.decoding import Picture
 from twinlens.demo.samples import bundled_drawings
 from twinlens.embedding.image_embedder import IMAGES_A_THREAD, IMAGES_AT_ONCE
 from twinlens.errors import BundleError, ImageError
+from twinlens.images.named_image import NamedImage
 from twinlens.loading import folder_of
 
 BAD = b"not a picture"
@@ -51,7 +51,7 @@ def test_few_or_many_images_embed_the_same(model: Model, pictures: list[Path], c
 def test_skipped_ones_are_lost_with_their_reasons_and_nan_keeps_their_place(
     model: Model, pictures: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    images = [pictures[0], Picture("a.tar/b.jpg", BAD), pictures[1], "nowhere.png"]
+    images = [pictures[0], NamedImage("a.tar/b.jpg", BAD), pictures[1], "nowhere.png"]
     with caplog.at_level(logging.WARNING):
         (block,) = model.stream_images(images, on_error="skip")
     assert block.indices.tolist() == [0, 2]

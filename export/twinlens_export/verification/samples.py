@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twinlens.bundle.specs import TextSpec
 from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import ImageError, TextError
-from twinlens.images import load_batch
+from twinlens.images.load import load_batch
 from twinlens.texts import Tokenizer
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import ExportError

@@ -7,8 +7,8 @@ PixelMode = Literal["exact", "fast"]
 
 * "exact", the default: within one level (of 255) of it.
 * "fast": a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that keeps at least `SHARPNESS`
-  times the side (`twinlens.pixels.dct_scale`); then as exact. Every other format, a picture that is
-  small already, a PIL image and an array are exact.
+  times the side (`twinlens.images.formats.dct_scale`); then as exact. Every other format, a small
+  image, a PIL image and an array are exact.
 
 The embeddings of the two differ a little, so whatever is fitted on embeddings or stores them (a
 calibration, an index) names the mode they were made in; what names none is "exact".

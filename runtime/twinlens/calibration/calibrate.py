@@ -12,7 +12,7 @@ from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.calibration.fit import CalibrationOptions, fit_calibration
 from twinlens.datasets.pairs import Pairs
-from twinlens.decoding import Pixels
+from twinlens.images.pixel_options import PixelOptions
 from twinlens.loading import DEMO, folder_of
 from twinlens.model import Model
 from twinlens.session import CPU, resolve
@@ -79,5 +79,5 @@ def _uncalibrated(bundle: Bundle, precision: Precision, pixels: PixelMode) -> Mo
         device=CPU if towers.device == "cpu" else resolve("auto"),
         precision=precision,
         threads=usable_threads(),
-        pixels=Pixels(mode=pixels),
+        pixels=PixelOptions(mode=pixels),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from twinlens.commands.inputs import find_pictures, open_model
 from twinlens.commands.output import Outcome
-from twinlens.decoding import Picture
+from twinlens.images.named_image import NamedImage
 
 
 def run(options: argparse.Namespace) -> Outcome:
@@ -13,7 +13,7 @@ def run(options: argparse.Namespace) -> Outcome:
     model = open_model(options)
     names: list[str] = []
 
-    def noted() -> Iterator[Picture]:
+    def noted() -> Iterator[NamedImage]:
         for picture in find_pictures(options.inputs, column=options.image_column):
             names.append(picture.name)
             yield picture

@@ -14,7 +14,7 @@ from twinlens.commands.contact_sheet import Row, Shot, draw_sheet
 from twinlens.commands.inputs import check_out, open_model
 from twinlens.commands.output import Outcome
 from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
-from twinlens.images import SUFFIXES
+from twinlens.images.load import SUFFIXES
 from twinlens.index import Index
 from twinlens.model import Model
 

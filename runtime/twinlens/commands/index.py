@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twinlens.commands.inputs import find_pictures, open_model
 from twinlens.commands.output import Outcome
-from twinlens.decoding import Picture
+from twinlens.images.named_image import NamedImage
 from twinlens.index import Index
 from twinlens.index.folder import require_target
 from twinlens.model import Model
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> Outcome:
     )
 
 
-def _each_file_once(pictures: Iterable[Picture]) -> Iterator[Picture]:
+def _each_file_once(pictures: Iterable[NamedImage]) -> Iterator[NamedImage]:
     """A file that is named, and lies in a folder that is named too, is one picture."""
     seen: set[str] = set()
     for picture in pictures:
@@ -42,7 +42,7 @@ def _each_file_once(pictures: Iterable[Picture]) -> Iterator[Picture]:
 
 
 def _named_rows(
-    model: Model, pictures: Iterable[Picture], lost: list[str]
+    model: Model, pictures: Iterable[NamedImage], lost: list[str]
 ) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]] | NDArray[np.float32]]:
     """Blocks of names and embeddings; the names of what cannot be read go to `lost`."""
     found = False

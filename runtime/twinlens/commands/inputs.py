@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.datasets.read_images import read_images
-from twinlens.decoding import Picture
 from twinlens.embedding.image_embedder import EmbeddedBlock
+from twinlens.images.named_image import NamedImage
 from twinlens.loading import load
 from twinlens.model import Model
 
@@ -29,7 +29,7 @@ def open_model(options: argparse.Namespace) -> Model:
     )
 
 
-def find_pictures(places: Sequence[Path], *, column: str) -> Iterator[Picture]:
+def find_pictures(places: Sequence[Path], *, column: str) -> Iterator[NamedImage]:
     """The pictures of the places, in their order, read as they are asked for.
 
     Raises:

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
-from twinlens.decoding import Picture
-from twinlens.images import SUFFIXES
+from twinlens.images.load import SUFFIXES
+from twinlens.images.named_image import NamedImage
 
 MAGIC = frozenset("*?[")
 """What makes a name a pattern."""
 
 
-def images_below(folder: Path) -> Iterator[Picture]:
+def images_below(folder: Path) -> Iterator[NamedImage]:
     """Every file below a folder whose suffix is a picture's; links to folders are not followed.
 
     Raises:
@@ -20,10 +20,10 @@ def images_below(folder: Path) -> Iterator[Picture]:
     """
     for path in _files(folder):
         if path.suffix.lower() in SUFFIXES:
-            yield Picture(str(path), path)
+            yield NamedImage(str(path), path)
 
 
-def images_like(pattern: str) -> Iterator[Picture]:
+def images_like(pattern: str) -> Iterator[NamedImage]:
     """Every file that fits a pattern, such as "photos/**/*.jpg"; "**" is any number of folders.
 
     Raises:
@@ -34,7 +34,7 @@ def images_like(pattern: str) -> Iterator[Picture]:
     folder = Path(*parts[:fixed])
     for path in _files(folder):
         if _fits(path.relative_to(folder).parts, parts[fixed:]):
-            yield Picture(str(path), path)
+            yield NamedImage(str(path), path)
 
 
 def _files(folder: Path) -> Iterator[Path]:

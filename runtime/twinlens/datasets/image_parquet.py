@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from twinlens.decoding import Picture
 from twinlens.errors import DatasetError, ImageError
+from twinlens.images.named_image import NamedImage
 
 ROWS_AT_ONCE: Final = 32
 """Of a batch: its pictures are in memory together, above the row group that pyarrow reads."""
@@ -14,7 +14,7 @@ ROWS_AT_ONCE: Final = 32
 Row = dict[str, Any]
 
 
-def images_in_parquet(path: Path, *, column: str, folder: Path) -> Iterator[Picture]:
+def images_in_parquet(path: Path, *, column: str, folder: Path) -> Iterator[NamedImage]:
     """The pictures in one column of a Parquet file: paths, bytes, or structs {bytes, path} of both.
 
     One that is given by its path has that path for a name, else it is photos.parquet/7, by its row.
@@ -36,7 +36,7 @@ def images_in_parquet(path: Path, *, column: str, folder: Path) -> Iterator[Pict
     for number, row in enumerate(parquet_rows(path, [column])):
         image = image_of(row[column], folder)
         name = str(image) if isinstance(image, Path) else f"{path}/{number}"
-        yield Picture(name, image)
+        yield NamedImage(name, image)
 
 
 def parquet_columns(path: Path) -> list[str]:

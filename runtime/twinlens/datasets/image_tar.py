@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
-from twinlens.decoding import Picture
 from twinlens.errors import DatasetError, ImageError
-from twinlens.images import SUFFIXES
+from twinlens.images.load import SUFFIXES
+from twinlens.images.named_image import NamedImage
 
 MAX_MEMBER_BYTES: Final = 2**28
 """Refused before reading: a few packed kilobytes can ask for gigabytes."""
@@ -26,7 +26,7 @@ class Member(NamedTuple):
     """Of a picture or a caption, or why there is none; other data of the sample is not read."""
 
 
-def images_in_tar(path: Path) -> Iterator[Picture]:
+def images_in_tar(path: Path) -> Iterator[NamedImage]:
     """The pictures of a tar, packed or not, with or without captions; shards/a.tar/dog.jpg is one.
 
     Raises:
@@ -34,7 +34,7 @@ def images_in_tar(path: Path) -> Iterator[Picture]:
     """
     for member in members(path):
         if member.suffix in SUFFIXES and member.content is not None:
-            yield Picture(f"{path}/{member.name}", member.content)
+            yield NamedImage(f"{path}/{member.name}", member.content)
 
 
 def members(path: Path) -> Iterator[Member]:

@@ -7,7 +7,7 @@ from typing import Final
 from twinlens.datasets.pair_table import read_csv
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.errors import PairsError
-from twinlens.images import SUFFIXES
+from twinlens.images.load import SUFFIXES
 
 TABLE: Final = "captions.csv"
 LIST: Final = "captions.txt"

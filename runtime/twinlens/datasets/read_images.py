@@ -7,7 +7,7 @@ from pathlib import Path
 from twinlens.datasets.image_folder import MAGIC, images_below, images_like
 from twinlens.datasets.image_parquet import images_in_parquet
 from twinlens.datasets.image_tar import images_in_tar
-from twinlens.decoding import Picture
+from twinlens.images.named_image import NamedImage
 
 
 def read_images(
@@ -15,7 +15,7 @@ def read_images(
     *,
     column: str = "image",
     pictures: str | os.PathLike[str] | None = None,
-) -> Iterator[Picture]:
+) -> Iterator[NamedImage]:
     """The pictures of a place, one at a time, each with a name: for `Model.stream_images`.
 
     A folder is read with all below it; a tar as webdataset packs it; a Parquet file a few rows at
@@ -43,7 +43,7 @@ def read_images(
         return images_in_parquet(path, column=column, folder=start)
     if is_tar(path):
         return images_in_tar(path)
-    return iter([Picture(str(path), path)])
+    return iter([NamedImage(str(path), path)])
 
 
 def is_tar(path: Path) -> bool:

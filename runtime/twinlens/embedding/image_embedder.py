@@ -10,10 +10,11 @@ from typing import Final, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.decoding import Decoded, Decoder, Numbered
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
 from twinlens.errors import ImageError
+from twinlens.images.decoder import Decoded, Decoder
+from twinlens.images.named_image import NumberedImage
 from twinlens.session import OnDevice
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class ImageEmbedder:
     alone: bool
     """The tower computes on these threads too, and not on a device of its own."""
 
-    def run(self, images: Iterable[Numbered]) -> Generator[Embedded]:
+    def run(self, images: Iterable[NumberedImage]) -> Generator[Embedded]:
         """The images embedded, in their order.
 
         On a CPU every thread decodes a few images and embeds them itself: nothing is handed over
@@ -92,7 +93,7 @@ class ImageEmbedder:
             return self._decoded_ahead(chain(first, source))
         return self._embedded_ahead(chain(first, source))
 
-    def run_on_device(self, images: Iterable[Numbered]) -> OnDevice:
+    def run_on_device(self, images: Iterable[NumberedImage]) -> OnDevice:
         """All images in one batch, whose rows [B, D] stay on the device.
 
         Raises:
@@ -107,10 +108,10 @@ class ImageEmbedder:
                 pixels.append(image.pixels)
         return self.tower.embed_on_device(np.stack(pixels))
 
-    def _embedded_ahead(self, images: Iterable[Numbered]) -> Generator[Embedded]:
+    def _embedded_ahead(self, images: Iterable[NumberedImage]) -> Generator[Embedded]:
         embed = self.tower.one_thread()
 
-        def work(batch: list[Numbered]) -> list[Embedded]:
+        def work(batch: list[NumberedImage]) -> list[Embedded]:
             return _embedded([self.decode(image) for image in batch], embed)
 
         done = prefetch(
@@ -124,7 +125,7 @@ class ImageEmbedder:
             for batch in done:
                 yield from batch
 
-    def _decoded_ahead(self, images: Iterable[Numbered]) -> Generator[Embedded]:
+    def _decoded_ahead(self, images: Iterable[NumberedImage]) -> Generator[Embedded]:
         size, lanes = self.tower.largest_batch or IMAGES_AT_ONCE, self.tower.lanes
         decoded = prefetch(self.decode, images, threads=self.threads, waiting=3 * size)
         with closing(decoded):

@@ -1,6 +1,6 @@
 """Odd things that are given as images, and what comes of each: the one list of them.
 
-`test_odd_images.py` loads every one; the tables in `runtime/twinlens/pixels/IMAGES.md` are
+`test_odd_images.py` loads every one; the tables in `runtime/twinlens/images/IMAGES.md` are
 `tables()`.
 """
 

@@ -22,7 +22,7 @@ from odd_images.oddity import (
     saved,
     seen,
 )
-from twinlens.pixels.reading import Reading
+from twinlens.images.read_options import ReadOptions
 
 
 def clear_to_right() -> Image.Image:
@@ -169,11 +169,11 @@ COLOURS: Final = (
         outcome=seen(lambda: blended(clear_to_right(), WHITE), 1),
     ),
     Odd(
-        given="RGBA PNG, `Reading(background=(0, 0, 255))`",
+        given="RGBA PNG, `ReadOptions(background=(0, 0, 255))`",
         comes="blended with blue",
         make=saved(clear_to_right, "PNG"),
         outcome=seen(lambda: blended(clear_to_right(), BLUE), 1),
-        reading=Reading(background=BLUE),
+        reading=ReadOptions(background=BLUE),
     ),
     Odd(
         given="RGBA WebP",
@@ -286,17 +286,18 @@ COLOURS: Final = (
         outcome=seen(ramps),
     ),
     Odd(
-        given="file with an ICC profile, `Reading(profiles=True)`",
+        given="file with an ICC profile, `ReadOptions(profiles=True)`",
         comes="converted to sRGB",
         make=lambda _: encoded(ramps(), "PNG", icc_profile=swapped_profile()),
         outcome=seen(red_and_green_swapped, 2),
-        reading=Reading(profiles=True),
+        reading=ReadOptions(profiles=True),
     ),
     Odd(
-        given="file with a damaged ICC profile, or one of other colours, `Reading(profiles=True)`",
+        given="file with a damaged ICC profile, or one of other colours, "
+        "`ReadOptions(profiles=True)`",
         comes="the profile is ignored",
         make=lambda _: encoded(ramps(), "PNG", icc_profile=b"no profile"),
         outcome=seen(ramps),
-        reading=Reading(profiles=True),
+        reading=ReadOptions(profiles=True),
     ),
 )

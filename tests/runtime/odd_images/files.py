@@ -23,7 +23,7 @@ from odd_images.oddity import (
     seen,
     turned,
 )
-from twinlens.pixels.reading import Reading
+from twinlens.images.read_options import ReadOptions
 
 
 def damaged_exif() -> bytes:
@@ -68,11 +68,11 @@ ORIENTATIONS: Final = (
         outcome=seen(turned, 8),
     ),
     Odd(
-        given="any of these, `Reading(upright=False)`",
+        given="any of these, `ReadOptions(upright=False)`",
         comes="as it is stored (a TIFF is turned all the same: Pillow does it)",
         make=lambda _: jpeg(exif=exif(6)),
         outcome=seen(ramps, 4),
-        reading=Reading(upright=False),
+        reading=ReadOptions(upright=False),
     ),
     Odd(
         given="PIL image that was opened from such a file",

@@ -25,8 +25,8 @@ from odd_images.oddity import (
     saved,
     seen,
 )
-from twinlens.pixels.limits import Limits
-from twinlens.pixels.reading import Reading
+from twinlens.images.limits import Limits
+from twinlens.images.read_options import ReadOptions
 
 
 def pipe(folder: Path) -> Path:
@@ -123,14 +123,14 @@ SHAPES: Final = (
         comes="refused; the limit is named",
         make=saved(ramps, "PNG"),
         outcome=Refused(message="is 40 x 30, more than 1,000 pixels"),
-        reading=Reading(limits=Limits(max_pixels=1000)),
+        reading=ReadOptions(limits=Limits(max_pixels=1000)),
     ),
     Odd(
         given="file larger than the limit (100 MB), here `Limits(max_bytes=100)`",
         comes="refused before it is read",
         make=in_folder("large.png", encoded(ramps(), "PNG")),
         outcome=Refused(message=r"large.png has more than 100 bytes; shrink it first"),
-        reading=Reading(limits=Limits(max_bytes=100)),
+        reading=ReadOptions(limits=Limits(max_bytes=100)),
     ),
 )
 
@@ -152,7 +152,7 @@ FORMATS: Final = (
         comes="refused",
         make=lambda _: jpeg(),
         outcome=Refused(message="is no image that can be decoded; known are PNG$"),
-        reading=Reading(limits=Limits(formats=("PNG",))),
+        reading=ReadOptions(limits=Limits(formats=("PNG",))),
     ),
 )
 
@@ -207,7 +207,7 @@ CONTAINERS: Final = (
     ),
     Odd(
         given="base64 or a data URI as a str",
-        comes="refused: a str is a path; see `pixels/inline.py`",
+        comes="refused: a str is a path; see `twinlens.from_data_uri`",
         make=lambda _: "data:image/png;base64,iVBORw0KGgo=",
         outcome=Refused(message="cannot be opened: No such file"),
     ),

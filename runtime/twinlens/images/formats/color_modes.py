@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from twinlens.errors import ImageError
-from twinlens.pixels.reading import Colour
+from twinlens.images.read_options import Colour
 
 PLAIN: Final = frozenset({"RGB", "L"})
 """What can be resized as it is; red, green and blue come out of L only at the end."""

@@ -4,8 +4,8 @@ import io
 
 from PIL import Image, ImageCms
 
-from twinlens.pixels.colours import flat
-from twinlens.pixels.reading import WHITE
+from twinlens.images.formats.color_modes import flat
+from twinlens.images.read_options import WHITE
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:

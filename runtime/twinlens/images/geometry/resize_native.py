@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from PIL import Image, _imaging
 
-from twinlens.pixels.framing import Framing, Span
-from twinlens.pixels.resampling import Resampling
-from twinlens.pixels.sources import U8
+from twinlens.images.geometry.crop import Framing, Span
+from twinlens.images.geometry.resampling import Resampling
+from twinlens.images.open import U8
 from twinlens_kernels import resample
 
 BAND_BYTES: Final = 1 << 20

@@ -9,8 +9,8 @@ from typing import Final
 from PIL import Image
 
 from twinlens.bundle.specs import ImageSpec
-from twinlens.pixels.framing import frame
-from twinlens.pixels.orientation import UPRIGHT
+from twinlens.images.formats.exif_orientation import UPRIGHT
+from twinlens.images.geometry.crop import frame
 
 SHARPNESS: Final = 2.55
 """What a smaller decoding keeps at least: so many pixels to one of the square's, on either axis.

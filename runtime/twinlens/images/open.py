@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from twinlens.errors import ImageError
-from twinlens.pixels.limits import Limits
+from twinlens.images.limits import Limits
 
 U8 = NDArray[np.uint8]
 Encoded = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO

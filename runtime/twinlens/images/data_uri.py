@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from twinlens.errors import ImageError
-from twinlens.pixels.limits import LIMITS, Limits
+from twinlens.images.limits import LIMITS, Limits
 
 DATA_URI: Final = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),", re.IGNORECASE)
 SPACE: Final = re.compile(r"\s+")

@@ -10,12 +10,12 @@ from PIL import Image
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.pixels.picture import Picture, from_file, from_memory
-from twinlens.pixels.reading import READING, Reading
-from twinlens.pixels.sources import U8, Encoded, from_array, opened, reasons, source_name
-from twinlens.pixels.sources import ImageLike as ImageLike
-from twinlens.pixels.square import paint
-from twinlens.pixels.whole_jpeg import mended
+from twinlens.images.decoded_image import DecodedImage, from_file, from_memory
+from twinlens.images.formats.truncated_jpeg import mended
+from twinlens.images.open import U8, Encoded, from_array, opened, reasons, source_name
+from twinlens.images.open import ImageLike as ImageLike
+from twinlens.images.read_options import READING, ReadOptions
+from twinlens.images.transform import paint
 
 SUFFIXES: Final = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -28,7 +28,7 @@ def load_batch(
     spec: ImageSpec,
     *,
     mode: PixelMode = "exact",
-    reading: Reading = READING,
+    reading: ReadOptions = READING,
 ) -> U8:
     """Pixels [B, S, S, 3] of images, each decoded, resized and cropped as the spec says.
 
@@ -49,12 +49,12 @@ def load(
     spec: ImageSpec,
     *,
     mode: PixelMode = "exact",
-    reading: Reading = READING,
+    reading: ReadOptions = READING,
 ) -> U8:
     """Pixels [S, S, 3] of one image.
 
     A path, bytes or a file are turned upright by their EXIF orientation; a PIL image or an array is
-    taken as it lies. What every oddity gives: pixels/IMAGES.md.
+    taken as it lies. What every oddity gives: images/IMAGES.md.
 
     Args:
         image: a path, encoded bytes, a binary file, a PIL image, or uint8 pixels [H, W], [H, W, 1],
@@ -78,7 +78,7 @@ def load_into(
     spec: ImageSpec,
     *,
     mode: PixelMode = "exact",
-    reading: Reading = READING,
+    reading: ReadOptions = READING,
 ) -> None:
     """As `load`, into a row [S, S, 3] of a batch; after an error the row may hold anything.
 
@@ -97,8 +97,8 @@ def load_into(
 
 
 def _decoded(
-    image: Encoded, name: str, spec: ImageSpec, mode: PixelMode, reading: Reading
-) -> Picture:
+    image: Encoded, name: str, spec: ImageSpec, mode: PixelMode, reading: ReadOptions
+) -> DecodedImage:
     with opened(image, name, reading.limits) as file:
         try:
             return from_file(file, name, spec, mode, reading)

@@ -8,10 +8,10 @@ passes, which drifts by up to 10 levels on portraits.
 import numpy as np
 from PIL import Image
 
-from twinlens.pixels import native_resizing
-from twinlens.pixels.framing import Framing
-from twinlens.pixels.resampling import Resampling
-from twinlens.pixels.sources import U8
+from twinlens.images.geometry import resize_native
+from twinlens.images.geometry.crop import Framing
+from twinlens.images.geometry.resampling import Resampling
+from twinlens.images.open import U8
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom."""
@@ -31,8 +31,8 @@ def resize_into(
     target: U8, image: Image.Image, framing: Framing, resampling: Resampling, *, down_first: bool
 ) -> None:
     """Write the framed part of an image that is RGB or L into [down.length, across.length, 3]."""
-    if native_resizing.serves(image):
-        native_resizing.resize_into(target, image, framing, resampling, down_first=down_first)
+    if resize_native.serves(image):
+        resize_native.resize_into(target, image, framing, resampling, down_first=down_first)
     else:
         small = by_pillow(image, framing, resampling, down_first=down_first)
         target[:] = np.asarray(small.convert("RGB"))
@@ -42,7 +42,7 @@ def resized(
     image: Image.Image, framing: Framing, resampling: Resampling, *, down_first: bool
 ) -> Image.Image:
     """The framed part, [down.length, across.length] pixels, in the image's own mode."""
-    if native_resizing.serves(image):
+    if resize_native.serves(image):
         pixels = np.empty((framing.down.length, framing.across.length, 3), dtype=np.uint8)
         resize_into(pixels, image, framing, resampling, down_first=down_first)
         return Image.fromarray(pixels)

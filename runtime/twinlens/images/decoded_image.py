@@ -7,16 +7,16 @@ from PIL import Image
 
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
-from twinlens.pixels.colours import eight_bit
-from twinlens.pixels.dct_scale import decode_smaller
-from twinlens.pixels.framing import Framing, frame
-from twinlens.pixels.orientation import UPRIGHT, Orientation, orientation_of
-from twinlens.pixels.reading import Reading
-from twinlens.pixels.sources import READING_ONE, check_size
+from twinlens.images.formats.color_modes import eight_bit
+from twinlens.images.formats.dct_scale import decode_smaller
+from twinlens.images.formats.exif_orientation import UPRIGHT, Orientation, orientation_of
+from twinlens.images.geometry.crop import Framing, frame
+from twinlens.images.open import READING_ONE, check_size
+from twinlens.images.read_options import ReadOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class DecodedImage:
     """A decoded picture."""
 
     image: Image.Image
@@ -32,8 +32,8 @@ class Picture:
 
 
 def from_file(
-    file: BinaryIO, name: str, spec: ImageSpec, mode: PixelMode, reading: Reading
-) -> Picture:
+    file: BinaryIO, name: str, spec: ImageSpec, mode: PixelMode, reading: ReadOptions
+) -> DecodedImage:
     """The first frame of an encoded picture.
 
     Raises:
@@ -44,7 +44,7 @@ def from_file(
         stored = image.size
         times = decode_smaller(image, spec) if mode == "fast" else 1
         image.load()
-        return Picture(
+        return DecodedImage(
             image=eight_bit(image, name),
             # Pillow turns a TIFF upright while it decodes.
             size=stored if times > 1 else image.size,
@@ -53,7 +53,7 @@ def from_file(
         )
 
 
-def from_memory(image: Image.Image, name: str, reading: Reading) -> Picture:
+def from_memory(image: Image.Image, name: str, reading: ReadOptions) -> DecodedImage:
     """A PIL image as it lies.
 
     Raises:
@@ -62,4 +62,4 @@ def from_memory(image: Image.Image, name: str, reading: Reading) -> Picture:
     check_size(image, name, reading.limits)
     with READING_ONE:
         image.load()
-    return Picture(image=eight_bit(image, name), size=image.size)
+    return DecodedImage(image=eight_bit(image, name), size=image.size)

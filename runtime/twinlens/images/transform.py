@@ -6,20 +6,20 @@ import numpy as np
 from PIL import Image
 
 from twinlens.bundle.specs import ImageSpec
-from twinlens.pixels.colours import flat, is_plain
-from twinlens.pixels.framing import Framing
-from twinlens.pixels.picture import Picture
-from twinlens.pixels.profiles import to_srgb
-from twinlens.pixels.reading import Reading
-from twinlens.pixels.resampling import RESAMPLING
-from twinlens.pixels.resizing import needed_part, resize_into, resized
-from twinlens.pixels.sources import U8
+from twinlens.images.decoded_image import DecodedImage
+from twinlens.images.formats.color_modes import flat, is_plain
+from twinlens.images.formats.icc_profiles import to_srgb
+from twinlens.images.geometry.crop import Framing
+from twinlens.images.geometry.resampling import RESAMPLING
+from twinlens.images.geometry.resize import needed_part, resize_into, resized
+from twinlens.images.open import U8
+from twinlens.images.read_options import ReadOptions
 
 LONG_PX: Final = 16_384
 """A box is float32 to Pillow: beyond this it would err by more than a thousandth of a pixel."""
 
 
-def paint(row: U8, picture: Picture, spec: ImageSpec, reading: Reading) -> None:
+def paint(row: U8, picture: DecodedImage, spec: ImageSpec, reading: ReadOptions) -> None:
     """Write the pixels [S, S, 3] of a picture into a row of a batch."""
     image, framing = picture.image, picture.framing(spec)
     resampling = RESAMPLING[spec.interpolation]

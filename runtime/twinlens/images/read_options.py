@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from twinlens.pixels.limits import LIMITS, Limits
+from twinlens.images.limits import LIMITS, Limits
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0..255 each."""
@@ -12,11 +12,11 @@ WHITE: Final[Colour] = (255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ReadOptions:
     """How files are read; the defaults are what transformers does.
 
-    Reading(limits=Limits(max_pixels=10_000_000))
-    Reading(background=(0, 0, 0))        # logos that were drawn for a dark page
+    ReadOptions(limits=Limits(max_pixels=10_000_000))
+    ReadOptions(background=(0, 0, 0))        # logos that were drawn for a dark page
     """
 
     upright: bool = True
@@ -32,4 +32,4 @@ class Reading:
             raise ValueError(f"background is {self.background}, not three numbers of 0..255")
 
 
-READING: Final = Reading()
+READING: Final = ReadOptions()

@@ -1,0 +1,1 @@
+"""Oddities of image formats: orientation, colour, profiles, scaled and truncated JPEGs."""

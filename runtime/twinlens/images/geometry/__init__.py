@@ -1,0 +1,1 @@
+"""Geometry of an image: crop, padding and resampling."""
