@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import Keys, id_sections, keys_of, read_ids
-from twinlens.index.lookup import Lookup
 
 # So few that ids are repeated, and the first halves of their keys as well.
 PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=40)
@@ -22,7 +22,7 @@ def test_the_newest_row_of_a_key_is_found_at_any_size(
     held: list[tuple[int, int]], wanted: list[tuple[int, int]], sizes: list[int], text: bool
 ) -> None:
     """Also for an older state of the index, once the rows of a newer one are known."""
-    lookup, asked = Lookup(), keys(wanted, text=text)
+    lookup, asked = IdLookup(), keys(wanted, text=text)
     for size in sizes:
         found = lookup.find(asked, keys(held[:size], text=text)).tolist()
         for row, key in zip(found, wanted, strict=True):
@@ -37,7 +37,7 @@ def test_the_newest_row_of_a_key_is_found_at_any_size(
 @given(ids=st.lists(st.text(st.characters(categories=None), max_size=3), max_size=20))
 def test_strings_are_told_apart_by_their_letters(ids: list[str]) -> None:
     held = keys_of(id_sections(ids))
-    found = Lookup().find(held, held).tolist()
+    found = IdLookup().find(held, held).tolist()
     assert found == [len(ids) - 1 - ids[::-1].index(name) for name in ids]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from twinlens.index import Index
-from twinlens.index.paging import expect_scattered, read_ahead
+from twinlens.index.madvise import expect_scattered, read_ahead
 
 
 class Told(mmap.mmap):

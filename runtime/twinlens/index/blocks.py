@@ -21,7 +21,7 @@ _BLOCK_NUMBERS: Final = 2**21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class RowBlock:
     """Neighbouring rows."""
 
     rows: NDArray[np.float32]
@@ -30,10 +30,10 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class RowStream:
     """A stream of blocks, and what is known before it runs."""
 
-    blocks: Iterator[Block]
+    blocks: Iterator[RowBlock]
     sample: NDArray[np.float32]
     """[n, D] of its unit rows: evenly spread over an array, the first ones of a stream."""
     n_rows: int | None
@@ -53,7 +53,7 @@ class Source:
             spread = range(0, len(rows), max(1, len(rows) // SAMPLE_ROWS))
             sample = unit_rows(rows[:: spread.step], numbers=spread)
             return cls(blocks=blocks, sample=sample, n_rows=len(rows))
-        ahead: list[Block] = []
+        ahead: list[RowBlock] = []
         while sum(len(block.rows) for block in ahead) < SAMPLE_ROWS:
             block = next(blocks, None)
             if block is None:
@@ -67,7 +67,7 @@ class Source:
         return cls(blocks=chain(ahead, blocks), sample=sample, n_rows=None)
 
 
-def blocks_of(embeddings: Embeddings, ids: IdsLike | None) -> Iterator[Block]:
+def blocks_of(embeddings: Embeddings, ids: IdsLike | None) -> Iterator[RowBlock]:
     """Blocks of [N, D] floats, or of a stream of blocks.
 
     Raises:
@@ -101,18 +101,18 @@ def is_stream(embeddings: object) -> TypeGuard[Iterable[Any]]:
     return isinstance(embeddings, Iterable) and not hasattr(embeddings, "__array__")
 
 
-def _sliced(rows: NDArray[Any], ids: Ids | None, *, first_row: int) -> Iterator[Block]:
+def _sliced(rows: NDArray[Any], ids: Ids | None, *, first_row: int) -> Iterator[RowBlock]:
     """At least one block, for its width."""
     step = max(1, _BLOCK_NUMBERS // max(1, rows.shape[1]))
     for start in range(0, max(1, len(rows)), step):
         part = rows[start : start + step]
-        yield Block(
+        yield RowBlock(
             rows=unit_rows(part, numbers=range(first_row + start, first_row + start + len(part))),
             ids=None if ids is None else ids[start : start + step],
         )
 
 
-def _streamed(pieces: Iterator[Any], ids: IdsLike | None) -> Iterator[Block]:
+def _streamed(pieces: Iterator[Any], ids: IdsLike | None) -> Iterator[RowBlock]:
     beside: Iterator[Any] | None = None if ids is None else iter(ids)
     n_rows = 0
     for piece in pieces:
@@ -142,7 +142,7 @@ def _pair(piece: tuple[Any, ...]) -> tuple[Ids, NDArray[Any]]:
     return read_ids(piece[0]), np.asarray(piece[1])
 
 
-def _checked(blocks: Iterator[Block]) -> Iterator[Block]:
+def _checked(blocks: Iterator[RowBlock]) -> Iterator[RowBlock]:
     """Refuse a stream whose blocks are not all of one width."""
     width = None
     for block in blocks:

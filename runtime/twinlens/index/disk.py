@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IndexBusyError
-from twinlens.index.blocks import Block
+from twinlens.index.blocks import RowBlock
 from twinlens.index.draft import Draft
 from twinlens.index.folder import LOCK, exclusive, require_target
 from twinlens.index.ids import Sections
-from twinlens.index.intake import Intake, living_pieces
+from twinlens.index.ingest import Ingest, living_pieces
 from twinlens.index.layout import Layout
 from twinlens.index.manifest import Manifest, read_manifest
 from twinlens.index.mapping import map_snapshot, verify
@@ -26,10 +26,10 @@ class DiskStore:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self._folder, self._manifest = folder, manifest
 
-    def append(self, snapshot: Snapshot, blocks: Iterable[Block], *, threads: int) -> Snapshot:
+    def append(self, snapshot: Snapshot, blocks: Iterable[RowBlock], *, threads: int) -> Snapshot:
         """The snapshot after it with the blocks' rows behind its own: all of them, or an error."""
         with self._writing() as draft:
-            intake = Intake(snapshot, threads=threads)
+            intake = Ingest(snapshot, threads=threads)
             n_rows = _extend(draft, (intake.sections(block) for block in blocks))
             if not n_rows:
                 return snapshot

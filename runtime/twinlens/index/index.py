@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twinlens.errors import ProviderError
-from twinlens.index.blocks import Block, Embeddings, Source, blocks_of, mean_row
+from twinlens.index.blocks import Embeddings, RowBlock, RowStream, blocks_of, mean_row
 from twinlens.index.disk import DiskStore, new_index, write_pieces
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike
-from twinlens.index.intake import Intake, pieces
+from twinlens.index.ingest import Ingest, pieces
 from twinlens.index.layout import Layout
 from twinlens.index.mapping import open_folder
 from twinlens.index.memory import MemoryStore
@@ -29,7 +29,7 @@ from twinlens.threads import usable_threads
 class Store(Protocol):
     """Where the rows of an index are kept: each change gives the snapshot after it."""
 
-    def append(self, snapshot: Snapshot, blocks: Iterable[Block], *, threads: int) -> Snapshot:
+    def append(self, snapshot: Snapshot, blocks: Iterable[RowBlock], *, threads: int) -> Snapshot:
         """With the blocks' rows behind those of the snapshot."""
 
     def remove(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
@@ -95,7 +95,7 @@ class Index:
             ValueError: There are not two dimensions, a row holds NaN or infinity, or the ids are
                 not as many as the rows.
         """
-        source = Source.of(embeddings, ids)
+        source = RowStream.of(embeddings, ids)
         store = MemoryStore(capacity=source.n_rows or 0)
         empty = _empty(source, residual=residual)
         n_threads = usable_threads() if threads is None else threads
@@ -125,9 +125,9 @@ class Index:
             ValueError: As for `build`.
         """
         folder, told = Path(path), _read_about(about)
-        source = Source.of(embeddings, ids)
+        source = RowStream.of(embeddings, ids)
         empty = _empty(source, residual=residual)
-        intake = Intake(empty, threads=usable_threads() if threads is None else threads)
+        intake = Ingest(empty, threads=usable_threads() if threads is None else threads)
         with new_index(folder, empty.layout, empty.centre, told) as draft:
             write_pieces(draft, (intake.sections(block) for block in source.blocks))
         return cls.open(folder)
@@ -365,7 +365,7 @@ class Index:
             raise
 
 
-def _empty(source: Source, *, residual: bool) -> Snapshot:
+def _empty(source: RowStream, *, residual: bool) -> Snapshot:
     """An index that the source's rows may join."""
     layout = Layout(width=source.sample.shape[1], residual=residual, ids="none")
     return Snapshot.of(layout, {}, mean_row(source.sample))

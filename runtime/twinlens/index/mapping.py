@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IndexFileError
+from twinlens.index.id_lookup import IdLookup
 from twinlens.index.layout import LETTERS, Section
-from twinlens.index.lookup import Lookup
+from twinlens.index.madvise import expect_scattered, read_ahead
 from twinlens.index.manifest import CURE, Manifest, read_manifest
-from twinlens.index.paging import expect_scattered, read_ahead
 from twinlens.index.snapshot import Snapshot
 
 _HASHED_BYTES: Final = 2**24
@@ -42,7 +42,7 @@ def open_folder(folder: Path) -> tuple[Manifest, Snapshot]:
             manifest = newer
 
 
-def map_snapshot(folder: Path, manifest: Manifest, *, lookup: Lookup | None = None) -> Snapshot:
+def map_snapshot(folder: Path, manifest: Manifest, *, lookup: IdLookup | None = None) -> Snapshot:
     """Map what the manifest counts; only the centre and the removed bits are read."""
     sections = {
         name: _mapped(folder / manifest.file(name), section, manifest.items(name))

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.index.blocks import Block
-from twinlens.index.growing import Growing
+from twinlens.index.blocks import RowBlock
+from twinlens.index.growable_array import GrowableArray
+from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import Sections
-from twinlens.index.intake import Intake, living_pieces
+from twinlens.index.ingest import Ingest, living_pieces
 from twinlens.index.layout import LETTERS, Layout
-from twinlens.index.lookup import Lookup
 from twinlens.index.snapshot import Snapshot
 
 
@@ -19,12 +19,12 @@ class MemoryStore:
     """The arrays behind the snapshots of an index in memory. One thread at a time may write."""
 
     def __init__(self, *, capacity: int = 0) -> None:
-        self._columns: dict[str, Growing] = {}
+        self._columns: dict[str, GrowableArray] = {}
         self._capacity = capacity
 
-    def append(self, snapshot: Snapshot, blocks: Iterable[Block], *, threads: int) -> Snapshot:
+    def append(self, snapshot: Snapshot, blocks: Iterable[RowBlock], *, threads: int) -> Snapshot:
         """The snapshot after it with the blocks' rows behind its own: all of them, or an error."""
-        intake = Intake(snapshot, threads=threads)
+        intake = Ingest(snapshot, threads=threads)
         before = {name: len(column) for name, column in self._columns.items()}
         try:
             self._extend(intake.sections(block) for block in blocks)
@@ -46,7 +46,7 @@ class MemoryStore:
         fresh = MemoryStore(capacity=snapshot.n_live)
         fresh._extend(living_pieces(snapshot, centre=centre, threads=threads))
         self._columns = fresh._columns
-        return self._snapshot(snapshot.layout, centre, live=None, lookup=Lookup())
+        return self._snapshot(snapshot.layout, centre, live=None, lookup=IdLookup())
 
     def verify(self, snapshot: Snapshot) -> None:
         """Nothing can have changed unseen."""
@@ -57,7 +57,7 @@ class MemoryStore:
             for name, part in sections.items():
                 if name not in self._columns:
                     capacity = 0 if name == LETTERS else self._capacity
-                    self._columns[name] = Growing.like(part, capacity=capacity)
+                    self._columns[name] = GrowableArray.like(part, capacity=capacity)
                 self._columns[name].extend(part + letters if name == "id_ends" else part)
 
     def _snapshot(
@@ -66,7 +66,7 @@ class MemoryStore:
         centre: NDArray[np.float32],
         *,
         live: NDArray[np.bool_] | None,
-        lookup: Lookup,
+        lookup: IdLookup,
     ) -> Snapshot:
         sections: dict[str, NDArray[Any]] = {
             name: column.view for name, column in self._columns.items() if len(column)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from twinlens.errors import IdError
 from twinlens.index.blocks import SAMPLE_ROWS, mean_row
+from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import (
     Ids,
     IdsLike,
@@ -22,7 +23,6 @@ from twinlens.index.ids import (
     show_id,
 )
 from twinlens.index.layout import Layout
-from twinlens.index.lookup import Lookup
 from twinlens_kernels import Codes
 
 
@@ -37,7 +37,7 @@ class Snapshot:
     live: NDArray[np.bool_] | None
     """[N], False for a removed row; None while no row is."""
     n_live: int
-    lookup: Lookup
+    lookup: IdLookup
     codes: Codes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class Snapshot:
         centre: NDArray[np.float32],
         *,
         live: NDArray[np.bool_] | None = None,
-        lookup: Lookup | None = None,
+        lookup: IdLookup | None = None,
     ) -> Self:
         """A snapshot of these arrays; sections that hold nothing may be left out."""
         whole = {
@@ -73,7 +73,7 @@ class Snapshot:
             centre=centre,
             live=live,
             n_live=n_rows if live is None else int(np.count_nonzero(live)),
-            lookup=Lookup() if lookup is None else lookup,
+            lookup=IdLookup() if lookup is None else lookup,
         )
 
     @property

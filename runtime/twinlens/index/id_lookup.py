@@ -42,7 +42,7 @@ class _Run:
         return found
 
 
-class Lookup:
+class IdLookup:
     """Finds the rows of ids. Safe to use from several threads.
 
     It learns the keys of rows when they are first asked for: 16 bytes a row, each sorted

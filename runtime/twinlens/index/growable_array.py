@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 _CACHE_LINE: Final = 64
 
 
-class Growing:
+class GrowableArray:
     """An array whose first axis grows. A view that was handed out keeps its numbers."""
 
     def __init__(self, empty: NDArray[Any]) -> None:

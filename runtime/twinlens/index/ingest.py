@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError
-from twinlens.index.blocks import Block
-from twinlens.index.growing import Growing
+from twinlens.index.blocks import RowBlock
+from twinlens.index.growable_array import GrowableArray
+from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import (
     Ids,
     Keys,
@@ -21,15 +22,14 @@ from twinlens.index.ids import (
     show_id,
 )
 from twinlens.index.layout import IdKind
-from twinlens.index.lookup import Lookup
-from twinlens.index.paging import read_ahead
+from twinlens.index.madvise import read_ahead
 from twinlens.index.snapshot import Snapshot
 from twinlens_kernels import encode
 
 _PIECE_ROWS: Final = 2**14
 
 
-class Intake:
+class Ingest:
     """Checks and encodes the blocks that come behind a snapshot's rows."""
 
     def __init__(self, snapshot: Snapshot, *, threads: int) -> None:
@@ -38,7 +38,7 @@ class Intake:
         self._kind: IdKind | None = snapshot.layout.ids if len(snapshot) else None
         self._newcomers = _Newcomers(snapshot)
 
-    def sections(self, block: Block) -> dict[str, NDArray[Any]]:
+    def sections(self, block: RowBlock) -> dict[str, NDArray[Any]]:
         """The sections of a block, none if it has no rows; ends of ids count from its first.
 
         Raises:
@@ -74,9 +74,9 @@ class _Newcomers:
     """The ids that join: each of them once, and none that is in the index."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot, self._lookup = snapshot, Lookup()
-        self._first: Growing | None = None
-        self._second: Growing | None = None
+        self._snapshot, self._lookup = snapshot, IdLookup()
+        self._first: GrowableArray | None = None
+        self._second: GrowableArray | None = None
 
     def add(self, ids: Ids, keys: Keys) -> None:
         """Take in ids; IdError if one is known already."""
@@ -103,8 +103,8 @@ class _Newcomers:
 
     def _extend(self, keys: Keys) -> Keys:
         if self._first is None:
-            self._first = Growing.like(keys.first)
-            self._second = None if keys.second is None else Growing.like(keys.second)
+            self._first = GrowableArray.like(keys.first)
+            self._second = None if keys.second is None else GrowableArray.like(keys.second)
         self._first.extend(keys.first)
         if self._second is not None and keys.second is not None:
             self._second.extend(keys.second)
