@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from twinlens.errors import IndexBusyError, IndexFileError
-from twinlens.index import Index, disk, draft
-from twinlens.index.folder import exclusive
-from twinlens.index.manifest import read_manifest
+from twinlens.index import Index
+from twinlens.index.storage import disk, transaction
+from twinlens.index.storage.folder import exclusive
+from twinlens.index.storage.manifest import read_manifest
 
 ROWS = np.random.default_rng(0).standard_normal((40, 24))
 
@@ -111,7 +112,7 @@ def test_a_commit_that_cannot_be_made_last_is_not_taken_back(
         raise OSError("the disk is gone")
 
     index = Index.open(saved)
-    monkeypatch.setattr("twinlens.index.draft.sync_folder", failing)
+    monkeypatch.setattr("twinlens.index.storage.transaction.sync_folder", failing)
     with pytest.raises(OSError, match="the disk is gone"):
         index.add(ROWS, ids=range(40))
     assert (len(index), len(Index.open(saved, verify=True))) == (40, 80)
@@ -185,7 +186,7 @@ def test_what_a_killed_writer_left_is_overwritten_and_swept(saved: Path) -> None
 def test_parts_are_merged_so_that_there_are_few(
     saved: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr(draft, "PART_ROWS", 64)
+    monkeypatch.setattr(transaction, "PART_ROWS", 64)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     index = Index.open(saved)
     for start in range(0, 340, batch):
@@ -265,13 +266,13 @@ def test_a_reader_in_the_middle_of_a_change_sees_the_old_or_the_new(
 
     def interrupted(*arguments: object, **more: object) -> object:
         if changes:
-            monkeypatch.setattr("twinlens.index.mapping.map_snapshot", mapped)
+            monkeypatch.setattr("twinlens.index.storage.memory_map.map_snapshot", mapped)
             change = changes.pop(0)
             change(Index.open(saved))
-            monkeypatch.setattr("twinlens.index.mapping.map_snapshot", interrupted)
+            monkeypatch.setattr("twinlens.index.storage.memory_map.map_snapshot", interrupted)
         return mapped(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("twinlens.index.mapping.map_snapshot", interrupted)
+    monkeypatch.setattr("twinlens.index.storage.memory_map.map_snapshot", interrupted)
     sizes = [len(Index.open(saved, verify=True)) for _ in range(3)]
     assert sizes[-1] == 40
     assert not changes

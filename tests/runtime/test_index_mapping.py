@@ -10,7 +10,7 @@ import pytest
 
 from twinlens.errors import IndexFileError, TwinlensError
 from twinlens.index import Index
-from twinlens.index.manifest import Manifest, Part, read_manifest, write_manifest
+from twinlens.index.storage.manifest import IndexManifest, Part, read_manifest, write_manifest
 
 ROWS = np.random.default_rng(0).standard_normal((40, 24))
 NAMES = [f"picture {number}" for number in range(40)]
@@ -163,7 +163,7 @@ def test_opening_ten_million_rows_reads_next_to_nothing(tmp_path: Path) -> None:
     centre = bytes(4 * width)
     (tmp_path / "centre.1.f32").write_bytes(centre)
     part = dict.fromkeys(("rows", "codes", "terms", "ids"), "0" * 64)
-    manifest = Manifest(
+    manifest = IndexManifest(
         generation=1,
         epoch=1,
         width=width,

@@ -20,7 +20,8 @@ from hypothesis.stateful import (
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError
-from twinlens.index import Index, draft
+from twinlens.index import Index
+from twinlens.index.storage import transaction
 from twinlens.normalization import unit_rows
 from twinlens_kernels import reference
 
@@ -189,7 +190,7 @@ class IndexMachine(RuleBasedStateMachine):
 def test_an_index_is_like_a_list_that_is_searched_by_brute_force(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(draft, "PART_ROWS", 8)
+    monkeypatch.setattr(transaction, "PART_ROWS", 8)
     monkeypatch.setattr("os.fsync", lambda _: None)
     run_state_machine_as_test(
         IndexMachine,

@@ -12,7 +12,7 @@ from twinlens.commands.inputs import find_pictures, open_model
 from twinlens.commands.output import Outcome
 from twinlens.images.named_image import NamedImage
 from twinlens.index import Index
-from twinlens.index.folder import require_target
+from twinlens.index.storage.folder import require_target
 from twinlens.model import Model
 
 

@@ -13,16 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from twinlens.errors import ProviderError
 from twinlens.index.blocks import Embeddings, RowBlock, RowStream, blocks_of, mean_row
-from twinlens.index.disk import DiskStore, new_index, write_pieces
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike
 from twinlens.index.ingest import Ingest, pieces
 from twinlens.index.layout import Layout
-from twinlens.index.mapping import open_folder
-from twinlens.index.memory import MemoryStore
 from twinlens.index.moment import Moment, Place, on_host, place_of
 from twinlens.index.query import Filter, best_of, choose, read_queries, within_reach
 from twinlens.index.snapshot import Snapshot
+from twinlens.index.storage.disk import DiskStore, new_index, write_pieces
+from twinlens.index.storage.memory import MemoryStore
+from twinlens.index.storage.memory_map import open_folder
 from twinlens.threads import usable_threads
 
 

@@ -13,10 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IndexFileError
-from twinlens.index.folder import next_generation, sweep
 from twinlens.index.ids import Sections
 from twinlens.index.layout import LETTERS, Layout, Section
-from twinlens.index.manifest import CURE, Manifest, Part, Removed, sync_folder, write_manifest
+from twinlens.index.storage.folder import next_generation, sweep
+from twinlens.index.storage.manifest import (
+    CURE,
+    IndexManifest,
+    Part,
+    Removed,
+    sync_folder,
+    write_manifest,
+)
 
 PART_ROWS: Final = 2**16
 """A part that has so many is closed, and parts are merged as long as they have no more: so a
@@ -24,14 +31,14 @@ million rows have some 16 parts, and rows that come one at a time are hashed 16 
 _COPIED_BYTES: Final = 2**20
 
 
-class Draft:
+class Transaction:
     """A writer behind the rows that `base` counts. The caller holds the folder's lock.
 
     Leaving it without a commit takes back what was written; a writer that is killed leaves bytes
     that no manifest counts, and the next writer overwrites them.
     """
 
-    def __init__(self, folder: Path, base: Manifest) -> None:
+    def __init__(self, folder: Path, base: IndexManifest) -> None:
         self._folder, self._base = folder, base
         self._layout = base.layout
         self._files: dict[str, BinaryIO] = {}
@@ -48,7 +55,7 @@ class Draft:
         """A draft of a whole new index, beside one that may be in the folder."""
         epoch = next_generation(folder)
         content = centre.astype("<f4").tobytes()
-        base = Manifest(
+        base = IndexManifest(
             generation=epoch - 1,
             epoch=epoch,
             width=layout.width,
@@ -93,7 +100,7 @@ class Draft:
         if self._rows >= PART_ROWS:
             self._close_part()
 
-    def commit(self, *, live: NDArray[np.bool_] | None = None) -> Manifest:
+    def commit(self, *, live: NDArray[np.bool_] | None = None) -> IndexManifest:
         """Make the rows part of the index, at once and for good.
 
         Args:

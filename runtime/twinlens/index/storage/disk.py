@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from twinlens.errors import IndexBusyError
 from twinlens.index.blocks import RowBlock
-from twinlens.index.draft import Draft
-from twinlens.index.folder import LOCK, exclusive, require_target
 from twinlens.index.ids import Sections
 from twinlens.index.ingest import Ingest, living_pieces
 from twinlens.index.layout import Layout
-from twinlens.index.manifest import Manifest, read_manifest
-from twinlens.index.mapping import map_snapshot, verify
 from twinlens.index.snapshot import Snapshot
+from twinlens.index.storage.folder import LOCK, exclusive, require_target
+from twinlens.index.storage.manifest import IndexManifest, read_manifest
+from twinlens.index.storage.memory_map import map_snapshot, verify
+from twinlens.index.storage.transaction import Transaction
 
 
 class DiskStore:
     """The folder behind the snapshots of an opened index. One thread at a time may write."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: IndexManifest) -> None:
         self._folder, self._manifest = folder, manifest
 
     def append(self, snapshot: Snapshot, blocks: Iterable[RowBlock], *, threads: int) -> Snapshot:
@@ -51,7 +51,9 @@ class DiskStore:
         centre = snapshot.centre_of_live()
         with (
             self._exclusive(),
-            Draft.anew(self._folder, snapshot.layout, centre, dict(self._manifest.about)) as draft,
+            Transaction.anew(
+                self._folder, snapshot.layout, centre, dict(self._manifest.about)
+            ) as draft,
         ):
             _extend(draft, living_pieces(snapshot, centre=centre, threads=threads))
             manifest = draft.commit()
@@ -64,8 +66,8 @@ class DiskStore:
         verify(self._folder, self._manifest, snapshot)
 
     @contextmanager
-    def _writing(self) -> Iterator[Draft]:
-        with self._exclusive(), Draft(self._folder, self._manifest) as draft:
+    def _writing(self) -> Iterator[Transaction]:
+        with self._exclusive(), Transaction(self._folder, self._manifest) as draft:
             yield draft
 
     @contextmanager
@@ -83,7 +85,7 @@ class DiskStore:
 @contextmanager
 def new_index(
     folder: Path, layout: Layout, centre: NDArray[np.float32], about: Mapping[str, str]
-) -> Iterator[Draft]:
+) -> Iterator[Transaction]:
     """A draft of a new index at `folder`; one that is there stays until the draft is committed.
 
     Raises:
@@ -95,7 +97,7 @@ def new_index(
     folder.mkdir(exist_ok=True)
     with exclusive(folder):
         try:
-            with Draft.anew(folder, layout, centre, dict(about)) as draft:
+            with Transaction.anew(folder, layout, centre, dict(about)) as draft:
                 yield draft
         except BaseException:
             if fresh:
@@ -106,14 +108,14 @@ def new_index(
 
 
 def write_pieces(
-    draft: Draft, pieces: Iterable[Sections], *, live: NDArray[np.bool_] | None = None
+    draft: Transaction, pieces: Iterable[Sections], *, live: NDArray[np.bool_] | None = None
 ) -> None:
     """Write and commit all pieces; rows that are False in live [N] are removed."""
     _extend(draft, pieces)
     draft.commit(live=live)
 
 
-def _extend(draft: Draft, pieces: Iterable[Sections]) -> int:
+def _extend(draft: Transaction, pieces: Iterable[Sections]) -> int:
     n_rows = 0
     for sections in pieces:
         if sections:

@@ -15,13 +15,13 @@ from twinlens.errors import IndexFileError
 from twinlens.index.id_lookup import IdLookup
 from twinlens.index.layout import LETTERS, Section
 from twinlens.index.madvise import expect_scattered, read_ahead
-from twinlens.index.manifest import CURE, Manifest, read_manifest
 from twinlens.index.snapshot import Snapshot
+from twinlens.index.storage.manifest import CURE, IndexManifest, read_manifest
 
 _HASHED_BYTES: Final = 2**24
 
 
-def open_folder(folder: Path) -> tuple[Manifest, Snapshot]:
+def open_folder(folder: Path) -> tuple[IndexManifest, Snapshot]:
     """The index as it was committed last, also while a writer is at work.
 
     Raises:
@@ -42,7 +42,9 @@ def open_folder(folder: Path) -> tuple[Manifest, Snapshot]:
             manifest = newer
 
 
-def map_snapshot(folder: Path, manifest: Manifest, *, lookup: IdLookup | None = None) -> Snapshot:
+def map_snapshot(
+    folder: Path, manifest: IndexManifest, *, lookup: IdLookup | None = None
+) -> Snapshot:
     """Map what the manifest counts; only the centre and the removed bits are read."""
     sections = {
         name: _mapped(folder / manifest.file(name), section, manifest.items(name))
@@ -58,7 +60,7 @@ def map_snapshot(folder: Path, manifest: Manifest, *, lookup: IdLookup | None = 
     )
 
 
-def verify(folder: Path, manifest: Manifest, snapshot: Snapshot) -> None:
+def verify(folder: Path, manifest: IndexManifest, snapshot: Snapshot) -> None:
     """Read everything; IndexFileError names the section and the rows that changed since."""
     for name, section in manifest.layout.sections().items():
         path = folder / manifest.file(name)
@@ -80,7 +82,7 @@ def verify(folder: Path, manifest: Manifest, snapshot: Snapshot) -> None:
 
 
 def _shares(
-    manifest: Manifest, name: str, items: NDArray[Any]
+    manifest: IndexManifest, name: str, items: NDArray[Any]
 ) -> Iterator[tuple[NDArray[Any], Any]]:
     start = 0
     for part in manifest.parts:
@@ -112,12 +114,12 @@ def _mapped(path: Path, section: Section, items: int) -> NDArray[Any]:
     return np.ndarray((items, *section.tail), dtype=section.dtype, buffer=mapped)
 
 
-def _centre(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
+def _centre(folder: Path, manifest: IndexManifest) -> NDArray[np.float32]:
     content = _read(folder / manifest.centre_file, 4 * manifest.width, manifest.centre)
     return np.frombuffer(content, dtype="<f4")
 
 
-def _live(folder: Path, manifest: Manifest) -> NDArray[np.bool_] | None:
+def _live(folder: Path, manifest: IndexManifest) -> NDArray[np.bool_] | None:
     removed = manifest.removed
     if removed is None:
         return None

@@ -51,7 +51,7 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class IndexManifest:
     """All that is known of an index before a section is looked at."""
 
     format: int = FORMAT
@@ -103,7 +103,7 @@ class Manifest:
         return named if self.removed is None else named | {self.removed.file}
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> IndexManifest:
     """Read and check the manifest of an index.
 
     Raises:
@@ -128,12 +128,12 @@ def read_manifest(folder: Path) -> Manifest:
             "open it with the twinlens that wrote it, or build and save it again"
         )
     try:
-        return dataclass_json.read(Manifest, document)
+        return dataclass_json.read(IndexManifest, document)
     except dataclass_json.RecordError as error:
         raise IndexFileError(f"{path} is damaged: {error}; {CURE}") from error
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: IndexManifest) -> None:
     """Commit: from here on, and at no moment before, the folder is this index.
 
     Until `sync_folder`, a loss of power may still bring back the one before.

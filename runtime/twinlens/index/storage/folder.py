@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.errors import IndexBusyError, IndexFileError
-from twinlens.index.manifest import DRAFT, MANIFEST, Manifest, read_manifest
+from twinlens.index.storage.manifest import DRAFT, MANIFEST, IndexManifest, read_manifest
 
 if sys.platform == "win32":
     import msvcrt
@@ -91,7 +91,7 @@ def next_generation(folder: Path) -> int:
     return max(numbers) + 1
 
 
-def sweep(folder: Path, manifest: Manifest) -> None:
+def sweep(folder: Path, manifest: IndexManifest) -> None:
     """Delete what belongs to no index or to an older one; readers keep what they have open."""
     needed = manifest.files() | {LOCK}
     for name in os.listdir(folder):  # noqa: PTH208
