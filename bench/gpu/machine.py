@@ -12,7 +12,7 @@ from types import ModuleType
 
 import numpy as np
 
-from twinlens.session import Device
+from twinlens.ort.device import Device
 from twinlens.threads import usable_threads
 from twinlens_kernels import NATIVE
 

@@ -29,8 +29,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import search_corpus
 from machine import bandwidth, machine, peer, place, timed
 
+from twinlens.ort.device import Device
+from twinlens.ort.session import resolve
 from twinlens.searching.device_search import DeviceSearch
-from twinlens.session import Device, resolve
 from twinlens.threads import usable_threads
 from twinlens_kernels import reference
 

@@ -48,7 +48,8 @@ from twinlens.bundle.manifest import Agreement, TowerFile
 from twinlens.cuda.options import CudaOptions
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.errors import ProviderError
-from twinlens.session import Device, Session, resolve
+from twinlens.ort.device import Device
+from twinlens.ort.session import Session, resolve
 from twinlens_export.graph.graph import save
 from twinlens_export.precision import in_precision
 

@@ -12,7 +12,9 @@ from typing import Final, Generic
 from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifest
 from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
 from twinlens.bundle.specs import PRECISIONS, Clean, Precision, Side
-from twinlens.session import CPU, Session, installed_wheels
+from twinlens.ort.device import CPU
+from twinlens.ort.distributions import installed_distributions
+from twinlens.ort.session import Session
 from twinlens.texts import Tokenizer
 from twinlens.threads import usable_threads
 from twinlens_export.bundle_folder import new_folder, require_free
@@ -218,5 +220,6 @@ def _manifest(checkpoint: Checkpoint, folder: Path, towers: Mapping[Precision, T
         files={name: sha256_of(folder / name) for name in names if name not in programs},
         native_scale=checkpoint.native_scale,
         calibrations=native_calibrations(checkpoint, towers),
-        made_by={name: importlib.metadata.version(name) for name in MAKERS} | installed_wheels(),
+        made_by={name: importlib.metadata.version(name) for name in MAKERS}
+        | installed_distributions(),
     )

@@ -9,7 +9,8 @@ import numpy as np
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.manifest import Manifest, TowerFile
-from twinlens.session import CPU, Session
+from twinlens.ort.device import CPU
+from twinlens.ort.session import Session
 from twinlens.threads import usable_threads
 from twinlens_export.graph.graph import Array
 

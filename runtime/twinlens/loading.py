@@ -13,7 +13,8 @@ from twinlens.cuda.options import DEFAULT, CudaOptions
 from twinlens.errors import BundleError
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.model import Model
-from twinlens.session import Device, resolve
+from twinlens.ort.device import Device
+from twinlens.ort.session import resolve
 from twinlens.threads import usable_threads
 
 DEMO: Final = "demo"

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.curves import Line
 from twinlens.errors import CalibrationError
-from twinlens.session import Device, OnDevice, Session
+from twinlens.ort.device import Device
+from twinlens.ort.io_binding import OnDevice
+from twinlens.ort.session import Session
 from twinlens_kernels.graphs import PAIRING
 
 F32 = NDArray[np.float32]

@@ -29,8 +29,10 @@ from twinlens.images.open import ImageLike
 from twinlens.images.pixel_options import EXACT, PixelOptions
 from twinlens.match_matrix import MatchMatrix
 from twinlens.normalization import unit_rows
+from twinlens.ort.device import Device
+from twinlens.ort.io_binding import OnDevice
+from twinlens.ort.session import Session
 from twinlens.provenance import about_of
-from twinlens.session import Device, OnDevice, Session
 from twinlens.texts import OnCut, Tokenizer
 from twinlens.zero_shot import TEMPLATES, Classes, filled
 

@@ -17,7 +17,8 @@ from sklearn.datasets import load_sample_images
 from tokenizers import pre_tokenizers
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
-from twinlens.session import CPU, Session
+from twinlens.ort.device import CPU
+from twinlens.ort.session import Session
 from twinlens_export.architecture import ImageTower, Layer, Linear, TextTower
 from twinlens_export.checkpoints import checkpoint as checkpoints
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twinlens.session import CPU, Session
+from twinlens.ort.device import CPU
+from twinlens.ort.session import Session
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph import graph as graphs
 from twinlens_export.graph.graph import Graph, ValueInfo, save

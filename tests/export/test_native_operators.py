@@ -14,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as some
 from numpy.typing import DTypeLike, NDArray
 
-from twinlens.session import CPU, Session
+from twinlens.ort.device import CPU
+from twinlens.ort.session import Session
 from twinlens_export.architecture import Activation, Linear, Norm
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import Mlp

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from twinlens.errors import DeviceMemoryError, ProviderError
+from twinlens.ort.device import CPU
+from twinlens.ort.io_binding import OnDevice
+from twinlens.ort.session import Session
 from twinlens.searching import device_search
 from twinlens.searching.device_search import DeviceSearch
-from twinlens.session import CPU, OnDevice, Session
 from twinlens_kernels import encode, reference
 
 F32 = NDArray[np.float32]

@@ -15,7 +15,8 @@ from twinlens.cuda.options import DEFAULT
 from twinlens.demo.samples import bundled_drawings
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.errors import DeviceMemoryError, ImageError, ProviderError
-from twinlens.session import CPU, Device, Session
+from twinlens.ort.device import CPU, Device
+from twinlens.ort.session import Session
 
 FULL = RuntimeError(
     "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running "

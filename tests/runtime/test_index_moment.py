@@ -8,9 +8,9 @@ import pytest
 from twinlens.errors import ProviderError
 from twinlens.index import Index, moment
 from twinlens.index.snapshot import Snapshot
+from twinlens.ort.device import CPU
 from twinlens.searching.device_search import DeviceSearch
 from twinlens.searching.searcher import Searcher
-from twinlens.session import CPU
 
 ROWS = np.random.default_rng(0).standard_normal((3000, 24))
 

@@ -25,7 +25,7 @@ from twinlens.cuda import installation
 from twinlens.cuda.driver import Driver
 from twinlens.cuda.installation import cure_of
 from twinlens.errors import ProviderError
-from twinlens.session import resolve
+from twinlens.ort.session import resolve
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="these libraries are those of Linux")
 

@@ -9,7 +9,7 @@ from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.curves import Beta, Curve, Line
 from twinlens.errors import CalibrationError
 from twinlens.match_matrix import MatchMatrix
-from twinlens.session import CPU
+from twinlens.ort.device import CPU
 
 FLOAT32_LOGIT = 1e-5
 """What float32 cosines, scaled by 100, may move a logit: some 1e-7 each."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from twinlens.processor import may_saturate
+from twinlens.ort.cpu_features import may_saturate
 
 
 @pytest.mark.parametrize(

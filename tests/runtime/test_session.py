@@ -11,7 +11,9 @@ from imitated_cuda import imitate_gpu_wheel, imitate_onnxruntime, imitate_wheels
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.errors import BundleError, ProviderError
-from twinlens.session import CPU, Device, Session, installed_wheels, probe, resolve
+from twinlens.ort.device import CPU, Device
+from twinlens.ort.distributions import installed_distributions
+from twinlens.ort.session import Session, probe, resolve
 
 CPU_ONLY = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
 cpu_wheel = pytest.mark.skipif(not CPU_ONLY, reason="the wheel of onnxruntime installed has CUDA")
@@ -129,7 +131,7 @@ def test_cuda_is_cuda(bundle: Bundle) -> None:
 
 def test_both_wheels_at_once_are_an_error_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     imitate_wheels(monkeypatch, "onnxruntime", "onnxruntime-gpu")
-    assert installed_wheels() == {"onnxruntime": "1.99", "onnxruntime-gpu": "1.99"}
+    assert installed_distributions() == {"onnxruntime": "1.99", "onnxruntime-gpu": "1.99"}
     for device in ("cpu", "auto", "cuda"):
         with pytest.raises(
             ProviderError,
@@ -142,7 +144,7 @@ def test_both_wheels_at_once_are_an_error_with_the_cure(monkeypatch: pytest.Monk
 def test_no_wheel_is_an_error_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     imitate_wheels(monkeypatch)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert installed_wheels() == {}
+    assert installed_distributions() == {}
     for device in ("cpu", "auto", "cuda"):
         with pytest.raises(
             ProviderError,
@@ -257,7 +259,7 @@ def test_a_device_that_takes_no_array_says_how_large_it_was(
 
 def test_nothing_is_printed_and_no_logging_is_configured() -> None:
     code = (
-        "import logging, twinlens.session as s; s.probe(s.resolve('auto')); "
+        "import logging, twinlens.ort.session as s; s.probe(s.resolve('auto')); "
         "assert not logging.getLogger().handlers and not logging.getLogger('twinlens').handlers"
     )
     run = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True)

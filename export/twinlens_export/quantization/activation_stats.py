@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.specs import TextSpec
-from twinlens.session import CPU, Session
+from twinlens.ort.device import CPU
+from twinlens.ort.session import Session
 from twinlens.threads import usable_threads
 from twinlens_export.architecture import F32
 from twinlens_export.graph.graph import Array, Graph, ValueInfo, save

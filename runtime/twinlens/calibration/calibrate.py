@@ -15,7 +15,8 @@ from twinlens.datasets.pairs import Pairs
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.loading import DEMO, folder_of
 from twinlens.model import Model
-from twinlens.session import CPU, resolve
+from twinlens.ort.device import CPU
+from twinlens.ort.session import resolve
 from twinlens.threads import usable_threads
 
 _BY_DEFAULT: Final = CalibrationOptions()

@@ -7,15 +7,17 @@ from importlib.metadata import version
 from twinlens.commands.output import Outcome
 from twinlens.errors import ProviderError
 from twinlens.loading import DEMO, load
-from twinlens.processor import may_saturate
-from twinlens.session import CPU, Device, cuda_driver, installed_wheels, probe
+from twinlens.ort.cpu_features import may_saturate
+from twinlens.ort.device import CPU, Device
+from twinlens.ort.distributions import installed_distributions
+from twinlens.ort.session import cuda_driver, probe
 from twinlens.threads import usable_threads
 from twinlens_kernels import NATIVE, operators
 
 
 def run(_options: argparse.Namespace) -> Outcome:
     """Open a program of one node on every device; exit code 1 if not even the CPU runs it."""
-    wheels, first = installed_wheels(), Device(kind="cuda")
+    wheels, first = installed_distributions(), Device(kind="cuda")
     devices = {str(device): _trouble(device) for device in (CPU, first)}
     works = devices[str(first)] is None
     gpus = _gpus() if works else []

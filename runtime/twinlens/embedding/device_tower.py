@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.binding import OnDevice, Slot
 from twinlens.bundle.manifest import TowerFile
 from twinlens.cuda.options import CudaOptions
 from twinlens.embedding.tower import Embed
 from twinlens.errors import DeviceMemoryError
-from twinlens.session import Session
+from twinlens.ort.io_binding import OnDevice, Slot
+from twinlens.ort.session import Session
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from twinlens.embedding.tower import Embed, Embedder
 from twinlens.errors import ImageError
 from twinlens.images.decoder import Decoded, Decoder
 from twinlens.images.named_image import NumberedImage
-from twinlens.session import OnDevice
+from twinlens.ort.io_binding import OnDevice
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
-from twinlens.session import OnDevice
+from twinlens.ort.io_binding import OnDevice
 from twinlens.texts import OnCut, Tokenizer
 
 F32 = NDArray[np.float32]

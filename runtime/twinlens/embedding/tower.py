@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.manifest import TowerFile
-from twinlens.session import OnDevice, Session
+from twinlens.ort.io_binding import OnDevice
+from twinlens.ort.session import Session
 
 F32 = NDArray[np.float32]
 Embed = Callable[[NDArray[Any]], F32]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from twinlens.errors import ProviderError
 from twinlens.index.snapshot import Snapshot
+from twinlens.ort.session import resolve
 from twinlens.searching.searcher import Searcher
-from twinlens.session import resolve
 from twinlens.threads import usable_threads
 from twinlens_kernels import NATIVE, topk
 

@@ -6,12 +6,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.processor import may_saturate
+from twinlens.ort.cpu_features import may_saturate
+from twinlens.ort.device import CPU
+from twinlens.ort.session import Session
 from twinlens.searching.rivals import Rivals
 from twinlens.searching.scope import Run, Scope
 from twinlens.searching.searcher import require_search
 from twinlens.searching.shortlist import Ranking
-from twinlens.session import CPU, Session
 from twinlens_kernels import Codes, rescore, topk
 from twinlens_kernels.graphs import UPPERS
 from twinlens_kernels.query_codes import LARGEST_TERM, LARGEST_WIDTH, CodedQueries

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import DeviceMemoryError, ProviderError
+from twinlens.ort.device import Device
+from twinlens.ort.io_binding import OnDevice
+from twinlens.ort.session import Session
 from twinlens.searching.searcher import require_search
 from twinlens.searching.shortlist import Shortlist
-from twinlens.session import Device, OnDevice, Session
 from twinlens_kernels import Codes, rescore, topk
 from twinlens_kernels.float16_rows import HalfBounds, HalfQueries, to_halves
 from twinlens_kernels.graphs import NEAREST, cuts, padded_rows

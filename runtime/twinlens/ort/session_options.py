@@ -12,9 +12,9 @@ from typing import Any, Final
 from twinlens.cuda.engines import engine_folder, program_hash
 from twinlens.cuda.installation import CudaWheel
 from twinlens.cuda.options import CudaOptions
-from twinlens.device import PROVIDERS
 from twinlens.errors import ProviderError
-from twinlens.processor import may_saturate
+from twinlens.ort.cpu_features import may_saturate
+from twinlens.ort.device import PROVIDERS
 from twinlens_kernels import operators
 
 logger = logging.getLogger(__name__)

@@ -3,16 +3,16 @@
 import importlib.metadata
 from typing import Final
 
-from twinlens.device import PROVIDERS, Device
+from twinlens.ort.device import PROVIDERS, Device
 
-WHEELS: Final = ("onnxruntime", "onnxruntime-gpu")
+DISTRIBUTIONS: Final = ("onnxruntime", "onnxruntime-gpu")
 """They own the same files: with both installed, which one is imported is chance."""
 
 
-def installed_wheels() -> dict[str, str]:
+def installed_distributions() -> dict[str, str]:
     """The onnxruntime wheels that are installed, with their versions."""
     found = {}
-    for name in WHEELS:
+    for name in DISTRIBUTIONS:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -22,7 +22,7 @@ def installed_wheels() -> dict[str, str]:
 
 def no_provider(device: Device) -> str:
     """What is said where the wheel installed has no provider for a device."""
-    wheels = ", ".join(f"{name} {version}" for name, version in installed_wheels().items())
+    wheels = ", ".join(f"{name} {version}" for name, version in installed_distributions().items())
     return (
         f"asked for {device}, but {wheels or 'onnxruntime'} has no {PROVIDERS[device.kind]}; "
         "run: pip uninstall -y onnxruntime, then pip install 'twinlens[gpu]', "

@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.binding import OnDevice, Slot
 from twinlens.cuda.driver import Driver
 from twinlens.cuda.installation import cure_of
 from twinlens.cuda.libraries import needed
@@ -22,23 +21,18 @@ from twinlens.cuda.pinned import pinned
 from twinlens.cuda.placement import Placement
 from twinlens.cuda.room import is_full
 from twinlens.cuda.sides import nodes_of_sides
-from twinlens.device import CPU, PROVIDERS, Device
 from twinlens.errors import BundleError, DeviceMemoryError, ProviderError
-from twinlens.opening import TENSORRT, CudaPlace, open_on_cpu, open_on_cuda, preload, wheel_of
-from twinlens.wheels import WHEELS, installed_wheels, no_provider
-
-__all__ = [
-    "CPU",
-    "PROVIDERS",
-    "WHEELS",
-    "Device",
-    "OnDevice",
-    "Session",
-    "cuda_driver",
-    "installed_wheels",
-    "probe",
-    "resolve",
-]
+from twinlens.ort.device import CPU, PROVIDERS, Device
+from twinlens.ort.distributions import DISTRIBUTIONS, installed_distributions, no_provider
+from twinlens.ort.io_binding import OnDevice, Slot
+from twinlens.ort.session_options import (
+    TENSORRT,
+    CudaPlace,
+    open_on_cpu,
+    open_on_cuda,
+    preload,
+    wheel_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +108,8 @@ def _best_device() -> Device:
 
 
 def _onnxruntime() -> Any:  # noqa: ANN401  the one door through which the untyped library enters
-    wheels = installed_wheels()
-    if len(wheels) == len(WHEELS):
+    wheels = installed_distributions()
+    if len(wheels) == len(DISTRIBUTIONS):
         raise ProviderError(
             "onnxruntime and onnxruntime-gpu are both installed and own the same files; "
             "run: pip uninstall -y onnxruntime onnxruntime-gpu, then install one of "

@@ -1,0 +1,1 @@
+"""onnxruntime: the only room that imports it; devices, sessions and their options."""
