@@ -45,9 +45,9 @@ from tower_shapes import (
 from tower_torch import Embed, from_host_to_host, module_of, plainly
 
 from twinlens.bundle.manifest import Agreement, TowerFile
-from twinlens.cuda.options import CudaOptions
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.errors import ProviderError
+from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.session import Session, resolve
 from twinlens_export.graph.graph import save

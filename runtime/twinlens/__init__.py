@@ -14,12 +14,12 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Final
 
 from twinlens.bundle.calibration import Calibration
-from twinlens.cuda.options import CudaOptions
 from twinlens.errors import TwinlensError
 from twinlens.index import Index
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.loading import load
 from twinlens.model import Model
+from twinlens.ort.cuda.options import CudaOptions
 from twinlens.search import semantic_search
 from twinlens.zero_shot import Classes
 

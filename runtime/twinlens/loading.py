@@ -9,10 +9,10 @@ from typing import Final
 from twinlens.bundle.bundle import Bundle, open_bundle
 from twinlens.bundle.pixel_mode import pixel_mode
 from twinlens.bundle.specs import PRECISIONS, Precision
-from twinlens.cuda.options import DEFAULT, CudaOptions
 from twinlens.errors import BundleError
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.model import Model
+from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.session import resolve
 from twinlens.threads import usable_threads

@@ -16,7 +16,6 @@ from twinlens.bundle.calibration import Calibration, Level
 from twinlens.bundle.manifest import TowerFile
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
-from twinlens.cuda.options import DEFAULT, CudaOptions
 from twinlens.deduplication import distinct
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.image_embedder import EmbeddedBlock, ImageEmbedder, OnError, blocks
@@ -29,6 +28,7 @@ from twinlens.images.open import ImageLike
 from twinlens.images.pixel_options import EXACT, PixelOptions
 from twinlens.match_matrix import MatchMatrix
 from twinlens.normalization import unit_rows
+from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
 from twinlens.ort.session import Session

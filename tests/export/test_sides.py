@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import numpy_helper, parser
 
-from twinlens.cuda.sides import _graph, nodes_of_sides
+from twinlens.ort.cuda.shape_nodes import _graph, shape_nodes
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import to_model
 from twinlens_export.precision import RECIPES, in_precision
@@ -40,7 +40,7 @@ def test_nodes_that_reckon_with_sides_are_told_from_those_that_read_a_table() ->
     model.graph.initializer.append(table)
     for node in model.graph.node:
         node.name = node.output[0]
-    assert nodes_of_sides(model.SerializeToString()) == {
+    assert shape_nodes(model.SerializeToString()) == {
         "length", "scalar", "steps", "column", "count", "known", "more"
     }  # fmt: skip
 

@@ -16,8 +16,8 @@ import onnxruntime
 import pytest
 from numpy.typing import DTypeLike
 
-from twinlens.cuda.driver import Driver
-from twinlens.cuda.installation import CudaWheel
+from twinlens.ort.cuda.driver import Driver
+from twinlens.ort.cuda.installation import CudaWheel
 
 CUDA = "CUDAExecutionProvider"
 

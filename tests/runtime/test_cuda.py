@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from twinlens.cuda.options import CudaOptions
+from twinlens.ort.cuda.options import CudaOptions
 
 
 def test_the_default_is_heuristic_exact_and_grows_as_requested() -> None:

@@ -11,10 +11,10 @@ import twinlens
 from twinlens import CudaOptions, Model
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.manifest import TowerFile
-from twinlens.cuda.options import DEFAULT
 from twinlens.demo.samples import bundled_drawings
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.errors import DeviceMemoryError, ImageError, ProviderError
+from twinlens.ort.cuda.options import DEFAULT
 from twinlens.ort.device import CPU, Device
 from twinlens.ort.session import Session
 

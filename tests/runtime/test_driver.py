@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from twinlens.cuda.driver import Driver, read_driver
 from twinlens.errors import ProviderError
+from twinlens.ort.cuda.driver import Driver, read_driver
 
 
 class FakeDriver:

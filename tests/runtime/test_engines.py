@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from twinlens.cuda.engines import engine_folder, program_hash
+from twinlens.ort.cuda.tensorrt_cache import engine_folder, program_hash
 
 
 def test_engines_of_another_gpu_version_or_program_lie_elsewhere(tmp_path: Path) -> None:

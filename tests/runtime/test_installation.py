@@ -21,10 +21,10 @@ from imitated_cuda import (
 )
 
 from twinlens.commands import doctor
-from twinlens.cuda import installation
-from twinlens.cuda.driver import Driver
-from twinlens.cuda.installation import cure_of
 from twinlens.errors import ProviderError
+from twinlens.ort.cuda import installation
+from twinlens.ort.cuda.driver import Driver
+from twinlens.ort.cuda.installation import cure_of
 from twinlens.ort.session import resolve
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="these libraries are those of Linux")

@@ -4,7 +4,7 @@ import onnxruntime
 import pytest
 from imitated_cuda import elf
 
-from twinlens.cuda.libraries import missing, needed
+from twinlens.ort.cuda.shared_libraries import missing, needed
 
 CAPI = Path(onnxruntime.__file__).parent / "capi"
 

@@ -4,7 +4,7 @@ import gc
 import numpy as np
 import pytest
 
-from twinlens.cuda.pinned import pinned
+from twinlens.ort.cuda.pinned_memory import pinned
 
 
 class Runtime:

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import onnxruntime
 import pytest
 
-from twinlens.cuda.placement import Placement
+from twinlens.ort.cuda.node_placement import Placement
 from twinlens_kernels.graphs import PAIRING
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from twinlens.cuda.room import is_full
 from twinlens.errors import DeviceMemoryError, ProviderError, TwinlensError
+from twinlens.ort.cuda.out_of_memory import is_out_of_memory
 
 FULL = (
     "bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool) "  # noqa: ISC004
@@ -27,12 +27,12 @@ OTHER = (
 
 @pytest.mark.parametrize("said", FULL)
 def test_a_full_device_is_known_by_its_words(said: str) -> None:
-    assert is_full(RuntimeError(said))
+    assert is_out_of_memory(RuntimeError(said))
 
 
 @pytest.mark.parametrize("said", OTHER)
 def test_another_failure_is_none_of_it(said: str) -> None:
-    assert not is_full(RuntimeError(said))
+    assert not is_out_of_memory(RuntimeError(said))
 
 
 def test_a_full_device_can_be_caught_as_what_it_is() -> None:
@@ -46,7 +46,7 @@ def test_a_real_arena_at_its_limit_is_known() -> None:
     script = """
 import numpy as np
 import onnxruntime as ort
-from twinlens.cuda.room import is_full
+from twinlens.ort.cuda.out_of_memory import is_full
 kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
 place = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
 limits = {"max_mem": 2**20, "arena_extend_strategy": 1}

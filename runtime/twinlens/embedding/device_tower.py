@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.manifest import TowerFile
-from twinlens.cuda.options import CudaOptions
 from twinlens.embedding.tower import Embed
 from twinlens.errors import DeviceMemoryError
+from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.io_binding import OnDevice, Slot
 from twinlens.ort.session import Session
 

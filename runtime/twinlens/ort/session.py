@@ -13,15 +13,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.cuda.driver import Driver
-from twinlens.cuda.installation import cure_of
-from twinlens.cuda.libraries import needed
-from twinlens.cuda.options import DEFAULT, CudaOptions
-from twinlens.cuda.pinned import pinned
-from twinlens.cuda.placement import Placement
-from twinlens.cuda.room import is_full
-from twinlens.cuda.sides import nodes_of_sides
 from twinlens.errors import BundleError, DeviceMemoryError, ProviderError
+from twinlens.ort.cuda.driver import Driver
+from twinlens.ort.cuda.installation import cure_of
+from twinlens.ort.cuda.node_placement import Placement
+from twinlens.ort.cuda.options import DEFAULT, CudaOptions
+from twinlens.ort.cuda.out_of_memory import is_out_of_memory
+from twinlens.ort.cuda.pinned_memory import pinned
+from twinlens.ort.cuda.shape_nodes import shape_nodes
+from twinlens.ort.cuda.shared_libraries import needed
 from twinlens.ort.device import CPU, PROVIDERS, Device
 from twinlens.ort.distributions import DISTRIBUTIONS, installed_distributions, no_provider
 from twinlens.ort.io_binding import OnDevice, Slot
@@ -222,7 +222,7 @@ class Session:
         elsewhere = self.placement.astray((PROVIDERS[self._device.kind], TENSORRT))
         if not elsewhere:
             return
-        spared = nodes_of_sides(self._program)
+        spared = shape_nodes(self._program)
         astray = [f"{operator} {name}" for operator, name in elsewhere if name not in spared]
         if astray:
             more = f" and {len(astray) - 3} more" if len(astray) > 3 else ""
@@ -371,7 +371,7 @@ class Session:
 
     def _error(self, said: str, error: Exception) -> ProviderError:
         """What a failure of the device is raised as."""
-        if is_full(error):
+        if is_out_of_memory(error):
             return DeviceMemoryError(f"{said}; give less at a time")
         cure = f"; {cure_of(said)}" if self._device.kind == "cuda" else ""
         return ProviderError(f"{said}{cure}")

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from twinlens.cuda.engines import engine_folder, program_hash
-from twinlens.cuda.installation import CudaWheel
-from twinlens.cuda.options import CudaOptions
 from twinlens.errors import ProviderError
 from twinlens.ort.cpu_features import may_saturate
+from twinlens.ort.cuda.installation import CudaWheel
+from twinlens.ort.cuda.options import CudaOptions
+from twinlens.ort.cuda.tensorrt_cache import engine_folder, program_hash
 from twinlens.ort.device import PROVIDERS
 from twinlens_kernels import operators
 

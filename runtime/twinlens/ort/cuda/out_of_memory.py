@@ -12,6 +12,6 @@ _FULL: Final = re.compile(
 )
 
 
-def is_full(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """True if less at a time may work; False for every other failure."""
     return isinstance(error, MemoryError) or _FULL.search(str(error)) is not None

@@ -24,7 +24,7 @@ class _Node:
     outputs: tuple[str, ...]
 
 
-def nodes_of_sides(program: Path | bytes) -> frozenset[str]:
+def shape_nodes(program: Path | bytes) -> frozenset[str]:
     """The names of the nodes that read no number of a tensor: only sides, and few constants.
 
     They are small whatever they do, so onnxruntime runs them on the CPU on purpose. The file is

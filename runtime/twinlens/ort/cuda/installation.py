@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from twinlens.cuda.driver import LIBRARY, NO_DRIVER, Driver, read_driver
-from twinlens.cuda.libraries import missing
 from twinlens.errors import ProviderError
+from twinlens.ort.cuda.driver import LIBRARY, NO_DRIVER, Driver, read_driver
+from twinlens.ort.cuda.shared_libraries import missing
 
 _REINSTALL: Final = (
     "run: pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'twinlens[gpu]'"
