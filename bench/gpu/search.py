@@ -31,7 +31,7 @@ from machine import bandwidth, machine, peer, place, timed
 
 from twinlens.ort.device import Device
 from twinlens.ort.session import resolve
-from twinlens.searching.device_search import DeviceSearch
+from twinlens.search.cuda_engine import CudaEngine
 from twinlens.threads import usable_threads
 from twinlens_kernels import reference
 
@@ -84,7 +84,7 @@ def brute_force(wanted: F32, rows: F32, k: int, allowed: Mask | None) -> I64:
     return ids[:, :k]
 
 
-def wrong_answers(search: DeviceSearch, rows: F32, sizes: list[int]) -> list[dict[str, object]]:
+def wrong_answers(search: CudaEngine, rows: F32, sizes: list[int]) -> list[dict[str, object]]:
     """What was searched, and how many ids were wrong."""
     mask = np.random.default_rng(0).random(len(rows)) < 0.3
     found: list[dict[str, object]] = []
@@ -134,7 +134,7 @@ def recall(found: I64, exact: I64) -> float:
     return sum(shared) / exact.size
 
 
-def contenders(search: DeviceSearch, rows: F32, device: Device) -> dict[str, Search]:
+def contenders(search: CudaEngine, rows: F32, device: Device) -> dict[str, Search]:
     """By name; the first is the exact one."""
     torch, cupy = peer("torch"), peer("cupy") if device.kind == "cuda" else None
 
@@ -150,7 +150,7 @@ def contenders(search: DeviceSearch, rows: F32, device: Device) -> dict[str, Sea
 
 
 def speeds(
-    search: DeviceSearch, rows: F32, sizes: list[int], device: Device, repeats: int
+    search: CudaEngine, rows: F32, sizes: list[int], device: Device, repeats: int
 ) -> list[dict[str, object]]:
     """A line for each Q, k and contender."""
     lines: list[dict[str, object]] = []
@@ -186,7 +186,7 @@ def race(device: Device, *, small: bool) -> dict[str, object]:
     for n_rows in [5000] if small else [1_000_000, 10_000_000]:
         rows = corpus(n_rows)
         start = time.perf_counter()
-        search = DeviceSearch(rows, device=device)
+        search = CudaEngine(rows, device=device)
         print(f"{n_rows} rows are on {device} after {time.perf_counter() - start:.1f} s")
         # 256 queries with ten million rows make more scores than the peers have room for.
         sizes = [1, 16] if small or n_rows > 1_000_000 else [1, 16, 256]
@@ -207,7 +207,7 @@ def main() -> int:
     report: dict[str, object] = {"question": "exact search on a GPU", **machine(device)}
     rows = corpus(5000 if wish.small else 300_000)
     # Two chunks of different sizes.
-    search = DeviceSearch(rows, device=device, chunk_bytes=2 * WIDTH * (len(rows) * 2 // 3))
+    search = CudaEngine(rows, device=device, chunk_bytes=2 * WIDTH * (len(rows) * 2 // 3))
     checked = wrong_answers(search, rows, [1, 16] if wish.small else [1, 16, 256])
     del search, rows
     report["correctness"] = checked

@@ -20,7 +20,7 @@ from twinlens.index.hits import Hits, RangeHits
 from twinlens.loading import load
 from twinlens.model import Model
 from twinlens.ort.cuda.options import CudaOptions
-from twinlens.search import semantic_search
+from twinlens.search.semantic_search import semantic_search
 from twinlens.zero_shot import Classes
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twinlens.searching import coded_search, scope
-from twinlens.searching.coded_search import CodedSearch
+from twinlens.search import onnx_engine, row_batches
+from twinlens.search.onnx_engine import OnnxEngine
 from twinlens_kernels import encode, reference
 
 F32 = NDArray[np.float32]
@@ -27,7 +27,7 @@ def mean(rows: F32) -> F32:
 
 
 def assert_brute_force(
-    search: CodedSearch, queries: F32, rows: F32, k: int, allowed: Mask | None = None
+    search: OnnxEngine, queries: F32, rows: F32, k: int, allowed: Mask | None = None
 ) -> None:
     ids, scores = search.topk(queries, k, allowed=allowed)
     kept = np.arange(len(rows)) if allowed is None else np.flatnonzero(allowed)
@@ -41,7 +41,7 @@ def assert_brute_force(
 @pytest.fixture
 def uncoded(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """What was said of queries that were searched without codes."""
-    caplog.set_level("INFO", "twinlens.searching.coded_search")
+    caplog.set_level("INFO", "twinlens.search.onnx_engine")
     return lambda: [record.message for record in caplog.records]
 
 
@@ -90,8 +90,8 @@ def test_the_answer_is_that_of_brute_force_on_any_finite_input(
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, number in {**small, "_CROWD_PER_HIT": crowd_per_hit}.items():
-            patch.setattr(coded_search, name, number)
-        assert_brute_force(CodedSearch(rows, codes, threads=1), queries, rows, k, allowed)
+            patch.setattr(onnx_engine, name, number)
+        assert_brute_force(OnnxEngine(rows, codes, threads=1), queries, rows, k, allowed)
 
 
 @pytest.mark.parametrize("share", [None, 0.2, 0.9])
@@ -102,7 +102,7 @@ def test_unit_rows_are_searched_by_their_codes(
     rows, queries = unit(random, 30_000), unit(random, 5)
     rows[::1000] = queries[0]
     allowed = None if share is None else random.random(30_000) < share
-    search = CodedSearch(rows, encode(rows, centre=mean(rows)), threads=2)
+    search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=2)
     for k in (1, 20):
         assert_brute_force(search, queries, rows, k, allowed)
     assert len(search) == 30_000
@@ -115,7 +115,7 @@ def test_a_query_that_the_codes_do_not_narrow_down_is_searched_without_them(
     random = np.random.default_rng(0)
     rows, queries = unit(random, 20_000), unit(random, 3)
     queries[1] = 0
-    search = CodedSearch(rows, encode(rows, centre=mean(rows)), threads=1)
+    search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=1)
     assert_brute_force(search, queries, rows, 10)
     assert uncoded() == ["1 queries are searched without codes"]
 
@@ -125,7 +125,7 @@ def test_a_row_too_long_for_the_bounds_is_rescored(uncoded: Callable[[], list[st
     rows, queries = unit(random, 8000), unit(random, 2)
     rows[5000] *= np.float32(2e18)
     rows[7000] *= np.float32(3e38)
-    search = CodedSearch(rows, encode(rows, centre=mean(rows[:1000])), threads=1)
+    search = OnnxEngine(rows, encode(rows, centre=mean(rows[:1000])), threads=1)
     assert_brute_force(search, queries, rows, 10)
     assert not uncoded()
 
@@ -143,7 +143,7 @@ def test_a_row_too_long_for_the_bounds_is_rescored(uncoded: Callable[[], list[st
 def test_codes_pay_where_few_pairs_are_rescored(
     n_rows: int, n_queries: int, hits: int, answer: bool
 ) -> None:
-    assert coded_search.pays(n_rows, n_queries, hits) == answer
+    assert onnx_engine.pays(n_rows, n_queries, hits) == answer
 
 
 def test_what_codes_do_not_pay_for_is_searched_without_them(
@@ -151,7 +151,7 @@ def test_what_codes_do_not_pay_for_is_searched_without_them(
 ) -> None:
     random = np.random.default_rng(0)
     rows, queries = unit(random, 3000), unit(random, 9)
-    search = CodedSearch(rows, encode(rows, centre=mean(rows)), threads=1)
+    search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=1)
     assert_brute_force(search, queries, rows, 10)
     assert uncoded() == ["9 queries are searched without codes"]
 
@@ -162,16 +162,16 @@ def test_codes_of_a_query_are_small_where_the_processor_may_saturate(
     random = np.random.default_rng(0)
     rows, queries = unit(random, 5000), unit(random, 2)
     used: list[int] = []
-    coded = coded_search.CodedQueries.of
+    coded = onnx_engine.CodedQueries.of
 
-    def note(queries: F32, centre: F32, *, largest: int) -> coded_search.CodedQueries:
+    def note(queries: F32, centre: F32, *, largest: int) -> onnx_engine.CodedQueries:
         used.append(largest)
         return coded(queries, centre, largest=largest)
 
-    monkeypatch.setattr(coded_search.CodedQueries, "of", note)
+    monkeypatch.setattr(onnx_engine.CodedQueries, "of", note)
     for saturates in (False, True):
-        monkeypatch.setattr(coded_search, "may_saturate", lambda answer=saturates: answer)
-        search = CodedSearch(rows, encode(rows, centre=mean(rows)), threads=1)
+        monkeypatch.setattr(onnx_engine, "may_saturate", lambda answer=saturates: answer)
+        search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=1)
         assert_brute_force(search, queries, rows, 10)
     assert used == [127, 63]
     # Two products of the largest codes fit in 16 bits.
@@ -181,17 +181,17 @@ def test_codes_of_a_query_are_small_where_the_processor_may_saturate(
 def test_no_rows_and_no_queries_give_no_hits() -> None:
     rows = np.ones((3, 2), dtype=np.float32)
     codes = encode(rows, centre=rows[0])
-    assert CodedSearch(rows[:0], codes[:0], threads=1).topk(rows, 3)[0].shape == (3, 0)
-    assert CodedSearch(rows, codes, threads=1).topk(rows[:0], 2)[0].shape == (0, 2)
+    assert OnnxEngine(rows[:0], codes[:0], threads=1).topk(rows, 3)[0].shape == (3, 0)
+    assert OnnxEngine(rows, codes, threads=1).topk(rows[:0], 2)[0].shape == (0, 2)
     with pytest.raises(ValueError, match="k is 0, wanted at least 1"):
-        CodedSearch(rows, codes, threads=1).topk(rows, 0)
+        OnnxEngine(rows, codes, threads=1).topk(rows, 0)
 
 
 def test_allowed_rows_are_looked_at_alone_where_they_are_few() -> None:
     allowed = np.arange(12) % 4 == 1
-    few = scope.Scope.of(12, allowed)
+    few = row_batches.RowBatches.of(12, allowed)
     assert [run.numbers(np.arange(run.n_rows)).tolist() for run in few.rest(1, 5)] == [[5, 9]]
-    most = scope.Scope.of(12, ~allowed)
+    most = row_batches.RowBatches.of(12, ~allowed)
     runs = list(most.rest(3, 5))
     assert [run.numbers(np.arange(run.n_rows)).tolist() for run in runs] == [
         [4, 5, 6, 7, 8],

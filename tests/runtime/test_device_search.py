@@ -14,8 +14,8 @@ from twinlens.errors import DeviceMemoryError, ProviderError
 from twinlens.ort.device import CPU
 from twinlens.ort.io_binding import OnDevice
 from twinlens.ort.session import Session
-from twinlens.searching import device_search
-from twinlens.searching.device_search import DeviceSearch
+from twinlens.search import cuda_engine
+from twinlens.search.cuda_engine import CudaEngine
 from twinlens_kernels import encode, reference
 
 F32 = NDArray[np.float32]
@@ -49,13 +49,13 @@ def assert_brute_force(
 def host_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many queries each search on the host was asked."""
     asked: list[int] = []
-    search = device_search.topk
+    search = cuda_engine.topk
 
     def count(queries: F32, rows: F32, k: int, **wishes: Any) -> Answer:  # noqa: ANN401
         asked.append(len(queries))
         return search(queries, rows, k, **wishes)
 
-    monkeypatch.setattr(device_search, "topk", count)
+    monkeypatch.setattr(cuda_engine, "topk", count)
     return asked
 
 
@@ -63,13 +63,13 @@ def host_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many candidates a chunk was asked for in each run."""
     asked: list[int] = []
-    cuts = device_search.cuts
+    cuts = cuda_engine.cuts
 
     def count(n_queries: int, n_rows: int, wanted: int) -> dict[str, NDArray[np.int64]]:
         asked.append(wanted)
         return cuts(n_queries, n_rows, wanted)
 
-    monkeypatch.setattr(device_search, "cuts", count)
+    monkeypatch.setattr(cuda_engine, "cuts", count)
     return asked
 
 
@@ -105,7 +105,7 @@ def test_the_answer_is_that_of_brute_force_on_any_finite_input(
     queries = makers[kinds[0] % len(makers)](random, (n_queries, width))
     rows = makers[kinds[1] % len(makers)](random, (n_rows, width))
     allowed = None if share_allowed is None else random.random(n_rows) < share_allowed
-    search = DeviceSearch(
+    search = CudaEngine(
         rows,
         device=CPU,
         codes=encode(rows, centre=np.zeros(width, dtype=np.float32)) if coded else None,
@@ -113,7 +113,7 @@ def test_the_answer_is_that_of_brute_force_on_any_finite_input(
         device_bytes=None if device_share is None else int(device_share * 2 * width * n_rows),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(device_search, "_KEPT_MORE", kept_more)
+        patch.setattr(cuda_engine, "_KEPT_MORE", kept_more)
         found = search.topk(queries, k, allowed=allowed)
     assert_brute_force(found, queries, rows, k, allowed)
 
@@ -122,9 +122,9 @@ def test_halls_and_chunks_lose_no_row(host_queries: list[int]) -> None:
     random = np.random.default_rng(0)
     rows, queries = unit(random, 20_000), unit(random, 3)
     # Chunks of 9 groups in 9 halls, the last one of another size; hits lie on their borders.
-    search = DeviceSearch(rows, device=CPU, chunk_bytes=9000 * 64)
+    search = CudaEngine(rows, device=CPU, chunk_bytes=9000 * 64)
     rows[[0, 8999, 9000, 17_999, 18_000, 19_999]] = queries[0]
-    search = DeviceSearch(rows, device=CPU, chunk_bytes=9000 * 64)
+    search = CudaEngine(rows, device=CPU, chunk_bytes=9000 * 64)
     assert_brute_force(search.topk(queries, 50), queries, rows, 50)
     assert not host_queries
     assert len(search) == 20_000
@@ -133,7 +133,7 @@ def test_halls_and_chunks_lose_no_row(host_queries: list[int]) -> None:
 def test_a_filter_may_leave_out_whole_chunks(host_queries: list[int]) -> None:
     random = np.random.default_rng(0)
     rows, queries = unit(random, 1000), unit(random, 2)
-    search = DeviceSearch(rows, device=CPU, chunk_bytes=100 * 64)
+    search = CudaEngine(rows, device=CPU, chunk_bytes=100 * 64)
     allowed = np.zeros(1000, dtype=np.bool_)
     allowed[300:400] = allowed[[950, 999]] = True
     for k in (1, 102, 103):
@@ -147,7 +147,7 @@ def test_rows_that_the_device_has_no_room_for_are_searched_by_the_host(
 ) -> None:
     random = np.random.default_rng(0)
     rows, queries = unit(random, 500), unit(random, 2)
-    search = DeviceSearch(rows, device=CPU, device_bytes=200 * 64)
+    search = CudaEngine(rows, device=CPU, device_bytes=200 * 64)
     assert_brute_force(search.topk(queries, 20), queries, rows, 20)
     assert host_queries == [2]
 
@@ -158,7 +158,7 @@ def test_a_query_that_is_not_settled_asks_for_more(
     random = np.random.default_rng(0)
     rows, queries = unit(random, 5000), unit(random, 3)
     rows[2000:2300] = queries[1]
-    search = DeviceSearch(rows, device=CPU)
+    search = CudaEngine(rows, device=CPU)
     assert_brute_force(search.topk(queries, 5), queries, rows, 5)
     assert kept == [133, 8 * 133]
     assert not host_queries
@@ -170,7 +170,7 @@ def test_a_query_that_more_candidates_do_not_settle_goes_to_the_host(
     random = np.random.default_rng(0)
     rows, queries = unit(random, 5000), unit(random, 3)
     rows[1000:3000] = queries[1]
-    search = DeviceSearch(rows, device=CPU)
+    search = CudaEngine(rows, device=CPU)
     assert_brute_force(search.topk(queries, 5), queries, rows, 5)
     assert (kept, host_queries) == ([133, 8 * 133], [1])
 
@@ -178,7 +178,7 @@ def test_a_query_that_more_candidates_do_not_settle_goes_to_the_host(
 def test_more_hits_than_a_chunk_gives_are_found_by_the_host(host_queries: list[int]) -> None:
     random = np.random.default_rng(0)
     rows, queries = unit(random, 3000), unit(random, 1)
-    found = DeviceSearch(rows, device=CPU).topk(queries, 2500)
+    found = CudaEngine(rows, device=CPU).topk(queries, 2500)
     assert_brute_force(found, queries, rows, 2500)
     assert host_queries == [1]
 
@@ -188,7 +188,7 @@ def test_a_device_that_scores_too_low_is_not_trusted(
 ) -> None:
     random = np.random.default_rng(0)
     rows, queries = unit(random, 500), unit(random, 2)
-    search = DeviceSearch(rows, device=CPU)
+    search = CudaEngine(rows, device=CPU)
     run = Session.run_bound
 
     def low(session: Session, feeds: Feeds, outputs: Sequence[str]) -> tuple[F32, ...]:
@@ -214,7 +214,7 @@ def test_chunks_are_halved_once_where_the_device_is_full(monkeypatch: pytest.Mon
         return upload(session, array)
 
     monkeypatch.setattr(Session, "upload", upload_if_room)
-    search = DeviceSearch(rows, device=CPU, chunk_bytes=64 * 64)
+    search = CudaEngine(rows, device=CPU, chunk_bytes=64 * 64)
     # Each chunk comes with its mask, of one row.
     assert sizes == [64, 32, 1, 32, 1, 32, 1, 4, 1]
     assert_brute_force(search.topk(queries, 5), queries, rows, 5)
@@ -223,7 +223,7 @@ def test_chunks_are_halved_once_where_the_device_is_full(monkeypatch: pytest.Mon
         DeviceMemoryError,
         match=r"cpu has no room for 100 rows of 64 bytes \(no room\); pass device_bytes",
     ):
-        DeviceSearch(rows, device=CPU, chunk_bytes=64 * 64)
+        CudaEngine(rows, device=CPU, chunk_bytes=64 * 64)
 
 
 def test_queries_are_halved_once_where_the_device_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,8 +238,8 @@ def test_queries_are_halved_once_where_the_device_is_full(monkeypatch: pytest.Mo
         return run(session, feeds, outputs)
 
     monkeypatch.setattr(Session, "run_bound", run_if_room)
-    monkeypatch.setattr(device_search, "_RUN_SCORES", 8 * 64)
-    search = DeviceSearch(rows, device=CPU)
+    monkeypatch.setattr(cuda_engine, "_RUN_SCORES", 8 * 64)
+    search = CudaEngine(rows, device=CPU)
     assert_brute_force(search.topk(queries, 5), queries, rows, 5)
     assert sizes == [8, 4, 4]
     refusals += [DeviceMemoryError("no room")] * 2
@@ -253,7 +253,7 @@ def test_what_is_no_lack_of_room_is_not_tried_again(
 ) -> None:
     random, calls = np.random.default_rng(0), list[str]()
     rows, queries = unit(random, 64), unit(random, 8)
-    search = DeviceSearch(rows, device=CPU)
+    search = CudaEngine(rows, device=CPU)
 
     def fail(*_: object, **__: object) -> None:
         calls.append(act)
@@ -261,7 +261,7 @@ def test_what_is_no_lack_of_room_is_not_tried_again(
 
     monkeypatch.setattr(Session, act, fail)
     with pytest.raises(ProviderError, match="illegal memory access"):
-        DeviceSearch(rows, device=CPU) if act == "upload" else search.topk(queries, 5)
+        CudaEngine(rows, device=CPU) if act == "upload" else search.topk(queries, 5)
     assert calls == [act]
 
 
@@ -282,7 +282,7 @@ def test_a_wrong_argument_is_told_apart(
     queries: F32, k: int, allowed: Mask | None, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        DeviceSearch(ROWS, device=CPU).topk(queries, k, allowed=allowed)
+        CudaEngine(ROWS, device=CPU).topk(queries, k, allowed=allowed)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -290,9 +290,9 @@ def test_a_row_that_is_not_finite_is_named(bad: float) -> None:
     rows = np.ones((300, 4), dtype=np.float32)
     rows[217, 2] = bad
     with pytest.raises(ValueError, match=f"rows row 217 holds {bad}, wanted finite numbers"):
-        DeviceSearch(rows, device=CPU, chunk_bytes=100 * 8)
+        CudaEngine(rows, device=CPU, chunk_bytes=100 * 8)
 
 
 def test_no_rows_give_no_hits() -> None:
-    ids, scores = DeviceSearch(ROWS[:0], device=CPU).topk(ROWS, 3)
+    ids, scores = CudaEngine(ROWS[:0], device=CPU).topk(ROWS, 3)
     assert ids.shape == scores.shape == (3, 0)

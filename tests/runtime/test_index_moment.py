@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from twinlens.errors import ProviderError
-from twinlens.index import Index, moment
+from twinlens.index import Index, searchable
 from twinlens.index.snapshot import Snapshot
 from twinlens.ort.device import CPU
-from twinlens.searching.device_search import DeviceSearch
-from twinlens.searching.searcher import Searcher
+from twinlens.search.cuda_engine import CudaEngine
+from twinlens.search.engine import SearchEngine
 
 ROWS = np.random.default_rng(0).standard_normal((3000, 24))
 
 
-def as_device(snapshot: Snapshot) -> Searcher:
+def as_device(snapshot: Snapshot) -> SearchEngine:
     """The program of a device, run by the CPU."""
-    return DeviceSearch(snapshot.rows, device=CPU, codes=snapshot.codes)
+    return CudaEngine(snapshot.rows, device=CPU, codes=snapshot.codes)
 
 
 def everything(index: Index) -> list[list[object]]:
@@ -35,25 +35,25 @@ def everything(index: Index) -> list[list[object]]:
 
 
 def test_a_device_gives_the_answers_of_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    def place_of(device: str, *, device_bytes: int | None) -> Callable[[Snapshot], Searcher]:
+    def place_of(device: str, *, device_bytes: int | None) -> Callable[[Snapshot], SearchEngine]:
         assert (device, device_bytes) == ("cuda", None)
         return as_device
 
     wanted = everything(Index.build(ROWS))
     monkeypatch.setattr("twinlens.index.index.place_of", place_of)
     index = Index.build(ROWS).to("cuda")
-    assert isinstance(index._now.searcher, DeviceSearch)
+    assert isinstance(index._now.searcher, CudaEngine)
     assert everything(index) == wanted
-    assert isinstance(index._now.searcher, DeviceSearch)
+    assert isinstance(index._now.searcher, CudaEngine)
 
 
 def test_without_a_compiler_onnxruntime_gives_the_answers_of_the_kernels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wanted = everything(Index.build(ROWS))
-    monkeypatch.setattr(moment, "NATIVE", False)
+    monkeypatch.setattr(searchable, "NATIVE", False)
     index = Index.build(ROWS)
-    assert not isinstance(index._now.searcher, moment.KernelSearch)
+    assert not isinstance(index._now.searcher, searchable.KernelSearch)
     assert everything(index) == wanted
 
 
@@ -67,7 +67,7 @@ def test_removing_rows_needs_no_new_searcher() -> None:
 def test_rows_for_which_a_device_has_no_room_are_found_by_the_cpu() -> None:
     index = Index.build(ROWS)
 
-    def full(snapshot: Snapshot) -> Searcher:
+    def full(snapshot: Snapshot) -> SearchEngine:
         raise ProviderError("cuda:0 has no room")
 
     index._place = full

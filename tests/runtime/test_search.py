@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twinlens.search import semantic_search
+from twinlens.search.semantic_search import semantic_search
 
 
 def test_each_query_gets_its_responses_best_first() -> None:

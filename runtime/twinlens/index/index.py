@@ -17,8 +17,8 @@ from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike
 from twinlens.index.ingest import Ingest, pieces
 from twinlens.index.layout import Layout
-from twinlens.index.moment import Moment, Place, on_host, place_of
 from twinlens.index.query import Filter, best_of, choose, read_queries, within_reach
+from twinlens.index.searchable import Place, Searchable, on_host, place_of
 from twinlens.index.snapshot import Snapshot
 from twinlens.index.storage.disk import DiskStore, new_index, write_pieces
 from twinlens.index.storage.memory import MemoryStore
@@ -59,7 +59,7 @@ class Index:
     def __init__(self, store: Store, snapshot: Snapshot, about: Mapping[str, str]) -> None:
         self._store = store
         self._place: Place = on_host
-        self._now = Moment.of(snapshot, on_host)
+        self._now = Searchable.of(snapshot, on_host)
         self._about = MappingProxyType(dict(about))
         self._writing = threading.Lock()
         # To ask for a container's quota costs as much as a search among ten thousand rows.
@@ -333,7 +333,7 @@ class Index:
         """
         place = place_of(device, device_bytes=device_bytes)
         with self._writing:
-            self._now = Moment.of(self._now.snapshot, place)
+            self._now = Searchable.of(self._now.snapshot, place)
             self._place = place
         return self
 
@@ -361,7 +361,7 @@ class Index:
             self._now = self._now.then(snapshot, self._place)
         except ProviderError:
             # The rows are there, so they must be found, if only by the CPU; the caller is told.
-            self._now, self._place = Moment.of(snapshot, on_host), on_host
+            self._now, self._place = Searchable.of(snapshot, on_host), on_host
             raise
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twinlens.index.ids import IdsLike
-from twinlens.index.moment import Moment
+from twinlens.index.searchable import Searchable
 from twinlens.index.snapshot import Snapshot
 from twinlens.normalization import unit_rows
 from twinlens_kernels import Ranges, rescore, within
@@ -70,7 +70,7 @@ def choose(snapshot: Snapshot, wanted: Filter | None) -> Choice:
 
 
 def best_of(
-    moment: Moment, queries: NDArray[np.float32], k: int, choice: Choice, *, threads: int
+    moment: Searchable, queries: NDArray[np.float32], k: int, choice: Choice, *, threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Row numbers and scores [Q, K] of the K best rows among the choice, K as far as there are."""
     snapshot = moment.snapshot

@@ -18,7 +18,7 @@ I64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-class Searcher(Protocol):
+class SearchEngine(Protocol):
     """Finds the best of the rows [N, D] that it was made for.
 
     Every searcher gives the answer of `twinlens_kernels.topk` over the same rows, to the last bit.

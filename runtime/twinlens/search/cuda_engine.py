@@ -12,8 +12,8 @@ from twinlens.errors import DeviceMemoryError, ProviderError
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
 from twinlens.ort.session import Session
-from twinlens.searching.searcher import require_search
-from twinlens.searching.shortlist import Shortlist
+from twinlens.search.engine import require_search
+from twinlens.search.shortlist import Shortlist
 from twinlens_kernels import Codes, rescore, topk
 from twinlens_kernels.float16_rows import HalfBounds, HalfQueries, to_halves
 from twinlens_kernels.graphs import NEAREST, cuts, padded_rows
@@ -59,7 +59,7 @@ class _Chunk:
         return mask
 
 
-class DeviceSearch:
+class CudaEngine:
     """The best rows [K] of float32 rows [N, D] for each query, exactly as `twinlens_kernels.topk`.
 
     The rows lie on the device as halves, 2 D bytes a row, in chunks. A program (NEAREST) gives the

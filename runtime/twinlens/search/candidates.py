@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.searching.shortlist import Ranking, Shortlist
+from twinlens.search.shortlist import Ranking, Shortlist
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 
-class Rivals:
+class Candidates:
     """Hits [Q, K] by exact score, and rows of which only an upper bound is known."""
 
     def __init__(self, ids: I64, scores: F64) -> None:

@@ -15,7 +15,7 @@ _DENSE: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class RowBatch:
     """Some rows, looked at together."""
 
     rows: slice | I64
@@ -46,7 +46,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class RowBatches:
     """N rows, or those of them that are allowed."""
 
     n_rows: int
@@ -63,18 +63,18 @@ class Scope:
     def __len__(self) -> int:
         return self.n_rows if self.kept is None else len(self.kept)
 
-    def first(self, wanted: int) -> Run:
+    def first(self, wanted: int) -> RowBatch:
         """So many rows, or all if there are fewer."""
         n_first = min(wanted, len(self))
-        return Run(rows=slice(0, n_first) if self.kept is None else self.kept[:n_first])
+        return RowBatch(rows=slice(0, n_first) if self.kept is None else self.kept[:n_first])
 
-    def rest(self, n_first: int, step: int) -> Iterator[Run]:
+    def rest(self, n_first: int, step: int) -> Iterator[RowBatch]:
         """The rows behind the first so many."""
         if self.kept is not None and len(self.kept) * _DENSE < self.n_rows:
             for start in range(n_first, len(self.kept), step):
-                yield Run(rows=self.kept[start : start + step])
+                yield RowBatch(rows=self.kept[start : start + step])
             return
         behind = n_first if self.kept is None else int(self.kept[n_first - 1]) + 1
         for start in range(behind, self.n_rows, step):
             rows = slice(start, min(self.n_rows, start + step))
-            yield Run(rows=rows, allowed=None if self.allowed is None else self.allowed[rows])
+            yield RowBatch(rows=rows, allowed=None if self.allowed is None else self.allowed[rows])

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from twinlens.ort.cpu_features import may_saturate
 from twinlens.ort.device import CPU
 from twinlens.ort.session import Session
-from twinlens.searching.rivals import Rivals
-from twinlens.searching.scope import Run, Scope
-from twinlens.searching.searcher import require_search
-from twinlens.searching.shortlist import Ranking
+from twinlens.search.candidates import Candidates
+from twinlens.search.engine import require_search
+from twinlens.search.row_batches import RowBatch, RowBatches
+from twinlens.search.shortlist import Ranking
 from twinlens_kernels import Codes, rescore, topk
 from twinlens_kernels.graphs import UPPERS
 from twinlens_kernels.query_codes import LARGEST_TERM, LARGEST_WIDTH, CodedQueries
@@ -42,7 +42,7 @@ _LARGEST_CODE, _LARGEST_SAFE_CODE = 127, 63
 """Of a query; a processor that adds two products in 16 bits can add those of 63 and 255."""
 
 
-class CodedSearch:
+class OnnxEngine:
     """The best rows [K] of coded rows [N, D] for each query, exactly as `twinlens_kernels.topk`.
 
     onnxruntime bounds the scores of all pairs from 8-bit codes, some thousand rows at a time. Those
@@ -69,7 +69,7 @@ class CodedSearch:
     ) -> tuple[I64, F32]:
         """Ids [Q, K] and scores [Q, K], as every `Searcher` gives them."""
         require_search(queries, self._rows, k, allowed, threads)
-        scope = Scope.of(len(self), allowed)
+        scope = RowBatches.of(len(self), allowed)
         hits = min(k, len(scope))
         ids = np.empty((len(queries), hits), dtype=np.int64)
         scores = np.empty((len(queries), hits), dtype=np.float32)
@@ -89,13 +89,13 @@ class CodedSearch:
             )
         return ids, scores
 
-    def _ranking(self, queries: F32, hits: int, scope: Scope, threads: int) -> Ranking:
+    def _ranking(self, queries: F32, hits: int, scope: RowBatches, threads: int) -> Ranking:
         """The best rows of some queries; not certain are those that were given up."""
         coded = CodedQueries.of(queries, self._codes.centre, largest=self._largest_code)
         first = scope.first(max(_FIRST_ROWS, _FIRST_PER_HIT * hits))
         places, _ = topk(queries, self._rows[first.rows], hits, threads=threads)
         ids = first.numbers(places)
-        rivals = Rivals(ids, rescore(queries, self._rows, ids, threads=threads))
+        rivals = Candidates(ids, rescore(queries, self._rows, ids, threads=threads))
         n_bounded = n_ranked = first.n_rows
         step = int(np.clip(_RUN_SCORES // len(queries), _LEAST_ROWS, _MOST_ROWS))
         for run in scope.rest(n_bounded, step):
@@ -110,7 +110,7 @@ class CodedSearch:
                 n_ranked = n_bounded
         return rivals.rank(queries, self._rows, threads=threads)
 
-    def _bounds(self, queries: CodedQueries, run: Run) -> F32:
+    def _bounds(self, queries: CodedQueries, run: RowBatch) -> F32:
         """Upper bounds [n, Q], in units of each query."""
         terms = self._codes.terms[run.rows]
         feeds: dict[str, NDArray[np.uint8] | NDArray[np.int8] | F32] = {

@@ -1,0 +1,1 @@
+"""Search engines: native kernels, ONNX Runtime where there are none, and CUDA."""
