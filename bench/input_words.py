@@ -15,7 +15,7 @@ from transformers import CLIPImageProcessorPil, CLIPProcessor, CLIPTokenizerFast
 
 import twinlens
 from twinlens.bundle.specs import TextSpec
-from twinlens.texts import Tokenizer
+from twinlens.texts.tokenizer import Tokenizer
 
 Ids = np.ndarray | torch.Tensor
 Encode = Callable[[Sequence[str]], Ids]

@@ -15,7 +15,7 @@ from twinlens.bundle.specs import PRECISIONS, Clean, Precision, Side
 from twinlens.ort.device import CPU
 from twinlens.ort.distributions import installed_distributions
 from twinlens.ort.session import Session
-from twinlens.texts import Tokenizer
+from twinlens.texts.tokenizer import Tokenizer
 from twinlens.threads import usable_threads
 from twinlens_export.bundle_folder import new_folder, require_free
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint

@@ -33,7 +33,7 @@ from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
 from twinlens.ort.session import Session
 from twinlens.provenance import about_of
-from twinlens.texts import OnCut, Tokenizer
+from twinlens.texts.tokenizer import OnCut, Tokenizer
 from twinlens.zero_shot import TEMPLATES, Classes, filled
 
 F32 = NDArray[np.float32]

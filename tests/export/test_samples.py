@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twinlens.texts import Tokenizer
+from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.errors import ExportError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from twinlens.texts import Tokenizer
+from twinlens.texts.tokenizer import Tokenizer
 
 pytest.importorskip("transformers")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from twinlens.bundle.specs import TextSpec
-from twinlens.texts import Tokenizer
+from twinlens.texts.tokenizer import Tokenizer
 
 pytest.importorskip("transformers")
 

@@ -17,7 +17,7 @@ from tokenizers.normalizers import Sequence as NormalizerSequence
 from tokenizers.pre_tokenizers import Split
 from tokenizers.trainers import BpeTrainer
 
-from twinlens.texts import Tokenizer
+from twinlens.texts.tokenizer import Tokenizer
 
 pytest.importorskip("transformers")
 pytest.importorskip("sentencepiece")

@@ -12,9 +12,9 @@ from tokenizers import Tokenizer as RawTokenizer
 from tokenizers.processors import TemplateProcessing
 
 from twinlens.bundle.specs import TextSpec
-from twinlens.cleaning import cleaner
 from twinlens.errors import TextError
-from twinlens.texts import HEAD, Tokenizer
+from twinlens.texts.cleaning import cleaner
+from twinlens.texts.tokenizer import HEAD, Tokenizer
 
 CONTEXT = 12
 

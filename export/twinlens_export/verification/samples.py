@@ -12,7 +12,7 @@ from twinlens.bundle.specs import TextSpec
 from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import ImageError, TextError
 from twinlens.images.load import load_batch
-from twinlens.texts import Tokenizer
+from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import ExportError
 from twinlens_export.verification.augmentations import views, wordings

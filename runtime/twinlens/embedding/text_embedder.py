@@ -12,7 +12,7 @@ from tqdm import tqdm
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
 from twinlens.ort.io_binding import OnDevice
-from twinlens.texts import OnCut, Tokenizer
+from twinlens.texts.tokenizer import OnCut, Tokenizer
 
 F32 = NDArray[np.float32]
 Ids = tuple[int, ...]

@@ -15,7 +15,7 @@ import transformers
 from numpy.typing import NDArray
 
 from twinlens.bundle.specs import TextSpec
-from twinlens.texts import Tokenizer
+from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export.architecture import F32, PixelNormalization
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.open_clip_config import read_open_clip_config

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from twinlens.bundle.specs import TextSpec
-from twinlens.texts import Tokenizer
+from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.graph import Graph

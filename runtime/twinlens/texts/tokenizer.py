@@ -11,8 +11,8 @@ import tokenizers
 from numpy.typing import NDArray
 
 from twinlens.bundle.specs import TextSpec
-from twinlens.cleaning import cleaner
 from twinlens.errors import TextError
+from twinlens.texts.cleaning import cleaner
 
 logger = logging.getLogger(__name__)
 
