@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from twinlens.bundle.calibration import Calibration
 from twinlens.errors import TwinlensError
-from twinlens.index import Index
 from twinlens.index.hits import Hits, RangeHits
+from twinlens.index.index import Index
 from twinlens.loading import load
 from twinlens.model import Model
 from twinlens.ort.cuda.options import CudaOptions

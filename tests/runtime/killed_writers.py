@@ -19,7 +19,7 @@ from types import FrameType
 
 import numpy as np
 
-from twinlens.index import Index
+from twinlens.index.index import Index
 
 VECTORS = np.random.default_rng(0).standard_normal((4000, 16)).astype(np.float32)
 EFFECTS = {"open", "write", "flush", "truncate", "replace", "unlink", "mkdir"}

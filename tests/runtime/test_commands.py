@@ -16,7 +16,7 @@ from PIL import Image
 from twinlens.__main__ import main
 from twinlens.commands.demo import QUERIES
 from twinlens.demo.samples import bundled_drawings
-from twinlens.index import Index
+from twinlens.index.index import Index
 
 DRAWINGS = bundled_drawings()[0].path.parent
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError
-from twinlens.index import Index
+from twinlens.index.index import Index
 
 ROWS = np.random.default_rng(0).standard_normal((40, 24))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from twinlens.errors import IndexBusyError, IndexFileError
-from twinlens.index import Index
+from twinlens.index.index import Index
 from twinlens.index.storage import disk, transaction
 from twinlens.index.storage.folder import exclusive
 from twinlens.index.storage.manifest import read_manifest

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from twinlens.errors import IndexFileError, TwinlensError
-from twinlens.index import Index
+from twinlens.index.index import Index
 from twinlens.index.storage.manifest import IndexManifest, Part, read_manifest, write_manifest
 
 ROWS = np.random.default_rng(0).standard_normal((40, 24))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from twinlens.errors import ProviderError
-from twinlens.index import Index, searchable
+from twinlens.index import searchable
+from twinlens.index.index import Index
 from twinlens.index.snapshot import Snapshot
 from twinlens.ort.device import CPU
 from twinlens.search.cuda_engine import CudaEngine

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twinlens.index import Index
+from twinlens.index.index import Index
 from twinlens.index.madvise import expect_scattered, read_ahead
 
 

@@ -6,7 +6,7 @@ import pytest
 from pyarrow import parquet
 
 import twinlens
-from twinlens.index import Index
+from twinlens.index.index import Index
 
 ROWS = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
 

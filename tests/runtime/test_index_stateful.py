@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError
-from twinlens.index import Index
+from twinlens.index.index import Index
 from twinlens.index.storage import transaction
 from twinlens.normalization import unit_rows
 from twinlens_kernels import reference

@@ -15,7 +15,7 @@ from twinlens.commands.inputs import check_out, open_model
 from twinlens.commands.output import Outcome
 from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
 from twinlens.images.load import SUFFIXES
-from twinlens.index import Index
+from twinlens.index.index import Index
 from twinlens.model import Model
 
 F32 = NDArray[np.float32]

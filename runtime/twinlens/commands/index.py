@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twinlens.commands.inputs import find_pictures, open_model
 from twinlens.commands.output import Outcome
 from twinlens.images.named_image import NamedImage
-from twinlens.index import Index
+from twinlens.index.index import Index
 from twinlens.index.storage.folder import require_target
 from twinlens.model import Model
 

@@ -5,7 +5,7 @@ import argparse
 from twinlens.bundle.specs import Side
 from twinlens.commands.inputs import open_model
 from twinlens.commands.output import Outcome
-from twinlens.index import Index
+from twinlens.index.index import Index
 from twinlens.provenance import check_about
 
 
