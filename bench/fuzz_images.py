@@ -19,7 +19,7 @@ import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "runtime"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "kit"))
 
 import PIL
 from mutations import mutated, seeds
@@ -49,10 +49,10 @@ def serve(connection: Connection) -> None:
     while (content := connection.recv()) is not None:
         number += 1
         mode = ("exact", "fast")[number % 2]
-        reading = ReadOptions(profiles=number % 3 == 0)
+        read = ReadOptions(profiles=number % 3 == 0)
         began = time.perf_counter()
         try:
-            load(content, SPECS[number % len(SPECS)], mode=mode, reading=reading)
+            load(content, SPECS[number % len(SPECS)], mode=mode, read=read)
             outcome = "pixels"
         except ImageError:
             outcome = "ImageError"

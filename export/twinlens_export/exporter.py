@@ -11,7 +11,7 @@ from typing import Final, Generic
 
 from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifest
 from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
-from twinlens.bundle.specs import PRECISIONS, Clean, Precision, Side
+from twinlens.bundle.specs import PRECISIONS, Clean, Modality, Precision
 from twinlens.ort.device import CPU
 from twinlens.ort.distributions import installed_distributions
 from twinlens.ort.session import Session
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 PROGRAMS: Final = "onnx"
 """The folder of the programs: as on the Hub, like the stems."""
-STEMS: Final[Mapping[Side, str]] = {"image": "vision_model", "text": "text_model"}
+STEMS: Final[Mapping[Modality, str]] = {"image": "vision_model", "text": "text_model"}
 BUNDLED: Final = SampleFiles()
 BARE: Final = frozenset({"canonical", "siglip"})
 """Rules that drop what other rules keep: no other can stand in for them."""
@@ -85,7 +85,7 @@ def export(  # noqa: PLR0913 - each is an independent wish
 class _Sketch(Generic[Tower]):
     """One tower before it has a precision, and how it is compared with the original."""
 
-    side: Side
+    modality: Modality
     tower: Tower
     draw: Draw[Tower]
     batches: Sequence[Array]
@@ -119,14 +119,14 @@ def _write_towers(
     truth = verify.truth_of(checkpoint, samples)
     (folder / PROGRAMS).mkdir()
     image = _Sketch(
-        side="image",
+        modality="image",
         tower=checkpoint.image,
         draw=image_graph,
         batches=image_batches(samples.calibration.images),
         agreement=lambda program: verify.image_agreement(program, samples, truth),
     )
     text = _Sketch(
-        side="text",
+        modality="text",
         tower=checkpoint.text,
         draw=text_graph,
         batches=text_batches(samples.calibration.texts, checkpoint.text_spec),
@@ -149,7 +149,7 @@ def _write_tower(sketch: _Sketch[Tower], precision: Precision, folder: Path) -> 
     else:
         graph = in_precision(partial(sketch.draw, sketch.tower), precision)
         written = _write(graph, sketch, precision, folder)
-    verify.require(written.agreement, precision, sketch.side, kept=written.kept)
+    verify.require(written.agreement, precision, sketch.modality, kept=written.kept)
     return written
 
 
@@ -177,7 +177,7 @@ def _write(
     *,
     kept: tuple[str, ...] = (),
 ) -> TowerFile:
-    name = f"{PROGRAMS}/{STEMS[sketch.side]}{RECIPES[precision].suffix}.onnx"
+    name = f"{PROGRAMS}/{STEMS[sketch.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
     files = save(graph, path)
     session = Session(path, device=CPU, threads=usable_threads(), name=name)

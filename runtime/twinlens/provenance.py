@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from twinlens.bundle.manifest import Source
-from twinlens.bundle.specs import Precision, Side
+from twinlens.bundle.specs import Modality, Precision
 from twinlens.errors import IndexFileError
 from twinlens.images.pixel_options import PixelOptions
 
@@ -26,7 +26,7 @@ def check_about(
     stored: Mapping[str, str],
     model: Mapping[str, str],
     *,
-    side: Side,
+    modality: Modality,
     mixed: Collection[str] = (),
 ) -> None:
     """Refuse to compare embeddings that were made differently.
@@ -36,14 +36,14 @@ def check_about(
     Args:
         stored: what made the stored embeddings, `Index.about`.
         model: what makes the others, `Model.about`.
-        side: what is embedded now; texts do not care how images become pixels.
+        modality: what is embedded now; texts do not care how images become pixels.
         mixed: what may differ, such as "precision": the embeddings of int8 and fp16 towers of one
             checkpoint are close, but their cosines are not quite the same.
 
     Raises:
         IndexFileError: something differs; the message names both.
     """
-    irrelevant = {*mixed, *(ONLY_IMAGES if side == "text" else ())}
+    irrelevant = {*mixed, *(ONLY_IMAGES if modality == "text" else ())}
     for name, found in stored.items():
         if name in irrelevant or name not in model or model[name] == found:
             continue

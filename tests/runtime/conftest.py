@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ import twinlens
 from twinlens import Model
 from twinlens.bundle.bundle import MANIFEST
 from twinlens.loading import folder_of
-
-sys.path.append(str(Path(__file__).parent))  # for odd_images
 
 
 @pytest.fixture(scope="session")

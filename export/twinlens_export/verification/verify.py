@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.manifest import Agreement
-from twinlens.bundle.specs import Precision, Side
+from twinlens.bundle.specs import Modality, Precision
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
@@ -108,14 +108,14 @@ def holds(agreement: Agreement, precision: Precision) -> bool:
 
 
 def require(
-    agreement: Agreement, precision: Precision, side: Side, *, kept: Sequence[str] = ()
+    agreement: Agreement, precision: Precision, modality: Modality, *, kept: Sequence[str] = ()
 ) -> None:
     """Refuse a tower below the tolerance of its precision.
 
     Args:
         agreement: with the original.
         precision: of the tower.
-        side: which tower it is.
+        modality: which tower it is.
         kept: blocks that are in float32 already.
 
     Raises:
@@ -123,7 +123,7 @@ def require(
     """
     for figure, got, least in _below(agreement, TOLERANCES[precision]):
         raise AgreementError(
-            f"the {side} tower in {precision} is not written: its {figure} is {got:.6f}, "
+            f"the {modality} tower in {precision} is not written: its {figure} is {got:.6f}, "
             f"wanted at least {least}{_even_with(kept)}; leave {precision} out of --precision, "
             "or verify on samples of your own (--images, --texts)"
         )

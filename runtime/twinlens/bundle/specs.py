@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 Precision = Literal["fp32", "fp16", "int8"]
-Side = Literal["image", "text"]
+Modality = Literal["image", "text"]
 TargetDevice = Literal["any", "cpu", "cuda"]
 Clean = Literal["none", "lower", "openai", "openai_cased", "canonical", "siglip"]
 

@@ -67,11 +67,11 @@ def tower_table(manifest: Manifest, more: Mapping[str, Sequence[str]] = NO_COLUM
     table = Table(head=(*HEAD, *more), labels=2)
     kept = []
     for precision, towers in manifest.towers.items():
-        for side, tower in (("image", towers.image), ("text", towers.text)):
+        for modality, tower in (("image", towers.image), ("text", towers.text)):
             further = [cells[len(table.rows)] for cells in more.values()]
-            table.rows.append((precision, side, *_figures(tower), *further))
+            table.rows.append((precision, modality, *_figures(tower), *further))
             if tower.kept:
-                kept.append(f"{precision} {side} keeps in fp32: {', '.join(tower.kept)}")
+                kept.append(f"{precision} {modality} keeps in fp32: {', '.join(tower.kept)}")
     return [*table.lines(), *kept]
 
 

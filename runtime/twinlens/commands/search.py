@@ -2,7 +2,7 @@
 
 import argparse
 
-from twinlens.bundle.specs import Side
+from twinlens.bundle.specs import Modality
 from twinlens.commands.inputs import open_model
 from twinlens.commands.output import Outcome
 from twinlens.index.index import Index
@@ -13,8 +13,8 @@ def run(options: argparse.Namespace) -> Outcome:
     """Search by each query."""
     index = Index.open(options.index)
     model = open_model(options)
-    side: Side = "image" if options.image else "text"
-    check_about(index.about, model.about, side=side, mixed={"precision"})
+    modality: Modality = "image" if options.image else "text"
+    check_about(index.about, model.about, modality=modality, mixed={"precision"})
     embed = model.embed_images if options.image else model.embed_texts
     hits = index.search(embed(options.queries), options.k)
     lines, document = [], []

@@ -32,15 +32,15 @@ class DecodedImage:
 
 
 def from_file(
-    file: BinaryIO, name: str, spec: ImageSpec, mode: PixelMode, reading: ReadOptions
+    file: BinaryIO, name: str, spec: ImageSpec, mode: PixelMode, read: ReadOptions
 ) -> DecodedImage:
     """The first frame of an encoded picture.
 
     Raises:
         ImageError: it is beyond the limits; and Pillow's own errors.
     """
-    with Image.open(file, formats=reading.limits.formats) as image:
-        check_size(image, name, reading.limits)
+    with Image.open(file, formats=read.limits.formats) as image:
+        check_size(image, name, read.limits)
         stored = image.size
         times = decode_smaller(image, spec) if mode == "fast" else 1
         image.load()
@@ -49,17 +49,17 @@ def from_file(
             # Pillow turns a TIFF upright while it decodes.
             size=stored if times > 1 else image.size,
             times=times,
-            orientation=orientation_of(image) if reading.upright else UPRIGHT,
+            orientation=orientation_of(image) if read.upright else UPRIGHT,
         )
 
 
-def from_memory(image: Image.Image, name: str, reading: ReadOptions) -> DecodedImage:
+def from_memory(image: Image.Image, name: str, read: ReadOptions) -> DecodedImage:
     """A PIL image as it lies.
 
     Raises:
         ImageError: it is beyond the limits; and Pillow's own errors.
     """
-    check_size(image, name, reading.limits)
+    check_size(image, name, read.limits)
     with READING_ONE:
         image.load()
     return DecodedImage(image=eight_bit(image, name), size=image.size)

@@ -40,8 +40,8 @@ class Decoder:
         try:
             if isinstance(image, ImageError):
                 raise image
-            mode, reading = self.pixels.mode, self.pixels.reading
-            return Decoded(number, name, load(image, self.spec, mode=mode, reading=reading))
+            mode, read = self.pixels.mode, self.pixels.read
+            return Decoded(number, name, load(image, self.spec, mode=mode, read=read))
         except ImageError as error:
             told = name == plain or name in str(error)
             failure = ImageError(f"{plain}: {error}" if told else f"{plain} ({name}): {error}")

@@ -14,7 +14,7 @@ from twinlens.images.decoded_image import DecodedImage, from_file, from_memory
 from twinlens.images.formats.truncated_jpeg import mended
 from twinlens.images.open import U8, Encoded, from_array, opened, reasons, source_name
 from twinlens.images.open import ImageLike as ImageLike
-from twinlens.images.read_options import READING, ReadOptions
+from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
 from twinlens.images.transform import paint
 
 SUFFIXES: Final = frozenset(
@@ -28,7 +28,7 @@ def load_batch(
     spec: ImageSpec,
     *,
     mode: PixelMode = "exact",
-    reading: ReadOptions = READING,
+    read: ReadOptions = READ_DEFAULTS,
 ) -> U8:
     """Pixels [B, S, S, 3] of images, each decoded, resized and cropped as the spec says.
 
@@ -38,7 +38,7 @@ def load_batch(
     batch = np.empty((len(images), spec.side_px, spec.side_px, 3), dtype=np.uint8)
     for index, (row, image) in enumerate(zip(batch, images, strict=True)):
         try:
-            load_into(row, image, spec, mode=mode, reading=reading)
+            load_into(row, image, spec, mode=mode, read=read)
         except ImageError as error:
             raise ImageError(f"image {index}: {error}") from error
     return batch
@@ -49,7 +49,7 @@ def load(
     spec: ImageSpec,
     *,
     mode: PixelMode = "exact",
-    reading: ReadOptions = READING,
+    read: ReadOptions = READ_DEFAULTS,
 ) -> U8:
     """Pixels [S, S, 3] of one image.
 
@@ -62,13 +62,13 @@ def load(
         spec: side and resizing of the bundle.
         mode: "exact" follows the checkpoint's own preprocessing, "fast" decodes large JPEGs
             smaller.
-        reading: what is done with oddities, and the limits.
+        read: options for oddities, and the limits.
 
     Raises:
         ImageError: it cannot be read; the message says why.
     """
     row = np.empty((spec.side_px, spec.side_px, 3), dtype=np.uint8)
-    load_into(row, image, spec, mode=mode, reading=reading)
+    load_into(row, image, spec, mode=mode, read=read)
     return row
 
 
@@ -78,33 +78,33 @@ def load_into(
     spec: ImageSpec,
     *,
     mode: PixelMode = "exact",
-    reading: ReadOptions = READING,
+    read: ReadOptions = READ_DEFAULTS,
 ) -> None:
     """As `load`, into a row [S, S, 3] of a batch; after an error the row may hold anything.
 
     Raises:
         ImageError: it cannot be read; the message says why.
     """
-    name, limits = source_name(image), reading.limits
+    name, limits = source_name(image), read.limits
     with reasons(name, limits):
         if isinstance(image, np.ndarray):
-            picture = from_memory(from_array(image), name, reading)
+            picture = from_memory(from_array(image), name, read)
         elif isinstance(image, Image.Image):
-            picture = from_memory(image, name, reading)
+            picture = from_memory(image, name, read)
         else:
-            picture = _decoded(image, name, spec, mode, reading)
-        paint(row, picture, spec, reading)
+            picture = _decoded(image, name, spec, mode, read)
+        paint(row, picture, spec, read)
 
 
 def _decoded(
-    image: Encoded, name: str, spec: ImageSpec, mode: PixelMode, reading: ReadOptions
+    image: Encoded, name: str, spec: ImageSpec, mode: PixelMode, read: ReadOptions
 ) -> DecodedImage:
-    with opened(image, name, reading.limits) as file:
+    with opened(image, name, read.limits) as file:
         try:
-            return from_file(file, name, spec, mode, reading)
+            return from_file(file, name, spec, mode, read)
         except OSError:
             file.seek(0)
             whole = mended(file.read())
             if whole is None:
                 raise
-        return from_file(io.BytesIO(whole), name, spec, mode, reading)
+        return from_file(io.BytesIO(whole), name, spec, mode, read)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from twinlens.bundle.pixel_mode import PixelMode
-from twinlens.images.read_options import READING, ReadOptions
+from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,17 +12,17 @@ class PixelOptions:
     """Preprocessing options that are not part of the bundle.
 
     black = ReadOptions(background=(0, 0, 0))
-    twinlens.load("clip-b32", pixels=PixelOptions(mode="fast", reading=black))
+    twinlens.load("clip-b32", pixels=PixelOptions(mode="fast", read=black))
     """
 
     mode: PixelMode = "exact"
-    reading: ReadOptions = READING
+    read: ReadOptions = READ_DEFAULTS
 
     def __str__(self) -> str:
         changed = [
-            f"{name} {getattr(self.reading, name)}"
+            f"{name} {getattr(self.read, name)}"
             for name in ("upright", "background", "profiles")
-            if getattr(self.reading, name) != getattr(READING, name)
+            if getattr(self.read, name) != getattr(READ_DEFAULTS, name)
         ]
         return ", ".join([self.mode, *changed])
 

@@ -1,4 +1,4 @@
-"""The reading: what is done with the oddities that a file may have."""
+"""Read options: orientation, background, profiles and limits of a file."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -32,4 +32,4 @@ class ReadOptions:
             raise ValueError(f"background is {self.background}, not three numbers of 0..255")
 
 
-READING: Final = ReadOptions()
+READ_DEFAULTS: Final = ReadOptions()

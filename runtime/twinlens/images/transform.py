@@ -19,15 +19,15 @@ LONG_PX: Final = 16_384
 """A box is float32 to Pillow: beyond this it would err by more than a thousandth of a pixel."""
 
 
-def paint(row: U8, picture: DecodedImage, spec: ImageSpec, reading: ReadOptions) -> None:
+def paint(row: U8, picture: DecodedImage, spec: ImageSpec, read: ReadOptions) -> None:
     """Write the pixels [S, S, 3] of a picture into a row of a batch."""
     image, framing = picture.image, picture.framing(spec)
     resampling = RESAMPLING[spec.interpolation]
-    profile = image.info.get("icc_profile") if reading.profiles else None
+    profile = image.info.get("icc_profile") if read.profiles else None
     if not is_plain(image) or max(image.size) > LONG_PX:
         image, framing = needed_part(image, framing, resampling)
         if not (profile and image.mode == "CMYK"):
-            image = flat(image, reading.background)
+            image = flat(image, read.background)
     if picture.orientation.turn is None and not profile:
         _paint_upright(row, image, framing, spec)
         return

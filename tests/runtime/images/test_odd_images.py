@@ -20,9 +20,9 @@ def test_of_every_odd_thing_comes_what_is_promised(odd: Odd, mode: str, tmp_path
     thing = odd.make(tmp_path)
     if isinstance(odd.outcome, Refused):
         with pytest.raises(ImageError, match=odd.outcome.message):
-            load(thing, SPEC, mode=mode, reading=odd.reading)  # type: ignore[arg-type]
+            load(thing, SPEC, mode=mode, read=odd.read)  # type: ignore[arg-type]
         return
-    pixels = load(thing, SPEC, mode=mode, reading=odd.reading)  # type: ignore[arg-type]
+    pixels = load(thing, SPEC, mode=mode, read=odd.read)  # type: ignore[arg-type]
     wanted = load(odd.outcome.picture(), SPEC)
     assert np.abs(pixels.astype(int) - wanted).max() <= odd.outcome.levels
 

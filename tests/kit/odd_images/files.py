@@ -72,7 +72,7 @@ ORIENTATIONS: Final = (
         comes="as it is stored (a TIFF is turned all the same: Pillow does it)",
         make=lambda _: jpeg(exif=exif(6)),
         outcome=seen(ramps, 4),
-        reading=ReadOptions(upright=False),
+        read=ReadOptions(upright=False),
     ),
     Odd(
         given="PIL image that was opened from such a file",

@@ -13,7 +13,7 @@ from twinlens.bundle.specs import ImageSpec
 from twinlens.images.decoded_image import from_file
 from twinlens.images.formats.dct_scale import dct_scale
 from twinlens.images.load import U8, load, load_batch
-from twinlens.images.read_options import READING
+from twinlens.images.read_options import READ_DEFAULTS
 
 SPEC = ImageSpec(side_px=96)
 SQUASH = replace(SPEC, resize="squash")
@@ -106,9 +106,9 @@ def test_fast_knows_gray_and_cmyk(photo: Image.Image, mode: str) -> None:
 
 def test_the_decoded_picture_is_smaller(photo: Image.Image) -> None:
     file = io.BytesIO(jpeg(photo.resize((1071, 803))))
-    picture = from_file(file, "the photo", SPEC, "fast", READING)
+    picture = from_file(file, "the photo", SPEC, "fast", READ_DEFAULTS)
     assert (picture.times, picture.size, picture.image.size) == (2, (1071, 803), (536, 402))
-    assert from_file(file, "the photo", SPEC, "exact", READING).image.size == (1071, 803)
+    assert from_file(file, "the photo", SPEC, "exact", READ_DEFAULTS).image.size == (1071, 803)
 
 
 def test_all_but_a_large_jpeg_is_exact(photo: Image.Image) -> None:

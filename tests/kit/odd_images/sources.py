@@ -123,14 +123,14 @@ SHAPES: Final = (
         comes="refused; the limit is named",
         make=saved(ramps, "PNG"),
         outcome=Refused(message="is 40 x 30, more than 1,000 pixels"),
-        reading=ReadOptions(limits=Limits(max_pixels=1000)),
+        read=ReadOptions(limits=Limits(max_pixels=1000)),
     ),
     Odd(
         given="file larger than the limit (100 MB), here `Limits(max_bytes=100)`",
         comes="refused before it is read",
         make=in_folder("large.png", encoded(ramps(), "PNG")),
         outcome=Refused(message=r"large.png has more than 100 bytes; shrink it first"),
-        reading=ReadOptions(limits=Limits(max_bytes=100)),
+        read=ReadOptions(limits=Limits(max_bytes=100)),
     ),
 )
 
@@ -152,7 +152,7 @@ FORMATS: Final = (
         comes="refused",
         make=lambda _: jpeg(),
         outcome=Refused(message="is no image that can be decoded; known are PNG$"),
-        reading=ReadOptions(limits=Limits(formats=("PNG",))),
+        read=ReadOptions(limits=Limits(formats=("PNG",))),
     ),
 )
 

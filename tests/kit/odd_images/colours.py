@@ -173,7 +173,7 @@ COLOURS: Final = (
         comes="blended with blue",
         make=saved(clear_to_right, "PNG"),
         outcome=seen(lambda: blended(clear_to_right(), BLUE), 1),
-        reading=ReadOptions(background=BLUE),
+        read=ReadOptions(background=BLUE),
     ),
     Odd(
         given="RGBA WebP",
@@ -290,7 +290,7 @@ COLOURS: Final = (
         comes="converted to sRGB",
         make=lambda _: encoded(ramps(), "PNG", icc_profile=swapped_profile()),
         outcome=seen(red_and_green_swapped, 2),
-        reading=ReadOptions(profiles=True),
+        read=ReadOptions(profiles=True),
     ),
     Odd(
         given="file with a damaged ICC profile, or one of other colours, "
@@ -298,6 +298,6 @@ COLOURS: Final = (
         comes="the profile is ignored",
         make=lambda _: encoded(ramps(), "PNG", icc_profile=b"no profile"),
         outcome=seen(ramps),
-        reading=ReadOptions(profiles=True),
+        read=ReadOptions(profiles=True),
     ),
 )

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from twinlens.images.read_options import READING, ReadOptions
+from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
 
 WIDTH, HEIGHT = 40, 30
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -41,7 +41,7 @@ class Odd:
     make: Callable[[Path], Any]
     """What is given; it may use an empty folder."""
     outcome: Seen | Refused
-    reading: ReadOptions = READING
+    read: ReadOptions = READ_DEFAULTS
 
 
 NOT_KNOWN: Final = Refused(message="is no image that can be decoded; known are JPEG, PNG, ")

@@ -4,9 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import killed_writers
 import pytest
 
-WRITERS = Path(__file__).with_name("killed_writers.py")
+WRITERS = Path(killed_writers.__file__)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")

@@ -20,7 +20,7 @@ SPEC = ImageSpec(side_px=8)
 CONTENT = encoded(ramps(), "PNG")
 
 
-def reading(**limits: object) -> ReadOptions:
+def read(**limits: object) -> ReadOptions:
     return ReadOptions(limits=Limits(**limits))  # type: ignore[arg-type]
 
 
@@ -39,14 +39,14 @@ def test_limits_that_mean_nothing_are_refused(limits: dict[str, Any], message: s
 
 
 def test_a_limit_is_the_most_that_is_allowed() -> None:
-    just = reading(max_pixels=ramps().width * ramps().height, max_bytes=len(CONTENT))
-    np.testing.assert_array_equal(load(CONTENT, SPEC, reading=just), load(ramps(), SPEC))
+    just = read(max_pixels=ramps().width * ramps().height, max_bytes=len(CONTENT))
+    np.testing.assert_array_equal(load(CONTENT, SPEC, read=just), load(ramps(), SPEC))
 
 
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview, io.BytesIO])
 def test_too_many_bytes_are_refused_whatever_holds_them(wrap: Callable[[bytes], Any]) -> None:
     with pytest.raises(ImageError, match=r"has more than 100 bytes; shrink it first, or raise"):
-        load(wrap(CONTENT), SPEC, reading=reading(max_bytes=100))
+        load(wrap(CONTENT), SPEC, read=read(max_bytes=100))
 
 
 def test_a_file_of_a_terabyte_is_refused_unread(tmp_path: Path) -> None:
@@ -67,13 +67,13 @@ def test_a_stream_without_end_is_refused() -> None:
             return len(buffer)
 
     with pytest.raises(ImageError, match="the Endless has more than 1,000,000 bytes"):
-        load(Endless(), SPEC, reading=reading(max_bytes=1_000_000))  # type: ignore[arg-type]
+        load(Endless(), SPEC, read=read(max_bytes=1_000_000))  # type: ignore[arg-type]
 
 
 def test_a_format_may_be_added() -> None:
     content = encoded(ramps(), "TGA")
-    more = reading(formats=(*FORMATS, "TGA"))
-    np.testing.assert_array_equal(load(content, SPEC, reading=more), load(ramps(), SPEC))
+    more = read(formats=(*FORMATS, "TGA"))
+    np.testing.assert_array_equal(load(content, SPEC, read=more), load(ramps(), SPEC))
 
 
 @pytest.mark.parametrize("background", [(0, 0), (0, 0, 256), (-1, 0, 0)])

@@ -32,9 +32,9 @@ def test_of_a_damaged_file_come_pixels_or_an_image_error(kind: str) -> None:
         warnings.simplefilter("ignore")  # what Pillow says of the damage
         for number in range(20):
             content = mutated(FILES[kind], others, rng)
-            reading = ReadOptions(profiles=number % 2 == 0)
+            read = ReadOptions(profiles=number % 2 == 0)
             try:
-                pixels = load(content, SPEC, mode="fast", reading=reading)
+                pixels = load(content, SPEC, mode="fast", read=read)
                 outcomes.add(pixels.shape)
             except ImageError as error:
                 outcomes.add(str(error)[:5])
