@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from twinlens import dataframes
+from twinlens.batch import Batch
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.calibration import Calibration, Level
 from twinlens.bundle.manifest import TowerFile
@@ -162,7 +163,7 @@ class Model:
 
     def embed_images(
         self,
-        images: Iterable[ImageLike | NamedImage],
+        images: Batch[ImageLike | NamedImage],
         *,
         on_error: Literal["raise", "nan"] = "raise",
         progress: bool = False,
@@ -186,7 +187,7 @@ class Model:
 
     def stream_images(
         self,
-        images: Iterable[ImageLike | NamedImage],
+        images: Batch[ImageLike | NamedImage],
         *,
         block: int = ROWS_AT_ONCE,
         on_error: OnError = "raise",
@@ -242,7 +243,7 @@ class Model:
         return np.concatenate([none, *(block.rows for block in found)])
 
     def embed_texts(
-        self, texts: Iterable[str], *, on_cut: OnCut = "warn", progress: bool = False
+        self, texts: Batch[str], *, on_cut: OnCut = "warn", progress: bool = False
     ) -> F32:
         """Embeddings [B, D] of texts: unit rows, in their order, whatever the batch.
 
@@ -260,7 +261,7 @@ class Model:
         strings = [*dataframes.several(texts, "texts")]
         return self._text_works.run(strings, width=self.width, on_cut=on_cut, progress=progress)
 
-    def embed_images_on_device(self, images: Iterable[ImageLike]) -> OnDevice:
+    def embed_images_on_device(self, images: Batch[ImageLike]) -> OnDevice:
         """As `embed_images`, but in one batch, whose rows [B, D] stay in the memory of the device.
 
         `probabilities_on_device` takes them there, and so does `torch.from_dlpack`.
@@ -271,7 +272,7 @@ class Model:
         """
         return self._image_works.run_on_device(enumerate(dataframes.several(images, "images")))
 
-    def embed_texts_on_device(self, texts: Iterable[str], *, on_cut: OnCut = "warn") -> OnDevice:
+    def embed_texts_on_device(self, texts: Batch[str], *, on_cut: OnCut = "warn") -> OnDevice:
         """As `embed_texts`, but in one batch, whose rows [B, D] stay in the memory of the device.
 
         Raises:
@@ -281,7 +282,7 @@ class Model:
         return self._text_works.run_on_device([*dataframes.several(texts, "texts")], on_cut=on_cut)
 
     def match(
-        self, images: Iterable[ImageLike], texts: Iterable[str], *, prior: float | None = None
+        self, images: Batch[ImageLike], texts: Batch[str], *, prior: float | None = None
     ) -> dataframes.Answer:
         """Probability [B] that image i and text i match.
 
@@ -396,7 +397,7 @@ class Model:
             pairs, (matching >= threshold).astype(np.int64), (dataframes.MATCH,)
         )
 
-    def embed_labels(self, labels: Iterable[str], *, templates: Iterable[str] = TEMPLATES) -> F32:
+    def embed_labels(self, labels: Batch[str], *, templates: Batch[str] = TEMPLATES) -> F32:
         """Embeddings [C, D] of labels: the mean of each in all templates, scaled to length 1.
 
         Args:
@@ -416,10 +417,10 @@ class Model:
 
     def classify(
         self,
-        images: Iterable[ImageLike | NamedImage],
-        labels: Iterable[str],
+        images: Batch[ImageLike | NamedImage],
+        labels: Batch[str],
         *,
-        templates: Iterable[str] = TEMPLATES,
+        templates: Batch[str] = TEMPLATES,
     ) -> Classes:
         """Zero-shot classification of images into labels.
 

@@ -42,7 +42,7 @@ def _each_file_once(pictures: Iterable[NamedImage]) -> Iterator[NamedImage]:
 
 
 def _named_rows(
-    model: Model, pictures: Iterable[NamedImage], lost: list[str]
+    model: Model, pictures: Iterator[NamedImage], lost: list[str]
 ) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]] | NDArray[np.float32]]:
     """Blocks of names and embeddings; the names of what cannot be read go to `lost`."""
     found = False
