@@ -14,8 +14,8 @@ class Towers(Engine):
     """A packed batch in, rows out: what the peers are timed on too."""
 
     def __init__(self, model: twinlens.Model) -> None:
-        self._images, self._texts = model._image_tower, model._text_tower
-        self._pack = model._text_works.tokenizer.pack
+        self._images, self._texts = model._images.tower, model._texts.tower
+        self._pack = model._texts.tokenizer.pack
 
     def images(self, pixels: U8) -> Embed:
         ready = np.ascontiguousarray(pixels)

@@ -48,13 +48,13 @@ from twinlens.index.ids import IdsLike
 from twinlens.index.index import Index
 from twinlens.index.query import Filter
 from twinlens.loading import load
-from twinlens.model import Model
+from twinlens.model.model import Model
+from twinlens.model.zero_shot import Classes
 from twinlens.ort.cuda.options import CudaOptions, Growth, Search
 from twinlens.ort.io_binding import OnDevice
 from twinlens.provenance import check_about
 from twinlens.search.semantic_search import Response, semantic_search
 from twinlens.texts.tokenizer import OnCut
-from twinlens.zero_shot import Classes
 
 if TYPE_CHECKING:
     from twinlens.calibration.calibrate import calibrate

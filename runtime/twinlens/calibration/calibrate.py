@@ -14,7 +14,7 @@ from twinlens.calibration.fit import CalibrationOptions, fit_calibration
 from twinlens.datasets.pairs import Pairs
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.loading import DEMO, folder_of
-from twinlens.model import Model
+from twinlens.model.model import Model
 from twinlens.ort.device import CPU
 from twinlens.ort.session import resolve
 from twinlens.threads import usable_threads

@@ -15,7 +15,7 @@ from twinlens.calibration.fit_matched import fit_pairs
 from twinlens.datasets.pairs import Pairs
 from twinlens.deduplication import distinct, firsts_like
 from twinlens.errors import CalibrationError
-from twinlens.model import Model
+from twinlens.model.model import Model
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from twinlens.commands.output import Outcome
 from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
 from twinlens.images.load import SUFFIXES
 from twinlens.index.index import Index
-from twinlens.model import Model
+from twinlens.model.model import Model
 
 F32 = NDArray[np.float32]
 

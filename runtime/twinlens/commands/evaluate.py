@@ -17,8 +17,8 @@ from twinlens.loading import DEMO, folder_of, load
 from twinlens.metrics import retrieval, zero_shot
 from twinlens.metrics.bootstrap import Figure
 from twinlens.metrics.reliability import Reliability
-from twinlens.model import Model
-from twinlens.zero_shot import TEMPLATES
+from twinlens.model.model import Model
+from twinlens.model.zero_shot import TEMPLATES
 
 QUALITIES: Final = (
     "ECE",

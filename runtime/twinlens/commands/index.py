@@ -13,7 +13,7 @@ from twinlens.commands.output import Outcome
 from twinlens.images.named_image import NamedImage
 from twinlens.index.index import Index
 from twinlens.index.storage.folder import require_target
-from twinlens.model import Model
+from twinlens.model.model import Model
 
 
 def run(options: argparse.Namespace) -> Outcome:

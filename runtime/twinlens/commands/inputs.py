@@ -15,7 +15,7 @@ from twinlens.datasets.read_images import read_images
 from twinlens.embedding.image_embedder import EmbeddedBlock
 from twinlens.images.named_image import NamedImage
 from twinlens.loading import load
-from twinlens.model import Model
+from twinlens.model.model import Model
 
 
 def open_model(options: argparse.Namespace) -> Model:

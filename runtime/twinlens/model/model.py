@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterable
 from contextlib import closing
-from functools import cached_property
 from operator import length_hint
 from typing import Final, Literal
 
@@ -22,20 +21,19 @@ from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.image_embedder import EmbeddedBlock, ImageEmbedder, OnError, blocks
 from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Tower
-from twinlens.errors import CalibrationError
 from twinlens.images.decoder import Decoder
 from twinlens.images.named_image import NamedImage, NumberedImage
 from twinlens.images.open import ImageLike
 from twinlens.images.pixel_options import EXACT, PixelOptions
-from twinlens.match_matrix import MatchMatrix
+from twinlens.model.matcher import Matcher
+from twinlens.model.towers import open_tower
+from twinlens.model.zero_shot import TEMPLATES, Classes, classify_rows, filled
 from twinlens.normalization import unit_rows
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
-from twinlens.ort.session import Session
 from twinlens.provenance import about_of
 from twinlens.texts.tokenizer import OnCut, Tokenizer
-from twinlens.zero_shot import TEMPLATES, Classes, filled
 
 F32 = NDArray[np.float32]
 
@@ -60,44 +58,37 @@ class Model:
         low_memory: bool = False,
     ) -> None:
         manifest = bundle.manifest
-        towers = manifest.towers[precision]
         bundle.check_files()
-
-        def tower(file: TowerFile) -> Tower | DeviceTower:
-            path = bundle.path(file.file)
-
-            def open_on(threads: int) -> Session:
-                bundle.check_tower(file)
-                return Session(
-                    path,
-                    device=device,
-                    threads=threads,
-                    name=str(path),
-                    cuda=cuda,
-                    low_memory=low_memory,
-                )
-
-            if device.kind == "cuda":
-                return DeviceTower(file, open_on, cuda=cuda)
-            return Tower(file, open_on, threads=threads, low_memory=low_memory)
-
         self._manifest, self._device, self._precision = manifest, device, precision
-        self._threads, self._pixels = threads, pixels
-        self._image_tower, self._text_tower = tower(towers.image), tower(towers.text)
+        self._pixels = pixels
+
+        def opened(file: TowerFile) -> Tower | DeviceTower:
+            return open_tower(
+                bundle, file, device=device, threads=threads, cuda=cuda, low_memory=low_memory
+            )
+
+        towers = manifest.towers[precision]
         alone = device.kind == "cpu"
-        self._image_works = ImageEmbedder(
+        self._images = ImageEmbedder(
             decode=Decoder(spec=manifest.image, pixels=pixels),
-            tower=self._image_tower,
+            tower=opened(towers.image),
             threads=threads,
             alone=alone,
         )
-        self._text_works = TextEmbedder(
+        self._texts = TextEmbedder(
             tokenizer=Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text),
-            tower=self._text_tower,
+            tower=opened(towers.text),
             threads=threads,
             alone=alone,
         )
-        self._calibration = bundle.calibration(precision)
+        self._matcher = Matcher(
+            bundle.calibration(precision),
+            source=manifest.source.name,
+            precision=precision,
+            pixels=pixels.mode,
+            device=device,
+            threads=threads,
+        )
 
     def __repr__(self) -> str:
         source = self._manifest.source.name
@@ -131,35 +122,22 @@ class Model:
 
     @property
     def level(self) -> Level | Literal["none"]:
-        """How far its probabilities may be trusted; with "none" there are none."""
-        fitted = self._calibration
-        return "none" if fitted is None or fitted.pixels != self.pixels else fitted.level
+        """Trust in its probabilities: native, fitted on pairs with or without labels, or none."""
+        return self._matcher.level
 
     @property
     def towers_key(self) -> str:
-        """The key that a calibration of these two towers bears."""
+        """Key that a calibration of these two towers bears."""
         return self._manifest.towers[self._precision].calibrated_for()
 
     @property
     def calibration(self) -> Calibration:
-        """How a cosine of these towers becomes a probability.
+        """Curve from a cosine of these towers to a probability, with its figures.
 
         Raises:
             CalibrationError: the bundle has none for this precision and these pixels.
         """
-        if self._calibration is None:
-            raise CalibrationError(
-                f"{self._manifest.source.name} has no calibration for {self._precision}: a cosine "
-                "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs: "
-                "twinlens calibrate BUNDLE pairs.csv"
-            )
-        self._calibration.require_pixels(self.pixels)
-        return self._calibration
-
-    @cached_property
-    def _pairing(self) -> MatchMatrix:
-        """Opened when first asked for: it has threads of its own, and few ask."""
-        return MatchMatrix(device=self._device, threads=self._threads)
+        return self._matcher.calibration
 
     def embed_images(
         self,
@@ -233,7 +211,7 @@ class Model:
         total: int | None = None,
     ) -> Generator[EmbeddedBlock]:
         with (
-            closing(self._image_works.run(images)) as embedded,
+            closing(self._images.run(images)) as embedded,
             tqdm(embedded, total=total, disable=not progress, unit="image") as shown,
         ):
             yield from blocks(shown, width=self.width, size=size, on_error=on_error)
@@ -259,7 +237,7 @@ class Model:
             TextError: something is not a string, or is too long; the message has its index.
         """
         strings = [*dataframes.several(texts, "texts")]
-        return self._text_works.run(strings, width=self.width, on_cut=on_cut, progress=progress)
+        return self._texts.run(strings, width=self.width, on_cut=on_cut, progress=progress)
 
     def embed_images_on_device(self, images: Batch[ImageLike]) -> OnDevice:
         """As `embed_images`, but in one batch, whose rows [B, D] stay in the memory of the device.
@@ -270,7 +248,7 @@ class Model:
             DeviceMemoryError: the device has no room for so many at once.
             ImageError: an image cannot be read; the message has its index and the reason.
         """
-        return self._image_works.run_on_device(enumerate(dataframes.several(images, "images")))
+        return self._images.run_on_device(enumerate(dataframes.several(images, "images")))
 
     def embed_texts_on_device(self, texts: Batch[str], *, on_cut: OnCut = "warn") -> OnDevice:
         """As `embed_texts`, but in one batch, whose rows [B, D] stay in the memory of the device.
@@ -279,7 +257,7 @@ class Model:
             DeviceMemoryError: the device has no room for so many at once.
             TextError: something is not a string, or is too long; the message has its index.
         """
-        return self._text_works.run_on_device([*dataframes.several(texts, "texts")], on_cut=on_cut)
+        return self._texts.run_on_device([*dataframes.several(texts, "texts")], on_cut=on_cut)
 
     def match(
         self, images: Batch[ImageLike], texts: Batch[str], *, prior: float | None = None
@@ -302,15 +280,13 @@ class Model:
         return dataframes.answer(images, self._match(left, right, prior), (dataframes.MATCH,))
 
     def _match(self, images: list[ImageLike], texts: list[str], prior: float | None) -> F32:
-        calibration = self.calibration
+        _ = self.calibration  # refused before anything is computed
         if len(images) != len(texts):
             raise ValueError(f"{len(images)} images and {len(texts)} texts are not pairs")
         firsts, places = distinct(images)
         indices = np.unique(places, return_index=True)[1].tolist()
-        numbered = zip(indices, firsts, strict=True)
-        rows = self._rows(self._streamed(numbered))
-        left, right = rows[places], self.embed_texts(texts)
-        return calibration.probability(np.einsum("bd,bd->b", left, right), prior=prior)
+        rows = self._rows(self._streamed(zip(indices, firsts, strict=True)))
+        return self._matcher.of_pairs(rows[places], self.embed_texts(texts), prior=prior)
 
     def probabilities(
         self, images: F32, texts: F32, *, prior: float | None = None
@@ -327,7 +303,7 @@ class Model:
         Raises:
             CalibrationError: the bundle was not calibrated.
         """
-        return self._pairing.run(self.calibration, images, texts, prior=prior)
+        return self._matcher.of_all(images, texts, prior=prior)
 
     def probabilities_on_device(
         self, images: F32 | OnDevice, texts: F32 | OnDevice, *, prior: float | None = None
@@ -339,7 +315,7 @@ class Model:
         Raises:
             CalibrationError: the bundle was not calibrated, or not by Platt scaling.
         """
-        return self._pairing.run_on_device(self.calibration, images, texts, prior=prior)
+        return self._matcher.of_all_on_device(images, texts, prior=prior)
 
     def predict_proba(
         self,
@@ -436,9 +412,6 @@ class Model:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
         names = [*dataframes.several(labels, "labels")]
-        rows = self.embed_labels(names, templates=templates)
-        logits = self._manifest.native_scale * (self.embed_images(images) @ rows.T)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return Classes(
-            labels=tuple(names), probabilities=shares / shares.sum(axis=1, keepdims=True)
-        )
+        label_rows = self.embed_labels(names, templates=templates)
+        rows = self.embed_images(images)
+        return classify_rows(rows, label_rows, labels=names, scale=self._manifest.native_scale)

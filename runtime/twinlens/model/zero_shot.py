@@ -28,6 +28,16 @@ class Classes:
         return [self.labels[place] for place in self.probabilities.argmax(axis=1)]
 
 
+def classify_rows(images: F32, label_rows: F32, *, labels: Sequence[str], scale: float) -> Classes:
+    """Softmax of scaled cosines of images [B, D] with labels [C, D], all unit rows.
+
+    Radford et al. 2021, section 3.1.4; `scale` is exp of the checkpoint's logit scale.
+    """
+    logits = scale * (images @ label_rows.T)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return Classes(labels=tuple(labels), probabilities=shares / shares.sum(axis=1, keepdims=True))
+
+
 def filled(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
     """Every label in every template, all of the first label first.
 

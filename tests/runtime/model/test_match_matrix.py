@@ -8,7 +8,7 @@ import pytest
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.curves import Beta, Curve, Line
 from twinlens.errors import CalibrationError
-from twinlens.match_matrix import MatchMatrix
+from twinlens.model.match_matrix import MatchMatrix
 from twinlens.ort.device import CPU
 
 FLOAT32_LOGIT = 1e-5
