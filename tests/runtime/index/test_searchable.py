@@ -54,7 +54,7 @@ def test_without_a_compiler_onnxruntime_gives_the_answers_of_the_kernels(
     wanted = everything(Index.build(ROWS))
     monkeypatch.setattr(searchable, "NATIVE", False)
     index = Index.build(ROWS)
-    assert not isinstance(index._now.searcher, searchable.KernelSearch)
+    assert not isinstance(index._now.searcher, searchable.KernelEngine)
     assert everything(index) == wanted
 
 
