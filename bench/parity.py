@@ -1,6 +1,6 @@
 """How closely does every family follow its original, in every precision?
 
-    python bench/parity.py [--only SUBSTRING] [--out bench/results/parity.json]
+    python -m bench.parity [--only SUBSTRING] [--out bench/results/parity.json]
 
 The shapes are those of real checkpoints; the weights are random, with biases and norms that are not
 zeros and ones. Each is saved as its own library saves it, exported, and compared with the original
@@ -203,7 +203,7 @@ def commit() -> str:
 
 def imported_open_clip() -> ModuleType | None:
     try:
-        importlib.import_module("input_torchvision")
+        importlib.import_module("bench.input.torchvision_stub")
         return importlib.import_module("open_clip")
     except ImportError as error:
         sys.stderr.write(f"without OpenCLIP's: {error}\n")

@@ -1,6 +1,6 @@
 """From JPEG files to embeddings with a model of ViT-B/32's shape: ours and the others', by name.
 
-    python bench/input_files.py WORK CONTENDER
+    python -m bench.input.files WORK CONTENDER
 
 Each contender has a process of its own, as its thread pools would be in another's way. It runs once
 for every line on stdin and answers with one JSON line; after the first run it leaves its embeddings
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 Embedder = Callable[[Sequence[Path]], F32]
 
+ROOT: Final = Path(__file__).parents[2]
 WARM: Final = 32
 REFERENCE: Final = "transformers"
 CONTENDERS: Final = (
@@ -45,14 +46,16 @@ CONTENDERS: Final = (
 def contender(name: str, work: Path, threads: int) -> Embedder:
     """What embeds files. A library is imported for its own contender only."""
     if name.startswith("plain ORT script"):
-        plain = importlib.import_module("input_plain")
+        plain = importlib.import_module("bench.input.plain_script")
         ours = name.endswith("our graph")
         folder = work / "bundle" / "onnx" if ours else work / "traced"
         return plain.plain_ort(folder / "vision_model.onnx", threads, normalise=not ours)
     if name.startswith("twinlens"):
         _, precision, pixels = name.split()
         return twinlens(work, threads, precision=precision, pixels=pixels)
-    return getattr(importlib.import_module("input_torch"), name.replace("-", "_"))(work, threads)
+    return getattr(importlib.import_module("bench.input.torch_peers"), name.replace("-", "_"))(
+        work, threads
+    )
 
 
 def twinlens(work: Path, threads: int, *, precision: str, pixels: str) -> Embedder:
@@ -65,7 +68,8 @@ def twinlens(work: Path, threads: int, *, precision: str, pixels: str) -> Embedd
 def start(work: Path, name: str) -> "subprocess.Popen[str]":
     """A contender, warm and waiting."""
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", __file__, str(work), name],
+        [sys.executable, "-W", "ignore", "-m", "bench.input.files", str(work), name],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Final
 
 import cv2
-import input_torchvision  # noqa: F401  before all that import torchvision
 import numpy as np
 import torch
-from input_plain import MEAN, STD, plain_pillow
 from numpy.typing import NDArray
 from open_clip.transform import image_transform
 from PIL import Image
 from torchvision.transforms import v2
 from transformers import CLIPImageProcessor, CLIPImageProcessorPil
 
+import bench.input.torchvision_stub  # noqa: F401  before all that import torchvision
+from bench.input.plain_script import MEAN, STD, plain_pillow
 from twinlens.bundle import ImageSpec
 from twinlens.images import load
 

@@ -1,6 +1,6 @@
 """How fast do files and texts become what the towers take, and how near to the original?
 
-    python bench/input.py [SECTION ...] [--photos FOLDER]
+    python -m bench.input [SECTION ...] [--photos FOLDER]
 
 Every section runs in a process of its own, as threads are counted there, and leaves its lines in
 build/bench-input/lines; `merge` makes results/input.json of them. Without a section: all of them.
@@ -25,8 +25,9 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 
 Line = dict[str, Any]
 
-WORK: Final = Path(__file__).parents[1] / "build" / "bench-input"
-RESULTS: Final = Path(__file__).parent / "results" / "input.json"
+ROOT: Final = Path(__file__).parents[2]
+WORK: Final = ROOT / "build" / "bench-input"
+RESULTS: Final = ROOT / "bench" / "results" / "input.json"
 STREAMED: Final = 100_000
 FILES: Final = 224
 FILES_MEGAPIXELS: Final = 2.0
@@ -48,7 +49,8 @@ PEERS: Final = (
 
 def prepare(photos: Path | None) -> Iterator[Line]:
     """Everything that is not timed: pictures, a checkpoint, its bundle, a traced graph."""
-    pixels, torch = (importlib.import_module(f"input_{name}") for name in ("pixels", "torch"))
+    pixels = importlib.import_module("bench.input.pixels")
+    torch_peers = importlib.import_module("bench.input.torch_peers")
     pixels.prepare(WORK, photos)
     folder = WORK / "files"
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,13 +59,13 @@ def prepare(photos: Path | None) -> Iterator[Line]:
         if not path.exists():
             made, _ = pixels.picture(photos, number, FILES_MEGAPIXELS)
             pixels.TIMED[0].write(made, path)
-    torch.prepare(WORK)
+    torch_peers.prepare(WORK)
     yield {"photos": "shipped" if photos is None else "shipped and camera"}
 
 
 def files(part: int) -> Iterator[Line]:
     """A few rounds of all contenders from files to embeddings, in turn, each in its own process."""
-    contenders = importlib.import_module("input_files")
+    contenders = importlib.import_module("bench.input.files")
     running = {name: contenders.start(WORK, name) for name in contenders.CONTENDERS}
     for turn in range(ROUNDS_A_PART):
         for name, process in running.items():
@@ -78,19 +80,21 @@ def sections(photos: Path | None) -> dict[str, Callable[[], Iterable[Line]]]:
     """By name, what each measures."""
 
     def of(module: str, act: str, *arguments: object) -> Callable[[], Iterable[Line]]:
-        return lambda: getattr(importlib.import_module(module), act)(WORK, *arguments)
+        return lambda: getattr(importlib.import_module(f"bench.input.{module}"), act)(
+            WORK, *arguments
+        )
 
     found: dict[str, Callable[[], Iterable[Line]]] = {"prepare": lambda: prepare(photos)}
     for threads in (1, 2):
         for form in ("JPEG", "PNG", "WEBP"):
-            found[f"pixels-{form}-{threads}"] = of("input_pixels", "speed", form, threads)
-        found[f"words-{threads}"] = of("input_words", "words", threads)
-        found[f"overlap-{threads}"] = of("input_streams", "overlap", threads)
+            found[f"pixels-{form}-{threads}"] = of("pixels", "speed", form, threads)
+        found[f"words-{threads}"] = of("tokenizing", "words", threads)
+        found[f"overlap-{threads}"] = of("streams", "overlap", threads)
     for part in range(PARTS):
         found[f"files-{part}"] = lambda part=part: files(part)
     for size in (0.25, 2.0, 12.0, 24.0):
-        found[f"agreement-{size}"] = of("input_pixels", "agreement", photos, size)
-    found["memory"] = of("input_streams", "memory", STREAMED)
+        found[f"agreement-{size}"] = of("pixels", "agreement", photos, size)
+    found["memory"] = of("streams", "memory", STREAMED)
     return found
 
 
@@ -116,7 +120,7 @@ def merge() -> None:
         for path in sorted((WORK / "lines").glob("*.jsonl"))
         for text in path.read_text(encoding="utf-8").splitlines()
     ]
-    tables = importlib.import_module("input_tables").tables(lines)
+    tables = importlib.import_module("bench.input.tables").tables(lines)
     head = {
         "question": "ms from a file to pixels, texts a second, ms from a file to an embedding",
         "commits": sorted({line["commit"] for line in lines}),
@@ -148,7 +152,7 @@ def processor() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION")
-    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--photos", type=lambda folder: Path(folder).resolve())
     options = parser.parse_args()
     known = sections(options.photos)
     wanted = options.sections or [*known, "merge"]
@@ -161,7 +165,8 @@ def main() -> None:
     else:
         photos = ["--photos", str(options.photos)] if options.photos else []
         for name in wanted:
-            subprocess.run([sys.executable, __file__, name, *photos], check=True)
+            command = [sys.executable, "-m", "bench.input", name, *photos]
+            subprocess.run(command, check=True, cwd=ROOT)
 
 
 if __name__ == "__main__":

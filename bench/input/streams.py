@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from photos import albums
 
 import twinlens
+from bench.input.photos import albums
 from twinlens.bundle import ImageSpec
 from twinlens.images import load
 from twinlens.pixels.pixel_mode import PixelMode

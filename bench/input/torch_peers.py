@@ -5,10 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import input_torchvision  # noqa: F401  before all that import torchvision
 import numpy as np
 import torch
-from input_plain import BATCH, F32, batches, unit
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import CLIPModel as SentenceClip
@@ -21,6 +19,8 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
+import bench.input.torchvision_stub  # noqa: F401  before all that import torchvision
+from bench.input.plain_script import BATCH, F32, batches, unit
 from twinlens_export import export, verify
 
 logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
@@ -76,7 +76,7 @@ def random_checkpoint(folder: Path) -> Path:
     marks = {"bos_token_id": 3070, "eos_token_id": 3071, "pad_token_id": 3071}
     CLIPModel(CLIPConfig(projection_dim=512, text_config=marks)).save_pretrained(folder)
     CLIPImageProcessor().save_pretrained(folder)
-    demo = Path(__file__).parents[1] / "export" / "demo_checkpoint" / "tokenizer.json"
+    demo = Path(__file__).parents[2] / "export" / "demo_checkpoint" / "tokenizer.json"
     CLIPTokenizerFast(tokenizer_file=str(demo), model_max_length=77).save_pretrained(folder)
     return folder
 

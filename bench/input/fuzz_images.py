@@ -1,6 +1,6 @@
 """Does any damaged file crash, stop or bloat the loader?
 
-    python bench/fuzz_images.py [--count 10000] [--seed 0] [--deadline-s 5]
+    python -m bench.input.fuzz_images [--count 10000] [--seed 0] [--deadline-s 5]
 
 Every file goes through `twinlens.images.load` in a process of its own kind: one that dies, or does
 not answer in time, is replaced and counted. Any end but pixels or an ImageError is a failure, and
@@ -19,7 +19,7 @@ import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "runtime"))
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "runtime"))
 
 import PIL
 from mutations import mutated, seeds

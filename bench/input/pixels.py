@@ -10,9 +10,10 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import torch
-from input_decoders import BASELINE, OURS, OWN, Decoder, decoders, levels
-from input_judges import Judge, judges
-from photos import Encoding, picture
+
+from bench.input.decoders import BASELINE, OURS, OWN, Decoder, decoders, levels
+from bench.input.photos import Encoding, picture
+from bench.input.similarity_models import Judge, judges
 
 MEGAPIXELS: Final = (0.25, 2.0, 12.0, 24.0)
 TIMED: Final = (Encoding(format="JPEG"), Encoding(format="PNG"), Encoding(format="WEBP"))

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import input_torchvision  # noqa: F401  before all that import torchvision
 import numpy as np
 import open_clip
 import torch
 from transformers import CLIPImageProcessorPil, CLIPProcessor, CLIPTokenizerFast
 
+import bench.input.torchvision_stub  # noqa: F401  before all that import torchvision
 import twinlens
 from twinlens.bundle import TextSpec
 from twinlens.texts import Tokenizer
