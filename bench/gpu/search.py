@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import search_corpus
 from machine import bandwidth, machine, peer, place, timed
 
+from bench.search import corpus as clip_like
 from twinlens.searching.device_search import DeviceSearch
 from twinlens.session import Device, resolve
 from twinlens.threads import usable_threads
@@ -44,24 +44,24 @@ SMALL_REPEATS, REPEATS = 3, 50
 
 def corpus(n_rows: int) -> F32:
     """CLIP-like unit rows [N, D], drawn by all threads."""
-    shared = search_corpus.family(WIDTH)
+    shared = clip_like.family(WIDTH)
     rows = np.empty((n_rows, WIDTH), dtype=np.float32)
 
     def fill(block: int) -> None:
-        start = block * search_corpus.BLOCK
-        part = rows[start : start + search_corpus.BLOCK]
-        part[:] = search_corpus.draw(shared, "rows", block, len(part))
+        start = block * clip_like.BLOCK
+        part = rows[start : start + clip_like.BLOCK]
+        part[:] = clip_like.draw(shared, "rows", block, len(part))
 
     with ThreadPoolExecutor(usable_threads()) as pool:
-        list(pool.map(fill, range(-(-n_rows // search_corpus.BLOCK))))
+        list(pool.map(fill, range(-(-n_rows // clip_like.BLOCK))))
     return rows
 
 
 def queries(count: int) -> F32:
     """Texts and images in turn."""
     drawn = np.empty((count + 1, WIDTH), dtype=np.float32)
-    drawn[0::2] = search_corpus.queries((count + 2) // 2, WIDTH, "text")
-    drawn[1::2] = search_corpus.queries((count + 1) // 2, WIDTH, "image")
+    drawn[0::2] = clip_like.queries((count + 2) // 2, WIDTH, "text")
+    drawn[1::2] = clip_like.queries((count + 1) // 2, WIDTH, "image")
     return drawn[:count]
 
 

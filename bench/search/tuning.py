@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from search_corpus import corpus_file
-from search_ledger import Ground, Ledger
-from search_worker import Cell, Worker
+from bench.search.cells import Cell, CorpusSetup
+from bench.search.corpus import corpus_file
+from bench.search.ledger import Ledger
+from bench.search.worker import Worker
 
 TUNING_ROWS, TUNING_K, TRIALS = 100_000, 100, 5
 
@@ -22,18 +23,18 @@ HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 NEVER_BLAS, ALWAYS_BLAS = 2**31 - 1, 1
 
 
-def tuned_faiss(ground: Ground, n_queries: int, work: Path, ledger: Ledger) -> dict[str, Any]:
+def tuned_faiss(setup: CorpusSetup, n_queries: int, work: Path, ledger: Ledger) -> dict[str, Any]:
     """The environment and the settings; tried once for each width, thread count and Q."""
-    name = {"tuned_for": [ground.width, ground.threads, n_queries]}
+    name = {"tuned_for": [setup.width, setup.threads, n_queries]}
     line = ledger.find(name)
     if line is None:
         trials = {}
-        rows_file = corpus_file(work, TUNING_ROWS, ground.width)
+        rows_file = corpus_file(work, TUNING_ROWS, setup.width)
         trial = Cell(kind="text", n_queries=n_queries, k=TUNING_K)
         for environment in ENVIRONMENTS:
             chosen = dict(environment) | HUGE_PAGES
-            with Worker("faiss", rows_file, ground.threads, chosen) as worker:
-                for settings in candidates(ground.threads, n_queries):
+            with Worker("faiss", rows_file, setup.threads, chosen) as worker:
+                for settings in candidates(setup.threads, n_queries):
                     times = [worker.time(trial, settings, 1)["wall_ms"] for _ in range(TRIALS)]
                     trials[json.dumps({"environment": chosen, "settings": settings})] = min(times)
         best = min(trials, key=trials.__getitem__)

@@ -9,27 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from search_corpus import Kind, queries
-from search_engines import ENGINES, as_ids
-from search_truth import agreement
 
 import twinlens_kernels
+from bench.search.cells import Cell
+from bench.search.corpus import queries
+from bench.search.engines import ENGINES, as_ids
+from bench.search.ground_truth import agreement
 
+ROOT = Path(__file__).parents[2]
 N_QUERIES = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One question: Q queries of a kind, k hits each."""
-
-    kind: Kind
-    n_queries: int
-    k: int
 
 
 class Worker:
@@ -45,10 +37,11 @@ class Worker:
             if name not in {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "GLIBC_TUNABLES"}
         }
         self._process = subprocess.Popen(
-            [sys.executable, __file__, engine, str(rows_file), str(threads)],
+            [sys.executable, "-m", "bench.search.worker", engine, str(rows_file), str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=ROOT,
             env=cleared | limits | dict(environment),
         )
         self.facts = self._answer()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from search_corpus import BLOCK, Kind, queries
 
+from bench.search.corpus import BLOCK, Kind, queries
 from twinlens_kernels.reference import halving_sum
 
 DEPTH = 1000

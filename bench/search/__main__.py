@@ -1,8 +1,8 @@
 """How long does exact cosine top-k take, against every library that users would pick?
 
-    python bench/search.py run     again until nothing is left; --stop-after SECONDS cuts it
-    python bench/search.py disk    10 million rows in little memory, and cold storage
-    python bench/search.py report  results/search.json, and its tables
+    python -m bench.search run     again until nothing is left; --stop-after SECONDS cuts it
+    python -m bench.search disk    10 million rows in little memory, and cold storage
+    python -m bench.search report  results/search.json, and its tables
 
 A contender has a process of its own. twinlens and one peer are asked in turn, so that a slow spell
 slows both, and the ratio is the median of the rounds' ratios. Each figure is appended to
@@ -14,10 +14,13 @@ import time
 from itertools import product
 from pathlib import Path
 
-from search_disk import PARTS, measure_disk
-from search_duel import PEERS, Duels
-from search_ledger import Ground, Ledger
-from search_report import report
+from bench.search.cells import CorpusSetup
+from bench.search.disk import PARTS, measure_disk
+from bench.search.ledger import Ledger
+from bench.search.report import report
+from bench.search.rounds import PEERS, Duels
+
+WORK = Path(__file__).parents[2] / "build" / "bench-search"
 
 
 def run(options: argparse.Namespace) -> None:
@@ -27,14 +30,14 @@ def run(options: argparse.Namespace) -> None:
     ledger = Ledger(options.work / "cells.jsonl")
     peers = [peer for peer in PEERS if peer.name in (options.peers or [peer.name])]
     for n, width, threads in product(options.rows, options.widths, options.threads):
-        ground = Ground(n=n, width=width, threads=threads)
-        Duels(ground, options.work, ledger, until).run(peers)
+        setup = CorpusSetup(n=n, width=width, threads=threads)
+        Duels(setup, options.work, ledger, until).run(peers)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("act", choices=("run", "disk", "report"))
-    parser.add_argument("--work", type=Path, default=Path("build/bench-search"), metavar="FOLDER")
+    parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--widths", type=int, nargs="+", default=[512, 768])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -42,6 +45,7 @@ def main() -> None:
     parser.add_argument("--stop-after", type=float, default=float("inf"), metavar="SECONDS")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="of disk")
     options = parser.parse_args()
+    options.work = options.work.resolve()
     if options.act == "run":
         run(options)
     elif options.act == "disk":

@@ -1,20 +1,8 @@
 """What was measured so far: a file of JSON lines that only grows, so that a cut run goes on."""
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-from search_worker import Cell
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What a group of cells has in common."""
-
-    n: int
-    width: int
-    threads: int
 
 
 class Ledger:
@@ -33,8 +21,3 @@ class Ledger:
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         print(json.dumps(line)[:200], flush=True)
-
-
-def cell_key(ground: Ground, peer: str, cell: Cell) -> dict[str, Any]:
-    """What names one cell's line."""
-    return asdict(ground) | asdict(cell) | {"peer": peer}

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from search_corpus import BLOCK, draw, family, queries
-from search_truth import agreement, brute_force
 
 import twinlens
 import twinlens_kernels
+from bench.search.corpus import BLOCK, draw, family, queries
+from bench.search.ground_truth import agreement, brute_force
 from twinlens.rows import unit_rows
 
+ROOT = Path(__file__).parents[2]
 WIDTH = 512
 MANY, COLD_ROWS = 10_000_000, 1_000_000
 PIECE = 32 * BLOCK
@@ -124,8 +125,16 @@ def drop(file: Path) -> None:
 
 def child(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
     """What a fresh process finds."""
-    command = [sys.executable, __file__, str(work), str(folder), str(threads), part]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "bench.search.disk",
+        str(work),
+        str(folder),
+        str(threads),
+        part,
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     return json.loads(done.stdout)
 
 

@@ -10,12 +10,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from search_corpus import Kind, corpus_file
-from search_ledger import Ground, Ledger, cell_key
-from search_limits import known_limits
-from search_truth import truth_file
-from search_tuning import tuned_faiss
-from search_worker import N_QUERIES, Cell, Worker
+from bench.search.cells import Cell, CorpusSetup, cell_key
+from bench.search.corpus import Kind, corpus_file
+from bench.search.ground_truth import truth_file
+from bench.search.ledger import Ledger
+from bench.search.limits import known_limits
+from bench.search.tuning import tuned_faiss
+from bench.search.worker import N_QUERIES, Worker
 
 ROUNDS, FEWEST_ROUNDS = 7, 3
 # Beyond this a peer's cell stops after its fewest rounds; faiss at its best has them all.
@@ -59,30 +60,30 @@ PEERS = (
 
 
 class Duels:
-    """The duels on one ground: one twinlens, and each peer in its turn."""
+    """The duels on one setup: one twinlens, and each peer in its turn."""
 
-    def __init__(self, ground: Ground, work: Path, ledger: Ledger, until: float) -> None:
-        self._ground, self._work, self._ledger, self._until = ground, work, ledger, until
+    def __init__(self, setup: CorpusSetup, work: Path, ledger: Ledger, until: float) -> None:
+        self._setup, self._work, self._ledger, self._until = setup, work, ledger, until
 
     def run(self, peers: Sequence[Peer]) -> None:
         """Measure what is missing, until the time is over."""
         missing = {peer: cells for peer in peers if (cells := self._missing(peer))}
         if not missing or self._late():
             return
-        rows_file = corpus_file(self._work, self._ground.n, self._ground.width)
-        known_limits(self._ground, self._ledger)
-        with Worker("twinlens", rows_file, self._ground.threads, {}) as ours:
+        rows_file = corpus_file(self._work, self._setup.n, self._setup.width)
+        known_limits(self._setup, self._ledger)
+        with Worker("twinlens", rows_file, self._setup.threads, {}) as ours:
             for peer, cells in missing.items():
                 with contextlib.ExitStack() as stack:
                     self._meet(ours, peer, cells, rows_file, stack)
 
     def _missing(self, peer: Peer) -> list[Cell]:
-        if self._ground.width not in peer.widths:
+        if self._setup.width not in peer.widths:
             return []
         return [
             cell
             for cell in peer.cells()
-            if not self._ledger.find(cell_key(self._ground, peer.name, cell))
+            if not self._ledger.find(cell_key(self._setup, peer.name, cell))
         ]
 
     def _late(self) -> bool:
@@ -105,14 +106,14 @@ class Duels:
             name = json.dumps(tuned["environment"])
             if name not in processes:
                 processes[name] = stack.enter_context(
-                    Worker(peer.engine, rows_file, self._ground.threads, tuned["environment"])
+                    Worker(peer.engine, rows_file, self._setup.threads, tuned["environment"])
                 )
             theirs, settings = processes[name], tuned["settings"]
             truth = truth_file(self._work, rows_file, cell.kind, N_QUERIES)
             self._ledger.add(
-                cell_key(self._ground, peer.name, cell)
+                cell_key(self._setup, peer.name, cell)
                 | rounds(ours, theirs, cell, settings, patient=peer.tuned)
-                | {"tuned": tuned, "limits": known_limits(self._ground, self._ledger)}
+                | {"tuned": tuned, "limits": known_limits(self._setup, self._ledger)}
                 | {"commit": commit(), "ours_path": ours.facts["path"]}
                 | {"ours_ready_s": ours.facts["ready_s"]}
                 | {"ours_found": ours.judge(cell, {}, truth)}
@@ -122,7 +123,7 @@ class Duels:
     def _tuned(self, peer: Peer, cell: Cell) -> dict[str, Any]:
         if not peer.tuned:
             return {"environment": {}, "settings": {}}
-        return tuned_faiss(self._ground, cell.n_queries, self._work, self._ledger)
+        return tuned_faiss(self._setup, cell.n_queries, self._work, self._ledger)
 
 
 def rounds(

@@ -11,8 +11,8 @@ from typing import Any
 
 Line = dict[str, Any]
 
-RESULTS = Path(__file__).parent / "results" / "search.json"
-README = Path(__file__).parent / "README.md"
+RESULTS = Path(__file__).parents[1] / "results" / "search.json"
+README = Path(__file__).parents[1] / "README.md"
 YARDSTICK = "faiss, best setting"
 TERM_BYTES = 12
 PACKAGES = (
@@ -119,9 +119,9 @@ def yardstick_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
     yield "| N | D | threads | queries | Q | k=10 | k=100 | k=1000 |"
     yield "|---|---|---|---|---|---|---|---|"
     results = [line for line in arrays["results"] if line["peer"] == YARDSTICK]
-    for ground in distinct(results, "n", "width", "threads", "kind", "n_queries"):
-        same = [line for line in results if ground.items() <= line.items()]
-        n, width, threads, kind, n_queries = ground.values()
+    for setup in distinct(results, "n", "width", "threads", "kind", "n_queries"):
+        same = [line for line in results if setup.items() <= line.items()]
+        n, width, threads, kind, n_queries = setup.values()
         by_k = {line["k"]: duel(line) for line in same}
         figures = [by_k.get(k, "") for k in (10, 100, 1000)]
         yield f"| {n:,} | {width} | {threads} | {kind} | {n_queries} | {' | '.join(figures)} |"
@@ -143,19 +143,19 @@ def everyone_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
     yield "|---|---|---|---|---|---|---|"
     wanted = {"width": 512, "kind": "text", "k": 100}
     results = [line for line in arrays["results"] if wanted.items() <= line.items()]
-    for ground in distinct(results, "n", "threads"):
-        here = [line for line in results if ground.items() <= line.items()]
+    for setup in distinct(results, "n", "threads"):
+        here = [line for line in results if setup.items() <= line.items()]
         ours = [line for line in here if line["peer"] == YARDSTICK]
-        yield row("twinlens", ground, ours, "twinlens_")
+        yield row("twinlens", setup, ours, "twinlens_")
         for peer in dict.fromkeys(line["peer"] for line in here):
-            yield row(peer, ground, [line for line in here if line["peer"] == peer], "")
+            yield row(peer, setup, [line for line in here if line["peer"] == peer], "")
 
 
-def row(name: str, ground: Line, lines: Sequence[Line], prefix: str) -> str:
+def row(name: str, setup: Line, lines: Sequence[Line], prefix: str) -> str:
     by_size = {line["n_queries"]: shown(line[prefix + "ms"]) for line in lines}
     times = " | ".join(by_size.get(n_queries, "") for n_queries in (1, 16, 256))
     recall = min((line[prefix + "recall"] for line in lines), default=float("nan"))
-    return f"| {name} | {ground['n']:,} | {ground['threads']} | {times} | {recall:.6g} |"
+    return f"| {name} | {setup['n']:,} | {setup['threads']} | {times} | {recall:.6g} |"
 
 
 def limits_table(arrays: dict[str, list[Line]]) -> Iterable[str]:

@@ -12,22 +12,23 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from search_ledger import Ground, Ledger
+from bench.search.cells import CorpusSetup
+from bench.search.ledger import Ledger
 
-SOURCE = Path(__file__).with_name("search_limits.cpp")
+SOURCE = Path(__file__).with_name("limits.cpp")
 ROUNDS = 9
 MEMORY_BYTES = 2 << 30
 CACHED_ROWS = 100_000
 
 
-def known_limits(ground: Ground, ledger: Ledger) -> dict[str, float] | None:
-    """The limits on one ground; measured once."""
-    name = {"limits_of": asdict(ground)}
+def known_limits(setup: CorpusSetup, ledger: Ledger) -> dict[str, float] | None:
+    """The limits on one setup; measured once."""
+    name = {"limits_of": asdict(setup)}
     line = ledger.find(name)
     if line is None:
         # As many bytes as the codes of 100,000 rows: what a small corpus reads from a large cache.
-        padded = -(-ground.width // 64) * 64
-        line = name | {"limits": measure_limits(ground.threads, CACHED_ROWS * padded)}
+        padded = -(-setup.width // 64) * 64
+        line = name | {"limits": measure_limits(setup.threads, CACHED_ROWS * padded)}
         ledger.add(line)
     return line["limits"]
 

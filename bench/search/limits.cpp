@@ -1,5 +1,5 @@
-// search_limits.cpp - what one core of this machine can read and multiply, for
-// bench/search.py. read_all: every byte of a buffer, once, on `threads`
+// limits.cpp - read and multiplication speed of one core of this machine, for
+// limits.py. read_all: every byte of a buffer, once, on `threads`
 // threads, in 64-byte loads prefetched 1 KiB ahead. vnni_ops, amx_ops: u8 x s8
 // products summed in int32, operands in registers; return the operations done
 // (a multiplication and an addition are two), 0 where the processor has no such
