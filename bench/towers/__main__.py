@@ -1,11 +1,11 @@
 """How long does an image or a text take in each tower, beside everything that users would pick?
 
-    python bench/towers prepare [--models B32 B16 L14]   checkpoints, graphs, int8 by nncf
-    python bench/towers run [--models ...] [--threads ...] [--cells ...] [--contenders ...]
-    python bench/towers judge                            cosines with the original, batch mates
-    python bench/towers cold                             from nothing to the first embeddings
-    python bench/towers limits                           what the machine's matrix products reach
-    python bench/towers report                           results/towers.json, and its tables
+    python -m bench.towers prepare [--models B32 B16 L14]   checkpoints, graphs, int8 by nncf
+    python -m bench.towers run [--models ...] [--threads ...] [--cells ...] [--contenders ...]
+    python -m bench.towers judge                            cosines with the original, batch mates
+    python -m bench.towers cold                             from nothing to the first embeddings
+    python -m bench.towers limits                           what the machine's matrix products reach
+    python -m bench.towers report                           results/towers.json, and its tables
 
 Every contender has a process of its own, and all are asked in turn, round by round. What is
 measured is appended to FOLDER/ledger.jsonl (--work FOLDER) cell by cell: --stop-after SECONDS cuts
@@ -17,10 +17,10 @@ import importlib
 import time
 from pathlib import Path
 
-from cells import BY_NAME, FIELDS, Field
-from contenders import CONTENDERS
-from ground import Ground
-from ledger import Ledger
+from bench.towers.cases import BY_NAME, FIELDS, Field
+from bench.towers.contenders import CONTENDERS
+from bench.towers.inputs.workspace import Ground
+from bench.towers.ledger import Ledger
 
 WORK = Path(__file__).parents[2] / "build" / "bench-towers"
 
@@ -38,13 +38,13 @@ def prepare(options: argparse.Namespace) -> None:
         fields = [field for field in FIELDS if field.model == model]
         taking_part = [contender for field in fields for contender in field.contenders()]
         kinds = {contender.graphs for contender in taking_part}
-        preparing = importlib.import_module("preparing")
+        preparing = importlib.import_module("bench.towers.inputs.prepare")
         sides = sorted({side for field in fields for side in field.sides})
         preparing.prepare(Ground(model=model, work=options.work), kinds, sides)
 
 
 def run(options: argparse.Namespace, ledger: Ledger, until: float) -> None:
-    rounds = importlib.import_module("rounds")
+    rounds = importlib.import_module("bench.towers.timing")
     for field in chosen(options):
         cells = [BY_NAME[name] for name in field.cells if name in options.cells]
         ground = Ground(model=field.model, work=options.work)
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, ledger: Ledger, until: float) -> None:
 
 
 def judge(options: argparse.Namespace, ledger: Ledger) -> None:
-    judging = importlib.import_module("judging")
+    judging = importlib.import_module("bench.towers.accuracy")
     for field in chosen(options):
         ground = Ground(model=field.model, work=options.work)
         judging.judge(field, ground, options.contenders, ledger)
@@ -86,13 +86,13 @@ def main() -> None:
         judge(options, ledger)
     elif options.act == "cold":
         ground = Ground(model="B32", work=options.work)
-        starts = importlib.import_module("cold").starts
+        starts = importlib.import_module("bench.towers.cold").starts
         starts(ground, options.contenders, max(options.threads), ledger, until)
     elif options.act == "limits":
         for threads in options.threads:
-            importlib.import_module("limits").measure_limits(threads, ledger)
+            importlib.import_module("bench.towers.limits").measure_limits(threads, ledger)
     else:
-        importlib.import_module("report").report(ledger, options.work)
+        importlib.import_module("bench.towers.report").report(ledger, options.work)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from contenders import COLD_ONLY, CONTENDERS, Contender
-from ground import SIDES, Ground
-from ledger import Ledger
-from worker import environment
+from bench.towers.contenders import COLD_ONLY, CONTENDERS, Contender
+from bench.towers.inputs.workspace import SIDES, Ground
+from bench.towers.ledger import Ledger
+from bench.towers.worker import environment
 
-CHILD: Final = Path(__file__).with_name("cold_start.py")
+ROOT: Final = Path(__file__).parents[2]
 ROUNDS: Final = 3
 REST_S: Final = 0.1
 
@@ -49,12 +49,20 @@ def started(ground: Ground, contender: Contender, threads: int) -> dict[str, Any
     begun = time.perf_counter()
     process = subprocess.Popen(
         [
-            *(contender.interpreter(), "-W", "ignore", CHILD, ground.work),
+            *(
+                contender.interpreter(),
+                "-W",
+                "ignore",
+                "-m",
+                "bench.towers.cold_start",
+                ground.work,
+            ),
             *(ground.model, contender.name, str(threads)),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        cwd=ROOT,
         env=environment(threads),
     )
     line = process.stdout.readline()

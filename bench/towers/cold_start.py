@@ -1,6 +1,6 @@
 """The fresh process of one contender, which does everything once and answers a line of JSON.
 
-    python cold_start.py WORK MODEL CONTENDER THREADS
+    python -m bench.towers.cold_start WORK MODEL CONTENDER THREADS
 
 It imports next to nothing that the contenders do not import themselves, as that counts too.
 """
@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from contenders import COLD_ONLY, CONTENDERS
-from ground import Ground
-from memory import memory_mb
+from bench.towers.contenders import COLD_ONLY, CONTENDERS
+from bench.towers.inputs.workspace import Ground
+from bench.towers.memory import memory_mb
 
 
 def main() -> None:

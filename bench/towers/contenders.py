@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from ground import F32, SIDES, U8, Ground, Ids, Side
+from bench.towers.inputs.workspace import F32, SIDES, U8, Ground, Ids, Side
 
 Embed = Callable[[], F32]
 """Does the work that is timed; what it is given was made ready before."""
@@ -33,7 +33,7 @@ class Contender:
 
     name: str
     engine: str
-    """The module that has `open_engine` and `first_rows`."""
+    """Module of bench/towers/engines with `open_engine` and `first_rows`."""
     settings: Settings = field(default_factory=dict)
     graphs: str = ""
     """The kind of graphs that `preparing` makes for it."""
@@ -54,13 +54,13 @@ class Contender:
         return batch in self.sizes and side in self.sides
 
     def open(self, ground: Ground, sides: Sequence[Side], threads: int) -> Engine:
-        module = importlib.import_module(self.engine)
+        module = importlib.import_module(f"bench.towers.engines.{self.engine}")
         opened: Engine = module.open_engine(ground, sides, threads, self.settings)
         return opened
 
     def first_rows(self, ground: Ground, threads: int) -> "FirstRows":
         """From nothing but files, to one picture and one text."""
-        module = importlib.import_module(self.engine)
+        module = importlib.import_module(f"bench.towers.engines.{self.engine}")
         found: FirstRows = module.first_rows(ground, threads, self.settings)
         return found
 
@@ -82,7 +82,7 @@ LARGE: Final = (32, 256)
 def _ours(precision: str) -> Contender:
     return Contender(
         name=f"twinlens {precision}",
-        engine="twinlens_engine",
+        engine="twinlens",
         settings={"precision": precision, "public": False},
         core=True,
     )
@@ -91,7 +91,7 @@ def _ours(precision: str) -> Contender:
 def _public(precision: str) -> Contender:
     return Contender(
         name=f"twinlens {precision}, public call",
-        engine="twinlens_engine",
+        engine="twinlens",
         settings={"precision": precision, "public": True},
         core=True,
         sizes=LARGE,
@@ -103,7 +103,7 @@ def _onnxruntime(
 ) -> Contender:
     return Contender(
         name=f"onnxruntime, {name}",
-        engine="onnxruntime_engine",
+        engine="onnxruntime",
         settings={"kind": kind},
         graphs=kind,
         core=core,
@@ -116,7 +116,7 @@ def _torch(
 ) -> Contender:
     plain = {"attention": "sdpa", "compiled": False, "half": False}
     return Contender(
-        name=name, engine="torch_engine", settings=plain | settings, core=core, sizes=sizes
+        name=name, engine="transformers", settings=plain | settings, core=core, sizes=sizes
     )
 
 
@@ -131,7 +131,7 @@ def _openvino(
     plain = {"kind": kind, "hint": "LATENCY", "rest": "bf16", "cached": False}
     return Contender(
         name=f"OpenVINO {name}",
-        engine="openvino_engine",
+        engine="openvino",
         settings=plain | settings,
         graphs=kind,
         core=core,
@@ -142,7 +142,7 @@ def _openvino(
 def _optimum(library: str, python: str) -> Contender:
     return Contender(
         name=f"optimum-{library}",
-        engine="optimum_engine",
+        engine="optimum",
         settings={"library": library},
         sides=("image",),
         python=python,
@@ -166,7 +166,7 @@ CONTENDERS: Final = (
     _torch("transformers SDPA", {}),
     _torch("torch.compile", {"compiled": True}),
     _torch("bf16 autocast", {"half": True}, core=True, sizes=ALL),
-    Contender(name="sentence-transformers", engine="sentence_engine", sizes=ALL),
+    Contender(name="sentence-transformers", engine="sentence_transformers", sizes=ALL),
     _optimum("onnx", "OPTIMUM_ONNX_PYTHON"),
     _optimum("intel", "OPTIMUM_INTEL_PYTHON"),
     _openvino("fp32", "plain", F32_REST, core=True),

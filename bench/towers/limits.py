@@ -1,6 +1,6 @@
 """What the machine can do: the best product of two matrices that a library at hand gives.
 
-    python limits.py THREADS
+    python -m bench.towers.limits THREADS
 
 GFLOP/s or GOP/s, a multiplication and an addition being two; the best of some sizes, those of a
 tower among them. fp32 by numpy's OpenBLAS and torch's MKL, bf16 by torch, int8 by oneDNN's linear
@@ -12,14 +12,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import torch
-from ledger import Ledger
-from worker import environment
+
+from bench.towers.ledger import Ledger
+from bench.towers.worker import environment
 
 SIZES: Final = ((1600, 768, 3072), (1600, 3072, 768), (2048, 2048, 2048), (512, 4096, 4096))
 TRIALS: Final = 15
+ROOT: Final = Path(__file__).parents[2]
 
 
 def measure_limits(threads: int, ledger: Ledger) -> None:
@@ -27,7 +30,8 @@ def measure_limits(threads: int, ledger: Ledger) -> None:
     key = {"limits_of_threads": threads}
     if not ledger.has(key):
         found = subprocess.run(
-            [sys.executable, __file__, str(threads)],
+            [sys.executable, "-m", "bench.towers.limits", str(threads)],
+            cwd=ROOT,
             env=environment(threads),
             capture_output=True,
             text=True,

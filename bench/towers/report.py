@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from captions import lengths
-from cells import BY_NAME, FIELDS, Cell, items_of
-from contenders import CONTENDERS, OURS, OURS_CUT, place
-from ground import Ground
-from ledger import Ledger
-from models import SHAPES
-from operations import image_operations, text_operations
-from tables import printed
+
+from bench.towers.cases import BY_NAME, FIELDS, Cell, items_of
+from bench.towers.contenders import CONTENDERS, OURS, OURS_CUT, place
+from bench.towers.flops import image_operations, text_operations
+from bench.towers.inputs.captions import lengths
+from bench.towers.inputs.models import SHAPES
+from bench.towers.inputs.workspace import Ground
+from bench.towers.ledger import Ledger
+from bench.towers.tables import printed
 
 Line = dict[str, Any]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from cells import FIELDS, Field
-from contenders import OURS, place
+from bench.towers.cases import FIELDS, Field
+from bench.towers.contenders import OURS, place
 
 Line = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """A process that holds one contender, and answers a line of JSON for each line on stdin.
 
-    python worker.py WORK MODEL CONTENDER THREADS SIDE...
+    python -m bench.towers.worker WORK MODEL CONTENDER THREADS SIDE...
 
 Of its own, because OpenMP, TBB and onnxruntime choose their threads when loaded, and memory is a
 process's.
@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
-from cells import Cell, items_of
-from contenders import BY_NAME, Contender, Embed, Engine
-from ground import Ground, Side
-from memory import memory_mb
 
-HERE: Final = Path(__file__)
+from bench.towers.cases import Cell, items_of
+from bench.towers.contenders import BY_NAME, Contender, Embed, Engine
+from bench.towers.inputs.workspace import Ground, Side
+from bench.towers.memory import memory_mb
+
+ROOT: Final = Path(__file__).parents[2]
 START_S: Final = 200.0
 
 
@@ -36,12 +37,21 @@ class Worker:
         self.name = contender.name
         python = contender.interpreter()
         assert python is not None
-        command = [python, "-W", "ignore", str(HERE), str(ground.work), ground.model]
+        command = [
+            python,
+            "-W",
+            "ignore",
+            "-m",
+            "bench.towers.worker",
+            str(ground.work),
+            ground.model,
+        ]
         self._process = subprocess.Popen(
             [*command, contender.name, str(threads), *sides],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=ROOT,
             env=environment(threads),
         )
 

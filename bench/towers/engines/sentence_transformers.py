@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from batches import batches
-from contenders import Embed, Engine, FirstRows, Settings
-from ground import F32, U8, Ground, Ids, Side, padded, scaled, unit
 from PIL import Image
-from script import TEXT
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import CLIPModel as ClipModule
+
+from bench.towers.contenders import Embed, Engine, FirstRows, Settings
+from bench.towers.engines.batches import batches
+from bench.towers.engines.plain_script import TEXT
+from bench.towers.inputs.workspace import F32, U8, Ground, Ids, Side, padded, scaled, unit
 
 logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from contenders import Embed, Engine, FirstRows, Settings
-from ground import U8, Ground, Ids, Side
-from script import TEXT
 
 import twinlens
+from bench.towers.contenders import Embed, Engine, FirstRows, Settings
+from bench.towers.engines.plain_script import TEXT
+from bench.towers.inputs.workspace import U8, Ground, Ids, Side
 
 
 class Towers(Engine):

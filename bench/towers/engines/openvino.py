@@ -6,10 +6,11 @@ from typing import Final
 
 import numpy as np
 import openvino
-from batches import batches
-from contenders import Embed, Engine, FirstRows, Settings
-from ground import F32, SIDES, U8, Ground, Ids, Side, padded, scaled
-from script import photo_pixels, text_ids, unit_row
+
+from bench.towers.contenders import Embed, Engine, FirstRows, Settings
+from bench.towers.engines.batches import batches
+from bench.towers.engines.plain_script import photo_pixels, text_ids, unit_row
+from bench.towers.inputs.workspace import F32, SIDES, U8, Ground, Ids, Side, padded, scaled
 
 SIZES: Final = (1, 2, 4, 8, 16, 32)
 TRIALS: Final = 2

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-from contenders import CONTENDERS, Contender
-from ground import U8, Ground, Ids, Side
+from bench.towers.contenders import CONTENDERS, Contender
+from bench.towers.inputs.workspace import U8, Ground, Ids, Side
 
 What = Literal["image", "full text", "caption"]
 

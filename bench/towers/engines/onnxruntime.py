@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from batches import batches
-from contenders import Embed, Engine, FirstRows, Settings
-from ground import U8, Ground, Ids, Side, padded, scaled
-from script import photo_pixels, text_ids, unit_row
+
+from bench.towers.contenders import Embed, Engine, FirstRows, Settings
+from bench.towers.engines.batches import batches
+from bench.towers.engines.plain_script import photo_pixels, text_ids, unit_row
+from bench.towers.inputs.workspace import U8, Ground, Ids, Side, padded, scaled
 
 
 class OnnxRuntime(Engine):

@@ -12,15 +12,15 @@ from typing import Final
 
 import numpy as np
 import torch
-from captions import captions
-from ground import F32, Ground, Side, padded, scaled, unit
-from models import SHAPES, write_checkpoint
-from openvino_graphs import write_int8
-from pictures import pictures
 from PIL import Image
-from plain_graphs import write_dynamic, write_traced
 from transformers import CLIPModel, CLIPTokenizerFast
 
+from bench.towers.inputs.captions import captions
+from bench.towers.inputs.models import SHAPES, write_checkpoint
+from bench.towers.inputs.openvino_graphs import write_int8
+from bench.towers.inputs.pictures import pictures
+from bench.towers.inputs.plain_graphs import write_dynamic, write_traced
+from bench.towers.inputs.workspace import F32, Ground, Side, padded, scaled, unit
 from twinlens_export import export, verify
 
 PICTURES: Final = 256

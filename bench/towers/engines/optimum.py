@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from batches import batches
-from contenders import Embed, Engine, Settings
-from ground import END, START, U8, Ground, Ids, Side, scaled, unit
+
+from bench.towers.contenders import Embed, Engine, Settings
+from bench.towers.engines.batches import batches
+from bench.towers.inputs.workspace import END, START, U8, Ground, Ids, Side, scaled, unit
 
 SHORTEST: Final = torch.tensor([[START, END]])
 

@@ -3,9 +3,10 @@
 from typing import Final
 
 import numpy as np
-from ground import F32, I64, U8, Ground
 from PIL import Image
 from tokenizers import Tokenizer
+
+from bench.towers.inputs.workspace import F32, I64, U8, Ground
 
 TEXT: Final = "a red apple on a table"
 SIDE_PX: Final = 224

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from batches import batches
-from contenders import Embed, Engine, FirstRows, Settings
-from ground import F32, SIDES, U8, Ground, Ids, Side, padded, scaled, unit
 from PIL import Image
-from script import TEXT
 from transformers import CLIPModel, CLIPProcessor
+
+from bench.towers.contenders import Embed, Engine, FirstRows, Settings
+from bench.towers.engines.batches import batches
+from bench.towers.engines.plain_script import TEXT
+from bench.towers.inputs.workspace import F32, SIDES, U8, Ground, Ids, Side, padded, scaled, unit
 
 Features = Callable[[torch.Tensor], torch.Tensor]
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from ground import END, START
 from torch import nn
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
-from vocabulary import write_tokenizer
+
+from bench.towers.inputs.vocabulary import write_tokenizer
+from bench.towers.inputs.workspace import END, START
 
 OUTLIERS: Final = 6
 LEAST, MOST = 10.0, 20.0

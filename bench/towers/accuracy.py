@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from cells import Field
-from ground import F32, Ground, Side, unit
-from ledger import Ledger
-from worker import Worker
+
+from bench.towers.cases import Field
+from bench.towers.inputs.workspace import F32, Ground, Side, unit
+from bench.towers.ledger import Ledger
+from bench.towers.worker import Worker
 
 BATCH: Final = 32
 ALONE: Final = 8

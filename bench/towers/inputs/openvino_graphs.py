@@ -9,11 +9,11 @@ from typing import Final
 import nncf
 import numpy as np
 import openvino
-from captions import captions
-from ground import Ground, Side, scaled
-from pictures import pictures
 from transformers import CLIPTokenizerFast
 
+from bench.towers.inputs.captions import captions
+from bench.towers.inputs.pictures import pictures
+from bench.towers.inputs.workspace import Ground, Side, scaled
 from twinlens.bundle import open_bundle
 
 SAMPLES: Final = {"B32": 300, "B16": 300, "L14": 64}

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cells import Cell, Field, questions
-from contenders import Contender
-from ground import Ground, Side
-from ledger import Ledger
-from worker import Worker
+from bench.towers.cases import Cell, Field, questions
+from bench.towers.contenders import Contender
+from bench.towers.inputs.workspace import Ground, Side
+from bench.towers.ledger import Ledger
+from bench.towers.worker import Worker
 
 Asked = dict[str, tuple[Worker, dict[str, Any]]]
 

@@ -4,7 +4,7 @@ Of the model as it was published; and of the graphs of ours, whose last layer co
 the token that is pooled.
 """
 
-from models import Shape
+from bench.towers.inputs.models import Shape
 
 
 def image_operations(shape: Shape, *, pruned: bool) -> float:

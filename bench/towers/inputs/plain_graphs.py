@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import torch
-from ground import Ground, Side
 from onnxruntime.quantization import quantize_dynamic
 from transformers import CLIPModel
+
+from bench.towers.inputs.workspace import Ground, Side
 
 OPSET = 17
 
