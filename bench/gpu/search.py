@@ -1,6 +1,6 @@
 """How fast is exact search of a corpus that lies on a GPU, and is it exact?
 
-    python bench/gpu/search.py [--device cpu --small] [--out FILE]
+    python -m bench.gpu.search [--device cpu --small] [--out FILE]
 
 First correctness: ids against a float64 brute force, for Q in 1, 16, 256 and k in 10, 100, without
 and with a filter. A wrong id ends the script with status 1 and nothing is timed. Then ms a search,
@@ -12,7 +12,6 @@ is the share of the memory's speed at which the halves were read, the speed bein
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +23,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from machine import bandwidth, machine, peer, place, timed
-
+from bench.gpu.machine import bandwidth, machine, peer, place, timed
 from bench.search import corpus as clip_like
 from twinlens.searching.device_search import DeviceSearch
 from twinlens.session import Device, resolve

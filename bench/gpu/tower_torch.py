@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch.nn import functional
-from tower_shapes import MEAN, STD
 
+from bench.gpu.tower_shapes import MEAN, STD
 from twinlens_export.anatomy import ImageTower, Layer, Norm, TextTower
 
 Embed = Callable[[np.ndarray], np.ndarray]

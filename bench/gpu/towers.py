@@ -1,8 +1,8 @@
 """Are the towers right on a GPU, does every node of them run there, and how fast are they?
 
-    python bench/gpu/towers.py --model b32 [--out FILE]
-    python bench/gpu/towers.py --model l14 [--out FILE]
-    python bench/gpu/towers.py --device cpu --small
+    python -m bench.gpu.towers --model b32 [--out FILE]
+    python -m bench.gpu.towers --model l14 [--out FILE]
+    python -m bench.gpu.towers --device cpu --small
 
 First correctness: both towers in every precision meant for the device against torch in float32 on
 the same GPU, for batches of 1 to 512. A node on the CPU, or a cosine below the precision's bound,
@@ -29,10 +29,8 @@ from typing import Any
 import numpy as np
 import torch  # first: onnxruntime then finds the CUDA libraries that came with it
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from machine import bandwidth, machine, peak_flops, place, timed, times_ms
-from tower_shapes import (
+from bench.gpu.machine import bandwidth, machine, peak_flops, place, timed, times_ms
+from bench.gpu.tower_shapes import (
     SHAPES,
     Shape,
     flops,
@@ -42,8 +40,7 @@ from tower_shapes import (
     images,
     text_tower,
 )
-from tower_torch import Embed, from_host_to_host, module_of, plainly
-
+from bench.gpu.tower_torch import Embed, from_host_to_host, module_of, plainly
 from twinlens.bundle import Agreement, TowerFile
 from twinlens.cuda.options import CudaOptions
 from twinlens.device_tower import DeviceTower
