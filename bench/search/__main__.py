@@ -1,4 +1,4 @@
-"""How long does exact cosine top-k take, against every library that users would pick?
+"""Time exact cosine top-k against every library that users would pick.
 
     python -m bench.search run     again until nothing is left; --stop-after SECONDS cuts it
     python -m bench.search disk    10 million rows in little memory, and cold storage
@@ -14,28 +14,32 @@ import time
 from itertools import product
 from pathlib import Path
 
+from bench.harness.machine import installed
+from bench.harness.paths import BUILD
+from bench.harness.results_log import ResultsLog
 from bench.search.cells import CorpusSetup
 from bench.search.disk import PARTS, measure_disk
-from bench.search.ledger import Ledger
 from bench.search.report import report
-from bench.search.rounds import PEERS, Duels
+from bench.search.rounds import PEERS, PairedRounds
 
-WORK = Path(__file__).parents[2] / "build" / "bench-search"
+WORK = BUILD / "bench-search"
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure what is not measured yet, until the time is over."""
+    """Measure the cells that the log lacks, until the time is over."""
     until = time.monotonic() + options.stop_after
     options.work.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(options.work / "cells.jsonl")
-    peers = [peer for peer in PEERS if peer.name in (options.peers or [peer.name])]
+    log = ResultsLog(options.work / "cells.jsonl", echo=True)
+    wanted = [peer for peer in PEERS if peer.name in (options.peers or [peer.name])]
+    there = {library for library in {peer.library for peer in wanted} if installed(library)}
+    peers = [peer for peer in wanted if peer.library in there]
     for n, width, threads in product(options.rows, options.widths, options.threads):
         setup = CorpusSetup(n=n, width=width, threads=threads)
-        Duels(setup, options.work, ledger, until).run(peers)
+        PairedRounds(setup, options.work, log, until).run(peers)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser("python -m bench.search", description=__doc__.splitlines()[0])
     parser.add_argument("act", choices=("run", "disk", "report"))
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
@@ -45,7 +49,7 @@ def main() -> None:
     parser.add_argument("--stop-after", type=float, default=float("inf"), metavar="SECONDS")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="of disk")
     options = parser.parse_args()
-    options.work = options.work.resolve()
+    options.work = options.work.resolve()  # a worker runs from the repository's root
     if options.act == "run":
         run(options)
     elif options.act == "disk":

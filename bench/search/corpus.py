@@ -1,4 +1,4 @@
-"""Rows and queries that lie as CLIP's embeddings lie, made from a seed, block by block.
+"""Rows and queries distributed as CLIP's embeddings, made from a seed, block by block.
 
 An image row is sqrt(1/2) m + sqrt(1/2) s, scaled to length 1. m, the mean that all images share,
 has a quarter of its square in two coordinates, as CLIP's has. s is random: along the i-th of D-1
@@ -31,7 +31,7 @@ STREAM = {"rows": 0, "text": 1, "image": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """What all rows of one width share: the mean [D] and the two random parts' axes [D-1, D]."""
+    """Parameters of one width: the mean [D] and the two random parts' axes [D-1, D]."""
 
     mean: F64
     image_axes: F32
@@ -40,7 +40,7 @@ class Family:
 
 
 def family(width: int) -> Family:
-    """The mean and the axes of CLIP-like rows of D=width, always the same for one width."""
+    """Return the mean and the axes of CLIP-like rows of D=width, the same each time."""
     random = np.random.default_rng([width, 2026])
     mean = random.standard_normal(width)
     mean *= np.sqrt(0.75) / np.linalg.norm(mean)
@@ -61,13 +61,13 @@ def family(width: int) -> Family:
 
 
 def spectrum(width: int, power: float) -> F64:
-    """Variances [D] proportional to i^-power, their sum 1."""
+    """Return variances [D] proportional to i^-power, their sum 1."""
     variances = np.arange(1, width + 1, dtype=np.float64) ** -power
     return variances / variances.sum()
 
 
 def flatness(image: F64, share: float) -> float:
-    """The power of the text spectrum at which text-image cosines spread by TEXT_SPREAD."""
+    """Return the power of the text spectrum at which text-image cosines spread by TEXT_SPREAD."""
     wanted = TEXT_SPREAD**2 / ((1 - share**2) * (1 - IMAGE_COSINE))
     low, high = 0.0, 1.0
     for _ in range(50):
@@ -78,7 +78,7 @@ def flatness(image: F64, share: float) -> float:
 
 
 def draw(shared: Family, stream: str, block: int, count: int) -> F32:
-    """Unit rows [count, D] of one block of one stream."""
+    """Return unit rows [count, D] of one block of one stream."""
     width = shared.mean.size
     random = np.random.Generator(np.random.SFC64([width, STREAM[stream], block]))
     noise = random.standard_normal((count, width - 1), dtype=np.float32)
@@ -93,30 +93,36 @@ def draw(shared: Family, stream: str, block: int, count: int) -> F32:
 
 
 def queries(count: int, width: int, kind: Kind) -> F32:
-    """Unit queries [count, D]."""
+    """Return unit queries [count, D]."""
     return draw(family(width), kind, 0, count)
 
 
 def write_corpus(path: Path, count: int, width: int, threads: int = 2) -> None:
     """Write image rows [N, D] as a .npy file, a few blocks in memory at a time."""
-    shared = family(width)
     partial = path.with_suffix(".partial")
     rows = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(count, width))
+    fill(rows, threads)
+    rows.flush()
+    partial.rename(path)
 
-    def fill(block: int) -> None:
+
+def fill(rows: F32, threads: int) -> None:
+    """Draw the first N image rows into [N, D], a block a thread at a time."""
+    count, width = rows.shape
+    shared = family(width)
+
+    def fill_block(block: int) -> None:
         begin = block * BLOCK
         size = min(BLOCK, count - begin)
         # Whole blocks are drawn even where fewer rows are wanted: a prefix must stay a prefix.
         rows[begin : begin + size] = draw(shared, "rows", block, BLOCK)[:size]
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fill, range(-(-count // BLOCK))))
-    rows.flush()
-    partial.rename(path)
+        list(pool.map(fill_block, range(-(-count // BLOCK))))
 
 
 def corpus_file(folder: Path, count: int, width: int) -> Path:
-    """The corpus's file in `folder`, written if it is not there."""
+    """Return the corpus's file in `folder`, written if it is not there."""
     path = folder / f"rows-{count}x{width}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

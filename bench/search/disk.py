@@ -6,9 +6,7 @@ counts mapped pages too (VmHWM, the most there ever was).
 
 import json
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,21 +16,24 @@ from numpy.typing import NDArray
 
 import twinlens
 import twinlens_kernels
+from bench.harness.answers import claim_stdout
+from bench.harness.memory import memory_mb
+from bench.harness.processes import answer_of
+from bench.harness.timing import spent_by, wall_ms
 from bench.search.corpus import BLOCK, draw, family, queries
 from bench.search.ground_truth import agreement, brute_force
 from twinlens.rows import unit_rows
 
-ROOT = Path(__file__).parents[2]
 WIDTH = 512
 MANY, COLD_ROWS = 10_000_000, 1_000_000
 PIECE = 32 * BLOCK
-JUDGED = 16
+COMPARED = 16
 PARTS = ("write", "memory", "cold")
 COLD_ROUNDS = 5
 
 
 def measure_disk(work: Path, part: str) -> None:
-    """One of PARTS: `write` makes the indexes, the others FOLDER/disk-PART.json."""
+    """Run one of PARTS: `write` makes the indexes, the others FOLDER/disk-PART.json."""
     work.mkdir(parents=True, exist_ok=True)
     if part == "write":
         write(work / "index-10m", MANY, residual=False)
@@ -47,7 +48,7 @@ def measure_disk(work: Path, part: str) -> None:
 
 
 def write(folder: Path, n_rows: int, *, residual: bool) -> None:
-    """The index of that many rows, as far as it is not there: a cut run goes on after a piece."""
+    """Write the index of that many rows; a run that was cut goes on after a piece."""
     if not (folder / "index.json").exists():
         twinlens.Index.write(folder, blocks(0, min(PIECE, n_rows)), residual=residual)
     index = twinlens.Index.open(folder)
@@ -58,41 +59,41 @@ def write(folder: Path, n_rows: int, *, residual: bool) -> None:
 
 
 def blocks(start: int, stop: int) -> Iterator[NDArray[np.float32]]:
-    """Some rows of the corpus of width 512 as a stream; start is a multiple of BLOCK."""
+    """Yield rows of the corpus of width 512, block by block; start is a multiple of BLOCK."""
     shared = family(WIDTH)
     for first in range(start, stop, BLOCK):
         yield draw(shared, "rows", first // BLOCK, BLOCK)[: stop - first]
 
 
 def truth(work: Path) -> Path:
-    """Ids [16, 1000] of the best of the 10 million rows as they are stored."""
+    """Return the file with ids [16, 1000] of the best of the 10 million rows as stored."""
     path = work / "truth-10m.npy"
     if not path.exists():
         # An index scales what it is given to length 1 once more: last bits change, and with them
         # the order of rows that nearly tie.
-        asked = unit_rows(queries(JUDGED, WIDTH, "text"))
+        asked = unit_rows(queries(COMPARED, WIDTH, "text"))
         np.save(path, brute_force(asked, stored_rows(work / "index-10m")))
     return path
 
 
 def stored_rows(folder: Path) -> NDArray[np.float32]:
-    """The rows [N, 512] of an index, mapped."""
+    """Return the rows [N, 512] of an index, mapped."""
     (file,) = folder.glob("rows*")
     return np.memmap(file, dtype=np.float32, mode="r").reshape(-1, WIDTH)
 
 
 def memory(work: Path) -> dict[str, Any]:
-    """What 10 million rows take, opened and searched, with one thread and with two."""
+    """Measure memory and time of 10 million rows, with one thread and with two."""
     folder = work / "index-10m"
     return {
         "rows": MANY,
         "bytes": sum(file.stat().st_size for file in folder.iterdir()),
-        "searched": [child(work, folder, threads, "all") for threads in (1, 2)],
+        "searched": [from_fresh_process(work, folder, threads, "all") for threads in (1, 2)],
     }
 
 
 def cold(work: Path) -> list[dict[str, Any]]:
-    """Q=16, k=100 over a million rows, when none of it or all but the float32 rows is in memory."""
+    """Time Q=16, k=100 over a million rows, with all, none or only the codes in memory."""
     found = []
     for name in ("index-1m", "index-1m-residual"):
         folder = work / name
@@ -104,12 +105,13 @@ def cold(work: Path) -> list[dict[str, Any]]:
                         dropped == "rows" and not file.name.startswith("rows")
                     )
                     (warm_up if keep else drop)(file)
-                rounds.append(child(work, folder, 1, "once"))
+                rounds.append(from_fresh_process(work, folder, 1, "once"))
             found.append({"index": name, "not_in_memory": dropped, "rounds": rounds})
     return found
 
 
 def warm_up(file: Path) -> None:
+    """Read the file, so that its pages are in memory."""
     with file.open("rb", buffering=0) as stream:
         while stream.read(1 << 24):
             pass
@@ -123,32 +125,21 @@ def drop(file: Path) -> None:
     os.close(descriptor)
 
 
-def child(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
-    """What a fresh process finds."""
-    command = [
-        sys.executable,
-        "-m",
-        "bench.search.disk",
-        str(work),
-        str(folder),
-        str(threads),
-        part,
-    ]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-    return json.loads(done.stdout)
+def from_fresh_process(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
+    """Return the facts that a fresh process finds."""
+    return answer_of("bench.search.disk", work, folder, threads, part)
 
 
-def look(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
-    """Open and search; memory after each step."""
+def open_and_search(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
+    """Open and search; return times, and memory after each step."""
     asked = queries(256, WIDTH, "text")
     facts: dict[str, Any] = {
         "threads": threads,
         "path": twinlens_kernels.PATH,
         "before": resident_mb(),
     }
-    begun = time.perf_counter()
-    index = twinlens.Index.open(folder)
-    facts["open_ms"] = 1e3 * (time.perf_counter() - begun)
+    index, spent = spent_by(lambda: twinlens.Index.open(folder))
+    facts["open_ms"] = spent.wall_ms
     facts["opened"] = resident_mb()
     if part == "once":
         facts["search_ms"] = timed(index, asked[:16], 100, threads, rounds=1)[0]
@@ -162,7 +153,7 @@ def look(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
                 "median_of_rest": float(np.median(times[1:])),
             }
             facts[f"after Q={n_queries}, k={k}"] = resident_mb()
-    found = index.search(asked[:JUDGED], k=1000, threads=threads)
+    found = index.search(asked[:COMPARED], k=1000, threads=threads)
     facts["found"] = agreement(found.ids, np.load(work / "truth-10m.npy"))
     return facts
 
@@ -170,21 +161,14 @@ def look(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
 def timed(
     index: twinlens.Index, asked: NDArray[np.float32], k: int, threads: int, rounds: int
 ) -> Sequence[float]:
-    times = []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        index.search(asked, k=k, threads=threads)
-        times.append(1e3 * (time.perf_counter() - begun))
-    return times
+    return wall_ms(lambda: index.search(asked, k=k, threads=threads), rounds)
 
 
 def resident_mb() -> dict[str, float]:
-    """Resident memory now and at most, of our own and of mapped files, in MB of 10**6 bytes."""
-    wanted = ("VmHWM", "VmRSS", "RssAnon", "RssFile")
-    lines = Path("/proc/self/status").read_text().splitlines()
-    fields = dict(line.split(":", 1) for line in lines)
-    return {name: int(fields[name].split()[0]) * 1024 / 1e6 for name in wanted}
+    """Return resident memory at most and now, of our own and of mapped files."""
+    return {field: memory_mb(field) for field in ("VmHWM", "VmRSS", "RssAnon", "RssFile")}
 
 
 if __name__ == "__main__":
-    print(json.dumps(look(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])))
+    work, folder, threads, part = sys.argv[1:]
+    claim_stdout()(open_and_search(Path(work), Path(folder), int(threads), part))

@@ -1,4 +1,4 @@
-"""The contenders: each holds the rows [N, D] of one file and finds the k best of each query.
+"""Engines: each holds the rows [N, D] of one file and finds the k best of each query.
 
 Every one is called as its users would call it for unit rows, in the fastest form its public
 interface has, without a normalisation that unit rows do not need. Its import stands in its own
@@ -17,7 +17,7 @@ Settings = Mapping[str, int]
 Found = Ids | list[list[dict[str, int | float]]]
 """Ids [Q, k]; sentence-transformers returns lists of mappings."""
 Search = Callable[[F32, int, Settings], Found]
-"""Queries [Q, D], k and the settings to try, to the hits, best first."""
+"""From queries [Q, D], k and the settings to try, to the hits, best first."""
 
 # Scores at a time in the blocked numpy search: 4 MB, which fit the caches.
 NUMPY_SCORES = 2**20
@@ -57,7 +57,7 @@ def faiss_flat(rows_file: Path, threads: int) -> Search:
 
 
 def numpy_blocks(rows_file: Path, threads: int) -> Search:
-    """sgemm, argpartition and a sort, block by block: the whole [Q, N] matrix was slower."""
+    """Search by sgemm, argpartition and a sort, in blocks: the whole [Q, N] matrix was slower."""
     del threads  # OPENBLAS_NUM_THREADS, set for the process
     rows = np.load(rows_file)
 
@@ -142,7 +142,7 @@ ENGINES: Mapping[str, Callable[[Path, int], Search]] = {
 
 
 def as_ids(found: Found) -> Ids:
-    """What any engine returned, as ids [Q, k]."""
+    """Return the hits of any engine as ids [Q, k]."""
     if isinstance(found, list):
         return np.array([[hit["corpus_id"] for hit in hits] for hits in found], dtype=np.int64)
     return np.asarray(found, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The answer: the 1000 best rows of each query by float64 brute force."""
+"""Ground truth: the best rows of each query by float64 brute force."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ SLACK = 1e-12
 
 
 def truth_file(folder: Path, rows_file: Path, kind: Kind, n_queries: int) -> Path:
-    """Ids [Q, 1000] of the best rows, as .npy; computed once."""
+    """Return the .npy file with ids [Q, 1000] of the best rows; computed once."""
     path = folder / f"truth-{kind}-{n_queries}-{rows_file.stem}.npy"
     if not path.exists():
         rows = np.load(rows_file, mmap_mode="r")
@@ -23,8 +23,13 @@ def truth_file(folder: Path, rows_file: Path, kind: Kind, n_queries: int) -> Pat
     return path
 
 
-def brute_force(asked: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Ids [Q, 1000], best first by reference.py's scores; of equals, the lower row."""
+def brute_force(
+    asked: NDArray[np.float32], rows: NDArray[np.float32], depth: int = DEPTH
+) -> NDArray[np.int64]:
+    """Return ids [Q, depth], best first by reference.py's scores; of equals, the lower row.
+
+    Queries and rows are unit rows, and depth is at most N.
+    """
     wide = asked.astype(np.float64)
     near = [np.empty(0, dtype=np.int64) for _ in asked]
     scores = [np.empty(0) for _ in asked]
@@ -33,21 +38,23 @@ def brute_force(asked: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArra
         for query, line in enumerate(block):
             ids = np.append(near[query], np.arange(start, start + line.size))
             values = np.append(scores[query], line)
-            stay = values >= np.partition(values, -DEPTH)[-DEPTH] - SLACK
+            nth = min(depth, values.size)
+            stay = values >= np.partition(values, -nth)[-nth] - SLACK
             near[query], scores[query] = ids[stay], values[stay]
-    return np.stack([ranked(query, rows, ids) for query, ids in zip(wide, near, strict=True)])
+    pairs = zip(wide, near, strict=True)
+    return np.stack([ranked(query, rows, ids)[:depth] for query, ids in pairs])
 
 
 def ranked(
     query: NDArray[np.float64], rows: NDArray[np.float32], ids: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The 1000 best of these rows; ids come in ascending."""
+    """Return ids best first; they come in ascending."""
     scores = halving_sum(rows[ids].astype(np.float64) * query)
-    return ids[np.argsort(-scores, kind="stable")[:DEPTH]]
+    return ids[np.argsort(-scores, kind="stable")]
 
 
 def agreement(found: NDArray[np.int64], truth: NDArray[np.int64]) -> dict[str, float | bool]:
-    """How the ids [Q, k] that were found compare with the true ones [Q, 1000]."""
+    """Compare the ids [Q, k] that were found with the true ones [Q, depth]."""
     wanted = truth[: len(found), : found.shape[1]]
     hits = [np.intersect1d(one, other).size for one, other in zip(found, wanted, strict=True)]
     return {

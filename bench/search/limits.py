@@ -1,4 +1,4 @@
-"""What the machine allows: bytes read a second from memory and from cache, int8 operations."""
+"""Limits of the machine: bytes read a second from memory and from cache, int8 operations."""
 
 import ctypes
 import mmap
@@ -7,13 +7,13 @@ import shutil
 import statistics
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.harness.results_log import ResultsLog
+from bench.harness.timing import spent_by, wall_ms
 from bench.search.cells import CorpusSetup
-from bench.search.ledger import Ledger
 
 SOURCE = Path(__file__).with_name("limits.cpp")
 ROUNDS = 9
@@ -21,20 +21,20 @@ MEMORY_BYTES = 2 << 30
 CACHED_ROWS = 100_000
 
 
-def known_limits(setup: CorpusSetup, ledger: Ledger) -> dict[str, float] | None:
-    """The limits on one setup; measured once."""
+def known_limits(setup: CorpusSetup, log: ResultsLog) -> dict[str, float] | None:
+    """Return the limits of one setup; measured once."""
     name = {"limits_of": asdict(setup)}
-    line = ledger.find(name)
+    line = log.find(name)
     if line is None:
         # As many bytes as the codes of 100,000 rows: what a small corpus reads from a large cache.
         padded = -(-setup.width // 64) * 64
         line = name | {"limits": measure_limits(setup.threads, CACHED_ROWS * padded)}
-        ledger.add(line)
+        log.add(line)
     return line["limits"]
 
 
 def measure_limits(threads: int, cached_bytes: int) -> dict[str, float] | None:
-    """GB/s of reading 2 GiB, and `cached_bytes` again and again; int8 GOP/s a thread.
+    """Measure GB/s of reading 2 GiB, and `cached_bytes` again and again; int8 GOP/s a thread.
 
     Huge pages are asked for, as the system's defaults read 15 % less. None without a compiler, and
     elsewhere than on x86-64.
@@ -56,7 +56,7 @@ def measure_limits(threads: int, cached_bytes: int) -> dict[str, float] | None:
 
 
 def read_speed(native: ctypes.CDLL, n_bytes: int, threads: int) -> float:
-    """GB/s, the median of some rounds."""
+    """Return GB/s, the median of some rounds."""
     native.read_all.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     native.read_all.restype = ctypes.c_uint64
     area = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -64,22 +64,18 @@ def read_speed(native: ctypes.CDLL, n_bytes: int, threads: int) -> float:
     for start in range(0, n_bytes, 4096):
         area[start] = 1
     view = (ctypes.c_char * n_bytes).from_buffer(area)
-    times = []
-    for _ in range(ROUNDS):
-        begun = time.perf_counter()
-        native.read_all(ctypes.addressof(view), n_bytes, threads)
-        times.append(time.perf_counter() - begun)
+    address = ctypes.addressof(view)
+    times = wall_ms(lambda: native.read_all(address, n_bytes, threads), ROUNDS)
     del view
     area.close()
-    return n_bytes / statistics.median(times) / 1e9
+    return n_bytes / statistics.median(times) / 1e6
 
 
 def speed(operations: Callable[[int], float], rounds: int) -> float:
-    """GOP/s of a function that returns how many operations it did, the best of three."""
+    """Return GOP/s of a function that returns the number of its operations, the best of 3."""
     operations.argtypes, operations.restype = [ctypes.c_int64], ctypes.c_double
     best = 0.0
     for _ in range(3):
-        begun = time.perf_counter()
-        done = operations(rounds)
-        best = max(best, done / (time.perf_counter() - begun) / 1e9)
+        done, spent = spent_by(lambda: operations(rounds))
+        best = max(best, done / spent.wall_ms / 1e6)
     return best

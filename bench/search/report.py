@@ -1,18 +1,20 @@
-"""The cells measured so far as results/search.json, and as the tables of bench/README.md."""
+"""Report of the cells measured so far: results/search.json and the tables of bench/README.md."""
 
-import importlib.metadata
 import itertools
 import json
-import platform
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.harness.machine import processor, versions
+from bench.harness.paths import RESULTS, ROOT
+from bench.harness.results_file import one_row_a_line, three_digits
+from bench.harness.timing import median_ratio
+
 Line = dict[str, Any]
 
-RESULTS = Path(__file__).parents[1] / "results" / "search.json"
-README = Path(__file__).parents[1] / "README.md"
+README = ROOT / "bench" / "README.md"
 YARDSTICK = "faiss, best setting"
 TERM_BYTES = 12
 PACKAGES = (
@@ -35,8 +37,7 @@ def report(work: Path) -> None:
         "commits": sorted({cell["commit"] for cell in cells}),
         "processor": processor(),
         "instructions": sorted({cell["ours_path"] for cell in cells}),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
+        "versions": versions(PACKAGES),
     }
     arrays = {
         "limits": [line for line in lines if "limits_of" in line],
@@ -49,7 +50,8 @@ def report(work: Path) -> None:
         for part in ("memory", "cold")
         if (file := work / f"disk-{part}.json").exists()
     }
-    RESULTS.write_text(document(facts, arrays, disk), encoding="utf-8")
+    text = one_row_a_line(facts | arrays | {"on_disk": disk})
+    (RESULTS / "search.json").write_text(text, encoding="utf-8")
     page = README.read_text(encoding="utf-8")
     for name, table in TABLES.items():
         page = with_table(page, name, table(arrays))
@@ -57,7 +59,7 @@ def report(work: Path) -> None:
 
 
 def with_table(page: str, name: str, rows: Iterable[str]) -> str:
-    """The page with the table below its mark replaced: the lines there that begin with a bar."""
+    """Replace the table below its mark: the lines there that begin with a bar."""
     mark = f"<!-- search: {name} -->\n"
     before, found, rest = page.partition(mark)
     if not found:
@@ -66,27 +68,16 @@ def with_table(page: str, name: str, rows: Iterable[str]) -> str:
     return before + mark + "".join(f"{row}\n" for row in rows) + "".join(after)
 
 
-def document(facts: Line, arrays: dict[str, list[Line]], disk: Line) -> str:
-    """JSON with one result a line, so that a diff shows which changed."""
-    parts = [f'"{name}": {json.dumps(value)}' for name, value in facts.items()]
-    for name, items in arrays.items():
-        inner = ",\n  ".join(json.dumps(item) for item in items)
-        parts.append(f'"{name}": [\n  {inner}\n ]')
-    parts.append(f'"on_disk": {json.dumps(disk, indent=1)}')
-    return "{\n " + ",\n ".join(parts) + "\n}\n"
-
-
 def summary(cell: Line) -> Line:
-    """Medians of one cell, and the errors of both."""
+    """Return the medians of one cell, and the errors of both contenders."""
     asked = {name: cell[name] for name in ("n", "width", "threads", "kind", "n_queries", "k")}
-    rounds = zip(cell["wall_ms"], cell["ours_wall_ms"], strict=True)
     return asked | {
         "peer": cell["peer"],
         "ms": median(cell["wall_ms"]),
         "cpu_ms": median(cell["cpu_ms"]),
         "twinlens_ms": median(cell["ours_wall_ms"]),
         "twinlens_cpu_ms": median(cell["ours_cpu_ms"]),
-        "times_faster": round(statistics.median(theirs / ours for theirs, ours in rounds), 2),
+        "times_faster": round(median_ratio(cell["wall_ms"], cell["ours_wall_ms"]), 2),
         "rounds": len(cell["wall_ms"]),
         "recall": round(cell["found"]["recall"], 6),
         "same_ids_and_order": cell["found"]["same_ids_and_order"],
@@ -96,7 +87,7 @@ def summary(cell: Line) -> Line:
 
 
 def against_limits(cell: Line) -> Line:
-    """What twinlens reads and multiplies a second, and the share of what the machine can."""
+    """Return bytes read and products a second of twinlens, and their shares of the limits."""
     limits, threads = cell["limits"], cell["threads"]
     padded = -(-cell["width"] // 64) * 64
     n_bytes = cell["n"] * (padded + TERM_BYTES)
@@ -115,30 +106,25 @@ def against_limits(cell: Line) -> Line:
 
 
 def yardstick_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
-    """twinlens against faiss at its best setting, everywhere."""
+    """Yield the table of twinlens against faiss at its best setting."""
     yield "| N | D | threads | queries | Q | k=10 | k=100 | k=1000 |"
     yield "|---|---|---|---|---|---|---|---|"
     results = [line for line in arrays["results"] if line["peer"] == YARDSTICK]
     for setup in distinct(results, "n", "width", "threads", "kind", "n_queries"):
         same = [line for line in results if setup.items() <= line.items()]
         n, width, threads, kind, n_queries = setup.values()
-        by_k = {line["k"]: duel(line) for line in same}
+        by_k = {line["k"]: ratio(line) for line in same}
         figures = [by_k.get(k, "") for k in (10, 100, 1000)]
         yield f"| {n:,} | {width} | {threads} | {kind} | {n_queries} | {' | '.join(figures)} |"
 
 
-def duel(line: Line) -> str:
-    ours, theirs = shown(line["twinlens_ms"]), shown(line["ms"])
+def ratio(line: Line) -> str:
+    ours, theirs = three_digits(line["twinlens_ms"]), three_digits(line["ms"])
     return f"{ours} / {theirs} = **{line['times_faster']:.1f}x**"
 
 
-def shown(ms: float) -> str:
-    """Three digits."""
-    return f"{ms:.0f}" if ms >= 100 else f"{ms:.3g}"
-
-
 def everyone_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
-    """All contenders at D=512, k=100."""
+    """Yield the table of all contenders at D=512, k=100."""
     yield "| k=100, D=512 | N | threads | Q=1 | Q=16 | Q=256 | worst recall |"
     yield "|---|---|---|---|---|---|---|"
     wanted = {"width": 512, "kind": "text", "k": 100}
@@ -152,14 +138,14 @@ def everyone_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
 
 
 def row(name: str, setup: Line, lines: Sequence[Line], prefix: str) -> str:
-    by_size = {line["n_queries"]: shown(line[prefix + "ms"]) for line in lines}
+    by_size = {line["n_queries"]: three_digits(line[prefix + "ms"]) for line in lines}
     times = " | ".join(by_size.get(n_queries, "") for n_queries in (1, 16, 256))
     recall = min((line[prefix + "recall"] for line in lines), default=float("nan"))
     return f"| {name} | {setup['n']:,} | {setup['threads']} | {times} | {recall:.6g} |"
 
 
 def limits_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
-    """How near to the machine's limits."""
+    """Yield the table of shares of the machine's limits."""
     yield "| N | D | threads | Q | GB/s of codes | of reading speed | int8 TOP/s | of int8 peak |"
     yield "|---|---|---|---|---|---|---|---|"
     for line in arrays["against_the_limits"]:
@@ -172,20 +158,13 @@ def limits_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
 
 
 def distinct(lines: Iterable[Line], *names: str) -> list[Line]:
-    """The different values of these names, in the order in which they come."""
+    """Return the distinct values of these names, ascending."""
     found = {tuple(line[name] for name in names) for line in lines}
     return [dict(zip(names, values, strict=True)) for values in sorted(found)]
 
 
 def median(times: Sequence[float]) -> float:
     return round(statistics.median(times), 3)
-
-
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 TABLES = {

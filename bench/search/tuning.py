@@ -1,13 +1,13 @@
-"""The environment and the settings that make faiss fastest on this machine, found by trial."""
+"""Search for the environment and the settings that make faiss fastest on this machine."""
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.harness.results_log import ResultsLog
 from bench.search.cells import Cell, CorpusSetup
 from bench.search.corpus import corpus_file
-from bench.search.ledger import Ledger
 from bench.search.worker import Worker
 
 TUNING_ROWS, TUNING_K, TRIALS = 100_000, 100, 5
@@ -23,10 +23,10 @@ HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 NEVER_BLAS, ALWAYS_BLAS = 2**31 - 1, 1
 
 
-def tuned_faiss(setup: CorpusSetup, n_queries: int, work: Path, ledger: Ledger) -> dict[str, Any]:
-    """The environment and the settings; tried once for each width, thread count and Q."""
+def tuned_faiss(setup: CorpusSetup, n_queries: int, work: Path, log: ResultsLog) -> dict[str, Any]:
+    """Return environment and settings; tried once for each width, thread count and Q."""
     name = {"tuned_for": [setup.width, setup.threads, n_queries]}
-    line = ledger.find(name)
+    line = log.find(name)
     if line is None:
         trials = {}
         rows_file = corpus_file(work, TUNING_ROWS, setup.width)
@@ -39,12 +39,12 @@ def tuned_faiss(setup: CorpusSetup, n_queries: int, work: Path, ledger: Ledger) 
                     trials[json.dumps({"environment": chosen, "settings": settings})] = min(times)
         best = min(trials, key=trials.__getitem__)
         line = name | {"tuned": json.loads(best), "trials_ms": trials}
-        ledger.add(line)
+        log.add(line)
     return line["tuned"]
 
 
 def candidates(threads: int, n_queries: int) -> Iterator[dict[str, int]]:
-    """Settings of faiss worth a trial."""
+    """Yield settings of faiss worth a trial."""
     for block in (256, 1024, 4096) if n_queries > 1 else (1024,):
         yield {
             "distance_compute_blas_threshold": ALWAYS_BLAS,

@@ -1,4 +1,4 @@
-"""How near each contender's rows are to the original's, and whether batch mates move them."""
+"""Cosines of each contender's rows with the original's, and the effect of batch mates on a row."""
 
 import tempfile
 from collections.abc import Sequence
@@ -7,37 +7,39 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.towers.cases import Field
-from bench.towers.inputs.workspace import F32, Ground, Side, unit
-from bench.towers.ledger import Ledger
+from bench.harness.embeddings import BATCH, F32, normalized
+from bench.harness.results_log import ResultsLog
+from bench.towers.cases import Comparison
+from bench.towers.inputs.workspace import Modality, Workspace
 from bench.towers.worker import Worker
 
-BATCH: Final = 32
 ALONE: Final = 8
-"""So many are embedded once more, alone."""
+"""Number of items that are embedded once more, each alone."""
 
 
-def judge(field: Field, ground: Ground, names: Sequence[str], ledger: Ledger) -> None:
-    """Judge each that the ledger does not have; all of the field where none is named."""
-    for contender in field.contenders():
+def measure_accuracy(
+    comparison: Comparison, workspace: Workspace, names: Sequence[str], log: ResultsLog
+) -> None:
+    """Measure each contender that the log lacks; all of the comparison where none is named."""
+    for contender in comparison.contenders():
         if names and contender.name not in names:
             continue
-        key = {"judged": contender.name, "model": ground.model}
-        if contender.interpreter() is None or ledger.has(key):
+        key = {"judged": contender.name, "model": workspace.model}
+        if contender.interpreter() is None or log.has(key):
             continue
-        sides = [side for side in field.sides if side in contender.sides]
-        with Worker(ground, contender, field.threads, sides) as worker:
+        modalities = [one for one in comparison.modalities if one in contender.modalities]
+        with Worker(workspace, contender, comparison.threads, modalities) as worker:
             worker.answer()
-            found = {side: judged(worker, ground, side) for side in sides}
-        ledger.add(key | found)
+            found = {one: agreement(worker, workspace, one) for one in modalities}
+        log.add(key | found)
         print(contender.name, found, flush=True)
 
 
-def judged(worker: Worker, ground: Ground, side: Side) -> dict[str, Any]:
-    truth = np.load(ground.truth(side))
-    together = rows(worker, side, range(0, len(truth), BATCH), BATCH)
-    alone = rows(worker, side, range(ALONE), 1)
-    cosines = np.einsum("nd,nd->n", unit(together).astype(np.float64), truth)
+def agreement(worker: Worker, workspace: Workspace, modality: Modality) -> dict[str, Any]:
+    truth = np.load(workspace.ground_truth(modality))
+    together = embedded(worker, modality, range(0, len(truth), BATCH), BATCH)
+    alone = embedded(worker, modality, range(ALONE), 1)
+    cosines = np.einsum("nd,nd->n", normalized(together).astype(np.float64), truth)
     return {
         "worst_cosine": float(cosines.min()),
         "mean_cosine": float(cosines.mean()),
@@ -46,10 +48,11 @@ def judged(worker: Worker, ground: Ground, side: Side) -> dict[str, Any]:
     }
 
 
-def rows(worker: Worker, side: Side, starts: Sequence[int], size: int) -> F32:
+def embedded(worker: Worker, modality: Modality, starts: Sequence[int], size: int) -> F32:
+    """Return the rows of the batches that begin at `starts`."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.npy"
-        question = {"do": "embed", "side": side, "starts": list(starts), "size": size}
+        question = {"do": "embed", "modality": modality, "starts": list(starts), "size": size}
         worker.ask(question | {"out": str(out)})
         found: F32 = np.load(out)
         return found

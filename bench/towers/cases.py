@@ -1,11 +1,11 @@
-"""The cells: what is embedded, how many at a time, and who takes part."""
+"""Cases to be timed, and the comparisons that they belong to."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from bench.towers.contenders import CONTENDERS, Contender
-from bench.towers.inputs.workspace import U8, Ground, Ids, Side
+from bench.towers.inputs.workspace import U8, Ids, Modality, Workspace
 
 What = Literal["image", "full text", "caption"]
 
@@ -13,8 +13,8 @@ MANY: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """Items of one kind, B at a time."""
+class Case:
+    """Batch of B items of one kind; the log and the results call it a cell."""
 
     what: What
     batch: int
@@ -23,7 +23,7 @@ class Cell:
         return f"{self.what.replace(' ', '-')}-{self.batch}"
 
     @property
-    def side(self) -> Side:
+    def modality(self) -> Modality:
         return "image" if self.what == "image" else "text"
 
     @property
@@ -32,8 +32,8 @@ class Cell:
         return {1: 4}.get(self.batch, 1)
 
 
-CELLS: Final = tuple(
-    Cell(what=what, batch=batch)
+CASES: Final = tuple(
+    Case(what=what, batch=batch)
     for what, sizes in (
         ("image", (1, 32, MANY)),
         ("full text", (1, 32)),
@@ -41,27 +41,27 @@ CELLS: Final = tuple(
     )
     for batch in sizes
 )
-BY_NAME: Final = {str(cell): cell for cell in CELLS}
+BY_NAME: Final = {str(case): case for case in CASES}
 PADDED: Final = ", padded to 77"
-"""Of a row: captions as a runtime of fixed length takes them."""
+"""Suffix of a row: captions as a runtime of fixed length takes them."""
 PADDED_ROWS: Final = frozenset({"onnxruntime, plain export"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """One model, a number of threads, and who is compared there."""
+class Comparison:
+    """One model on a number of threads, with its cases and its contenders."""
 
     model: str
     threads: int
     everyone: bool = False
-    cells: Sequence[str] = ()
-
+    """All contenders take part, not only the core ones."""
+    cases: Sequence[str] = ()
     without: frozenset[str] = frozenset()
-    """Of those that would take part: the slow ones, where a round takes minutes."""
+    """Contenders left out although they are core: the slow ones, where a round takes minutes."""
 
     @property
-    def sides(self) -> list[Side]:
-        return sorted({BY_NAME[name].side for name in self.cells})
+    def modalities(self) -> list[Modality]:
+        return sorted({BY_NAME[name].modality for name in self.cases})
 
     def contenders(self) -> list[Contender]:
         return [
@@ -71,37 +71,38 @@ class Field:
         ]
 
 
-FIELDS: Final = (
-    Field(model="B32", threads=2, everyone=True, cells=tuple(BY_NAME)),
-    Field(
+COMPARISONS: Final = (
+    Comparison(model="B32", threads=2, everyone=True, cases=tuple(BY_NAME)),
+    Comparison(
         model="B32",
         threads=1,
-        cells=("image-1", "image-32", "full-text-1", "full-text-32", "caption-1", "caption-32"),
+        cases=("image-1", "image-32", "full-text-1", "full-text-32", "caption-1", "caption-32"),
     ),
-    Field(model="B16", threads=2, cells=("image-1", "image-32")),
-    Field(
+    Comparison(model="B16", threads=2, cases=("image-1", "image-32")),
+    Comparison(
         model="L14",
         threads=2,
-        cells=("image-1", "image-32", "caption-32"),
+        cases=("image-1", "image-32", "caption-32"),
         without=frozenset({"twinlens fp32, public call", "transformers eager", "bf16 autocast"}),
     ),
 )
 
 
-def questions(contender: Contender, cell: Cell) -> dict[str, dict[str, Any]]:
-    """By the name of the row, what is asked of this contender."""
-    asked = {contender.name: asdict(cell) | {"padded": False}}
-    if cell.what == "caption" and cell.batch < MANY and contender.name in PADDED_ROWS:
-        asked[contender.name + PADDED] = asdict(cell) | {"padded": True}
+def questions(contender: Contender, case: Case) -> dict[str, dict[str, Any]]:
+    """Return by the name of a row the question to this contender."""
+    asked = {contender.name: asdict(case) | {"padded": False}}
+    if case.what == "caption" and case.batch < MANY and contender.name in PADDED_ROWS:
+        asked[contender.name + PADDED] = asdict(case) | {"padded": True}
     return asked
 
 
-def items_of(ground: Ground, cell: Cell, *, padded: bool) -> U8 | list[Ids]:
-    if cell.what == "image":
-        return ground.pixels()
-    if cell.what == "full text":
-        return ground.full_ids()
+def items_of(workspace: Workspace, case: Case, *, padded: bool) -> U8 | list[Ids]:
+    """Return all pixels or ids of the case's kind."""
+    if case.what == "image":
+        return workspace.pixels()
+    if case.what == "full text":
+        return workspace.full_ids()
     if not padded:
-        return ground.caption_ids()
-    whole = len(ground.full_ids()[0])
-    return [[*row, *[row[-1]] * (whole - len(row))] for row in ground.caption_ids()]
+        return workspace.caption_ids()
+    whole = len(workspace.full_ids()[0])
+    return [[*row, *[row[-1]] * (whole - len(row))] for row in workspace.caption_ids()]

@@ -1,29 +1,32 @@
 """OpenVINO with either of its hints; for throughput, requests of the size that proves fastest."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 import openvino
 
-from bench.towers.contenders import Embed, Engine, FirstRows, Settings
-from bench.towers.engines.batches import batches
-from bench.towers.engines.plain_script import photo_pixels, text_ids, unit_row
-from bench.towers.inputs.workspace import F32, SIDES, U8, Ground, Ids, Side, padded, scaled
+from bench.harness.clip_pixels import scaled
+from bench.harness.embeddings import F32, batches, normalized
+from bench.harness.timing import wall_ms
+from bench.towers.contenders import Embed, Engine, FirstEmbeddings, Settings
+from bench.towers.engines.plain_script import photo_pixels, text_ids
+from bench.towers.inputs.workspace import MODALITIES, U8, Ids, Modality, Workspace, padded
 
 SIZES: Final = (1, 2, 4, 8, 16, 32)
 TRIALS: Final = 2
 TRIED: Final = 64
-"""Items that the size of a request is tried on."""
+"""Number of items that the size of a request is tried on."""
 
 
-class Waiting(Engine):
-    """The latency hint: one request after another."""
+class SyncRequests(Engine):
+    """Engine with the latency hint: one request after another."""
 
-    def __init__(self, models: dict[Side, openvino.CompiledModel]) -> None:
-        self._bytes = {side: takes_bytes(model) for side, model in models.items()}
-        self._requests = {side: model.create_infer_request() for side, model in models.items()}
+    def __init__(self, models: dict[Modality, openvino.CompiledModel]) -> None:
+        self._bytes = {modality: takes_bytes(model) for modality, model in models.items()}
+        self._requests = {
+            modality: model.create_infer_request() for modality, model in models.items()
+        }
 
     def images(self, pixels: U8) -> Embed:
         ready = pixels if self._bytes["image"] else scaled(pixels)
@@ -32,8 +35,8 @@ class Waiting(Engine):
     def texts(self, rows: Sequence[Ids]) -> Embed:
         return self._embed("text", [padded(batch) for batch in batches(rows)])
 
-    def _embed(self, side: Side, ready: Sequence[np.ndarray]) -> Embed:
-        request = self._requests[side]
+    def _embed(self, modality: Modality, ready: Sequence[np.ndarray]) -> Embed:
+        request = self._requests[modality]
 
         def run(batch: np.ndarray) -> F32:
             # share_inputs: no copy of what is contiguous already.
@@ -42,15 +45,18 @@ class Waiting(Engine):
         return lambda: np.concatenate([run(batch) for batch in ready])
 
 
-class Queued(Engine):
-    """The throughput hint: a queue of as many requests as OpenVINO finds best."""
+class AsyncQueue(Engine):
+    """Engine with the throughput hint: a queue of as many requests as OpenVINO finds best."""
 
-    def __init__(self, models: dict[Side, openvino.CompiledModel]) -> None:
-        self._bytes = {side: takes_bytes(model) for side, model in models.items()}
+    def __init__(self, models: dict[Modality, openvino.CompiledModel]) -> None:
+        self._bytes = {modality: takes_bytes(model) for modality, model in models.items()}
         self._widths = {
-            side: model.outputs[0].partial_shape[1].get_length() for side, model in models.items()
+            modality: model.outputs[0].partial_shape[1].get_length()
+            for modality, model in models.items()
         }
-        self._queues = {side: openvino.AsyncInferQueue(model) for side, model in models.items()}
+        self._queues = {
+            modality: openvino.AsyncInferQueue(model) for modality, model in models.items()
+        }
 
     def images(self, pixels: U8) -> Embed:
         ready = pixels if self._bytes["image"] else scaled(pixels)
@@ -67,8 +73,8 @@ class Queued(Engine):
 
         return cut(len(rows), fastest(lambda size: cut(TRIED, size)))
 
-    def _embed(self, side: Side, ready: Sequence[np.ndarray]) -> Embed:
-        queue, width = self._queues[side], self._widths[side]
+    def _embed(self, modality: Modality, ready: Sequence[np.ndarray]) -> Embed:
+        queue, width = self._queues[modality], self._widths[modality]
         starts = np.cumsum([0, *map(len, ready)])
 
         def embed() -> F32:
@@ -87,19 +93,12 @@ class Queued(Engine):
 
 
 def fastest(made: Callable[[int], Embed]) -> int:
-    """The size of requests with which the work takes the least time."""
+    """Return the size of requests with which the work takes the least time."""
 
-    def seconds(size: int) -> float:
-        embed = made(size)
-        embed()
-        spent = []
-        for _ in range(TRIALS):
-            begun = time.perf_counter()
-            embed()
-            spent.append(time.perf_counter() - begun)
-        return min(spent)
+    def best_ms(size: int) -> float:
+        return min(wall_ms(made(size), TRIALS, warm_up=1))
 
-    return min(SIZES, key=seconds)
+    return min(SIZES, key=best_ms)
 
 
 def takes_bytes(model: openvino.CompiledModel) -> bool:
@@ -107,25 +106,27 @@ def takes_bytes(model: openvino.CompiledModel) -> bool:
 
 
 def compiled(
-    ground: Ground, side: Side, threads: int, settings: Settings
+    workspace: Workspace, modality: Modality, threads: int, settings: Settings
 ) -> openvino.CompiledModel:
     chosen = {"PERFORMANCE_HINT": settings["hint"], "INFERENCE_NUM_THREADS": threads}
     if settings["rest"] == "f32":
         # By itself it takes bf16 for what is not int8, on a processor that has it.
         chosen["INFERENCE_PRECISION_HINT"] = "f32"
     if settings["cached"]:
-        chosen["CACHE_DIR"] = str(ground.folder / "openvino_cache")
-    return openvino.Core().compile_model(ground.graph(settings["kind"], side), "CPU", chosen)
+        chosen["CACHE_DIR"] = str(workspace.folder / "openvino_cache")
+    return openvino.Core().compile_model(workspace.graph(settings["kind"], modality), "CPU", chosen)
 
 
-def open_engine(ground: Ground, sides: Sequence[Side], threads: int, settings: Settings) -> Engine:
-    models = {side: compiled(ground, side, threads, settings) for side in sides}
-    return Waiting(models) if settings["hint"] == "LATENCY" else Queued(models)
+def open_engine(
+    workspace: Workspace, modalities: Sequence[Modality], threads: int, settings: Settings
+) -> Engine:
+    models = {modality: compiled(workspace, modality, threads, settings) for modality in modalities}
+    return SyncRequests(models) if settings["hint"] == "LATENCY" else AsyncQueue(models)
 
 
-def first_rows(ground: Ground, threads: int, settings: Settings) -> FirstRows:
-    image, text = (compiled(ground, side, threads, settings) for side in SIDES)
-    pixels = photo_pixels(ground)
+def first_embeddings(workspace: Workspace, threads: int, settings: Settings) -> FirstEmbeddings:
+    image, text = (compiled(workspace, modality, threads, settings) for modality in MODALITIES)
+    pixels = photo_pixels(workspace)
     row = image([pixels if takes_bytes(image) else scaled(pixels)])[0][0]
-    words = text([text_ids(ground)])[0][0]
-    return FirstRows(image=unit_row(row), text=unit_row(words), held=(image, text))
+    words = text([text_ids(workspace)])[0][0]
+    return FirstEmbeddings(image=normalized(row), text=normalized(words), held=(image, text))

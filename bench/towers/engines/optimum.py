@@ -14,15 +14,16 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from bench.harness.clip_pixels import scaled
+from bench.harness.embeddings import batches, normalized
 from bench.towers.contenders import Embed, Engine, Settings
-from bench.towers.engines.batches import batches
-from bench.towers.inputs.workspace import END, START, U8, Ground, Ids, Side, scaled, unit
+from bench.towers.inputs.workspace import END, START, U8, Ids, Modality, Workspace
 
 SHORTEST: Final = torch.tensor([[START, END]])
 
 
 class Optimum(Engine):
-    """Tensors that are there already."""
+    """Engine fed with tensors that are there already."""
 
     def __init__(self, model: Callable[..., Any]) -> None:
         self._model = model
@@ -34,7 +35,7 @@ class Optimum(Engine):
         def rows(batch: torch.Tensor) -> torch.Tensor:
             return self._model(pixel_values=batch, **text).image_embeds
 
-        return lambda: unit(np.concatenate([rows(batch).numpy() for batch in ready]))
+        return lambda: normalized(np.concatenate([rows(batch).numpy() for batch in ready]))
 
     def texts(self, rows: Sequence[Ids]) -> Embed:
         raise NotImplementedError(f"{len(rows)} texts would need as many pictures")
@@ -55,9 +56,11 @@ def by_openvino(folder: Path, threads: int, **how: Any) -> Any:  # noqa: ANN401
 OPENERS: Final[Mapping[str, Callable[..., Any]]] = {"onnx": by_onnxruntime, "intel": by_openvino}
 
 
-def open_engine(ground: Ground, _: Sequence[Side], threads: int, settings: Settings) -> Engine:
+def open_engine(
+    workspace: Workspace, _: Sequence[Modality], threads: int, settings: Settings
+) -> Engine:
     opener = OPENERS[settings["library"]]
-    saved = ground.folder / f"optimum_{settings['library']}"
+    saved = workspace.folder / f"optimum_{settings['library']}"
     if not saved.exists():
-        opener(ground.checkpoint, threads, export=True).save_pretrained(saved)
+        opener(workspace.checkpoint, threads, export=True).save_pretrained(saved)
     return Optimum(opener(saved, threads))

@@ -9,16 +9,17 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import CLIPModel as ClipModule
 
-from bench.towers.contenders import Embed, Engine, FirstRows, Settings
-from bench.towers.engines.batches import batches
+from bench.harness.clip_pixels import scaled
+from bench.harness.embeddings import F32, batches, normalized
+from bench.towers.contenders import Embed, Engine, FirstEmbeddings, Settings
 from bench.towers.engines.plain_script import TEXT
-from bench.towers.inputs.workspace import F32, U8, Ground, Ids, Side, padded, scaled, unit
+from bench.towers.inputs.workspace import U8, Ids, Modality, Workspace, padded
 
 logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
 
 
 class SentenceTransformers(Engine):
-    """Features as its own preprocessing makes them; texts sorted by length, as `encode` does."""
+    """Engine fed with features of its preprocessing; texts by length, as `encode` sorts them."""
 
     def __init__(self, model: SentenceTransformer) -> None:
         self._model = model
@@ -48,23 +49,23 @@ class SentenceTransformers(Engine):
         def embed() -> F32:
             # A copy: the module adds what it found to the features.
             found = [self._model(dict(batch))["sentence_embedding"] for batch in ready]
-            return unit(torch.cat(found).numpy())[order]
+            return normalized(torch.cat(found).numpy())[order]
 
         return embed
 
 
-def opened(ground: Ground, threads: int) -> SentenceTransformer:
+def opened(workspace: Workspace, threads: int) -> SentenceTransformer:
     torch.set_num_threads(threads)
-    return SentenceTransformer(modules=[ClipModule(str(ground.checkpoint))], device="cpu")
+    return SentenceTransformer(modules=[ClipModule(str(workspace.checkpoint))], device="cpu")
 
 
-def open_engine(ground: Ground, _: Sequence[Side], threads: int, __: Settings) -> Engine:
-    return SentenceTransformers(opened(ground, threads))
+def open_engine(workspace: Workspace, _: Sequence[Modality], threads: int, __: Settings) -> Engine:
+    return SentenceTransformers(opened(workspace, threads))
 
 
-def first_rows(ground: Ground, threads: int, _: Settings) -> FirstRows:
-    model = opened(ground, threads)
-    with Image.open(ground.photo) as image:
+def first_embeddings(workspace: Workspace, threads: int, _: Settings) -> FirstEmbeddings:
+    model = opened(workspace, threads)
+    with Image.open(workspace.photo) as image:
         picture = model.encode([image.convert("RGB")])
     words = model.encode([TEXT])
-    return FirstRows(image=unit(picture)[0], text=unit(words)[0], held=model)
+    return FirstEmbeddings(image=normalized(picture)[0], text=normalized(words)[0], held=model)

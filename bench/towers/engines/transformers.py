@@ -9,19 +9,20 @@ import torch
 from PIL import Image
 from transformers import CLIPModel, CLIPProcessor
 
-from bench.towers.contenders import Embed, Engine, FirstRows, Settings
-from bench.towers.engines.batches import batches
+from bench.harness.clip_pixels import scaled
+from bench.harness.embeddings import F32, batches, normalized
+from bench.towers.contenders import Embed, Engine, FirstEmbeddings, Settings
 from bench.towers.engines.plain_script import TEXT
-from bench.towers.inputs.workspace import F32, SIDES, U8, Ground, Ids, Side, padded, scaled, unit
+from bench.towers.inputs.workspace import MODALITIES, U8, Ids, Modality, Workspace, padded
 
 Features = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Transformers(Engine):
-    """Tensors that are there already, in inference mode."""
+    """Engine fed with tensors that are there already, in inference mode."""
 
     def __init__(self, model: CLIPModel, *, compiled: bool, half: bool) -> None:
-        self.features: dict[Side, Features] = {
+        self.features: dict[Modality, Features] = {
             "image": features_of(model.get_image_features, compiled=compiled),
             "text": features_of(model.get_text_features, compiled=compiled),
         }
@@ -33,14 +34,16 @@ class Transformers(Engine):
     def texts(self, rows: Sequence[Ids]) -> Embed:
         return self._embed("text", [padded(batch) for batch in batches(rows)])
 
-    def _embed(self, side: Side, ready: Sequence[np.ndarray]) -> Embed:
+    def _embed(self, modality: Modality, ready: Sequence[np.ndarray]) -> Embed:
         tensors = [torch.from_numpy(batch) for batch in ready]
-        features = self.features[side]
+        features = self.features[modality]
 
         @torch.inference_mode()
         def embed() -> F32:
             with self.precision():
-                return np.concatenate([unit(features(batch).float().numpy()) for batch in tensors])
+                return np.concatenate(
+                    [normalized(features(batch).float().numpy()) for batch in tensors]
+                )
 
         return embed
 
@@ -57,27 +60,29 @@ def features_of(method: Callable[..., object], *, compiled: bool) -> Features:
     return torch.compile(features, dynamic=True) if compiled else features
 
 
-def opened(ground: Ground, threads: int, attention: str) -> CLIPModel:
+def opened(workspace: Workspace, threads: int, attention: str) -> CLIPModel:
     torch.set_num_threads(threads)
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(ground.work / "inductor"))
-    found = CLIPModel.from_pretrained(ground.checkpoint, attn_implementation=attention)
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(workspace.work / "inductor"))
+    found = CLIPModel.from_pretrained(workspace.checkpoint, attn_implementation=attention)
     return found.eval()
 
 
 def open_engine(
-    ground: Ground, _: Sequence[Side], threads: int, settings: Settings
+    workspace: Workspace, _: Sequence[Modality], threads: int, settings: Settings
 ) -> Transformers:
-    model = opened(ground, threads, settings["attention"])
+    model = opened(workspace, threads, settings["attention"])
     return Transformers(model, compiled=settings["compiled"], half=settings["half"])
 
 
 @torch.inference_mode()
-def first_rows(ground: Ground, threads: int, settings: Settings) -> FirstRows:
-    engine = open_engine(ground, SIDES, threads, settings)
-    processor = CLIPProcessor.from_pretrained(ground.checkpoint)
-    with Image.open(ground.photo) as image, engine.precision():
+def first_embeddings(workspace: Workspace, threads: int, settings: Settings) -> FirstEmbeddings:
+    engine = open_engine(workspace, MODALITIES, threads, settings)
+    processor = CLIPProcessor.from_pretrained(workspace.checkpoint)
+    with Image.open(workspace.photo) as image, engine.precision():
         pixels = processor(images=image, return_tensors="pt")["pixel_values"]
         ids = processor(text=[TEXT], return_tensors="pt")["input_ids"]
         image_row = engine.features["image"](pixels).float().numpy()
         text_row = engine.features["text"](ids).float().numpy()
-    return FirstRows(image=unit(image_row)[0], text=unit(text_row)[0], held=engine)
+    return FirstEmbeddings(
+        image=normalized(image_row)[0], text=normalized(text_row)[0], held=engine
+    )

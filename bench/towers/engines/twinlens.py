@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 import twinlens
-from bench.towers.contenders import Embed, Engine, FirstRows, Settings
+from bench.towers.contenders import Embed, Engine, FirstEmbeddings, Settings
 from bench.towers.engines.plain_script import TEXT
-from bench.towers.inputs.workspace import U8, Ground, Ids, Side
+from bench.towers.inputs.workspace import U8, Ids, Modality, Workspace
 
 
 class Towers(Engine):
-    """A packed batch in, rows out: what the peers are timed on too."""
+    """Engine of the bare towers, packed batch in, rows out: the peers are timed so too."""
 
     def __init__(self, model: twinlens.Model) -> None:
         self._images, self._texts = model._image_tower, model._text_tower
@@ -27,10 +27,10 @@ class Towers(Engine):
 
 
 class PublicCalls(Engine):
-    """embed_images of arrays, and embed_texts of strings, tokenised within."""
+    """Engine of the public calls: embed_images of arrays, embed_texts of strings."""
 
-    def __init__(self, model: twinlens.Model, ground: Ground) -> None:
-        self._model, self._strings = model, ground.strings()
+    def __init__(self, model: twinlens.Model, workspace: Workspace) -> None:
+        self._model, self._strings = model, workspace.strings()
 
     def images(self, pixels: U8) -> Embed:
         return lambda: self._model.embed_images(pixels)
@@ -40,16 +40,18 @@ class PublicCalls(Engine):
         return lambda: self._model.embed_texts(strings, on_cut="ignore")
 
 
-def opened(ground: Ground, threads: int, precision: str) -> twinlens.Model:
-    return twinlens.load(ground.bundle, device="cpu", precision=precision, threads=threads)
+def opened(workspace: Workspace, threads: int, precision: str) -> twinlens.Model:
+    return twinlens.load(workspace.bundle, device="cpu", precision=precision, threads=threads)
 
 
-def open_engine(ground: Ground, _: Sequence[Side], threads: int, settings: Settings) -> Engine:
-    model = opened(ground, threads, settings["precision"])
-    return PublicCalls(model, ground) if settings["public"] else Towers(model)
+def open_engine(
+    workspace: Workspace, _: Sequence[Modality], threads: int, settings: Settings
+) -> Engine:
+    model = opened(workspace, threads, settings["precision"])
+    return PublicCalls(model, workspace) if settings["public"] else Towers(model)
 
 
-def first_rows(ground: Ground, threads: int, settings: Settings) -> FirstRows:
-    model = opened(ground, threads, settings["precision"])
-    image, text = model.embed_images([ground.photo])[0], model.embed_texts([TEXT])[0]
-    return FirstRows(image=image, text=text, held=model)
+def first_embeddings(workspace: Workspace, threads: int, settings: Settings) -> FirstEmbeddings:
+    model = opened(workspace, threads, settings["precision"])
+    image, text = model.embed_images([workspace.photo])[0], model.embed_texts([TEXT])[0]
+    return FirstEmbeddings(image=image, text=text, held=model)

@@ -27,7 +27,7 @@ WITH: Final = (".", ".", " with a camera.", " in the rain.")
 
 
 def captions(count: int, seed: int) -> list[str]:
-    """Distinct texts, a third of them captions of drawings, in a random order."""
+    """Return distinct texts, a third of them captions of drawings, in a random order."""
     random = np.random.default_rng([seed, 1])
     drawn = list(dict.fromkeys(drawing.caption for drawing in bundled_drawings()))
     spoken = sorted({f"{a} {b} {c}{d}" for a, b, c, d in product(WHO, DOES, WHERE, WITH)})
@@ -40,5 +40,5 @@ def captions(count: int, seed: int) -> list[str]:
 
 
 def lengths(rows: Sequence[Sequence[int]]) -> dict[str, int]:
-    """How many texts have how many tokens, marks included."""
+    """Count the texts of each length in tokens, marks included."""
     return {str(length): n for length, n in sorted(Counter(map(len, rows)).items())}

@@ -1,4 +1,4 @@
-"""The models: shapes of published CLIPs, with random weights that are as hard to round as trained.
+"""Checkpoints in the shapes of published CLIPs, with random weights as hard to round as trained.
 
 A trained CLIP has a few channels that its LayerNorms raise far above the others; int8 codes that
 share one scale then have few steps left for the rest. So, in every LayerNorm before a projection,
@@ -8,7 +8,6 @@ which keeps embeddings apart: two pictures have a cosine of about 0.6, as CLIP's
 own initial weights give 0.99, and forgive nearly everything.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,8 @@ import torch
 from torch import nn
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
-from bench.towers.inputs.vocabulary import write_tokenizer
+from bench.harness.clip_vocabulary import write_tokenizer
+from bench.towers.inputs.shapes import Shape
 from bench.towers.inputs.workspace import END, START
 
 OUTLIERS: Final = 6
@@ -24,37 +24,8 @@ LEAST, MOST = 10.0, 20.0
 SEED: Final = 2026
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """Widths and lengths of one published model; a head is 64 wide, an MLP 4 times the width."""
-
-    name: str
-    width: int
-    layers: int
-    patch_px: int
-    text_width: int
-    side_px: int = 224
-    text_layers: int = 12
-    context: int = 77
-    embedding: int = 512
-
-    @property
-    def image_tokens(self) -> int:
-        return 1 + (self.side_px // self.patch_px) ** 2
-
-
-SHAPES: Final = {
-    shape.name: shape
-    for shape in (
-        Shape(name="B32", width=768, layers=12, patch_px=32, text_width=512),
-        Shape(name="B16", width=768, layers=12, patch_px=16, text_width=512),
-        Shape(name="L14", width=1024, layers=24, patch_px=14, text_width=768, embedding=768),
-    )
-}
-
-
 def write_checkpoint(shape: Shape, folder: Path) -> None:
-    """A folder as transformers saves it, with OpenAI's vocabulary."""
+    """Write a folder as transformers saves it, with OpenAI's vocabulary."""
     torch.manual_seed(SEED)
     model = CLIPModel(config_of(shape)).eval()
     with torch.no_grad():

@@ -1,12 +1,12 @@
-"""Everything that is not timed: checkpoints, inputs, the truth, and every contender's graphs.
+"""Preparation of all that is not timed: checkpoints, inputs, ground truth, graphs.
 
 A graph that is there already is not made again.
 """
 
+import importlib
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,46 +15,61 @@ import torch
 from PIL import Image
 from transformers import CLIPModel, CLIPTokenizerFast
 
+from bench.harness.clip_pixels import scaled
+from bench.harness.embeddings import normalized
+from bench.harness.random_weights import accept_any_ranking
 from bench.towers.inputs.captions import captions
-from bench.towers.inputs.models import SHAPES, write_checkpoint
-from bench.towers.inputs.openvino_graphs import write_int8
+from bench.towers.inputs.models import write_checkpoint
 from bench.towers.inputs.pictures import pictures
 from bench.towers.inputs.plain_graphs import write_dynamic, write_traced
-from bench.towers.inputs.workspace import F32, Ground, Side, padded, scaled, unit
-from twinlens_export import export, verify
+from bench.towers.inputs.shapes import SHAPES
+from bench.towers.inputs.workspace import Modality, Workspace, padded
+from twinlens_export import export
 
 PICTURES: Final = 256
 TEXTS: Final = 256
 FULL_TEXTS: Final = 64
-JUDGED: Final = 64
+COMPARED: Final = 64
 SIDE_PX: Final = 224
 PHOTO_PX: Final = (640, 480)
 
 
-def prepare(ground: Ground, kinds: set[str], sides: Sequence[Side]) -> None:
-    """Make what the contenders of these kinds of graphs need."""
-    ground.folder.mkdir(parents=True, exist_ok=True)
-    once(ground.checkpoint, lambda path: write_checkpoint(SHAPES[ground.model], path))
-    write_inputs(ground)
-    for side in sides:
-        once(ground.truth(side), lambda path, side=side: np.save(path, truth(ground, side)))
-    once(ground.bundle, lambda path: write_bundle(ground, path))
+def prepare(workspace: Workspace, kinds: set[str], modalities: Sequence[Modality]) -> None:
+    """Make the inputs that contenders of these kinds of graphs need."""
+    workspace.folder.mkdir(parents=True, exist_ok=True)
+    make_once(workspace.checkpoint, lambda path: write_checkpoint(SHAPES[workspace.model], path))
+    write_inputs(workspace)
+    for modality in modalities:
+        make_once(
+            workspace.ground_truth(modality),
+            lambda path, one=modality: write_truth(workspace, one, path),
+        )
+    make_once(workspace.bundle, lambda path: write_bundle(workspace, path))
     makers = {
         "plain": write_traced,
         "dynamo": write_traced,
         "dynamic": write_dynamic,
-        "nncf": write_int8,
-        "nncf_ours": write_int8,
+        "nncf": write_nncf,
+        "nncf_ours": write_nncf,
     }
     for kind, make in makers.items():
-        for side in sides if kind in kinds else ():
-            path = ground.graph(kind, side)
+        for modality in modalities if kind in kinds else ():
+            path = workspace.graph(kind, modality)
             path.parent.mkdir(exist_ok=True)
-            once(path, lambda path, m=make, k=kind, s=side: m(ground, k, s, path))
+            make_once(
+                path,
+                lambda path, make=make, kind=kind, one=modality: make(workspace, kind, one, path),
+            )
 
 
-def once(path: Path, make: Callable[[Path], None]) -> None:
-    """Make a file or a folder beside its place and move it there: what is cut leaves nothing."""
+def write_nncf(workspace: Workspace, kind: str, modality: Modality, path: Path) -> None:
+    """Write int8 by nncf, which is imported here: without it all else is made."""
+    graphs = importlib.import_module("bench.towers.inputs.openvino_graphs")
+    graphs.write_int8(workspace, kind, modality, path)
+
+
+def make_once(path: Path, make: Callable[[Path], None]) -> None:
+    """Make a file or a folder beside its place and move it there: a cut leaves nothing."""
     if path.exists():
         return
     print(f"making {path}", flush=True)
@@ -65,21 +80,21 @@ def once(path: Path, make: Callable[[Path], None]) -> None:
             made.rename(path.parent / made.name)
 
 
-def write_inputs(ground: Ground) -> None:
-    """The same pictures and texts for all models."""
-    once(
-        ground.work / "pixels.npy",
+def write_inputs(workspace: Workspace) -> None:
+    """Write the pictures and texts, the same for all models."""
+    make_once(
+        workspace.work / "pixels.npy",
         lambda path: np.save(path, pictures(PICTURES, SIDE_PX, seed=0)),
     )
-    once(
-        ground.photo,
-        lambda path: Image.fromarray(ground.pixels()[0]).resize(PHOTO_PX).save(path, quality=90),
+    make_once(
+        workspace.photo,
+        lambda path: Image.fromarray(workspace.pixels()[0]).resize(PHOTO_PX).save(path, quality=90),
     )
-    once(ground.work / "texts.json", lambda path: write_texts(ground, path))
+    make_once(workspace.work / "texts.json", lambda path: write_texts(workspace, path))
 
 
-def write_texts(ground: Ground, path: Path) -> None:
-    tokenizer = CLIPTokenizerFast.from_pretrained(ground.checkpoint)
+def write_texts(workspace: Workspace, path: Path) -> None:
+    tokenizer = CLIPTokenizerFast.from_pretrained(workspace.checkpoint)
     texts = captions(TEXTS, seed=0)
     long = [" ".join(texts[start : start + 20]) for start in range(FULL_TEXTS)]
     document = {
@@ -92,26 +107,22 @@ def write_texts(ground: Ground, path: Path) -> None:
 
 
 @torch.inference_mode()
-def truth(ground: Ground, side: Side) -> F32:
-    """Rows of the first JUDGED pictures or captions by transformers' own eager code in float32."""
-    model = CLIPModel.from_pretrained(ground.checkpoint, attn_implementation="eager").eval()
+def write_truth(workspace: Workspace, modality: Modality, path: Path) -> None:
+    """Write rows of the first COMPARED items by transformers' own eager code in float32."""
+    model = CLIPModel.from_pretrained(workspace.checkpoint, attn_implementation="eager").eval()
     parts = []
-    for start in range(0, JUDGED, 16):
-        if side == "image":
-            batch = scaled(ground.pixels()[start : start + 16])
+    for start in range(0, COMPARED, 16):
+        if modality == "image":
+            batch = scaled(workspace.pixels()[start : start + 16])
             rows = model.get_image_features(torch.from_numpy(batch))
         else:
-            ids = padded(ground.caption_ids()[start : start + 16])
+            ids = padded(workspace.caption_ids()[start : start + 16])
             rows = model.get_text_features(torch.from_numpy(ids))
-        parts.append(unit(getattr(rows, "pooler_output", rows).numpy()))
-    return np.concatenate(parts)
+        parts.append(normalized(getattr(rows, "pooler_output", rows).numpy()))
+    np.save(path, np.concatenate(parts))
 
 
-def write_bundle(ground: Ground, path: Path) -> None:
-    """Ours, calibrated and verified as anybody's: on the samples inside the package."""
-    # Random weights rank nothing: all answers nearly tie. The cosines are judged as ever.
-    verify.TOLERANCES = {
-        precision: replace(tolerance, top1=0.0)
-        for precision, tolerance in verify.TOLERANCES.items()
-    }
-    export(ground.checkpoint, path, precisions=("fp32", "int8"))
+def write_bundle(workspace: Workspace, path: Path) -> None:
+    """Write our bundle, calibrated and verified as anybody's: on the package's samples."""
+    accept_any_ranking()
+    export(workspace.checkpoint, path, precisions=("fp32", "int8"))
