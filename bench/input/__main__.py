@@ -1,33 +1,34 @@
-"""How fast do files and texts become what the towers take, and how near to the original?
+"""Time the way from files and texts to what the towers take, and compare it with the original's.
 
-    python -m bench.input [SECTION ...] [--photos FOLDER]
+    python -m bench.input [SECTION ...] [--photos FOLDER] [--work FOLDER]
 
 Every section runs in a process of its own, as threads are counted there, and leaves its lines in
-build/bench-input/lines; `merge` makes results/input.json of them. Without a section: all of them.
-With the camera's photographs of photos.py in the folder, the large pictures are more than mosaics
-of small photographs.
+FOLDER/lines; `merge` makes results/input.json of them. Without a section: all of them. With the
+camera's photographs of photos.py in --photos, the large pictures are more than mosaics of small
+photographs.
 """
 
 import argparse
 import importlib
 import json
 import os
-import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-    os.environ.pop(name, None)
+from bench.harness.machine import commit, processor, versions
+from bench.harness.paths import BUILD, RESULTS, ROOT
+from bench.harness.processes import unset_slow_openblas
+from bench.harness.results_file import one_row_a_line
+
+unset_slow_openblas()
 
 Line = dict[str, Any]
+Section = Callable[[], Iterable[Line]]
 
-ROOT: Final = Path(__file__).parents[2]
-WORK: Final = ROOT / "build" / "bench-input"
-RESULTS: Final = ROOT / "bench" / "results" / "input.json"
+WORK: Final = BUILD / "bench-input"
 STREAMED: Final = 100_000
 FILES: Final = 224
 FILES_MEGAPIXELS: Final = 2.0
@@ -47,125 +48,108 @@ PEERS: Final = (
 )
 
 
-def prepare(photos: Path | None) -> Iterator[Line]:
-    """Everything that is not timed: pictures, a checkpoint, its bundle, a traced graph."""
+def prepare(work: Path, photos: Path | None) -> Iterator[Line]:
+    """Make all that is not timed: pictures, a checkpoint, its bundle, a traced graph."""
     pixels = importlib.import_module("bench.input.pixels")
-    torch_peers = importlib.import_module("bench.input.torch_peers")
-    pixels.prepare(WORK, photos)
-    folder = WORK / "files"
+    pixels.prepare(work, photos)
+    folder = work / "files"
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(FILES):
         path = folder / f"{number:03}.jpg"
         if not path.exists():
             made, _ = pixels.picture(photos, number, FILES_MEGAPIXELS)
             pixels.TIMED[0].write(made, path)
-    torch_peers.prepare(WORK)
+    importlib.import_module("bench.input.torch_peers").prepare(work)
     yield {"photos": "shipped" if photos is None else "shipped and camera"}
 
 
-def files(part: int) -> Iterator[Line]:
-    """A few rounds of all contenders from files to embeddings, in turn, each in its own process."""
-    contenders = importlib.import_module("bench.input.files")
-    running = {name: contenders.start(WORK, name) for name in contenders.CONTENDERS}
-    for turn in range(ROUNDS_A_PART):
-        for name, process in running.items():
-            answer = contenders.round_of(process)
-            yield {"contender": name, "round": part * ROUNDS_A_PART + turn, **answer}
-    for process in running.values():
-        process.communicate()
-    yield from contenders.agreement(WORK)
+def files(work: Path, part: int) -> Iterator[Line]:
+    """Run a few rounds of all contenders from files to embeddings, in turn."""
+    module = importlib.import_module("bench.input.files")
+    with module.workers(work) as running:
+        for turn in range(ROUNDS_A_PART):
+            for name, worker in running.items():
+                answer = worker.ask({})
+                yield {"contender": name, "round": part * ROUNDS_A_PART + turn, **answer}
+    yield from module.agreement(work)
 
 
-def sections(photos: Path | None) -> dict[str, Callable[[], Iterable[Line]]]:
-    """By name, what each measures."""
+def sections(work: Path, photos: Path | None) -> Mapping[str, Section]:
+    """Return by name the function that measures a section."""
 
-    def of(module: str, act: str, *arguments: object) -> Callable[[], Iterable[Line]]:
-        return lambda: getattr(importlib.import_module(f"bench.input.{module}"), act)(
-            WORK, *arguments
-        )
+    def of(module: str, act: str, *arguments: object) -> Section:
+        # Imported when it runs: a section loads its own libraries only.
+        def run() -> Iterable[Line]:
+            return getattr(importlib.import_module(f"bench.input.{module}"), act)(work, *arguments)
 
-    found: dict[str, Callable[[], Iterable[Line]]] = {"prepare": lambda: prepare(photos)}
+        return run
+
+    found: dict[str, Section] = {"prepare": lambda: prepare(work, photos)}
     for threads in (1, 2):
         for form in ("JPEG", "PNG", "WEBP"):
             found[f"pixels-{form}-{threads}"] = of("pixels", "speed", form, threads)
-        found[f"words-{threads}"] = of("tokenizing", "words", threads)
+        found[f"words-{threads}"] = of("tokenizing", "speed", threads)
         found[f"overlap-{threads}"] = of("streams", "overlap", threads)
     for part in range(PARTS):
-        found[f"files-{part}"] = lambda part=part: files(part)
+        found[f"files-{part}"] = lambda part=part: files(work, part)
     for size in (0.25, 2.0, 12.0, 24.0):
         found[f"agreement-{size}"] = of("pixels", "agreement", photos, size)
     found["memory"] = of("streams", "memory", STREAMED)
     return found
 
 
-def run(name: str, act: Callable[[], Iterable[Line]]) -> None:
-    """One section, in this process; its lines replace those of its last run."""
+def run(work: Path, name: str, section: Section) -> None:
+    """Run one section in this process; its lines replace those of its last run."""
     # tokenizers takes its threads from here, when it is first used.
     os.environ["RAYON_NUM_THREADS"] = name.rpartition("-")[2] if name.startswith("words") else "2"
-    (WORK / "lines").mkdir(parents=True, exist_ok=True)
+    (work / "lines").mkdir(parents=True, exist_ok=True)
     stamp = {"section": name.partition("-")[0], "commit": commit()}
-    unfinished = WORK / "lines" / f"{name}.part"
+    unfinished = work / "lines" / f"{name}.part"
     with unfinished.open("w", encoding="utf-8") as file:
-        for line in act():
+        for line in section():
             written = json.dumps({**stamp, **line})
             file.write(written + "\n")
             print(written, flush=True)
     unfinished.rename(unfinished.with_suffix(".jsonl"))
 
 
-def merge() -> None:
-    """All lines there are, as results/input.json."""
+def merge(work: Path) -> None:
+    """Write all lines there are as results/input.json."""
     lines = [
         json.loads(text)
-        for path in sorted((WORK / "lines").glob("*.jsonl"))
+        for path in sorted((work / "lines").glob("*.jsonl"))
         for text in path.read_text(encoding="utf-8").splitlines()
     ]
-    tables = importlib.import_module("bench.input.tables").tables(lines)
-    head = {
+    document = {
         "question": "ms from a file to pixels, texts a second, ms from a file to an embedding",
         "commits": sorted({line["commit"] for line in lines}),
         "processor": processor(),
-        "versions": {"python": platform.python_version(), **{n: version(n) for n in PEERS}},
+        "versions": versions(PEERS),
+        **importlib.import_module("bench.input.tables").tables(lines),
     }
-    parts = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
-    for title, rows in tables.items():
-        # A row a line: the file is read by people, and compared from one commit to the next.
-        listed = ",\n  ".join(json.dumps(row) for row in rows)
-        parts.append(f"{json.dumps(title)}: [\n  {listed}\n]")
-    RESULTS.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
-
-
-def commit() -> str:
-    described = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    )
-    return described.stdout.strip()
-
-
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
+    (RESULTS / "input.json").write_text(one_row_a_line(document), encoding="utf-8")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m bench.input", description=__doc__.splitlines()[0])
     parser.add_argument("sections", nargs="*", metavar="SECTION")
-    parser.add_argument("--photos", type=lambda folder: Path(folder).resolve())
+    parser.add_argument("--photos", type=Path, metavar="FOLDER")
+    parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")
     options = parser.parse_args()
-    known = sections(options.photos)
+    # A section's process runs from the repository's root.
+    work, photos = options.work.resolve(), options.photos and options.photos.resolve()
+    known = sections(work, photos)
     wanted = options.sections or [*known, "merge"]
     if unknown := set(wanted) - {*known, "merge"}:
         parser.error(f"no section {', '.join(unknown)}; there are {', '.join(known)}, merge")
     if wanted == ["merge"]:
-        merge()
+        merge(work)
     elif len(wanted) == 1:
-        run(wanted[0], known[wanted[0]])
+        run(work, wanted[0], known[wanted[0]])
     else:
-        photos = ["--photos", str(options.photos)] if options.photos else []
+        given = ["--work", str(work), *(["--photos", str(photos)] if photos else [])]
         for name in wanted:
-            command = [sys.executable, "-m", "bench.input", name, *photos]
+            command = [sys.executable, "-m", "bench.input", name, *given]
             subprocess.run(command, check=True, cwd=ROOT)
 
 

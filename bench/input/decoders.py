@@ -1,8 +1,12 @@
-"""From a file to the pixels that a tower takes: ours and everybody else's, by name."""
+"""Decoders from a file to the pixels that a tower takes: ours and the peers', by name."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from bench.input.torchvision_stub import import_torchvision
+
+import_torchvision()  # before all that import it
 
 import cv2
 import numpy as np
@@ -13,47 +17,47 @@ from PIL import Image
 from torchvision.transforms import v2
 from transformers import CLIPImageProcessor, CLIPImageProcessorPil
 
-import bench.input.torchvision_stub  # noqa: F401  before all that import torchvision
-from bench.input.plain_script import MEAN, STD, plain_pillow
+from bench.harness.clip_pixels import MEAN, STD
+from bench.harness.plain_pillow import plain_pixels
 from twinlens.bundle import ImageSpec
 from twinlens.images import load
 
 U8 = NDArray[np.uint8]
 Decoder = Callable[[Path], U8 | torch.Tensor]
-"""From a path to what the tower is fed, in whatever form that library gives."""
+"""From a path to the tower's input, in whatever form that library gives."""
 
 BASELINE: Final = "plain Pillow"
 OWN: Final = "transformers (Pillow)"
-"""What the checkpoint is said to be trained with, and so what the others are compared with."""
+"""Processor that the checkpoint is said to be trained with; the others are compared with it."""
 OURS: Final = ("twinlens exact", "twinlens fast")
 
 
-def decoders(side: int) -> dict[str, Decoder]:
-    """Every contender at S = side, with CLIP's bicubic shortest edge and centre crop."""
+def decoders(side_px: int) -> dict[str, Decoder]:
+    """Return every contender at S = side_px, with CLIP's bicubic shortest edge and centre crop."""
     return {
-        BASELINE: plain_pillow(side),
-        **twinlens_modes(side),
-        **transformers_processors(side),
-        "open_clip": open_clip_transform(side),
-        "torchvision v2": torchvision_v2(side),
-        "OpenCV area": opencv(side, cv2.INTER_AREA, reduced=False),
-        "OpenCV cubic": opencv(side, cv2.INTER_CUBIC, reduced=False),
-        "OpenCV reduced, area": opencv(side, cv2.INTER_AREA, reduced=True),
+        BASELINE: lambda path: plain_pixels(path, side_px),
+        **twinlens_modes(side_px),
+        **transformers_processors(side_px),
+        "open_clip": open_clip_transform(side_px),
+        "torchvision v2": torchvision_v2(side_px),
+        "OpenCV area": opencv(side_px, cv2.INTER_AREA, reduced=False),
+        "OpenCV cubic": opencv(side_px, cv2.INTER_CUBIC, reduced=False),
+        "OpenCV reduced, area": opencv(side_px, cv2.INTER_AREA, reduced=True),
     }
 
 
-def twinlens_modes(side: int) -> dict[str, Decoder]:
-    spec = ImageSpec(side_px=side)
+def twinlens_modes(side_px: int) -> dict[str, Decoder]:
+    spec = ImageSpec(side_px=side_px)
     return {
         "twinlens exact": lambda path: load(path, spec, mode="exact"),
         "twinlens fast": lambda path: load(path, spec, mode="fast"),
     }
 
 
-def transformers_processors(side: int) -> dict[str, Decoder]:
+def transformers_processors(side_px: int) -> dict[str, Decoder]:
     sizes = {
-        "size": {"shortest_edge": side},
-        "crop_size": {"height": side, "width": side},
+        "size": {"shortest_edge": side_px},
+        "crop_size": {"height": side_px, "width": side_px},
     }
 
     def using(processor: CLIPImageProcessor | CLIPImageProcessorPil) -> Decoder:
@@ -68,20 +72,20 @@ def transformers_processors(side: int) -> dict[str, Decoder]:
     }
 
 
-def open_clip_transform(side: int) -> Decoder:
-    transform = image_transform(side, is_train=False)
+def open_clip_transform(side_px: int) -> Decoder:
+    transform = image_transform(side_px, is_train=False)
     return lambda path: transform(Image.open(path))
 
 
-def torchvision_v2(side: int) -> Decoder:
-    """Pillow decodes, torch resizes uint8: what torchvision's own manual recommends."""
+def torchvision_v2(side_px: int) -> Decoder:
+    """Decode with Pillow and resize uint8 with torch, as torchvision's own manual recommends."""
     transform = v2.Compose(
         [
             v2.PILToTensor(),
-            v2.Resize(side, interpolation=v2.InterpolationMode.BICUBIC, antialias=True),
-            v2.CenterCrop(side),
+            v2.Resize(side_px, interpolation=v2.InterpolationMode.BICUBIC, antialias=True),
+            v2.CenterCrop(side_px),
             v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(MEAN.tolist(), STD.tolist()),
+            v2.Normalize(MEAN, STD),
         ]
     )
     return lambda path: transform(Image.open(path).convert("RGB"))
@@ -94,31 +98,33 @@ REDUCED: Final = (
 )
 
 
-def opencv(side: int, interpolation: int, *, reduced: bool) -> Decoder:
+def opencv(side_px: int, interpolation: int, *, reduced: bool) -> Decoder:
     def decode(path: Path) -> U8:
-        flag = _reduction(path, side) if reduced else cv2.IMREAD_COLOR
+        flag = _reduction(path, side_px) if reduced else cv2.IMREAD_COLOR
         pixels = cv2.imread(str(path), flag)
         height, width = pixels.shape[:2]
         short = min(width, height)
-        width, height = side * width // short, side * height // short
+        width, height = side_px * width // short, side_px * height // short
         small = cv2.resize(pixels, (width, height), interpolation=interpolation)
-        left, top = (width - side) // 2, (height - side) // 2
-        square = small[top : top + side, left : left + side]
+        left, top = (width - side_px) // 2, (height - side_px) // 2
+        square = small[top : top + side_px, left : left + side_px]
         return cv2.cvtColor(square, cv2.COLOR_BGR2RGB)
 
     return decode
 
 
-def _reduction(path: Path, side: int) -> int:
-    """The largest that leaves two pixels for one."""
+def _reduction(path: Path, side_px: int) -> int:
+    """Return the flag of the largest reduction that leaves two pixels for one."""
     with Image.open(path) as image:
         short = min(image.size)
-    return next((flag for factor, flag in REDUCED if short // factor >= 2 * side), cv2.IMREAD_COLOR)
+    return next(
+        (flag for factor, flag in REDUCED if short // factor >= 2 * side_px), cv2.IMREAD_COLOR
+    )
 
 
 def levels(answer: U8 | torch.Tensor) -> U8:
-    """What a contender gave as uint8 [S, S, 3], its normalisation undone."""
+    """Return a contender's answer as uint8 [S, S, 3], its normalization undone."""
     if isinstance(answer, np.ndarray):
         return answer
-    pixels = answer.numpy().transpose(1, 2, 0) * STD + MEAN
+    pixels = answer.numpy().transpose(1, 2, 0) * np.float32(STD) + np.float32(MEAN)
     return np.clip(np.rint(255 * pixels), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Does any damaged file crash, stop or bloat the loader?
+"""Fuzzing of the loader: damaged files that would crash, stop or bloat it.
 
     python -m bench.input.fuzz_images [--count 10000] [--seed 0] [--deadline-s 5]
 
@@ -12,14 +12,17 @@ import collections
 import json
 import multiprocessing
 import random
-import resource
 import sys
 import time
 import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[2] / "tests" / "runtime"))
+from bench.harness.memory import memory_mb
+from bench.harness.paths import BUILD, ROOT
+
+# The tests keep the mutations beside their own use of them.
+sys.path.append(str(ROOT / "tests" / "runtime"))
 
 import PIL
 from mutations import mutated, seeds
@@ -37,13 +40,8 @@ SPECS = (
 )
 
 
-def resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() / 1e6
-
-
 def serve(connection: Connection) -> None:
-    """Load whatever comes, and say what came of it."""
+    """Load each file that comes, and send the outcome."""
     warnings.simplefilter("ignore")
     number = 0
     while (content := connection.recv()) is not None:
@@ -58,11 +56,11 @@ def serve(connection: Connection) -> None:
             outcome = "ImageError"
         except BaseException as error:  # noqa: BLE001  any other end is what is sought
             outcome = f"{type(error).__name__}: {error}"
-        connection.send((outcome, time.perf_counter() - began, resident_mb()))
+        connection.send((outcome, time.perf_counter() - began, memory_mb("VmRSS")))
 
 
 class Loader:
-    """A process that loads, and is replaced when it is lost."""
+    """Process that loads files for the asking side."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -87,11 +85,12 @@ class Loader:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    program = "python -m bench.input.fuzz_images"
+    parser = argparse.ArgumentParser(program, description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--deadline-s", type=float, default=5.0)
-    parser.add_argument("--keep", type=Path, default=Path("build/fuzz"))
+    parser.add_argument("--keep", type=Path, default=BUILD / "fuzz")
     arguments = parser.parse_args()
     rng, files = random.Random(arguments.seed), seeds()
     kinds, contents = list(files), list(files.values())

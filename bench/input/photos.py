@@ -1,4 +1,4 @@
-"""Photographs of any size, made from real ones, for the benchmarks to decode.
+"""Photographs of any size, made from real ones, to be decoded.
 
 An enlarged photograph has no fine detail, which flatters whoever throws detail away. So nothing is
 ever enlarged here. A *shot* is one camera photograph, reduced to the size asked for. A *mosaic* is
@@ -27,7 +27,7 @@ SHIPPED: Final = (
     "retina.jpg",
     "rocket.jpg",
 )
-"""The colour photographs inside scikit-image; scikit-learn has two more."""
+"""Colour photographs inside scikit-image; scikit-learn has two more."""
 CAMERA: Final = (
     "Aqua.jpg",
     "Blinds.jpg",
@@ -53,7 +53,7 @@ CAMERA: Final = (
     "seeding_by_Clements_Engelhardt.jpg",
     "sunset_by_Aitzol_Berasategi.jpg",
 )
-"""The camera's photographs, of 2 to 20 MP, in Debian's packages mate-backgrounds and
+"""Photographs of a camera, of 2 to 20 MP, in Debian's packages mate-backgrounds and
 lomiri-wallpapers-16.04 and -20.04. All else in them is drawn."""
 GRAIN_LEVELS: Final = (3.0, 1.5)
 """Standard deviation of a grain that all channels share, and of one that each has of its own."""
@@ -64,7 +64,7 @@ SMALLEST_TILE_PX: Final = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
-    """How a picture is written: Pillow's format, and for JPEG its quality and subsampling."""
+    """Encoding of a file: Pillow's format, and for JPEG its quality and subsampling."""
 
     format: str
     quality: int = 90
@@ -87,8 +87,8 @@ class Encoding:
 
 
 @functools.cache
-def albums(folder: Path | None) -> tuple[tuple[Image.Image, ...], tuple[Path, ...]]:
-    """The photographs that Python packages ship, and the paths of the camera's below `folder`."""
+def sources(folder: Path | None) -> tuple[tuple[Image.Image, ...], tuple[Path, ...]]:
+    """Return the photographs that packages ship, and the paths of the camera's in `folder`."""
     shipped = [Path(skimage.__file__).parent / "data" / name for name in SHIPPED]
     shipped += [Path(name) for name in sklearn.datasets.load_sample_images().filenames]
     camera = [path for name in CAMERA for path in folder.rglob(name)] if folder else []
@@ -96,7 +96,7 @@ def albums(folder: Path | None) -> tuple[tuple[Image.Image, ...], tuple[Path, ..
 
 
 @functools.lru_cache(maxsize=6)
-def developed(path: Path) -> Image.Image:
+def decoded(path: Path) -> Image.Image:
     return Image.open(path).convert("RGB")
 
 
@@ -107,22 +107,22 @@ def size_of(megapixels: float, *, portrait: bool) -> tuple[int, int]:
 
 
 def picture(folder: Path | None, number: int, megapixels: float) -> tuple[Image.Image, str]:
-    """The picture of that number at that size, always the same one, and what it is made of.
+    """Make the picture of that number at that size, the same each time; return its kind too.
 
     Even numbers are shots where the camera's photographs are large enough, all others mosaics.
     Every fourth stands upright.
     """
     random = np.random.default_rng([number, round(1000 * megapixels)])
     size = size_of(megapixels, portrait=number % 4 == 3)
-    shipped, camera = albums(folder)
+    shipped, camera = sources(folder)
     large = [p for p in camera if _covers(Image.open(p).size, size)]
     if number % 2 == 0 and large:
-        return shot(developed(large[number // 2 % len(large)]), size), "shot"
+        return shot(decoded(large[number // 2 % len(large)]), size), "shot"
     return mosaic(shipped, camera, size, random), "mosaic"
 
 
 def shot(photo: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The middle of a photograph, reduced until it just covers the size."""
+    """Return the middle of a photograph, reduced until it just covers the size."""
     scale = max(size[0] / photo.width, size[1] / photo.height)
     width, height = size[0] / scale, size[1] / scale
     # Rounding may put an edge outside by a hair.
@@ -137,7 +137,7 @@ def mosaic(
     size: tuple[int, int],
     random: np.random.Generator,
 ) -> Image.Image:
-    """Square tiles of photographs at their own pixels, side by side, under grain."""
+    """Lay square tiles of photographs at their own pixels, side by side, under grain."""
     tile = max(SMALLEST_TILE_PX, max(size) // TILES_ACROSS)
     large: Sequence[Image.Image | Path] = [
         p for p in camera if _covers(Image.open(p).size, (tile, tile))
@@ -150,15 +150,15 @@ def mosaic(
     for top in range(0, size[1], tile):
         for left in range(0, size[0], tile):
             source = chosen[int(random.integers(len(chosen)))]
-            photo = developed(source) if isinstance(source, Path) else source
+            photo = decoded(source) if isinstance(source, Path) else source
             x = int(random.integers(photo.width - tile + 1))
             y = int(random.integers(photo.height - tile + 1))
             canvas.paste(photo.crop((x, y, x + tile, y + tile)), (left, top))
-    return grainy(canvas, random)
+    return with_grain(canvas, random)
 
 
-def grainy(photo: Image.Image, random: np.random.Generator) -> Image.Image:
-    """The photograph as a sensor sees it: noise that no enlargement would have."""
+def with_grain(photo: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Add sensor noise, which no enlargement would have."""
     levels = np.asarray(photo).astype(np.float32)
     shared, own = GRAIN_LEVELS
     levels += shared * random.standard_normal((*levels.shape[:2], 1), dtype=np.float32)

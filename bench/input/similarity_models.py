@@ -1,7 +1,7 @@
-"""Two judges of pixels: the demo model's image tower, and a strict one, a CNN trained on photos.
+"""Models that measure how similar two pictures are: a CNN trained on photos, and the demo model.
 
-What a judge says of two pictures is the cosine between its features of them. Random weights would
-forgive nearly everything, a CNN's penultimate features forgive little.
+The similarity is the cosine between a model's features of the two. Random weights would forgive
+nearly everything, a CNN's penultimate features forgive little.
 """
 
 from collections.abc import Callable
@@ -14,28 +14,28 @@ from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 
 import twinlens
+from bench.harness.embeddings import F32, batches, normalized
 from twinlens.bundle import open_bundle
 from twinlens.loading import folder_of
 
 U8 = NDArray[np.uint8]
-F32 = NDArray[np.float32]
 CNN: Final = "efficientnet-lite0"
 DEMO: Final = "demo model"
 AT_ONCE: Final = 16
 
 
-class Judge(NamedTuple):
-    """What sees pixels [B, S, S, 3] and gives unit rows [B, D]."""
+class SimilarityModel(NamedTuple):
+    """Model from pixels [B, S, S, 3] to unit rows [B, D]."""
 
-    side: int
+    side_px: int
     features: Callable[[U8], F32]
 
 
-def judges() -> dict[str, Judge]:
+def similarity_models() -> dict[str, SimilarityModel]:
     return {CNN: cnn(), DEMO: demo()}
 
 
-def cnn() -> Judge:
+def cnn() -> SimilarityModel:
     net = EfficientNet.from_name("efficientnet-lite0")
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     net.load_state_dict(torch.load(weights, weights_only=True))
@@ -44,17 +44,18 @@ def cnn() -> Judge:
     @torch.inference_mode()
     def features(pixels: U8) -> F32:
         parts = []
-        for start in range(0, len(pixels), AT_ONCE):
-            batch = torch.from_numpy(pixels[start : start + AT_ONCE].transpose(0, 3, 1, 2))
-            found = net.extract_features((batch.float() - 127) / 128).mean(dim=(2, 3))
-            parts.append((found / found.norm(dim=1, keepdim=True)).numpy())
-        return np.concatenate(parts)
+        for batch in batches(pixels, AT_ONCE):
+            values = torch.from_numpy(batch.transpose(0, 3, 1, 2)).float()
+            parts.append(net.extract_features((values - 127) / 128).mean(dim=(2, 3)).numpy())
+        return normalized(np.concatenate(parts))
 
-    return Judge(side=224, features=features)
+    return SimilarityModel(side_px=224, features=features)
 
 
-def demo() -> Judge:
-    """The image tower alone: it is given pixels already of its own size."""
+def demo() -> SimilarityModel:
+    """Return the image tower alone: it is given pixels already of its own size."""
     model = twinlens.load("demo", device="cpu", precision="fp16")
-    side = open_bundle(folder_of("demo")).manifest.image.side_px
-    return Judge(side=side, features=lambda pixels: model.embed_images(list(pixels)))
+    side_px = open_bundle(folder_of("demo")).manifest.image.side_px
+    return SimilarityModel(
+        side_px=side_px, features=lambda pixels: model.embed_images(list(pixels))
+    )

@@ -1,7 +1,5 @@
-"""Whether decoding and the tower share the processor well, and whether memory stays flat."""
+"""Streams of images: decoding and tower on one processor, and memory over many images."""
 
-import os
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 import twinlens
-from bench.input.photos import albums
+from bench.harness.memory import memory_mb
+from bench.harness.timing import rounds_in_turn
+from bench.input.photos import sources
 from twinlens.bundle import ImageSpec
 from twinlens.images import load
 from twinlens.pixels.pixel_mode import PixelMode
@@ -27,7 +27,7 @@ ROUNDS: Final = 5
 
 
 def overlap(work: Path, threads: int) -> Iterator[Line]:
-    """ms an image for decoding alone, for the tower alone, and for both as embed_images does."""
+    """Yield ms an image for decoding alone, the tower alone, and both as embed_images does."""
     paths = sorted((work / "files").glob("*.jpg"))[:96]
     spec = ImageSpec(side_px=224)
     for pixels in ("exact", "fast"):
@@ -41,21 +41,13 @@ def overlap(work: Path, threads: int) -> Iterator[Line]:
             "tower": lambda model=model, ready=ready: model.embed_images(ready),
             "both": lambda model=model: model.embed_images(paths),
         }
-        spent: dict[str, list[tuple[float, float]]] = {act: [] for act in acts}
-        for turn in range(ROUNDS + 1):
-            for act, run in acts.items():
-                busy, begun = time.process_time(), time.perf_counter()
-                run()
-                wall, cpu = time.perf_counter() - begun, time.process_time() - busy
-                if turn:
-                    spent[act].append((1e3 * wall / len(paths), cpu / (wall * threads)))
-        for act, found in spent.items():
+        for act, spent in rounds_in_turn(acts, rounds=ROUNDS + 1).items():
             yield {
                 "pixels": pixels,
                 "threads": threads,
                 "act": act,
-                "ms": statistics.median(wall for wall, _ in found),
-                "busy": statistics.median(cpu for _, cpu in found),
+                "ms": statistics.median(one.wall_ms / len(paths) for one in spent),
+                "busy": statistics.median(one.cpu_ms / (one.wall_ms * threads) for one in spent),
             }
 
 
@@ -66,10 +58,10 @@ def decode(paths: Sequence[Path], spec: ImageSpec, mode: PixelMode, threads: int
 
 
 def small_files(work: Path) -> list[Path]:
-    """Some hundred small distinct JPEGs, cut out of the shipped photographs."""
+    """Write some hundred small distinct JPEGs, cut out of the shipped photographs."""
     folder = work / "small"
     folder.mkdir(parents=True, exist_ok=True)
-    (shipped, _), random = albums(None), np.random.default_rng(0)
+    (shipped, _), random = sources(None), np.random.default_rng(0)
     width, height = SMALL_PX
     for number in range(SMALL_FILES):
         photo = shipped[number % len(shipped)]
@@ -82,14 +74,14 @@ def small_files(work: Path) -> list[Path]:
 
 
 def memory(work: Path, count: int) -> Iterator[Line]:
-    """The resident set after every thousand of `count` files through the demo model."""
+    """Sample the resident set after every thousand of `count` files through the demo model."""
     paths = small_files(work)
     model = twinlens.load("demo", device="cpu")
     seen, begun = 0, time.perf_counter()
     samples: list[tuple[int, float]] = []
     for block in model.stream_images(islice(cycle(paths), count), block=EVERY):
         seen += len(block)
-        samples.append((seen, resident_mb()))
+        samples.append((seen, memory_mb("VmRSS")))
     later = np.array(samples[1:])
     yield {
         "images": seen,
@@ -98,13 +90,8 @@ def memory(work: Path, count: int) -> Iterator[Line]:
         "least_mb": later[:, 1].min(),
         "most_mb": later[:, 1].max(),
         "slope_bytes_an_image": float(1e6 * np.polyfit(later[:, 0], later[:, 1], 1)[0]),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+        "peak_mb": memory_mb("VmHWM"),
         "samples_mb": [
             round(resident, 1) for _, resident in samples[:: max(1, len(samples) // 20)]
         ],
     }
-
-
-def resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -1,9 +1,12 @@
-"""The lines of all sections as the tables of results/input.json."""
+"""Tables of results/input.json, made of the lines of all sections."""
 
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
+
+from bench.harness.results_file import four_digits
+from bench.harness.timing import median_ratio
 
 Line = dict[str, Any]
 
@@ -12,7 +15,7 @@ STRICT: Final = "efficientnet-lite0"
 
 
 def tables(lines: Sequence[Line]) -> dict[str, list[Line]]:
-    """By title; sections without a line give an empty table."""
+    """Return the tables by title; sections without a line give an empty one."""
     by_section: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         kept = {key: value for key, value in line.items() if key not in ("section", "commit")}
@@ -20,11 +23,11 @@ def tables(lines: Sequence[Line]) -> dict[str, list[Line]]:
     found = {name: rows for name, rows in by_section.items() if name != "prepare"}
     found["agreement"] = agreement(by_section["agreement"])
     found["files"] = files(by_section["files"])
-    return {name: [of_row(row) for row in rows] for name, rows in found.items()}
+    return {name: [rounded_row(row) for row in rows] for name, rows in found.items()}
 
 
 def agreement(lines: Sequence[Line]) -> list[Line]:
-    """A row for each size, encoding and contender, over all pictures."""
+    """Return a row for each size, encoding and contender, over all pictures."""
     groups: dict[tuple[float, str, str], list[Line]] = defaultdict(list)
     for line in lines:
         groups[line["megapixels"], line["encoding"], line["contender"]].append(line)
@@ -36,9 +39,9 @@ def agreement(lines: Sequence[Line]) -> list[Line]:
             "pictures": len(found),
             "max_levels": max(line["max_levels"] for line in found),
             "mean_levels": statistics.mean(line["mean_levels"] for line in found),
-            "worst_cosine": {judge: min(each) for judge, each in _cosines(found).items()},
+            "worst_cosine": {model: min(each) for model, each in _cosines(found).items()},
             "mean_cosine": {
-                judge: statistics.mean(each) for judge, each in _cosines(found).items()
+                model: statistics.mean(each) for model, each in _cosines(found).items()
             },
             "worst_cosine_on": {
                 kind: min(_cosines(of_kind)[STRICT]) for kind, of_kind in _kinds(found).items()
@@ -49,7 +52,7 @@ def agreement(lines: Sequence[Line]) -> list[Line]:
 
 
 def _cosines(lines: Sequence[Line]) -> dict[str, list[float]]:
-    return {judge: [line["cosines"][judge] for line in lines] for judge in lines[0]["cosines"]}
+    return {model: [line["cosines"][model] for line in lines] for model in lines[0]["cosines"]}
 
 
 def _kinds(lines: Sequence[Line]) -> dict[str, list[Line]]:
@@ -60,7 +63,7 @@ def _kinds(lines: Sequence[Line]) -> dict[str, list[Line]]:
 
 
 def files(lines: Sequence[Line]) -> list[Line]:
-    """A row for each contender; its ratios are medians over the rounds."""
+    """Return a row for each contender; its ratios are medians over the rounds."""
     rounds: dict[str, dict[int, Line]] = defaultdict(dict)
     cosines = {}
     for line in lines:
@@ -85,17 +88,19 @@ def files(lines: Sequence[Line]) -> list[Line]:
 
 
 def _ratio(first: dict[int, Line], second: dict[int, Line]) -> float:
-    return statistics.median(first[turn]["ms"] / line["ms"] for turn, line in second.items())
+    return median_ratio(
+        (first[turn]["ms"] for turn in second), (line["ms"] for line in second.values())
+    )
 
 
-def of_row(row: Line) -> Line:
+def rounded_row(row: Line) -> Line:
     return {key: rounded(value) for key, value in row.items()}
 
 
 def rounded(value: object) -> object:
-    """Four digits that count; a cosine, which is near one, six places."""
+    """Round to four significant digits; a cosine, which is near one, to six places."""
     if isinstance(value, dict):
         return {key: rounded(each) for key, each in value.items()}
     if isinstance(value, float):
-        return round(value, 6) if 0.9 < value <= 1.001 else float(f"{value:.4g}")
+        return round(value, 6) if 0.9 < value <= 1.001 else four_digits(value)
     return value

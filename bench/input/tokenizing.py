@@ -1,19 +1,24 @@
-"""How fast texts become token ids with CLIP's vocabulary, and whether they are the same ids."""
+"""Speed from texts to token ids with CLIP's vocabulary, and the share with the same ids."""
 
 import csv
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
+
+from bench.input.torchvision_stub import import_torchvision
+
+import_torchvision()  # before all that import it
 
 import numpy as np
 import open_clip
 import torch
-from transformers import CLIPImageProcessorPil, CLIPProcessor, CLIPTokenizerFast
+from transformers import CLIPImageProcessorPil, CLIPProcessor
 
-import bench.input.torchvision_stub  # noqa: F401  before all that import torchvision
 import twinlens
+from bench.harness.clip_vocabulary import write_tokenizer
+from bench.harness.timing import median_ratio, rounds_in_turn
 from twinlens.bundle import TextSpec
 from twinlens.texts import Tokenizer
 
@@ -40,7 +45,7 @@ WITH: Final = ("", "", "", " with a camera", " while it rains", " holding a cell
 
 
 def captions(count: int) -> list[str]:
-    """Those of the demo's drawings, then sentences as long as people's captions of photographs."""
+    """Return the captions of the demo's drawings, then sentences as long as those of photos."""
     demo = Path(twinlens.__file__).parent / "demo" / "captions.csv"
     with demo.open(encoding="utf-8", newline="") as file:
         found = [row["caption"] for row in csv.DictReader(file)]
@@ -51,18 +56,8 @@ def captions(count: int) -> list[str]:
     return [str(text) for text in random.permutation(found[:count])]
 
 
-def vocabulary(folder: Path) -> CLIPTokenizerFast:
-    """OpenAI's vocabulary as transformers keeps it, from the copy inside open_clip."""
-    original = open_clip.tokenizer.SimpleTokenizer()
-    renamed = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
-    vocab = {renamed.get(token, token): place for token, place in original.encoder.items()}
-    made = CLIPTokenizerFast(vocab=vocab, merges=list(original.bpe_ranks), model_max_length=CONTEXT)
-    made.save_pretrained(folder)
-    return made
-
-
-def contenders(folder: Path) -> dict[str, Encode]:
-    processor = CLIPProcessor(CLIPImageProcessorPil(), vocabulary(folder))
+def tokenizers(folder: Path) -> dict[str, Encode]:
+    processor = CLIPProcessor(CLIPImageProcessorPil(), write_tokenizer(folder, CONTEXT))
     ours = {
         trim: Tokenizer(
             folder / "tokenizer.json",
@@ -85,23 +80,22 @@ def contenders(folder: Path) -> dict[str, Encode]:
     }
 
 
-def words(work: Path, threads: int) -> Iterator[dict[str, Any]]:
-    """Texts a second, one at a time and a thousand at once, and the share with the same ids."""
+def speed(work: Path, threads: int) -> Iterator[dict[str, Any]]:
+    """Yield texts a second, one at a time and a thousand at once, and the share of same ids."""
     texts = captions(BATCH)
-    found = contenders(work / "vocabulary")
+    found = tokenizers(work / "vocabulary")
     same = agreement(found, texts)
     lengths = [len(row) for row in rows(found[REFERENCE](texts))]
     for at_once in (1, BATCH):
-        spent = in_turn(found, texts, at_once)
+        spent = seconds_in_turn(found, texts, at_once)
         for name, times in spent.items():
-            ratios = [a / b for a, b in zip(spent[REFERENCE], times, strict=True)]
             yield {
                 "at_once": at_once,
                 "threads": threads,
                 "contender": name,
                 "rounds": len(times),
                 "texts_a_second": len(texts) / statistics.median(times),
-                "times_faster": statistics.median(ratios),
+                "times_faster": median_ratio(spent[REFERENCE], times),
                 "same_ids": same[name],
                 "tokens": {
                     "median": float(np.median(lengths)),
@@ -111,20 +105,22 @@ def words(work: Path, threads: int) -> Iterator[dict[str, Any]]:
             }
 
 
-def in_turn(found: dict[str, Encode], texts: Sequence[str], at_once: int) -> dict[str, list[float]]:
-    """Seconds for all texts in each round; the first warms up and is not kept."""
-    spent: dict[str, list[float]] = {name: [] for name in found}
-    began = time.perf_counter()
-    while len(spent[REFERENCE]) < 6 or time.perf_counter() - began < SECONDS:
-        for name, encode in found.items():
-            begun = time.perf_counter()
-            for start in range(0, len(texts), at_once):
-                encode(texts[start : start + at_once])
-            spent[name].append(time.perf_counter() - begun)
-    return {name: times[1:] for name, times in spent.items()}
+def seconds_in_turn(
+    found: dict[str, Encode], texts: Sequence[str], at_once: int
+) -> dict[str, list[float]]:
+    """Return the seconds for all texts in each round."""
+
+    def encode_all(encode: Encode) -> None:
+        for start in range(0, len(texts), at_once):
+            encode(texts[start : start + at_once])
+
+    acts = {name: partial(encode_all, encode) for name, encode in found.items()}
+    spent = rounds_in_turn(acts, rounds=6, seconds=SECONDS)
+    return {name: [one.wall_ms / 1e3 for one in times] for name, times in spent.items()}
 
 
 def agreement(found: dict[str, Encode], texts: Sequence[str]) -> dict[str, float]:
+    """Return the share of texts with the reference's ids, by tokenizer."""
     truth = rows(found[REFERENCE](texts))
     return {
         name: statistics.mean(
@@ -135,5 +131,5 @@ def agreement(found: dict[str, Encode], texts: Sequence[str]) -> dict[str, float
 
 
 def rows(ids: Ids) -> list[list[int]]:
-    """The ids of each text up to its end token, whatever it is padded with."""
+    """Return the ids of each text up to its end token, whatever it is padded with."""
     return [row[: row.index(END) + 1] for row in np.asarray(ids).tolist()]

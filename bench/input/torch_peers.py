@@ -1,9 +1,12 @@
-"""From files to embeddings with torch: transformers, and sentence-transformers above it."""
+"""Peers from files to embeddings with torch: transformers, and sentence-transformers above it."""
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from bench.input.torchvision_stub import import_torchvision
+
+import_torchvision()  # before all that import it
 
 import numpy as np
 import torch
@@ -19,9 +22,10 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-import bench.input.torchvision_stub  # noqa: F401  before all that import torchvision
-from bench.input.plain_script import BATCH, F32, batches, unit
-from twinlens_export import export, verify
+from bench.harness.embeddings import BATCH, F32, batches, normalized
+from bench.harness.paths import DEMO_TOKENIZER
+from bench.harness.random_weights import accept_any_ranking
+from twinlens_export import export
 
 logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
 
@@ -39,7 +43,7 @@ def transformers(work: Path, threads: int) -> Embedder:
         for batch in batches(paths):
             images = [Image.open(path) for path in batch]
             rows = model.get_image_features(**processor(images=images, return_tensors="pt"))
-            parts.append(unit(getattr(rows, "pooler_output", rows).numpy()))
+            parts.append(normalized(getattr(rows, "pooler_output", rows).numpy()))
         return np.concatenate(parts)
 
     return embed
@@ -51,33 +55,30 @@ def sentence_transformers(work: Path, threads: int) -> Embedder:
 
     def embed(paths: Sequence[Path]) -> F32:
         images = [Image.open(path) for path in paths]
-        return unit(model.encode(images, batch_size=BATCH, show_progress_bar=False))
+        return normalized(model.encode(images, batch_size=BATCH, show_progress_bar=False))
 
     return embed
 
 
 def prepare(work: Path) -> None:
-    """A checkpoint of ViT-B/32's shape with random weights, its bundle and its traced graph."""
+    """Make a checkpoint of ViT-B/32's shape, its bundle and its traced graph."""
     if not (work / "bundle" / "twinlens.json").exists():
         checkpoint = random_checkpoint(work / "checkpoint")
-        # Random weights rank nothing: all answers nearly tie. The cosines are judged as ever.
-        verify.TOLERANCES = {
-            precision: replace(tolerance, top1=0.0)
-            for precision, tolerance in verify.TOLERANCES.items()
-        }
+        accept_any_ranking()
         export(checkpoint, work / "bundle", precisions=("fp32", "int8"))
     if not graph_of(work).exists():
         trace(work)
 
 
 def random_checkpoint(folder: Path) -> Path:
-    """ViT-B/32 with random weights, beside the demo model's tokenizer."""
+    """Write ViT-B/32 with random weights, beside the demo model's tokenizer."""
     torch.manual_seed(0)
     marks = {"bos_token_id": 3070, "eos_token_id": 3071, "pad_token_id": 3071}
     CLIPModel(CLIPConfig(projection_dim=512, text_config=marks)).save_pretrained(folder)
     CLIPImageProcessor().save_pretrained(folder)
-    demo = Path(__file__).parents[2] / "export" / "demo_checkpoint" / "tokenizer.json"
-    CLIPTokenizerFast(tokenizer_file=str(demo), model_max_length=77).save_pretrained(folder)
+    CLIPTokenizerFast(tokenizer_file=str(DEMO_TOKENIZER), model_max_length=77).save_pretrained(
+        folder
+    )
     return folder
 
 
@@ -86,7 +87,7 @@ def graph_of(work: Path) -> Path:
 
 
 def trace(work: Path) -> None:
-    """The image tower as torch.onnx.export writes it."""
+    """Write the image tower as torch.onnx.export makes it."""
 
     class Tower(torch.nn.Module):
         def __init__(self) -> None:
