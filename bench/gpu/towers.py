@@ -232,7 +232,7 @@ def shown(lines: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def main() -> int:
+def options_of_command_line() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "python -m bench.gpu.towers", description=__doc__.splitlines()[0]
     )
@@ -241,7 +241,11 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="towers that test the script only")
     parser.add_argument("--no-compile", action="store_true", help="without torch.compile")
     parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = options_of_command_line()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     device = resolve(options.device)
     shape = SMALL if options.small else SHAPES[options.model]

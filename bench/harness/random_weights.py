@@ -6,7 +6,7 @@ from twinlens_export import verify
 
 
 def accept_any_ranking() -> None:
-    """Let the exporter's gate pass towers whose retrieval differs; cosines are judged as ever.
+    """Let the exporter's gate pass towers whose retrieval differs; cosines are checked as ever.
 
     Random weights rank nothing: all answers nearly tie.
     """

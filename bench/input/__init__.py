@@ -1,1 +1,1 @@
-"""Speed and fidelity of the way from files and texts to what the towers take."""
+"""Speed and fidelity of the way from files and texts to the towers' inputs."""

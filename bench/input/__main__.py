@@ -1,4 +1,4 @@
-"""Time the way from files and texts to what the towers take, and compare it with the original's.
+"""Time the way from files and texts to the towers' inputs, and compare it with the original's.
 
     python -m bench.input [SECTION ...] [--photos FOLDER] [--work FOLDER]
 

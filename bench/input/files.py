@@ -1,4 +1,4 @@
-"""From JPEG files to embeddings with a model of ViT-B/32's shape: ours and the peers', by name.
+"""Embedders of JPEG files with a model of ViT-B/32's shape: ours and the peers', by name.
 
     python -m bench.input.files WORK CONTENDER
 

@@ -17,6 +17,7 @@ import time
 import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from bench.harness.memory import memory_mb
 from bench.harness.paths import BUILD, ROOT
@@ -84,6 +85,42 @@ class Loader:
         self._process.join()
 
 
+def fuzz(options: argparse.Namespace) -> dict[str, Any]:
+    """Load the damaged files; return the counts, and keep the files that fail."""
+    rng, files = random.Random(options.seed), seeds()
+    kinds, contents = list(files), list(files.values())
+    loader, lost = Loader(), 0
+    for content in contents:
+        loader.load(content, 60)  # imports
+    outcomes: dict[str, collections.Counter[str]] = {kind: collections.Counter() for kind in kinds}
+    slowest, resident = (0.0, ""), []
+    for number in range(options.count):
+        kind = kinds[number % len(kinds)]
+        content = mutated(files[kind], contents, rng)
+        outcome, took_s, resident_now = loader.load(content, options.deadline_s)
+        outcomes[kind][outcome] += 1
+        slowest = max(slowest, (took_s, f"{kind}, file {number}"))
+        resident.append(resident_now)
+        if outcome not in ("pixels", "ImageError"):
+            lost += 1
+            options.keep.mkdir(parents=True, exist_ok=True)
+            (options.keep / f"{options.seed}-{number}").write_bytes(content)
+            print(f"{kind}, file {number}: {outcome}")
+            loader.end()
+            loader = Loader()
+    loader.end()
+    tenth = max(1, options.count // 10)
+    return {
+        "files": options.count,
+        "seed": options.seed,
+        "pillow": PIL.__version__,
+        "neither pixels nor ImageError": lost,
+        "outcomes": {kind: dict(counts) for kind, counts in outcomes.items()},
+        "slowest_ms": [round(slowest[0] * 1e3, 1), slowest[1]],
+        "resident_mb after a tenth, at the end": [max(resident[:tenth]), max(resident[-tenth:])],
+    }
+
+
 def main() -> None:
     program = "python -m bench.input.fuzz_images"
     parser = argparse.ArgumentParser(program, description=__doc__.splitlines()[0])
@@ -91,41 +128,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--deadline-s", type=float, default=5.0)
     parser.add_argument("--keep", type=Path, default=BUILD / "fuzz")
-    arguments = parser.parse_args()
-    rng, files = random.Random(arguments.seed), seeds()
-    kinds, contents = list(files), list(files.values())
-    loader, lost = Loader(), 0
-    for content in contents:
-        loader.load(content, 60)  # imports
-    outcomes: dict[str, collections.Counter[str]] = {kind: collections.Counter() for kind in kinds}
-    slowest, resident = (0.0, ""), []
-    for number in range(arguments.count):
-        kind = kinds[number % len(kinds)]
-        content = mutated(files[kind], contents, rng)
-        outcome, took_s, resident_now = loader.load(content, arguments.deadline_s)
-        outcomes[kind][outcome] += 1
-        slowest = max(slowest, (took_s, f"{kind}, file {number}"))
-        resident.append(resident_now)
-        if outcome not in ("pixels", "ImageError"):
-            lost += 1
-            arguments.keep.mkdir(parents=True, exist_ok=True)
-            (arguments.keep / f"{arguments.seed}-{number}").write_bytes(content)
-            print(f"{kind}, file {number}: {outcome}")
-            loader.end()
-            loader = Loader()
-    loader.end()
-    tenth = max(1, arguments.count // 10)
-    report = {
-        "files": arguments.count,
-        "seed": arguments.seed,
-        "pillow": PIL.__version__,
-        "neither pixels nor ImageError": lost,
-        "outcomes": {kind: dict(counts) for kind, counts in outcomes.items()},
-        "slowest_ms": [round(slowest[0] * 1e3, 1), slowest[1]],
-        "resident_mb after a tenth, at the end": [max(resident[:tenth]), max(resident[-tenth:])],
-    }
+    report = fuzz(parser.parse_args())
     print(json.dumps(report, indent=1))
-    sys.exit(1 if lost else 0)
+    sys.exit(1 if report["neither pixels nor ImageError"] else 0)
 
 
 if __name__ == "__main__":

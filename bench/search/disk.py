@@ -118,7 +118,7 @@ def warm_up(file: Path) -> None:
 
 
 def drop(file: Path) -> None:
-    """Ask the kernel to forget the file's pages; no rights are needed, and clean ones are."""
+    """Ask the kernel to forget the file's pages; it takes no rights, but clean pages."""
     descriptor = os.open(file, os.O_RDONLY)
     os.fsync(descriptor)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -25,7 +25,7 @@ class Shape:
 
     @property
     def end_id(self) -> int:
-        """The highest id, as in CLIP's vocabulary."""
+        """Highest id, as in CLIP's vocabulary."""
         return self.vocabulary - 1
 
 
