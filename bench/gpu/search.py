@@ -40,6 +40,8 @@ SMALL_REPEATS, REPEATS = 3, 50
 
 def corpus(n_rows: int) -> F32:
     """Draw CLIP-like unit rows [N, D] by all threads."""
+    if n_rows < clip_like.BLOCK:  # a whole block would take a second
+        return clip_like.draw(clip_like.family(WIDTH), "rows", 0, n_rows)
     rows = np.empty((n_rows, WIDTH), dtype=np.float32)
     clip_like.fill(rows, usable_threads())
     return rows
