@@ -23,8 +23,8 @@ from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Tower
 from twinlens.errors import CalibrationError
 from twinlens.images.decoder import Decoder
+from twinlens.images.image_like import ImageLike
 from twinlens.images.named_image import NamedImage, NumberedImage
-from twinlens.images.open import ImageLike
 from twinlens.images.pixel_options import EXACT, PixelOptions
 from twinlens.match_matrix import MatchMatrix
 from twinlens.normalization import unit_rows

@@ -14,7 +14,7 @@ from twinlens.commands.contact_sheet import Row, Shot, draw_sheet
 from twinlens.commands.inputs import check_out, open_model
 from twinlens.commands.output import Outcome
 from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
-from twinlens.images.load import SUFFIXES
+from twinlens.images.load import IMAGE_SUFFIXES
 from twinlens.index.index import Index
 from twinlens.model import Model
 
@@ -39,7 +39,7 @@ SEARCH_PRIOR: Final = 0.05
 def run(options: argparse.Namespace) -> Outcome:
     """Embed, search both ways, match and classify the drawings, and draw the contact sheet."""
     check_out(options.out)
-    if options.out.suffix.lower() not in SUFFIXES:
+    if options.out.suffix.lower() not in IMAGE_SUFFIXES:
         raise ValueError(f"--out {options.out} is no name of a picture; let it end in .png")
     model = open_model(options)
     drawings = bundled_drawings()

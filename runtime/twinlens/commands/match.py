@@ -6,7 +6,7 @@ from twinlens.commands.inputs import open_model
 from twinlens.commands.output import Outcome
 from twinlens.datasets.pairs import Columns
 from twinlens.datasets.read_pairs import read_pairs
-from twinlens.images.open import ImageLike
+from twinlens.images.image_like import ImageLike
 
 
 def run(options: argparse.Namespace) -> Outcome:

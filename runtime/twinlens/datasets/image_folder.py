@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
-from twinlens.images.load import SUFFIXES
+from twinlens.images.load import IMAGE_SUFFIXES
 from twinlens.images.named_image import NamedImage
 
 MAGIC = frozenset("*?[")
@@ -19,7 +19,7 @@ def images_below(folder: Path) -> Iterator[NamedImage]:
         OSError: a folder cannot be listed.
     """
     for path in _files(folder):
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in IMAGE_SUFFIXES:
             yield NamedImage(str(path), path)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from twinlens.errors import DatasetError, ImageError
-from twinlens.images.load import SUFFIXES
+from twinlens.images.load import IMAGE_SUFFIXES
 from twinlens.images.named_image import NamedImage
 
 MAX_MEMBER_BYTES: Final = 2**28
@@ -33,7 +33,7 @@ def images_in_tar(path: Path) -> Iterator[NamedImage]:
         DatasetError: it is no tar, or not a whole one.
     """
     for member in members(path):
-        if member.suffix in SUFFIXES and member.content is not None:
+        if member.suffix in IMAGE_SUFFIXES and member.content is not None:
             yield NamedImage(f"{path}/{member.name}", member.content)
 
 
@@ -52,7 +52,7 @@ def members(path: Path) -> Iterator[Member]:
                 # webdataset's rule: the key ends at the first dot of the name itself.
                 stem, _, ending = place.name.partition(".")
                 suffix = f".{ending.lower()}"
-                wanted = suffix == CAPTION or suffix in SUFFIXES
+                wanted = suffix == CAPTION or suffix in IMAGE_SUFFIXES
                 content = _content(archive, member) if wanted else None
                 yield Member(member.name, str(place.parent / stem), suffix, content)
     except (tarfile.TarError, EOFError) as error:

@@ -7,7 +7,7 @@ from typing import Final
 from twinlens.datasets.pair_table import read_csv
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.errors import PairsError
-from twinlens.images.load import SUFFIXES
+from twinlens.images.load import IMAGE_SUFFIXES
 
 TABLE: Final = "captions.csv"
 LIST: Final = "captions.txt"
@@ -49,7 +49,7 @@ def _listed(path: Path) -> list[tuple[Path, str]]:
 
 def _beside(folder: Path) -> list[tuple[Path, str]]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
+    pictures = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     named = {path.with_suffix(".txt") for path in pictures}
     lonely = [path for path in files if path.suffix.lower() == ".txt" and path not in named]
     if lonely:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from twinlens.datasets.image_parquet import image_of, parquet_columns, parquet_rows
 from twinlens.datasets.pairs import Columns, Pairs, truth
 from twinlens.errors import DatasetError, ImageError, PairsError
-from twinlens.images.open import ImageLike
+from twinlens.images.image_like import ImageLike
 
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 LABEL: Final = "label"

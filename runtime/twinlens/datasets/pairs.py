@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twinlens.errors import PairsError
-from twinlens.images.open import ImageLike
+from twinlens.images.image_like import ImageLike
 
 TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 

@@ -19,7 +19,7 @@ from sklearn.datasets import load_sample_images
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images.geometry.resampling import RESAMPLING
+from twinlens.images.geometry.resampling import FILTERS
 from twinlens.images.limits import FORMATS, Limits
 from twinlens.images.load import U8, load, load_batch
 
@@ -58,7 +58,7 @@ def whole_then_crop(image: Image.Image, spec: ImageSpec) -> U8:
     First along x: Pillow always did, until version 13 began to choose.
     """
     side, short = spec.side_px, min(image.size)
-    filter_ = RESAMPLING[spec.interpolation].filter
+    filter_ = FILTERS[spec.interpolation].filter
     width, height = (int(side * length / short) for length in image.size)
     if spec.resize == "squash":
         width, height = side, side
@@ -104,7 +104,7 @@ def png(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("crop", CROPS)
-@pytest.mark.parametrize("interpolation", RESAMPLING)
+@pytest.mark.parametrize("interpolation", FILTERS)
 def test_pixels_are_those_of_resizing_the_whole_and_cropping(
     photos: list[Image.Image], crop: str, interpolation: str
 ) -> None:

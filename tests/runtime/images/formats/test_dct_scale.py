@@ -10,8 +10,8 @@ from sklearn.datasets import load_sample_images
 
 from twinlens.bundle.pixel_mode import PIXEL_MODES, pixel_mode
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images.decoded_image import from_file
-from twinlens.images.formats.dct_scale import dct_scale
+from twinlens.images.decoded_image import decode_file
+from twinlens.images.formats.dct_scale import dct_reduction
 from twinlens.images.load import U8, load, load_batch
 from twinlens.images.read_options import READ_DEFAULTS
 
@@ -54,7 +54,7 @@ def of_224(**changes: object) -> ImageSpec:
 
 
 @pytest.mark.parametrize(
-    ("size", "spec", "times"),
+    ("size", "spec", "reduction"),
     [
         ((640, 480), of_224(), 1),
         ((1142, 1142), of_224(), 1),
@@ -73,9 +73,9 @@ def of_224(**changes: object) -> ImageSpec:
     ],
 )
 def test_the_crop_keeps_at_least_so_many_pixels(
-    size: tuple[int, int], spec: ImageSpec, times: int
+    size: tuple[int, int], spec: ImageSpec, reduction: int
 ) -> None:
-    assert dct_scale(size, spec) == times
+    assert dct_reduction(size, spec) == reduction
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -106,9 +106,9 @@ def test_fast_knows_gray_and_cmyk(photo: Image.Image, mode: str) -> None:
 
 def test_the_decoded_picture_is_smaller(photo: Image.Image) -> None:
     file = io.BytesIO(jpeg(photo.resize((1071, 803))))
-    picture = from_file(file, "the photo", SPEC, "fast", READ_DEFAULTS)
-    assert (picture.times, picture.size, picture.image.size) == (2, (1071, 803), (536, 402))
-    assert from_file(file, "the photo", SPEC, "exact", READ_DEFAULTS).image.size == (1071, 803)
+    decoded = decode_file(file, "the photo", SPEC, "fast", READ_DEFAULTS)
+    assert (decoded.reduction, decoded.size, decoded.image.size) == (2, (1071, 803), (536, 402))
+    assert decode_file(file, "the photo", SPEC, "exact", READ_DEFAULTS).image.size == (1071, 803)
 
 
 def test_all_but_a_large_jpeg_is_exact(photo: Image.Image) -> None:
