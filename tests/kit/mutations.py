@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-from odd_images.oddity import encoded, exif, ramps
+from odd_images.makers import encoded, exif, ramps
 from PIL import Image, ImageCms
 
 EXTREMES: Final = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)

@@ -5,7 +5,7 @@ from urllib.parse import quote_from_bytes
 
 import numpy as np
 import pytest
-from odd_images.oddity import encoded, ramps
+from odd_images.makers import encoded, ramps
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError

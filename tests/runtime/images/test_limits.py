@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from odd_images.oddity import encoded, ramps
+from odd_images.makers import encoded, ramps
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
