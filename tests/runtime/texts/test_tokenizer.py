@@ -14,7 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from twinlens.bundle.specs import TextSpec
 from twinlens.errors import TextError
 from twinlens.texts.cleaning import cleaner
-from twinlens.texts.tokenizer import HEAD, Tokenizer
+from twinlens.texts.tokenizer import HEAD_CHARACTERS, Tokenizer
 
 CONTEXT = 12
 
@@ -111,7 +111,7 @@ def test_a_marker_inside_a_text_stays_text(
 def test_a_long_text_gets_the_ids_it_would_get_as_a_whole(
     tokenizer: Tokenizer, clip_tokenizer: RawTokenizer, kind: str
 ) -> None:
-    text = LONG[kind] * (3 * HEAD) + "dog"
+    text = LONG[kind] * (3 * HEAD_CHARACTERS) + "dog"
     raw = RawTokenizer.from_str(clip_tokenizer.to_str())
     raw.encode_special_tokens = True
     ids = raw.encode(text).ids
@@ -221,7 +221,9 @@ def test_siglip_sees_lower_case_without_punctuation(path: Path, spec: TextSpec) 
 
 def test_a_long_text_is_cleaned_as_a_whole(path: Path, spec: TextSpec) -> None:
     siglip = Tokenizer(path, replace(spec, clean="siglip"))
-    assert siglip.encode_ragged(["." * (3 * HEAD) + "dog"]) == siglip.encode_ragged(["dog"])
+    assert siglip.encode_ragged(["." * (3 * HEAD_CHARACTERS) + "dog"]) == siglip.encode_ragged(
+        ["dog"]
+    )
 
 
 @pytest.mark.parametrize(
