@@ -64,7 +64,7 @@ def test_a_byte_order_mark_and_windows_lines_do_not_matter(folder: Path) -> None
 def test_pictures_may_lie_elsewhere(folder: Path) -> None:
     (folder / "tables").mkdir()
     path = table(folder / "tables", "image,text\ndog.png,a dog\n")
-    assert read_pairs(path, pictures=folder).images == [folder / "dog.png"]
+    assert read_pairs(path, image_root=folder).images == [folder / "dog.png"]
 
 
 def test_tabs_separate_a_tsv(folder: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_caption_lies_beside_each_picture(folder: Path) -> None:
     ("name", "message"),
     [
         ("dog.txt", "cat.png has no caption; write it to cat.txt"),
-        ("bird.txt", "bird.txt has no picture beside it"),
+        ("bird.txt", "bird.txt has no image beside it"),
     ],
 )
 def test_a_folder_with_something_missing_is_an_error(folder: Path, name: str, message: str) -> None:
@@ -192,7 +192,7 @@ def test_a_folder_may_have_one_list_as_flickr30k_does(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dog.png a dog\n", "line 1 is not a picture, a tab and a caption"),
+        ("dog.png a dog\n", "line 1 is not an image, a tab and a caption"),
         ("dog.png\ta\nlost.png\tb\n", r"line 2 names .*lost\.png, which is no file"),
         ("", "is empty"),
     ],
@@ -228,7 +228,7 @@ def test_a_name_that_leads_elsewhere_is_only_a_key(tmp_path: Path, key: str) -> 
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"0.png": b"x"}, r"has \.png of '0', wanted one picture and one \.txt"),
+        ({"0.png": b"x"}, r"has \.png of '0', wanted one image and one \.txt"),
         ({"0.txt": b"x"}, r"has \.txt of '0'"),
         ({"0.json": b"{}"}, "has neither of '0'"),
         ({"0.png": b"x", "0.jpg": b"x", "0.txt": b"x"}, r"has \.png, \.jpg, \.txt of '0'"),
