@@ -25,7 +25,7 @@ from twinlens.zero_shot import Classes
 
 if TYPE_CHECKING:
     from twinlens.calibration.calibrate import calibrate
-    from twinlens.calibration.fit import CalibrationOptions
+    from twinlens.calibration.calibration_options import CalibrationOptions
     from twinlens.datasets.embedding_parquet import parquet_blocks
     from twinlens.datasets.pairs import Columns, Pairs
     from twinlens.datasets.read_images import read_images
@@ -57,7 +57,7 @@ __all__ = [
 __version__ = _version("twinlens")
 
 _LATE: Final = {
-    "CalibrationOptions": "twinlens.calibration.fit",
+    "CalibrationOptions": "twinlens.calibration.calibration_options",
     "Columns": "twinlens.datasets.pairs",
     "Evaluation": "twinlens.evaluation.evaluate",
     "Pairs": "twinlens.datasets.pairs",

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.curves import Beta, Line, Stairs
-from twinlens.calibration.fit import CalibrationOptions, fit_calibration
+from twinlens.calibration.calibration_options import CalibrationOptions
+from twinlens.calibration.fit import fit_calibration
 from twinlens.calibration.fit_matched import fit_pairs
 from twinlens.datasets.pairs import Pairs
 from twinlens.errors import CalibrationError
@@ -70,8 +71,8 @@ Fit = Callable[..., Calibration]
 
 @pytest.fixture(scope="module")
 def fit() -> Fit:
-    def call(pairs: Pairs, **recipe: object) -> Calibration:
-        return fit_calibration(Space(), pairs, recipe=CalibrationOptions(**recipe))  # type: ignore[arg-type]
+    def call(pairs: Pairs, **options: object) -> Calibration:
+        return fit_calibration(Space(), pairs, options=CalibrationOptions(**options))  # type: ignore[arg-type]
 
     return call
 
@@ -205,7 +206,7 @@ def test_methods_that_need_labels_say_so(fit: Fit, method: str) -> None:
         fit(matched(range(50)), method=method)
 
 
-def test_a_recipe_that_means_nothing_is_refused() -> None:
+def test_options_that_mean_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="method is 'sigmoid', not one of platt"):
         CalibrationOptions(method="sigmoid")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="negatives is 'easy', not 'random' or 'hard'"):
@@ -213,5 +214,5 @@ def test_a_recipe_that_means_nothing_is_refused() -> None:
 
 
 def test_pictures_that_none_can_be_read_are_refused(fit: Fit) -> None:
-    with pytest.raises(ValueError, match="none of the 20 pictures can be read"):
+    with pytest.raises(ValueError, match="none of the 20 images can be read"):
         fit(Pairs(images=[b"broken"] * 20, texts=["1"] * 20))

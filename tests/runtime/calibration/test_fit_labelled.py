@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from twinlens.bundle.curves import beta_features
 from twinlens.bundle.log_odds import sigmoid
 from twinlens.calibration.fit_labelled import (
-    FEWEST_FOR_STAIRS,
     LABEL_FITS,
+    MIN_FOR_ISOTONIC,
     fit_beta,
     fit_line,
     fit_stairs,
@@ -106,7 +106,7 @@ def test_stairs_are_scikit_learns_isotonic_regression(prior: float | None, digit
 
 
 def test_stairs_want_a_thousand_pairs() -> None:
-    cosines, labels = draw(0, FEWEST_FOR_STAIRS - 1)
+    cosines, labels = draw(0, MIN_FOR_ISOTONIC - 1)
     with pytest.raises(ValueError, match=r"999 pairs are too few for isotonic .*'platt'"):
         fit_stairs(cosines, labels)
 

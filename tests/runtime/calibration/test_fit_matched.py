@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from twinlens.calibration import fit_matched
-from twinlens.calibration.fit_matched import FEWEST
+from twinlens.calibration.fit_matched import MIN_PAIRS
 
 F64 = NDArray[np.float64]
 
@@ -172,7 +172,7 @@ def test_the_prior_is_that_of_the_answer() -> None:
     assert middle == pytest.approx(np.log(99), abs=0.7)
 
 
-@pytest.mark.parametrize("n", [FEWEST, 500])
+@pytest.mark.parametrize("n", [MIN_PAIRS, 500])
 @pytest.mark.parametrize(
     ("match", "other"), [(0.9, 0.1), (0.5, 0.499), (1e-3, -1e-3), (1e-7, -1e-7)]
 )
