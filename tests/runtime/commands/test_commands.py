@@ -253,7 +253,7 @@ def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
         (("index", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "which belongs to no index"),
         (("index", "demo", str(DRAWINGS), "--out", __file__), "but an index is a folder"),
         (("embed", "demo", "--texts", str(DRAWINGS), "--out", "x.npz"), "Is a directory"),
-        (("demo", "--out", "sheet"), "no name of a picture; let it end in .png"),
+        (("demo", "--out", "sheet"), "no name of an image; let it end in .png"),
         (("demo", "--threads", "0"), "threads is 0"),
         (("classify", "demo", str(DRAWINGS), "--labels", ""), "label 0 is empty"),
         (("classify", "demo", str(DRAWINGS), "--labels", "a", "--template", "a"), "has 0 places"),
