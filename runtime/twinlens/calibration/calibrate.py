@@ -31,7 +31,7 @@ def calibrate(
     pixels: PixelMode = "exact",
     out: str | os.PathLike[str] | None = None,
 ) -> dict[Precision, Calibration]:
-    """Fit a calibration for every precision of a bundle, and write them into its manifest.
+    """Fit a calibration for every precision of a bundle, write them into its manifest, return them.
 
     Pairs with labels are fitted as labelled; without labels all of them match, and the negatives
     are each image with the texts of the other pairs. Unreadable images and repeated pairs are left
@@ -47,9 +47,6 @@ def calibrate(
         pixels: preprocessing of the images. A model loaded with another mode refuses the
             calibration.
         out: a new folder for a calibrated copy; by default the bundle itself is changed.
-
-    Returns:
-        The calibration of each precision.
 
     Raises:
         BundleError: the folder is not a complete, unchanged bundle.

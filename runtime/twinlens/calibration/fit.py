@@ -17,7 +17,7 @@ from twinlens.model import Model
 logger = logging.getLogger(__name__)
 
 MAX_MATCHED_PAIRS: Final = 4000
-"""Larger samples are thinned at random: the matrix of cosines takes 8 N^2 bytes."""
+"""Largest number of matched pairs; more are thinned at random: their cosines take 8 N^2 bytes."""
 
 
 def fit_calibration(model: Model, pairs: Pairs, *, options: CalibrationOptions) -> Calibration:

@@ -16,7 +16,7 @@ from twinlens_kernels import NATIVE, operators
 
 
 def run(_options: argparse.Namespace) -> Outcome:
-    """Open a one-node ONNX model on every device; exit code 1 if the CPU fails too."""
+    """Open a one-node ONNX model on every device; exit code 1 if the CPU fails."""
     wheels, gpu = installed_distributions(), Device(kind="cuda")
     devices = {str(device): _error_on(device) for device in (CPU, gpu)}
     gpu_works = devices[str(gpu)] is None

@@ -12,7 +12,7 @@ GLOB_CHARACTERS = frozenset("*?[")
 
 
 def images_in_folder(folder: Path) -> Iterator[NamedImage]:
-    """Yield every file below a folder with an image suffix; links to folders are not followed.
+    """Yield every file with an image suffix below a folder; links to folders are not followed.
 
     Raises:
         OSError: a folder cannot be listed.

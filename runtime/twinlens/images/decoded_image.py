@@ -17,7 +17,7 @@ from twinlens.images.read_options import ReadOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedImage:
-    """A decoded image, as stored: not yet turned upright."""
+    """A decoded image as stored, not yet turned by its orientation."""
 
     image: Image.Image
     size: tuple[int, int]

@@ -6,7 +6,7 @@ from typing import Final
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM", "TIFF", "AVIF")
 """Formats decoded by default, the most common first: Pillow imports their modules in this order."""
 FORBIDDEN_FORMAT: Final = "EPS"
-"""Pillow would start Ghostscript for it."""
+"""Format that Pillow would start Ghostscript for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,4 +15,4 @@ class NamedImage(NamedTuple):
 
 
 NumberedImage = tuple[int, ImageLike | NamedImage]
-"""The index of an image in its stream, used in errors, and the image."""
+"""Index of an image in its stream, for error messages, and the image."""

@@ -96,7 +96,7 @@ DAMAGED: Final = (
     OddInput(
         given="image under the suffix of another format, or none",
         result="the image: the suffix is ignored",
-        make=in_folder("picture.txt", encoded(ramps(), "PNG")),
+        make=in_folder("image.txt", encoded(ramps(), "PNG")),
         outcome=loaded(ramps),
     ),
 )

@@ -1,4 +1,4 @@
-"""Calibrating a bundle: every precision, into the manifest, all or nothing."""
+"""Calibration of a bundle: every precision, into the manifest, all or nothing."""
 
 import dataclasses
 from pathlib import Path

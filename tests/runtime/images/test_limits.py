@@ -1,4 +1,4 @@
-"""The limits, and the files they are held against."""
+"""Limits and read options, and files beyond them."""
 
 import io
 import tempfile

@@ -23,7 +23,7 @@ SPEC = ImageSpec(side_px=224)
 SMALL = ImageSpec(side_px=16)
 
 ROUNDING = 2
-"""Levels: the first pass rounds to whole levels, and the second may magnify what it rounded."""
+"""Largest difference, in levels: the first pass rounds, and the second may magnify the rounding."""
 
 CROPS = {
     "landscape": (0, 0, 640, 427),
@@ -75,7 +75,7 @@ def test_pixels_are_those_of_resizing_the_whole_and_cropping(
 @pytest.mark.parametrize("side", [1, 7, 96, 384, 700])
 @pytest.mark.parametrize("resize", ["shortest_edge", "squash"])
 @pytest.mark.parametrize("rounding", ["floor", "round"])
-def test_every_spec_means_what_its_plainest_form_means(
+def test_every_spec_gives_the_pixels_of_the_reference(
     photo: Image.Image, side: int, resize: str, rounding: str
 ) -> None:
     spec = ImageSpec(side_px=side, resize=resize, crop=rounding)  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ def test_the_crop_is_rounded_as_the_spec_says() -> None:
 
 
 @pytest.mark.parametrize("shape", [(20_000, 1), (1, 20_000), (3, 2_000_000), (2_000_000, 3)])
-def test_a_very_long_picture_takes_little_time_and_memory(shape: tuple[int, int]) -> None:
+def test_a_very_long_image_takes_little_time_and_memory(shape: tuple[int, int]) -> None:
     ramp = np.arange(max(shape), dtype=np.uint32).astype(np.uint8)
     image = Image.fromarray(np.broadcast_to(ramp.reshape(-1, 1) if shape[1] < 9 else ramp, shape))
     image = image.convert("RGB")
@@ -137,7 +137,7 @@ def test_files_are_turned_upright(
     spec = ImageSpec(side_px=97, crop=rounding)  # type: ignore[arg-type]
     for image in (photo, photo.crop((0, 0, 150, 307))):
         content = encoded(image, kind, exif=exif)
-        path = tmp_path / "picture"
+        path = tmp_path / "image"
         path.write_bytes(content)
         with Image.open(path) as stored:
             upright = whole_then_crop(ImageOps.exif_transpose(stored), spec)
@@ -167,7 +167,7 @@ def test_every_format_that_is_promised_is_decoded(photo: Image.Image, kind: str)
     assert levels_apart(load(content, SMALL), wanted) <= ROUNDING
 
 
-def test_every_way_to_give_a_picture_gives_the_same(photo: Image.Image, tmp_path: Path) -> None:
+def test_every_kind_of_source_gives_the_same(photo: Image.Image, tmp_path: Path) -> None:
     content = encoded(photo, "PNG")
     path = tmp_path / "photo without an ending"
     path.write_bytes(content)
@@ -236,7 +236,7 @@ def test_16_bit_gray_is_scaled_not_clipped(kind: str) -> None:
         np.testing.assert_array_equal(load(flat, ImageSpec(side_px=4)), rounded)
 
 
-def test_of_a_moving_picture_the_first_frame_is_seen(photo: Image.Image) -> None:
+def test_of_an_animation_the_first_frame_is_read(photo: Image.Image) -> None:
     frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "green", "blue")]
     for kind in ("GIF", "WEBP", "PNG"):
         content = encoded(

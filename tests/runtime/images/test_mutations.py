@@ -1,6 +1,6 @@
-"""Damaged files: pixels or an ImageError, whatever was done to them.
+"""Mutated files give pixels or an ImageError, never another exception.
 
-A few hundred here; `bench/fuzz_images.py` does as many as it is told, and looks at time and memory.
+A few hundred mutations here; `bench/fuzz_images.py` tries any number, and measures time and memory.
 """
 
 import random

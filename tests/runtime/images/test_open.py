@@ -1,4 +1,4 @@
-"""Refusal of what is no image, and the words of the errors."""
+"""Refused inputs, and the text of the errors."""
 
 import io
 from collections.abc import Callable
@@ -129,7 +129,7 @@ def test_arrays_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 5, 3), (5, 0, 4)])
-def test_a_picture_without_pixels_is_refused(shape: tuple[int, ...]) -> None:
+def test_an_image_without_pixels_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ImageError, match=r"an array of shape \[.*\] has no pixels"):
         load(np.ones(shape, dtype=np.uint8), SMALL)
     with pytest.raises(ImageError, match=r"the image is \d x \d: it has no pixels"):

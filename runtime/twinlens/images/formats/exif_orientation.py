@@ -13,11 +13,11 @@ class Orientation:
     transpose: Image.Transpose | None = None
     """Pillow's transpose from stored to upright; None if it is stored upright."""
     mirrored_x: bool = False
-    """The stored x axis runs against an axis of the upright image."""
+    """True if the stored x axis runs against an axis of the upright image."""
     mirrored_y: bool = False
-    """The stored y axis runs against an axis of the upright image."""
+    """True if the stored y axis runs against an axis of the upright image."""
     swapped: bool = False
-    """The stored x axis is the y axis of the upright image."""
+    """True if the stored x axis is the y axis of the upright image."""
 
 
 UPRIGHT: Final = Orientation()

@@ -1,4 +1,4 @@
-"""The mode "fast": JPEGs decoded smaller, and nothing else."""
+"""Mode "fast": large JPEGs are decoded smaller, everything else is exact."""
 
 import io
 from dataclasses import replace
@@ -20,9 +20,9 @@ SQUASH = replace(SPEC, resize="squash")
 PAD = replace(SPEC, resize="pad")
 
 MEAN = 0.8
-"""Levels in the mean between the two modes."""
+"""Largest mean difference of the two modes, in levels."""
 SHIFT = 3.0
-"""By how much a crop one pixel off would differ more."""
+"""Least factor by which a crop one pixel off differs more."""
 
 SIZES = {
     "landscape": (1070, 803),
@@ -104,7 +104,7 @@ def test_fast_knows_gray_and_cmyk(photo: Image.Image, mode: str) -> None:
     assert 0 < apart(load(content, SPEC), load(content, SPEC, mode="fast")) <= MEAN
 
 
-def test_the_decoded_picture_is_smaller(photo: Image.Image) -> None:
+def test_the_decoded_image_is_smaller(photo: Image.Image) -> None:
     file = io.BytesIO(jpeg(photo.resize((1071, 803))))
     decoded = decode_file(file, "the photo", SPEC, "fast", READ_DEFAULTS)
     assert (decoded.reduction, decoded.size, decoded.image.size) == (2, (1071, 803), (536, 402))
@@ -129,7 +129,7 @@ def test_a_pil_image_that_is_unread_keeps_its_size(photo: Image.Image) -> None:
         assert image.size == (1070, 803)
 
 
-def test_a_large_jpeg_without_its_end_mark_is_whole(photo: Image.Image) -> None:
+def test_a_large_jpeg_without_its_end_marker_is_whole(photo: Image.Image) -> None:
     content = jpeg(photo.resize((1070, 803)))
     for mode in PIXEL_MODES:
         np.testing.assert_array_equal(

@@ -1,4 +1,4 @@
-"""With the compiled passes and without, a picture becomes the same pixels."""
+"""Equality of the compiled passes and Pillow's."""
 
 import io
 from dataclasses import replace
