@@ -46,7 +46,7 @@ def draw_sheet(rows: Sequence[QueryRow], *, title: str) -> Image.Image:
     height = TITLE_PX + len(rows) * (CARD_PX + GAP_PX) + MARGIN_PX - GAP_PX
     sheet = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((MARGIN_PX, 26), "What the words find", INK, ImageFont.load_default(26))
+    pen.text((MARGIN_PX, 26), "Drawings found by text", INK, ImageFont.load_default(26))
     pen.text((width - MARGIN_PX, 34), title, PALE, ImageFont.load_default(14), anchor="ra")
     for number, row in enumerate(rows):
         top = TITLE_PX + number * (CARD_PX + GAP_PX)

@@ -60,7 +60,7 @@ def _rows(lists: Any, where: str, first_row: int) -> NDArray[Any]:  # noqa: ANN4
         raise ValueError(f"{where} is {lists.type}, wanted lists of floats")
     if lists.null_count:
         missing = first_row + int(np.argmax(lists.is_null().to_numpy(zero_copy_only=False)))
-        raise ValueError(f"{where} is null in row {missing}; leave out what was not embedded")
+        raise ValueError(f"{where} is null in row {missing}; leave out rows without an embedding")
     numbers: NDArray[Any] = lists.flatten().to_numpy(zero_copy_only=False)
     if not len(lists):
         return numbers.reshape(0, max(1, getattr(lists.type, "list_size", 1)))

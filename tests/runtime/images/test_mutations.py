@@ -29,7 +29,7 @@ def test_of_a_damaged_file_come_pixels_or_an_image_error(kind: str) -> None:
     rng, others = random.Random(kind), list(FILES.values())
     outcomes = set()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Pillow says of the damage
+        warnings.simplefilter("ignore")  # Pillow's own warnings about the damage
         for number in range(20):
             content = mutated(FILES[kind], others, rng)
             read = ReadOptions(profiles=number % 2 == 0)
