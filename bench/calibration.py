@@ -26,7 +26,8 @@ from bench.harness.paths import RESULTS
 from twinlens import Calibration, Model
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.calibration import HeldOut
-from twinlens.calibration.fit import CalibrationOptions, fit_calibration
+from twinlens.calibration.calibration_options import CalibrationOptions
+from twinlens.calibration.fit import fit_calibration
 from twinlens.datasets.pairs import Pairs
 from twinlens.metrics.reliability import Quality, Reliability, ScoredPairs, measure_reliability
 from twinlens_demo.concepts import read_concepts
@@ -88,12 +89,12 @@ def fits(model: Model, drawings: DrawingSet) -> dict[str, Calibration]:
             labels=[True] * len(drawings.names) + [False] * len(drawings.names),
         )
         found[f"labels, {kind} negatives"] = fit_calibration(
-            model, labelled, recipe=CalibrationOptions(prior=0.5)
+            model, labelled, options=CalibrationOptions(prior=0.5)
         )
     pairs = Pairs(images=drawings.pictures, texts=drawings.names)
     for kind in ("random", "hard"):
         found[f"pairs alone, {kind} negatives"] = fit_calibration(
-            model, pairs, recipe=CalibrationOptions(prior=0.5, negatives=kind)
+            model, pairs, options=CalibrationOptions(prior=0.5, negatives=kind)
         )
     return found
 

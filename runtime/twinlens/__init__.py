@@ -37,9 +37,9 @@ from twinlens.errors import (
     TextError,
     TwinlensError,
 )
+from twinlens.images.image_like import Encoded, ImageLike
 from twinlens.images.limits import Limits
 from twinlens.images.named_image import NamedImage
-from twinlens.images.open import Encoded, ImageLike
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.images.read_options import Colour, ReadOptions
 from twinlens.index.blocks import Embeddings
@@ -58,7 +58,7 @@ from twinlens.texts.tokenizer import OnCut
 
 if TYPE_CHECKING:
     from twinlens.calibration.calibrate import calibrate
-    from twinlens.calibration.fit import CalibrationOptions
+    from twinlens.calibration.calibration_options import CalibrationOptions
     from twinlens.calibration.fit_labelled import Method
     from twinlens.datasets.embedding_parquet import parquet_blocks
     from twinlens.datasets.pairs import Columns, Pairs
@@ -163,7 +163,7 @@ __version__ = _version("twinlens")
 
 _LATE: Final = {
     "calibrate": "twinlens.calibration.calibrate",
-    "CalibrationOptions": "twinlens.calibration.fit",
+    "CalibrationOptions": "twinlens.calibration.calibration_options",
     "Method": "twinlens.calibration.fit_labelled",
     "parquet_blocks": "twinlens.datasets.embedding_parquet",
     "Columns": "twinlens.datasets.pairs",

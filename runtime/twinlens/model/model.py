@@ -22,8 +22,8 @@ from twinlens.embedding.image_embedder import EmbeddedBlock, ImageEmbedder, OnEr
 from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Tower
 from twinlens.images.decoder import Decoder
+from twinlens.images.image_like import ImageLike
 from twinlens.images.named_image import NamedImage, NumberedImage
-from twinlens.images.open import ImageLike
 from twinlens.images.pixel_options import EXACT, PixelOptions
 from twinlens.model.matcher import Matcher
 from twinlens.model.towers import open_tower

@@ -1,55 +1,24 @@
-"""An oddity: what is given, what comes of it, and what most of them are made of."""
+"""Makers of small images and files, most of them unusual."""
 
 import io
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
-
 WIDTH, HEIGHT = 40, 30
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """It gives the pixels of this picture, within so many levels."""
-
-    picture: Callable[[], Image.Image]
-    levels: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """It gives an ImageError whose message matches."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Odd:
-    """One odd thing."""
-
-    given: str
-    comes: str
-    make: Callable[[Path], Any]
-    """What is given; it may use an empty folder."""
-    outcome: Seen | Refused
-    read: ReadOptions = READ_DEFAULTS
-
-
-NOT_KNOWN: Final = Refused(message="is no image that can be decoded; known are JPEG, PNG, ")
-CUT: Final = Refused(message="cannot be decoded: ")
+Maker = Callable[[Path], Any]
+"""Function from an empty folder to an input."""
 
 
 def ramps(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
-    """Smooth, so that any encoder keeps it, and different on every side."""
+    """Smooth gradients, which every encoder keeps, with a different edge on every side."""
     x, y = np.meshgrid(np.linspace(20, 230, width), np.linspace(40, 200, height))
     return Image.fromarray(np.stack([x, y, np.full_like(x, 90)], axis=2).astype(np.uint8))
 
@@ -66,21 +35,14 @@ def turned() -> Image.Image:
     return ramps().transpose(Image.Transpose.ROTATE_270)
 
 
-def seen(picture: Callable[[], Image.Image], levels: int = 0) -> Seen:
-    return Seen(picture=picture, levels=levels)
-
-
-Maker = Callable[[Path], Any]
-
-
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)  # type: ignore[arg-type]
     return file.getvalue()
 
 
-def saved(picture: Callable[[], Image.Image], kind: str, **options: object) -> Maker:
-    return lambda _: encoded(picture(), kind, **options)
+def saved(image: Callable[[], Image.Image], kind: str, **options: object) -> Maker:
+    return lambda _: encoded(image(), kind, **options)
 
 
 def jpeg(**options: object) -> bytes:
@@ -103,7 +65,7 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 
 def png(width: int, height: int, *, bits: int = 8, rows: bytes = bytes(100)) -> bytes:
-    """An RGB PNG that may claim more than it holds."""
+    """An RGB PNG that may claim more pixels than it holds."""
     header = struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
@@ -118,5 +80,9 @@ def in_folder(name: str, content: bytes) -> Maker:
     return make
 
 
-def lacks(content: bytes, tail: int) -> Maker:
+def truncated(content: bytes, tail: int) -> Maker:
     return lambda _: content[:-tail]
+
+
+def array(dtype: type = np.uint8, *shape: int) -> Maker:
+    return lambda _: np.zeros(shape, dtype=dtype)
