@@ -1,8 +1,8 @@
 // activation_avx512.hpp - the activations, each as x / (1 + 2^-t). For AVX-512 paths.
 #pragma once
 
-#include "compute.hpp"
-#include "exp_avx512.hpp"
+#include "operators/compute.hpp"
+#include "operators/exp_avx512.hpp"
 
 namespace twinlens::operators {
 namespace {

@@ -6,8 +6,8 @@
 // a query does not see adds zeros, so that padding changes no bit.
 #pragma once
 
-#include "activation_avx512.hpp"
-#include "attention_avx512.hpp"
+#include "operators/activation_avx512.hpp"
+#include "operators/attention_avx512.hpp"
 
 namespace twinlens::operators {
 namespace {

@@ -7,8 +7,8 @@
 
 #include <immintrin.h>
 
-#include "compute.hpp"
-#include "exp_avx512.hpp"
+#include "operators/compute.hpp"
+#include "operators/exp_avx512.hpp"
 
 namespace twinlens::operators {
 namespace {

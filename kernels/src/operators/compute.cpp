@@ -1,12 +1,12 @@
 // compute.cpp - the choice of a path, once, and the way to it.
 
-#include "compute.hpp"
+#include "operators/compute.hpp"
 
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 
-#include "path.hpp"
+#include "operators/path.hpp"
 
 namespace twinlens::operators {
 namespace {

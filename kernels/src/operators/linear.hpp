@@ -1,8 +1,8 @@
 // linear.hpp - product, bytes_product and mlp of compute.hpp, for an engine of multiply.hpp.
 #pragma once
 
-#include "activation_avx512.hpp"
-#include "multiply.hpp"
+#include "operators/activation_avx512.hpp"
+#include "operators/multiply.hpp"
 
 namespace twinlens::operators {
 namespace {

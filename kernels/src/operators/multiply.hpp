@@ -8,9 +8,9 @@
 
 #include <immintrin.h>
 
-#include "code_rows_avx512.hpp"
-#include "parts.hpp"
-#include "scratch.hpp"
+#include "operators/code_rows_avx512.hpp"
+#include "operators/parts.hpp"
+#include "operators/scratch.hpp"
 
 namespace twinlens::operators {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "compute.hpp"
-#include "ort_api.hpp"
+#include "operators/compute.hpp"
+#include "operators/ort_api.hpp"
 
 namespace twinlens::ort {
 

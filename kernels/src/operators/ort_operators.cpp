@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include "compute.hpp"
-#include "ort_api.hpp"
-#include "ort_call.hpp"
+#include "operators/compute.hpp"
+#include "operators/ort_api.hpp"
+#include "operators/ort_call.hpp"
 
 namespace twinlens::ort {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "../ieee_mode.hpp"
-#include "compute.hpp"
+#include "ieee_mode.hpp"
+#include "operators/compute.hpp"
 
 namespace twinlens::operators {
 namespace {

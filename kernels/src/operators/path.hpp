@@ -1,7 +1,7 @@
 // path.hpp - one instruction path of the operators: compute.hpp's functions, compiled for it.
 #pragma once
 
-#include "compute.hpp"
+#include "operators/compute.hpp"
 
 namespace twinlens::operators {
 

@@ -6,8 +6,8 @@
 
 #include <numeric>
 
-#include "attention_avx512.hpp"
-#include "linear.hpp"
+#include "operators/attention_avx512.hpp"
+#include "operators/linear.hpp"
 
 namespace twinlens::operators {
 namespace {

@@ -7,14 +7,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../code_score.hpp"
-#include "../encode_row.hpp"
-#include "../few_avx512.hpp"
-#include "../pair_score.hpp"
-#include "../path.hpp"
-#include "../processor.hpp"
-#include "../resample_avx512.hpp"
-#include "../screen_avx512.hpp"
+#include "code_score.hpp"
+#include "encode_row.hpp"
+#include "few_avx512.hpp"
+#include "pair_score.hpp"
+#include "path.hpp"
+#include "processor.hpp"
+#include "resample_avx512.hpp"
+#include "screen_avx512.hpp"
 
 namespace twinlens {
 namespace {

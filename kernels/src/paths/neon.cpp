@@ -2,13 +2,13 @@
 
 #include <arm_neon.h>
 
-#include "../code_score.hpp"
-#include "../encode_row.hpp"
-#include "../pair_score.hpp"
-#include "../path.hpp"
-#include "../processor.hpp"
-#include "../resample_plain.hpp"
-#include "../screen.hpp"
+#include "code_score.hpp"
+#include "encode_row.hpp"
+#include "pair_score.hpp"
+#include "path.hpp"
+#include "processor.hpp"
+#include "resample_plain.hpp"
+#include "screen.hpp"
 
 namespace twinlens {
 namespace {

@@ -1,4 +1,4 @@
-// bind.cpp - what Python sees: shapes are checked here once, and the GIL is let go.
+// search.cpp - Python bindings of the search: shapes are checked once, and the GIL is released.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -12,39 +12,23 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/arguments.hpp"
+#include "bindings/bindings.hpp"
 #include "coded_topk.hpp"
 #include "coded_within.hpp"
 #include "encode.hpp"
 #include "paths.hpp"
-#include "resample_bind.hpp"
 #include "score_pairs.hpp"
 #include "sift_tile.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
+namespace twinlens::bindings {
 namespace {
 
-template <typename Scalar, int Dimensions>
-using Array = nb::ndarray<Scalar, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>;
-
-void require(bool fits, const char *what) {
-    if (!fits) {
-        throw nb::value_error(what);
-    }
-}
-
-template <typename A> std::int64_t length(const A &array, std::size_t dimension) {
-    return static_cast<std::int64_t>(array.shape(dimension));
-}
-
-// Python's None comes as an array that is not valid.
-template <typename A> auto data_or_null(const A &array) {
-    return array.is_valid() ? array.data() : nullptr;
-}
-
-const twinlens::Path &path_or_error(const std::string &name) {
-    const twinlens::Path *path = twinlens::path_named(name);
+const Path &path_or_error(const std::string &name) {
+    const Path *path = path_named(name);
     require(path != nullptr, "path: this processor does not run it");
     return *path;
 }
@@ -63,13 +47,13 @@ void sift(const Array<const float, 2> &scores, const Array<const float, 2> &quer
     require(best_scores.shape(0) == n_queries && best_scores.shape(1) == k,
             "best_scores: not [Q, K]");
 
-    const twinlens::QueryBlock block{queries.data(), scores.data(), reach.data(), units.data(),
-                                     static_cast<std::int64_t>(n_queries)};
-    const twinlens::Tile tile{rows.data(), lengths.data(), static_cast<std::int64_t>(n_rows),
-                              static_cast<std::int64_t>(rows.shape(1)), first_row};
+    const QueryBlock block{queries.data(), scores.data(), reach.data(), units.data(),
+                           static_cast<std::int64_t>(n_queries)};
+    const Tile tile{rows.data(), lengths.data(), static_cast<std::int64_t>(n_rows),
+                    static_cast<std::int64_t>(rows.shape(1)), first_row};
     nb::gil_scoped_release release;
-    twinlens::sift_tile(block, tile, best_scores.data(), best_ids.data(),
-                        static_cast<std::int64_t>(k), threads);
+    sift_tile(block, tile, best_scores.data(), best_ids.data(), static_cast<std::int64_t>(k),
+              threads);
 }
 
 std::int64_t encode(const Array<const float, 2> &rows, const Array<const float, 1> &centre,
@@ -84,9 +68,8 @@ std::int64_t encode(const Array<const float, 2> &rows, const Array<const float, 
             "residual: not [N, P]");
     require(terms.shape(0) == n && terms.shape(1) == (residual.is_valid() ? 5U : 3U),
             "terms: shape");
-    const twinlens::CodesToWrite to{codes.data(), data_or_null(residual), terms.data(),
-                                    length(codes, 1)};
-    const twinlens::Path &chosen = path_or_error(path);
+    const CodesToWrite to{codes.data(), data_or_null(residual), terms.data(), length(codes, 1)};
+    const Path &chosen = path_or_error(path);
     nb::gil_scoped_release release;
     return twinlens::encode(rows.data(), length(rows, 0), length(rows, 1), centre.data(), to,
                             chosen, threads);
@@ -101,7 +84,7 @@ class Coded {
         : rows_(std::move(rows)), codes_(std::move(codes)), residual_(std::move(residual)),
           terms_(std::move(terms)), centre_(std::move(centre)), allowed_(std::move(allowed)) {
         const std::size_t n = rows_.shape(0), width = rows_.shape(1), padded = codes_.shape(1);
-        require(width >= 1 && width <= twinlens::max_coded_width, "rows: width");
+        require(width >= 1 && width <= max_coded_width, "rows: width");
         require(codes_.shape(0) == n && padded % 64 == 0 && padded >= width && padded < width + 64,
                 "codes: not [N, P]");
         require(!residual_.is_valid() || (residual_.shape(0) == n && residual_.shape(1) == padded),
@@ -112,7 +95,7 @@ class Coded {
         require(!allowed_.is_valid() || allowed_.shape(0) == n, "allowed: not [N]");
     }
 
-    twinlens::CodedCorpus corpus() const {
+    CodedCorpus corpus() const {
         return {rows_.data(),     codes_.data(),          data_or_null(residual_),
                 terms_.data(),    data_or_null(allowed_), length(rows_, 0),
                 length(rows_, 1), length(codes_, 1),      length(terms_, 1)};
@@ -131,34 +114,33 @@ class Coded {
 void topk(const Coded &coded, const Array<const float, 2> &queries,
           const Array<std::int64_t, 2> &ids, const Array<double, 2> &scores, bool mapped,
           std::int64_t threads, const std::string &path) {
-    const twinlens::CodedCorpus corpus = coded.corpus();
+    const CodedCorpus corpus = coded.corpus();
     require(length(queries, 1) == corpus.width && queries.shape(0) >= 1, "queries: not [Q, D]");
     require(ids.shape(0) == queries.shape(0) && ids.shape(1) >= 1, "ids: not [Q, K]");
     require(scores.shape(0) == ids.shape(0) && scores.shape(1) == ids.shape(1),
             "scores: not [Q, K]");
-    const twinlens::Path &chosen = path_or_error(path);
+    const Path &chosen = path_or_error(path);
     nb::gil_scoped_release release;
-    twinlens::coded_topk(corpus, queries.data(), length(queries, 0), coded.centre(),
-                         {ids.data(), scores.data(), length(ids, 1)}, mapped, chosen, threads);
+    coded_topk(corpus, queries.data(), length(queries, 0), coded.centre(),
+               {ids.data(), scores.data(), length(ids, 1)}, mapped, chosen, threads);
 }
 
 // Hits as three arrays that share one owner.
 nb::tuple within(const Coded &coded, const Array<const float, 2> &queries,
                  const Array<const double, 1> &floors, std::int64_t threads,
                  const std::string &path) {
-    const twinlens::CodedCorpus corpus = coded.corpus();
+    const CodedCorpus corpus = coded.corpus();
     require(length(queries, 1) == corpus.width && queries.shape(0) >= 1, "queries: not [Q, D]");
     require(floors.shape(0) == queries.shape(0), "floors: not [Q]");
-    const twinlens::Path &chosen = path_or_error(path);
-    auto hits = std::make_unique<twinlens::Hits>();
+    const Path &chosen = path_or_error(path);
+    auto hits = std::make_unique<Hits>();
     {
         nb::gil_scoped_release release;
-        *hits = twinlens::coded_within(corpus, queries.data(), length(queries, 0), coded.centre(),
-                                       floors.data(), chosen, threads);
+        *hits = coded_within(corpus, queries.data(), length(queries, 0), coded.centre(),
+                             floors.data(), chosen, threads);
     }
-    twinlens::Hits *kept = hits.release();
-    nb::capsule owner(kept,
-                      [](void *found) noexcept { delete static_cast<twinlens::Hits *>(found); });
+    Hits *kept = hits.release();
+    nb::capsule owner(kept, [](void *found) noexcept { delete static_cast<Hits *>(found); });
     const auto array = [&](auto &numbers) {
         using Scalar = typename std::decay_t<decltype(numbers)>::value_type;
         return nb::ndarray<nb::numpy, Scalar, nb::ndim<1>>(numbers.data(), {numbers.size()}, owner);
@@ -174,13 +156,13 @@ void rescore(const Array<const float, 2> &queries, const Array<const float, 2> &
     require(scores.shape(0) == ids.shape(0) && scores.shape(1) == ids.shape(1),
             "scores: not [Q, C]");
     nb::gil_scoped_release release;
-    twinlens::score_pairs(queries.data(), rows.data(), length(rows, 1), ids.data(), length(ids, 0),
-                          length(ids, 1), scores.data(), *twinlens::path_named(""), threads);
+    score_pairs(queries.data(), rows.data(), length(rows, 1), ids.data(), length(ids, 0),
+                length(ids, 1), scores.data(), *path_named(""), threads);
 }
 
 std::vector<std::string> paths() {
     std::vector<std::string> names;
-    for (const twinlens::Path *path : twinlens::runnable_paths()) {
+    for (const Path *path : runnable_paths()) {
         names.emplace_back(path->name);
     }
     return names;
@@ -188,8 +170,7 @@ std::vector<std::string> paths() {
 
 } // namespace
 
-NB_MODULE(_native, module) {
-    module.doc() = "Compiled kernels of twinlens.";
+void bind_search(nb::module_ &module) {
     module.def("sift", &sift, nb::kw_only(), "scores"_a.noconvert(), "queries"_a.noconvert(),
                "rows"_a.noconvert(), "reach"_a.noconvert(), "lengths"_a.noconvert(),
                "units"_a.noconvert(), "first_row"_a, "best_scores"_a.noconvert(),
@@ -211,5 +192,6 @@ NB_MODULE(_native, module) {
                "floors"_a.noconvert(), "threads"_a, "path"_a = "");
     module.def("rescore", &rescore, nb::kw_only(), "queries"_a.noconvert(), "rows"_a.noconvert(),
                "ids"_a.noconvert(), "scores"_a.noconvert(), "threads"_a);
-    twinlens::bind_resample(module);
 }
+
+} // namespace twinlens::bindings

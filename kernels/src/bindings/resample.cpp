@@ -1,4 +1,4 @@
-// resample_bind.cpp - what Python sees of the passes: shapes are checked, and the GIL is let go.
+// resample.cpp - Python bindings of the resampling: shapes are checked, and the GIL is released.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -10,28 +10,19 @@
 #include <vector>
 
 #include "arrow_pixels.hpp"
+#include "bindings/arguments.hpp"
+#include "bindings/bindings.hpp"
 #include "paths.hpp"
-#include "resample_bind.hpp"
 #include "resample_taps.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
-namespace twinlens {
+namespace twinlens::bindings {
 namespace {
 
 template <typename Scalar, int Dimensions>
 using Rows = nb::ndarray<Scalar, nb::ndim<Dimensions>, nb::device::cpu>;
-
-void require(bool fits, const char *what) {
-    if (!fits) {
-        throw nb::value_error(what);
-    }
-}
-
-template <typename A> std::int64_t length(const A &array, std::size_t dimension) {
-    return static_cast<std::int64_t>(array.shape(dimension));
-}
 
 // Pixels of a row lie side by side, however far apart the rows are.
 template <typename A> bool has_whole_rows(const A &array) {
@@ -126,4 +117,4 @@ void bind_resample(nb::module_ &module) {
                "target"_a.noconvert(), "path"_a = "");
 }
 
-} // namespace twinlens
+} // namespace twinlens::bindings

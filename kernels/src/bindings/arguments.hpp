@@ -1,0 +1,33 @@
+// arguments.hpp - checks of the arrays that Python hands in.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace twinlens::bindings {
+
+// Contiguous, on the CPU, of so many dimensions.
+template <typename Scalar, int Dimensions>
+using Array = nanobind::ndarray<Scalar, nanobind::ndim<Dimensions>, nanobind::c_contig,
+                                nanobind::device::cpu>;
+
+// A ValueError with this text unless the argument fits.
+inline void require(bool fits, const char *what) {
+    if (!fits) {
+        throw nanobind::value_error(what);
+    }
+}
+
+template <typename A> std::int64_t length(const A &array, std::size_t dimension) {
+    return static_cast<std::int64_t>(array.shape(dimension));
+}
+
+// Null for Python's None, which arrives as an array that is not valid.
+template <typename A> auto data_or_null(const A &array) {
+    return array.is_valid() ? array.data() : nullptr;
+}
+
+} // namespace twinlens::bindings
