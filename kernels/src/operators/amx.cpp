@@ -6,11 +6,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cpu/features.hpp"
 #include "operators/attention_amx.hpp"
 #include "operators/linear.hpp"
 #include "operators/path.hpp"
 #include "operators/self_attention.hpp"
-#include "processor.hpp"
 
 namespace twinlens::operators {
 namespace {

@@ -4,11 +4,11 @@
 
 #include <immintrin.h>
 
+#include "cpu/features.hpp"
 #include "operators/attention_avx512.hpp"
 #include "operators/linear.hpp"
 #include "operators/path.hpp"
 #include "operators/self_attention.hpp"
-#include "processor.hpp"
 
 namespace twinlens::operators {
 namespace {

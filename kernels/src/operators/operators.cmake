@@ -4,7 +4,7 @@
 # Gives TWINLENS_OPERATOR_SOURCES and TWINLENS_OPERATOR_DEFINITIONS; without a path the sources
 # compile still, and nothing is supported.
 
-set(TWINLENS_OPERATOR_SOURCES src/processor.cpp src/operators/compute.cpp)
+set(TWINLENS_OPERATOR_SOURCES src/cpu/features.cpp src/operators/compute.cpp)
 set(TWINLENS_OPERATOR_DEFINITIONS "")
 
 function(twinlens_operator_path name)

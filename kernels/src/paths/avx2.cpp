@@ -3,10 +3,10 @@
 #include <immintrin.h>
 
 #include "code_score.hpp"
+#include "cpu/features.hpp"
 #include "encode_row.hpp"
 #include "pair_score.hpp"
 #include "path.hpp"
-#include "processor.hpp"
 #include "resample_avx2.hpp"
 #include "rows_avx2.hpp"
 #include "screen.hpp"

@@ -5,11 +5,11 @@
 #include <immintrin.h>
 
 #include "code_score.hpp"
+#include "cpu/features.hpp"
 #include "encode_row.hpp"
 #include "few_avx512.hpp"
 #include "pair_score.hpp"
 #include "path.hpp"
-#include "processor.hpp"
 #include "resample_avx512.hpp"
 #include "screen_avx512.hpp"
 

@@ -3,10 +3,10 @@
 #include <arm_neon.h>
 
 #include "code_score.hpp"
+#include "cpu/features.hpp"
 #include "encode_row.hpp"
 #include "pair_score.hpp"
 #include "path.hpp"
-#include "processor.hpp"
 #include "resample_plain.hpp"
 #include "screen.hpp"
 

@@ -5,7 +5,7 @@
 
 include(CheckCXXCompilerFlag)
 
-set(TWINLENS_SOURCES src/processor.cpp src/paths/scalar.cpp)
+set(TWINLENS_SOURCES src/cpu/features.cpp src/paths/scalar.cpp)
 set(TWINLENS_DEFINITIONS "")
 
 function(twinlens_path name)

@@ -1,6 +1,6 @@
-// processor.cpp - by CPUID and XGETBV, or by the system's word on ARM.
+// features.cpp - by CPUID and XGETBV, or by the system's word on ARM.
 
-#include "processor.hpp"
+#include "cpu/features.hpp"
 
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-// processor.hpp - what this processor can do, and its system lets programs do.
+// features.hpp - what this processor can do, and its system lets programs do.
 #pragma once
 
 namespace twinlens {
