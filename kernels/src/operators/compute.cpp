@@ -6,7 +6,7 @@
 #include <cstring>
 #include <initializer_list>
 
-#include "operators/path.hpp"
+#include "operators/operator_table.hpp"
 
 namespace twinlens::operators {
 namespace {

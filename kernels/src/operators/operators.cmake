@@ -8,7 +8,7 @@ set(TWINLENS_OPERATOR_SOURCES src/cpu/features.cpp src/operators/compute.cpp)
 set(TWINLENS_OPERATOR_DEFINITIONS "")
 
 function(twinlens_operator_path name)
-  set(source src/operators/${name}.cpp)
+  set(source src/operators/isa/${name}.cpp)
   set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${ARGN}")
   set(TWINLENS_OPERATOR_SOURCES ${TWINLENS_OPERATOR_SOURCES} ${source} PARENT_SCOPE)
 endfunction()

@@ -1,8 +1,9 @@
-// linear.hpp - product, bytes_product and mlp of compute.hpp, for an engine of multiply.hpp.
+// linear_avx512.hpp - product, bytes_product and mlp of compute.hpp, for an engine of
+// gemm_avx512.hpp.
 #pragma once
 
-#include "operators/activation_avx512.hpp"
-#include "operators/multiply.hpp"
+#include "operators/isa/activation_avx512.hpp"
+#include "operators/isa/gemm_avx512.hpp"
 
 namespace twinlens::operators {
 namespace {

@@ -1,4 +1,4 @@
-// parts.hpp - work cut into parts for the threads of a pool.
+// work_split.hpp - work cut into parts for the threads of a pool.
 #pragma once
 
 #include <algorithm>

@@ -10,9 +10,9 @@
 
 #include <immintrin.h>
 
-#include "operators/code_rows_avx512.hpp"
-#include "operators/parts.hpp"
+#include "operators/isa/quantize_rows_avx512.hpp"
 #include "operators/scratch.hpp"
+#include "operators/work_split.hpp"
 
 namespace twinlens::operators {
 namespace {

@@ -1,4 +1,5 @@
-// path.hpp - one instruction path of the operators: compute.hpp's functions, compiled for it.
+// operator_table.hpp - one instruction path of the operators: compute.hpp's functions, compiled for
+// it.
 #pragma once
 
 #include "operators/compute.hpp"

@@ -6,8 +6,8 @@
 // a query does not see adds zeros, so that padding changes no bit.
 #pragma once
 
-#include "operators/activation_avx512.hpp"
-#include "operators/attention_avx512.hpp"
+#include "operators/isa/activation_avx512.hpp"
+#include "operators/isa/attention_avx512.hpp"
 
 namespace twinlens::operators {
 namespace {

@@ -1,4 +1,4 @@
-// self_attention.hpp - self_attention of compute.hpp, for an engine of multiply.hpp.
+// self_attention_avx512.hpp - self_attention of compute.hpp, for an engine of gemm_avx512.hpp.
 //
 // Queries, keys and values are three quarters of what a layer writes between its products: here
 // those of a few heads at a time, which stay in the second-level cache until they are attended.
@@ -6,8 +6,8 @@
 
 #include <numeric>
 
-#include "operators/attention_avx512.hpp"
-#include "operators/linear.hpp"
+#include "operators/isa/attention_avx512.hpp"
+#include "operators/isa/linear_avx512.hpp"
 
 namespace twinlens::operators {
 namespace {

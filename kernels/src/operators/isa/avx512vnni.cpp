@@ -5,10 +5,10 @@
 #include <immintrin.h>
 
 #include "cpu/features.hpp"
-#include "operators/attention_avx512.hpp"
-#include "operators/linear.hpp"
-#include "operators/path.hpp"
-#include "operators/self_attention.hpp"
+#include "operators/isa/attention_avx512.hpp"
+#include "operators/isa/linear_avx512.hpp"
+#include "operators/isa/self_attention_avx512.hpp"
+#include "operators/operator_table.hpp"
 
 namespace twinlens::operators {
 namespace {

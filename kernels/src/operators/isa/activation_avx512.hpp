@@ -2,7 +2,7 @@
 #pragma once
 
 #include "operators/compute.hpp"
-#include "operators/exp_avx512.hpp"
+#include "operators/isa/exp_avx512.hpp"
 
 namespace twinlens::operators {
 namespace {

@@ -1,4 +1,4 @@
-// multiply.hpp - a panel of coded rows times packed weights, 32 rows by 32 outputs at a time.
+// gemm_avx512.hpp - a panel of coded rows times packed weights, 32 rows by 32 outputs at a time.
 //
 // An engine does the whole numbers of a block. Weights of 32 outputs stay in the first-level cache
 // while all rows of the panel pass by; those of the next are asked for meanwhile. Where the engine
@@ -8,9 +8,9 @@
 
 #include <immintrin.h>
 
-#include "operators/code_rows_avx512.hpp"
-#include "operators/parts.hpp"
+#include "operators/isa/quantize_rows_avx512.hpp"
 #include "operators/scratch.hpp"
+#include "operators/work_split.hpp"
 
 namespace twinlens::operators {
 namespace {

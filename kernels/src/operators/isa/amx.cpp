@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "cpu/features.hpp"
-#include "operators/attention_amx.hpp"
-#include "operators/linear.hpp"
-#include "operators/path.hpp"
-#include "operators/self_attention.hpp"
+#include "operators/isa/attention_amx.hpp"
+#include "operators/isa/linear_avx512.hpp"
+#include "operators/isa/self_attention_avx512.hpp"
+#include "operators/operator_table.hpp"
 
 namespace twinlens::operators {
 namespace {

@@ -1,4 +1,4 @@
-// code_rows_avx512.hpp - rows of floats to rows of bytes, see compute.hpp. For AVX-512 paths.
+// quantize_rows_avx512.hpp - rows of floats to rows of bytes, see compute.hpp. For AVX-512 paths.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 #include <immintrin.h>
 
 #include "operators/compute.hpp"
-#include "operators/exp_avx512.hpp"
+#include "operators/isa/exp_avx512.hpp"
 
 namespace twinlens::operators {
 namespace {
