@@ -1,4 +1,4 @@
-// ort_call.hpp - one call of an operator: its inputs, its output, its threads.
+// call.hpp - one call of an operator: its inputs, its output, its threads.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "operators/compute.hpp"
-#include "operators/ort_api.hpp"
+#include "operators/ort/api.hpp"
 
 namespace twinlens::ort {
 

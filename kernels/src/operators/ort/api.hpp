@@ -1,4 +1,4 @@
-// ort_api.hpp - as much of onnxruntime's C interface as a library of operators needs.
+// api.hpp - as much of onnxruntime's C interface as a library of operators needs.
 //
 // No package ships onnxruntime's header, and its C interface only ever grows at the end: a function
 // is a place in a table, the same since the version named beside it. What is declared here is

@@ -1,4 +1,4 @@
-// ort_operators.cpp - the native operators of int8 towers, as onnxruntime calls them.
+// operators.cpp - the native operators of int8 towers, as onnxruntime calls them.
 //
 // What each computes is compute.hpp's; what its inputs are is written in the function of the same
 // name that stands beside its calls in the ONNX file.
@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "operators/compute.hpp"
-#include "operators/ort_api.hpp"
-#include "operators/ort_call.hpp"
+#include "operators/ort/api.hpp"
+#include "operators/ort/call.hpp"
 
 namespace twinlens::ort {
 namespace {
