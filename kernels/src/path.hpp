@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "resample_pass.hpp"
+#include "resample/pass.hpp"
 
 namespace twinlens {
 
@@ -80,7 +80,7 @@ struct Path {
     double (*code_score)(const double *query, const std::uint8_t *codes, std::int64_t width);
     bool (*encode)(const float *row, const float *centre, std::int64_t width, double *work,
                    std::uint8_t *codes, std::uint8_t *residual, float *terms);
-    // See resample_pass.hpp.
+    // See resample/pass.hpp.
     Across *across;
     Down *down;
 };

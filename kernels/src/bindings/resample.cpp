@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "arrow_pixels.hpp"
 #include "bindings/arguments.hpp"
 #include "bindings/bindings.hpp"
 #include "paths.hpp"
-#include "resample_taps.hpp"
+#include "resample/arrow_pixels.hpp"
+#include "resample/taps.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

@@ -7,7 +7,7 @@
 #include "encode_row.hpp"
 #include "pair_score.hpp"
 #include "path.hpp"
-#include "resample_avx2.hpp"
+#include "resample/avx2.hpp"
 #include "rows_avx2.hpp"
 #include "screen.hpp"
 

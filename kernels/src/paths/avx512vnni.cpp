@@ -10,7 +10,7 @@
 #include "few_avx512.hpp"
 #include "pair_score.hpp"
 #include "path.hpp"
-#include "resample_avx512.hpp"
+#include "resample/avx512.hpp"
 #include "screen_avx512.hpp"
 
 namespace twinlens {

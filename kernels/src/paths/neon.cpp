@@ -7,7 +7,7 @@
 #include "encode_row.hpp"
 #include "pair_score.hpp"
 #include "path.hpp"
-#include "resample_plain.hpp"
+#include "resample/scalar.hpp"
 #include "screen.hpp"
 
 namespace twinlens {

@@ -1,10 +1,10 @@
 // scalar.cpp - plain C++, for whatever processor; the measure of the other paths.
 
+#include "resample/scalar.hpp"
 #include "code_score.hpp"
 #include "encode_row.hpp"
 #include "pair_score.hpp"
 #include "path.hpp"
-#include "resample_plain.hpp"
 #include "screen.hpp"
 
 namespace twinlens {

@@ -1,10 +1,10 @@
-// resample_plain.hpp - the passes of resample_pass.hpp in plain C++, for any taps.
+// scalar.hpp - the passes of resample/pass.hpp in plain C++, for any taps.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
-#include "resample_pass.hpp"
+#include "resample/pass.hpp"
 
 namespace twinlens {
 namespace {

@@ -1,9 +1,9 @@
-// resample_pass.hpp - one of the two passes that make a picture smaller or larger, in whole
+// pass.hpp - one of the two passes that make a picture smaller or larger, in whole
 // numbers.
 //
 // A new byte is clip(0, 255, (2^21 + sum of byte * weight) >> 22), as in Pillow's resampling, so
 // the bytes are Pillow's. Weights are of 22 bits behind the point, and for each new byte the sum of
-// their sizes is at most `weight_limit`, which resample_taps.hpp checks: then no sum leaves int32
+// their sizes is at most `weight_limit`, which resample/taps.hpp checks: then no sum leaves int32
 // (255 * weight_limit + 2^21 < 2^31), and parts of sums may wrap, as the whole does not. A weight
 // splits into 16 bits and 8, or into three bytes, all signed: 127 * 2^16 > weight_limit - 2^15.
 #pragma once

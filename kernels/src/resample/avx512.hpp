@@ -1,4 +1,4 @@
-// resample_avx512.hpp - the passes of resample_pass.hpp for AVX-512 VNNI: weights as three bytes.
+// avx512.hpp - the passes of resample/pass.hpp for AVX-512 VNNI: weights as three bytes.
 //
 // Contract: taps.count is a multiple of taps_together.
 #pragma once
@@ -8,7 +8,7 @@
 
 #include <immintrin.h>
 
-#include "resample_pass.hpp"
+#include "resample/pass.hpp"
 
 namespace twinlens {
 namespace {

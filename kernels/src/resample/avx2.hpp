@@ -1,4 +1,4 @@
-// resample_avx2.hpp - the passes of resample_pass.hpp for AVX2: weights as 16 bits and 8.
+// avx2.hpp - the passes of resample/pass.hpp for AVX2: weights as 16 bits and 8.
 //
 // Contract: taps.count is a multiple of taps_together.
 #pragma once
@@ -8,8 +8,8 @@
 
 #include <immintrin.h>
 
-#include "resample_pass.hpp"
-#include "resample_plain.hpp"
+#include "resample/pass.hpp"
+#include "resample/scalar.hpp"
 
 namespace twinlens {
 namespace {

@@ -1,4 +1,4 @@
-// resample_taps.hpp - the taps of an axis, with the weights that Pillow gives them.
+// taps.hpp - the taps of an axis, with the weights that Pillow gives them.
 //
 // As Pillow's src/libImaging/Resample.c computes them: the ends are float32, and so is the length
 // between them; all else is double; a filter is stretched by the scale if that is above 1; weights
@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "resample_pass.hpp"
+#include "resample/pass.hpp"
 
 namespace twinlens {
 
