@@ -9,7 +9,7 @@
 
 #include <immintrin.h>
 
-#include "path.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 namespace {

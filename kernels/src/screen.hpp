@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "path.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 namespace {

@@ -11,9 +11,9 @@
 
 #include "bindings/arguments.hpp"
 #include "bindings/bindings.hpp"
-#include "paths.hpp"
 #include "resample/arrow_pixels.hpp"
 #include "resample/taps.hpp"
+#include "search/dispatch.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

@@ -14,12 +14,12 @@
 
 #include "bindings/arguments.hpp"
 #include "bindings/bindings.hpp"
-#include "coded_topk.hpp"
-#include "coded_within.hpp"
-#include "encode.hpp"
-#include "paths.hpp"
-#include "score_pairs.hpp"
-#include "sift_tile.hpp"
+#include "search/coded_range.hpp"
+#include "search/coded_topk.hpp"
+#include "search/dispatch.hpp"
+#include "search/encode.hpp"
+#include "search/score_pairs.hpp"
+#include "search/update_topk_tile.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

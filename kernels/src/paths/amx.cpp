@@ -11,10 +11,10 @@
 #include "cpu/features.hpp"
 #include "encode_row.hpp"
 #include "few_avx512.hpp"
-#include "pair_score.hpp"
-#include "path.hpp"
 #include "resample/avx512.hpp"
 #include "screen_avx512.hpp"
+#include "search/exact_score.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 namespace {

@@ -5,11 +5,11 @@
 #include "code_score.hpp"
 #include "cpu/features.hpp"
 #include "encode_row.hpp"
-#include "pair_score.hpp"
-#include "path.hpp"
 #include "resample/avx2.hpp"
 #include "rows_avx2.hpp"
 #include "screen.hpp"
+#include "search/exact_score.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 namespace {

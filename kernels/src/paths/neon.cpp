@@ -5,10 +5,10 @@
 #include "code_score.hpp"
 #include "cpu/features.hpp"
 #include "encode_row.hpp"
-#include "pair_score.hpp"
-#include "path.hpp"
 #include "resample/scalar.hpp"
 #include "screen.hpp"
+#include "search/exact_score.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 namespace {

@@ -3,9 +3,9 @@
 #include "resample/scalar.hpp"
 #include "code_score.hpp"
 #include "encode_row.hpp"
-#include "pair_score.hpp"
-#include "path.hpp"
 #include "screen.hpp"
+#include "search/exact_score.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 namespace {

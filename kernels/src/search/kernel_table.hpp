@@ -1,5 +1,6 @@
-// path.hpp - one instruction path: the loops that are written, or compiled, once per instruction
-// set. A table of functions, so that what drives them is compiled once, for any processor.
+// kernel_table.hpp - one instruction path: the loops that are written, or compiled, once per
+// instruction set. A table of functions, so that what drives them is compiled once, for any
+// processor.
 //
 // Layout: 16 queries, the lanes, make a group. A plane of a group is their whole numbers packed as
 // [padded / 4][16 lanes][4] int8: four neighbouring numbers of a lane side by side, as the dot

@@ -1,8 +1,9 @@
-// sift_tile.hpp - sift one tile for a block of queries, the queries shared out among threads.
+// update_topk_tile.hpp - sift one tile for a block of queries, the queries shared out among
+// threads.
 //
-// Contract: arrays as in sift.hpp, row after row; best_scores and best_ids are [n_queries, k] heaps
-// that no one else touches meanwhile. Allocates width / 2 doubles a thread before any thread
-// starts.
+// Contract: arrays as in update_topk.hpp, row after row; best_scores and best_ids are [n_queries,
+// k] heaps that no one else touches meanwhile. Allocates width / 2 doubles a thread before any
+// thread starts.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +11,7 @@
 #include <vector>
 
 #include "parallel.hpp"
-#include "sift.hpp"
+#include "search/update_topk.hpp"
 
 namespace twinlens {
 

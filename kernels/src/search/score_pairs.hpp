@@ -1,6 +1,6 @@
 // score_pairs.hpp - float64 scores of given rows, shared out among threads.
 //
-// Contract: ids [n, columns] are rows; scores [n, columns] as pair_score.hpp defines them.
+// Contract: ids [n, columns] are rows; scores [n, columns] as exact_score.hpp defines them.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,8 @@
 
 #include "ieee_mode.hpp"
 #include "parallel.hpp"
-#include "path.hpp"
 #include "prefetch.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 

@@ -1,4 +1,4 @@
-// shortlists.hpp - the sink of a top-k scan: one thread's candidates of every query.
+// candidate_lists.hpp - the sink of a top-k scan: one thread's candidates of every query.
 //
 // Contract: room for `capacity` candidates a query is allocated when made, nothing after. After a
 // scan, every row that this thread met and that is among the k best of a query is either in its
@@ -14,10 +14,10 @@
 #include <memory>
 #include <vector>
 
-#include "best_heap.hpp"
-#include "candidates.hpp"
-#include "rescore.hpp"
-#include "shared_floors.hpp"
+#include "search/candidates/candidate.hpp"
+#include "search/candidates/rescore.hpp"
+#include "search/candidates/shared_floors.hpp"
+#include "search/candidates/topk_heap.hpp"
 
 namespace twinlens {
 

@@ -1,7 +1,7 @@
-// coded_within.hpp - all rows of each query that reach its floor, by a pass over codes.
+// coded_range.hpp - all rows of each query that reach its floor, by a pass over codes.
 //
 // Contract: queries [n, width] are finite, floors [n] are numbers or infinite. Hits come in any
-// order; each is a row whose score by pair_score.hpp is at least the floor, and none is missing.
+// order; each is a row whose score by exact_score.hpp is at least the floor, and none is missing.
 #pragma once
 
 #include <algorithm>
@@ -9,11 +9,11 @@
 #include <memory>
 #include <vector>
 
-#include "coded_topk.hpp"
 #include "ieee_mode.hpp"
 #include "parallel.hpp"
-#include "refine.hpp"
-#include "scan.hpp"
+#include "search/candidates/refine_bounds.hpp"
+#include "search/coded_topk.hpp"
+#include "search/scan.hpp"
 
 namespace twinlens {
 

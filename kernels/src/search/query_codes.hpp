@@ -17,7 +17,7 @@
 #include <limits>
 #include <vector>
 
-#include "path.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 

@@ -1,4 +1,4 @@
-// refine.hpp - tighter bounds of candidates' scores, from the codes and what the codes left.
+// refine_bounds.hpp - tighter bounds of candidates' scores, from the codes and what the codes left.
 //
 // Contract: the corpus has a residual; `work` has room for width numbers. In float64:
 //
@@ -12,10 +12,10 @@
 #include <cstdint>
 #include <limits>
 
-#include "candidates.hpp"
-#include "coded_corpus.hpp"
 #include "prefetch.hpp"
-#include "query_codes.hpp"
+#include "search/candidates/candidate.hpp"
+#include "search/coded_corpus.hpp"
+#include "search/query_codes.hpp"
 
 namespace twinlens {
 

@@ -1,15 +1,15 @@
 // rescore.hpp - float64 scores of candidates, in the order they are given, into the best so far.
 //
-// Contract: as pair_score.hpp. Those whose upper bound is below the floor by then are passed over.
+// Contract: as exact_score.hpp. Those whose upper bound is below the floor by then are passed over.
 // Rows lie anywhere in memory, so the next one is asked for while this one is multiplied.
 #pragma once
 
 #include <cstdint>
 
-#include "candidates.hpp"
-#include "coded_corpus.hpp"
-#include "path.hpp"
 #include "prefetch.hpp"
+#include "search/candidates/candidate.hpp"
+#include "search/coded_corpus.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 

@@ -10,10 +10,10 @@
 #include <limits>
 #include <vector>
 
-#include "coded_corpus.hpp"
 #include "ieee_mode.hpp"
-#include "path.hpp"
-#include "query_codes.hpp"
+#include "search/coded_corpus.hpp"
+#include "search/kernel_table.hpp"
+#include "search/query_codes.hpp"
 
 namespace twinlens {
 

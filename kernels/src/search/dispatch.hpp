@@ -1,10 +1,10 @@
-// paths.hpp - the instruction paths that run here, best first, and the choice among them.
+// dispatch.hpp - the instruction paths that run here, best first, and the choice among them.
 #pragma once
 
 #include <string_view>
 #include <vector>
 
-#include "path.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 

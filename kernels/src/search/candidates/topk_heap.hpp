@@ -1,4 +1,4 @@
-// best_heap.hpp - the k best (score, id) pairs met so far, the worst of them on top.
+// topk_heap.hpp - the k best (score, id) pairs met so far, the worst of them on top.
 //
 // Contract: a view of two arrays of k >= 1 numbers that form a heap already; owns nothing. The
 // arrays are kept apart because numpy owns them. Of equal scores the higher id is the worse.

@@ -10,7 +10,7 @@
 
 #include "ieee_mode.hpp"
 #include "parallel.hpp"
-#include "path.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 

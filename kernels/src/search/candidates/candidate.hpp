@@ -1,4 +1,4 @@
-// candidates.hpp - rows of one query that may be among its k best, each with bounds of its score.
+// candidate.hpp - rows of one query that may be among its k best, each with bounds of its score.
 //
 // Bounds are in the units of query_codes.hpp, without the centre's share. The k-th largest lower
 // bound of any set of rows is below the k-th best score of the corpus: that is a floor.
@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "query_codes.hpp"
+#include "search/query_codes.hpp"
 
 namespace twinlens {
 

@@ -1,4 +1,4 @@
-// sift.hpp - bring the best hits of one query up to date with a tile of float32 scores.
+// update_topk.hpp - bring the best hits of one query up to date with a tile of float32 scores.
 //
 // Contract: scores are those of the scaled query and the scaled tile; one of them times `unit` (a
 // power of two) is within reach * length * unit of the pair's float64 score, with some room left
@@ -12,8 +12,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "best_heap.hpp"
-#include "pair_score.hpp"
+#include "search/candidates/topk_heap.hpp"
+#include "search/exact_score.hpp"
 
 namespace twinlens {
 

@@ -2,7 +2,7 @@
 //
 // Contract: queries [n, width] are finite, n >= 1, 1 <= k <= the number of allowed rows; ids and
 // scores [n, k] are written best first, of equal scores the lower row first. The answer is that of
-// a brute force by pair_score.hpp, whatever the path and the number of threads: EXACTNESS.md.
+// a brute force by exact_score.hpp, whatever the path and the number of threads: EXACTNESS.md.
 #pragma once
 
 #include <algorithm>
@@ -12,12 +12,12 @@
 #include <vector>
 
 #include "advise.hpp"
-#include "finalists.hpp"
 #include "ieee_mode.hpp"
 #include "parallel.hpp"
-#include "refine.hpp"
-#include "scan.hpp"
-#include "shortlists.hpp"
+#include "search/candidates/candidate_lists.hpp"
+#include "search/candidates/refine_bounds.hpp"
+#include "search/candidates/topk_reservoir.hpp"
+#include "search/scan.hpp"
 
 namespace twinlens {
 

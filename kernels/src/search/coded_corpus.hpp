@@ -9,7 +9,7 @@
 #include <cstring>
 #include <vector>
 
-#include "path.hpp"
+#include "search/kernel_table.hpp"
 
 namespace twinlens {
 

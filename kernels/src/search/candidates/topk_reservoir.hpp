@@ -1,6 +1,6 @@
-// finalists.hpp - exactly scored rows of one query, of which the k best are wanted in the end.
+// topk_reservoir.hpp - exactly scored rows of one query, of which the k best are wanted in the end.
 //
-// Contract: as best_heap.hpp orders them. Rows are all kept and cut down to the k best whenever
+// Contract: as topk_heap.hpp orders them. Rows are all kept and cut down to the k best whenever
 // there are twice as many: for hundreds of hits that is several times faster than a heap, whose
 // every step is a branch that is guessed wrong.
 #pragma once

@@ -1,4 +1,4 @@
-// pair_score.hpp - the float64 score of one query and one corpus row, as reference.py defines it.
+// exact_score.hpp - the float64 score of one query and one corpus row, as reference.py defines it.
 //
 // Contract: width >= 1; `work` has room for (width + 1) / 2 numbers.
 // Numerics: a product of two floats is exact in double, so a fused multiply-add changes nothing;
