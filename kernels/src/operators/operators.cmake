@@ -1,5 +1,5 @@
 # What the native operators of int8 towers compute: a file a path, compiled for its instructions.
-# Include it after src/paths/paths.cmake.
+# Include it after src/search/isa/isa.cmake.
 #
 # Gives TWINLENS_OPERATOR_SOURCES and TWINLENS_OPERATOR_DEFINITIONS; without a path the sources
 # compile still, and nothing is supported.

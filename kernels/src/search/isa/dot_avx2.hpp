@@ -1,4 +1,4 @@
-// rows_avx2.hpp - dot products in registers of 32 bytes, by either instruction that can do them.
+// dot_avx2.hpp - dot products in registers of 32 bytes, by either instruction that can do them.
 //
 // `Product::add(sums, codes, numbers)` adds to each of 8 int32 sums the products of four unsigned
 // codes and four signed numbers.

@@ -1,4 +1,4 @@
-// screen.hpp - which pairs of a block's rows and 16 queries reach the floors.
+// prune.hpp - which pairs of a block's rows and 16 queries reach the floors.
 //
 //     estimate = scale * step * dot,   margin = reach * |scale * codes| + length * |what they
 //     leave|

@@ -2,12 +2,12 @@
 
 #include <arm_neon.h>
 
-#include "code_score.hpp"
 #include "cpu/features.hpp"
-#include "encode_row.hpp"
 #include "resample/scalar.hpp"
-#include "screen.hpp"
 #include "search/exact_score.hpp"
+#include "search/isa/code_score.hpp"
+#include "search/isa/encode_row.hpp"
+#include "search/isa/prune.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {

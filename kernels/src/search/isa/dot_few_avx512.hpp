@@ -1,5 +1,5 @@
-// few_avx512.hpp - rows times one query, or a few: as fast as memory gives the rows. For AVX-512
-// VNNI paths.
+// dot_few_avx512.hpp - rows times one query, or a few: as fast as memory gives the rows. For
+// AVX-512 VNNI paths.
 //
 // One stream, two rows at once, every line asked for 1 KiB ahead: 20 GB/s where plain loads get 15
 // and AMX tiles, whose rows lie far apart, 13.

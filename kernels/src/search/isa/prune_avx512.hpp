@@ -1,4 +1,4 @@
-// screen_avx512.hpp - screen.hpp, one row against 16 queries at a time. For AVX-512 paths.
+// prune_avx512.hpp - prune.hpp, one row against 16 queries at a time. For AVX-512 paths.
 #pragma once
 
 #include <cstdint>

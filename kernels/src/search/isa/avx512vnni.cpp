@@ -4,13 +4,13 @@
 
 #include <immintrin.h>
 
-#include "code_score.hpp"
 #include "cpu/features.hpp"
-#include "encode_row.hpp"
-#include "few_avx512.hpp"
 #include "resample/avx512.hpp"
-#include "screen_avx512.hpp"
 #include "search/exact_score.hpp"
+#include "search/isa/code_score.hpp"
+#include "search/isa/dot_few_avx512.hpp"
+#include "search/isa/encode_row.hpp"
+#include "search/isa/prune_avx512.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {

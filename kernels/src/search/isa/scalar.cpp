@@ -1,10 +1,10 @@
 // scalar.cpp - plain C++, for whatever processor; the measure of the other paths.
 
 #include "resample/scalar.hpp"
-#include "code_score.hpp"
-#include "encode_row.hpp"
-#include "screen.hpp"
 #include "search/exact_score.hpp"
+#include "search/isa/code_score.hpp"
+#include "search/isa/encode_row.hpp"
+#include "search/isa/prune.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {

@@ -5,11 +5,11 @@
 
 include(CheckCXXCompilerFlag)
 
-set(TWINLENS_SOURCES src/cpu/features.cpp src/paths/scalar.cpp)
+set(TWINLENS_SOURCES src/cpu/features.cpp src/search/isa/scalar.cpp)
 set(TWINLENS_DEFINITIONS "")
 
 function(twinlens_path name)
-  set(source src/paths/${name}.cpp)
+  set(source src/search/isa/${name}.cpp)
   set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${ARGN}")
   set(TWINLENS_SOURCES ${TWINLENS_SOURCES} ${source} PARENT_SCOPE)
 endfunction()

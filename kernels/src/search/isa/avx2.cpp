@@ -2,13 +2,13 @@
 
 #include <immintrin.h>
 
-#include "code_score.hpp"
 #include "cpu/features.hpp"
-#include "encode_row.hpp"
 #include "resample/avx2.hpp"
-#include "rows_avx2.hpp"
-#include "screen.hpp"
 #include "search/exact_score.hpp"
+#include "search/isa/code_score.hpp"
+#include "search/isa/dot_avx2.hpp"
+#include "search/isa/encode_row.hpp"
+#include "search/isa/prune.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {
