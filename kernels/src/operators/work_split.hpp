@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "ieee_mode.hpp"
 #include "operators/compute.hpp"
+#include "support/ieee_mode.hpp"
 
 namespace twinlens::operators {
 namespace {

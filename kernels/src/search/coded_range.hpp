@@ -9,11 +9,11 @@
 #include <memory>
 #include <vector>
 
-#include "ieee_mode.hpp"
-#include "parallel.hpp"
 #include "search/candidates/refine_bounds.hpp"
 #include "search/coded_topk.hpp"
 #include "search/scan.hpp"
+#include "support/ieee_mode.hpp"
+#include "support/parallel.hpp"
 
 namespace twinlens {
 

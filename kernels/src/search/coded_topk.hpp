@@ -11,13 +11,13 @@
 #include <memory>
 #include <vector>
 
-#include "advise.hpp"
-#include "ieee_mode.hpp"
-#include "parallel.hpp"
 #include "search/candidates/candidate_lists.hpp"
 #include "search/candidates/refine_bounds.hpp"
 #include "search/candidates/topk_reservoir.hpp"
 #include "search/scan.hpp"
+#include "support/ieee_mode.hpp"
+#include "support/madvise.hpp"
+#include "support/parallel.hpp"
 
 namespace twinlens {
 

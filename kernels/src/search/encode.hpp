@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "ieee_mode.hpp"
-#include "parallel.hpp"
 #include "search/kernel_table.hpp"
+#include "support/ieee_mode.hpp"
+#include "support/parallel.hpp"
 
 namespace twinlens {
 

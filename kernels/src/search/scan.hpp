@@ -10,10 +10,10 @@
 #include <limits>
 #include <vector>
 
-#include "ieee_mode.hpp"
 #include "search/coded_corpus.hpp"
 #include "search/kernel_table.hpp"
 #include "search/query_codes.hpp"
+#include "support/ieee_mode.hpp"
 
 namespace twinlens {
 

@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "ieee_mode.hpp"
-#include "parallel.hpp"
-#include "prefetch.hpp"
 #include "search/kernel_table.hpp"
+#include "support/ieee_mode.hpp"
+#include "support/parallel.hpp"
+#include "support/prefetch.hpp"
 
 namespace twinlens {
 

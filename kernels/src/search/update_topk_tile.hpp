@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "parallel.hpp"
 #include "search/update_topk.hpp"
+#include "support/parallel.hpp"
 
 namespace twinlens {
 

@@ -12,10 +12,10 @@
 #include <cstdint>
 #include <limits>
 
-#include "prefetch.hpp"
 #include "search/candidates/candidate.hpp"
 #include "search/coded_corpus.hpp"
 #include "search/query_codes.hpp"
+#include "support/prefetch.hpp"
 
 namespace twinlens {
 

@@ -6,10 +6,10 @@
 
 #include <cstdint>
 
-#include "prefetch.hpp"
 #include "search/candidates/candidate.hpp"
 #include "search/coded_corpus.hpp"
 #include "search/kernel_table.hpp"
+#include "support/prefetch.hpp"
 
 namespace twinlens {
 

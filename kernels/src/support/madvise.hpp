@@ -1,4 +1,4 @@
-// advise.hpp - tell the system which pages of a mapped file will be read, so that it fetches them
+// madvise.hpp - tell the system which pages of a mapped file will be read, so that it fetches them
 // at once and not one fault after the other. A hint: where there is no such call, nothing happens.
 #pragma once
 
