@@ -1,4 +1,4 @@
-// arguments.hpp - checks of the arrays that Python hands in.
+// arguments.hpp - checks of what Python hands in.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -6,6 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
+
+#include "search/dispatch.hpp"
 
 namespace twinlens::bindings {
 
@@ -23,6 +26,13 @@ inline void require(bool fits, const char *what) {
 
 template <typename A> std::int64_t length(const A &array, std::size_t dimension) {
     return static_cast<std::int64_t>(array.shape(dimension));
+}
+
+// The kernels of the instruction set that Python names by `path`; empty for the best.
+inline const KernelTable &kernels_for(std::string_view path) {
+    const KernelTable *kernels = kernel_table_named(path);
+    require(kernels != nullptr, "path: this processor does not run it");
+    return *kernels;
 }
 
 // Null for Python's None, which arrives as an array that is not valid.

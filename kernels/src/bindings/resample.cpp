@@ -36,10 +36,10 @@ template <typename A> bool has_whole_rows(const A &array) {
     return true;
 }
 
-const Path &path_for(const Taps &taps, const std::string &name) {
-    const Path *path = path_named(name);
-    require(path != nullptr, "path: this processor does not run it");
-    return taps.count % taps_together == 0 ? *path : *scalar_path();
+// Tables other than the scalar one take taps in groups.
+const KernelTable &kernels_for_taps(const Taps &taps, const std::string &path) {
+    const KernelTable &kernels = kernels_for(path);
+    return taps.count % taps_together == 0 ? kernels : scalar_kernels;
 }
 
 std::vector<std::uint8_t> work_for(const Taps &taps) {
@@ -75,33 +75,33 @@ nb::object pixels(const nb::capsule &schema, const nb::capsule &array, std::int6
 }
 
 void across(const Rows<const std::uint8_t, 3> &source, const OwnedTaps &owned,
-            const Rows<std::uint8_t, 3> &target, const std::string &name) {
+            const Rows<std::uint8_t, 3> &target, const std::string &path) {
     const Taps taps = owned.taps();
     require(length(source, 1) == taps.size && source.shape(2) == 4, "source: not [N, size, 4]");
     require(target.shape(0) == source.shape(0) && length(target, 1) == taps.length &&
                 target.shape(2) == 3,
             "target: not [N, length, 3]");
     require(has_whole_rows(source) && has_whole_rows(target), "source and target: strides");
-    const Path &path = path_for(taps, name);
+    const KernelTable &kernels = kernels_for_taps(taps, path);
     nb::gil_scoped_release release;
     std::vector<std::uint8_t> work = work_for(taps);
-    path.across({source.data(), source.stride(0)}, length(source, 0), taps, work.data(),
-                {target.data(), target.stride(0)});
+    kernels.across({source.data(), source.stride(0)}, length(source, 0), taps, work.data(),
+                   {target.data(), target.stride(0)});
 }
 
 void down(const Rows<const std::uint8_t, 3> &source, const OwnedTaps &owned,
-          const Rows<std::uint8_t, 3> &target, const std::string &name) {
+          const Rows<std::uint8_t, 3> &target, const std::string &path) {
     const Taps taps = owned.taps();
     require(length(source, 0) == taps.size, "source: not [size, W, C]");
     require(length(target, 0) == taps.length && target.shape(1) == source.shape(1) &&
                 target.shape(2) == source.shape(2),
             "target: not [length, W, C]");
     require(has_whole_rows(source) && has_whole_rows(target), "source and target: strides");
-    const Path &path = path_for(taps, name);
+    const KernelTable &kernels = kernels_for_taps(taps, path);
     nb::gil_scoped_release release;
     std::vector<std::uint8_t> work = work_for(taps);
-    path.down({source.data(), source.stride(0)}, length(source, 1) * length(source, 2), taps,
-              work.data(), {target.data(), target.stride(0)});
+    kernels.down({source.data(), source.stride(0)}, length(source, 1) * length(source, 2), taps,
+                 work.data(), {target.data(), target.stride(0)});
 }
 
 } // namespace

@@ -27,17 +27,11 @@ using namespace nb::literals;
 namespace twinlens::bindings {
 namespace {
 
-const Path &path_or_error(const std::string &name) {
-    const Path *path = path_named(name);
-    require(path != nullptr, "path: this processor does not run it");
-    return *path;
-}
-
-void sift(const Array<const float, 2> &scores, const Array<const float, 2> &queries,
-          const Array<const float, 2> &rows, const Array<const float, 1> &reach,
-          const Array<const float, 1> &lengths, const Array<const double, 1> &units,
-          std::int64_t first_row, const Array<double, 2> &best_scores,
-          const Array<std::int64_t, 2> &best_ids, std::int64_t threads) {
+void update_topk(const Array<const float, 2> &scores, const Array<const float, 2> &queries,
+                 const Array<const float, 2> &rows, const Array<const float, 1> &reach,
+                 const Array<const float, 1> &lengths, const Array<const double, 1> &units,
+                 std::int64_t first_row, const Array<double, 2> &best_scores,
+                 const Array<std::int64_t, 2> &best_ids, std::int64_t threads) {
     const std::size_t n_queries = queries.shape(0), n_rows = rows.shape(0), k = best_ids.shape(1);
     require(queries.shape(1) == rows.shape(1) && rows.shape(1) >= 1, "queries and rows: width");
     require(scores.shape(0) == n_queries && scores.shape(1) == n_rows, "scores: not [Q, N]");
@@ -52,8 +46,8 @@ void sift(const Array<const float, 2> &scores, const Array<const float, 2> &quer
     const Tile tile{rows.data(), lengths.data(), static_cast<std::int64_t>(n_rows),
                     static_cast<std::int64_t>(rows.shape(1)), first_row};
     nb::gil_scoped_release release;
-    sift_tile(block, tile, best_scores.data(), best_ids.data(), static_cast<std::int64_t>(k),
-              threads);
+    update_topk_tile(block, tile, best_scores.data(), best_ids.data(), static_cast<std::int64_t>(k),
+                     threads);
 }
 
 std::int64_t encode(const Array<const float, 2> &rows, const Array<const float, 1> &centre,
@@ -69,10 +63,10 @@ std::int64_t encode(const Array<const float, 2> &rows, const Array<const float, 
     require(terms.shape(0) == n && terms.shape(1) == (residual.is_valid() ? 5U : 3U),
             "terms: shape");
     const CodesToWrite to{codes.data(), data_or_null(residual), terms.data(), length(codes, 1)};
-    const Path &chosen = path_or_error(path);
+    const KernelTable &kernels = kernels_for(path);
     nb::gil_scoped_release release;
     return twinlens::encode(rows.data(), length(rows, 0), length(rows, 1), centre.data(), to,
-                            chosen, threads);
+                            kernels, threads);
 }
 
 // The corpus as Python holds it, with the centre that its codes are about.
@@ -119,10 +113,10 @@ void topk(const Coded &coded, const Array<const float, 2> &queries,
     require(ids.shape(0) == queries.shape(0) && ids.shape(1) >= 1, "ids: not [Q, K]");
     require(scores.shape(0) == ids.shape(0) && scores.shape(1) == ids.shape(1),
             "scores: not [Q, K]");
-    const Path &chosen = path_or_error(path);
+    const KernelTable &kernels = kernels_for(path);
     nb::gil_scoped_release release;
     coded_topk(corpus, queries.data(), length(queries, 0), coded.centre(),
-               {ids.data(), scores.data(), length(ids, 1)}, mapped, chosen, threads);
+               {ids.data(), scores.data(), length(ids, 1)}, mapped, kernels, threads);
 }
 
 // Hits as three arrays that share one owner.
@@ -132,12 +126,12 @@ nb::tuple within(const Coded &coded, const Array<const float, 2> &queries,
     const CodedCorpus corpus = coded.corpus();
     require(length(queries, 1) == corpus.width && queries.shape(0) >= 1, "queries: not [Q, D]");
     require(floors.shape(0) == queries.shape(0), "floors: not [Q]");
-    const Path &chosen = path_or_error(path);
+    const KernelTable &kernels = kernels_for(path);
     auto hits = std::make_unique<Hits>();
     {
         nb::gil_scoped_release release;
-        *hits = coded_within(corpus, queries.data(), length(queries, 0), coded.centre(),
-                             floors.data(), chosen, threads);
+        *hits = coded_range(corpus, queries.data(), length(queries, 0), coded.centre(),
+                            floors.data(), kernels, threads);
     }
     Hits *kept = hits.release();
     nb::capsule owner(kept, [](void *found) noexcept { delete static_cast<Hits *>(found); });
@@ -157,13 +151,13 @@ void rescore(const Array<const float, 2> &queries, const Array<const float, 2> &
             "scores: not [Q, C]");
     nb::gil_scoped_release release;
     score_pairs(queries.data(), rows.data(), length(rows, 1), ids.data(), length(ids, 0),
-                length(ids, 1), scores.data(), *path_named(""), threads);
+                length(ids, 1), scores.data(), kernels_for(""), threads);
 }
 
 std::vector<std::string> paths() {
     std::vector<std::string> names;
-    for (const Path *path : runnable_paths()) {
-        names.emplace_back(path->name);
+    for (const KernelTable *table : kernel_tables()) {
+        names.emplace_back(table->name);
     }
     return names;
 }
@@ -171,7 +165,7 @@ std::vector<std::string> paths() {
 } // namespace
 
 void bind_search(nb::module_ &module) {
-    module.def("sift", &sift, nb::kw_only(), "scores"_a.noconvert(), "queries"_a.noconvert(),
+    module.def("sift", &update_topk, nb::kw_only(), "scores"_a.noconvert(), "queries"_a.noconvert(),
                "rows"_a.noconvert(), "reach"_a.noconvert(), "lengths"_a.noconvert(),
                "units"_a.noconvert(), "first_row"_a, "best_scores"_a.noconvert(),
                "best_ids"_a.noconvert(), "threads"_a);

@@ -1,8 +1,11 @@
-// features.cpp - by CPUID and XGETBV, or by the system's word on ARM.
+// features.cpp - detection by CPUID and XGETBV on x86, by what the system says on ARM.
 
 #include "cpu/features.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #if defined(_MSC_VER)
@@ -10,12 +13,16 @@
 #else
 #include <cpuid.h>
 #endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
 
-namespace twinlens {
+namespace twinlens::cpu {
 namespace {
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -43,7 +50,7 @@ Leaf leaf(std::uint32_t number, std::uint32_t part) {
     return found;
 }
 
-// Which registers the system saves when it switches between programs.
+// XCR0: the registers that the system saves when it switches between programs.
 std::uint64_t saved_registers() {
 #if defined(_MSC_VER)
     return _xgetbv(0);
@@ -54,51 +61,82 @@ std::uint64_t saved_registers() {
 #endif
 }
 
-Processor look() {
-    const auto bit = [](std::uint32_t word, int place) { return (word >> place & 1U) != 0; };
-    const auto saves = [](std::uint64_t saved, std::uint64_t all) { return (saved & all) == all; };
-    constexpr std::uint64_t ymm = 0x6, zmm = 0xe6, tiles = 0x60000;
+// Linux lends the tile registers to a process that asks (ARCH_REQ_XCOMP_PERM, feature 18: tile
+// data); once granted, for always. No other system is known to ask so.
+bool tiles_granted() {
+#if defined(__linux__)
+    return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+#else
+    return false;
+#endif
+}
 
-    Processor found;
+std::vector<Feature> detect() {
+    const auto bit = [](std::uint32_t word, int place) { return (word >> place & 1U) != 0; };
+    constexpr std::uint64_t ymm = 0x6, zmm = 0xe6, tile_registers = 0x60000;
+
     const Leaf basic = leaf(1, 0), more = leaf(7, 0), most = leaf(7, 1);
-    if (!bit(basic.c, 27)) { // XGETBV
-        return found;
-    }
-    const std::uint64_t saved = saved_registers();
-    found.avx2 = saves(saved, ymm) && bit(more.b, 5) && bit(basic.c, 12);
-    found.avxvnni = found.avx2 && bit(most.a, 4);
-    found.avx512 = found.avx2 && saves(saved, zmm) && bit(more.b, 16) && bit(more.b, 17) &&
-                   bit(more.b, 30) && bit(more.b, 31);
-    found.avx512vnni = found.avx512 && bit(more.c, 11);
-    found.amx_int8 = saves(saved, tiles) && bit(more.d, 24) && bit(more.d, 25);
-    found.amx_bf16 =
-        found.avx512 && saves(saved, tiles) && bit(more.d, 24) && bit(more.d, 22) && bit(most.a, 5);
-    return found;
+    const bool has_xgetbv = bit(basic.c, 27);
+    const std::uint64_t saved = has_xgetbv ? saved_registers() : 0;
+    const auto saves = [saved](std::uint64_t all) { return (saved & all) == all; };
+
+    const bool avx2 = saves(ymm) && bit(more.b, 5) && bit(basic.c, 12);
+    const bool avx512 = avx2 && saves(zmm) && bit(more.b, 16) && bit(more.b, 17) &&
+                        bit(more.b, 30) && bit(more.b, 31);
+    const bool tiles = saves(tile_registers) && bit(more.d, 24) && tiles_granted();
+    return {
+        {"avx2", avx2},
+        {"avxvnni", avx2 && bit(most.a, 4)},
+        {"avx512", avx512},
+        {"avx512vnni", avx512 && bit(more.c, 11)},
+        {"amx_int8", tiles && bit(more.d, 25)},
+        {"amx_bf16", tiles && avx512 && bit(more.d, 22) && bit(most.a, 5)},
+    };
 }
 
 #elif defined(__aarch64__)
 
-Processor look() {
-    Processor found;
+std::vector<Feature> detect() {
 #if defined(__linux__)
-    found.dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+    return {{"dotprod", (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0}};
 #elif defined(__APPLE__)
-    found.dotprod = true; // every Apple processor that runs a current system
+    return {{"dotprod", true}}; // every Apple processor that runs a current system
+#else
+    return {{"dotprod", false}};
 #endif
-    return found;
 }
 
 #else
 
-Processor look() { return {}; }
+std::vector<Feature> detect() { return {}; }
 
 #endif
 
+bool available(std::string_view name) {
+    const auto named = [name](const Feature &feature) { return feature.name == name; };
+    const auto found = std::find_if(features().begin(), features().end(), named);
+    if (found == features().end()) {
+        throw std::logic_error("no such feature: " + std::string(name));
+    }
+    return found->available;
+}
+
 } // namespace
 
-const Processor &processor() {
-    static const Processor found = look();
+const std::vector<Feature> &features() {
+    static const std::vector<Feature> found = detect();
     return found;
 }
 
-} // namespace twinlens
+std::string_view first_missing(std::string_view needs) {
+    while (!needs.empty()) {
+        const std::string_view name = needs.substr(0, needs.find(' '));
+        if (!available(name)) {
+            return name;
+        }
+        needs.remove_prefix(std::min(name.size() + 1, needs.size()));
+    }
+    return {};
+}
+
+} // namespace twinlens::cpu

@@ -1,37 +1,21 @@
-// compute.cpp - the choice of a path, once, and the way to it.
+// compute.cpp - the operators by the table that serves, chosen once in a process.
 
 #include "operators/compute.hpp"
 
 #include <cstdlib>
-#include <cstring>
-#include <initializer_list>
 
-#include "operators/operator_table.hpp"
+#include "operators/dispatch.hpp"
 
 namespace twinlens::operators {
 namespace {
 
-const Path *choose() {
-    const char *wanted = std::getenv("TWINLENS_OPERATORS");
-    for (const Path *path : {
-#if defined(TWINLENS_AMX)
-             amx_path(),
-#endif
-#if defined(TWINLENS_AVX512VNNI)
-             avx512vnni_path(),
-#endif
-             static_cast<const Path *>(nullptr)}) {
-        if (path != nullptr &&
-            (wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, path->name) == 0)) {
-            return path;
-        }
-    }
-    return nullptr;
-}
-
-const Path *chosen() {
-    static const Path *path = choose();
-    return path;
+// The table that serves in this process, or null: decided at the first call.
+const OperatorTable *chosen() {
+    static const OperatorTable *const table = [] {
+        const char *wanted = std::getenv("TWINLENS_OPERATORS");
+        return cpu::named(operator_tables(), wanted == nullptr ? "" : wanted);
+    }();
+    return table;
 }
 
 } // namespace

@@ -2,11 +2,12 @@
 // it.
 #pragma once
 
+#include "cpu/instruction_sets.hpp"
 #include "operators/compute.hpp"
 
 namespace twinlens::operators {
 
-struct Path {
+struct OperatorTable {
     const char *name;
     void (*product)(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
                     const float *residual, float *out, const Pool &pool);
@@ -19,8 +20,8 @@ struct Path {
                            const Linear &widen, const Linear &narrow, float *out, const Pool &pool);
 };
 
-// Null where this processor, or its system, cannot run it.
-const Path *amx_path();
-const Path *avx512vnni_path();
+#define TWINLENS_DECLARE(name, needs) extern const OperatorTable name##_operators;
+TWINLENS_OPERATOR_SETS(TWINLENS_DECLARE)
+#undef TWINLENS_DECLARE
 
 } // namespace twinlens::operators

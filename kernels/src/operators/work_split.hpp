@@ -40,7 +40,7 @@ struct Grid {
 
     static constexpr std::int64_t tile = 32;
     // Fewer rows than so many a thread are not worth that each thread reads all weights.
-    static constexpr std::int64_t worth_a_pass = 96;
+    static constexpr std::int64_t min_rows_per_thread = 96;
 
     std::int64_t parts() const { return row_parts * out_parts; }
 
@@ -59,7 +59,7 @@ struct Grid {
 inline Grid grid(std::int64_t rows, int threads, std::int64_t most_rows) {
     const auto n_threads = static_cast<std::int64_t>(std::max(threads, 1));
     const std::int64_t row_parts =
-        std::clamp<std::int64_t>(rows / Grid::worth_a_pass, 1, n_threads);
+        std::clamp<std::int64_t>(rows / Grid::min_rows_per_thread, 1, n_threads);
     if (row_parts < n_threads) {
         return {rows, std::max(row_parts, divided_up(rows, most_rows)),
                 divided_up(n_threads, row_parts)};

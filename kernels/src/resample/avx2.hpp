@@ -123,7 +123,7 @@ inline void down_columns_avx2(FromRows from, std::int64_t count, const std::int3
                                 std::uint8_t *work, ToRows to) {
     constexpr std::int64_t columns = 32;
     if (width < columns) {
-        down_plain(from, width, taps, work, to);
+        down_scalar(from, width, taps, work, to);
         return;
     }
     auto *laid = reinterpret_cast<std::int32_t *>(work);

@@ -13,8 +13,8 @@ inline std::uint8_t byte_of(std::int32_t sum) {
     return static_cast<std::uint8_t>(std::clamp(sum >> weight_bits, 0, 255));
 }
 
-[[maybe_unused]] void across_plain(FromRows from, std::int64_t n, const Taps &taps, std::uint8_t *,
-                                   ToRows to) {
+[[maybe_unused]] void across_scalar(FromRows from, std::int64_t n, const Taps &taps, std::uint8_t *,
+                                    ToRows to) {
     for (std::int64_t row = 0; row < n; ++row) {
         std::uint8_t *made = to.bytes + row * to.stride;
         const std::int32_t *weights = taps.weights;
@@ -33,8 +33,8 @@ inline std::uint8_t byte_of(std::int32_t sum) {
     }
 }
 
-[[maybe_unused]] void down_plain(FromRows from, std::int64_t width, const Taps &taps,
-                                 std::uint8_t *, ToRows to) {
+[[maybe_unused]] void down_scalar(FromRows from, std::int64_t width, const Taps &taps,
+                                  std::uint8_t *, ToRows to) {
     constexpr std::int64_t columns = 64;
     for (std::int64_t y = 0; y < taps.length; ++y) {
         const std::uint8_t *first = from.bytes + taps.starts[y] * from.stride;

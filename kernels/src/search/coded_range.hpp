@@ -33,8 +33,8 @@ struct Hits {
 class RangeSink {
   public:
     RangeSink(const CodedCorpus &corpus, const QueryCodes &codes, const float *queries,
-              const double *floors, const Path &path)
-        : corpus_(corpus), codes_(codes), queries_(queries), floors_(floors), path_(path),
+              const double *floors, const KernelTable &kernels)
+        : corpus_(corpus), codes_(codes), queries_(queries), floors_(floors), kernels_(kernels),
           work_(static_cast<std::size_t>(corpus.padded)) {
         for (std::int64_t query = 0; query < codes.size(); ++query) {
             barriers_.push_back(codes.units(query).floor_of_exact(floors[query]));
@@ -82,10 +82,10 @@ class RangeSink {
         const float *row = queries_ + query * corpus_.width;
         Candidate *first = ones.data(), *last = first + ones.size();
         if (corpus_.residual != nullptr) {
-            refine(corpus_, path_, row, units, first, last, work_.data());
+            refine_bounds(corpus_, kernels_, row, units, first, last, work_.data());
             last = drop_below(floor(query), first, last);
         }
-        const Rescorer rescorer{corpus_, path_, row, units, work_.data()};
+        const Rescorer rescorer{corpus_, kernels_, row, units, work_.data()};
         for (const Candidate *one = first; one != last; ++one) {
             if (one + 1 != last) {
                 rescorer.ask_for(one[1].row);
@@ -101,7 +101,7 @@ class RangeSink {
     const QueryCodes &codes_;
     const float *queries_;
     const double *floors_;
-    const Path &path_;
+    const KernelTable &kernels_;
     std::vector<float> barriers_;
     std::vector<Pair> pending_;
     Hits hits_;
@@ -110,14 +110,14 @@ class RangeSink {
 
 // One pass for some queries; their hits are added, numbered from `first_query` on.
 inline void add_hits(const CodedCorpus &corpus, const float *queries, const QueryCodes &codes,
-                     const double *floors, const Path &path, std::int64_t threads,
+                     const double *floors, const KernelTable &kernels, std::int64_t threads,
                      std::int64_t first_query, Hits &hits) {
     const std::int64_t used = worthwhile_threads(corpus, threads);
     std::vector<std::unique_ptr<Scan>> scans;
     std::vector<std::unique_ptr<RangeSink>> sinks;
     for (std::int64_t worker = 0; worker < used; ++worker) {
-        scans.push_back(std::make_unique<Scan>(corpus, codes, path));
-        sinks.push_back(std::make_unique<RangeSink>(corpus, codes, queries, floors, path));
+        scans.push_back(std::make_unique<Scan>(corpus, codes, kernels));
+        sinks.push_back(std::make_unique<RangeSink>(corpus, codes, queries, floors, kernels));
     }
     const std::int64_t parts = (corpus.n + scan_rows - 1) / scan_rows;
     parallel_for(parts, used, [&](std::int64_t part, std::int64_t worker) {
@@ -136,16 +136,16 @@ inline void add_hits(const CodedCorpus &corpus, const float *queries, const Quer
     }
 }
 
-inline Hits coded_within(const CodedCorpus &corpus, const float *queries, std::int64_t n,
-                         const float *centre, const double *floors, const Path &path,
-                         std::int64_t threads) {
+inline Hits coded_range(const CodedCorpus &corpus, const float *queries, std::int64_t n,
+                        const float *centre, const double *floors, const KernelTable &kernels,
+                        std::int64_t threads) {
     const IeeeMode mode;               // queries are measured on the caller's thread
     constexpr std::int64_t step = 256; // as many as a top-k pass takes
     Hits hits;
     for (std::int64_t first = 0; first < n; first += step) {
         const float *part = queries + first * corpus.width;
-        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, path, 0);
-        add_hits(corpus, part, codes, floors + first, path, threads, first, hits);
+        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, kernels, 0);
+        add_hits(corpus, part, codes, floors + first, kernels, threads, first, hits);
     }
     return hits;
 }

@@ -33,14 +33,14 @@ inline std::int64_t worthwhile_threads(const CodedCorpus &corpus, std::int64_t t
 class CodedTopk {
   public:
     CodedTopk(const CodedCorpus &corpus, const float *queries, const QueryCodes &codes,
-              std::int64_t k, const Path &path, std::int64_t threads)
-        : corpus_(corpus), queries_(queries), codes_(codes), k_(k), path_(path),
+              std::int64_t k, const KernelTable &kernels, std::int64_t threads)
+        : corpus_(corpus), queries_(queries), codes_(codes), k_(k), kernels_(kernels),
           threads_(worthwhile_threads(corpus, threads)), floors_(codes.size()),
           merged_(static_cast<std::size_t>(codes.size())) {
         for (std::int64_t worker = 0; worker < threads_; ++worker) {
-            scans_.push_back(std::make_unique<Scan>(corpus, codes, path));
+            scans_.push_back(std::make_unique<Scan>(corpus, codes, kernels));
             lists_.push_back(
-                std::make_unique<Shortlists>(corpus, codes, queries, path, k, floors_));
+                std::make_unique<CandidateLists>(corpus, codes, queries, kernels, k, floors_));
             works_.emplace_back(static_cast<std::size_t>(corpus.padded));
         }
     }
@@ -83,8 +83,8 @@ class CodedTopk {
         const QueryUnits &units = codes_.units(query);
         drop(query, all, units);
         if (corpus_.residual != nullptr) {
-            refine(corpus_, path_, queries_ + query * corpus_.width, units, all.data(),
-                   all.data() + all.size(), work);
+            refine_bounds(corpus_, kernels_, queries_ + query * corpus_.width, units, all.data(),
+                          all.data() + all.size(), work);
             drop(query, all, units);
         }
         sort_by_row(all.data(), all.data() + all.size());
@@ -108,12 +108,12 @@ class CodedTopk {
 
     void finish(std::int64_t query, std::int64_t *ids, double *scores, double *work) {
         const IeeeMode mode;
-        Finalists best(k_);
+        TopkReservoir best(k_);
         for (const auto &lists : lists_) {
             lists->offer_scored(query, best);
         }
         const QueryUnits &units = codes_.units(query);
-        const Rescorer rescorer{corpus_, path_, queries_ + query * corpus_.width, units, work};
+        const Rescorer rescorer{corpus_, kernels_, queries_ + query * corpus_.width, units, work};
         std::vector<Candidate> &all = merged_[static_cast<std::size_t>(query)];
         Candidate *first = all.data(), *last = first + all.size();
         float floor = floors_.of(query);
@@ -137,12 +137,12 @@ class CodedTopk {
     const float *queries_;
     const QueryCodes &codes_;
     std::int64_t k_;
-    const Path &path_;
+    const KernelTable &kernels_;
     std::int64_t threads_;
     SharedFloors floors_;
     std::vector<std::vector<Candidate>> merged_;
     std::vector<std::unique_ptr<Scan>> scans_;
-    std::vector<std::unique_ptr<Shortlists>> lists_;
+    std::vector<std::unique_ptr<CandidateLists>> lists_;
     std::vector<std::vector<double>> works_;
 };
 
@@ -156,20 +156,20 @@ struct TopkResult {
 // candidates in some 100 MB a thread.
 inline std::int64_t queries_a_pass(std::int64_t k, std::int64_t n_rows) {
     constexpr std::int64_t most = 256, candidates = std::int64_t{1} << 22;
-    const std::int64_t room = candidates / (Shortlists::capacity(k, n_rows) + k);
+    const std::int64_t room = candidates / (CandidateLists::capacity(k, n_rows) + k);
     return std::clamp<std::int64_t>(room / lanes * lanes, lanes, most);
 }
 
 inline void coded_topk(const CodedCorpus &corpus, const float *queries, std::int64_t n,
-                       const float *centre, const TopkResult &result, bool mapped, const Path &path,
-                       std::int64_t threads) {
+                       const float *centre, const TopkResult &result, bool mapped,
+                       const KernelTable &kernels, std::int64_t threads) {
     const IeeeMode mode; // queries are measured on the caller's thread
     const std::int64_t step = queries_a_pass(result.k, corpus.n);
     for (std::int64_t first = 0; first < n; first += step) {
         const float *part = queries + first * corpus.width;
-        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, path,
+        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, kernels,
                                result.k);
-        CodedTopk(corpus, part, codes, result.k, path, threads)
+        CodedTopk(corpus, part, codes, result.k, kernels, threads)
             .run(mapped, result.ids + first * result.k, result.scores + first * result.k);
     }
 }

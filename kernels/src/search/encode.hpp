@@ -22,7 +22,7 @@ struct CodesToWrite {
 };
 
 inline std::int64_t encode(const float *rows, std::int64_t n, std::int64_t width,
-                           const float *centre, const CodesToWrite &to, const Path &path,
+                           const float *centre, const CodesToWrite &to, const KernelTable &kernels,
                            std::int64_t threads) {
     constexpr std::int64_t rows_a_part = 1024;
     const std::int64_t parts = (n + rows_a_part - 1) / rows_a_part;
@@ -36,8 +36,9 @@ inline std::int64_t encode(const float *rows, std::int64_t n, std::int64_t width
         for (std::int64_t row = part * rows_a_part; row < last; ++row) {
             std::uint8_t *residual =
                 to.residual == nullptr ? nullptr : to.residual + row * to.padded;
-            if (!path.encode(rows + row * width, centre, width, work.data() + worker * to.padded,
-                             to.codes + row * to.padded, residual, to.terms + row * n_terms)) {
+            if (!kernels.encode_row(rows + row * width, centre, width,
+                                    work.data() + worker * to.padded, to.codes + row * to.padded,
+                                    residual, to.terms + row * n_terms)) {
                 std::int64_t known = bad.load();
                 while (row < known && !bad.compare_exchange_weak(known, row)) {
                 }

@@ -13,7 +13,7 @@
 namespace twinlens {
 namespace {
 
-inline double pair_score(const float *query, const float *row, std::int64_t width, double *work) {
+inline double exact_score(const float *query, const float *row, std::int64_t width, double *work) {
     std::int64_t half = (width + 1) / 2;
     for (std::int64_t i = 0; i < width - half; ++i) {
         work[i] = static_cast<double>(query[i]) * static_cast<double>(row[i]) +

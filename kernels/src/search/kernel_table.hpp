@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "cpu/instruction_sets.hpp"
 #include "resample/pass.hpp"
 
 namespace twinlens {
@@ -30,7 +31,7 @@ struct alignas(64) Lanes {
 };
 
 // A pair of a row and a lane that reached the floor.
-struct Survivor {
+struct CandidatePair {
     std::int32_t row; // in the block
     std::int32_t lane;
     float estimate;
@@ -45,14 +46,14 @@ struct RowCodes {
 };
 
 // Memory that will be wanted soon: so many cache lines are asked for whenever a loop over rows has
-// gone through another `ahead_step` codes.
-constexpr std::int64_t ahead_step = 2048;
-struct Ahead {
+// gone through another `prefetch_step` codes.
+constexpr std::int64_t prefetch_step = 2048;
+struct Prefetch {
     const std::uint8_t *next;
     std::int64_t lines_a_step;
 };
 
-struct Path {
+struct KernelTable {
     const char *name;
     std::int64_t levels; // whole numbers of a plane lie in -levels..levels
     bool centred;        // dots are of code - 128, so that no offset is left
@@ -61,37 +62,35 @@ struct Path {
     // Up to so many queries are better served by `few`.
     std::int64_t few_queries;
 
-    void (*begin)(); // once in each thread, before dots
+    // Around the calls of one thread; null where nothing is to be done.
+    void (*begin)();
     void (*end)();
 
     // dots [2 planes][block_rows][16] of a block with two packed planes.
-    void (*dots)(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::int32_t *dots);
+    void (*dots)(const RowCodes &block, const std::int8_t *planes, Prefetch ahead,
+                 std::int32_t *dots);
     // The same for n queries, whose numbers lie as [n][2 planes][padded]: dots [n][2][block_rows].
-    void (*few)(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahead ahead,
-                std::int32_t *dots);
+    void (*dots_few)(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,
+                     Prefetch ahead, std::int32_t *dots);
     // Writes the pairs of a block that reach the floors, and gives their count. dots [2][rows][16]
     // are two planes of which the second counts `1 / base`, or with base 0 [rows][16] of one.
-    std::int64_t (*screen)(const std::int32_t *dots, float base, const RowCodes &block,
-                           const Lanes &lanes, Survivor *survivors);
+    std::int64_t (*prune)(const std::int32_t *dots, float base, const RowCodes &block,
+                          const Lanes &lanes, CandidatePair *pairs);
     // The same for a lane of its own, dots [2 planes][block_rows].
-    std::int64_t (*screen_few)(const std::int32_t *dots, float base, const RowCodes &block,
-                               const Lanes &lanes, std::int64_t lane, Survivor *survivors);
-    double (*score)(const float *query, const float *row, std::int64_t width, double *work);
+    std::int64_t (*prune_few)(const std::int32_t *dots, float base, const RowCodes &block,
+                              const Lanes &lanes, std::int64_t lane, CandidatePair *pairs);
+    double (*exact_score)(const float *query, const float *row, std::int64_t width, double *work);
     // See code_score.hpp and encode_row.hpp.
     double (*code_score)(const double *query, const std::uint8_t *codes, std::int64_t width);
-    bool (*encode)(const float *row, const float *centre, std::int64_t width, double *work,
-                   std::uint8_t *codes, std::uint8_t *residual, float *terms);
+    bool (*encode_row)(const float *row, const float *centre, std::int64_t width, double *work,
+                       std::uint8_t *codes, std::uint8_t *residual, float *terms);
     // See resample/pass.hpp.
     Across *across;
     Down *down;
 };
 
-// The paths compiled in, best first; null where this processor, or its system, cannot run one.
-const Path *amx_path();
-const Path *avx512vnni_path();
-const Path *avxvnni_path();
-const Path *avx2_path();
-const Path *neon_path();
-const Path *scalar_path();
+#define TWINLENS_DECLARE(name, needs) extern const KernelTable name##_kernels;
+TWINLENS_SEARCH_SETS(TWINLENS_DECLARE)
+#undef TWINLENS_DECLARE
 
 } // namespace twinlens

@@ -54,10 +54,11 @@ class QueryCodes {
   public:
     // queries [n, width] and centre [width] are finite; each wants so many hits, or 0: unknown.
     QueryCodes(const float *queries, std::int64_t n, const float *centre, std::int64_t width,
-               const Path &path, std::int64_t hits)
-        : n_(n), padded_((width + 63) / 64 * 64), few_(n <= path.few_queries),
-          fine_(few_ || n <= path.fine_queries || (path.fine_queries > 0 && hits >= fine_hits)),
-          base_(fine_ ? path.levels + 1 : 0),
+               const KernelTable &kernels, std::int64_t hits)
+        : n_(n), padded_((width + 63) / 64 * 64), few_(n <= kernels.few_queries),
+          fine_(few_ || n <= kernels.fine_queries ||
+                (kernels.fine_queries > 0 && hits >= fine_hits)),
+          base_(fine_ ? kernels.levels + 1 : 0),
           groups_(static_cast<std::size_t>((n + lanes - 1) / lanes)), units_(n) {
         const std::int64_t planes = few_ ? 2 * n : (n_groups() * (fine_ ? 2 : 1) + 1) / 2 * 2;
         numbers_.resize(static_cast<std::size_t>(planes * padded_ / 64 * (few_ ? 1 : lanes)));
@@ -70,7 +71,7 @@ class QueryCodes {
             const float *row = queries + query * width;
             QueryUnits &units = units_[static_cast<std::size_t>(query)];
             units = measure(row, centre, width, std::sqrt(centre_squared), scaled.data());
-            quantise(query, scaled, path, units.length);
+            quantise(query, scaled, kernels, units.length);
         }
     }
 
@@ -116,9 +117,9 @@ class QueryCodes {
                 length};
     }
 
-    void quantise(std::int64_t query, const std::vector<double> &scaled, const Path &path,
+    void quantise(std::int64_t query, const std::vector<double> &scaled, const KernelTable &kernels,
                   double query_length) {
-        const std::int64_t most = fine_ ? path.levels * base_ : path.levels;
+        const std::int64_t most = fine_ ? kernels.levels * base_ : kernels.levels;
         double largest = 0;
         for (const double number : scaled) {
             largest = std::max(largest, std::fabs(number));
@@ -149,7 +150,7 @@ class QueryCodes {
             static_cast<double>(step) *
             (std::sqrt(low_squares) + std::sqrt(high_squares) * (fine_ ? base_ : 1));
         const double reach = std::sqrt(rest) * (1 + rounding) + rounding * (held + query_length);
-        if (!path.centred) {
+        if (!kernels.centred) {
             group.offset[0][lane] = static_cast<std::int32_t>(128 * high_sum);
             group.offset[1][lane] = static_cast<std::int32_t>(128 * low_sum);
         }

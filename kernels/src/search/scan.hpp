@@ -19,10 +19,10 @@ namespace twinlens {
 
 class Scan {
   public:
-    Scan(const CodedCorpus &corpus, const QueryCodes &queries, const Path &path)
-        : corpus_(corpus), queries_(queries), path_(path), blocks_(corpus),
+    Scan(const CodedCorpus &corpus, const QueryCodes &queries, const KernelTable &kernels)
+        : corpus_(corpus), queries_(queries), kernels_(kernels), blocks_(corpus),
           groups_(queries.groups()), dots_(2 * block_rows * lanes / 16),
-          survivors_(block_rows * lanes) {
+          pairs_(block_rows * lanes) {
         // Lanes beyond the last query reach nothing.
         for (std::int64_t lane = queries.size(); lane < queries.n_groups() * lanes; ++lane) {
             groups_.back().floor[lane % lanes] = std::numeric_limits<float>::infinity();
@@ -31,24 +31,28 @@ class Scan {
 
     template <typename Sink> void rows(std::int64_t first, std::int64_t last, Sink &sink) {
         const IeeeMode mode;
-        path_.begin();
+        if (kernels_.begin != nullptr) {
+            kernels_.begin();
+        }
         for (std::int64_t group = 0; group < queries_.n_groups(); ++group) {
             refresh(group, sink);
         }
         blocks_.each(first, last, [&](const Block &block) { meet(block, sink); });
-        path_.end();
+        if (kernels_.end != nullptr) {
+            kernels_.end();
+        }
     }
 
   private:
     // A single call asks for the rows a little ahead of those it multiplies; of several calls, each
     // asks for its share of the block after this.
-    Ahead share(const Block &block, std::int64_t call, std::int64_t calls) const {
-        constexpr std::int64_t step_lines = ahead_step / 64, rows_ahead = 32;
+    Prefetch share(const Block &block, std::int64_t call, std::int64_t calls) const {
+        constexpr std::int64_t step_lines = prefetch_step / 64, rows_ahead = 32;
         if (block.ids != nullptr || call >= step_lines) {
             return {nullptr, 0};
         }
         const std::int64_t lines = std::max<std::int64_t>(1, step_lines / calls);
-        const std::int64_t steps = block_rows * corpus_.padded / ahead_step;
+        const std::int64_t steps = block_rows * corpus_.padded / prefetch_step;
         const std::int64_t first = calls == 1 ? rows_ahead : block_rows;
         return {block.rows.codes + first * corpus_.padded + call * steps * lines * 64, lines};
     }
@@ -56,11 +60,12 @@ class Scan {
     template <typename Sink> void meet(const Block &block, Sink &sink) {
         std::int32_t *dots = dots_.front().numbers;
         if (queries_.few()) {
-            path_.few(block.rows, queries_.numbers(), queries_.size(), share(block, 0, 1), dots);
+            kernels_.dots_few(block.rows, queries_.numbers(), queries_.size(), share(block, 0, 1),
+                              dots);
             for (std::int64_t query = 0; query < queries_.size(); ++query) {
                 const std::int64_t count =
-                    path_.screen_few(dots + query * 2 * block_rows, queries_.base(), block.rows,
-                                     groups_.front(), query, survivors_.data());
+                    kernels_.prune_few(dots + query * 2 * block_rows, queries_.base(), block.rows,
+                                       groups_.front(), query, pairs_.data());
                 hand_on(block, count, 0, sink);
             }
             return;
@@ -68,21 +73,21 @@ class Scan {
         const std::int64_t groups_a_call = queries_.fine() ? 1 : 2;
         const std::int64_t calls = (queries_.n_groups() + groups_a_call - 1) / groups_a_call;
         for (std::int64_t call = 0; call < calls; ++call) {
-            path_.dots(block.rows, queries_.plane_pair(call), share(block, call, calls), dots);
+            kernels_.dots(block.rows, queries_.plane_pair(call), share(block, call, calls), dots);
             for (std::int64_t i = 0; i < groups_a_call; ++i) {
                 const std::int64_t group = call * groups_a_call + i;
                 if (group < queries_.n_groups()) {
-                    screen(block, dots + i * block_rows * lanes, group, sink);
+                    prune(block, dots + i * block_rows * lanes, group, sink);
                 }
             }
         }
     }
 
     template <typename Sink>
-    void screen(const Block &block, const std::int32_t *dots, std::int64_t group, Sink &sink) {
+    void prune(const Block &block, const std::int32_t *dots, std::int64_t group, Sink &sink) {
         const std::int64_t count =
-            path_.screen(dots, queries_.base(), block.rows,
-                         groups_[static_cast<std::size_t>(group)], survivors_.data());
+            kernels_.prune(dots, queries_.base(), block.rows,
+                           groups_[static_cast<std::size_t>(group)], pairs_.data());
         hand_on(block, count, group, sink);
     }
 
@@ -92,7 +97,7 @@ class Scan {
             return;
         }
         for (std::int64_t i = 0; i < count; ++i) {
-            const Survivor &pair = survivors_[static_cast<std::size_t>(i)];
+            const CandidatePair &pair = pairs_[static_cast<std::size_t>(i)];
             const std::int64_t query = group * lanes + pair.lane;
             if (pair.row < block.count && query < queries_.size()) {
                 sink.take(query, block.id(pair.row), pair.estimate, pair.margin);
@@ -114,11 +119,11 @@ class Scan {
 
     const CodedCorpus &corpus_;
     const QueryCodes &queries_;
-    const Path &path_;
+    const KernelTable &kernels_;
     Blocks blocks_;
     std::vector<Lanes> groups_; // with the floors as this thread knows them
     std::vector<Line> dots_;
-    std::vector<Survivor> survivors_;
+    std::vector<CandidatePair> pairs_;
 };
 
 } // namespace twinlens

@@ -16,7 +16,7 @@ namespace twinlens {
 
 inline void score_pairs(const float *queries, const float *rows, std::int64_t width,
                         const std::int64_t *ids, std::int64_t n, std::int64_t columns,
-                        double *scores, const Path &path, std::int64_t threads) {
+                        double *scores, const KernelTable &kernels, std::int64_t threads) {
     constexpr std::int64_t pairs_a_part = 256;
     const std::int64_t pairs = n * columns, parts = (pairs + pairs_a_part - 1) / pairs_a_part;
     const std::int64_t used = std::max<std::int64_t>(1, std::min(threads, parts));
@@ -30,8 +30,9 @@ inline void score_pairs(const float *queries, const float *rows, std::int64_t wi
                 prefetch_bytes(rows + ids[pair + 1] * width,
                                width * static_cast<std::int64_t>(sizeof(float)));
             }
-            scores[pair] = path.score(queries + pair / columns * width, rows + ids[pair] * width,
-                                      width, work.data() + worker * half);
+            scores[pair] =
+                kernels.exact_score(queries + pair / columns * width, rows + ids[pair] * width,
+                                    width, work.data() + worker * half);
         }
     });
 }

@@ -43,7 +43,7 @@ inline float floor_score(double worst, double unit) {
     return std::nextafter(nearest, -std::numeric_limits<float>::infinity());
 }
 
-inline void sift(const Query &query, const Tile &tile, BestHeap best, double *work) {
+inline void update_topk(const Query &query, const Tile &tile, TopkHeap best, double *work) {
     // So many rows are asked at once "does any of you reach the floor?": that loop vectorises.
     constexpr std::int64_t group = 32;
     float floor = floor_score(best.worst(), query.unit);
@@ -64,7 +64,7 @@ inline void sift(const Query &query, const Tile &tile, BestHeap best, double *wo
                 continue;
             }
             const double score =
-                pair_score(query.row, tile.rows + i * tile.width, tile.width, work);
+                exact_score(query.row, tile.rows + i * tile.width, tile.width, work);
             if (best.offer(score, tile.first_row + i)) {
                 floor = floor_score(best.worst(), query.unit);
             }

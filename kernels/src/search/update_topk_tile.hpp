@@ -23,8 +23,8 @@ struct QueryBlock {
     std::int64_t n;
 };
 
-inline void sift_tile(const QueryBlock &queries, const Tile &tile, double *best_scores,
-                      std::int64_t *best_ids, std::int64_t k, std::int64_t threads) {
+inline void update_topk_tile(const QueryBlock &queries, const Tile &tile, double *best_scores,
+                             std::int64_t *best_ids, std::int64_t k, std::int64_t threads) {
     // A thread takes some 20 us to start: as long as comparing about this many scores.
     constexpr std::int64_t scores_per_thread = std::int64_t{1} << 16;
     const std::int64_t worth = 1 + queries.n * tile.n / scores_per_thread;
@@ -34,8 +34,8 @@ inline void sift_tile(const QueryBlock &queries, const Tile &tile, double *best_
     parallel_for(queries.n, used, [&](std::int64_t q, std::int64_t worker) {
         const Query query{queries.rows + q * tile.width, queries.scores + q * tile.n,
                           queries.reach[q], queries.units[q]};
-        sift(query, tile, BestHeap(best_scores + q * k, best_ids + q * k, k),
-             work.data() + worker * half);
+        update_topk(query, tile, TopkHeap(best_scores + q * k, best_ids + q * k, k),
+                    work.data() + worker * half);
     });
 }
 

@@ -1,12 +1,8 @@
 // amx.cpp - the operators by AMX tiles: 16 rows of 64 codes times 16 outputs in 16 cycles.
-//
-// Linux lends the tile registers to a process only when it asks.
 
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "cpu/features.hpp"
+#include "cpu/amx_tiles.hpp"
 #include "operators/isa/attention_amx.hpp"
 #include "operators/isa/linear_avx512.hpp"
 #include "operators/isa/self_attention_avx512.hpp"
@@ -15,30 +11,10 @@
 namespace twinlens::operators {
 namespace {
 
-struct alignas(64) TileConfig {
-    std::uint8_t palette, start_row, reserved[14];
-    std::uint16_t row_bytes[16];
-    std::uint8_t rows[16];
-};
-
-// Eight tiles of 16 rows of 64 bytes.
-constexpr TileConfig all_whole() {
-    TileConfig config{};
-    config.palette = 1;
-    for (int tile = 0; tile < 8; ++tile) {
-        config.row_bytes[tile] = 64;
-        config.rows[tile] = 16;
-    }
-    return config;
-}
-
-// Static, because GCC's loadconfig tells its optimiser of the first 8 bytes only.
-constexpr TileConfig config = all_whole();
-
 struct Amx {
     struct Session {
-        Session() { _tile_loadconfig(&config); }
-        ~Session() { _tile_release(); }
+        Session() { cpu::load_tile_config(); }
+        ~Session() { cpu::release_tiles(); }
         Session(const Session &) = delete;
         Session &operator=(const Session &) = delete;
     };
@@ -100,18 +76,19 @@ struct Amx {
     }
 };
 
-// Asks Linux for the use of tile data (ARCH_REQ_XCOMP_PERM, feature 18); once granted, always.
-bool permitted() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
-
-constexpr Path path{"amx",    product<Amx>,   bytes_product<Amx>,
-                    mlp<Amx>, attention<Amx>, self_attention<Amx>};
+constexpr OperatorTable table() {
+    OperatorTable table{};
+    table.name = "amx";
+    table.product = product<Amx>;
+    table.bytes_product = bytes_product<Amx>;
+    table.mlp = mlp<Amx>;
+    table.attention = attention<Amx>;
+    table.self_attention = self_attention<Amx>;
+    return table;
+}
 
 } // namespace
 
-const Path *amx_path() {
-    static const bool runs =
-        processor().amx_int8 && processor().amx_bf16 && processor().avx512vnni && permitted();
-    return runs ? &path : nullptr;
-}
+constexpr OperatorTable amx_operators = table();
 
 } // namespace twinlens::operators

@@ -4,7 +4,6 @@
 
 #include <immintrin.h>
 
-#include "cpu/features.hpp"
 #include "operators/isa/attention_avx512.hpp"
 #include "operators/isa/linear_avx512.hpp"
 #include "operators/isa/self_attention_avx512.hpp"
@@ -73,11 +72,19 @@ struct Vnni {
     }
 };
 
-constexpr Path path{"avx512vnni", product<Vnni>,   bytes_product<Vnni>,
-                    mlp<Vnni>,    attention<Vnni>, self_attention<Vnni>};
+constexpr OperatorTable table() {
+    OperatorTable table{};
+    table.name = "avx512vnni";
+    table.product = product<Vnni>;
+    table.bytes_product = bytes_product<Vnni>;
+    table.mlp = mlp<Vnni>;
+    table.attention = attention<Vnni>;
+    table.self_attention = self_attention<Vnni>;
+    return table;
+}
 
 } // namespace
 
-const Path *avx512vnni_path() { return processor().avx512vnni ? &path : nullptr; }
+constexpr OperatorTable avx512vnni_operators = table();
 
 } // namespace twinlens::operators

@@ -84,7 +84,7 @@ TWINLENS_INLINE void finish_rows(Block &block, std::int64_t n, const Panel &pane
 }
 
 // Weights that will be wanted next.
-struct Ahead {
+struct Prefetch {
     const std::int8_t *next;
     std::int64_t lines_a_step;
 
@@ -147,7 +147,7 @@ void multiply(const Panel &panel, const Linear &linear, std::int64_t zero, Range
         const std::int8_t *left = linear.codes + 2 * pair * column_bytes;
         const std::int8_t *right = own.lanes[1] == 0 ? left : left + column_bytes;
         const bool more = pair + 1 < pairs.last;
-        Ahead ahead{left + 2 * column_bytes, more ? divided_up(32, n_blocks) : 0};
+        Prefetch ahead{left + 2 * column_bytes, more ? divided_up(32, n_blocks) : 0};
         chunks.each(n_blocks, steps, [&](std::int64_t at, std::int64_t index, Range part) {
             Block &block = blocks[at];
             const std::int64_t row = index * block_side, n = part.last - part.first;

@@ -99,8 +99,8 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
         tokens.tokens * (5 * all.width + 12 * all.group * all.head_width);
     const std::int64_t most_items = std::max<std::int64_t>(attention_bytes / item_bytes, 1);
     const auto threads = static_cast<std::int64_t>(std::max(pool.threads, 1));
-    if (threads > 1 &&
-        (tokens.batch < threads || tokens.batch * tokens.tokens < threads * Grid::worth_a_pass)) {
+    if (threads > 1 && (tokens.batch < threads ||
+                        tokens.batch * tokens.tokens < threads * Grid::min_rows_per_thread)) {
         const std::int64_t few = std::max<std::int64_t>(few_rows / tokens.tokens, 1);
         for (std::int64_t item = 0; item < tokens.batch; item += few) {
             attend_few<Engine>(x, all, {item, std::min(item + few, tokens.batch)}, norm, narrow,

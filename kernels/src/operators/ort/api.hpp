@@ -30,8 +30,8 @@ enum class Place : int {
     add_operator = 27,     // 1
     add_domain = 28,       // 1
     data = 51,             // 1
-    sides_count = 61,      // 1
-    sides = 62,            // 1
+    dim_count = 61,        // 1
+    dims = 62,             // 1
     shape = 65,            // 1
     attribute_float = 85,  // 1
     attribute_int64 = 86,  // 1

@@ -24,14 +24,14 @@ inline void require(Status *status) {
 
 struct Tensor {
     const void *data = nullptr;
-    std::vector<std::int64_t> sides;
+    std::vector<std::int64_t> dims;
 
     const float *floats() const { return static_cast<const float *>(data); }
-    std::int64_t last() const { return sides.empty() ? 1 : sides.back(); }
+    std::int64_t last() const { return dims.empty() ? 1 : dims.back(); }
     std::int64_t rows() const {
         std::int64_t product = 1;
-        for (std::size_t side = 0; side + 1 < sides.size(); ++side) {
-            product *= sides[side];
+        for (std::size_t side = 0; side + 1 < dims.size(); ++side) {
+            product *= dims[side];
         }
         return product;
     }
@@ -45,11 +45,11 @@ inline Tensor tensor_of(const Api &api, const Value *value) {
     Shape *shape = nullptr;
     require(api.call(Place::shape, value, &shape));
     std::size_t count = 0;
-    Status *status = api.call(Place::sides_count, static_cast<const Shape *>(shape), &count);
+    Status *status = api.call(Place::dim_count, static_cast<const Shape *>(shape), &count);
     if (status == nullptr) {
-        tensor.sides.resize(count);
+        tensor.dims.resize(count);
         status =
-            api.call(Place::sides, static_cast<const Shape *>(shape), tensor.sides.data(), count);
+            api.call(Place::dims, static_cast<const Shape *>(shape), tensor.dims.data(), count);
     }
     api.release(Place::release_shape, shape);
     require(status);
@@ -68,10 +68,10 @@ class Call {
         return tensor_of(api_, value);
     }
 
-    float *output(const std::vector<std::int64_t> &sides) const {
+    float *output(const std::vector<std::int64_t> &dims) const {
         Value *value = nullptr;
         require(
-            api_.call(Place::output, context_, std::size_t{0}, sides.data(), sides.size(), &value));
+            api_.call(Place::output, context_, std::size_t{0}, dims.data(), dims.size(), &value));
         void *data = nullptr;
         require(api_.call(Place::data, value, &data));
         return static_cast<float *>(data);

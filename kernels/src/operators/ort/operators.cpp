@@ -29,7 +29,7 @@ class Weight {
           bias_(making.constant(first + 2)), inputs_(inputs) {
         const std::int64_t outputs = scales_.last();
         const std::vector<std::int64_t> wanted{(outputs + 15) / 16, (inputs + 63) / 64, 16, 16, 4};
-        if (codes_.sides != wanted || bias_.last() != outputs) {
+        if (codes_.dims != wanted || bias_.last() != outputs) {
             throw std::invalid_argument("a weight of an operator of twinlens is packed otherwise");
         }
         sums_.resize(static_cast<std::size_t>(outputs));
@@ -77,9 +77,9 @@ void require_width(const Tensor &tokens, std::int64_t width) {
     }
 }
 
-std::vector<std::int64_t> with_last(std::vector<std::int64_t> sides, std::int64_t last) {
-    sides.back() = last;
-    return sides;
+std::vector<std::int64_t> with_last(std::vector<std::int64_t> dims, std::int64_t last) {
+    dims.back() = last;
+    return dims;
 }
 
 struct BytesLinear : Kernel {
@@ -89,7 +89,7 @@ struct BytesLinear : Kernel {
         const Tensor x = call.input(0);
         const Linear linear = weight.linear();
         require_width(x, linear.in);
-        float *out = call.output(with_last(x.sides, linear.out));
+        float *out = call.output(with_last(x.dims, linear.out));
         operators::bytes_product(static_cast<const std::uint8_t *>(x.data), x.rows(), linear, out,
                                  call.pool());
     }
@@ -109,7 +109,7 @@ template <bool normed, bool adding> struct LinearKernel : Kernel {
         if (adding && (residual.last() != linear.out || residual.rows() != x.rows())) {
             throw std::invalid_argument("LinearAdd adds to tokens of another shape");
         }
-        float *out = call.output(with_last(x.sides, linear.out));
+        float *out = call.output(with_last(x.dims, linear.out));
         operators::product(x.floats(), x.rows(), norm.norm(), linear, residual.floats(), out,
                            call.pool());
     }
@@ -145,7 +145,7 @@ template <bool normed> struct MlpAdd : Kernel {
     void compute(const Call &call) const override {
         const Tensor x = call.input(0);
         require_width(x, widen.linear().in);
-        float *out = call.output(x.sides);
+        float *out = call.output(x.dims);
         operators::mlp(x.floats(), x.rows(), norm.norm(), widen.linear(), activation,
                        narrow.linear(), out, call.pool());
     }
@@ -161,16 +161,16 @@ template <bool pooled, bool counted, bool causal> struct AttentionKernel : Kerne
     void compute(const Call &call) const override {
         constexpr std::int64_t parts = pooled ? 2 : 3;
         const Tensor first = call.input(0), joined = pooled ? call.input(1) : first;
-        if (joined.sides.size() != 3 || joined.last() % (parts * heads) != 0) {
+        if (joined.dims.size() != 3 || joined.last() % (parts * heads) != 0) {
             throw std::invalid_argument("the heads of an attention do not divide its width");
         }
-        const std::int64_t batch = joined.sides[0], keys = joined.sides[1];
+        const std::int64_t batch = joined.dims[0], keys = joined.dims[1];
         const std::int64_t width = joined.last() / parts;
-        if (pooled && first.sides != std::vector<std::int64_t>{batch, 1, width}) {
+        if (pooled && first.dims != std::vector<std::int64_t>{batch, 1, width}) {
             throw std::invalid_argument("an attention got queries of another shape");
         }
         const Tensor counts = counted ? call.input(pooled ? 2 : 1) : Tensor{};
-        if (counted && counts.sides != std::vector<std::int64_t>{batch}) {
+        if (counted && counts.dims != std::vector<std::int64_t>{batch}) {
             throw std::invalid_argument("an attention got counts of another shape");
         }
         operators::Attention attention{};
@@ -207,11 +207,11 @@ template <bool causal> struct AttentionAdd : Kernel {
     void compute(const Call &call) const override {
         const Tensor x = call.input(0);
         require_width(x, widen.linear().in);
-        if (x.sides.size() != 3) {
+        if (x.dims.size() != 3) {
             throw std::invalid_argument("an attention got tokens of another shape");
         }
-        const operators::Tokens tokens{x.sides[0], x.sides[1], heads, causal, nullptr};
-        float *out = call.output(x.sides);
+        const operators::Tokens tokens{x.dims[0], x.dims[1], heads, causal, nullptr};
+        float *out = call.output(x.dims);
         operators::self_attention(x.floats(), tokens, norm.norm(), widen.linear(), narrow.linear(),
                                   out, call.pool());
     }

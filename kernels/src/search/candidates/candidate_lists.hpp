@@ -21,11 +21,11 @@
 
 namespace twinlens {
 
-class Shortlists {
+class CandidateLists {
   public:
-    Shortlists(const CodedCorpus &corpus, const QueryCodes &codes, const float *queries,
-               const Path &path, std::int64_t k, SharedFloors &floors)
-        : corpus_(corpus), codes_(codes), queries_(queries), path_(path), k_(k),
+    CandidateLists(const CodedCorpus &corpus, const QueryCodes &codes, const float *queries,
+                   const KernelTable &kernels, std::int64_t k, SharedFloors &floors)
+        : corpus_(corpus), codes_(codes), queries_(queries), kernels_(kernels), k_(k),
           capacity_(capacity(k, corpus.n)), floors_(floors), lists_(size(codes.size())),
           candidates_(new Candidate[size(codes.size() * capacity_)]),
           scores_(size(codes.size() * k), -std::numeric_limits<double>::infinity()),
@@ -74,8 +74,8 @@ class Shortlists {
         last = drop_below(floors_.of(query), first, last);
         if (last - first > capacity_ / 2) {
             sort_by_row(first, last);
-            BestHeap best(scores_.data() + query * k_, ids_.data() + query * k_, k_);
-            const Rescorer rescorer{corpus_, path_, queries_ + query * corpus_.width, units,
+            TopkHeap best(scores_.data() + query * k_, ids_.data() + query * k_, k_);
+            const Rescorer rescorer{corpus_, kernels_, queries_ + query * corpus_.width, units,
                                     work_.data()};
             floors_.raise(query, rescorer.offer(first, last, best, floors_.of(query)));
             last = first;
@@ -87,7 +87,7 @@ class Shortlists {
     const CodedCorpus &corpus_;
     const QueryCodes &codes_;
     const float *queries_;
-    const Path &path_;
+    const KernelTable &kernels_;
     std::int64_t k_, capacity_;
     SharedFloors &floors_;
     std::vector<List> lists_;

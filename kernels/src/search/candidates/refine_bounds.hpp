@@ -24,8 +24,9 @@ inline float outward(double bound, float toward) {
     return std::nextafter(nearest, toward);
 }
 
-inline void refine(const CodedCorpus &corpus, const Path &path, const float *query,
-                   const QueryUnits &units, Candidate *first, Candidate *last, double *work) {
+inline void refine_bounds(const CodedCorpus &corpus, const KernelTable &kernels, const float *query,
+                          const QueryUnits &units, Candidate *first, Candidate *last,
+                          double *work) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     for (std::int64_t i = 0; i < corpus.width; ++i) {
         work[i] = static_cast<double>(query[i]) / units.unit;
@@ -38,9 +39,9 @@ inline void refine(const CodedCorpus &corpus, const Path &path, const float *que
         const float *terms = corpus.terms + one->row * corpus.n_terms;
         const double estimate =
             static_cast<double>(terms[0]) *
-                path.code_score(work, corpus.codes + one->row * corpus.padded, corpus.width) +
+                kernels.code_score(work, corpus.codes + one->row * corpus.padded, corpus.width) +
             static_cast<double>(terms[3]) *
-                path.code_score(work, corpus.residual + one->row * corpus.padded, corpus.width);
+                kernels.code_score(work, corpus.residual + one->row * corpus.padded, corpus.width);
         const double left = static_cast<double>(terms[4]);
         const double held = static_cast<double>(terms[1]) + static_cast<double>(terms[2]) + left;
         const double margin = units.length * (left + 0x1p-32 * held);

@@ -15,13 +15,13 @@ namespace twinlens {
 
 struct Rescorer {
     const CodedCorpus &corpus;
-    const Path &path;
+    const KernelTable &kernels;
     const float *query; // [width]
     const QueryUnits &units;
     double *work; // [(width + 1) / 2]
 
     double score(std::int64_t row) const {
-        return path.score(query, corpus.rows + row * corpus.width, corpus.width, work);
+        return kernels.exact_score(query, corpus.rows + row * corpus.width, corpus.width, work);
     }
 
     void ask_for(std::int64_t row) const {
@@ -29,7 +29,7 @@ struct Rescorer {
                        corpus.width * static_cast<std::int64_t>(sizeof(float)));
     }
 
-    // To a BestHeap or Finalists; gives the floor that their worst is, not lower than the one
+    // To a TopkHeap or TopkReservoir; gives the floor that their worst is, not lower than the one
     // given.
     template <typename Best>
     float offer(const Candidate *first, const Candidate *last, Best &best, float floor) const {

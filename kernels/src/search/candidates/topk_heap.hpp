@@ -8,9 +8,9 @@
 
 namespace twinlens {
 
-class BestHeap {
+class TopkHeap {
   public:
-    BestHeap(double *scores, std::int64_t *ids, std::int64_t k)
+    TopkHeap(double *scores, std::int64_t *ids, std::int64_t k)
         : scores_(scores), ids_(ids), k_(k) {}
 
     double worst() const { return scores_[0]; }

@@ -12,9 +12,11 @@
 
 namespace twinlens {
 
-class Finalists {
+class TopkReservoir {
   public:
-    explicit Finalists(std::int64_t k) : k_(static_cast<std::size_t>(k)) { all_.reserve(2 * k_); }
+    explicit TopkReservoir(std::int64_t k) : k_(static_cast<std::size_t>(k)) {
+        all_.reserve(2 * k_);
+    }
 
     // Of k rows at least the worst score known to be reached, else minus infinity.
     double worst() const { return worst_; }
@@ -44,12 +46,12 @@ class Finalists {
     }
 
   private:
-    struct Finalist {
+    struct Hit {
         double score;
         std::int64_t id;
     };
 
-    static bool better(const Finalist &a, const Finalist &b) {
+    static bool better(const Hit &a, const Hit &b) {
         return a.score > b.score || (a.score == b.score && a.id < b.id);
     }
 
@@ -62,7 +64,7 @@ class Finalists {
 
     std::size_t k_, next_cut_ = k_;
     double worst_ = -std::numeric_limits<double>::infinity();
-    std::vector<Finalist> all_;
+    std::vector<Hit> all_;
 };
 
 } // namespace twinlens

@@ -2,7 +2,6 @@
 
 #include <immintrin.h>
 
-#include "cpu/features.hpp"
 #include "resample/avx2.hpp"
 #include "search/exact_score.hpp"
 #include "search/isa/code_score.hpp"
@@ -22,27 +21,25 @@ struct Product {
     }
 };
 
-void nothing() {}
-
-constexpr Path path{"avx2",
-                    63,
-                    false,
-                    0,
-                    2,
-                    nothing,
-                    nothing,
-                    dots_avx2<Product>,
-                    few_avx2<Product>,
-                    screen_block,
-                    screen_lane,
-                    pair_score,
-                    code_score,
-                    encode_row,
-                    across_avx2,
-                    down_avx2};
+constexpr KernelTable table() {
+    KernelTable table{};
+    table.name = "avx2";
+    table.levels = 63;
+    table.few_queries = 2;
+    table.dots = dots_avx2<Product>;
+    table.dots_few = dots_few_avx2<Product>;
+    table.prune = prune_block;
+    table.prune_few = prune_lane;
+    table.exact_score = exact_score;
+    table.code_score = code_score;
+    table.encode_row = encode_row;
+    table.across = across_avx2;
+    table.down = down_avx2;
+    return table;
+}
 
 } // namespace
 
-const Path *avx2_path() { return processor().avx2 ? &path : nullptr; }
+constexpr KernelTable avx2_kernels = table();
 
 } // namespace twinlens

@@ -4,7 +4,6 @@
 
 #include <immintrin.h>
 
-#include "cpu/features.hpp"
 #include "resample/avx512.hpp"
 #include "search/exact_score.hpp"
 #include "search/isa/code_score.hpp"
@@ -16,8 +15,6 @@
 namespace twinlens {
 namespace {
 
-void nothing() {}
-
 int four(const std::uint8_t *codes) {
     int quad;
     std::memcpy(&quad, codes, sizeof quad);
@@ -25,8 +22,8 @@ int four(const std::uint8_t *codes) {
 }
 
 // 8 rows times 2 planes: 16 sums, and 10 loads for 16 products.
-void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::int32_t *out) {
-    constexpr std::int64_t at_once = 8, step = ahead_step / at_once;
+void dots(const RowCodes &block, const std::int8_t *planes, Prefetch ahead, std::int32_t *out) {
+    constexpr std::int64_t at_once = 8, step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
         const std::uint8_t *codes = block.codes + row * padded;
@@ -57,25 +54,25 @@ void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::in
     }
 }
 
-constexpr Path path{"avx512vnni",
-                    127,
-                    false,
-                    0,
-                    2,
-                    nothing,
-                    nothing,
-                    dots,
-                    few_avx512,
-                    screen_avx512,
-                    screen_lane_avx512,
-                    pair_score,
-                    code_score,
-                    encode_row,
-                    across_avx512,
-                    down_avx512};
+constexpr KernelTable table() {
+    KernelTable table{};
+    table.name = "avx512vnni";
+    table.levels = 127;
+    table.few_queries = 2;
+    table.dots = dots;
+    table.dots_few = dots_few_avx512;
+    table.prune = prune_avx512;
+    table.prune_few = prune_lane_avx512;
+    table.exact_score = exact_score;
+    table.code_score = code_score;
+    table.encode_row = encode_row;
+    table.across = across_avx512;
+    table.down = down_avx512;
+    return table;
+}
 
 } // namespace
 
-const Path *avx512vnni_path() { return processor().avx512vnni ? &path : nullptr; }
+constexpr KernelTable avx512vnni_kernels = table();
 
 } // namespace twinlens

@@ -35,7 +35,7 @@ inline std::int32_t sum_of_eight(__m256i sums) {
     return _mm_cvtsi128_si32(left);
 }
 
-inline void ask(Ahead &ahead) {
+inline void ask(Prefetch &ahead) {
     for (std::int64_t line = 0; line < ahead.lines_a_step; ++line, ahead.next += 64) {
         _mm_prefetch(reinterpret_cast<const char *>(ahead.next), _MM_HINT_T0);
     }
@@ -43,8 +43,9 @@ inline void ask(Ahead &ahead) {
 
 // 2 rows times 2 planes of 16 lanes: 8 sums in 16 registers.
 template <typename Product>
-void dots_avx2(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::int32_t *out) {
-    constexpr std::int64_t at_once = 2, halves = 4, step = ahead_step / at_once;
+void dots_avx2(const RowCodes &block, const std::int8_t *planes, Prefetch ahead,
+               std::int32_t *out) {
+    constexpr std::int64_t at_once = 2, halves = 4, step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
         const std::uint8_t *codes = block.codes + row * padded;
@@ -80,9 +81,9 @@ void dots_avx2(const RowCodes &block, const std::int8_t *planes, Ahead ahead, st
 
 // 4 rows times the planes of one query: the codes are loaded once.
 template <typename Product>
-void few_avx2(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahead ahead,
-              std::int32_t *out) {
-    constexpr std::int64_t at_once = 4, step = ahead_step / at_once;
+void dots_few_avx2(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,
+                   Prefetch ahead, std::int32_t *out) {
+    constexpr std::int64_t at_once = 4, step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
         const std::uint8_t *codes = block.codes + row * padded;

@@ -25,8 +25,8 @@ inline __m128i quarters_added(__m512i sums) {
     return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
-inline void few_avx512(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahead,
-                       std::int32_t *out) {
+inline void dots_few_avx512(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,
+                            Prefetch, std::int32_t *out) {
     constexpr std::int64_t at_once = 2, ahead = 1024;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {

@@ -2,7 +2,6 @@
 
 #include <arm_neon.h>
 
-#include "cpu/features.hpp"
 #include "resample/scalar.hpp"
 #include "search/exact_score.hpp"
 #include "search/isa/code_score.hpp"
@@ -13,14 +12,12 @@
 namespace twinlens {
 namespace {
 
-void nothing() {}
-
 // Flipping the top bit takes 128 away.
 int8x16_t centred(const std::uint8_t *codes) {
     return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(codes), vdupq_n_u8(128)));
 }
 
-void ask(Ahead &ahead) {
+void ask(Prefetch &ahead) {
     for (std::int64_t line = 0; line < ahead.lines_a_step; ++line, ahead.next += 64) {
         __builtin_prefetch(ahead.next);
     }
@@ -36,8 +33,8 @@ void add_quad(int32x4_t (&sums)[2][4], const int8x16_t (&codes)[2], const std::i
 }
 
 // 2 rows times the 16 lanes of a plane: 8 sums.
-void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::int32_t *out) {
-    constexpr std::int64_t at_once = 2, step = ahead_step / at_once;
+void dots(const RowCodes &block, const std::int8_t *planes, Prefetch ahead, std::int32_t *out) {
+    constexpr std::int64_t at_once = 2, step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
         const std::uint8_t *upper = block.codes + row * padded, *lower = upper + padded;
@@ -70,9 +67,9 @@ void dots(const RowCodes &block, const std::int8_t *planes, Ahead ahead, std::in
 }
 
 // 4 rows times the planes of one query: the codes are loaded once.
-void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahead ahead,
-         std::int32_t *out) {
-    constexpr std::int64_t at_once = 4, step = ahead_step / at_once;
+void dots_few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Prefetch ahead,
+              std::int32_t *out) {
+    constexpr std::int64_t at_once = 4, step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
         const std::uint8_t *codes = block.codes + row * padded;
@@ -102,13 +99,26 @@ void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahea
     }
 }
 
-constexpr Path path{"neon",     127,          true,         0,
-                    4,          nothing,      nothing,      dots,
-                    few,        screen_block, screen_lane,  pair_score,
-                    code_score, encode_row,   across_plain, down_plain};
+constexpr KernelTable table() {
+    KernelTable table{};
+    table.name = "neon";
+    table.levels = 127;
+    table.centred = true;
+    table.few_queries = 4;
+    table.dots = dots;
+    table.dots_few = dots_few;
+    table.prune = prune_block;
+    table.prune_few = prune_lane;
+    table.exact_score = exact_score;
+    table.code_score = code_score;
+    table.encode_row = encode_row;
+    table.across = across_scalar;
+    table.down = down_scalar;
+    return table;
+}
 
 } // namespace
 
-const Path *neon_path() { return processor().dotprod ? &path : nullptr; }
+constexpr KernelTable neon_kernels = table();
 
 } // namespace twinlens

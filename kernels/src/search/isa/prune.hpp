@@ -15,8 +15,8 @@
 namespace twinlens {
 namespace {
 
-inline std::int64_t screen_block(const std::int32_t *dots, float base, const RowCodes &block,
-                                 const Lanes &group, Survivor *survivors) {
+inline std::int64_t prune_block(const std::int32_t *dots, float base, const RowCodes &block,
+                                const Lanes &group, CandidatePair *pairs) {
     std::int64_t count = 0;
     for (std::int64_t row = 0; row < block_rows; ++row) {
         const float *terms = block.terms + row * block.n_terms;
@@ -44,9 +44,8 @@ inline std::int64_t screen_block(const std::int32_t *dots, float base, const Row
         }
         for (std::int64_t lane = 0; lane < lanes; ++lane) {
             if (in[lane] != 0) {
-                survivors[count++] = {static_cast<std::int32_t>(row),
-                                      static_cast<std::int32_t>(lane), estimate[lane],
-                                      margin[lane]};
+                pairs[count++] = {static_cast<std::int32_t>(row), static_cast<std::int32_t>(lane),
+                                  estimate[lane], margin[lane]};
             }
         }
     }
@@ -54,8 +53,8 @@ inline std::int64_t screen_block(const std::int32_t *dots, float base, const Row
 }
 
 // The same for one lane, whose dots lie side by side: [2 planes][block_rows].
-inline std::int64_t screen_lane(const std::int32_t *dots, float base, const RowCodes &block,
-                                const Lanes &group, std::int64_t lane, Survivor *survivors) {
+inline std::int64_t prune_lane(const std::int32_t *dots, float base, const RowCodes &block,
+                               const Lanes &group, std::int64_t lane, CandidatePair *pairs) {
     const std::int32_t high_offset = group.offset[0][lane], low_offset = group.offset[1][lane];
     const float step = group.step[lane], reach = group.reach[lane];
     const float length = group.length[lane], floor = group.floor[lane];
@@ -67,8 +66,8 @@ inline std::int64_t screen_lane(const std::int32_t *dots, float base, const RowC
         const float estimate = terms[0] * (step * dot);
         const float margin = reach * terms[2] + length * terms[1];
         if (!(estimate + margin < floor)) {
-            survivors[count++] = {static_cast<std::int32_t>(row), static_cast<std::int32_t>(lane),
-                                  estimate, margin};
+            pairs[count++] = {static_cast<std::int32_t>(row), static_cast<std::int32_t>(lane),
+                              estimate, margin};
         }
     }
     return count;

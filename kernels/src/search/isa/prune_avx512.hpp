@@ -10,8 +10,8 @@
 namespace twinlens {
 namespace {
 
-inline std::int64_t screen_avx512(const std::int32_t *dots, float base, const RowCodes &block,
-                                  const Lanes &group, Survivor *survivors) {
+inline std::int64_t prune_avx512(const std::int32_t *dots, float base, const RowCodes &block,
+                                 const Lanes &group, CandidatePair *pairs) {
     const __m512i offset0 = _mm512_load_si512(group.offset[0]);
     const __m512i offset1 = _mm512_load_si512(group.offset[1]);
     const __m512 step = _mm512_load_ps(group.step), reach = _mm512_load_ps(group.reach);
@@ -39,16 +39,15 @@ inline std::int64_t screen_avx512(const std::int32_t *dots, float base, const Ro
         _mm512_store_ps(margins, margin);
         for (; in != 0; in &= in - 1) {
             const auto lane = static_cast<std::int32_t>(_tzcnt_u32(in));
-            survivors[count++] = {static_cast<std::int32_t>(row), lane, estimates[lane],
-                                  margins[lane]};
+            pairs[count++] = {static_cast<std::int32_t>(row), lane, estimates[lane], margins[lane]};
         }
     }
     return count;
 }
 
 // 16 rows against one lane at a time: next to nothing, as the stream of codes must not stall.
-inline std::int64_t screen_lane_avx512(const std::int32_t *dots, float base, const RowCodes &block,
-                                       const Lanes &group, std::int64_t lane, Survivor *survivors) {
+inline std::int64_t prune_lane_avx512(const std::int32_t *dots, float base, const RowCodes &block,
+                                      const Lanes &group, std::int64_t lane, CandidatePair *pairs) {
     constexpr std::int64_t at_once = 16;
     const __m512i offset0 = _mm512_set1_epi32(group.offset[0][lane]);
     const __m512i offset1 = _mm512_set1_epi32(group.offset[1][lane]);
@@ -82,8 +81,8 @@ inline std::int64_t screen_lane_avx512(const std::int32_t *dots, float base, con
         _mm512_store_ps(margins, margin);
         for (; in != 0; in &= in - 1) {
             const auto at = static_cast<std::int32_t>(_tzcnt_u32(in));
-            survivors[count++] = {static_cast<std::int32_t>(row) + at,
-                                  static_cast<std::int32_t>(lane), estimates[at], margins[at]};
+            pairs[count++] = {static_cast<std::int32_t>(row) + at, static_cast<std::int32_t>(lane),
+                              estimates[at], margins[at]};
         }
     }
     return count;

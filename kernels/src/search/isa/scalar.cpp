@@ -10,9 +10,7 @@
 namespace twinlens {
 namespace {
 
-void nothing() {}
-
-void dots(const RowCodes &block, const std::int8_t *planes, Ahead, std::int32_t *out) {
+void dots(const RowCodes &block, const std::int8_t *planes, Prefetch, std::int32_t *out) {
     for (std::int64_t plane = 0; plane < 2; ++plane) {
         const std::int8_t *numbers = planes + plane * block.padded * lanes;
         for (std::int64_t row = 0; row < block_rows; ++row) {
@@ -32,8 +30,8 @@ void dots(const RowCodes &block, const std::int8_t *planes, Ahead, std::int32_t 
     }
 }
 
-void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahead,
-         std::int32_t *out) {
+void dots_few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Prefetch,
+              std::int32_t *out) {
     for (std::int64_t row = 0; row < block_rows; ++row) {
         const std::uint8_t *codes = block.codes + row * block.padded;
         for (std::int64_t column = 0; column < 2 * n; ++column) {
@@ -47,13 +45,25 @@ void few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Ahea
     }
 }
 
-constexpr Path path{"scalar",   127,          false,        0,
-                    4,          nothing,      nothing,      dots,
-                    few,        screen_block, screen_lane,  pair_score,
-                    code_score, encode_row,   across_plain, down_plain};
+constexpr KernelTable table() {
+    KernelTable table{};
+    table.name = "scalar";
+    table.levels = 127;
+    table.few_queries = 4;
+    table.dots = dots;
+    table.dots_few = dots_few;
+    table.prune = prune_block;
+    table.prune_few = prune_lane;
+    table.exact_score = exact_score;
+    table.code_score = code_score;
+    table.encode_row = encode_row;
+    table.across = across_scalar;
+    table.down = down_scalar;
+    return table;
+}
 
 } // namespace
 
-const Path *scalar_path() { return &path; }
+constexpr KernelTable scalar_kernels = table();
 
 } // namespace twinlens
