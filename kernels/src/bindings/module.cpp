@@ -6,6 +6,7 @@
 
 NB_MODULE(_native, module) {
     module.doc() = "Compiled kernels of twinlens.";
+    twinlens::bindings::bind_cpu(module);
     twinlens::bindings::bind_search(module);
     twinlens::bindings::bind_resample(module);
 }
