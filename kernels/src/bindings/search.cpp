@@ -119,7 +119,7 @@ void topk(const Coded &coded, const Array<const float, 2> &queries,
                {ids.data(), scores.data(), length(ids, 1)}, mapped, kernels, threads);
 }
 
-// Hits as three arrays that share one owner.
+// RangeHits as three arrays that share one owner.
 nb::tuple within(const Coded &coded, const Array<const float, 2> &queries,
                  const Array<const double, 1> &floors, std::int64_t threads,
                  const std::string &path) {
@@ -127,14 +127,14 @@ nb::tuple within(const Coded &coded, const Array<const float, 2> &queries,
     require(length(queries, 1) == corpus.width && queries.shape(0) >= 1, "queries: not [Q, D]");
     require(floors.shape(0) == queries.shape(0), "floors: not [Q]");
     const KernelTable &kernels = kernels_for(path);
-    auto hits = std::make_unique<Hits>();
+    auto hits = std::make_unique<RangeHits>();
     {
         nb::gil_scoped_release release;
         *hits = coded_range(corpus, queries.data(), length(queries, 0), coded.centre(),
                             floors.data(), kernels, threads);
     }
-    Hits *kept = hits.release();
-    nb::capsule owner(kept, [](void *found) noexcept { delete static_cast<Hits *>(found); });
+    RangeHits *kept = hits.release();
+    nb::capsule owner(kept, [](void *found) noexcept { delete static_cast<RangeHits *>(found); });
     const auto array = [&](auto &numbers) {
         using Scalar = typename std::decay_t<decltype(numbers)>::value_type;
         return nb::ndarray<nb::numpy, Scalar, nb::ndim<1>>(numbers.data(), {numbers.size()}, owner);

@@ -77,7 +77,7 @@ twinlens_instruction_set(avx2 LIBRARY search PROCESSOR ${x86}
                          MSVC /arch:AVX2)
 twinlens_instruction_set(neon LIBRARY search PROCESSOR ${arm}
                          NEEDS dotprod
-                         GNU -march=armv8.2-a+dotprod)
+                         GNU -mcpu=generic+dotprod)
 twinlens_instruction_set(scalar LIBRARY search)
 
 twinlens_instruction_set(amx LIBRARY operators PROCESSOR ${x86} SYSTEM Linux
@@ -102,5 +102,5 @@ file(CONFIGURE OUTPUT ${twinlens_generated}/cpu/instruction_sets.hpp @ONLY CONTE
 function(twinlens_use_instruction_sets target library)
   target_sources(${target} PRIVATE ${TWINLENS_SOURCE_DIR}/cpu/features.cpp
                                    ${twinlens_${library}_sources})
-  target_include_directories(${target} PRIVATE ${TWINLENS_SOURCE_DIR} ${twinlens_generated})
+  target_include_directories(${target} PUBLIC ${TWINLENS_SOURCE_DIR} ${twinlens_generated})
 endfunction()

@@ -1,9 +1,8 @@
 // work_split.hpp - work cut into parts for the threads of a pool.
 #pragma once
 
-#include <algorithm>
-
 #include "operators/compute.hpp"
+#include "support/arithmetic.hpp"
 #include "support/ieee_mode.hpp"
 
 namespace twinlens::operators {
@@ -46,7 +45,7 @@ struct Grid {
 
     Range rows_of(std::int64_t index) const {
         const Range tiles = share(divided_up(rows, tile), row_parts, index / out_parts);
-        return {tiles.first * tile, std::min(tiles.last * tile, rows)};
+        return {tiles.first * tile, min(tiles.last * tile, rows)};
     }
 
     Range outs_of(std::int64_t index, std::int64_t n) const {
@@ -57,11 +56,11 @@ struct Grid {
 // Many rows are split among the threads, each of which then reads all weights; few rows stay
 // together, and the outputs are split: weights cost more than the rows' codes, written twice.
 inline Grid grid(std::int64_t rows, int threads, std::int64_t most_rows) {
-    const auto n_threads = static_cast<std::int64_t>(std::max(threads, 1));
+    const auto n_threads = static_cast<std::int64_t>(max(threads, 1));
     const std::int64_t row_parts =
-        std::clamp<std::int64_t>(rows / Grid::min_rows_per_thread, 1, n_threads);
+        clamp<std::int64_t>(rows / Grid::min_rows_per_thread, 1, n_threads);
     if (row_parts < n_threads) {
-        return {rows, std::max(row_parts, divided_up(rows, most_rows)),
+        return {rows, max(row_parts, divided_up(rows, most_rows)),
                 divided_up(n_threads, row_parts)};
     }
     return {rows, n_threads * divided_up(rows, n_threads * most_rows), 1};

@@ -1,16 +1,16 @@
 // scalar.hpp - the passes of resample/pass.hpp in plain C++, for any taps.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "resample/pass.hpp"
+#include "support/arithmetic.hpp"
 
 namespace twinlens {
 namespace {
 
 inline std::uint8_t byte_of(std::int32_t sum) {
-    return static_cast<std::uint8_t>(std::clamp(sum >> weight_bits, 0, 255));
+    return static_cast<std::uint8_t>(clamp(sum >> weight_bits, 0, 255));
 }
 
 [[maybe_unused]] void across_scalar(FromRows from, std::int64_t n, const Taps &taps, std::uint8_t *,
@@ -40,9 +40,11 @@ inline std::uint8_t byte_of(std::int32_t sum) {
         const std::uint8_t *first = from.bytes + taps.starts[y] * from.stride;
         const std::int32_t *weights = taps.weights + y * taps.count;
         for (std::int64_t left = 0; left < width; left += columns) {
-            const std::int64_t n = std::min(columns, width - left);
+            const std::int64_t n = min(columns, width - left);
             std::int32_t sums[columns];
-            std::fill(sums, sums + n, weight_half);
+            for (std::int64_t at = 0; at < n; ++at) {
+                sums[at] = weight_half;
+            }
             for (std::int64_t tap = 0; tap < taps.count; ++tap) {
                 const std::uint8_t *bytes = first + tap * from.stride + left;
                 for (std::int64_t at = 0; at < n; ++at) {
@@ -50,7 +52,9 @@ inline std::uint8_t byte_of(std::int32_t sum) {
                 }
             }
             std::uint8_t *made = to.bytes + y * to.stride + left;
-            std::transform(sums, sums + n, made, byte_of);
+            for (std::int64_t at = 0; at < n; ++at) {
+                made[at] = byte_of(sums[at]);
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 // coded_range.hpp - all rows of each query that reach its floor, by a pass over codes.
 //
-// Contract: queries [n, width] are finite, floors [n] are numbers or infinite. Hits come in any
-// order; each is a row whose score by exact_score.hpp is at least the floor, and none is missing.
+// Contract: queries [n, width] are finite, floors [n] are numbers or infinite. RangeHits come in
+// any order; each is a row whose score by exact_score.hpp is at least the floor, and none is
+// missing.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +19,7 @@
 namespace twinlens {
 
 // Side by side: the query, the row and the score of each hit.
-struct Hits {
+struct RangeHits {
     std::vector<std::int64_t> of_query, ids;
     std::vector<double> scores;
 
@@ -67,7 +68,7 @@ class RangeSink {
         pending_.clear();
     }
 
-    const Hits &hits() const { return hits_; }
+    const RangeHits &hits() const { return hits_; }
 
   private:
     struct Pair {
@@ -104,14 +105,14 @@ class RangeSink {
     const KernelTable &kernels_;
     std::vector<float> barriers_;
     std::vector<Pair> pending_;
-    Hits hits_;
+    RangeHits hits_;
     std::vector<double> work_;
 };
 
 // One pass for some queries; their hits are added, numbered from `first_query` on.
 inline void add_hits(const CodedCorpus &corpus, const float *queries, const QueryCodes &codes,
                      const double *floors, const KernelTable &kernels, std::int64_t threads,
-                     std::int64_t first_query, Hits &hits) {
+                     std::int64_t first_query, RangeHits &hits) {
     const std::int64_t used = worthwhile_threads(corpus, threads);
     std::vector<std::unique_ptr<Scan>> scans;
     std::vector<std::unique_ptr<RangeSink>> sinks;
@@ -129,19 +130,19 @@ inline void add_hits(const CodedCorpus &corpus, const float *queries, const Quer
         sinks[static_cast<std::size_t>(sink)]->flush();
     });
     for (const auto &sink : sinks) {
-        const Hits &found = sink->hits();
+        const RangeHits &found = sink->hits();
         for (std::size_t i = 0; i < found.ids.size(); ++i) {
             hits.add(first_query + found.of_query[i], found.ids[i], found.scores[i]);
         }
     }
 }
 
-inline Hits coded_range(const CodedCorpus &corpus, const float *queries, std::int64_t n,
-                        const float *centre, const double *floors, const KernelTable &kernels,
-                        std::int64_t threads) {
+inline RangeHits coded_range(const CodedCorpus &corpus, const float *queries, std::int64_t n,
+                             const float *centre, const double *floors, const KernelTable &kernels,
+                             std::int64_t threads) {
     const IeeeMode mode;               // queries are measured on the caller's thread
     constexpr std::int64_t step = 256; // as many as a top-k pass takes
-    Hits hits;
+    RangeHits hits;
     for (std::int64_t first = 0; first < n; first += step) {
         const float *part = queries + first * corpus.width;
         const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, kernels, 0);

@@ -1,6 +1,7 @@
 // ieee_mode.hpp - IEEE arithmetic for a while: round to nearest, keep subnormal numbers.
 //
 // Other libraries may have told this thread to flush subnormals to zero; our bounds count on them.
+// In an unnamed namespace, see arithmetic.hpp.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #endif
 
 namespace twinlens {
+namespace {
 
 class IeeeMode {
   public:
@@ -39,4 +41,5 @@ class IeeeMode {
     std::uint64_t before_;
 };
 
+} // namespace
 } // namespace twinlens

@@ -34,9 +34,6 @@ inline __m512 exponent_of(Activation activation, __m512 x) {
 
 // activation(x) - lowest. A NaN stays one.
 template <Activation activation> __m512 raised(__m512 x) {
-    if constexpr (activation == Activation::none) {
-        return _mm512_sub_ps(x, every(lowest));
-    }
     // Beyond 2^100 the answer is 0 anyway, and sums and quotients need no care below.
     const __m512 t = _mm512_min_ps(every(100.0F),
                                    _mm512_sub_ps(_mm512_setzero_ps(), exponent_of(activation, x)));

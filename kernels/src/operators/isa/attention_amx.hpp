@@ -8,6 +8,7 @@
 
 #include "operators/isa/activation_avx512.hpp"
 #include "operators/isa/attention_avx512.hpp"
+#include "support/arithmetic.hpp"
 
 namespace twinlens::operators {
 namespace {
@@ -115,7 +116,7 @@ inline void pack_values(const Attention &all, const Head &head, const HeadTiles 
 
 inline void pack_queries(const Attention &all, const Head &head, std::int64_t first,
                          const HeadTiles &tiles) {
-    for (std::int64_t i = 0; i < std::min<std::int64_t>(all.queries - first, 32); ++i) {
+    for (std::int64_t i = 0; i < min<std::int64_t>(all.queries - first, 32); ++i) {
         for (std::int64_t at = 0; at < tiles.depth; ++at) {
             const Halves both = halves_at(head.query + (first + i) * all.query_stride,
                                           at * tile_depth, all.head_width);
@@ -188,7 +189,7 @@ template <bool both> void score(const HeadTiles &tiles, std::int64_t step) {
 // Sums of values for 32 columns, weighed with the shares.
 template <bool both>
 void add_values(const HeadTiles &tiles, std::int64_t steps, std::int64_t left) {
-    const std::int64_t right = std::min(left + 1, tiles.columns - 1);
+    const std::int64_t right = min(left + 1, tiles.columns - 1);
     start_sums<both>();
     for (std::int64_t step = 0; step < steps; ++step) {
         const std::uint16_t *rows = tiles.shares + step * bf16_tile;
@@ -204,7 +205,7 @@ void add_values(const HeadTiles &tiles, std::int64_t steps, std::int64_t left) {
 // gives 1 / the sum.
 inline float share_out(const float *scores, std::int64_t n, std::int64_t steps,
                        std::uint16_t *shares) {
-    __m512 most = every(-std::numeric_limits<float>::infinity());
+    __m512 most = every(-float_infinity);
     for (std::int64_t at = 0; at < n; at += 16) {
         most = _mm512_mask_max_ps(most, lanes_from(at, n), most, _mm512_load_ps(scores + at));
     }
@@ -227,7 +228,7 @@ inline float share_out(const float *scores, std::int64_t n, std::int64_t steps,
 template <bool both>
 void attend_block(const Attention &all, const Head &head, std::int64_t first,
                   const HeadTiles &tiles) {
-    const std::int64_t rows = std::min<std::int64_t>(all.queries - first, both ? 32 : 16);
+    const std::int64_t rows = min<std::int64_t>(all.queries - first, both ? 32 : 16);
     const std::int64_t steps = divided_up(seen_by(all, head, first + rows - 1), tile_depth);
     pack_queries(all, head, first, tiles);
     for (std::int64_t step = 0; step < steps; ++step) {

@@ -5,14 +5,12 @@
 // first key to the last, and what a query does not see adds zeros, so that padding changes no bit.
 #pragma once
 
-#include <algorithm>
-#include <limits>
-
 #include <immintrin.h>
 
 #include "operators/isa/quantize_rows_avx512.hpp"
 #include "operators/scratch.hpp"
 #include "operators/work_split.hpp"
+#include "support/arithmetic.hpp"
 
 namespace twinlens::operators {
 namespace {
@@ -29,7 +27,7 @@ struct Head {
 inline Head head_of(const Attention &all, float *out, std::int64_t out_stride, std::int64_t index) {
     const std::int64_t item = index / all.heads, at = index % all.heads * all.head_width;
     const std::int64_t seen =
-        all.counts == nullptr ? all.keys : std::clamp<std::int64_t>(all.counts[item], 0, all.keys);
+        all.counts == nullptr ? all.keys : clamp<std::int64_t>(all.counts[item], 0, all.keys);
     return {all.query + item * all.queries * all.query_stride + at,
             all.key + item * all.keys * all.key_stride + at,
             all.value + item * all.keys * all.value_stride + at,
@@ -40,7 +38,7 @@ inline Head head_of(const Attention &all, float *out, std::int64_t out_stride, s
 
 // How many keys a query sees.
 inline std::int64_t seen_by(const Attention &all, const Head &head, std::int64_t query) {
-    return all.causal ? std::min(query + 1, head.keys) : head.keys;
+    return all.causal ? min(query + 1, head.keys) : head.keys;
 }
 
 // The rows of 16 registers become their columns.
@@ -82,7 +80,7 @@ inline void turn_keys(const Head &head, std::int64_t stride, std::int64_t width,
                               : _mm512_setzero_si512();
             }
             turn(rows);
-            for (std::int64_t i = 0; i < std::min<std::int64_t>(width - at, 16); ++i) {
+            for (std::int64_t i = 0; i < min<std::int64_t>(width - at, 16); ++i) {
                 _mm512_store_si512(turned + (at + i) * turned_stride + key, rows[i]);
             }
         }
@@ -137,7 +135,7 @@ void products_at(const Rows &all, std::int64_t at, __mmask16 last, const float f
 // to[i][0 .. width) = factors[i] * sum over k of scalars[i][k] * rows[k].
 inline void products(const Rows &all, std::int64_t width, const float factors[at_once]) {
     for (std::int64_t at = 0; at < width; at += 16 * most_vectors) {
-        const std::int64_t vectors = std::min(divided_up(width - at, 16), most_vectors);
+        const std::int64_t vectors = min(divided_up(width - at, 16), most_vectors);
         const __mmask16 last = lanes_from(at + 16 * (vectors - 1), width);
         switch (vectors) {
         case 1:
@@ -157,7 +155,7 @@ inline void products(const Rows &all, std::int64_t width, const float factors[at
 
 // The first n scores become e^(score - largest), those up to `padded` zero; gives 1 / their sum.
 inline float exponents(float *scores, std::int64_t n, std::int64_t padded) {
-    const __m512 least = every(-std::numeric_limits<float>::infinity());
+    const __m512 least = every(-float_infinity);
     __m512 most = least;
     for (std::int64_t at = 0; at < n; at += 16) {
         const __m512 part = _mm512_load_ps(scores + at);
@@ -181,7 +179,7 @@ inline float exponents(float *scores, std::int64_t n, std::int64_t padded) {
 // Queries first .. first + at_once - 1, of which those beyond the last are the last once more.
 inline void attend_some(const Attention &all, const Head &head, std::int64_t first,
                         const float *turned, std::int64_t turned_stride, float *scores) {
-    const std::int64_t last = std::min(first + at_once, all.queries) - 1;
+    const std::int64_t last = min(first + at_once, all.queries) - 1;
     const std::int64_t seen = seen_by(all, head, last);
     const std::int64_t padded = divided_up(seen, 16) * 16;
     constexpr float ones[at_once] = {1, 1, 1, 1, 1, 1};
@@ -189,22 +187,23 @@ inline void attend_some(const Attention &all, const Head &head, std::int64_t fir
     Rows scoring{{}, turned, turned_stride, all.head_width, {}};
     Rows adding{{}, head.value, all.value_stride, seen, {}};
     for (std::int64_t i = 0; i < at_once; ++i) {
-        const std::int64_t query = std::min(first + i, last);
+        const std::int64_t query = min(first + i, last);
         scoring.scalars[i] = head.query + query * all.query_stride;
         adding.scalars[i] = scoring.to[i] = scores + i * turned_stride;
         adding.to[i] = head.out + query * head.out_stride;
     }
     products(scoring, padded, ones);
     for (std::int64_t i = 0; i < at_once; ++i) {
-        inverses[i] =
-            exponents(scoring.to[i], seen_by(all, head, std::min(first + i, last)), padded);
+        inverses[i] = exponents(scoring.to[i], seen_by(all, head, min(first + i, last)), padded);
     }
     products(adding, all.head_width, inverses);
 }
 
 inline void attend_nothing(const Attention &all, const Head &head) {
     for (std::int64_t query = 0; query < all.queries; ++query) {
-        std::fill_n(head.out + query * head.out_stride, all.head_width, 0.0F);
+        for (std::int64_t i = 0; i < all.head_width; ++i) {
+            head.out[query * head.out_stride + i] = 0;
+        }
     }
 }
 
@@ -224,8 +223,7 @@ inline void attend(const Attention &all, const Head &head) {
 // Some parts more than threads, as other work may slow one down.
 template <typename Engine> void attention(const Attention &all, float *out, const Pool &pool) {
     const std::int64_t heads = all.batch * all.heads;
-    const std::int64_t parts =
-        std::min<std::int64_t>(heads, pool.threads > 1 ? 4 * pool.threads : 1);
+    const std::int64_t parts = min<std::int64_t>(heads, pool.threads > 1 ? 4 * pool.threads : 1);
     run(pool, parts, [&](std::int64_t index) {
         const Range own = share(heads, parts, index);
         const typename Engine::Session session;

@@ -11,6 +11,7 @@
 #include "operators/isa/quantize_rows_avx512.hpp"
 #include "operators/scratch.hpp"
 #include "operators/work_split.hpp"
+#include "support/arithmetic.hpp"
 
 namespace twinlens::operators {
 namespace {
@@ -69,7 +70,7 @@ template <typename Finish>
 TWINLENS_INLINE void finish_rows(Block &block, std::int64_t n, const Panel &panel,
                                  const Finish &finish) {
     const Columns &columns = *block.columns;
-    const std::int64_t end = std::min(block.done + n, block.rows);
+    const std::int64_t end = min(block.done + n, block.rows);
     for (; block.done < end; ++block.done) {
         const std::int64_t row = block.row + block.done;
         const __m512 step = every(panel.steps[row]);
@@ -110,7 +111,7 @@ struct Chunks {
 
     static Chunks of(std::int64_t steps) {
         if (steps <= whole) {
-            return {2, std::max<std::int64_t>(steps, 1)};
+            return {2, max<std::int64_t>(steps, 1)};
         }
         return {most_blocks, divided_up(steps, divided_up(steps, most_steps))};
     }
@@ -119,10 +120,10 @@ struct Chunks {
     template <typename Visit>
     void each(std::int64_t n_blocks, std::int64_t n_steps, const Visit &visit) const {
         for (std::int64_t first = 0; first < n_blocks; first += blocks) {
-            const std::int64_t n = std::min(n_blocks - first, blocks);
+            const std::int64_t n = min(n_blocks - first, blocks);
             for (std::int64_t step = 0; step < n_steps; step += steps) {
                 for (std::int64_t i = 0; i < n; ++i) {
-                    visit(i, first + i, Range{step, std::min(step + steps, n_steps)});
+                    visit(i, first + i, Range{step, min(step + steps, n_steps)});
                 }
             }
         }
@@ -154,7 +155,7 @@ void multiply(const Panel &panel, const Linear &linear, std::int64_t zero, Range
             const std::int64_t skipped = part.first * tile_bytes;
             const Weights weights{left + skipped, right + skipped, n};
             const std::int64_t rows_a_step = divided_up(before->rows, n);
-            const std::int64_t rows = std::min(panel.rows - row, block_side);
+            const std::int64_t rows = min(panel.rows - row, block_side);
             Engine::sums(panel.codes + row / tile_rows * column_bytes + skipped, column_bytes, rows,
                          weights, part.first == 0 ? own.start : nullptr, block.sums, [&] {
                              ahead.ask();

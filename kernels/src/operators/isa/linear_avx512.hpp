@@ -4,6 +4,7 @@
 
 #include "operators/isa/activation_avx512.hpp"
 #include "operators/isa/gemm_avx512.hpp"
+#include "support/arithmetic.hpp"
 
 namespace twinlens::operators {
 namespace {
@@ -75,7 +76,7 @@ inline Panel copied_rows(const std::uint8_t *x, Range rows, std::int64_t width) 
     return coded(rows.last - rows.first, width, [=](std::int64_t row, std::uint8_t *codes) {
         const std::uint8_t *from = x + (rows.first + row) * width;
         for (std::int64_t at = 0; at < width; at += tile_width, codes += tile_bytes) {
-            const auto n = std::min(width - at, tile_width);
+            const auto n = min(width - at, tile_width);
             std::memcpy(codes, from + at, static_cast<std::size_t>(n));
         }
         return 1.0F;
@@ -83,7 +84,7 @@ inline Panel copied_rows(const std::uint8_t *x, Range rows, std::int64_t width) 
 }
 
 inline std::int64_t most_rows(std::int64_t bytes, std::int64_t row_bytes) {
-    return std::max<std::int64_t>(bytes / row_bytes / block_side, 1) * block_side;
+    return max<std::int64_t>(bytes / row_bytes / block_side, 1) * block_side;
 }
 
 inline std::int64_t pairs_of(const Linear &linear) { return divided_up(linear.out, block_side); }
@@ -126,9 +127,6 @@ void to_middle(const Panel &panel, const Linear &widen, Range pairs, Activation 
                float *middle) {
     const typename Engine::Session session;
     switch (activation) {
-    case Activation::none:
-        return multiply<Engine>(panel, widen, 128, pairs,
-                                ToMiddle<Activation::none>{middle, widen.out});
     case Activation::quick_gelu:
         return multiply<Engine>(panel, widen, 128, pairs,
                                 ToMiddle<Activation::quick_gelu>{middle, widen.out});
@@ -147,7 +145,7 @@ void mlp_of_few(const float *x, Range rows, const Norm *norm, const Linear &wide
                 Activation activation, const Linear &narrow, float *out, const Pool &pool) {
     const std::int64_t n = rows.last - rows.first;
     auto *middle = scratch<float>(Scratch::shared_middle, n * widen.out);
-    const auto threads = static_cast<std::int64_t>(std::max(pool.threads, 1));
+    const auto threads = static_cast<std::int64_t>(max(pool.threads, 1));
     run(pool, threads, [&](std::int64_t index) {
         to_middle<Engine>(coded_rows(x, rows, widen.in, norm), widen,
                           share(pairs_of(widen), threads, index), activation, middle);
@@ -166,8 +164,8 @@ void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &wide
     const Grid cut = grid(rows, pool.threads, most);
     if (cut.out_parts > 1) {
         for (std::int64_t row = 0; row < rows; row += few_rows) {
-            mlp_of_few<Engine>(x, {row, std::min(row + few_rows, rows)}, norm, widen, activation,
-                               narrow, out, pool);
+            mlp_of_few<Engine>(x, {row, min(row + few_rows, rows)}, norm, widen, activation, narrow,
+                               out, pool);
         }
         return;
     }

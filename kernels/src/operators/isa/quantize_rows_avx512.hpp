@@ -1,21 +1,21 @@
 // quantize_rows_avx512.hpp - rows of floats to rows of bytes, see compute.hpp. For AVX-512 paths.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstring>
+#include <math.h>
 
 #include <immintrin.h>
 
 #include "operators/compute.hpp"
 #include "operators/isa/exp_avx512.hpp"
+#include "support/arithmetic.hpp"
 
 namespace twinlens::operators {
 namespace {
 
 // The lanes that a row of `width` has from `at` on.
 inline __mmask16 lanes_from(std::int64_t at, std::int64_t width) {
-    const std::int64_t left = std::clamp<std::int64_t>(width - at, 0, 16);
+    const std::int64_t left = clamp<std::int64_t>(width - at, 0, 16);
     return static_cast<__mmask16>((1U << left) - 1U);
 }
 
@@ -111,7 +111,7 @@ inline void norm_row(const float *x, std::int64_t width, const Norm &norm, float
         const __m512 off = _mm512_sub_ps(v, mean);
         return _mm512_mul_ps(off, off);
     });
-    const __m512 inverse = every(1.0F / std::sqrt(squares / n + norm.epsilon));
+    const __m512 inverse = every(1.0F / sqrtf(squares / n + norm.epsilon));
     for (std::int64_t at = 0; at < width; at += 16) {
         const __mmask16 lanes = lanes_from(at, width);
         const __m512 off = _mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + at), mean);

@@ -4,10 +4,9 @@
 // those of a few heads at a time, which stay in the second-level cache until they are attended.
 #pragma once
 
-#include <numeric>
-
 #include "operators/isa/attention_avx512.hpp"
 #include "operators/isa/linear_avx512.hpp"
+#include "support/arithmetic.hpp"
 
 namespace twinlens::operators {
 namespace {
@@ -20,7 +19,7 @@ struct Attending {
 
     Attending(const Tokens &all, const Linear &linear)
         : tokens(all), widen(linear), width(linear.in), head_width(linear.in / all.heads),
-          group(block_side / std::gcd(linear.in / all.heads, block_side)) {}
+          group(block_side / greatest_common_divisor(linear.in / all.heads, block_side)) {}
 
     std::int64_t groups() const { return tokens.heads / group; }
 };
@@ -74,11 +73,11 @@ void attend_few(const float *x, const Attending &all, Range items, const Norm *n
                 const Linear &narrow, float *out, const Pool &pool) {
     const Range rows = rows_of_items(all.tokens, items);
     const std::int64_t n = rows.last - rows.first;
-    const auto threads = static_cast<std::int64_t>(std::max(pool.threads, 1));
+    const auto threads = static_cast<std::int64_t>(max(pool.threads, 1));
     auto *attended = scratch<float>(Scratch::attended, n * all.width);
-    run(pool, std::min(threads, all.groups()), [&](std::int64_t index) {
+    run(pool, min(threads, all.groups()), [&](std::int64_t index) {
         attend_groups<Engine>(all, coded_rows(x, rows, all.width, norm),
-                              share(all.groups(), std::min(threads, all.groups()), index),
+                              share(all.groups(), min(threads, all.groups()), index),
                               counts_from(all.tokens, items.first), attended);
     });
     run(pool, threads, [&](std::int64_t index) {
@@ -97,20 +96,20 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
     // Of an item: codes, a group of heads, and what is attended.
     const std::int64_t item_bytes =
         tokens.tokens * (5 * all.width + 12 * all.group * all.head_width);
-    const std::int64_t most_items = std::max<std::int64_t>(attention_bytes / item_bytes, 1);
-    const auto threads = static_cast<std::int64_t>(std::max(pool.threads, 1));
+    const std::int64_t most_items = max<std::int64_t>(attention_bytes / item_bytes, 1);
+    const auto threads = static_cast<std::int64_t>(max(pool.threads, 1));
     if (threads > 1 && (tokens.batch < threads ||
                         tokens.batch * tokens.tokens < threads * Grid::min_rows_per_thread)) {
-        const std::int64_t few = std::max<std::int64_t>(few_rows / tokens.tokens, 1);
+        const std::int64_t few = max<std::int64_t>(few_rows / tokens.tokens, 1);
         for (std::int64_t item = 0; item < tokens.batch; item += few) {
-            attend_few<Engine>(x, all, {item, std::min(item + few, tokens.batch)}, norm, narrow,
-                               out, pool);
+            attend_few<Engine>(x, all, {item, min(item + few, tokens.batch)}, norm, narrow, out,
+                               pool);
         }
         return;
     }
     // No part is without an item: where one fills the cache, three on two threads are three parts.
     const std::int64_t parts =
-        std::min(threads * divided_up(tokens.batch, threads * most_items), tokens.batch);
+        min(threads * divided_up(tokens.batch, threads * most_items), tokens.batch);
     run(pool, parts, [&](std::int64_t index) {
         const Range items = share(tokens.batch, parts, index);
         const Range rows = rows_of_items(tokens, items);

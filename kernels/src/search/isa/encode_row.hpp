@@ -7,9 +7,10 @@
 // In an unnamed namespace because each path compiles its own.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
-#include <limits>
+#include <math.h>
+
+#include "support/arithmetic.hpp"
 
 namespace twinlens {
 namespace {
@@ -27,12 +28,8 @@ inline double total(const double *sums) {
 }
 
 inline float rounded_up(double number) {
-    const float nearest = number > std::numeric_limits<float>::max()
-                              ? std::numeric_limits<float>::infinity()
-                              : static_cast<float>(number);
-    return static_cast<double>(nearest) < number
-               ? std::nextafter(nearest, std::numeric_limits<float>::infinity())
-               : nearest;
+    const float nearest = number > largest_float ? float_infinity : static_cast<float>(number);
+    return static_cast<double>(nearest) < number ? nextafterf(nearest, float_infinity) : nearest;
 }
 
 struct Quantised {
@@ -46,7 +43,7 @@ inline Quantised quantise(double *numbers, std::int64_t padded, std::uint8_t *co
     double largest[parts] = {};
     for (std::int64_t i = 0; i < padded; i += parts) {
         for (std::int64_t part = 0; part < parts; ++part) {
-            const double size = std::fabs(numbers[i + part]);
+            const double size = fabs(numbers[i + part]);
             largest[part] = size > largest[part] ? size : largest[part];
         }
     }
@@ -73,7 +70,7 @@ inline Quantised quantise(double *numbers, std::int64_t padded, std::uint8_t *co
             left_squares[part] += left * left;
         }
     }
-    return {scale, std::sqrt(total(whole_squares)), std::sqrt(total(left_squares))};
+    return {scale, sqrt(total(whole_squares)), sqrt(total(left_squares))};
 }
 
 inline bool encode_row(const float *row, const float *centre, std::int64_t width, double *work,
@@ -93,10 +90,10 @@ inline bool encode_row(const float *row, const float *centre, std::int64_t width
         }
     }
     const double squared = total(squares);
-    if (!std::isfinite(squared)) {
+    if (!(squared <= largest_double)) {
         return false;
     }
-    const double rounding = difference_slack * std::sqrt(squared);
+    const double rounding = difference_slack * sqrt(squared);
     const Quantised first = quantise(work, padded, codes);
     terms[0] = first.scale;
     terms[1] = rounded_up((first.left_length + rounding) * norm_slack);
