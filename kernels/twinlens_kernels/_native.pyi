@@ -16,6 +16,9 @@ def sift(
     threads: int,
 ) -> None: ...
 
+# What this processor can do, and its system lets this process use; names as in cpu/features.hpp.
+def cpu_features() -> list[str]: ...
+
 # The instruction paths that run here, best first.
 def paths() -> list[str]: ...
 

@@ -1,37 +1,21 @@
-// compute.cpp - the choice of a path, once, and the way to it.
+// compute.cpp - the operators by the table that serves, chosen once in a process.
 
-#include "compute.hpp"
+#include "operators/compute.hpp"
 
 #include <cstdlib>
-#include <cstring>
-#include <initializer_list>
 
-#include "path.hpp"
+#include "operators/dispatch.hpp"
 
 namespace twinlens::operators {
 namespace {
 
-const Path *choose() {
-    const char *wanted = std::getenv("TWINLENS_OPERATORS");
-    for (const Path *path : {
-#if defined(TWINLENS_AMX)
-             amx_path(),
-#endif
-#if defined(TWINLENS_AVX512VNNI)
-             avx512vnni_path(),
-#endif
-             static_cast<const Path *>(nullptr)}) {
-        if (path != nullptr &&
-            (wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, path->name) == 0)) {
-            return path;
-        }
-    }
-    return nullptr;
-}
-
-const Path *chosen() {
-    static const Path *path = choose();
-    return path;
+// The table that serves in this process, or null; chosen at the first call.
+const OperatorTable *chosen() {
+    static const OperatorTable *const table = [] {
+        const char *wanted = std::getenv("TWINLENS_OPERATORS");
+        return cpu::named(operator_tables(), wanted == nullptr ? "" : wanted);
+    }();
+    return table;
 }
 
 } // namespace
@@ -62,18 +46,18 @@ void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linea
     chosen()->bytes_product(x, rows, linear, out, pool);
 }
 
-void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &widen,
-         Activation activation, const Linear &narrow, float *out, const Pool &pool) {
-    chosen()->mlp(x, rows, norm, widen, activation, narrow, out, pool);
+void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
+         Activation activation, const Linear &fc2, float *out, const Pool &pool) {
+    chosen()->mlp(x, rows, norm, fc1, activation, fc2, out, pool);
 }
 
 void attention(const Attention &attention, float *out, const Pool &pool) {
     chosen()->attention(attention, out, pool);
 }
 
-void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &widen,
-                    const Linear &narrow, float *out, const Pool &pool) {
-    chosen()->self_attention(x, tokens, norm, widen, narrow, out, pool);
+void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
+                    const Linear &out_proj, float *out, const Pool &pool) {
+    chosen()->self_attention(x, tokens, norm, qkv, out_proj, out, pool);
 }
 
 } // namespace twinlens::operators

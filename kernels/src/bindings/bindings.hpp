@@ -1,0 +1,12 @@
+// bindings.hpp - registration of each topic's names, called by module.cpp.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace twinlens::bindings {
+
+void bind_cpu(nanobind::module_ &module);
+void bind_search(nanobind::module_ &module);
+void bind_resample(nanobind::module_ &module);
+
+} // namespace twinlens::bindings

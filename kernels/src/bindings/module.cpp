@@ -1,0 +1,12 @@
+// module.cpp - the extension module `_native`, topic by topic.
+
+#include <nanobind/nanobind.h>
+
+#include "bindings/bindings.hpp"
+
+NB_MODULE(_native, module) {
+    module.doc() = "Compiled kernels of twinlens.";
+    twinlens::bindings::bind_cpu(module);
+    twinlens::bindings::bind_search(module);
+    twinlens::bindings::bind_resample(module);
+}

@@ -1,0 +1,106 @@
+# The instruction sets of both libraries, best first: the one list from which compile flags,
+# declarations and the order of preference come.
+#
+# A new one is a line here, a file LIBRARY/isa/NAME.cpp that defines its table NAME_kernels (search)
+# or NAME_operators (operators) and, where no feature tells of it yet, a line in cpu/features.cpp.
+# Each file is compiled for its own instructions, so that one library runs on every processor of a
+# family and picks its table when it is loaded. This file works in a directory that has set
+# TWINLENS_SOURCE_DIR to kernels/src.
+
+include(CheckCXXCompilerFlag)
+
+string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" twinlens_processor)
+if(CMAKE_OSX_ARCHITECTURES)
+  string(TOLOWER "${CMAKE_OSX_ARCHITECTURES}" twinlens_processor)
+endif()
+
+# twinlens_instruction_set(NAME LIBRARY search|operators [PROCESSOR regex] [SYSTEM Linux]
+#                          [NEEDS feature...] [GNU flag...] [MSVC flag...])
+#
+# Left out where the processor, the system or the compiler does not fit; GNU means GCC and Clang.
+function(twinlens_instruction_set name)
+  cmake_parse_arguments(PARSE_ARGV 1 own "" "LIBRARY;PROCESSOR;SYSTEM" "NEEDS;GNU;MSVC")
+  if(own_PROCESSOR AND NOT twinlens_processor MATCHES "^(${own_PROCESSOR})$")
+    return()
+  endif()
+  if(own_SYSTEM AND NOT CMAKE_SYSTEM_NAME STREQUAL own_SYSTEM)
+    return()
+  endif()
+  set(flags "${own_GNU}")
+  if(MSVC)
+    set(flags "${own_MSVC}")
+  endif()
+  if(own_PROCESSOR AND NOT flags)
+    return()
+  endif()
+  if(flags AND NOT MSVC)
+    string(JOIN " " joined ${flags})
+    check_cxx_compiler_flag("${joined}" twinlens_${own_LIBRARY}_${name}_compiles)
+    if(NOT twinlens_${own_LIBRARY}_${name}_compiles)
+      return()
+    endif()
+  endif()
+  set(source ${TWINLENS_SOURCE_DIR}/${own_LIBRARY}/isa/${name}.cpp)
+  set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${flags}")
+  set(sources twinlens_${own_LIBRARY}_sources)
+  set(table twinlens_${own_LIBRARY}_table)
+  string(JOIN " " needs ${own_NEEDS})
+  set(${sources} ${${sources}} ${source} PARENT_SCOPE)
+  set(${table} "${${table}} each(${name}, \"${needs}\")" PARENT_SCOPE)
+endfunction()
+
+set(x86 "x86_64|amd64")
+set(arm "aarch64|arm64")
+set(avx512vnni -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mbmi
+    -mprefer-vector-width=512)
+# GCC's own AVX-512 headers start from "undefined" registers, and warn of it (its bug 105593).
+list(APPEND avx512vnni -Wno-uninitialized)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  list(APPEND avx512vnni -Wno-maybe-uninitialized)
+endif()
+
+# MSVC's intrinsics need no flag; its /arch only widens what the compiler itself writes.
+twinlens_instruction_set(amx LIBRARY search PROCESSOR ${x86} SYSTEM Linux
+                         NEEDS amx_int8 avx512vnni
+                         GNU ${avx512vnni} -mamx-tile -mamx-int8)
+twinlens_instruction_set(avx512vnni LIBRARY search PROCESSOR ${x86}
+                         NEEDS avx512vnni
+                         GNU ${avx512vnni}
+                         MSVC /arch:AVX512)
+twinlens_instruction_set(avxvnni LIBRARY search PROCESSOR ${x86}
+                         NEEDS avxvnni
+                         GNU -mavx2 -mfma -mavxvnni
+                         MSVC /arch:AVX2)
+twinlens_instruction_set(avx2 LIBRARY search PROCESSOR ${x86}
+                         NEEDS avx2
+                         GNU -mavx2 -mfma
+                         MSVC /arch:AVX2)
+twinlens_instruction_set(neon LIBRARY search PROCESSOR ${arm}
+                         NEEDS dotprod
+                         GNU -mcpu=generic+dotprod)
+twinlens_instruction_set(scalar LIBRARY search)
+
+twinlens_instruction_set(amx LIBRARY operators PROCESSOR ${x86} SYSTEM Linux
+                         NEEDS amx_int8 amx_bf16 avx512vnni
+                         GNU ${avx512vnni} -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16)
+twinlens_instruction_set(avx512vnni LIBRARY operators PROCESSOR ${x86}
+                         NEEDS avx512vnni
+                         GNU ${avx512vnni})
+
+# What C++ sees of the list.
+set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)
+file(CONFIGURE OUTPUT ${twinlens_generated}/cpu/instruction_sets.hpp @ONLY CONTENT
+[[// instruction_sets.hpp - written by instruction_sets.cmake: each(name, "features it needs").
+#pragma once
+
+#define TWINLENS_SEARCH_SETS(each)@twinlens_search_table@
+#define TWINLENS_OPERATOR_SETS(each)@twinlens_operators_table@
+]])
+
+# twinlens_use_instruction_sets(target search|operators): the sources of the library's sets, and
+# the choice among them.
+function(twinlens_use_instruction_sets target library)
+  target_sources(${target} PRIVATE ${TWINLENS_SOURCE_DIR}/cpu/features.cpp
+                                   ${twinlens_${library}_sources})
+  target_include_directories(${target} PUBLIC ${TWINLENS_SOURCE_DIR} ${twinlens_generated})
+endfunction()

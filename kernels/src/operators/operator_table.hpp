@@ -1,0 +1,26 @@
+// operator_table.hpp - the functions of compute.hpp compiled for one instruction set.
+#pragma once
+
+#include "cpu/instruction_sets.hpp"
+#include "operators/compute.hpp"
+
+namespace twinlens::operators {
+
+struct OperatorTable {
+    const char *name;
+    void (*product)(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
+                    const float *residual, float *out, const Pool &pool);
+    void (*bytes_product)(const std::uint8_t *x, std::int64_t rows, const Linear &linear,
+                          float *out, const Pool &pool);
+    void (*mlp)(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
+                Activation activation, const Linear &fc2, float *out, const Pool &pool);
+    void (*attention)(const Attention &attention, float *out, const Pool &pool);
+    void (*self_attention)(const float *x, const Tokens &tokens, const Norm *norm,
+                           const Linear &qkv, const Linear &out_proj, float *out, const Pool &pool);
+};
+
+#define TWINLENS_DECLARE(name, needs) extern const OperatorTable name##_operators;
+TWINLENS_OPERATOR_SETS(TWINLENS_DECLARE)
+#undef TWINLENS_DECLARE
+
+} // namespace twinlens::operators

@@ -1,0 +1,197 @@
+// operators.cpp - registration of the native operators with ONNX Runtime.
+//
+// compute.hpp defines the results; the inputs are those of the ONNX function of the same name,
+// stored beside its calls in the model.
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "operators/compute.hpp"
+#include "operators/ort/api.hpp"
+#include "operators/ort/call.hpp"
+#include "operators/ort/kernels.hpp"
+
+namespace twinlens::ort {
+namespace {
+
+// An operator, with the types of its inputs and the factory of its kernels.
+struct OperatorDefinition : Operator {
+    const char *name;
+    std::vector<Type> types;
+    std::unique_ptr<Kernel> (*make)(const NodeInfo &);
+    int threads;
+};
+
+// A kernel, with the state of its calls.
+struct KernelInstance {
+    Api api;
+    std::unique_ptr<Kernel> kernel;
+    int threads;
+};
+
+template <typename Work> Status *as_status(const Api &api, const Work &work) {
+    try {
+        work();
+        return nullptr;
+    } catch (const StatusError &error) {
+        return error.status;
+    } catch (const std::exception &error) {
+        return api.failure(error.what());
+    }
+}
+
+const OperatorDefinition *definition(const Operator *given) {
+    return static_cast<const OperatorDefinition *>(given);
+}
+
+Status *create(const Operator *given, const Table *table, const KernelInfo *info, void **kernel) {
+    const Api api(table);
+    return as_status(api, [&] {
+        const OperatorDefinition *op = definition(given);
+        *kernel = new KernelInstance{api, op->make(NodeInfo(api, info)), op->threads};
+    });
+}
+
+Status *compute(void *kernel, KernelContext *context) {
+    const KernelInstance *instance = static_cast<const KernelInstance *>(kernel);
+    return as_status(instance->api, [&] {
+        instance->kernel->compute(Call(instance->api, context, instance->threads));
+    });
+}
+
+template <typename K> std::unique_ptr<Kernel> make(const NodeInfo &node) {
+    return std::make_unique<K>(node);
+}
+
+template <typename K>
+OperatorDefinition define(const char *name, std::vector<Type> types, int threads) {
+    OperatorDefinition op{};
+    op.version = version;
+    op.get_name = [](const Operator *it) { return definition(it)->name; };
+    op.get_provider = [](const Operator *) -> const char * {
+        return nullptr;
+    }; // the CPU execution provider
+    op.get_input_type = [](const Operator *it, std::size_t i) { return definition(it)->types[i]; };
+    op.get_input_count = [](const Operator *it) { return definition(it)->types.size(); };
+    op.get_output_type = [](const Operator *, std::size_t) { return Type::float32; };
+    op.get_output_count = [](const Operator *) { return std::size_t{1}; };
+    op.destroy = [](void *kernel) { delete static_cast<KernelInstance *>(kernel); };
+    op.get_input_kind = [](const Operator *, std::size_t) { return 0; }; // required
+    op.get_output_kind = op.get_input_kind;
+    op.get_input_memory = op.get_input_kind; // the default
+    op.create_kernel_or_status = create;
+    op.compute_or_status = compute;
+    op.get_start_version = [](const Operator *) { return 1; };
+    op.get_end_version = [](const Operator *) { return 2147483647; };
+    op.name = name;
+    op.types = std::move(types);
+    op.make = make<K>;
+    op.threads = threads;
+    return op;
+}
+
+std::vector<Type> types(std::size_t norms, std::size_t weights, std::vector<Type> more = {}) {
+    std::vector<Type> all{Type::float32};
+    all.insert(all.end(), norms, Type::float32);
+    for (std::size_t weight = 0; weight < weights; ++weight) {
+        all.insert(all.end(), {Type::int8, Type::float32, Type::float32});
+    }
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+}
+
+std::vector<OperatorDefinition> all_operators(int threads) {
+    const Type floats = Type::float32, integers = Type::int64;
+    std::vector<OperatorDefinition> all;
+    const auto add = [&](OperatorDefinition op) { all.push_back(std::move(op)); };
+    std::vector<Type> bytes = types(0, 1);
+    bytes[0] = Type::uint8;
+    add(define<BytesLinear>("BytesLinear", bytes, threads));
+    add(define<LinearKernel<false, false>>("Linear", types(0, 1), threads));
+    add(define<LinearKernel<true, false>>("NormLinear", types(2, 1), threads));
+    add(define<LinearKernel<false, true>>("LinearAdd", types(0, 1, {floats}), threads));
+    add(define<MlpAdd<false>>("MlpAdd", types(0, 2), threads));
+    add(define<MlpAdd<true>>("NormMlpAdd", types(2, 2), threads));
+    add(define<AttentionAdd<false>>("NormSelfAttentionAdd", types(2, 2), threads));
+    add(define<AttentionAdd<true>>("NormCausalAttentionAdd", types(2, 2), threads));
+    add(define<AttentionKernel<false, false, false>>("SelfAttention", {floats}, threads));
+    add(define<AttentionKernel<false, false, true>>("CausalAttention", {floats}, threads));
+    add(define<AttentionKernel<false, true, false>>("CountedAttention", {floats, integers},
+                                                    threads));
+    add(define<AttentionKernel<true, false, false>>("PooledAttention", {floats, floats}, threads));
+    add(define<AttentionKernel<true, true, false>>("CountedPooledAttention",
+                                                   {floats, floats, integers}, threads));
+    return all;
+}
+
+// Threads of the session. ONNX Runtime does not tell, so whoever opens the session sets
+// twinlens.threads.
+int threads_of(const Api &api, const SessionOptions *options) {
+    const char *key = "twinlens.threads";
+    int present = 0;
+    require(api.call(ApiIndex::has_config, options, key, &present));
+    if (present == 0) {
+        return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    }
+    std::size_t size = 0;
+    require(api.call(ApiIndex::config, options, key, static_cast<char *>(nullptr), &size));
+    std::string value(size, '\0');
+    require(api.call(ApiIndex::config, options, key, value.data(), &size));
+    return std::max(1, std::atoi(value.c_str()));
+}
+
+} // namespace
+
+void register_operators(SessionOptions *options, const Api &api) {
+    // Sessions keep pointers to the operators, and may be created on any thread at any time.
+    static std::mutex guard;
+    static std::vector<std::unique_ptr<std::vector<OperatorDefinition>>> kept;
+    const std::lock_guard<std::mutex> lock(guard);
+    Domain *domain = nullptr;
+    require(api.call(ApiIndex::create_domain, "twinlens", &domain));
+    kept.push_back(
+        std::make_unique<std::vector<OperatorDefinition>>(all_operators(threads_of(api, options))));
+    for (const OperatorDefinition &op : *kept.back()) {
+        require(api.call(ApiIndex::add_operator, domain, static_cast<const Operator *>(&op)));
+    }
+    require(api.call(ApiIndex::add_domain, options, domain));
+}
+
+} // namespace twinlens::ort
+
+#if defined(_WIN32)
+#define TWINLENS_EXPORT __declspec(dllexport)
+#else
+#define TWINLENS_EXPORT __attribute__((visibility("default")))
+#endif
+
+// The entry point of a library of custom operators. Where this processor runs none of the tables,
+// or ONNX Runtime is too old, nothing is registered: the functions in the model serve.
+extern "C" TWINLENS_EXPORT twinlens::ort::Status *
+RegisterCustomOps(twinlens::ort::SessionOptions *options, const twinlens::ort::ApiBase *base) {
+    using namespace twinlens;
+    const ort::Table *table = base->get_api(ort::version);
+    if (table == nullptr || !operators::supported()) {
+        return nullptr;
+    }
+    const ort::Api api(table);
+    try {
+        ort::register_operators(options, api);
+        return nullptr;
+    } catch (const ort::StatusError &error) {
+        return error.status;
+    } catch (const std::exception &error) {
+        return api.failure(error.what());
+    }
+}
+
+// The instruction set that serves, or null; asked before a session is opened.
+extern "C" TWINLENS_EXPORT const char *twinlens_operators_path() {
+    return twinlens::operators::path_name();
+}

@@ -1,0 +1,43 @@
+// avxvnni.cpp - AVX-VNNI: 32 products of codes and components in one instruction.
+
+#include <immintrin.h>
+
+#include "resample/avx2.hpp"
+#include "search/exact_score.hpp"
+#include "search/isa/code_score.hpp"
+#include "search/isa/dot_avx2.hpp"
+#include "search/isa/encode_row.hpp"
+#include "search/isa/prune.hpp"
+#include "search/kernel_table.hpp"
+
+namespace twinlens {
+namespace {
+
+struct Product {
+    static __m256i add(__m256i sums, __m256i codes, __m256i numbers) {
+        return _mm256_dpbusd_avx_epi32(sums, codes, numbers);
+    }
+};
+
+constexpr KernelTable table() {
+    KernelTable table{};
+    table.name = "avxvnni";
+    table.levels = 127;
+    table.few_queries = 2;
+    table.dots = dots_avx2<Product>;
+    table.dots_few = dots_few_avx2<Product>;
+    table.prune = prune_block;
+    table.prune_few = prune_lane;
+    table.exact_score = exact_score;
+    table.code_score = code_score;
+    table.encode_row = encode_row;
+    table.across = across_avx2;
+    table.down = down_avx2;
+    return table;
+}
+
+} // namespace
+
+constexpr KernelTable avxvnni_kernels = table();
+
+} // namespace twinlens

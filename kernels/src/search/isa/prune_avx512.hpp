@@ -1,0 +1,92 @@
+// prune_avx512.hpp - prune.hpp by AVX-512, one row against 16 queries at a time.
+#pragma once
+
+#include <cstdint>
+
+#include <immintrin.h>
+
+#include "search/kernel_table.hpp"
+
+namespace twinlens {
+namespace {
+
+inline std::int64_t prune_avx512(const std::int32_t *dots, float base, const RowCodes &block,
+                                 const Lanes &group, CandidatePair *pairs) {
+    const __m512i offset0 = _mm512_load_si512(group.offset[0]);
+    const __m512i offset1 = _mm512_load_si512(group.offset[1]);
+    const __m512 step = _mm512_load_ps(group.step), reach = _mm512_load_ps(group.reach);
+    const __m512 length = _mm512_load_ps(group.length), floor = _mm512_load_ps(group.floor);
+    const __m512 bases = _mm512_set1_ps(base);
+    std::int64_t count = 0;
+    for (std::int64_t row = 0; row < block_rows; ++row) {
+        const float *terms = block.terms + row * block.n_terms;
+        const std::int32_t *high = dots + row * lanes;
+        __m512 dot = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_load_si512(high), offset0));
+        if (base != 0) {
+            const __m512i low = _mm512_load_si512(high + block_rows * lanes);
+            dot = _mm512_fmadd_ps(dot, bases, _mm512_cvtepi32_ps(_mm512_sub_epi32(low, offset1)));
+        }
+        const __m512 estimate = _mm512_mul_ps(_mm512_set1_ps(terms[0]), _mm512_mul_ps(step, dot));
+        const __m512 margin = _mm512_fmadd_ps(reach, _mm512_set1_ps(terms[2]),
+                                              _mm512_mul_ps(length, _mm512_set1_ps(terms[1])));
+        // Not less than the floor, or NaN.
+        unsigned in = _mm512_cmp_ps_mask(_mm512_add_ps(estimate, margin), floor, _CMP_NLT_UQ);
+        if (in == 0) {
+            continue;
+        }
+        alignas(64) float estimates[lanes], margins[lanes];
+        _mm512_store_ps(estimates, estimate);
+        _mm512_store_ps(margins, margin);
+        for (; in != 0; in &= in - 1) {
+            const auto lane = static_cast<std::int32_t>(_tzcnt_u32(in));
+            pairs[count++] = {static_cast<std::int32_t>(row), lane, estimates[lane], margins[lane]};
+        }
+    }
+    return count;
+}
+
+// 16 rows against one lane at a time: cheap, so that the stream of codes does not stall.
+inline std::int64_t prune_lane_avx512(const std::int32_t *dots, float base, const RowCodes &block,
+                                      const Lanes &group, std::int64_t lane, CandidatePair *pairs) {
+    constexpr std::int64_t at_once = 16;
+    const __m512i offset0 = _mm512_set1_epi32(group.offset[0][lane]);
+    const __m512i offset1 = _mm512_set1_epi32(group.offset[1][lane]);
+    const __m512 step = _mm512_set1_ps(group.step[lane]), bases = _mm512_set1_ps(base);
+    const __m512 reach = _mm512_set1_ps(group.reach[lane]);
+    const __m512 length = _mm512_set1_ps(group.length[lane]);
+    const __m512 floor = _mm512_set1_ps(group.floor[lane]);
+    const __m512i each = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i term =
+        _mm512_mullo_epi32(each, _mm512_set1_epi32(static_cast<int>(block.n_terms)));
+    std::int64_t count = 0;
+    for (std::int64_t row = 0; row < block_rows; row += at_once) {
+        const float *terms = block.terms + row * block.n_terms;
+        const __m512i high = _mm512_loadu_si512(dots + row);
+        const __m512i low = _mm512_loadu_si512(dots + block_rows + row);
+        const __m512 dot =
+            _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(high, offset0)), bases,
+                            _mm512_cvtepi32_ps(_mm512_sub_epi32(low, offset1)));
+        const __m512 scale = _mm512_i32gather_ps(term, terms, 4);
+        const __m512 estimate = _mm512_mul_ps(scale, _mm512_mul_ps(step, dot));
+        const __m512 margin =
+            _mm512_fmadd_ps(reach, _mm512_i32gather_ps(term, terms + 2, 4),
+                            _mm512_mul_ps(length, _mm512_i32gather_ps(term, terms + 1, 4)));
+        // Not less, or not comparable.
+        unsigned in = _mm512_cmp_ps_mask(_mm512_add_ps(estimate, margin), floor, _CMP_NLT_UQ);
+        if (in == 0) {
+            continue;
+        }
+        alignas(64) float estimates[at_once], margins[at_once];
+        _mm512_store_ps(estimates, estimate);
+        _mm512_store_ps(margins, margin);
+        for (; in != 0; in &= in - 1) {
+            const auto at = static_cast<std::int32_t>(_tzcnt_u32(in));
+            pairs[count++] = {static_cast<std::int32_t>(row) + at, static_cast<std::int32_t>(lane),
+                              estimates[at], margins[at]};
+        }
+    }
+    return count;
+}
+
+} // namespace
+} // namespace twinlens

@@ -1,0 +1,186 @@
+// query_codes.hpp - quantized queries, packed for a kernel table, with bounds on their errors.
+//
+// A query q is scaled by a power of two, q' = q / unit, to a largest component in [2^-17, 2^-16):
+// then no product with a row whose terms are finite leaves float32. q' = step * v + a rest, v of
+// integers: in one plane |v| <= levels, in two v = base * high + low. With a row's terms
+// (codes.py) the score of a pair lies within
+//
+//     unit * (centre_score + scale * step * <v, c> -+ (reach * |scale c| + length * left + slack))
+//
+// where reach, length and slack also pay for every rounding, those of the float32 comparison and
+// those of the float64 score included. EXACTNESS.md derives them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "search/kernel_table.hpp"
+
+namespace twinlens {
+
+struct Bytes64 {
+    alignas(64) std::int8_t bytes[64];
+};
+
+// Terms of one query's scores that its lanes do not hold.
+struct QueryUnits {
+    double unit;
+    double centre_score;
+    double slack;
+    double length; // |q'|
+
+    // The largest float that is surely below a score in whose units `unit` is 1 and the centre's
+    // share is gone: comparing with it loses no row, whatever was rounded on either side.
+    float floor_below(double score) const {
+        const double wanted = score - slack;
+        if (!(wanted > -std::numeric_limits<float>::max())) {
+            return -std::numeric_limits<float>::infinity();
+        }
+        if (wanted > std::numeric_limits<float>::max()) {
+            return std::numeric_limits<float>::max();
+        }
+        const float nearest = static_cast<float>(wanted);
+        return static_cast<double>(nearest) <= wanted
+                   ? nearest
+                   : std::nextafter(nearest, -std::numeric_limits<float>::infinity());
+    }
+    float floor_of_exact(double score) const { return floor_below(score / unit - centre_score); }
+};
+
+class QueryCodes {
+  public:
+    // queries [n, width] and centre [width] are finite. hits: k of a top-k search, 0 of a range
+    // search.
+    QueryCodes(const float *queries, std::int64_t n, const float *centre, std::int64_t width,
+               const KernelTable &kernels, std::int64_t hits)
+        : n_(n), padded_((width + 63) / 64 * 64), few_(n <= kernels.few_queries),
+          two_planes_(few_ || n <= kernels.two_plane_queries ||
+                      (kernels.two_plane_queries > 0 && hits >= two_plane_hits)),
+          base_(two_planes_ ? kernels.levels + 1 : 0),
+          groups_(static_cast<std::size_t>((n + lanes - 1) / lanes)), units_(n) {
+        const std::int64_t planes = few_ ? 2 * n : (n_groups() * (two_planes_ ? 2 : 1) + 1) / 2 * 2;
+        numbers_.resize(static_cast<std::size_t>(planes * padded_ / 64 * (few_ ? 1 : lanes)));
+        std::vector<double> scaled(static_cast<std::size_t>(width));
+        double centre_squared = 0;
+        for (std::int64_t i = 0; i < width; ++i) {
+            centre_squared += static_cast<double>(centre[i]) * static_cast<double>(centre[i]);
+        }
+        for (std::int64_t query = 0; query < n; ++query) {
+            const float *row = queries + query * width;
+            QueryUnits &units = units_[static_cast<std::size_t>(query)];
+            units = measure(row, centre, width, std::sqrt(centre_squared), scaled.data());
+            quantize(query, scaled, kernels, units.length);
+        }
+    }
+
+    std::int64_t size() const { return n_; }
+    std::int64_t n_groups() const { return static_cast<std::int64_t>(groups_.size()); }
+    bool few() const { return few_; }
+    bool two_planes() const { return two_planes_; }
+    float base() const { return static_cast<float>(base_); }
+    const std::vector<Lanes> &groups() const { return groups_; }
+    const QueryUnits &units(std::int64_t query) const {
+        return units_[static_cast<std::size_t>(query)];
+    }
+    const std::int8_t *numbers() const { return numbers_.front().bytes; }
+    // The two planes of one call of KernelTable::dots.
+    const std::int8_t *plane_pair(std::int64_t pair) const {
+        return numbers() + pair * 2 * padded_ * lanes;
+    }
+
+  private:
+    // From so many hits on, a second plane saves more rescoring than it costs, where dots are
+    // cheap:
+    // 100 k rows, 256 queries, AMX: 88 to 61 ms for 100 hits, but 25 to 26 ms for 10.
+    static constexpr std::int64_t two_plane_hits = 32;
+    static constexpr double rounding = 0x1p-19;
+
+    static QueryUnits measure(const float *row, const float *centre, std::int64_t width,
+                              double centre_length, double *scaled) {
+        double largest = 0;
+        for (std::int64_t i = 0; i < width; ++i) {
+            largest = std::max(largest, std::fabs(static_cast<double>(row[i])));
+        }
+        int exponent = 0;
+        std::frexp(largest, &exponent);
+        exponent += 16;
+        double squares = 0, product = 0;
+        for (std::int64_t i = 0; i < width; ++i) {
+            scaled[i] = std::ldexp(static_cast<double>(row[i]), -exponent);
+            squares += scaled[i] * scaled[i];
+            product += scaled[i] * static_cast<double>(centre[i]);
+        }
+        const double length = std::sqrt(squares) * (1 + 0x1p-30);
+        const double share = static_cast<double>(width + 64) * 0x1p-50;
+        return {std::ldexp(1.0, exponent), product, share * length * centre_length + 0x1p-120,
+                length};
+    }
+
+    void quantize(std::int64_t query, const std::vector<double> &scaled, const KernelTable &kernels,
+                  double query_length) {
+        const std::int64_t most = two_planes_ ? kernels.levels * base_ : kernels.levels;
+        double largest = 0;
+        for (const double number : scaled) {
+            largest = std::max(largest, std::fabs(number));
+        }
+        const float step = largest > 0 ? static_cast<float>(largest / most) : 1;
+        double rest = 0, high_squares = 0, low_squares = 0;
+        std::int64_t high_sum = 0, low_sum = 0;
+        for (std::size_t i = 0; i < scaled.size(); ++i) {
+            const auto nearest = static_cast<std::int64_t>(std::nearbyint(scaled[i] / step));
+            const std::int64_t whole = std::clamp(nearest, -most, most);
+            std::int64_t low = 0, high = whole;
+            if (two_planes_) {
+                low = (whole + most + base_ / 2) % base_ - base_ / 2;
+                high = (whole - low) / base_;
+                put(query, 1, static_cast<std::int64_t>(i), low);
+            }
+            put(query, 0, static_cast<std::int64_t>(i), high);
+            const double missed = scaled[i] - static_cast<double>(step) * whole;
+            rest += missed * missed;
+            high_squares += static_cast<double>(high * high);
+            low_squares += static_cast<double>(low * low);
+            high_sum += high;
+            low_sum += low;
+        }
+        Lanes &group = groups_[static_cast<std::size_t>(query / lanes)];
+        const std::int64_t lane = query % lanes;
+        const double held =
+            static_cast<double>(step) *
+            (std::sqrt(low_squares) + std::sqrt(high_squares) * (two_planes_ ? base_ : 1));
+        const double reach = std::sqrt(rest) * (1 + rounding) + rounding * (held + query_length);
+        if (!kernels.centred) {
+            group.offset[0][lane] = static_cast<std::int32_t>(128 * high_sum);
+            group.offset[1][lane] = static_cast<std::int32_t>(128 * low_sum);
+        }
+        group.step[lane] = step;
+        group.reach[lane] = round_up(reach);
+        group.length[lane] = round_up(query_length * (1 + rounding));
+    }
+
+    // Writes a component at its place in the layout of KernelTable::dots, or dots_few.
+    void put(std::int64_t query, std::int64_t plane, std::int64_t at, std::int64_t number) {
+        const std::int64_t group_planes = two_planes_ ? 2 : 1;
+        const std::int64_t place = few_ ? (2 * query + plane) * padded_ + at
+                                        : (query / lanes * group_planes + plane) * padded_ * lanes +
+                                              at / 4 * 4 * lanes + query % lanes * 4 + at % 4;
+        numbers_[static_cast<std::size_t>(place / 64)].bytes[place % 64] =
+            static_cast<std::int8_t>(number);
+    }
+
+    static float round_up(double number) {
+        return std::nextafter(static_cast<float>(number), std::numeric_limits<float>::infinity());
+    }
+
+    std::int64_t n_, padded_;
+    bool few_, two_planes_;
+    std::int64_t base_;
+    std::vector<Lanes> groups_;
+    std::vector<QueryUnits> units_;
+    std::vector<Bytes64> numbers_;
+};
+
+} // namespace twinlens

@@ -1,0 +1,27 @@
+// madvise.hpp - MADV_WILLNEED for pages of a mapped file: the system reads them at once, instead of
+// one page fault after the other. A hint, and nothing on systems without madvise.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+namespace twinlens {
+
+inline void advise_will_need(const void *first, std::size_t bytes) {
+#if defined(__unix__) || defined(__APPLE__)
+    static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto from = reinterpret_cast<std::uintptr_t>(first) / page * page;
+    const auto to = reinterpret_cast<std::uintptr_t>(first) + bytes;
+    madvise(reinterpret_cast<void *>(from), to - from, MADV_WILLNEED);
+#else
+    (void)first;
+    (void)bytes;
+#endif
+}
+
+} // namespace twinlens
