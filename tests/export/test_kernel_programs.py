@@ -7,6 +7,7 @@ pytest.importorskip("onnx")
 from onnx import checker
 from onnx.parser import parse_model
 
+from twinlens_export.graph.shape_nodes import shape_nodes
 from twinlens_kernels.graphs import NEAREST, PAIRING, UPPERS, Program
 
 
@@ -17,3 +18,7 @@ def test_the_bytes_of_a_program_are_its_text(program: Program) -> None:
     model = parse_model(program.text)
     checker.check_model(model, full_check=True)
     assert model.SerializeToString() == program.content
+
+
+def test_no_node_of_the_search_belongs_on_the_cpu() -> None:
+    assert shape_nodes(parse_model(NEAREST.text)) == ()

@@ -38,6 +38,9 @@ class TowerFile:
     """sha256 of the files that its weights lie in, if they are not inside it, by name."""
     kept: tuple[str, ...] = ()
     """Blocks in a higher precision: without them it did not follow the original closely enough."""
+    shape_nodes: tuple[str, ...] = ()
+    """Names of the nodes that are computed from the shapes of tensors alone: onnxruntime runs them
+    on the CPU on purpose, wherever the tower runs. Every other node must run on the device."""
 
     def hashes(self) -> dict[str, str]:
         """sha256 of all that the tower is read from, by name."""

@@ -129,5 +129,5 @@ class DeviceTower:
     def _opened(self, open_on: Callable[[int], Session]) -> Session:
         session = open_on(1)
         session.require(inputs={self._file.input}, outputs={self._file.output})
-        session.require_placement()
+        session.require_placement(shape_nodes=self._file.shape_nodes)
         return session

@@ -5,7 +5,7 @@ import importlib
 import importlib.metadata
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,6 @@ from twinlens.ort.cuda.node_placement import Placement
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.cuda.out_of_memory import is_out_of_memory
 from twinlens.ort.cuda.pinned_memory import pinned
-from twinlens.ort.cuda.shape_nodes import shape_nodes
 from twinlens.ort.cuda.shared_libraries import needed
 from twinlens.ort.device import CPU, PROVIDERS, Device
 from twinlens.ort.distributions import DISTRIBUTIONS, installed_distributions, no_provider
@@ -151,7 +150,7 @@ class Session:
             ProviderError: it cannot run on that device.
             BundleError: it is not a program that this onnxruntime reads.
         """
-        self._name, self._device, self._cuda, self._program = name, device, cuda, program
+        self._name, self._device, self._cuda = name, device, cuda
         self._session = self._opened(program, threads, low_memory=low_memory)
         self._require_device()
         self._inputs = {node.name: node for node in self._session.get_inputs()}
@@ -209,10 +208,12 @@ class Session:
             return None
         return Placement.of(self._session.get_provider_graph_assignment_info())
 
-    def require_placement(self) -> None:
+    def require_placement(self, *, shape_nodes: Collection[str] = ()) -> None:
         """Check that no node has fallen back from the device to the CPU.
 
-        Those that only reckon with the sides of tensors are on the CPU on purpose.
+        Args:
+            shape_nodes: names of the nodes that are computed from the shapes of tensors alone; they
+                are on the CPU on purpose.
 
         Raises:
             ProviderError: some have; the message names them.
@@ -220,10 +221,7 @@ class Session:
         if self.placement is None:
             return
         elsewhere = self.placement.astray((PROVIDERS[self._device.kind], TENSORRT))
-        if not elsewhere:
-            return
-        spared = shape_nodes(self._program)
-        astray = [f"{operator} {name}" for operator, name in elsewhere if name not in spared]
+        astray = [f"{operator} {name}" for operator, name in elsewhere if name not in shape_nodes]
         if astray:
             more = f" and {len(astray) - 3} more" if len(astray) > 3 else ""
             raise ProviderError(

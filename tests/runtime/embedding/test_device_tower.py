@@ -1,7 +1,9 @@
 """A tower on a device of its own, which the CPU provider imitates."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -208,6 +210,15 @@ def test_a_node_that_reads_sides_alone_may_run_on_the_cpu(monkeypatch: pytest.Mo
     imitate_gpu(monkeypatch, astray=("Shape", "Gather"))
     with pytest.raises(ProviderError, match="does not run: Gather words"):
         twinlens.load("demo", device="cuda")
+
+
+def test_shape_nodes_are_those_that_the_manifest_names(
+    altered: Callable[[Callable[[dict[str, Any]], None]], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imitate_gpu(monkeypatch, astray=("Shape",))
+    nameless = altered(lambda manifest: manifest["towers"]["fp16"]["text"].pop("shape_nodes"))
+    with pytest.raises(ProviderError, match=r"cuda:0 does not run: Shape Shape\.0; take precision"):
+        twinlens.load(nameless, device="cuda")
 
 
 # The whole model.
