@@ -1,8 +1,5 @@
-"""The only file that knows onnxruntime: a device, and an ONNX program opened on it."""
+"""A device, and an ONNX program opened on it."""
 
-import ctypes
-import importlib
-import importlib.metadata
 import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -14,24 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import BundleError, DeviceMemoryError, ProviderError
-from twinlens.ort.cuda.driver import Driver
+from twinlens.ort.cuda.imported_wheel import cuda_driver, cuda_runtime, lists_cuda
 from twinlens.ort.cuda.installation import cure_of
 from twinlens.ort.cuda.node_placement import Placement
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.cuda.out_of_memory import is_out_of_memory
 from twinlens.ort.cuda.pinned_memory import pinned
-from twinlens.ort.cuda.shared_libraries import needed
 from twinlens.ort.device import CPU, PROVIDERS, Device
-from twinlens.ort.distributions import DISTRIBUTIONS, installed_distributions, no_provider
 from twinlens.ort.io_binding import OnDevice, Slot
-from twinlens.ort.session_options import (
-    TENSORRT,
-    CudaPlace,
-    open_on_cpu,
-    open_on_cuda,
-    preload,
-    wheel_of,
-)
+from twinlens.ort.library import onnxruntime
+from twinlens.ort.session_options import TENSORRT, CudaPlace, open_on_cpu, open_on_cuda
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +50,7 @@ def resolve(device: str) -> Device:
     if named is None:
         raise ValueError(f"device is {device!r}, not 'auto', 'cpu', 'cuda' or 'cuda:1'")
     if device == "cpu":
-        _onnxruntime()
+        onnxruntime()
         return CPU
     wanted = Device(kind="cuda", number=int(named[1] or 0))
     probe(wanted)
@@ -78,21 +67,8 @@ def probe(device: Device) -> None:
     program.run({"x": np.zeros(1, dtype=np.float32)}, "y")
 
 
-def cuda_driver(number: int = 0) -> Driver | None:
-    """The driver of that CUDA device, once all that onnxruntime needs of CUDA is known to be there.
-
-    Raises:
-        ProviderError: something is missing; the message has the cure.
-    """
-    ort = _onnxruntime()
-    if PROVIDERS["cuda"] not in ort.get_available_providers():
-        raise ProviderError(no_provider(Device(kind="cuda", number=number)))
-    preload(ort)
-    return wheel_of(ort).require(number)
-
-
 def _best_device() -> Device:
-    if PROVIDERS["cuda"] not in _onnxruntime().get_available_providers():
+    if not lists_cuda():
         logger.info("device 'auto' is the CPU: the onnxruntime wheel installed has no CUDA")
         return CPU
     first = Device(kind="cuda")
@@ -104,22 +80,6 @@ def _best_device() -> Device:
         return CPU
     logger.info("device 'auto' is cuda:0, %s", driver.gpus[0] if driver else "which works")
     return first
-
-
-def _onnxruntime() -> Any:  # noqa: ANN401  the one door through which the untyped library enters
-    wheels = installed_distributions()
-    if len(wheels) == len(DISTRIBUTIONS):
-        raise ProviderError(
-            "onnxruntime and onnxruntime-gpu are both installed and own the same files; "
-            "run: pip uninstall -y onnxruntime onnxruntime-gpu, then install one of "
-            "twinlens[cpu] and twinlens[gpu]"
-        )
-    try:
-        return importlib.import_module("onnxruntime")
-    except ImportError as error:
-        raise ProviderError(
-            f"onnxruntime cannot be imported ({error}); install twinlens[cpu] or twinlens[gpu]"
-        ) from error
 
 
 class Session:
@@ -157,15 +117,14 @@ class Session:
         self._outputs = {node.name: node for node in self._session.get_outputs()}
 
     def _opened(self, program: Path | bytes, threads: int, *, low_memory: bool) -> Any:  # noqa: ANN401  untyped
-        ort = _onnxruntime()
         try:
             if self._device.kind == "cpu":
-                return open_on_cpu(ort, program, threads, low_memory=low_memory)
+                return open_on_cpu(program, threads, low_memory=low_memory)
             number = self._device.number
             driver = cuda_driver(number)
             gpu = driver.gpus[number] if driver else str(self._device)
             place = CudaPlace(number=number, gpu=gpu, options=self._cuda)
-            return open_on_cuda(ort, program, threads, place)
+            return open_on_cuda(program, threads, place)
         except ProviderError:
             raise
         except Exception as error:  # onnxruntime's own classes are private
@@ -278,11 +237,11 @@ class Session:
         """
         ((given, place),) = self._inputs.items()
         ((found, rows),) = self._outputs.items()
-        ort, where = _onnxruntime(), (self._device.kind, self._device.number)
+        where = (self._device.kind, self._device.number)
         dtype = _DTYPES[place.type]
         how = self._recorded_as(recorded)
         try:
-            allocate = ort.OrtValue.ortvalue_from_shape_and_type
+            allocate = onnxruntime().OrtValue.ortvalue_from_shape_and_type
             input_value = allocate(shape, dtype, *where)
             output_value = allocate((shape[0], rows.shape[1]), np.float32, *where)
             binding = self._session.io_binding()
@@ -305,19 +264,14 @@ class Session:
     def _recorded_as(self, number: int) -> Any:  # noqa: ANN401  onnxruntime's own RunOptions
         if self._device.kind == "cpu" or not self._cuda.graphs:
             return None
-        how = _onnxruntime().RunOptions()
+        how = onnxruntime().RunOptions()
         how.add_run_config_entry("gpu_graph_id", str(number))
         return how
 
     @cached_property
     def _cuda_runtime(self) -> Any:  # noqa: ANN401  what ctypes makes of a library
-        """The CUDA runtime that the provider has loaded."""
-        if self._device.kind == "cpu":
-            return None
-        library = wheel_of(_onnxruntime()).provider
-        names = needed(library) if library.exists() else ()
-        found = next((name for name in names if name.startswith("libcudart")), None)
-        return None if found is None else ctypes.CDLL(found)
+        """The CUDA runtime that the provider has loaded; None on the CPU."""
+        return None if self._device.kind == "cpu" else cuda_runtime()
 
     def upload(self, array: NDArray[Any]) -> OnDevice:
         """A copy in the memory of the device, to be fed again and again.
@@ -327,7 +281,7 @@ class Session:
             ProviderError: the device failed.
         """
         try:
-            value = _onnxruntime().OrtValue.ortvalue_from_numpy(
+            value = onnxruntime().OrtValue.ortvalue_from_numpy(
                 np.ascontiguousarray(array), self._device.kind, self._device.number
             )
         except Exception as error:  # onnxruntime's own classes are private

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from imitated_cuda import imitate_gpu_wheel, imitate_onnxruntime, imitate_wheels
+from imitated_cuda import imitate_gpu_wheel, imitate_onnxruntime
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.errors import BundleError, ProviderError
 from twinlens.ort.device import CPU, Device
-from twinlens.ort.distributions import installed_distributions
 from twinlens.ort.session import Session, probe, resolve
 
 CPU_ONLY = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
@@ -124,38 +123,6 @@ def test_cuda_is_cuda(bundle: Bundle) -> None:
     )
     with pytest.raises(ProviderError, match="cuda:99"):
         resolve("cuda:99")
-
-
-# Wheels.
-
-
-def test_both_wheels_at_once_are_an_error_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    imitate_wheels(monkeypatch, "onnxruntime", "onnxruntime-gpu")
-    assert installed_distributions() == {"onnxruntime": "1.99", "onnxruntime-gpu": "1.99"}
-    for device in ("cpu", "auto", "cuda"):
-        with pytest.raises(
-            ProviderError,
-            match=r"both installed and own the same files; run: pip uninstall -y onnxruntime "
-            r"onnxruntime-gpu, then install one of twinlens\[cpu\] and twinlens\[gpu\]",
-        ):
-            resolve(device)
-
-
-def test_no_wheel_is_an_error_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    imitate_wheels(monkeypatch)
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert installed_distributions() == {}
-    for device in ("cpu", "auto", "cuda"):
-        with pytest.raises(
-            ProviderError,
-            match=r"cannot be imported .*; install twinlens\[cpu\] or twinlens\[gpu\]",
-        ):
-            resolve(device)
-
-
-def test_a_wheel_of_another_name_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    imitate_wheels(monkeypatch)
-    assert resolve("cpu") == CPU
 
 
 # Programs.
