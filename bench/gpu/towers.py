@@ -48,7 +48,8 @@ from twinlens.embedding.device_tower import DeviceTower
 from twinlens.errors import ProviderError
 from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.device import Device
-from twinlens.ort.session import Session, resolve
+from twinlens.ort.device_choice import resolve
+from twinlens.ort.session import Session
 from twinlens_export.graph.graph import save
 from twinlens_export.graph.shape_nodes import shape_nodes
 from twinlens_export.precision import in_precision

@@ -6,8 +6,8 @@ from imitated_cuda import imitate_wheels
 
 from twinlens.errors import ProviderError
 from twinlens.ort.device import CPU
+from twinlens.ort.device_choice import resolve
 from twinlens.ort.distributions import installed_distributions
-from twinlens.ort.session import resolve
 
 
 def test_onnxruntime_is_imported_at_first_use() -> None:

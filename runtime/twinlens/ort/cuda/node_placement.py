@@ -24,7 +24,7 @@ class Placement:
             )
         )
 
-    def astray(self, providers: Collection[str]) -> tuple[tuple[str, str], ...]:
+    def outside(self, providers: Collection[str]) -> tuple[tuple[str, str], ...]:
         """Operator and name of the nodes that run on another provider than these."""
         return tuple(
             (operator, name) for provider, operator, name in self.nodes if provider not in providers

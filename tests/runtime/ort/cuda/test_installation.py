@@ -25,7 +25,7 @@ from twinlens.errors import ProviderError
 from twinlens.ort.cuda import installation
 from twinlens.ort.cuda.driver import Driver
 from twinlens.ort.cuda.installation import cure_of
-from twinlens.ort.session import resolve
+from twinlens.ort.device_choice import resolve
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="these libraries are those of Linux")
 
