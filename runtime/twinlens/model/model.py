@@ -68,18 +68,18 @@ class Model:
             )
 
         towers = manifest.towers[precision]
-        alone = device.kind == "cpu"
+        on_cpu = device.kind == "cpu"
         self._images = ImageEmbedder(
             decode=Decoder(spec=manifest.image, pixels=pixels),
             tower=opened(towers.image),
             threads=threads,
-            alone=alone,
+            on_cpu=on_cpu,
         )
         self._texts = TextEmbedder(
             tokenizer=Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text),
             tower=opened(towers.text),
             threads=threads,
-            alone=alone,
+            on_cpu=on_cpu,
         )
         self._matcher = Matcher(
             bundle.calibration(precision),

@@ -72,12 +72,8 @@ class Slot:
             output_value: [B, D] on the device.
             run: runs the model, bound to the two.
         """
-        self._staging, self._input, self._output, self._run = (
-            staging,
-            input_value,
-            output_value,
-            run,
-        )
+        self._staging, self._run = staging, run
+        self._input, self._output = input_value, output_value
         self._filled = 0
         self._lock = threading.Lock()
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from twinlens.errors import ProviderError
 from twinlens.ort.cpu_features import may_saturate
 from twinlens.ort.cuda.options import CudaOptions
-from twinlens.ort.cuda.tensorrt_cache import engine_folder, program_hash
+from twinlens.ort.cuda.tensorrt_cache import engine_folder, model_hash
 from twinlens.ort.device import PROVIDERS
 from twinlens.ort.library import onnxruntime
 from twinlens_kernels import operators
@@ -41,7 +41,7 @@ class CudaPlace:
             self.options.tensorrt,
             gpu=self.gpu,
             versions=(f"onnxruntime {version}", f"TensorRT {_tensorrt_version()}"),
-            program=program_hash(model),
+            model=model_hash(model),
         )
         return [(TENSORRT, self.options.tensorrt_options(self.number, folder)), cuda]
 
