@@ -58,8 +58,8 @@ class TextSpec:
     pad_id: int
     """Padding token, behind the text."""
     trim: bool
-    """True if the attention mask is causal or hides padding, so that a batch may stop at its longest
-    text; False if every text needs the full context."""
+    """True if the attention mask is causal or hides padding, so that a batch may be as short as its
+    longest text; False if every text needs the full context."""
     end_id: int | None = None
     """End token, which survives truncation; None if the checkpoint ends texts without one."""
     clean: Clean = "none"

@@ -1,11 +1,10 @@
 """Stream of images to embeddings, in order; memory is bounded by the number of threads."""
 
-import logging
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,8 @@ from twinlens.images.decoder import Decoder, DecodeResult
 from twinlens.images.named_image import NumberedImage
 from twinlens.ort.io_binding import OnDevice
 
-logger = logging.getLogger(__name__)
-
 F32 = NDArray[np.float32]
 T = TypeVar("T")
-OnError = Literal["raise", "nan", "skip"]
 
 IMAGES_A_THREAD: Final = 8
 """Batch of a thread that decodes and embeds. With 4, 8 and 16, ViT-B/32 takes 3.8, 3.6 and 3.4 ms
@@ -29,32 +25,6 @@ an image in int8, 28.0, 27.6 and 30.7 in fp32: a larger batch reuses the weights
 leaves the cache."""
 IMAGES_AT_ONCE: Final = 16
 """Batch of a tower that has all threads."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
-    """An unreadable image of a stream."""
-
-    index: int
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedBlock:
-    """Embeddings of consecutive images of a stream."""
-
-    indices: NDArray[np.int64]
-    """[B], ascending positions in the source."""
-    names: tuple[str, ...]
-    """Of each image: its path, the name that its source gave it, or "image 7"."""
-    rows: F32
-    """[B, D], unit rows; NaN for an unreadable image if on_error is "nan"."""
-    lost: tuple[Lost, ...] = ()
-    """The unreadable images since the previous block."""
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 class Embedded(NamedTuple):
@@ -143,47 +113,6 @@ class ImageEmbedder:
 
     def _work(self, batch: list[DecodeResult]) -> list[Embedded]:
         return _embedded(batch, self.tower.embed)
-
-
-def blocks(
-    embedded: Iterable[Embedded], *, width: int, size: int, on_error: OnError
-) -> Generator[EmbeddedBlock]:
-    """Yield blocks of `size` rows; the last one may be smaller.
-
-    Raises:
-        ImageError: an image could not be read and on_error is "raise".
-    """
-    rows = np.empty((size, width), dtype=np.float32)
-    indices: list[int] = []
-    names: list[str] = []
-    lost: list[Lost] = []
-
-    def block() -> EmbeddedBlock:
-        found = EmbeddedBlock(
-            indices=np.array(indices, dtype=np.int64),
-            names=tuple(names),
-            rows=rows[: len(indices)].copy(),
-            lost=tuple(lost),
-        )
-        for filled in (indices, names, lost):
-            filled.clear()
-        return found
-
-    for number, name, row in embedded:
-        if isinstance(row, ImageError):
-            if on_error == "raise":
-                raise row
-            logger.warning("%s", row)
-            lost.append(Lost(index=number, name=name, reason=str(row)))
-            if on_error == "skip":
-                continue
-        rows[len(indices)] = np.nan if isinstance(row, ImageError) else row
-        indices.append(number)
-        names.append(name)
-        if len(indices) == size:
-            yield block()
-    if indices or lost:
-        yield block()
 
 
 def _embedded(batch: list[DecodeResult], embed: Embed) -> list[Embedded]:

@@ -18,7 +18,8 @@ from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.deduplication import distinct
 from twinlens.embedding.device_tower import DeviceTower
-from twinlens.embedding.image_embedder import EmbeddedBlock, ImageEmbedder, OnError, blocks
+from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError, blocks
+from twinlens.embedding.image_embedder import ImageEmbedder
 from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Tower
 from twinlens.images.decoder import Decoder

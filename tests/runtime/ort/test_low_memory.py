@@ -1,4 +1,4 @@
-"""What changes where memory is low, and what does not."""
+"""Low memory: the same embeddings, from one session."""
 
 import pytest
 

@@ -4,7 +4,7 @@ import onnxruntime
 import pytest
 
 from twinlens.ort.cuda.node_placement import Placement
-from twinlens_kernels.graphs import PAIRING
+from twinlens_kernels.graphs.match_matrix import MATCH_MATRIX
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -33,7 +33,7 @@ def test_nodes_on_another_provider_are_outside() -> None:
 def test_what_onnxruntime_tells_is_read() -> None:
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    session = onnxruntime.InferenceSession(PAIRING.content, options, providers=[CPU])
+    session = onnxruntime.InferenceSession(MATCH_MATRIX.content, options, providers=[CPU])
     placement = Placement.of(session.get_provider_graph_assignment_info())
     assert placement.outside([CPU]) == ()
     others = placement.outside([CUDA])
