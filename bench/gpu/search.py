@@ -27,7 +27,7 @@ from bench.harness.timing import median_and_p95
 from bench.search import corpus as clip_like
 from bench.search.ground_truth import agreement, brute_force
 from twinlens.ort.device import Device
-from twinlens.ort.session import resolve
+from twinlens.ort.device_choice import resolve
 from twinlens.search.cuda_engine import CudaEngine
 from twinlens.threads import usable_threads
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch  # first: onnxruntime then finds the CUDA libraries that came with it
 
 from bench.gpu.device import bandwidth, device_facts, peak_flops, torch_name
@@ -47,8 +48,10 @@ from twinlens.embedding.device_tower import DeviceTower
 from twinlens.errors import ProviderError
 from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.device import Device
-from twinlens.ort.session import Session, resolve
+from twinlens.ort.device_choice import resolve
+from twinlens.ort.session import Session
 from twinlens_export.graph.graph import save
+from twinlens_export.graph.shape_nodes import shape_nodes
 from twinlens_export.precision import in_precision
 
 BOUNDS = {"fp32": 0.99999, "fp16": 0.9995}
@@ -78,8 +81,9 @@ class TowerUnderTest:
         source, target = NAMES[self.modality]
         agreement = Agreement(worst_cosine=1, mean_cosine=1, top1=1, top10=1, samples=1)
         file = TowerFile(
-            file=path.name, sha256="", bytes=0, input=source, output=target, agreement=agreement
-        )
+            file=path.name, sha256="", bytes=0, input=source, output=target, agreement=agreement,
+            shape_nodes=shape_nodes(onnx.load(path, load_external_data=False)),
+        )  # fmt: skip
 
         def open_on(threads: int) -> Session:
             name = f"the {self.modality} tower in {precision}"

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Generic
 
+import onnx
+
 from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifest
 from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
 from twinlens.bundle.specs import PRECISIONS, Clean, Modality, Precision
@@ -22,6 +24,7 @@ from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.graph import Array, Graph, save
+from twinlens_export.graph.shape_nodes import shape_nodes
 from twinlens_export.precision import RECIPES, in_precision
 from twinlens_export.quantization.activation_stats import image_batches, text_batches
 from twinlens_export.quantization.sensitivity import costs
@@ -194,6 +197,7 @@ def _write(
         output=graph.output.name,
         agreement=agreement,
         kept=kept,
+        shape_nodes=shape_nodes(onnx.load(path, load_external_data=False)),
     )
 
 

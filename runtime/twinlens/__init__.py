@@ -22,7 +22,7 @@ from twinlens.bundle.curves import Beta, Curve, Line, Stairs
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Modality, Precision
 from twinlens.dataframes import Answer, Table
-from twinlens.embedding.image_embedder import EmbeddedBlock, Lost, OnError
+from twinlens.embedding.embedded_blocks import EmbeddedBlock, Lost, OnError
 from twinlens.errors import (
     BundleError,
     CalibrationError,

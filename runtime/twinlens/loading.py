@@ -14,7 +14,7 @@ from twinlens.images.pixel_options import PixelOptions
 from twinlens.model.model import Model
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
-from twinlens.ort.session import resolve
+from twinlens.ort.device_choice import resolve
 from twinlens.threads import usable_threads
 
 DEMO: Final = "demo"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -21,6 +22,7 @@ from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError, CheckpointError, ExportError
 from twinlens_export.graph.graph import Graph
+from twinlens_export.graph.shape_nodes import shape_nodes
 from twinlens_export.precision import Build
 from twinlens_export.verification import verify
 from twinlens_export.verification.samples import SampleFiles
@@ -92,6 +94,8 @@ def test_the_manifest_says_what_was_written(bundle: Bundle) -> None:
         assert tower.bytes == bundle.path(tower.file).stat().st_size
         assert tower.agreement.samples == 13  # of 20: the others were calibrated on
         assert tower.kept == ()
+        model = onnx.load(bundle.path(tower.file))
+        assert tower.shape_nodes == shape_nodes(model) != ()
 
 
 def test_the_folder_has_the_hubs_names(bundle: Bundle) -> None:

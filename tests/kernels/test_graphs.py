@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twinlens_kernels.graphs import cuts, padded_rows
+from twinlens_kernels.graphs.nearest import cuts, padded_rows
 
 
 @pytest.mark.parametrize("n_rows", [1, 7, 33, 1000, 4097, 99_999, 1_000_000, 2**21, 10_000_000])

@@ -1,4 +1,4 @@
-"""A GPU imitated by the CPU provider: what is asked of onnxruntime, and what it does with it."""
+"""Imitated GPU: the CPU provider of onnxruntime under the name of CUDA, and a log of the calls."""
 # ruff: noqa: ANN401, ARG002, ARG003, ARG005 - the signatures are those of an untyped library
 
 import importlib.metadata
@@ -23,7 +23,7 @@ CUDA = "CUDAExecutionProvider"
 
 
 def imitate_wheels(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """These wheels of onnxruntime, and no others."""
+    """Install these wheels of onnxruntime, and no others."""
 
     def version(name: str) -> str:
         if name not in names:
@@ -34,7 +34,7 @@ def imitate_wheels(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 def imitate_onnxruntime(monkeypatch: pytest.MonkeyPatch, **changes: object) -> ModuleType:
-    """The true library with some of its names changed."""
+    """Replace some names of the real library."""
     library = ModuleType("onnxruntime")
     vars(library).update({**vars(onnxruntime), **changes})
     monkeypatch.setitem(sys.modules, "onnxruntime", library)
@@ -42,7 +42,7 @@ def imitate_onnxruntime(monkeypatch: pytest.MonkeyPatch, **changes: object) -> M
 
 
 def imitate_gpu_wheel(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
-    """A wheel that lists CUDA and finds all that it needs; what else it does is in `changes`."""
+    """Imitate a wheel that lists CUDA and finds its libraries; `changes` replace other names."""
     listed = [CUDA, "CPUExecutionProvider"]
     imitate_onnxruntime(
         monkeypatch,
@@ -54,18 +54,18 @@ def imitate_gpu_wheel(monkeypatch: pytest.MonkeyPatch, **changes: object) -> Non
 
 @dataclass
 class Gpu:
-    """What is asked of the imitated GPU, and what it refuses."""
+    """Faults of the imitated GPU, and a log of the requests to it."""
 
-    astray: Collection[str] = ()
-    """Operators that it leaves to the CPU."""
-    lost: Collection[str] = ()
-    """Providers that do not come up."""
+    on_cpu: Collection[str] = ()
+    """Operators that fall back to the CPU."""
+    broken: Collection[str] = ()
+    """Providers that do not start."""
     refusals: list[Exception] = field(default_factory=list)
-    """Raised one by one, by the runs to come."""
+    """Errors of the next runs, one each."""
     providers: list[dict[str, dict[str, str]]] = field(default_factory=list)
-    """What each session asked for."""
+    """Providers and their options, by session."""
     shapes: list[tuple[int, ...]] = field(default_factory=list)
-    """Of each bound run's input."""
+    """Input shape of each bound run."""
     recorded: list[str | None] = field(default_factory=list)
     """The "gpu_graph_id" of each bound run."""
     before_run: Callable[[], None] = lambda: None
@@ -79,7 +79,7 @@ def imitate_gpu(monkeypatch: pytest.MonkeyPatch, **choices: Any) -> Gpu:
 
 
 class Binding(onnxruntime.IOBinding):
-    """Bound to the memory of the CPU, whatever is asked."""
+    """Binding to the memory of the CPU, for every device asked for."""
 
     def bind_ortvalue_input(self, name: str, value: Any) -> None:
         self.given = value
@@ -90,21 +90,21 @@ class Binding(onnxruntime.IOBinding):
 
 
 class ImitatedSession(onnxruntime.InferenceSession):
-    """Runs on the CPU and tells otherwise."""
+    """Session on the CPU that reports CUDA."""
 
     def __init__(self, gpu: Gpu, program: Any, options: Any, *, providers: Any, **_: Any) -> None:
         gpu.providers.append(dict(providers))
         self._gpu = gpu
-        self._told = [name for name, _ in providers if name not in gpu.lost]
+        self._reported = [name for name, _ in providers if name not in gpu.broken]
         super().__init__(program, options, providers=["CPUExecutionProvider"])
 
     def get_providers(self) -> Sequence[str]:
-        return [*self._told, "CPUExecutionProvider"]
+        return [*self._reported, "CPUExecutionProvider"]
 
     def get_provider_graph_assignment_info(self) -> list[Any]:
         return [
             SimpleNamespace(
-                ep_name="CPUExecutionProvider" if node.op_type in self._gpu.astray else CUDA,
+                ep_name="CPUExecutionProvider" if node.op_type in self._gpu.on_cpu else CUDA,
                 get_nodes=lambda node=node: [node],
             )
             for part in super().get_provider_graph_assignment_info()
@@ -126,7 +126,7 @@ class ImitatedSession(onnxruntime.InferenceSession):
 
 
 class Value(onnxruntime.OrtValue):
-    """Lies in the memory of the CPU, whatever is asked."""
+    """Value in the memory of the CPU, for every device asked for."""
 
     @classmethod
     def ortvalue_from_shape_and_type(
@@ -140,7 +140,7 @@ class Value(onnxruntime.OrtValue):
 
 
 def provider_library(folder: Path, *needs: str) -> Path:
-    """A wheel's library folder with a CUDA provider that is linked to these libraries."""
+    """Write the CUDA provider of a wheel, linked to these libraries, and return its path."""
     capi = folder / "capi"
     capi.mkdir(parents=True)
     library = capi / "libonnxruntime_providers_cuda.so"
@@ -149,7 +149,7 @@ def provider_library(folder: Path, *needs: str) -> Path:
 
 
 def elf(*needs: str) -> bytes:
-    """An ELF file of 64 bits that is linked to these libraries, and holds nothing else."""
+    """Return a 64-bit ELF file that is linked to these libraries, and holds nothing else."""
     strings = b"\0" + b"".join(name.encode() + b"\0" for name in needs)
     places = [1 + sum(len(name) + 1 for name in needs[:n]) for n in range(len(needs))]
     headers, base = 64 + 2 * 56, 0x1000

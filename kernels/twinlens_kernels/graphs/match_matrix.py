@@ -1,11 +1,11 @@
-"""The matrix of match probabilities as an ONNX program."""
+"""Matrix of match probabilities as an ONNX model."""
 
 import base64
 from typing import Final
 
 from twinlens_kernels.graphs.program import Program
 
-PAIRING: Final = Program(
+MATCH_MATRIX: Final = Program(
     text="""
         <ir_version: 8, opset_import: ["": 17]>
         pairing (float[Q, D] queries, float[N, D] rows, float[1] scale, float[1] bias)
@@ -40,7 +40,7 @@ PAIRING: Final = Program(
 )
 """probabilities [Q, N] = sigmoid(scale * queries [Q, D] @ rows [N, D].T + bias).
 
-onnxruntime's own Sigmoid ends at logits of 18 and may lose a NaN; here a tiny probability keeps its
-digits, nothing overflows, and NaN stays NaN. Of float32 all through: a logit is off by some 1e-7 of
-scale + |bias|.
+onnxruntime's own Sigmoid saturates at logits of 18 and may lose a NaN; here a tiny probability
+keeps its digits, nothing overflows, and NaN stays NaN. All in float32: the error of a logit is
+about 1e-7 of scale + |bias|.
 """

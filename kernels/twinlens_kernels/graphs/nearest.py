@@ -1,9 +1,9 @@
-"""The rows of a half-precision matrix that score best, as an ONNX program.
+"""Best rows of a float16 matrix for each query, as an ONNX model.
 
-A device's TopK gives each row of its input to one small group of threads, so a single list of a
-million scores would be read at the speed of one of them. Here the scores are cut into groups, the
-best of each group meet in a hall, and the best of each hall meet in the final. No row is lost: the
-best `wanted` of all are among the best `wanted` of their group, and of their hall.
+TopK on a GPU gives each row of its input to one thread block, so a single list of a million scores
+would be read at the speed of one block. Here TopK runs in three rounds: within groups of rows,
+within halls of several groups' winners, and over the winners of all halls. No row is lost: the best
+`wanted` of all are among the best `wanted` of their group, and of their hall.
 """
 
 import base64
@@ -66,10 +66,10 @@ NEAREST: Final = Program(
     rows            [N, D]
     allowed         [1, N]; a row that is False scores minus infinity
     starts          [A, B, 1]: the place of each group's first row
-    the others      how the scores are cut: see `cuts`
+    the others      sizes of groups and halls: see `cuts`
 
-A row that is not given scores no more than the least score that is. The scores are half-precision
-numbers; halves.py bounds their error.
+A row that is not returned scores no more than the least score that is. The scores are float16
+values; float16_rows.py bounds their error.
 """
 
 _LEADING_BITS: Final = 5
@@ -78,7 +78,7 @@ _GROUP_PER_KEPT: Final = 16
 
 
 def padded_rows(n_rows: int) -> int:
-    """The least count that splits into groups and has room for N >= 1 rows: at most 1/16 more."""
+    """Return the least row count >= N >= 1 that splits into groups: at most 1/16 more than N."""
     unit = 1 << max(0, n_rows.bit_length() - _LEADING_BITS)
     return -(-n_rows // unit) * unit
 
@@ -86,13 +86,13 @@ def padded_rows(n_rows: int) -> int:
 def cuts(
     n_queries: int, n_rows: int, wanted: int, *, shortest_group: int = _SHORTEST_GROUP
 ) -> dict[str, NDArray[np.int64]]:
-    """The inputs of NEAREST that say how scores [Q, N] are cut: A halls of B groups of S rows.
+    """Return the inputs of NEAREST that cut scores [Q, N] into A halls of B groups of S rows.
 
     Args:
         n_queries: Q.
         n_rows: N, by `padded_rows`.
         wanted: C; all rows come back if there are no more.
-        shortest_group: S is at least so large, and 16 C, as far as N has factors of two.
+        shortest_group: least S; S is also at least 16 C, as far as N has factors of two.
     """
     if n_rows <= 2 * shortest_group:
         size, groups, hall = n_rows, 1, 1
@@ -116,5 +116,5 @@ def cuts(
 
 
 def _power_of_two(number: int) -> int:
-    """The least power of two that is not below."""
+    """Return the least power of two >= number."""
     return 1 << (number - 1).bit_length()

@@ -1,8 +1,8 @@
-"""Upper bounds of the scores of coded rows with coded queries, as an ONNX program.
+"""Upper bounds of the scores of coded rows with coded queries, as an ONNX model.
 
-For a CPU without compiled kernels: onnxruntime multiplies bytes, numpy does not. The best bounds
-are not chosen here: a TopK takes 4 times as long as all the rest (100k rows, 256 queries, one
-thread: 268 ms against 67), and comparing with a floor, which numpy does, a sixth of it.
+For a CPU without compiled kernels: onnxruntime has products of bytes, numpy has none. The best
+bounds are not selected here: TopK takes 4 times as long as all the rest (100k rows, 256 queries,
+one thread: 268 ms against 67), and the comparison with a threshold in numpy a sixth of it.
 """
 
 import base64

@@ -1,1 +1,1 @@
-"""The bundle: one folder, the contract between export and runtime; values only."""
+"""Bundle: one folder, the contract between export and runtime; values only."""

@@ -1,4 +1,4 @@
-"""The bundle: one folder, the contract between export and runtime."""
+"""Bundle: one folder, the contract between export and runtime; read, checked, written."""
 
 import hashlib
 import json
@@ -21,17 +21,17 @@ _INSIDE: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A folder whose manifest was read and checked."""
+    """A bundle's folder, and its manifest, read and checked."""
 
     folder: Path
     manifest: Manifest
 
     def path(self, name: str) -> Path:
-        """Where a file of the bundle lies."""
+        """Return the path of a file of the bundle."""
         return self.folder / name
 
     def check(self, precision: Precision) -> None:
-        """Compare the bytes of what this precision reads with the manifest's hashes.
+        """Compare all files that this precision reads with the hashes of the manifest.
 
         Raises:
             BundleError: a file is missing or was changed.
@@ -42,7 +42,7 @@ class Bundle:
             self.check_tower(tower)
 
     def check_tower(self, tower: TowerFile) -> None:
-        """As `check`, but of one tower.
+        """Compare the files of one tower with the hashes of the manifest.
 
         Raises:
             BundleError: a file is missing or was changed.
@@ -51,7 +51,7 @@ class Bundle:
             self.check_file(name, wanted)
 
     def check_files(self) -> None:
-        """As `check`, but of what all precisions read: all but the towers.
+        """Compare the files that all precisions read, all but the towers, with their hashes.
 
         Raises:
             BundleError: a file is missing or was changed.
@@ -60,7 +60,7 @@ class Bundle:
             self.check_file(name, wanted)
 
     def calibration(self, precision: Precision) -> Calibration | None:
-        """The calibration of these towers, if there is one.
+        """Return the calibration of the towers of this precision, if there is one.
 
         Raises:
             BundleError: it was fitted on other towers.
@@ -74,7 +74,7 @@ class Bundle:
         return found
 
     def check_file(self, name: str, wanted: str) -> None:
-        """Compare the bytes of one file with a hash.
+        """Compare one file with a sha256.
 
         Raises:
             BundleError: it is missing or was changed.
@@ -134,7 +134,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
+    """Return the hex digest of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""The calibration: from a cosine to the probability that the pair matches."""
+"""Calibration: from a cosine to the probability that the pair matches."""
 
 import math
 from collections.abc import Callable
@@ -16,16 +16,22 @@ from twinlens.errors import CalibrationError
 F32 = NDArray[np.float32]
 
 Level = Literal["native", "fitted-labels", "fitted-pairs"]
-"""How far a probability may be trusted: the checkpoint's own scale and bias; a fit on pairs
-labelled matching or not; a fit on matching pairs alone. A bundle without any has level "none"."""
+"""Source of the probabilities, on which their trustworthiness depends:
+
+* "native": the checkpoint's own scale and bias;
+* "fitted-labels": a fit on pairs labelled matching or not;
+* "fitted-pairs": a fit on matching pairs alone.
+
+A bundle without any has level "none".
+"""
 Drawn = Literal["random", "hard"]
-"""Which wrong texts of an image count: all, or those nearest to its own text."""
+"""Negatives of an image: "random", all wrong texts; "hard", those nearest to its own text."""
 Negatives = Literal["random", "hard", "labelled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOut:
-    """Figures on pairs the fit did not see, cross-fitted over images, as common as at the prior."""
+    """Figures on held-out pairs, cross-fitted over images, at the base rate of the prior."""
 
     pairs: int
     base_rate: float
@@ -39,38 +45,38 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """What saying "match" from some probability on comes to, on held-out pairs."""
+    """Threshold of a probability, and its precision and recall on held-out pairs."""
 
     probability: float
     precision: float
-    """Share of the pairs said to match that do, where the calibration's prior holds."""
+    """Share of the pairs above the threshold that match, at the calibration's prior."""
     recall: float
-    """Share of the matching pairs that are said to match."""
+    """Share of the matching pairs above the threshold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """p = sigmoid(curve(cosine) + logit(prior') - logit(prior)).
 
-    prior' is the share of matches where it is used; it is the fitted prior unless it is moved.
+    prior' is the share of matches in the data at hand; by default the fitted prior.
     """
 
     curve: Curve
     prior: float
-    """Share of matching pairs among all pairs that the curve speaks of, in (0, 1)."""
+    """Share of matching pairs among all pairs for which the curve holds, in (0, 1)."""
     level: Level
     fitted_on: str
-    """What the pairs were, in words."""
+    """Description of the pairs."""
     matching: int
     """Number of matching pairs."""
     others: int
     """Number of pairs that do not match."""
     negatives: Negatives
-    """What the others were: random ones are easy, and flatter the figures."""
+    """Choice of the pairs that do not match: random ones are easy, and flatter the figures."""
     towers: str
     """Key of the towers it was fitted on: `Towers.calibrated_for`."""
     pixels: PixelMode = "exact"
-    """How the images that it was fitted on became pixels."""
+    """Pixel mode of the images that it was fitted on."""
     held_out: HeldOut | None = None
     thresholds: tuple[Threshold, ...] = ()
     """By ascending probability."""
@@ -79,11 +85,11 @@ class Calibration:
         check_prior(self.prior)
 
     def probability(self, cosines: F32, *, prior: float | None = None) -> F32:
-        """Match probability of each cosine; any shape, same shape out; NaN stays NaN.
+        """Return the match probability of each cosine; NaN stays NaN.
 
         Args:
-            cosines: any shape.
-            prior: share of matching pairs expected where it is used; the fitted one by default.
+            cosines: any shape; the result has the same.
+            prior: share of matching pairs expected in the data; the fitted one by default.
 
         Raises:
             ValueError: prior is not between 0 and 1.
@@ -92,10 +98,10 @@ class Calibration:
         return np.asarray(sigmoid(logits), dtype=np.float32)
 
     def require_pixels(self, pixels: PixelMode) -> None:
-        """Refuse a model whose images become pixels otherwise than those it was fitted on.
+        """Check that a model has the pixel mode that the calibration was fitted on.
 
         Raises:
-            CalibrationError: they do.
+            CalibrationError: it has the other one.
         """
         if pixels != self.pixels:
             raise CalibrationError(
@@ -105,7 +111,7 @@ class Calibration:
             )
 
     def shift(self, prior: float | None) -> float:
-        """What is added to the log-odds where matches are as common as `prior` says.
+        """Return the shift of the log-odds from the fitted prior to another one; 0 for None.
 
         Raises:
             ValueError: prior is not between 0 and 1.
@@ -116,7 +122,7 @@ class Calibration:
         return float(logit(prior) - logit(self.prior))
 
     def threshold(self, *, precision: float | None = None, recall: float | None = None) -> float:
-        """The probability from which to say "match", for a target that held-out pairs reached.
+        """Return the threshold whose precision or recall on held-out pairs reaches the target.
 
         For a precision it is the lowest such threshold of the table, for a recall the highest.
 
@@ -153,7 +159,7 @@ class Calibration:
 
 
 def check_prior(prior: float) -> None:
-    """Refuse what is no share of matches.
+    """Check that a prior is a share of matches.
 
     Raises:
         ValueError: prior is not between 0 and 1.

@@ -1,4 +1,4 @@
-"""The curves that turn a cosine into the log-odds of a match; none ever falls."""
+"""Calibration curves: monotone maps from a cosine to the log-odds of a match."""
 
 import math
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from twinlens.bundle.log_odds import logit
 F64 = NDArray[np.float64]
 
 EDGE: Final = 2.0**-24
-"""Cosines are kept that far inside (-1, 1), half of float32's step at 1: log 0 is no odds."""
+"""Cosines are clipped to this distance from -1 and 1, half of float32's step at 1: no log of 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """scale * cosine + bias, the line of Platt scaling (Platt 1999)."""
+    """Platt scaling (Platt 1999): scale * cosine + bias."""
 
     kind: Literal["platt"] = "platt"
     scale: float
@@ -33,15 +33,15 @@ class Line:
         return f"sigmoid({self.scale:.2f} cos {self.bias:+.2f})"
 
     def logits(self, cosines: F64) -> F64:
-        """Log-odds of each cosine; any shape, same shape out."""
+        """Return the log-odds of each cosine; any shape, same shape out."""
         return self.scale * cosines + self.bias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beta:
-    """rising * ln s - falling * ln(1 - s) + bias, with s = (1 + cosine) / 2.
+    """Beta calibration (Kull et al. 2017): rising * ln s - falling * ln(1 - s) + bias.
 
-    Beta calibration (Kull et al. 2017): unlike a line it may bend, and it has three numbers.
+    s = (1 + cosine) / 2. Unlike a line it may bend; it has three parameters.
     """
 
     kind: Literal["beta"] = "beta"
@@ -62,16 +62,16 @@ class Beta:
         return f"beta({self.rising:.2f}, {self.falling:.2f}, {self.bias:+.2f})"
 
     def logits(self, cosines: F64) -> F64:
-        """Log-odds of each cosine; any shape, same shape out."""
+        """Return the log-odds of each cosine; any shape, same shape out."""
         rising, falling = beta_features(cosines)
         return self.rising * rising + self.falling * falling + self.bias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stairs:
-    """Probabilities at some cosines, straight lines between them, and flat beyond.
+    """Isotonic regression (Zadrozny and Elkan 2002): knots, linear between them, constant beyond.
 
-    Isotonic regression (Zadrozny and Elkan 2002). On a flat step the order of cosines is lost.
+    On a flat step the order of cosines is lost.
     """
 
     kind: Literal["isotonic"] = "isotonic"
@@ -93,7 +93,7 @@ class Stairs:
         return f"isotonic with {len(self.cosines)} knots"
 
     def logits(self, cosines: F64) -> F64:
-        """Log-odds of each cosine; any shape, same shape out."""
+        """Return the log-odds of each cosine; any shape, same shape out."""
         return logit(np.interp(cosines, self.cosines, self.probabilities))
 
 
@@ -101,6 +101,6 @@ Curve: TypeAlias = Line | Beta | Stairs
 
 
 def beta_features(cosines: F64) -> tuple[F64, F64]:
-    """The features ln s and -ln(1 - s) of s = (1 + cosine) / 2: what a `Beta` weighs."""
+    """Return ln s and -ln(1 - s) of s = (1 + cosine) / 2, the features that `Beta` weights."""
     inside = np.clip(cosines, -1 + EDGE, 1 - EDGE)
     return np.log1p(inside) - math.log(2), math.log(2) - np.log1p(-inside)

@@ -1,4 +1,4 @@
-"""The manifest of a bundle: towers, their files and hashes, agreement with the original."""
+"""Manifest of a bundle: towers, their files and hashes, agreement with the original."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """How closely a tower follows the original, on real images and texts."""
+    """Agreement of a tower with the original, on real images and texts."""
 
     worst_cosine: float
     mean_cosine: float
     top1: float
-    """Share of the queries, embedded by this tower, whose best answer is the original's."""
+    """Share of the queries, embedded by this tower, with the same best hit as the original."""
     top10: float
-    """Mean share of the original's ten best answers that are among this tower's ten best."""
+    """Mean share of the original's ten best hits among this tower's ten best."""
     samples: int
 
 
@@ -35,32 +35,35 @@ class TowerFile:
     output: str
     agreement: Agreement
     beside: Mapping[str, str] = field(default_factory=dict)
-    """sha256 of the files that its weights lie in, if they are not inside it, by name."""
+    """sha256 by name of the files of its external data, the weights that are not inside it."""
     kept: tuple[str, ...] = ()
-    """Blocks in a higher precision: without them it did not follow the original closely enough."""
+    """Blocks kept in float32, because in int8 they cost too much agreement with the original."""
+    shape_nodes: tuple[str, ...] = ()
+    """Names of the nodes that are computed from the shapes of tensors alone: onnxruntime runs them
+    on the CPU on purpose, wherever the tower runs. Every other node must run on the device."""
 
     def hashes(self) -> dict[str, str]:
-        """sha256 of all that the tower is read from, by name."""
+        """Return the sha256 of all files of the tower, by name."""
         return {self.file: self.sha256, **self.beside}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Towers:
-    """The two towers of one precision, and the device they are meant for."""
+    """The two towers of one precision, and the device for which they are meant."""
 
     device: TargetDevice
     image: TowerFile
     text: TowerFile
 
     def calibrated_for(self) -> str:
-        """The key of these two towers: a calibration fitted on others is refused."""
+        """Return the key of these two towers: a calibration fitted on others is refused."""
         hashes = [*self.image.hashes().values(), *self.text.hashes().values()]
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The checkpoint a bundle was made from."""
+    """Checkpoint from which a bundle was exported."""
 
     name: str
     sha256: str
@@ -68,7 +71,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Everything the runtime knows about a bundle."""
+    """Contents of twinlens.json: all that the runtime knows about a bundle."""
 
     format: int = FORMAT
     family: str
@@ -76,12 +79,12 @@ class Manifest:
     width: int
     """Width D of an embedding."""
     native_scale: float
-    """exp of the checkpoint's own logit scale: the softmax of zero-shot classification needs it."""
+    """exp of the checkpoint's own logit scale, for the softmax of zero-shot classification."""
     image: ImageSpec
     text: TextSpec
     towers: Mapping[Precision, Towers]
     files: Mapping[str, str]
-    """sha256 of every further file that the runtime reads, by name."""
+    """sha256 of every other file that the runtime reads, by name."""
     calibrations: Mapping[Precision, Calibration] = field(default_factory=dict)
     made_by: Mapping[str, str] = field(default_factory=dict)
 

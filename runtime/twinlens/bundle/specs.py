@@ -1,4 +1,4 @@
-"""Specifications of a bundle's inputs: pixels and token ids as its towers take them."""
+"""Specifications of a bundle's inputs: pixels and token ids of its towers."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -7,14 +7,27 @@ Precision = Literal["fp32", "fp16", "int8"]
 Modality = Literal["image", "text"]
 TargetDevice = Literal["any", "cpu", "cuda"]
 Clean = Literal["none", "lower", "openai", "openai_cased", "canonical", "siglip"]
+"""Cleaning of a text before tokenizer.json, as in the training of the checkpoint.
 
+| value        | steps, in this order                        | reference function              |
+|--------------|---------------------------------------------|---------------------------------|
+| none         | none                                        |                                 |
+| lower        | lower case                                  |                                 |
+| openai_cased | ftfy, HTML entities, white space            | open_clip `_clean_whitespace`   |
+| openai       | openai_cased, lower case                    | open_clip `_clean_lower`        |
+| canonical    | openai_cased, `_` to space, no punctuation, | open_clip `_clean_canonicalize` |
+|              | lower case, white space                     |                                 |
+| siglip       | lower case, no punctuation, white space     | big_vision `canonicalize_text`  |
+
+"white space" collapses it to single spaces and strips the ends; punctuation is that of ASCII.
+"""
 
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """How a picture becomes the image tower's uint8 [B, S, S, 3].
+    """Preprocessing of an image to the image tower's uint8 [B, S, S, 3].
 
     Scaling to floats and normalising are inside the graph, and nowhere else.
     """
@@ -22,10 +35,10 @@ class ImageSpec:
     side_px: int
     resize: Literal["shortest_edge", "squash", "pad"] = "shortest_edge"
     """shortest_edge: the shorter edge becomes side_px, then the centre is cropped; squash: both
-    edges do; pad: the longer edge does, and the rest of the square shows `fill`."""
+    edges become side_px; pad: the longer edge does, and the rest of the square is `fill`."""
     interpolation: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
     crop: Literal["floor", "round"] = "floor"
-    """How the crop's offset is rounded: floor as transformers does, round as OpenAI's code does."""
+    """Rounding of the crop's offset: floor as in transformers, round as in OpenAI's code."""
     fill: tuple[int, int, int] = (0, 0, 0)
     """Red, green and blue of the padding, 0..255."""
 
@@ -38,22 +51,19 @@ class ImageSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextSpec:
-    """How a string becomes the text tower's int64 [B, T]."""
+    """Preprocessing of a string to the text tower's int64 [B, T]."""
 
     context: int
-    """The most tokens, marks included."""
+    """Most tokens of a text, start and end token included."""
     pad_id: int
-    """What fills a row behind its text."""
+    """Padding token, behind the text."""
     trim: bool
-    """True if the tower is causal or does not see padding, so that a batch may stop at its longest
-    text; False if it wants the full context of every text."""
+    """True if the attention mask is causal or hides padding, so that a batch may be as short as its
+    longest text; False if every text needs the full context."""
     end_id: int | None = None
-    """The end token, which survives truncation; None if the checkpoint ends no text by one."""
+    """End token, which survives truncation; None if the checkpoint ends texts without one."""
     clean: Clean = "none"
-    """What the checkpoint was trained to see of a text: all of it, or all of it in lower case; what
-    OpenAI's code leaves (ftfy, HTML entities, white space, lower case), the same with its upper
-    case, or the same without punctuation; or what SigLIP's does (lower case, no punctuation, white
-    space). What tokenizer.json itself does comes after."""
+    """Cleaning before tokenizer.json; see `Clean`."""
     tokenizer: str = "tokenizer.json"
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from twinlens.images.pixel_options import PixelOptions
 from twinlens.loading import DEMO, folder_of
 from twinlens.model.model import Model
 from twinlens.ort.device import CPU
-from twinlens.ort.session import resolve
+from twinlens.ort.device_choice import resolve
 from twinlens.threads import usable_threads
 
 _DEFAULT_OPTIONS: Final = CalibrationOptions()

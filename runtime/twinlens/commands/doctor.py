@@ -8,9 +8,10 @@ from twinlens.commands.output import Outcome
 from twinlens.errors import ProviderError
 from twinlens.loading import DEMO, load
 from twinlens.ort.cpu_features import may_saturate
+from twinlens.ort.cuda.imported_wheel import cuda_driver
 from twinlens.ort.device import CPU, Device
+from twinlens.ort.device_choice import probe
 from twinlens.ort.distributions import installed_distributions
-from twinlens.ort.session import cuda_driver, probe
 from twinlens.threads import usable_threads
 from twinlens_kernels import NATIVE, operators
 

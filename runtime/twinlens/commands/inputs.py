@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.datasets.read_images import read_images
-from twinlens.embedding.image_embedder import EmbeddedBlock
+from twinlens.embedding.embedded_blocks import EmbeddedBlock
 from twinlens.images.named_image import NamedImage
 from twinlens.loading import load
 from twinlens.model.model import Model

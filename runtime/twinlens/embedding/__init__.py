@@ -1,1 +1,1 @@
-"""Embedding: ONNX towers, and images and texts on their way through them."""
+"""Embedding: ONNX towers, and streams of images and texts through them."""

@@ -1,4 +1,4 @@
-"""A tower on a device of its own: few batch sizes, several under way, results there if wanted."""
+"""Tower on a device of its own: few batch sizes, several batches in flight."""
 
 import logging
 import queue
@@ -23,7 +23,7 @@ F32 = NDArray[np.float32]
 
 
 class Lane:
-    """A session, and its places for batches; of use to one thread at a time."""
+    """A session and its slots, one for each batch size; for one thread at a time."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -31,10 +31,10 @@ class Lane:
         self._numbers = count(1)
 
     def embed(self, batch: NDArray[Any], size: int) -> F32:
-        """The rows [n, D] of a batch of n <= size, computed as one of that size.
+        """Return the rows [n, D] of a batch of n <= size, padded to that size.
 
         Raises:
-            DeviceMemoryError: there is no room for it; what was held for that size is given up.
+            DeviceMemoryError: there is no room for it; the slot of that size is freed.
         """
         shape = (size, *batch.shape[1:])
         try:
@@ -50,9 +50,9 @@ class DeviceTower:
     """One ONNX tower on a device: batches of any size in, unit rows [B, D] out.
 
     Batches are cut and padded to a few sizes, 1, 2, 4 and so on, and each size has its memory,
-    allocated once. What stands beside a row does not change it, so padding does not either. Several
-    batches may be under way, one in each lane: threads that call while one lane computes copy their
-    batch into another. Safe to call from any number of threads.
+    allocated once. A row does not depend on the other rows of its batch, so padding does not change
+    it. Several batches may be in flight, one in each lane: threads that call while one lane
+    computes copy their batch into another. Safe to call from any number of threads.
     """
 
     length_multiple = 8
@@ -63,23 +63,23 @@ class DeviceTower:
         """Open the tower.
 
         Args:
-            file: its names.
+            file: its manifest entry: names of input, output and shape nodes.
             open_on: opens a session, given a number of CPU threads.
-            cuda: how many lanes there are, how large a batch may be, whether runs are recorded.
+            cuda: number of lanes, largest batch, CUDA graphs.
 
         Raises:
-            ProviderError: it does not run on the device, or some node of it does not.
+            ProviderError: the tower, or a node of it, does not run on the device.
         """
         self._file, self.largest_batch, self.lanes = file, cuda.largest_batch, cuda.lanes
         self._session = self._opened(open_on)
         self._lanes: queue.LifoQueue[Lane] = queue.LifoQueue()
         for number in range(cuda.lanes):
-            # A recording belongs to a session, which must not run two at a time.
+            # A CUDA graph belongs to its session, which must not replay two at a time.
             own = cuda.graphs and number > 0
             self._lanes.put(Lane(self._opened(open_on) if own else self._session))
 
     def embed(self, batch: NDArray[Any]) -> F32:
-        """Unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T].
+        """Return the unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T].
 
         Raises:
             DeviceMemoryError: there is no room for a batch, nor for its halves.
@@ -88,16 +88,16 @@ class DeviceTower:
         parts = range(0, max(1, len(batch)), self.largest_batch)
         return np.concatenate([self._rows(batch[at : at + self.largest_batch]) for at in parts])
 
-    def one_thread(self) -> Embed:
-        """As `embed`: the device has threads of its own."""
+    def single_threaded(self) -> Embed:
+        """Return `embed`: the device has threads of its own."""
         return self.embed
 
     def embed_on_device(self, batch: NDArray[Any]) -> OnDevice:
-        """As `embed`, but the rows stay in the memory of the device, and no batch is cut."""
+        """Embed one batch, never cut, and leave the rows in the memory of the device."""
         return self._session.run_on_device({self._file.input: batch}, self._file.output)
 
     def _rows(self, batch: NDArray[Any]) -> F32:
-        """Embed a batch; if the device is full, its halves, one after the other."""
+        """Embed a batch; if the device is out of memory, its halves, one after the other."""
         try:
             return self._run(batch)
         except DeviceMemoryError as error:
@@ -129,5 +129,5 @@ class DeviceTower:
     def _opened(self, open_on: Callable[[int], Session]) -> Session:
         session = open_on(1)
         session.require(inputs={self._file.input}, outputs={self._file.output})
-        session.require_placement()
+        session.require_placement(shape_nodes=self._file.shape_nodes)
         return session

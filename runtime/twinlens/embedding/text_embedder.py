@@ -1,4 +1,4 @@
-"""Wording: texts in, embeddings out, each text once and beside others of its length."""
+"""Texts to embeddings: each distinct text once, in batches of similar length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -18,29 +18,29 @@ F32 = NDArray[np.float32]
 Ids = tuple[int, ...]
 
 TEXTS_A_THREAD: Final = 16
-"""Embedded by one thread at a time. Of captions on two threads (int8 ViT-B/32) 4, 8, 16, 32 and 64
+"""Batch of one thread. Of captions on two threads (int8 ViT-B/32), batches of 4, 8, 16, 32 and 64
 take 1.02, 0.96, 0.89, 0.95 and 1.10 ms a text; 64 on both threads together 1.10."""
 TEXTS_AT_ONCE: Final = 64
-"""In one run of a tower that has all threads."""
+"""Batch of a tower that has all threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextEmbedder:
-    """What turns texts into embeddings."""
+    """Tokenizer and text tower, with the threads that they share."""
 
     tokenizer: Tokenizer
     tower: Embedder
     threads: int
     """CPU threads in all."""
-    alone: bool
-    """The tower computes on these threads too, and not on a device of its own."""
+    on_cpu: bool
+    """True if the tower computes on these threads too; False if on a device of its own."""
 
     def run(self, texts: Sequence[str], *, width: int, on_cut: OnCut, progress: bool) -> F32:
-        """Embeddings [B, D] of texts, in their order.
+        """Return the embeddings [B, D] of texts, in their order.
 
-        Neither repetition nor padding costs anything: each is embedded once, neighbours of one
-        length together. On a CPU, lengths are not rounded up to fewer shapes: to multiples of 4 it
-        would cost a fifth.
+        Neither repetition nor padding costs anything: each distinct text is embedded once, sorted
+        by length. On a CPU, lengths are not rounded up to fewer shapes: multiples of 4 would cost
+        a fifth.
         """
         ids = [tuple(row) for row in self.tokenizer.encode_ragged(texts, on_cut=on_cut)]
         once = sorted(set(ids), key=len)
@@ -55,15 +55,15 @@ class TextEmbedder:
         return rows[[place[row] for row in ids]]
 
     def run_on_device(self, texts: Sequence[str], *, on_cut: OnCut) -> OnDevice:
-        """All texts in one batch, whose rows [B, D] stay on the device."""
+        """Embed all texts as one batch and leave the rows [B, D] on the device."""
         rows = self.tokenizer.encode_ragged(texts, on_cut=on_cut)
         return self.tower.embed_on_device(self.tokenizer.pack(rows))
 
     def _parts(self, once: Sequence[Ids]) -> Iterator[F32]:
-        if not self.alone or len(once) < TEXTS_A_THREAD * self.threads:
+        if not self.on_cpu or len(once) < TEXTS_A_THREAD * self.threads:
             yield from self._large(_batches(once, self.tower.largest_batch or TEXTS_AT_ONCE))
             return
-        work = self._on(self.tower.one_thread())
+        work = self._on(self.tower.single_threaded())
         batches = _batches(once, TEXTS_A_THREAD)
         with closing(
             prefetch(work, batches, threads=self.threads, waiting=3 * self.threads)

@@ -1,4 +1,4 @@
-"""The tower: one ONNX program that embeds pixels or ids."""
+"""Tower: one ONNX model that embeds pixels or token ids."""
 
 import threading
 from collections.abc import Callable
@@ -17,35 +17,35 @@ Embed = Callable[[NDArray[Any]], F32]
 
 
 class Embedder(Protocol):
-    """What embeds batches, wherever it computes. Safe to call from several threads."""
+    """A tower on any device. Safe to call from several threads."""
 
     @property
     def lanes(self) -> int:
-        """How many batches may be under way at once to some gain."""
+        """Number of batches in flight that still pays off."""
 
     @property
     def largest_batch(self) -> int | None:
-        """What it takes in one run; None if that is for its user to choose."""
+        """Most rows of one run; None if the caller chooses."""
 
     @property
     def length_multiple(self) -> int:
-        """Of what the length of texts should be a multiple, so that there are few shapes."""
+        """Texts are padded to a multiple of this length, so that there are few shapes."""
 
     def embed(self, batch: NDArray[Any]) -> F32:
-        """Unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""
+        """Return the unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""
 
-    def one_thread(self) -> Embed:
-        """As `embed`, for those who keep every thread busy by themselves."""
+    def single_threaded(self) -> Embed:
+        """Return an `embed` on the calling thread only, for callers with their own threads."""
 
     def embed_on_device(self, batch: NDArray[Any]) -> OnDevice:
-        """As `embed`, but the rows stay in the memory of the device."""
+        """Embed a batch and leave the rows in the memory of the device."""
 
 
 class Tower:
     """One ONNX tower: a packed batch in, unit rows [B, D] out. Safe to call from several threads.
 
-    It is opened on all threads, which is quickest for one who waits for a single answer. One who
-    keeps every thread busy by himself is better served by `one_thread`.
+    Its session uses all threads, which gives a single batch the least latency. Callers with their
+    own worker threads take `single_threaded`.
     """
 
     lanes = 1
@@ -66,21 +66,21 @@ class Tower:
         self._opening = threading.Lock()
 
     def embed(self, batch: NDArray[Any]) -> F32:
-        """Unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T], on all threads."""
+        """Return the unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""
         return self._session.run({self._file.input: batch}, self._file.output)
 
     def embed_on_device(self, batch: NDArray[Any]) -> OnDevice:
-        """As `embed`: the memory of the device is that of the CPU."""
+        """Embed a batch; the memory of the device is that of the CPU."""
         return self._session.run_on_device({self._file.input: batch}, self._file.output)
 
-    def one_thread(self) -> Embed:
-        """As `embed`, on nothing but the thread that calls it.
+    def single_threaded(self) -> Embed:
+        """Return the `embed` of a single-threaded session, for callers with their own threads.
 
-        For callers that fetch their own batches: threads that each decode and embed 4 images take
-        11.6 ms an image on two threads (int8, ViT-B/32, from 2 MP JPEGs), where a session on both
-        threads takes 15.4, as its threads wait for each other at every operator. One image alone
-        takes 16.2 ms on both threads and 19.2 on one, so both sessions have their use.
-        This is the second one, opened when first asked for; where memory is low, the first serves.
+        Two threads that each decode and embed 4 images take 11.6 ms an image (int8 ViT-B/32, from
+        2 MP JPEGs); a session on both threads takes 15.4, as its threads wait for each other at
+        every operator. A single image takes 16.2 ms on both threads and 19.2 on one, so both
+        sessions have their use. The second one is opened at the first call; with low memory the
+        session of `embed` is returned instead.
         """
         with self._opening:
             if self._single is None:

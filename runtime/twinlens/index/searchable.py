@@ -7,7 +7,7 @@ from typing import Self
 
 from twinlens.errors import ProviderError
 from twinlens.index.snapshot import Snapshot
-from twinlens.ort.session import resolve
+from twinlens.ort.device_choice import resolve
 from twinlens.search.engine import SearchEngine
 from twinlens.search.kernel_engine import KernelEngine
 from twinlens.threads import usable_threads

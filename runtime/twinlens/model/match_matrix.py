@@ -11,7 +11,7 @@ from twinlens.errors import CalibrationError
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
 from twinlens.ort.session import Session
-from twinlens_kernels.graphs import PAIRING
+from twinlens_kernels.graphs.match_matrix import MATCH_MATRIX
 
 F32 = NDArray[np.float32]
 
@@ -23,7 +23,7 @@ class MatchMatrix:
 
     def __init__(self, *, device: Device, threads: int) -> None:
         self._session = Session(
-            PAIRING.content, device=device, threads=threads, name="the matrix of probabilities"
+            MATCH_MATRIX.content, device=device, threads=threads, name="the matrix of probabilities"
         )
 
     def run(

@@ -18,7 +18,8 @@ from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.deduplication import distinct
 from twinlens.embedding.device_tower import DeviceTower
-from twinlens.embedding.image_embedder import EmbeddedBlock, ImageEmbedder, OnError, blocks
+from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError, blocks
+from twinlens.embedding.image_embedder import ImageEmbedder
 from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Tower
 from twinlens.images.decoder import Decoder
@@ -68,18 +69,18 @@ class Model:
             )
 
         towers = manifest.towers[precision]
-        alone = device.kind == "cpu"
+        on_cpu = device.kind == "cpu"
         self._images = ImageEmbedder(
             decode=Decoder(spec=manifest.image, pixels=pixels),
             tower=opened(towers.image),
             threads=threads,
-            alone=alone,
+            on_cpu=on_cpu,
         )
         self._texts = TextEmbedder(
             tokenizer=Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text),
             tower=opened(towers.text),
             threads=threads,
-            alone=alone,
+            on_cpu=on_cpu,
         )
         self._matcher = Matcher(
             bundle.calibration(precision),

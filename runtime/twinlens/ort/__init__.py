@@ -1,1 +1,1 @@
-"""onnxruntime: the only room that imports it; devices, sessions and their options."""
+"""Sessions of onnxruntime: devices, options, IO binding. No other room knows the library."""

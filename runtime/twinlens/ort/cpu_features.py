@@ -1,28 +1,49 @@
-"""The processor: whether its 8-bit products need care."""
+"""CPU features: saturation of 8-bit products on x86 without VNNI."""
 
 import platform
+from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
-_DESCRIPTION = Path("/proc/cpuinfo")
-_X86 = frozenset({"amd64", "i386", "i686", "x86", "x86_64"})
+from twinlens_kernels.cpu import cpu_features
+
+_X86: Final = frozenset({"amd64", "i386", "i686", "x86", "x86_64"})
+_VNNI: Final = frozenset({"avxvnni", "avx512vnni"})
+"""As the compiled kernels name them."""
+_CPUINFO: Final = Path("/proc/cpuinfo")
 
 
-def may_saturate(*, machine: str | None = None, description: Path = _DESCRIPTION) -> bool:
-    """Whether onnxruntime's product of unsigned and signed bytes may lose its upper bits.
+def may_saturate() -> bool:
+    """Return True if onnxruntime's products of unsigned and signed bytes may saturate here.
+
+    The compiled kernels ask CPUID; without them Linux's list of flags is read.
+    """
+    features = cpu_features()
+    return saturates(platform.machine(), cpuinfo_features() if features is None else features)
+
+
+def saturates(machine: str, features: Collection[str] | None) -> bool:
+    """Return True if products of unsigned and signed bytes may saturate on such a processor.
 
     An x86 processor without VNNI adds pairs of products in 16 bits, which saturate: on an emulated
-    Haswell an int8 tower whose worst cosine is 0.9997 elsewhere falls to 0.92, without a word.
+    Haswell an int8 tower whose worst cosine is 0.9997 elsewhere falls to 0.92, without an error.
 
     Args:
-        machine: the architecture's name; this machine's by default.
-        description: Linux's list of what the processor can do. Where there is none, x86 is taken
-            to saturate: care costs speed, no care costs the answer.
+        machine: name of the architecture, as `platform.machine()` gives it.
+        features: as `twinlens_kernels.cpu.cpu_features` names them. None if they are unknown: x86
+            is then taken to saturate, since wider products cost speed, saturated ones the result.
     """
-    if (machine or platform.machine()).lower() not in _X86:
+    if machine.lower() not in _X86:
         return False
+    return features is None or _VNNI.isdisjoint(features)
+
+
+def cpuinfo_features(path: Path = _CPUINFO) -> frozenset[str] | None:
+    """Return the flags that Linux lists, VNNI under the kernels' names; None without a list."""
     try:
-        lines = description.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return True
-    flags = next((line for line in lines if line.startswith("flags")), "").split()
-    return not {"avx512_vnni", "avx_vnni"}.intersection(flags)
+        return None
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    names = {"avx_vnni": "avxvnni", "avx512_vnni": "avx512vnni"}
+    return frozenset(names.get(flag, flag) for flag in flags.split()[1:])

@@ -1,4 +1,4 @@
-"""A device: where programs run."""
+"""Device of a session, and its execution provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ PROVIDERS: Final[Mapping[Kind, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """Where programs run."""
+    """The CPU, or one CUDA device by its number."""
 
     kind: Kind
     number: int = 0

@@ -1,4 +1,4 @@
-"""The wheels of onnxruntime, of which one must be installed."""
+"""Distributions of onnxruntime, and those of them that are installed."""
 
 import importlib.metadata
 from typing import Final
@@ -6,11 +6,11 @@ from typing import Final
 from twinlens.ort.device import PROVIDERS, Device
 
 DISTRIBUTIONS: Final = ("onnxruntime", "onnxruntime-gpu")
-"""They own the same files: with both installed, which one is imported is chance."""
+"""They own the same files: with both installed, the one that is imported is chance."""
 
 
 def installed_distributions() -> dict[str, str]:
-    """The onnxruntime wheels that are installed, with their versions."""
+    """Return the versions of the distributions that are installed, by name."""
     found = {}
     for name in DISTRIBUTIONS:
         try:
@@ -21,7 +21,7 @@ def installed_distributions() -> dict[str, str]:
 
 
 def no_provider(device: Device) -> str:
-    """What is said where the wheel installed has no provider for a device."""
+    """Return the error message for a wheel without a provider for the device."""
     wheels = ", ".join(f"{name} {version}" for name, version in installed_distributions().items())
     return (
         f"asked for {device}, but {wheels or 'onnxruntime'} has no {PROVIDERS[device.kind]}; "

@@ -1,4 +1,4 @@
-"""Arrays in the memory of a device, and a program bound to some of them."""
+"""IO binding: arrays in the memory of a device, and slots for runs whose buffers never move."""
 
 import threading
 from collections.abc import Callable
@@ -21,15 +21,15 @@ class OnDevice:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its sides."""
+        """Length of each dimension."""
         return tuple(self._value.shape())
 
     def bind(self, binding: Any, name: str) -> None:  # noqa: ANN401  onnxruntime's own IOBinding
-        """Feed it, where it is, to the input of that name."""
+        """Bind it, without a copy, to the input of that name."""
         binding.bind_ortvalue_input(name, self._value)
 
     def numpy(self) -> NDArray[np.float32]:
-        """A copy in the memory of the CPU."""
+        """Return a copy in the memory of the CPU."""
         return np.array(self._value.numpy(), dtype=np.float32)
 
     def __dlpack__(self, *, stream: Any = None, **_: object) -> Any:  # noqa: ANN401  a capsule
@@ -41,43 +41,49 @@ class OnDevice:
 
 
 class Value(Protocol):
-    """As much of onnxruntime's OrtValue as is used here."""
+    """The methods of onnxruntime's OrtValue that a slot calls."""
 
     def update_inplace(self, data: NDArray[Any]) -> None:
-        """Copy an array of the same shape to where the value lies."""
+        """Copy an array of the same shape into the value's memory."""
 
     def numpy(self) -> NDArray[Any]:
-        """Its numbers in the memory of the CPU."""
+        """Return its values in the memory of the CPU."""
 
 
 class Slot:
-    """A place for batches of one size on a device, allocated once and bound once.
+    """Buffers for batches of one size on a device, allocated once and bound once.
 
-    The addresses never change, which is what replaying a recorded run wants.
+    Their addresses never change, as the replay of a CUDA graph requires.
     """
 
     def __init__(
-        self, *, staging: NDArray[Any], given: Value, found: Value, run: Callable[[], None]
+        self,
+        *,
+        staging: NDArray[Any],
+        input_value: Value,
+        output_value: Value,
+        run: Callable[[], None],
     ) -> None:
-        """Take what the session has allocated.
+        """Take the buffers that the session has allocated.
 
         Args:
             staging: [B, ...] in the host's memory, from which the device copies.
-            given: of the same shape, on the device.
-            found: [B, D] on the device, where the program leaves its rows.
-            run: runs the program, bound to the two.
+            input_value: of the same shape, on the device.
+            output_value: [B, D] on the device.
+            run: runs the model, bound to the two.
         """
-        self._staging, self._given, self._found, self._run = staging, given, found, run
+        self._staging, self._run = staging, run
+        self._input, self._output = input_value, output_value
         self._filled = 0
         self._lock = threading.Lock()
 
     def __call__(self, batch: NDArray[Any]) -> F32:
-        """The rows [n, D] of a batch of n <= B; the places beyond it are zeros."""
+        """Return the rows [n, D] of a batch of n <= B, padded with zeros to B."""
         n_rows = len(batch)
         with self._lock:
             self._staging[:n_rows] = batch
             self._staging[n_rows : self._filled] = 0
             self._filled = n_rows
-            self._given.update_inplace(self._staging)
+            self._input.update_inplace(self._staging)
             self._run()
-            return np.array(self._found.numpy()[:n_rows], dtype=np.float32)
+            return np.array(self._output.numpy()[:n_rows], dtype=np.float32)

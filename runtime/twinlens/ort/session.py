@@ -1,11 +1,7 @@
-"""The only file that knows onnxruntime: a device, and an ONNX program opened on it."""
+"""Session: one ONNX model, opened on one device."""
 
-import ctypes
-import importlib
-import importlib.metadata
 import logging
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -13,122 +9,34 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import BundleError, DeviceMemoryError, ProviderError
-from twinlens.ort.cuda.driver import Driver
-from twinlens.ort.cuda.installation import cure_of
+from twinlens.errors import BundleError, ProviderError
+from twinlens.ort.cuda.imported_wheel import cuda_driver, cuda_runtime
 from twinlens.ort.cuda.node_placement import Placement
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
-from twinlens.ort.cuda.out_of_memory import is_out_of_memory
 from twinlens.ort.cuda.pinned_memory import pinned
-from twinlens.ort.cuda.shape_nodes import shape_nodes
-from twinlens.ort.cuda.shared_libraries import needed
-from twinlens.ort.device import CPU, PROVIDERS, Device
-from twinlens.ort.distributions import DISTRIBUTIONS, installed_distributions, no_provider
+from twinlens.ort.device import PROVIDERS, Device
+from twinlens.ort.device_errors import device_errors
 from twinlens.ort.io_binding import OnDevice, Slot
-from twinlens.ort.session_options import (
-    TENSORRT,
-    CudaPlace,
-    open_on_cpu,
-    open_on_cuda,
-    preload,
-    wheel_of,
-)
+from twinlens.ort.library import onnxruntime
+from twinlens.ort.session_options import TENSORRT, CudaPlace, open_on_cpu, open_on_cuda
 
 logger = logging.getLogger(__name__)
 
-# An ONNX program of one Identity node: the cheapest question that only a working provider answers.
-_PROBE: Final = (
-    b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01pZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12'
-    b"\x04\n\x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x11"
-)
+Feeds = Mapping[str, NDArray[Any] | OnDevice]
+"""Inputs of a run by name, in the memory of the CPU or of the device."""
+
 _DTYPES: Final[Mapping[str, type]] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64}
-"""What towers take, by onnxruntime's names."""
+"""Input types of the towers, by onnxruntime's names."""
 _NOT_RECORDED: Final = -1
-""""gpu_graph_id" of a run that is not to be recorded."""
-
-
-def resolve(device: str) -> Device:
-    """The device that a name means: "auto", "cpu", "cuda" or "cuda:1".
-
-    "auto" is the first CUDA device if one can be used, else the CPU, and the log says why.
-
-    Raises:
-        ProviderError: the device cannot be used; the message has the cure.
-        ValueError: the name means no device.
-    """
-    if device == "auto":
-        return _best_device()
-    named = re.fullmatch(r"cpu|cuda(?::(\d+))?", device)
-    if named is None:
-        raise ValueError(f"device is {device!r}, not 'auto', 'cpu', 'cuda' or 'cuda:1'")
-    if device == "cpu":
-        _onnxruntime()
-        return CPU
-    wanted = Device(kind="cuda", number=int(named[1] or 0))
-    probe(wanted)
-    return wanted
-
-
-def probe(device: Device) -> None:
-    """Run one node on the device.
-
-    Raises:
-        ProviderError: it does not run there.
-    """
-    program = Session(_PROBE, device=device, threads=1, name=f"the probe of {device}")
-    program.run({"x": np.zeros(1, dtype=np.float32)}, "y")
-
-
-def cuda_driver(number: int = 0) -> Driver | None:
-    """The driver of that CUDA device, once all that onnxruntime needs of CUDA is known to be there.
-
-    Raises:
-        ProviderError: something is missing; the message has the cure.
-    """
-    ort = _onnxruntime()
-    if PROVIDERS["cuda"] not in ort.get_available_providers():
-        raise ProviderError(no_provider(Device(kind="cuda", number=number)))
-    preload(ort)
-    return wheel_of(ort).require(number)
-
-
-def _best_device() -> Device:
-    if PROVIDERS["cuda"] not in _onnxruntime().get_available_providers():
-        logger.info("device 'auto' is the CPU: the onnxruntime wheel installed has no CUDA")
-        return CPU
-    first = Device(kind="cuda")
-    try:
-        driver = cuda_driver()
-        probe(first)
-    except ProviderError as error:
-        logger.warning("device 'auto' is the CPU, although the CUDA wheel is installed: %s", error)
-        return CPU
-    logger.info("device 'auto' is cuda:0, %s", driver.gpus[0] if driver else "which works")
-    return first
-
-
-def _onnxruntime() -> Any:  # noqa: ANN401  the one door through which the untyped library enters
-    wheels = installed_distributions()
-    if len(wheels) == len(DISTRIBUTIONS):
-        raise ProviderError(
-            "onnxruntime and onnxruntime-gpu are both installed and own the same files; "
-            "run: pip uninstall -y onnxruntime onnxruntime-gpu, then install one of "
-            "twinlens[cpu] and twinlens[gpu]"
-        )
-    try:
-        return importlib.import_module("onnxruntime")
-    except ImportError as error:
-        raise ProviderError(
-            f"onnxruntime cannot be imported ({error}); install twinlens[cpu] or twinlens[gpu]"
-        ) from error
+""""gpu_graph_id" of a run that is not captured as a CUDA graph."""
 
 
 class Session:
-    """One ONNX program, opened on one device."""
+    """One ONNX model, opened on one device."""
 
     def __init__(  # noqa: PLR0913  one choice each, none by place
         self,
-        program: Path | bytes,
+        model: Path | bytes,
         *,
         device: Device,
         threads: int,
@@ -136,46 +44,45 @@ class Session:
         cuda: CudaOptions = DEFAULT,
         low_memory: bool = False,
     ) -> None:
-        """Open a program.
+        """Open a model.
 
         Args:
-            program: the file, or its bytes.
+            model: the file, or its bytes.
             device: where it must run.
             threads: CPU threads inside one operator.
-            name: what the program is called in errors.
-            cuda: how it runs, if the device is a CUDA one.
-            low_memory: whether a CPU keeps no copy of the weights in the order it likes best, and
-                no memory between two runs.
+            name: of the model, for error messages.
+            cuda: options of a CUDA device.
+            low_memory: True if a CPU keeps no second copy of the weights in its preferred layout,
+                and no memory between two runs.
 
         Raises:
             ProviderError: it cannot run on that device.
-            BundleError: it is not a program that this onnxruntime reads.
+            BundleError: this onnxruntime cannot read the model.
         """
-        self._name, self._device, self._cuda, self._program = name, device, cuda, program
-        self._session = self._opened(program, threads, low_memory=low_memory)
+        self._name, self._device, self._cuda = name, device, cuda
+        if device.kind == "cpu":
+            self._session = self._opened_on_cpu(model, threads, low_memory=low_memory)
+        else:
+            self._session = self._opened_on_cuda(model, threads)
         self._require_device()
         self._inputs = {node.name: node for node in self._session.get_inputs()}
         self._outputs = {node.name: node for node in self._session.get_outputs()}
 
-    def _opened(self, program: Path | bytes, threads: int, *, low_memory: bool) -> Any:  # noqa: ANN401  untyped
-        ort = _onnxruntime()
+    def _opened_on_cpu(self, model: Path | bytes, threads: int, *, low_memory: bool) -> Any:  # noqa: ANN401  untyped
         try:
-            if self._device.kind == "cpu":
-                return open_on_cpu(ort, program, threads, low_memory=low_memory)
-            number = self._device.number
-            driver = cuda_driver(number)
-            gpu = driver.gpus[number] if driver else str(self._device)
-            place = CudaPlace(number=number, gpu=gpu, options=self._cuda)
-            return open_on_cuda(ort, program, threads, place)
+            return open_on_cpu(model, threads, low_memory=low_memory)
         except ProviderError:
             raise
         except Exception as error:  # onnxruntime's own classes are private
-            if self._device.kind == "cpu":
-                raise BundleError(
-                    f"{self._name} cannot be opened: {error}; export it again"
-                ) from error
-            said = f"{self._name} cannot be opened on {self._device}: {error}"
-            raise self._error(said, error) from error
+            raise BundleError(f"{self._name} cannot be opened: {error}; export it again") from error
+
+    def _opened_on_cuda(self, model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  untyped
+        number = self._device.number
+        with device_errors(self._device, f"{self._name} cannot be opened on {self._device}"):
+            driver = cuda_driver(number)
+            gpu = driver.gpus[number] if driver else str(self._device)
+            place = CudaPlace(number=number, gpu=gpu, options=self._cuda)
+            return open_on_cuda(model, threads, place)
 
     def _require_device(self) -> None:
         # onnxruntime itself only logs that it fell back.
@@ -188,7 +95,7 @@ class Session:
             )
 
     def require(self, *, inputs: set[str], outputs: set[str]) -> None:
-        """Check that the program takes exactly these inputs and gives these outputs.
+        """Check that the model takes exactly these inputs and gives these outputs.
 
         Raises:
             BundleError: it does not.
@@ -201,7 +108,7 @@ class Session:
 
     @cached_property
     def placement(self) -> Placement | None:
-        """Where its nodes run; None if this onnxruntime does not tell, or the device is the CPU."""
+        """Provider of each node; None on the CPU, and if this onnxruntime does not tell."""
         if self._device.kind == "cpu":
             return None
         if not hasattr(self._session, "get_provider_graph_assignment_info"):  # before 1.24
@@ -209,169 +116,148 @@ class Session:
             return None
         return Placement.of(self._session.get_provider_graph_assignment_info())
 
-    def require_placement(self) -> None:
+    def require_placement(self, *, shape_nodes: Collection[str] = ()) -> None:
         """Check that no node has fallen back from the device to the CPU.
 
-        Those that only reckon with the sides of tensors are on the CPU on purpose.
+        Args:
+            shape_nodes: names of the nodes that are computed from the shapes of tensors alone; they
+                are on the CPU on purpose.
 
         Raises:
             ProviderError: some have; the message names them.
         """
         if self.placement is None:
             return
-        elsewhere = self.placement.astray((PROVIDERS[self._device.kind], TENSORRT))
-        if not elsewhere:
-            return
-        spared = shape_nodes(self._program)
-        astray = [f"{operator} {name}" for operator, name in elsewhere if name not in spared]
-        if astray:
-            more = f" and {len(astray) - 3} more" if len(astray) > 3 else ""
+        others = self.placement.outside((PROVIDERS[self._device.kind], TENSORRT))
+        fallen = [f"{operator} {name}" for operator, name in others if name not in shape_nodes]
+        if fallen:
+            more = f" and {len(fallen) - 3} more" if len(fallen) > 3 else ""
             raise ProviderError(
                 f"{self._name} has nodes that {self._device} does not run: "
-                f"{', '.join(astray[:3])}{more}; "
+                f"{', '.join(fallen[:3])}{more}; "
                 "take precision='fp16', another onnxruntime-gpu, or device='cpu'"
             )
 
     def run(self, feeds: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        """One output of the program for these inputs.
+        """Return one output of the model for these inputs.
 
         Raises:
             DeviceMemoryError: the device has no room for them.
             ProviderError: the device failed while it ran.
         """
-        try:
+        with device_errors(self._device, self._failure(feeds)):
             (rows,) = self._session.run([output], dict(feeds))
-        except Exception as error:  # onnxruntime's own classes are private
-            raise self._error(self._failure(feeds, error), error) from error
         return np.asarray(rows, dtype=np.float32)
 
-    def run_on_device(self, feeds: Mapping[str, NDArray[Any] | OnDevice], output: str) -> OnDevice:
-        """One output of the program for these inputs, left where it was computed.
-
-        Inputs may lie there already.
+    def run_on_device(self, feeds: Feeds, output: str) -> OnDevice:
+        """Return one output of the model, in the memory of the device that computed it.
 
         Raises:
-            DeviceMemoryError: the device has no room for them.
+            DeviceMemoryError: the device has no room for the inputs.
             ProviderError: the device failed while it ran.
         """
-        try:
-            binding = self._session.io_binding()
-            for name, value in feeds.items():
-                if isinstance(value, OnDevice):
-                    value.bind(binding, name)
-                else:
-                    binding.bind_cpu_input(name, np.ascontiguousarray(value))
+        arrays = _contiguous(feeds)
+        with device_errors(self._device, self._failure(feeds)):
+            binding = self._bound(arrays)
             binding.bind_output(output, self._device.kind, self._device.number)
-            self._session.run_with_iobinding(binding, self._recorded_as(_NOT_RECORDED))
+            self._session.run_with_iobinding(binding, self._run_options(_NOT_RECORDED))
             (value,) = binding.get_outputs()
-        except Exception as error:  # onnxruntime's own classes are private
-            raise self._error(self._failure(feeds, error), error) from error
         return OnDevice(value)
 
+    def run_bound(self, feeds: Feeds, outputs: Sequence[str]) -> tuple[NDArray[Any], ...]:
+        """Return some outputs of the model, in the memory of the CPU.
+
+        Raises:
+            DeviceMemoryError: the device has no room for the inputs.
+            ProviderError: the device failed while it ran.
+        """
+        arrays = _contiguous(feeds)
+        with device_errors(self._device, self._failure(feeds)):
+            binding = self._bound(arrays)
+            for name in outputs:
+                binding.bind_output(name, "cpu")
+            self._session.run_with_iobinding(binding)
+            return tuple(binding.copy_outputs_to_cpu())
+
     def slot(self, shape: tuple[int, ...], *, recorded: int) -> Slot:
-        """A place for batches of this shape on the device, for a program of one input and output.
+        """Allocate a slot for batches of this shape, for a model of one input and one output.
 
         Args:
             shape: of the input, B first.
-            recorded: under which number the device records the run, if it records runs.
+            recorded: number of the CUDA graph, if the device captures its runs as CUDA graphs.
 
         Raises:
             DeviceMemoryError: the device has no room for it.
         """
-        ((given, place),) = self._inputs.items()
-        ((found, rows),) = self._outputs.items()
-        ort, where = _onnxruntime(), (self._device.kind, self._device.number)
-        dtype = _DTYPES[place.type]
-        how = self._recorded_as(recorded)
-        try:
-            allocate = ort.OrtValue.ortvalue_from_shape_and_type
-            input_value = allocate(shape, dtype, *where)
-            output_value = allocate((shape[0], rows.shape[1]), np.float32, *where)
+        ((input_name, input_node),) = self._inputs.items()
+        ((output_name, output_node),) = self._outputs.items()
+        dtype = _DTYPES[input_node.type]
+        options = self._run_options(recorded)
+        no_place = f"{self._device} has no place for {list(shape)} in {self._name}"
+        failed = f"{self._name} failed on {list(shape)}"
+        with device_errors(self._device, no_place):
+            input_value = self._allocate(shape, dtype)
+            output_value = self._allocate((shape[0], output_node.shape[1]), np.float32)
             binding = self._session.io_binding()
-            binding.bind_ortvalue_input(given, input_value)
-            binding.bind_ortvalue_output(found, output_value)
-        except Exception as error:  # onnxruntime's own classes are private
-            said = f"{self._device} has no place for {list(shape)} in {self._name}: {error}"
-            raise self._error(said, error) from error
+            binding.bind_ortvalue_input(input_name, input_value)
+            binding.bind_ortvalue_output(output_name, output_value)
 
         def run() -> None:
-            try:
-                self._session.run_with_iobinding(binding, how)
-            except Exception as error:  # onnxruntime's own classes are private
-                said = f"{self._name} failed on {list(shape)}: {error}"
-                raise self._error(said, error) from error
+            with device_errors(self._device, failed):
+                self._session.run_with_iobinding(binding, options)
 
         staging = pinned(shape, dtype, self._cuda_runtime, number=self._device.number)
-        return Slot(staging=staging, given=input_value, found=output_value, run=run)
-
-    def _recorded_as(self, number: int) -> Any:  # noqa: ANN401  onnxruntime's own RunOptions
-        if self._device.kind == "cpu" or not self._cuda.graphs:
-            return None
-        how = _onnxruntime().RunOptions()
-        how.add_run_config_entry("gpu_graph_id", str(number))
-        return how
-
-    @cached_property
-    def _cuda_runtime(self) -> Any:  # noqa: ANN401  what ctypes makes of a library
-        """The CUDA runtime that the provider has loaded."""
-        if self._device.kind == "cpu":
-            return None
-        library = wheel_of(_onnxruntime()).provider
-        names = needed(library) if library.exists() else ()
-        found = next((name for name in names if name.startswith("libcudart")), None)
-        return None if found is None else ctypes.CDLL(found)
+        return Slot(staging=staging, input_value=input_value, output_value=output_value, run=run)
 
     def upload(self, array: NDArray[Any]) -> OnDevice:
-        """A copy in the memory of the device, to be fed again and again.
+        """Return a copy in the memory of the device, which any number of runs may take.
 
         Raises:
             DeviceMemoryError: there is no room for it.
             ProviderError: the device failed.
         """
-        try:
-            value = _onnxruntime().OrtValue.ortvalue_from_numpy(
+        refused = f"{self._device} does not take {array.nbytes} bytes for {self._name}"
+        with device_errors(self._device, refused):
+            value = onnxruntime().OrtValue.ortvalue_from_numpy(
                 np.ascontiguousarray(array), self._device.kind, self._device.number
             )
-        except Exception as error:  # onnxruntime's own classes are private
-            said = f"{self._device} does not take {array.nbytes} bytes for {self._name}: {error}"
-            raise self._error(said, error) from error
         return OnDevice(value)
 
-    def run_bound(
-        self, feeds: Mapping[str, NDArray[Any] | OnDevice], outputs: Sequence[str]
-    ) -> tuple[NDArray[Any], ...]:
-        """Some outputs of the program for inputs of which some are on the device already.
+    def _allocate(self, shape: tuple[int, ...], dtype: type) -> Any:  # noqa: ANN401  onnxruntime's OrtValue
+        return onnxruntime().OrtValue.ortvalue_from_shape_and_type(
+            shape, dtype, self._device.kind, self._device.number
+        )
 
-        Raises:
-            ProviderError: the device failed while it ran.
-        """
-        # The binding reads these arrays while the program runs, and does not keep them alive.
-        arrays = {
-            name: np.ascontiguousarray(value)
-            for name, value in feeds.items()
-            if not isinstance(value, OnDevice)
-        }
-        try:
-            binding = self._session.io_binding()
-            for name, value in feeds.items():
-                if isinstance(value, OnDevice):
-                    value.bind(binding, name)
-                else:
-                    binding.bind_cpu_input(name, arrays[name])
-            for name in outputs:
-                binding.bind_output(name, "cpu")
-            self._session.run_with_iobinding(binding)
-            return tuple(binding.copy_outputs_to_cpu())
-        except Exception as error:  # onnxruntime's own classes are private
-            raise self._error(self._failure(feeds, error), error) from error
+    def _bound(self, feeds: Feeds) -> Any:  # noqa: ANN401  onnxruntime's IOBinding
+        """Bind inputs whose arrays are contiguous, and which the caller keeps alive for the run."""
+        binding = self._session.io_binding()
+        for name, value in feeds.items():
+            if isinstance(value, OnDevice):
+                value.bind(binding, name)
+            else:
+                binding.bind_cpu_input(name, value)
+        return binding
 
-    def _failure(self, feeds: Mapping[str, NDArray[Any] | OnDevice], error: Exception) -> str:
+    def _run_options(self, recorded: int) -> Any:  # noqa: ANN401  onnxruntime's RunOptions
+        if self._device.kind == "cpu" or not self._cuda.graphs:
+            return None
+        options = onnxruntime().RunOptions()
+        options.add_run_config_entry("gpu_graph_id", str(recorded))
+        return options
+
+    @cached_property
+    def _cuda_runtime(self) -> Any:  # noqa: ANN401  a library of ctypes
+        """The CUDA runtime that the provider has loaded; None on the CPU."""
+        return None if self._device.kind == "cpu" else cuda_runtime()
+
+    def _failure(self, feeds: Feeds) -> str:
         shapes = {name: list(value.shape) for name, value in feeds.items()}
-        return f"{self._name} failed on {shapes}: {error}"
+        return f"{self._name} failed on {shapes}"
 
-    def _error(self, said: str, error: Exception) -> ProviderError:
-        """What a failure of the device is raised as."""
-        if is_out_of_memory(error):
-            return DeviceMemoryError(f"{said}; give less at a time")
-        cure = f"; {cure_of(said)}" if self._device.kind == "cuda" else ""
-        return ProviderError(f"{said}{cure}")
+
+def _contiguous(feeds: Feeds) -> Feeds:
+    """Return the inputs with contiguous arrays: a binding reads, but does not keep them alive."""
+    return {
+        name: value if isinstance(value, OnDevice) else np.ascontiguousarray(value)
+        for name, value in feeds.items()
+    }

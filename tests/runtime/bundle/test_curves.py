@@ -1,4 +1,4 @@
-"""Curves: what each means, and that none of them falls or breaks at the ends."""
+"""Calibration curves: their formulas, monotone and finite at both ends."""
 
 import math
 

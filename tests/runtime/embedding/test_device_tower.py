@@ -1,7 +1,9 @@
-"""A tower on a device of its own, which the CPU provider imitates."""
+"""Tower on a device of its own, which the CPU provider imitates."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,7 +194,7 @@ def test_a_device_that_is_broken_is_not_taken_for_full(bundle: Bundle, gpu: Gpu)
 def test_a_tower_of_which_a_node_fell_back_is_refused(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    imitate_gpu(monkeypatch, astray=("ReduceMean", "LpNormalization"))
+    imitate_gpu(monkeypatch, on_cpu=("ReduceMean", "LpNormalization"))
     with pytest.raises(
         ProviderError,
         match=r"the tower has nodes that cuda:1 does not run: ReduceMean .*, LpNormalization .*; "
@@ -201,13 +203,22 @@ def test_a_tower_of_which_a_node_fell_back_is_refused(
         image_tower(bundle, device=Device(kind="cuda", number=1))
 
 
-def test_a_node_that_reads_sides_alone_may_run_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    imitate_gpu(monkeypatch, astray=("Shape",))
+def test_a_node_that_reads_shapes_alone_may_run_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    imitate_gpu(monkeypatch, on_cpu=("Shape",))
     model = twinlens.load("demo", device="cuda")
     assert model.embed_texts(["a dog"]).shape == (1, model.width)
-    imitate_gpu(monkeypatch, astray=("Shape", "Gather"))
+    imitate_gpu(monkeypatch, on_cpu=("Shape", "Gather"))
     with pytest.raises(ProviderError, match="does not run: Gather words"):
         twinlens.load("demo", device="cuda")
+
+
+def test_shape_nodes_are_those_that_the_manifest_names(
+    altered: Callable[[Callable[[dict[str, Any]], None]], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imitate_gpu(monkeypatch, on_cpu=("Shape",))
+    nameless = altered(lambda manifest: manifest["towers"]["fp16"]["text"].pop("shape_nodes"))
+    with pytest.raises(ProviderError, match=r"cuda:0 does not run: Shape Shape\.0; take precision"):
+        twinlens.load(nameless, device="cuda")
 
 
 # The whole model.
@@ -229,8 +240,8 @@ def test_a_model_on_a_device_gives_what_the_cpu_gives(gpu: Gpu) -> None:
         there.embed_images(pictures), here.embed_images(pictures), atol=1e-5, rtol=0
     )
     np.testing.assert_allclose(there.embed_texts(texts), here.embed_texts(texts), atol=1e-5, rtol=0)
-    sides = [shape[0] for shape in gpu.shapes if len(shape) == 4]
-    assert sides == [8, 8, 4]
+    sizes = [shape[0] for shape in gpu.shapes if len(shape) == 4]
+    assert sizes == [8, 8, 4]
     lengths = {shape[1] for shape in gpu.shapes if len(shape) == 2}
     assert lengths == {8, 16}
 
@@ -268,6 +279,6 @@ def test_engines_lie_in_a_folder_of_their_own(bundle: Bundle, gpu: Gpu, tmp_path
 def test_tensorrt_that_does_not_come_up_is_an_error(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    imitate_gpu(monkeypatch, lost=("TensorrtExecutionProvider",))
+    imitate_gpu(monkeypatch, broken=("TensorrtExecutionProvider",))
     with pytest.raises(ProviderError, match="asked for TensorRT, but onnxruntime does without it"):
         image_tower(bundle, device=Device(kind="cuda"), cuda=CudaOptions(tensorrt=tmp_path))

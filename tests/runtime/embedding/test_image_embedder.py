@@ -1,4 +1,4 @@
-"""A stream of images: the rows of `embed_images`, a block at a time, in bounded memory."""
+"""Stream of images: the rows of `embed_images`, a block at a time, in bounded memory."""
 
 import logging
 import threading
@@ -83,7 +83,7 @@ def test_blocks_before_a_bad_image_are_given(model: Model, pictures: list[Path])
 
 
 def test_images_are_let_go_as_they_are_embedded(model: Model) -> None:
-    """A thousand arrays pass, a few dozen live: decoded images do not pile up before the tower."""
+    """Of a thousand arrays a few dozen live: decoded images do not pile up before the tower."""
     living = most = 0
 
     class Pixels(np.ndarray):  # type: ignore[type-arg]

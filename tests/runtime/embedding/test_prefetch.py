@@ -1,4 +1,4 @@
-"""Work ahead: in order, bounded, and no thread is left however it ends."""
+"""Prefetch: in order, bounded, and no thread is left, for every way in which it ends."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What changes where memory is low, and what does not."""
+"""Low memory: the same embeddings, from one session."""
 
 import pytest
 
@@ -26,5 +26,5 @@ def test_no_second_session_is_opened_where_memory_is_low() -> None:
         model = twinlens.load("demo", device="cpu", threads=2, low_memory=low_memory)
         tower = model._images.tower
         assert isinstance(tower, Tower)
-        tower.one_thread()
+        tower.single_threaded()
         assert len({id(tower._session), id(tower._single)}) == opened

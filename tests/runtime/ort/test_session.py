@@ -1,22 +1,14 @@
-import logging
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
-from imitated_cuda import imitate_gpu_wheel, imitate_onnxruntime, imitate_wheels
+from imitated_cuda import imitate_onnxruntime
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.errors import BundleError, ProviderError
-from twinlens.ort.device import CPU, Device
-from twinlens.ort.distributions import installed_distributions
-from twinlens.ort.session import Session, probe, resolve
-
-CPU_ONLY = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
-cpu_wheel = pytest.mark.skipif(not CPU_ONLY, reason="the wheel of onnxruntime installed has CUDA")
+from twinlens.ort.device import CPU
+from twinlens.ort.session import Session
 
 IDS = {"input_ids": np.array([[3, 5, 7]])}
 
@@ -29,136 +21,6 @@ def text_tower(bundle: Bundle) -> Session:
 def open_tower(bundle: Bundle) -> Session:
     path = bundle.path("onnx/text_model.onnx")
     return Session(path, device=CPU, threads=1, name="the text tower")
-
-
-# Devices.
-
-
-@pytest.mark.parametrize("name", ["cpu", "auto"])
-def test_the_cpu_is_always_there(name: str) -> None:
-    if CPU_ONLY or name == "cpu":
-        assert resolve(name) == CPU
-        assert str(resolve(name)) == "cpu"
-    probe(CPU)
-
-
-@pytest.mark.parametrize(
-    "name", ["", "gpu", "CPU", "cuda:", "cuda:-1", "cuda:x", "cuda:1:2", "cpu:0", " cpu", "cpu\n"]
-)
-def test_a_name_that_means_no_device_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"device is .*, not 'auto', 'cpu', 'cuda' or 'cuda:1'"):
-        resolve(name)
-
-
-@cpu_wheel
-@pytest.mark.parametrize(("name", "shown"), [("cuda", "cuda:0"), ("cuda:3", "cuda:3")])
-def test_cuda_on_a_cpu_wheel_is_an_error_with_the_cure(name: str, shown: str) -> None:
-    with pytest.raises(
-        ProviderError,
-        match=rf"asked for {shown}, but onnxruntime \d.* has no CUDAExecutionProvider; "
-        r"run: pip uninstall -y onnxruntime, then pip install 'twinlens\[gpu\]', or open with",
-    ):
-        resolve(name)
-
-
-@cpu_wheel
-def test_auto_says_why_it_is_the_cpu(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "twinlens"):
-        resolve("auto")
-    assert "device 'auto' is the CPU: the onnxruntime wheel installed has no CUDA" in caplog.text
-
-
-def test_auto_warns_if_cuda_is_installed_and_fails(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("libcudnn.so.9: no such file")
-
-    imitate_gpu_wheel(monkeypatch, InferenceSession=fail)
-    with caplog.at_level(logging.INFO, "twinlens"):
-        assert resolve("auto") == CPU
-    (record,) = caplog.records
-    assert record.levelno == logging.WARNING
-    assert "is the CPU, although the CUDA wheel is installed" in record.message
-    assert "libcudnn.so.9: no such file" in record.message
-    with pytest.raises(
-        ProviderError, match="the probe of cuda:1 cannot be opened on cuda:1: libcu"
-    ):
-        resolve("cuda:1")
-
-
-def test_a_silent_fall_back_to_the_cpu_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    asked: list[object] = []
-
-    def fall_back(program: bytes, options: object, **arguments: object) -> object:
-        asked.append(arguments)
-        return SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
-
-    imitate_gpu_wheel(
-        monkeypatch,
-        InferenceSession=fall_back,
-        preload_dlls=lambda: sys.stdout.write("Failed to load libcudnn.so.9\n"),
-    )
-    with pytest.raises(
-        ProviderError,
-        match=r"asked for cuda:0, but the probe of cuda:0 runs on CPUExecutionProvider; "
-        r"check the CUDA and cuDNN libraries \(twinlens doctor\) or open with device='cpu'",
-    ):
-        resolve("cuda")
-    assert capfd.readouterr() == ("", "")
-    ((name, options),) = asked[0]["providers"]  # type: ignore[index]
-    assert (name, options["device_id"]) == ("CUDAExecutionProvider", "0")
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(CPU_ONLY, reason="the wheel of onnxruntime installed has no CUDA")
-def test_cuda_is_cuda(bundle: Bundle) -> None:
-    device = resolve("cuda")
-    assert device == resolve("auto") == Device(kind="cuda")
-    path = bundle.path("onnx/text_model.onnx")
-    on_cuda = Session(path, device=device, threads=1, name="the text tower")
-    np.testing.assert_allclose(
-        on_cuda.run(IDS, "text_embeds"), open_tower(bundle).run(IDS, "text_embeds"), atol=1e-6
-    )
-    with pytest.raises(ProviderError, match="cuda:99"):
-        resolve("cuda:99")
-
-
-# Wheels.
-
-
-def test_both_wheels_at_once_are_an_error_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    imitate_wheels(monkeypatch, "onnxruntime", "onnxruntime-gpu")
-    assert installed_distributions() == {"onnxruntime": "1.99", "onnxruntime-gpu": "1.99"}
-    for device in ("cpu", "auto", "cuda"):
-        with pytest.raises(
-            ProviderError,
-            match=r"both installed and own the same files; run: pip uninstall -y onnxruntime "
-            r"onnxruntime-gpu, then install one of twinlens\[cpu\] and twinlens\[gpu\]",
-        ):
-            resolve(device)
-
-
-def test_no_wheel_is_an_error_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    imitate_wheels(monkeypatch)
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert installed_distributions() == {}
-    for device in ("cpu", "auto", "cuda"):
-        with pytest.raises(
-            ProviderError,
-            match=r"cannot be imported .*; install twinlens\[cpu\] or twinlens\[gpu\]",
-        ):
-            resolve(device)
-
-
-def test_a_wheel_of_another_name_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    imitate_wheels(monkeypatch)
-    assert resolve("cpu") == CPU
-
-
-# Programs.
 
 
 def test_a_program_runs_from_a_file_and_from_bytes(bundle: Bundle, text_tower: Session) -> None:
@@ -257,10 +119,11 @@ def test_a_device_that_takes_no_array_says_how_large_it_was(
         text_tower.upload(np.zeros(10))
 
 
-def test_nothing_is_printed_and_no_logging_is_configured() -> None:
-    code = (
-        "import logging, twinlens.ort.session as s; s.probe(s.resolve('auto')); "
-        "assert not logging.getLogger().handlers and not logging.getLogger('twinlens').handlers"
+def test_an_array_of_any_layout_is_bound_as_its_values(text_tower: Session) -> None:
+    ids = np.arange(24).reshape(6, 4).T[::2]
+    wanted = text_tower.run({"input_ids": ids.copy()}, "text_embeds")
+    np.testing.assert_array_equal(
+        text_tower.run_on_device({"input_ids": ids}, "text_embeds").numpy(), wanted
     )
-    run = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True)
-    assert (run.stdout, run.stderr) == (b"", b"")
+    (rows,) = text_tower.run_bound({"input_ids": ids}, ("text_embeds",))
+    np.testing.assert_array_equal(rows, wanted)

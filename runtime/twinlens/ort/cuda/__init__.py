@@ -1,1 +1,1 @@
-"""What running on CUDA needs: the choices, the libraries, the driver, the memory."""
+"""CUDA: options, driver, shared libraries and their cures, node placement, memory."""

@@ -1,4 +1,4 @@
-"""NVIDIA's driver: whether it is there, how new it is, and the GPUs it has."""
+"""NVIDIA's driver: its version and its GPUs, or the cure if it does not work."""
 
 import ctypes
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Final
 from twinlens.errors import ProviderError
 
 LIBRARY: Final = "libcuda.so.1"
-"""Comes with the driver, and with nothing else; a container gets it from its host."""
+"""Installed with the driver only; a container gets it from its host."""
 
 NO_DRIVER: Final = (
     "install NVIDIA's driver, or start the container with its GPUs (docker run --gpus all)"
@@ -25,19 +25,19 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """A driver that works."""
+    """A working driver."""
 
     cuda: tuple[int, int]
-    """The newest CUDA that it runs: major, minor."""
+    """Newest CUDA version that it runs: major, minor."""
     gpus: tuple[str, ...]
-    """The names of its GPUs, in their order."""
+    """Names of its GPUs, by device number."""
 
 
-def read_driver(library: Any = None) -> Driver:  # noqa: ANN401  what ctypes makes of a library
-    """Ask the driver.
+def read_driver(library: Any = None) -> Driver:  # noqa: ANN401  a library of ctypes
+    """Ask the driver for its version and its GPUs.
 
     Args:
-        library: what stands for it; the driver itself by default.
+        library: a stand-in for tests; the driver itself by default.
 
     Raises:
         ProviderError: there is none, or it does not work; the message has the cure.

@@ -1,4 +1,4 @@
-"""An installation of CUDA: what of it is missing or too old, and the cure."""
+"""Check of a CUDA installation: each missing or outdated part has its cure."""
 
 import re
 import sys
@@ -38,36 +38,36 @@ _CURES: Final[Mapping[str, str]] = {
     ),
     r"cannot open shared object file|Failed to load library": f"a library is missing: {_LIBRARIES}",
 }
-"""What onnxruntime says of CUDA, as a pattern, and what is to be done."""
+"""Cures by a pattern of onnxruntime's message; the first match counts."""
 
 
-def cure_of(said: str) -> str:
-    """What to do about an error that onnxruntime raised on CUDA."""
+def cure_of(message: str) -> str:
+    """Return the cure of an error that onnxruntime raised on CUDA."""
     for pattern, cure in _CURES.items():
-        if re.search(pattern, said):
+        if re.search(pattern, message):
             return cure
     return "twinlens doctor shows what works; device='cpu' needs none of it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CudaWheel:
-    """The onnxruntime that is installed, as far as it is about CUDA."""
+    """An installed wheel of onnxruntime, and its CUDA provider."""
 
     folder: Path
-    """Where its libraries lie."""
+    """Folder of its shared libraries."""
     cuda: str
-    """The CUDA that it was built with, such as "13.0"; empty if it does not say."""
+    """CUDA version of its build, such as "13.0"; "" if it does not tell."""
 
     @property
     def provider(self) -> Path:
-        """The library that holds the CUDA provider."""
+        """Shared library of the CUDA provider."""
         return self.folder / "libonnxruntime_providers_cuda.so"
 
     def require(self, number: int) -> Driver | None:
-        """Check all that the provider needs, before onnxruntime falls back to the CPU over it.
+        """Check all that the provider needs: without it onnxruntime falls back to the CPU silently.
 
         Returns:
-            The driver; None where the check is not known: on Windows.
+            The driver; None on Windows, where nothing is checked.
 
         Raises:
             ProviderError: something is missing or too old; the message has the cure.
@@ -101,7 +101,7 @@ class CudaWheel:
             raise ProviderError(f"there is no NVIDIA driver ({lost[LIBRARY]}); {NO_DRIVER}")
 
     def _require_version(self, driver: Driver) -> None:
-        """A driver runs every CUDA of its own major version, and older ones."""
+        """Check the driver, which runs every CUDA of its own major version and older ones."""
         major = re.match(r"\d+", self.cuda)
         if major and driver.cuda[0] < int(major[0]):
             raise ProviderError(

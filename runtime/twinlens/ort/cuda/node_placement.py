@@ -1,4 +1,4 @@
-"""Which nodes of a program run beside the device that was asked for."""
+"""Placement of a model's nodes on execution providers."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -8,14 +8,14 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """The nodes of a program by provider, as onnxruntime has placed them."""
+    """Nodes of a model, each with the provider that onnxruntime chose for it."""
 
     nodes: tuple[tuple[str, str, str], ...]
-    """Provider, operator and name of each."""
+    """(provider, operator, name) of each."""
 
     @classmethod
     def of(cls, subgraphs: Iterable[Any]) -> Self:
-        """What `InferenceSession.get_provider_graph_assignment_info` tells."""
+        """Read the result of `InferenceSession.get_provider_graph_assignment_info`."""
         return cls(
             nodes=tuple(
                 (part.ep_name, _operator(node.domain, node.op_type), node.name)
@@ -24,14 +24,14 @@ class Placement:
             )
         )
 
-    def astray(self, providers: Collection[str]) -> tuple[tuple[str, str], ...]:
-        """Operator and name of the nodes that run on another provider than these."""
+    def outside(self, providers: Collection[str]) -> tuple[tuple[str, str], ...]:
+        """Return (operator, name) of the nodes that run on another provider than these."""
         return tuple(
             (operator, name) for provider, operator, name in self.nodes if provider not in providers
         )
 
     def counts(self) -> dict[str, int]:
-        """How many nodes each provider has."""
+        """Return the number of nodes of each provider."""
         return dict(Counter(provider for provider, _, _ in self.nodes))
 
 

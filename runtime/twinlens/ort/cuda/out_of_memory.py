@@ -1,4 +1,4 @@
-"""Whether an error of onnxruntime means that the device is full."""
+"""Out-of-memory errors of onnxruntime."""
 
 import re
 from typing import Final
@@ -13,5 +13,5 @@ _FULL: Final = re.compile(
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """True if less at a time may work; False for every other failure."""
+    """Return True if the error is out-of-memory, so that a smaller batch may work."""
     return isinstance(error, MemoryError) or _FULL.search(str(error)) is not None

@@ -1,4 +1,4 @@
-"""Host memory that a device copies from at full speed, because it never moves."""
+"""Pinned (page-locked) host memory, from which a device copies at full speed."""
 
 import ctypes
 import logging
@@ -13,32 +13,32 @@ from numpy.typing import DTypeLike, NDArray
 logger = logging.getLogger(__name__)
 
 _FOR_ALL: Final = 1
-"""cudaHostRegisterPortable: for every device, not only the one that is current."""
+"""cudaHostRegisterPortable: pinned for every device, not only for the current one."""
 
 
 def pinned(
     shape: tuple[int, ...],
     dtype: DTypeLike,
-    runtime: Any,  # noqa: ANN401  what ctypes makes of a library
+    runtime: Any,  # noqa: ANN401  a library of ctypes
     *,
     number: int = 0,
 ) -> NDArray[Any]:
-    """An array of zeros in page-locked memory; in plain memory if it cannot be locked.
+    """Return an array of zeros in pinned memory; in pageable memory if it cannot be pinned.
 
-    onnxruntime's Python offers no such memory of CUDA's, so the pages are locked by the CUDA
-    runtime that its provider has loaded (CUDA Runtime API, cudaHostRegister), and unlocked when
-    the array is gone.
+    onnxruntime's Python API allocates no pinned memory, so the pages are registered with the CUDA
+    runtime that its provider has loaded (CUDA Runtime API, cudaHostRegister), and unregistered when
+    the array is deleted.
 
     Args:
-        shape: of the array; no side is 0.
-        dtype: of its numbers.
-        runtime: the CUDA runtime's library; None for plain memory.
-        number: the device that will copy it.
+        shape: of the array; no dimension is 0.
+        dtype: of its values.
+        runtime: library of the CUDA runtime; None for pageable memory.
+        number: of the device that will copy it.
     """
     count = math.prod(shape)
     if runtime is None:
         return np.zeros(shape, dtype=dtype)
-    # Whole pages of its own: a page can be locked once only.
+    # Its own whole pages: a page can be registered only once.
     pages = mmap.mmap(-1, count * np.dtype(dtype).itemsize)
     array = np.frombuffer(pages, dtype=dtype, count=count)
     address = ctypes.c_void_p(array.ctypes.data)
@@ -47,6 +47,6 @@ def pinned(
     if code:
         logger.info("%d bytes are not page-locked: CUDA says %d", len(pages), code)
     else:
-        # Not at the end of the process: CUDA may be gone by then, and the pages go anyway.
+        # Not at exit: CUDA may be shut down by then, and the pages are freed anyway.
         weakref.finalize(array, runtime.cudaHostUnregister, address).atexit = False
     return array.reshape(shape)

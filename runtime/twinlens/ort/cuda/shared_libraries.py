@@ -1,4 +1,4 @@
-"""The shared libraries that a shared library needs, and which of them are not there."""
+"""Dependencies of a shared library: their names, and the ones that cannot be loaded."""
 
 import ctypes
 import struct
@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Final
 
 _MAGIC: Final = b"\x7fELF\x02\x01"
-"""An ELF file of 64 bits, little endian: all that has CUDA on Linux."""
+"""Of a 64-bit little-endian ELF file, the only kind with CUDA on Linux."""
 _LOAD, _DYNAMIC = 1, 2
 _NEEDED, _STRINGS = 1, 5
 
 
 def needed(library: Path) -> tuple[str, ...]:
-    """The names of the libraries that this one is linked to; empty if it is no ELF file.
+    """Return the names of the libraries that this one is linked to; empty if it is no ELF file.
 
     Read from the file (Tool Interface Standard, ELF 1.2, book I, chapter 2), because loading the
-    library to see whether it loads would run its first steps outside of its host.
+    library would run its initialisers outside of onnxruntime.
     """
     content = library.read_bytes() if library.stat().st_size < 2**16 else _head(library)
     if content[:6] != _MAGIC:
@@ -31,7 +31,7 @@ def needed(library: Path) -> tuple[str, ...]:
         for kind, offset, _, size in segments:
             if kind == _DYNAMIC:
                 entries = tuple(struct.iter_unpack("<qQ", read(offset, size - size % 16)))
-                strings = _place(segments, dict(entries)[_STRINGS])
+                strings = _offset(segments, dict(entries)[_STRINGS])
                 return tuple(
                     read(strings + value, 256).split(b"\0")[0].decode()
                     for tag, value in entries
@@ -41,9 +41,9 @@ def needed(library: Path) -> tuple[str, ...]:
 
 
 def missing(library: Path) -> dict[str, str]:
-    """The libraries that this one needs and that cannot be loaded, each with the loader's words.
+    """Return the libraries that this one needs and that cannot be loaded, with the loader's error.
 
-    Those that can be loaded are: nothing else tells whether all that they need themselves is there.
+    The others stay loaded: only loading them shows that their own dependencies are there.
     """
     found = {}
     for name in needed(library):
@@ -61,7 +61,7 @@ def _head(library: Path) -> bytes:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Kind, offset, address and size in the file of every segment."""
+    """Yield kind, offset, address and size in the file of every segment."""
     (start,) = struct.unpack_from("<Q", content, 32)
     size, count = struct.unpack_from("<HH", content, 54)
     for number in range(count):
@@ -71,8 +71,8 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int, int]]:
         yield kind, offset, address, in_file
 
 
-def _place(segments: tuple[tuple[int, int, int, int], ...], address: int) -> int:
-    """Where in the file an address lies."""
+def _offset(segments: tuple[tuple[int, int, int, int], ...], address: int) -> int:
+    """Return the offset in the file of an address."""
     for kind, offset, start, size in segments:
         if kind == _LOAD and start <= address < start + size:
             return offset + address - start

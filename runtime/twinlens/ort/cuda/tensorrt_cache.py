@@ -1,4 +1,4 @@
-"""Where TensorRT's engines lie: a folder for each GPU, each version and each program."""
+"""Cache of TensorRT's engines: one folder per GPU, version and model."""
 
 import hashlib
 import re
@@ -6,36 +6,36 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def engine_folder(cache: Path, *, gpu: str, versions: Iterable[str], program: str) -> Path:
-    """The folder for one program's engines, made if it is not there.
+def engine_folder(cache: Path, *, gpu: str, versions: Iterable[str], model: str) -> Path:
+    """Return the folder for the engines of one model, created if it is missing.
 
-    An engine runs on the GPU and the versions that it was compiled for, and on no other: so
-    nothing is ever found there that does not fit.
+    An engine runs only on the GPU and the versions that it was compiled for, so the folder's name
+    holds them, and every engine in it fits.
 
     Args:
-        cache: where all engines lie.
+        cache: folder of all engines.
         gpu: the GPU's name.
         versions: such as "onnxruntime 1.31.1" and "TensorRT 10.13.2".
-        program: its sha256.
+        model: its sha256.
     """
-    folder = cache / _plain(gpu) / _plain(" ".join(versions)) / program
+    folder = cache / _plain(gpu) / _plain(" ".join(versions)) / model
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def program_hash(program: Path | bytes) -> str:
-    """The sha256 of a program, with the files beside it that hold its weights."""
+def model_hash(model: Path | bytes) -> str:
+    """Return the sha256 of a model and of its external data, the files of weights beside it."""
     digest = hashlib.sha256()
-    if isinstance(program, bytes):
-        digest.update(program)
+    if isinstance(model, bytes):
+        digest.update(model)
         return digest.hexdigest()
-    # onnx calls them model.onnx_data, others model.onnx.data.
-    for path in sorted(program.parent.glob(f"{program.name}*")):
+    # onnx names it model.onnx_data, other tools model.onnx.data.
+    for path in sorted(model.parent.glob(f"{model.name}*")):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 
 def _plain(name: str) -> str:
-    """A name that every file system takes."""
+    """Return the name with only characters that every file system accepts."""
     return re.sub(r"[^\w.-]+", "_", name)

@@ -9,7 +9,7 @@ from twinlens.ort.cuda.driver import Driver, read_driver
 
 
 class FakeDriver:
-    """The functions of libcuda.so.1 that are asked."""
+    """Functions of libcuda.so.1."""
 
     def __init__(self, *, version: int = 13000, gpus: tuple[str, ...] = (), code: int = 0) -> None:
         self.version, self.gpus, self.code = version, gpus, code

@@ -1,6 +1,6 @@
-"""Each broken installation, imitated: what `resolve` and the doctor say, and the cure.
+"""Broken installations, imitated: the errors of `resolve` and the doctor, with their cures.
 
-The words are those of onnxruntime 1.31.1 and of the loader where the thing in question is lacking.
+The messages are those of onnxruntime 1.31.1 and of the loader where that part is missing.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from twinlens.errors import ProviderError
 from twinlens.ort.cuda import installation
 from twinlens.ort.cuda.driver import Driver
 from twinlens.ort.cuda.installation import cure_of
-from twinlens.ort.session import resolve
+from twinlens.ort.device_choice import resolve
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="these libraries are those of Linux")
 
@@ -35,7 +35,7 @@ DRIVER = Driver(cuda=(13, 0), gpus=("Imitation",))
 
 
 def imitate_versions(monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
-    """These wheels of onnxruntime; of all else what is installed."""
+    """Install these wheels of onnxruntime, and leave all other packages as they are."""
 
     def version(name: str) -> str:
         if not name.startswith("onnxruntime"):
@@ -278,7 +278,7 @@ def test_a_gpu_that_works_is_named_and_the_towers_run_there(
 def test_nodes_that_fall_back_are_a_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    imitate_gpu(monkeypatch, astray=("Gather",))
+    imitate_gpu(monkeypatch, on_cpu=("Gather",))
     _, lines = examined(capsys)
     (line,) = (line for line in lines if line.startswith("towers on cuda:0: "))
     assert "has nodes that cuda:0 does not run: Gather" in line

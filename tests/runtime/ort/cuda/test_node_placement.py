@@ -4,7 +4,7 @@ import onnxruntime
 import pytest
 
 from twinlens.ort.cuda.node_placement import Placement
-from twinlens_kernels.graphs import PAIRING
+from twinlens_kernels.graphs.match_matrix import MATCH_MATRIX
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -14,7 +14,7 @@ def part(provider: str, *nodes: tuple[str, str, str]) -> SimpleNamespace:
     return SimpleNamespace(ep_name=provider, get_nodes=lambda: made)
 
 
-def test_nodes_on_another_provider_are_astray() -> None:
+def test_nodes_on_another_provider_are_outside() -> None:
     placement = Placement.of(
         [
             part(CUDA, ("", "MatMul", "first"), ("com.microsoft", "QuickGelu", "bend")),
@@ -22,8 +22,8 @@ def test_nodes_on_another_provider_are_astray() -> None:
         ]
     )
     assert placement.counts() == {CUDA: 2, CPU: 2}
-    assert placement.astray([CUDA]) == (("Gather", "words"), ("com.microsoft.QuickGelu", "other"))
-    assert placement.astray([CUDA, CPU]) == ()
+    assert placement.outside([CUDA]) == (("Gather", "words"), ("com.microsoft.QuickGelu", "other"))
+    assert placement.outside([CUDA, CPU]) == ()
 
 
 @pytest.mark.skipif(
@@ -33,9 +33,9 @@ def test_nodes_on_another_provider_are_astray() -> None:
 def test_what_onnxruntime_tells_is_read() -> None:
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    session = onnxruntime.InferenceSession(PAIRING.content, options, providers=[CPU])
+    session = onnxruntime.InferenceSession(MATCH_MATRIX.content, options, providers=[CPU])
     placement = Placement.of(session.get_provider_graph_assignment_info())
-    assert placement.astray([CPU]) == ()
-    astray = placement.astray([CUDA])
-    assert len(astray) == placement.counts()[CPU] > 5
-    assert "Exp" in [operator for operator, _ in astray]
+    assert placement.outside([CPU]) == ()
+    others = placement.outside([CUDA])
+    assert len(others) == placement.counts()[CPU] > 5
+    assert "Exp" in [operator for operator, _ in others]

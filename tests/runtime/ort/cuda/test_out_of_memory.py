@@ -1,4 +1,4 @@
-"""What onnxruntime says when a device is full, told from what it says otherwise."""
+"""Out-of-memory errors of onnxruntime, told from its other errors."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ def test_a_full_device_can_be_caught_as_what_it_is() -> None:
 
 
 def test_a_real_arena_at_its_limit_is_known() -> None:
-    """The arena of a GPU is that of the CPU, which can be given a limit too."""
+    """GPU and CPU have the same arena, and that of the CPU can be limited too."""
     script = """
 import numpy as np
 import onnxruntime as ort
@@ -54,8 +54,8 @@ ort.create_and_register_allocator(place, ort.OrtArenaCfg(limits))
 options = ort.SessionOptions()
 options.log_severity_level = 4
 options.add_session_config_entry("session.use_env_allocators", "1")
-from twinlens_kernels.graphs import PAIRING
-session = ort.InferenceSession(PAIRING.content, options, providers=["CPUExecutionProvider"])
+from twinlens_kernels.graphs.match_matrix import MATCH_MATRIX
+session = ort.InferenceSession(MATCH_MATRIX.content, options, providers=["CPUExecutionProvider"])
 one = np.ones(1, dtype=np.float32)
 def run(count):
     rows = np.ones((count, 4), dtype=np.float32)

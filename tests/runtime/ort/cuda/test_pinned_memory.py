@@ -8,7 +8,7 @@ from twinlens.ort.cuda.pinned_memory import pinned
 
 
 class Runtime:
-    """The functions of libcudart that are asked."""
+    """Functions of libcudart."""
 
     def __init__(self, code: int = 0) -> None:
         self.code, self.device = code, -1
