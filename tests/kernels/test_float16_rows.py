@@ -52,7 +52,7 @@ def test_no_half_is_subnormal_and_no_row_is_longer_than_its_bound() -> None:
     assert not ((halves != 0) & (np.abs(halves) < np.finfo(np.float16).smallest_normal)).any()
     scaled = np.ldexp(rows.astype(np.float32).astype(np.float64), -bounds.exponent)
     assert np.linalg.norm(scaled, axis=1).max() <= bounds.length < 2**6 * (1 + 2**-10)
-    assert np.linalg.norm(scaled - halves, axis=1).max() <= bounds.left
+    assert np.linalg.norm(scaled - halves, axis=1).max() <= bounds.error
 
 
 def test_the_margin_of_unit_rows_is_small() -> None:

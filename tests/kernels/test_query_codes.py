@@ -52,7 +52,7 @@ def test_bounds_hold_on_any_finite_input(
     assert (asked.uppers(bounds[of_row, of_query], of_query) >= exact[of_row, of_query]).all()
     # A floor that is some row's own score lets that row through, and those above it.
     for floor in exact:
-        assert (bounds >= asked.floors(floor))[exact >= floor].all()
+        assert (bounds >= asked.thresholds(floor))[exact >= floor].all()
 
 
 @pytest.mark.parametrize(("floor", "hopeful"), [(-np.inf, True), (np.inf, False)])
@@ -60,4 +60,4 @@ def test_an_infinite_floor_lets_all_or_none_through(floor: float, hopeful: bool)
     rows = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
     asked = CodedQueries.of(rows[:2], rows[0], largest=127)
     bounds = np.array([-1e30, 0, 1e30], dtype=np.float32)
-    assert (bounds >= asked.floors(np.array([floor, floor]))[:, None]).all() == hopeful
+    assert (bounds >= asked.thresholds(np.array([floor, floor]))[:, None]).all() == hopeful

@@ -100,7 +100,7 @@ class OnnxEngine:
         step = int(np.clip(_RUN_SCORES // len(queries), _LEAST_ROWS, _MOST_ROWS))
         for run in scope.rest(n_bounded, step):
             bounds = self._bounds(coded, run)
-            of_row, of_query = run.hopeful(bounds >= coded.floors(rivals.floors))
+            of_row, of_query = run.hopeful(bounds >= coded.thresholds(rivals.floors))
             uppers = coded.uppers(bounds[of_row, of_query], of_query)
             rivals.add(of_query, run.numbers(of_row), uppers)
             n_bounded += len(bounds)
