@@ -1,14 +1,12 @@
 """Every update step of the top-k equals brute force, on adversarial corpora."""
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from search_cases import F32, KINDS, MATRICES, SEEDS, assert_topk, draw
 
-from twinlens_kernels import NATIVE, reference
+from twinlens_kernels import NATIVE
 from twinlens_kernels.tiled import corpus as corpora
 from twinlens_kernels.tiled import topk, update_numpy
 from twinlens_kernels.tiled.corpus import Corpus
@@ -19,9 +17,6 @@ if NATIVE:
     from twinlens_kernels.tiled import update_native
 
     UPDATES["native"] = update_native.update_topk
-
-F32 = NDArray[np.float32]
-Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
 
 
 @pytest.fixture(params=UPDATES)
@@ -37,31 +32,24 @@ def assert_exact(
     queries: F32, corpus: F32, k: int, update_topk: UpdateTopk, *, threads: int = 1
 ) -> None:
     """Ids, order and scores are those of brute force."""
-    ids, scores = topk.tiled_topk(
-        queries, whole(corpus), k, update_topk=update_topk, threads=threads
-    )
-    wanted_ids, wanted_scores = reference.topk(queries, corpus, k)
-    np.testing.assert_array_equal(ids, wanted_ids)
-    with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(scores, wanted_scores.astype(np.float32))
-    assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
+    found = topk.tiled_topk(queries, whole(corpus), k, update_topk=update_topk, threads=threads)
+    assert_topk(found, queries, corpus, k)
 
 
 @pytest.mark.parametrize("name", UPDATES)
 @settings(max_examples=300, deadline=None)
 @given(
-    kinds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
+    kinds=KINDS,
     n_queries=st.integers(0, 9),
     n_rows=st.integers(0, 90),
     width=st.integers(1, 67),
     k=st.integers(1, 100),
     tile_rows=st.integers(1, 100),
     threads=st.integers(1, 3),
-    seed=st.integers(0, 2**32 - 1),
+    seed=SEEDS,
 )
 def test_topk_equals_brute_force_on_any_finite_input(
     name: str,
-    matrices: Matrices,
     kinds: tuple[int, int],
     n_queries: int,
     n_rows: int,
@@ -72,9 +60,8 @@ def test_topk_equals_brute_force_on_any_finite_input(
     seed: int,
 ) -> None:
     random = np.random.default_rng(seed)
-    makers = list(matrices.values())
-    queries = makers[kinds[0] % len(makers)](random, (n_queries, width))
-    corpus = makers[kinds[1] % len(makers)](random, (n_rows, width))
+    queries = draw(kinds[0], random, (n_queries, width))
+    corpus = draw(kinds[1], random, (n_rows, width))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpora, "_MIN_TILE_ROWS", tile_rows)
         patch.setattr(corpora, "_MAX_TILE_ROWS", tile_rows)
@@ -103,9 +90,9 @@ def test_a_hundred_thousand_equal_rows_are_no_trouble(update_topk: UpdateTopk) -
     assert (scores == 64).all()
 
 
-def test_topk_does_not_depend_on_batch_mates(update_topk: UpdateTopk, matrices: Matrices) -> None:
+def test_topk_does_not_depend_on_batch_mates(update_topk: UpdateTopk) -> None:
     random = np.random.default_rng(3)
-    corpus = matrices["near ties"](random, (500, 33))
+    corpus = MATRICES["near ties"](random, (500, 33))
     queries = random.standard_normal((40, 33)).astype(np.float32)
     together = topk.tiled_topk(queries, whole(corpus), 9, update_topk=update_topk, threads=3)
     for row in range(len(queries)):

@@ -1,41 +1,25 @@
 """Search by codes without compiled kernels: brute force's answer on any finite input."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from search_cases import (
+    F32,
+    KINDS,
+    SEEDS,
+    assert_engine,
+    draw,
+    draw_filter,
+    mean_row,
+    unit_rows,
+)
 
 from twinlens.search import onnx_engine, row_batches
 from twinlens.search.onnx_engine import OnnxEngine
-from twinlens_kernels import encode, reference
-
-F32 = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
-
-
-def unit(random: np.random.Generator, n: int, width: int = 32) -> F32:
-    rows = random.normal(size=(n, width))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def mean(rows: F32) -> F32:
-    return rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-
-
-def assert_brute_force(
-    search: OnnxEngine, queries: F32, rows: F32, k: int, allowed: Mask | None = None
-) -> None:
-    ids, scores = search.topk(queries, k, allowed=allowed)
-    kept = np.arange(len(rows)) if allowed is None else np.flatnonzero(allowed)
-    places, wanted = reference.topk(queries, rows[kept], k)
-    np.testing.assert_array_equal(ids, kept[places])
-    with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(scores, wanted.astype(np.float32))
-    assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
+from twinlens_kernels import encode
 
 
 @pytest.fixture
@@ -47,7 +31,7 @@ def uncoded(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    kinds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
+    kinds=KINDS,
     n_queries=st.integers(0, 6),
     n_rows=st.integers(1, 300),
     width=st.integers(1, 140),
@@ -57,10 +41,9 @@ def uncoded(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     residual=st.booleans(),
     crowd_per_hit=st.sampled_from([0, 1, 64]),
     largest_code=st.sampled_from([63, 127]),
-    seed=st.integers(0, 2**32 - 1),
+    seed=SEEDS,
 )
 def test_the_answer_is_that_of_brute_force_on_any_finite_input(
-    matrices: Matrices,
     kinds: tuple[int, int],
     n_queries: int,
     n_rows: int,
@@ -73,12 +56,12 @@ def test_the_answer_is_that_of_brute_force_on_any_finite_input(
     largest_code: int,
     seed: int,
 ) -> None:
-    random, makers = np.random.default_rng(seed), list(matrices.values())
-    queries = makers[kinds[0] % len(makers)](random, (n_queries, width))
-    rows = makers[kinds[1] % len(makers)](random, (n_rows, width))
-    allowed = None if share_allowed is None else random.random(n_rows) < share_allowed
-    centre = {"mean": mean(rows), "zero": np.zeros(width, np.float32), "a row": rows[0]}[centred]
-    codes = encode(rows, centre=centre, residual=residual)
+    random = np.random.default_rng(seed)
+    queries = draw(kinds[0], random, (n_queries, width))
+    rows = draw(kinds[1], random, (n_rows, width))
+    allowed = draw_filter(random, n_rows, share_allowed)
+    centres = {"mean": mean_row(rows), "zero": np.zeros(width, np.float32), "a row": rows[0]}
+    codes = encode(rows, centre=centres[centred], residual=residual)
     # So small that some hundred rows are many runs, with several floors.
     small = {"_FIRST_ROWS": 8, "_FIRST_PER_HIT": 1, "_LEAST_ROWS": 16, "_MOST_ROWS": 64}
     small |= {
@@ -91,7 +74,7 @@ def test_the_answer_is_that_of_brute_force_on_any_finite_input(
     with pytest.MonkeyPatch.context() as patch:
         for name, number in {**small, "_CROWD_PER_HIT": crowd_per_hit}.items():
             patch.setattr(onnx_engine, name, number)
-        assert_brute_force(OnnxEngine(rows, codes, threads=1), queries, rows, k, allowed)
+        assert_engine(OnnxEngine(rows, codes, threads=1), queries, rows, k, allowed)
 
 
 @pytest.mark.parametrize("share", [None, 0.2, 0.9])
@@ -99,13 +82,13 @@ def test_unit_rows_are_searched_by_their_codes(
     uncoded: Callable[[], list[str]], share: float | None
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 30_000), unit(random, 5)
+    rows, queries = unit_rows(random, 30_000), unit_rows(random, 5)
     rows[::1000] = queries[0]
     allowed = None if share is None else random.random(30_000) < share
-    search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=2)
+    engine = OnnxEngine(rows, encode(rows, centre=mean_row(rows)), threads=2)
     for k in (1, 20):
-        assert_brute_force(search, queries, rows, k, allowed)
-    assert len(search) == 30_000
+        assert_engine(engine, queries, rows, k, allowed)
+    assert len(engine) == 30_000
     assert not uncoded()
 
 
@@ -113,20 +96,20 @@ def test_a_query_that_the_codes_do_not_narrow_down_is_searched_without_them(
     uncoded: Callable[[], list[str]],
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 20_000), unit(random, 3)
+    rows, queries = unit_rows(random, 20_000), unit_rows(random, 3)
     queries[1] = 0
-    search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=1)
-    assert_brute_force(search, queries, rows, 10)
+    engine = OnnxEngine(rows, encode(rows, centre=mean_row(rows)), threads=1)
+    assert_engine(engine, queries, rows, 10)
     assert uncoded() == ["1 queries are searched without codes"]
 
 
 def test_a_row_too_long_for_the_bounds_is_rescored(uncoded: Callable[[], list[str]]) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 8000), unit(random, 2)
+    rows, queries = unit_rows(random, 8000), unit_rows(random, 2)
     rows[5000] *= np.float32(2e18)
     rows[7000] *= np.float32(3e38)
-    search = OnnxEngine(rows, encode(rows, centre=mean(rows[:1000])), threads=1)
-    assert_brute_force(search, queries, rows, 10)
+    engine = OnnxEngine(rows, encode(rows, centre=mean_row(rows[:1000])), threads=1)
+    assert_engine(engine, queries, rows, 10)
     assert not uncoded()
 
 
@@ -150,9 +133,9 @@ def test_what_codes_do_not_pay_for_is_searched_without_them(
     uncoded: Callable[[], list[str]],
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 3000), unit(random, 9)
-    search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=1)
-    assert_brute_force(search, queries, rows, 10)
+    rows, queries = unit_rows(random, 3000), unit_rows(random, 9)
+    engine = OnnxEngine(rows, encode(rows, centre=mean_row(rows)), threads=1)
+    assert_engine(engine, queries, rows, 10)
     assert uncoded() == ["9 queries are searched without codes"]
 
 
@@ -160,7 +143,7 @@ def test_codes_of_a_query_are_small_where_the_processor_may_saturate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 5000), unit(random, 2)
+    rows, queries = unit_rows(random, 5000), unit_rows(random, 2)
     used: list[int] = []
     coded = onnx_engine.CodedQueries.of
 
@@ -171,8 +154,8 @@ def test_codes_of_a_query_are_small_where_the_processor_may_saturate(
     monkeypatch.setattr(onnx_engine.CodedQueries, "of", note)
     for saturates in (False, True):
         monkeypatch.setattr(onnx_engine, "may_saturate", lambda answer=saturates: answer)
-        search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=1)
-        assert_brute_force(search, queries, rows, 10)
+        engine = OnnxEngine(rows, encode(rows, centre=mean_row(rows)), threads=1)
+        assert_engine(engine, queries, rows, 10)
     assert used == [127, 63]
     # Two products of the largest codes fit in 16 bits.
     assert 2 * 63 * 255 < 2**15 <= 2 * 127 * 255
