@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from twinlens_kernels._native import Taps as Taps
 
-SERVES: Final[bool] = find_spec("twinlens_kernels._native") is not None
+NATIVE: Final[bool] = find_spec("twinlens_kernels._native") is not None
 """True if the passes are compiled; without them, only this constant works."""
-if SERVES:
+if NATIVE:
     from twinlens_kernels import _native
 
 U8 = NDArray[np.uint8]

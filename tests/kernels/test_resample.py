@@ -1,4 +1,4 @@
-"""The compiled passes give Pillow's bytes, by every instruction path."""
+"""The compiled passes give Pillow's bytes, by every instruction set."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from search_cases import PATHS
 
-from twinlens_kernels import NATIVE, resample
+from twinlens_kernels import resample
 
 U8 = NDArray[np.uint8]
 
@@ -16,12 +17,7 @@ FILTERS: dict[resample.Filter, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-pytestmark = pytest.mark.skipif(not resample.SERVES, reason="the kernels are not compiled")
-
-if NATIVE:
-    from twinlens_kernels.native import PATHS
-else:
-    PATHS = ()
+pytestmark = pytest.mark.skipif(not resample.NATIVE, reason="the kernels are not compiled")
 
 filters = st.sampled_from(list(FILTERS))
 ends = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)

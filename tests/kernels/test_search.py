@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from search_cases import (
     F32,
     IMPLEMENTATIONS,
-    KINDS,
-    SEEDS,
+    SearchCase,
     assert_ranges,
     assert_topk,
-    draw,
-    draw_filter,
     every_score,
     mean_row,
+    search_cases,
     served_by,
     unit_rows,
 )
@@ -34,55 +32,38 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
 @settings(max_examples=40, deadline=None)
 @given(
-    kinds=KINDS,
-    n_queries=st.integers(0, 40),
-    n_rows=st.integers(0, 300),
-    width=st.integers(1, 140),
-    k=st.integers(1, 100),
-    share_allowed=st.sampled_from([None, 0.0, 0.02, 0.5, 1.0]),
+    case=search_cases(n_queries=40, n_rows=(0, 300), width=140, k=100),
     coded=st.sampled_from(["no codes", "mean", "zero", "a row", "residual"]),
     threads=st.integers(1, 3),
-    seed=SEEDS,
 )
 def test_every_search_equals_brute_force_on_any_finite_input(
-    name: str,
-    kinds: tuple[int, int],
-    n_queries: int,
-    n_rows: int,
-    width: int,
-    k: int,
-    share_allowed: float | None,
-    coded: str,
-    threads: int,
-    seed: int,
+    name: str, case: SearchCase, coded: str, threads: int
 ) -> None:
-    random = np.random.default_rng(seed)
-    queries = draw(kinds[0], random, (n_queries, width))
-    rows = draw(kinds[1], random, (n_rows, width))
-    allowed = draw_filter(random, n_rows, share_allowed)
-    centre = np.zeros(width, dtype=np.float32)
-    if n_rows and coded == "a row":
-        centre = rows[random.integers(n_rows)]
-    elif n_rows and coded != "zero":
+    queries, rows, random = case.queries, case.rows, case.random
+    centre = np.zeros(rows.shape[1], dtype=np.float32)
+    if len(rows) and coded == "a row":
+        centre = rows[random.integers(len(rows))]
+    elif len(rows) and coded != "zero":
         centre = mean_row(rows)
     with served_by(name):
         codes = encode(rows, centre=centre, residual=coded == "residual", threads=threads)
         wish = {
             "codes": codes if coded != "no codes" else None,
-            "allowed": allowed,
+            "allowed": case.allowed,
             "threads": threads,
         }
-        assert_topk(topk(queries, rows, k, **wish), queries, rows, k, allowed)
+        assert_topk(topk(queries, rows, case.k, **wish), queries, rows, case.k, case.allowed)
         # Floors that lie exactly on a score, just above one, and at both ends.
         scores = every_score(queries, rows)
-        floors = random.choice([-np.inf, 0.0, np.inf], n_queries)
-        if n_rows:
-            drawn = scores[np.arange(n_queries), random.integers(n_rows, size=n_queries)]
-            drawn = np.where(random.random(n_queries) < 0.3, np.nextafter(drawn, np.inf), drawn)
-            floors = np.where(random.random(n_queries) < 0.8, drawn, floors)
-        assert_ranges(within(queries, rows, floors, **wish), queries, rows, floors, allowed)
-        if n_rows:
-            ids = random.integers(n_rows, size=(n_queries, 5))
+        floors = random.choice([-np.inf, 0.0, np.inf], len(queries))
+        if len(rows):
+            chosen = random.integers(len(rows), size=len(queries))
+            drawn = scores[np.arange(len(queries)), chosen]
+            drawn = np.where(random.random(len(drawn)) < 0.3, np.nextafter(drawn, np.inf), drawn)
+            floors = np.where(random.random(len(drawn)) < 0.8, drawn, floors)
+        assert_ranges(within(queries, rows, floors, **wish), queries, rows, floors, case.allowed)
+        if len(rows):
+            ids = random.integers(len(rows), size=(len(queries), 5))
             exact = rescore(queries, rows, ids, threads=threads)
             np.testing.assert_array_equal(exact, np.take_along_axis(scores, ids, axis=1))
 

@@ -1,7 +1,8 @@
 """Cases of the search tests: adversarial matrices, brute force, and the implementations."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -83,9 +84,50 @@ def draw(kind: int, random: np.random.Generator, shape: tuple[int, int]) -> F32:
     return makers[kind % len(makers)](random, shape)
 
 
-def draw_filter(random: np.random.Generator, n_rows: int, share: float | None) -> Mask | None:
-    """A filter that allows about this share of the rows; None for no filter."""
-    return None if share is None else random.random(n_rows) < share
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchCase:
+    """One search, to be compared with brute force."""
+
+    queries: F32
+    """[Q, D]"""
+    rows: F32
+    """[N, D]"""
+    k: int
+    allowed: Mask | None
+    """[N]; None for no filter."""
+    random: np.random.Generator
+    """For whatever else a test draws."""
+
+
+def search_cases(
+    *,
+    n_queries: int,
+    n_rows: tuple[int, int],
+    width: int,
+    k: int,
+    shares: Sequence[float | None] = (None, 0.0, 0.02, 0.5, 1.0),
+) -> st.SearchStrategy[SearchCase]:
+    """Searches of any two kinds of matrices.
+
+    Args:
+        n_queries: at most so many.
+        n_rows: at least and at most so many.
+        width: at most.
+        k: at most.
+        shares: of the rows that are allowed; None for no filter.
+    """
+
+    def make(
+        kinds: tuple[int, int], shape: tuple[int, int, int], k: int, share: float | None, seed: int
+    ) -> SearchCase:
+        random = np.random.default_rng(seed)
+        queries = draw(kinds[0], random, (shape[0], shape[2]))
+        rows = draw(kinds[1], random, (shape[1], shape[2]))
+        allowed = None if share is None else random.random(len(rows)) < share
+        return SearchCase(queries=queries, rows=rows, k=k, allowed=allowed, random=random)
+
+    shapes = st.tuples(st.integers(0, n_queries), st.integers(*n_rows), st.integers(1, width))
+    return st.builds(make, KINDS, shapes, st.integers(1, k), st.sampled_from(shares), SEEDS)
 
 
 def unit_rows(random: np.random.Generator, n_rows: int, width: int = 32, *, mean: float = 0) -> F32:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_cases import F32, KINDS, MATRICES, SEEDS, assert_topk, draw
+from search_cases import F32, MATRICES, SearchCase, assert_topk, search_cases
 
 from twinlens_kernels import NATIVE
 from twinlens_kernels.tiled import corpus as corpora
@@ -39,34 +39,18 @@ def assert_exact(
 @pytest.mark.parametrize("name", UPDATES)
 @settings(max_examples=300, deadline=None)
 @given(
-    kinds=KINDS,
-    n_queries=st.integers(0, 9),
-    n_rows=st.integers(0, 90),
-    width=st.integers(1, 67),
-    k=st.integers(1, 100),
+    case=search_cases(n_queries=9, n_rows=(0, 90), width=67, k=100, shares=(None,)),
     tile_rows=st.integers(1, 100),
     threads=st.integers(1, 3),
-    seed=SEEDS,
 )
 def test_topk_equals_brute_force_on_any_finite_input(
-    name: str,
-    kinds: tuple[int, int],
-    n_queries: int,
-    n_rows: int,
-    width: int,
-    k: int,
-    tile_rows: int,
-    threads: int,
-    seed: int,
+    name: str, case: SearchCase, tile_rows: int, threads: int
 ) -> None:
-    random = np.random.default_rng(seed)
-    queries = draw(kinds[0], random, (n_queries, width))
-    corpus = draw(kinds[1], random, (n_rows, width))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpora, "_MIN_TILE_ROWS", tile_rows)
         patch.setattr(corpora, "_MAX_TILE_ROWS", tile_rows)
         patch.setattr(topk, "_MAX_BLOCK_QUERIES", 4)
-        assert_exact(queries, corpus, k, UPDATES[name], threads=threads)
+        assert_exact(case.queries, case.rows, case.k, UPDATES[name], threads=threads)
 
 
 @pytest.mark.parametrize("k", [1, 10, 700])

@@ -9,17 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from search_cases import (
-    F32,
-    KINDS,
-    SEEDS,
-    Found,
-    Mask,
-    assert_engine,
-    draw,
-    draw_filter,
-    unit_rows,
-)
+from search_cases import F32, Found, Mask, SearchCase, assert_engine, search_cases, unit_rows
 
 from twinlens.errors import DeviceMemoryError, ProviderError
 from twinlens.ort.device import CPU
@@ -62,45 +52,27 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    kinds=KINDS,
-    n_queries=st.integers(0, 6),
-    n_rows=st.integers(1, 300),
-    width=st.integers(1, 80),
-    k=st.integers(1, 60),
-    share_allowed=st.sampled_from([None, 0.0, 0.02, 0.5, 1.0]),
+    case=search_cases(n_queries=6, n_rows=(1, 300), width=80, k=60),
     chunk_share=st.floats(0, 1),
     device_share=st.sampled_from([None, 0.0, 0.4]),
     kept_more=st.sampled_from([0, 128]),
     coded=st.booleans(),
-    seed=SEEDS,
 )
 def test_the_answer_is_that_of_brute_force_on_any_finite_input(
-    kinds: tuple[int, int],
-    n_queries: int,
-    n_rows: int,
-    width: int,
-    k: int,
-    share_allowed: float | None,
-    chunk_share: float,
-    device_share: float | None,
-    kept_more: int,
-    coded: bool,
-    seed: int,
+    case: SearchCase, chunk_share: float, device_share: float | None, kept_more: int, coded: bool
 ) -> None:
-    random = np.random.default_rng(seed)
-    queries = draw(kinds[0], random, (n_queries, width))
-    rows = draw(kinds[1], random, (n_rows, width))
-    allowed = draw_filter(random, n_rows, share_allowed)
+    rows = case.rows
+    n_bytes = 2 * rows.size
     engine = CudaEngine(
         rows,
         device=CPU,
-        codes=encode(rows, centre=np.zeros(width, dtype=np.float32)) if coded else None,
-        chunk_bytes=max(1, int(chunk_share * 2 * width * n_rows)),
-        device_bytes=None if device_share is None else int(device_share * 2 * width * n_rows),
+        codes=encode(rows, centre=np.zeros_like(rows[0])) if coded else None,
+        chunk_bytes=max(1, int(chunk_share * n_bytes)),
+        device_bytes=None if device_share is None else int(device_share * n_bytes),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cuda_engine, "_KEPT_MORE", kept_more)
-        assert_engine(engine, queries, rows, k, allowed)
+        assert_engine(engine, case.queries, rows, case.k, case.allowed)
 
 
 def test_halls_and_chunks_lose_no_row(host_queries: list[int]) -> None:

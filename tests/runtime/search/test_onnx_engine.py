@@ -6,16 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_cases import (
-    F32,
-    KINDS,
-    SEEDS,
-    assert_engine,
-    draw,
-    draw_filter,
-    mean_row,
-    unit_rows,
-)
+from search_cases import F32, SearchCase, assert_engine, mean_row, search_cases, unit_rows
 
 from twinlens.search import onnx_engine, row_batches
 from twinlens.search.onnx_engine import OnnxEngine
@@ -31,36 +22,19 @@ def uncoded(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    kinds=KINDS,
-    n_queries=st.integers(0, 6),
-    n_rows=st.integers(1, 300),
-    width=st.integers(1, 140),
-    k=st.integers(1, 60),
-    share_allowed=st.sampled_from([None, 0.0, 0.02, 0.5, 0.9, 1.0]),
+    case=search_cases(
+        n_queries=6, n_rows=(1, 300), width=140, k=60, shares=(None, 0.0, 0.02, 0.5, 0.9, 1.0)
+    ),
     centred=st.sampled_from(["mean", "zero", "a row"]),
     residual=st.booleans(),
-    crowd_per_hit=st.sampled_from([0, 1, 64]),
+    candidates_per_hit=st.sampled_from([0, 1, 64]),
     largest_code=st.sampled_from([63, 127]),
-    seed=SEEDS,
 )
 def test_the_answer_is_that_of_brute_force_on_any_finite_input(
-    kinds: tuple[int, int],
-    n_queries: int,
-    n_rows: int,
-    width: int,
-    k: int,
-    share_allowed: float | None,
-    centred: str,
-    residual: bool,
-    crowd_per_hit: int,
-    largest_code: int,
-    seed: int,
+    case: SearchCase, centred: str, residual: bool, candidates_per_hit: int, largest_code: int
 ) -> None:
-    random = np.random.default_rng(seed)
-    queries = draw(kinds[0], random, (n_queries, width))
-    rows = draw(kinds[1], random, (n_rows, width))
-    allowed = draw_filter(random, n_rows, share_allowed)
-    centres = {"mean": mean_row(rows), "zero": np.zeros(width, np.float32), "a row": rows[0]}
+    rows = case.rows
+    centres = {"mean": mean_row(rows), "zero": np.zeros_like(rows[0]), "a row": rows[0]}
     codes = encode(rows, centre=centres[centred], residual=residual)
     # So small that some hundred rows are many runs, with several floors.
     small = {"_FIRST_ROWS": 8, "_FIRST_PER_HIT": 1, "_LEAST_ROWS": 16, "_MOST_ROWS": 64}
@@ -72,9 +46,10 @@ def test_the_answer_is_that_of_brute_force_on_any_finite_input(
         "_LARGEST_CODE": largest_code,
     }
     with pytest.MonkeyPatch.context() as patch:
-        for name, number in {**small, "_CROWD_PER_HIT": crowd_per_hit}.items():
+        for name, number in {**small, "_CANDIDATES_PER_HIT": candidates_per_hit}.items():
             patch.setattr(onnx_engine, name, number)
-        assert_engine(OnnxEngine(rows, codes, threads=1), queries, rows, k, allowed)
+        engine = OnnxEngine(rows, codes, threads=1)
+        assert_engine(engine, case.queries, rows, case.k, case.allowed)
 
 
 @pytest.mark.parametrize("share", [None, 0.2, 0.9])
@@ -126,7 +101,7 @@ def test_a_row_too_long_for_the_bounds_is_rescored(uncoded: Callable[[], list[st
 def test_codes_pay_where_few_pairs_are_rescored(
     n_rows: int, n_queries: int, hits: int, answer: bool
 ) -> None:
-    assert onnx_engine.pays(n_rows, n_queries, hits) == answer
+    assert onnx_engine.codes_pay(n_rows, n_queries, hits) == answer
 
 
 def test_what_codes_do_not_pay_for_is_searched_without_them(
@@ -173,12 +148,12 @@ def test_no_rows_and_no_queries_give_no_hits() -> None:
 def test_allowed_rows_are_looked_at_alone_where_they_are_few() -> None:
     allowed = np.arange(12) % 4 == 1
     few = row_batches.RowBatches.of(12, allowed)
-    assert [run.numbers(np.arange(run.n_rows)).tolist() for run in few.rest(1, 5)] == [[5, 9]]
+    assert [run.row_numbers(np.arange(run.n_rows)).tolist() for run in few.rest(1, 5)] == [[5, 9]]
     most = row_batches.RowBatches.of(12, ~allowed)
     runs = list(most.rest(3, 5))
-    assert [run.numbers(np.arange(run.n_rows)).tolist() for run in runs] == [
+    assert [run.row_numbers(np.arange(run.n_rows)).tolist() for run in runs] == [
         [4, 5, 6, 7, 8],
         [9, 10, 11],
     ]
-    places, of_query = runs[0].hopeful(np.ones((5, 2), dtype=np.bool_))
+    places, of_query = runs[0].allowed_pairs(np.ones((5, 2), dtype=np.bool_))
     assert (places.tolist(), of_query.tolist()) == ([0, 0, 2, 2, 3, 3, 4, 4], [0, 1] * 4)

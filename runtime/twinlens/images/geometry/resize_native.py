@@ -21,7 +21,7 @@ def serves(image: Image.Image) -> bool:
     RGB alone: other modes are rare, cheaper, or may be mapped files, which Pillow cannot show.
     Rows must follow each other; PILLOW_ALIGNMENT puts gaps between them.
     """
-    return resample.SERVES and image.mode == "RGB" and _imaging.get_alignment() == 1
+    return resample.NATIVE and image.mode == "RGB" and _imaging.get_alignment() == 1
 
 
 def resize_into(
