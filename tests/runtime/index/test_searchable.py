@@ -1,6 +1,4 @@
-"""An index gives the same answers whatever searches its rows."""
-
-from collections.abc import Callable
+"""An index gives the same hits with every search engine."""
 
 import numpy as np
 import pytest
@@ -36,16 +34,16 @@ def everything(index: Index) -> list[list[object]]:
 
 
 def test_a_device_gives_the_answers_of_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    def place_of(device: str, *, device_bytes: int | None) -> Callable[[Snapshot], SearchEngine]:
+    def engine_factory(device: str, *, device_bytes: int | None) -> searchable.EngineFactory:
         assert (device, device_bytes) == ("cuda", None)
         return as_device
 
     wanted = everything(Index.build(ROWS))
-    monkeypatch.setattr("twinlens.index.index.place_of", place_of)
+    monkeypatch.setattr("twinlens.index.index.engine_factory", engine_factory)
     index = Index.build(ROWS).to("cuda")
-    assert isinstance(index._now.searcher, CudaEngine)
+    assert isinstance(index._current.engine, CudaEngine)
     assert everything(index) == wanted
-    assert isinstance(index._now.searcher, CudaEngine)
+    assert isinstance(index._current.engine, CudaEngine)
 
 
 def test_without_a_compiler_onnxruntime_gives_the_answers_of_the_kernels(
@@ -54,15 +52,15 @@ def test_without_a_compiler_onnxruntime_gives_the_answers_of_the_kernels(
     wanted = everything(Index.build(ROWS))
     monkeypatch.setattr(searchable, "NATIVE", False)
     index = Index.build(ROWS)
-    assert not isinstance(index._now.searcher, searchable.KernelSearch)
+    assert not isinstance(index._current.engine, searchable.KernelEngine)
     assert everything(index) == wanted
 
 
-def test_removing_rows_needs_no_new_searcher() -> None:
+def test_removing_rows_needs_no_new_engine() -> None:
     index = Index.build(ROWS)
-    before = index._now.searcher
+    before = index._current.engine
     index.remove([3])
-    assert index._now.searcher is before
+    assert index._current.engine is before
 
 
 def test_rows_for_which_a_device_has_no_room_are_found_by_the_cpu() -> None:
@@ -71,7 +69,7 @@ def test_rows_for_which_a_device_has_no_room_are_found_by_the_cpu() -> None:
     def full(snapshot: Snapshot) -> SearchEngine:
         raise ProviderError("cuda:0 has no room")
 
-    index._place = full
+    index._make_engine = full
     with pytest.raises(ProviderError, match="no room"):
         index.add(ROWS[:1] * 2 + 1)
     assert index.search(ROWS[:1] * 2 + 1, k=1).rows.tolist() == [[3000]]
