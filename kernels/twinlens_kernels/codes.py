@@ -8,13 +8,16 @@ c + 128. Two norms a row are stored beside the scale, both rounded up, so that f
 holds for every finite row, however large or small. EXACTNESS.md extends this to the results.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-PAD_TO: Final = 64
+CACHE_LINE: Final = 64
+"""Bytes."""
+PAD_TO: Final = CACHE_LINE
 """Row length of codes is a multiple of this: a cache line, and the width of an AMX tile."""
 ZERO: Final = 128
 """Code of zero."""
@@ -66,3 +69,11 @@ class Codes:
 def padded_width(width: int) -> int:
     """Return the number of codes of a row of this width."""
     return -(-width // PAD_TO) * PAD_TO
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Allocate an array that begins at a cache line: the fastest to load for rows of codes."""
+    wanted = math.prod(shape) * dtype.itemsize
+    buffer = np.empty(wanted + CACHE_LINE, dtype=np.uint8)
+    start = -buffer.ctypes.data % CACHE_LINE
+    return buffer[start : start + wanted].view(dtype).reshape(shape)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens_kernels import _native
-from twinlens_kernels.codes import Codes, padded_width
+from twinlens_kernels.codes import Codes, aligned_empty, padded_width
 from twinlens_kernels.range_hits import Ranges
 from twinlens_kernels.validation import require_finite_rows
 
@@ -18,7 +18,6 @@ PATHS: Final = tuple(_native.paths())
 """Instruction sets of the kernels that run on this processor, best first."""
 MAX_WIDTH: Final = 2**16
 """Largest row width: sums of products of wider codes could overflow int32."""
-_CACHE_LINE = 64
 T = TypeVar("T", bound=np.generic)
 
 
@@ -98,8 +97,8 @@ def encode(
 ) -> Codes:
     """Encode rows as `twinlens_kernels.encode`; checks only that they are finite."""
     shape = len(rows), padded_width(rows.shape[1])
-    codes = _aligned_bytes(shape)
-    second = _aligned_bytes(shape) if residual else None
+    codes = aligned_empty(shape, np.dtype(np.uint8))
+    second = aligned_empty(shape, np.dtype(np.uint8)) if residual else None
     terms = np.empty((len(rows), 5 if residual else 3), dtype=np.float32)
     bad = _native.encode(
         rows=_readable(rows),
@@ -135,14 +134,6 @@ def is_mapped(array: NDArray[np.float32]) -> bool:
     while isinstance(owner, np.ndarray):
         owner = owner.base
     return isinstance(owner, mmap)
-
-
-def _aligned_bytes(shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return bytes that begin at a cache line: the fastest to load as tiles."""
-    wanted = shape[0] * shape[1]
-    buffer = np.empty(wanted + _CACHE_LINE, dtype=np.uint8)
-    start = -buffer.ctypes.data % _CACHE_LINE
-    return buffer[start : start + wanted].reshape(shape)
 
 
 def _readable(array: NDArray[T]) -> NDArray[T]:

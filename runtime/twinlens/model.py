@@ -34,7 +34,7 @@ from twinlens.ort.io_binding import OnDevice
 from twinlens.ort.session import Session
 from twinlens.provenance import about_of
 from twinlens.texts.tokenizer import OnCut, Tokenizer
-from twinlens.zero_shot import TEMPLATES, Classes, filled
+from twinlens.zero_shot import TEMPLATES, Classes, fill_templates
 
 F32 = NDArray[np.float32]
 
@@ -410,7 +410,7 @@ class Model:
             [*dataframes.several(labels, "labels")],
             [*dataframes.several(templates, "templates")],
         )
-        texts = filled(names, forms)
+        texts = fill_templates(names, forms)
         stacked = self.embed_texts(texts).reshape(len(names), len(forms), self.width)
         return unit_rows(stacked.mean(axis=1))
 

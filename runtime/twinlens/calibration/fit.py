@@ -13,7 +13,7 @@ from twinlens.calibration.cross_validation import F64, Bools, Places, Sample, Sc
 from twinlens.calibration.fit_labelled import LABEL_FITS, Method
 from twinlens.calibration.fit_matched import fit_pairs
 from twinlens.datasets.pairs import Pairs
-from twinlens.deduplication import distinct, firsts_like
+from twinlens.deduplication import distinct, first_equal_rows
 from twinlens.errors import CalibrationError
 from twinlens.model import Model
 
@@ -152,7 +152,7 @@ def _sample(model: Model, pairs: Pairs, recipe: CalibrationOptions) -> Sample:
     if not readable.any():
         raise ValueError(f"none of the {len(pairs)} pictures can be read; give others")
     images, texts = images[readable], texts[readable]
-    same_image, same_text = firsts_like(images), firsts_like(texts)
+    same_image, same_text = first_equal_rows(images), first_equal_rows(texts)
     if labels is not None:
         labels = labels[readable]
         kept = _first_of_each(np.stack([same_image, same_text, labels], axis=1))
