@@ -32,5 +32,5 @@ def path() -> str | None:
         return None
     ask = ctypes.CDLL(str(found)).twinlens_operators_path
     ask.restype = ctypes.c_char_p
-    answer: bytes | None = ask()
-    return None if answer is None else answer.decode()
+    name: bytes | None = ask()
+    return None if name is None else name.decode()

@@ -1,4 +1,4 @@
-"""8-bit codes keep the bounds that they state, for every finite row."""
+"""8-bit codes keep their error bounds for every finite row."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""Scores of halves are as near to the float32 rows' own as their margins say."""
+"""Scores of halves differ from those of float32 rows by their margin at most."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_margins_hold_on_any_finite_input(
     queries = draw(kinds[1], random, (n_queries, shape[1]))
     halves, bounds = to_halves(rows)
     asked = HalfQueries.of(queries)
-    # As a device may reckon: in float32, each product and sum rounded, the last one to float16.
+    # As a device may compute: in float32, each product and sum rounded, the last one to float16.
     scores = np.zeros((n_queries, len(rows)), dtype=np.float32)
     for component in range(shape[1]):
         scores += np.outer(asked.halves[:, component], halves[:, component].astype(np.float32))

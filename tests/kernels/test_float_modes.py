@@ -1,4 +1,4 @@
-"""Search by codes in whatever floating-point mode other libraries have left the thread."""
+"""Search by codes in any floating-point mode that another library has set on the thread."""
 
 import ctypes
 import platform

@@ -1,4 +1,4 @@
-"""Bounds between coded queries and coded rows hold, and floors leave no row out."""
+"""Bounds between coded queries and coded rows hold, and thresholds exclude no hit."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_bounds_hold_on_any_finite_input(
     codes = encode(rows, centre=rows[-1] if centred else np.zeros(shape[1], dtype=np.float32))
     asked = CodedQueries.of(queries, codes.centre, largest=largest)
     assert np.abs(asked.codes.astype(int)).max() <= largest
-    # As the program reckons.
+    # As the ONNX model computes.
     usable = (codes.terms <= LARGEST_TERM).all(axis=1)
     scale, left, coded = codes.terms[usable].T[:, :, None]
     products = (codes.codes[usable].astype(np.int32) - 128) @ asked.codes.astype(np.int32)
@@ -46,9 +46,9 @@ def test_bounds_hold_on_any_finite_input(
         assert (bounds >= asked.thresholds(floor))[exact >= floor].all()
 
 
-@pytest.mark.parametrize(("floor", "hopeful"), [(-np.inf, True), (np.inf, False)])
-def test_an_infinite_floor_lets_all_or_none_through(floor: float, hopeful: bool) -> None:
+@pytest.mark.parametrize(("floor", "reached"), [(-np.inf, True), (np.inf, False)])
+def test_an_infinite_floor_lets_all_or_none_through(floor: float, reached: bool) -> None:
     rows = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
     asked = CodedQueries.of(rows[:2], rows[0], largest=127)
     bounds = np.array([-1e30, 0, 1e30], dtype=np.float32)
-    assert (bounds >= asked.thresholds(np.array([floor, floor]))[:, None]).all() == hopeful
+    assert (bounds >= asked.thresholds(np.array([floor, floor]))[:, None]).all() == reached

@@ -24,7 +24,7 @@ ends = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
 
 
 def noise(height: int, width: int, seed: int, *, harsh: bool) -> Image.Image:
-    """Any levels, or black and white alone, at which sums of weights are farthest out."""
+    """Random levels, or only black and white, with the most extreme weighted sums."""
     random = np.random.default_rng(seed)
     levels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(np.where(levels < 128, 0, 255).astype(np.uint8) if harsh else levels)

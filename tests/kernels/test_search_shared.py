@@ -1,4 +1,4 @@
-"""Search by codes when work is shared: among threads of a search, and searches of many threads."""
+"""Search by codes in parallel: by several threads of one search, and by concurrent searches."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -28,17 +28,17 @@ class _Run:
         """Return the newest row [M] with each key among those held, or -1."""
         found = np.full(len(wanted), -1, dtype=np.int64)
         position = np.searchsorted(self.keys, wanted.first)
-        asked = np.arange(len(wanted))
-        while asked.size:
-            asked = asked[position[asked] < len(self.keys)]
-            asked = asked[self.keys[position[asked]] == wanted.first[asked]]
-            rows = self.rows[position[asked]]
-            right = rows < len(held)
+        pending = np.arange(len(wanted))
+        while pending.size:
+            pending = pending[position[pending] < len(self.keys)]
+            pending = pending[self.keys[position[pending]] == wanted.first[pending]]
+            rows = self.rows[position[pending]]
+            equal = rows < len(held)
             if held.second is not None and wanted.second is not None:
-                right[right] = held.second[rows[right]] == wanted.second[asked[right]]
-            found[asked[right]] = rows[right]
-            asked = asked[~right]
-            position[asked] += 1
+                equal[equal] = held.second[rows[equal]] == wanted.second[pending[equal]]
+            found[pending[equal]] = rows[equal]
+            pending = pending[~equal]
+            position[pending] += 1
         return found
 
 

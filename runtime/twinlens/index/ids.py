@@ -86,11 +86,11 @@ def id_sections(ids: Ids | None) -> dict[str, NDArray[Any]]:
         return {}
     if not isinstance(ids, list):
         return {"ids": ids}
-    letters = [text.encode("utf-8", _SURROGATES) for text in ids]
-    digests = b"".join(hashlib.blake2b(text, digest_size=16).digest() for text in letters)
+    encoded = [text.encode("utf-8", _SURROGATES) for text in ids]
+    digests = b"".join(hashlib.blake2b(text, digest_size=16).digest() for text in encoded)
     return {
-        ID_TEXT: np.frombuffer(b"".join(letters), dtype=np.uint8),
-        "id_ends": np.cumsum([len(text) for text in letters], dtype=np.int64),
+        ID_TEXT: np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        "id_ends": np.cumsum([len(text) for text in encoded], dtype=np.int64),
         "id_digests": np.frombuffer(digests, dtype="<u8").reshape(-1, 2),
     }
 
@@ -135,10 +135,10 @@ def ids_at(sections: Sections, rows: NDArray[np.int64]) -> NDArray[np.int64] | N
     flat = rows.ravel()
     ends = sections["id_ends"]
     starts = np.where(flat > 0, ends[flat - 1], 0).tolist()
-    letters = sections[ID_TEXT].data
+    buffer = sections[ID_TEXT].data
     texts = np.empty(len(flat), dtype=np.object_)
-    for place, (start, end) in enumerate(zip(starts, ends[flat].tolist(), strict=True)):
-        texts[place] = str(letters[start:end], "utf-8", _SURROGATES)
+    for position, (start, end) in enumerate(zip(starts, ends[flat].tolist(), strict=True)):
+        texts[position] = str(buffer[start:end], "utf-8", _SURROGATES)
     return texts.reshape(rows.shape)
 
 

@@ -110,8 +110,8 @@ class CudaEngine:
                 self._chunks = tuple(self._upload(max(1, step // 2)))
             except DeviceMemoryError as again:
                 raise DeviceMemoryError(
-                    f"{device} has no room for {n_rows} rows of {row_bytes} bytes ({again}); "
-                    "pass device_bytes, what its memory has to spare"
+                    f"{device} is out of memory for {n_rows} rows of {row_bytes} bytes ({again}); "
+                    "pass device_bytes, the memory that it can spare"
                 ) from again
 
     def __len__(self) -> int:

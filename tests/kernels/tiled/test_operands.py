@@ -1,4 +1,4 @@
-"""The bound that exactness rests on."""
+"""Error bound of float32 products, the basis of exactness."""
 
 import numpy as np
 from hypothesis import given, settings

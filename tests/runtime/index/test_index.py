@@ -1,4 +1,4 @@
-"""What an index answers, wherever it is kept."""
+"""Searches and changes of an index, in memory and on disk."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -15,12 +15,12 @@ ROWS = np.random.default_rng(0).standard_normal((3000, 24))
 
 
 def as_device(snapshot: Snapshot) -> SearchEngine:
-    """The program of a device, run by the CPU."""
+    """Engine of a device, run on the CPU."""
     return CudaEngine(snapshot.rows, device=CPU, codes=snapshot.codes)
 
 
 def everything(index: Index) -> list[list[object]]:
-    """Answers over a life with appends, removals and filters."""
+    """Hits before and after appends, removals and compaction, with filters."""
     mask = np.random.default_rng(1).random(6000) < 0.5
     found = [index.search(ROWS[:9])]
     index.add(ROWS[::-1])
@@ -33,7 +33,7 @@ def everything(index: Index) -> list[list[object]]:
     return [[hits.rows.tolist(), hits.cosines.tolist()] for hits in found]
 
 
-def test_a_device_gives_the_answers_of_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_gives_the_hits_of_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     def engine_factory(device: str, *, device_bytes: int | None) -> searchable.EngineFactory:
         assert (device, device_bytes) == ("cuda", None)
         return as_device
@@ -46,7 +46,7 @@ def test_a_device_gives_the_answers_of_the_kernels(monkeypatch: pytest.MonkeyPat
     assert isinstance(index._current.engine, CudaEngine)
 
 
-def test_without_a_compiler_onnxruntime_gives_the_answers_of_the_kernels(
+def test_without_a_compiler_onnxruntime_gives_the_hits_of_the_kernels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wanted = everything(Index.build(ROWS))

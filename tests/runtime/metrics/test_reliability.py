@@ -1,4 +1,4 @@
-"""The figures of reliability mean what scikit-learn and the textbooks mean by them."""
+"""Figures of reliability agree with scikit-learn and the textbooks."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ PROMISED = 1e-6
 
 @pytest.fixture(params=["spread", "tied"])
 def sample(request: pytest.FixtureRequest) -> tuple[F32, Bools]:
-    """2000 probabilities, all different or of 21 values only, and whether each pair matches."""
+    """2000 probabilities, all different or of only 21 values, and a label of each."""
     random = np.random.default_rng(3)
     probabilities = random.beta(0.6, 0.9, 2000)
     if request.param == "tied":

@@ -1,4 +1,4 @@
-"""Retrieval counts as the textbooks do: by hand, and as scikit-learn does."""
+"""Retrieval measures agree with counts by hand and with scikit-learn."""
 
 import itertools
 
@@ -23,7 +23,7 @@ Right = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def ranks_of(*ranks: int, candidates: int = 100) -> Ranks:
-    """Of a single query."""
+    """Ranks of a single query."""
     return Ranks(
         queries=np.zeros(len(ranks), np.intp), ranks=np.array(ranks), candidates=candidates
     )

@@ -1,4 +1,4 @@
-"""Thresholds: four pairs by hand, and properties of any."""
+"""Thresholds: four pairs by hand, and any pairs by counting."""
 
 import numpy as np
 import pytest

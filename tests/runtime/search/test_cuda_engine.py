@@ -1,4 +1,4 @@
-"""Search on a device: brute force's answer on any finite input, run here on the CPU provider."""
+"""CUDA engine, run on the CPU provider: equal to brute force on any finite input."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ Feeds = Mapping[str, NDArray[np.generic] | OnDevice]
 
 @pytest.fixture
 def host_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many queries each search on the host was asked."""
+    """Numbers of queries of the searches on the CPU."""
     asked: list[int] = []
     search = cuda_engine.topk
 
@@ -38,7 +38,7 @@ def host_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many candidates a chunk was asked for in each run."""
+    """Numbers of candidates of the runs."""
     asked: list[int] = []
     cuts = cuda_engine.cuts
 
@@ -176,7 +176,7 @@ def test_chunks_are_halved_once_where_the_device_is_full(monkeypatch: pytest.Mon
     refusals += [DeviceMemoryError("no room")] * 2
     with pytest.raises(
         DeviceMemoryError,
-        match=r"cpu has no room for 100 rows of 64 bytes \(no room\); pass device_bytes",
+        match=r"cpu is out of memory for 100 rows of 64 bytes \(no room\); pass device_bytes",
     ):
         CudaEngine(rows, device=CPU, chunk_bytes=64 * 64)
 

@@ -1,4 +1,4 @@
-"""Search by codes without compiled kernels: brute force's answer on any finite input."""
+"""ONNX engine, without compiled kernels: equal to brute force on any finite input."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from twinlens_kernels import encode
 
 @pytest.fixture
 def uncoded(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What was said of queries that were searched without codes."""
+    """Log messages about queries searched without codes."""
     caplog.set_level("INFO", "twinlens.search.onnx_engine")
     return lambda: [record.message for record in caplog.records]
 
@@ -36,7 +36,7 @@ def test_the_answer_is_that_of_brute_force_on_any_finite_input(
     rows = case.rows
     centres = {"mean": mean_row(rows), "zero": np.zeros_like(rows[0]), "a row": rows[0]}
     codes = encode(rows, centre=centres[centred], residual=residual)
-    # So small that some hundred rows are many runs, with several floors.
+    # So small that some hundred rows are many runs, with several thresholds.
     small = {"_FIRST_ROWS": 8, "_FIRST_PER_HIT": 1, "_LEAST_ROWS": 16, "_MOST_ROWS": 64}
     small |= {
         "_ROWS_PER_RESCORED": 0,

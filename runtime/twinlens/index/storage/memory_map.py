@@ -33,7 +33,7 @@ def open_folder(folder: Path) -> tuple[IndexManifest, Snapshot]:
         try:
             return manifest, map_snapshot(folder, manifest)
         except FileNotFoundError as error:
-            # A writer may have committed and swept since the manifest was read.
+            # A writer may have committed and deleted files since the manifest was read.
             newer = read_manifest(folder)
             if newer == manifest:
                 raise IndexFileError(

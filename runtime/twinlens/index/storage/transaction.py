@@ -175,9 +175,9 @@ class Transaction:
         if len(tail) < 2:
             return self._parts
         start = sum(part.rows for part in self._parts[:first])
-        letters = sum(part.letters for part in self._parts[:first])
+        text_start = sum(part.letters for part in self._parts[:first])
         sha256 = {
-            name: self._rehashed(name, section, letters if name == ID_TEXT else start, tail)
+            name: self._rehashed(name, section, text_start if name == ID_TEXT else start, tail)
             for name, section in self._layout.sections().items()
         }
         merged = Part(
