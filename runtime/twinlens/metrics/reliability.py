@@ -95,8 +95,8 @@ def ece(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = BINS) -> flo
     0.25
     """
     guesses, truths = _check(probabilities, labels)
-    places = _bins(guesses, bins)
-    gaps = np.bincount(places, weights=guesses - truths)
+    bin_of = _bins(guesses, bins)
+    gaps = np.bincount(bin_of, weights=guesses - truths)
     return float(np.abs(gaps).sum() / len(guesses))
 
 
@@ -139,16 +139,6 @@ def auc(scores: ArrayLike, labels: ArrayLike) -> float:
     return _auc(_RankedTruths(values, truths), np.ones(len(values)))
 
 
-def diagram(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = BINS) -> tuple[F64, F64]:
-    """Return mean probability and share of matches of each non-empty bin of `ece`."""
-    guesses, truths = _check(probabilities, labels)
-    places = _bins(guesses, bins)
-    counts = np.bincount(places)
-    filled = counts > 0
-    means = np.bincount(places, weights=guesses)[filled] / counts[filled]
-    return means, np.bincount(places, weights=truths)[filled] / counts[filled]
-
-
 def measure_reliability(
     scored: ScoredPairs, *, bins: int = BINS, resamples: int = RESAMPLES, seed: int = 0
 ) -> Reliability:
@@ -182,8 +172,8 @@ def _quality(
 ) -> Quality:
     guesses, truths = _check(probabilities, labels)
     losses = _log_losses(guesses, truths, _step(probabilities))
-    places = _bins(guesses, bins)
-    filled = [place == places for place in np.unique(places)]
+    bin_of = _bins(guesses, bins)
+    filled = [bin_of == number for number in np.unique(bin_of)]
     masses = np.stack([drawn.sums(inside) for inside in filled])
     gaps = np.stack([drawn.sums((guesses - truths) * inside) for inside in filled])
     hits = np.stack([drawn.sums(truths * inside) for inside in filled])

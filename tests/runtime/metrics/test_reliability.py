@@ -14,7 +14,6 @@ from twinlens.metrics.reliability import (
     ScoredPairs,
     auc,
     brier,
-    diagram,
     ece,
     log_loss,
     measure_reliability,
@@ -57,10 +56,12 @@ def test_brier_log_loss_and_auc_are_those_of_scikit_learn(sample: tuple[F32, Boo
 
 
 def test_the_diagram_is_the_quantile_curve_of_scikit_learn(sample: tuple[F32, Bools]) -> None:
-    probabilities, labels = (column.astype(np.float64) for column in sample)
+    probabilities, labels = sample[0].astype(np.float64), sample[1]
     shares, means = calibration_curve(labels, probabilities, n_bins=15, strategy="quantile")
-    got_means, got_shares = diagram(probabilities, labels)
-    np.testing.assert_allclose(got_means, means, atol=PROMISED)
+    pairs = scored(probabilities, labels)  # type: ignore[arg-type]
+    drawn = measure_reliability(pairs, resamples=2).calibrated.diagram
+    np.testing.assert_allclose(drawn.probabilities, means, atol=PROMISED)
+    got_shares = [share.value for share in drawn.shares]
     np.testing.assert_allclose(got_shares, shares, atol=PROMISED)
 
 
