@@ -1,33 +1,33 @@
-"""How far is a told probability from the truth, against (1 + cosine) / 2?
+"""Compare calibrated probabilities, and (1 + cosine) / 2, with the truth.
 
-    python bench/calibration.py --work FOLDER --bundle BUNDLE [--test twemoji]
+    python -m bench.calibration --work FOLDER --bundle BUNDLE [--test twemoji]
 
-Fits every precision of the bundle on the development drawings (OpenMoji) and measures on those of
-another hand, with one wrong text to each right one: a random one, the one nearest to the right text
-(hard), or the one nearest to the picture (hardest: chosen by the cosine that is being judged).
+Fits every precision of the bundle on the development drawings (OpenMoji) and measures on another
+set of drawings, with one wrong text to each right one: a random one, the one nearest to the right
+text (hard), or the one nearest to the picture (hardest: chosen by the cosine being measured).
 `--test openmoji` splits the development drawings in two halves instead, and looks at no other.
 """
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-    os.environ.pop(name, None)
+from bench.harness.processes import unset_slow_openblas
+
+unset_slow_openblas()
 
 import numpy as np
-import onnxruntime
 from PIL import Image
 
 import twinlens
+from bench.harness.machine import commit, processor, versions
+from bench.harness.paths import RESULTS
 from twinlens import Calibration, Model
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.calibration import HeldOut
-from twinlens.calibration.fit import CalibrationOptions, fit_calibration
+from twinlens.calibration.calibration_options import CalibrationOptions
+from twinlens.calibration.fit import fit_calibration
 from twinlens.datasets.pairs import Pairs
 from twinlens.metrics.reliability import Quality, Reliability, ScoredPairs, measure_reliability
 from twinlens_demo.concepts import read_concepts
@@ -40,71 +40,73 @@ RESAMPLES = 200
 
 
 @dataclass(frozen=True)
-class Album:
-    """N drawings by one hand, the names of what they show, and which [N, N] do not match."""
+class DrawingSet:
+    """N drawings of one source, the names of their subjects, and the pairs [N, N] that differ."""
 
     pictures: list[Image.Image]
     names: list[str]
     wrong: Rows
 
-    def half(self, first: int) -> "Album":
+    def half(self, first: int) -> "DrawingSet":
         places = np.arange(first, len(self.names), 2)
-        return Album(
+        return DrawingSet(
             pictures=[self.pictures[place] for place in places],
             names=[self.names[place] for place in places],
             wrong=self.wrong[np.ix_(places, places)],
         )
 
 
-def read_album(work: Path, hand: str) -> Album:
+def read_drawing_set(work: Path, source: str) -> DrawingSet:
     concepts = read_concepts(work / "node_modules")
-    path = work / "drawings" / f"{hand}.npz"
+    path = work / "drawings" / f"{source}.npz"
     rows, pictures = read_images(path)
     names = [concepts[row].names[0] for row in rows]
     same_name = np.array(names)[:, None] == np.array(names)[None, :]
-    return Album(
+    return DrawingSet(
         pictures=pictures, names=names, wrong=~(same_name | same_drawings(np.load(path)["pixels"]))
     )
 
 
-def wrong_texts(album: Album, images: Rows, texts: Rows) -> dict[str, Rows]:
-    """By kind of negative, a wrong text [N] for each picture."""
+def wrong_texts(drawings: DrawingSet, images: Rows, texts: Rows) -> dict[str, Rows]:
+    """Return by kind of negative a wrong text [N] for each picture."""
     scores = {
-        "random": np.random.default_rng(0).random(album.wrong.shape),
+        "random": np.random.default_rng(0).random(drawings.wrong.shape),
         "hard": texts @ texts.T,
         "hardest": images @ texts.T,
     }
-    return {kind: np.where(album.wrong, s, -np.inf).argmax(axis=1) for kind, s in scores.items()}
+    return {kind: np.where(drawings.wrong, s, -np.inf).argmax(axis=1) for kind, s in scores.items()}
 
 
-def fits(model: Model, album: Album) -> dict[str, Calibration]:
-    """By name, what the development drawings teach: with labels and from pairs alone."""
-    images, texts = model.embed_images(album.pictures), model.embed_texts(album.names)
-    wrong = wrong_texts(album, images, texts)
+def fits(model: Model, drawings: DrawingSet) -> dict[str, Calibration]:
+    """Fit on the development drawings: with labels, and from pairs alone; by name."""
+    images, texts = model.embed_images(drawings.pictures), model.embed_texts(drawings.names)
+    wrong = wrong_texts(drawings, images, texts)
     found = {}
     for kind in ("random", "hard"):
         labelled = Pairs(
-            images=album.pictures * 2,
-            texts=album.names + [album.names[place] for place in wrong[kind]],
-            labels=[True] * len(album.names) + [False] * len(album.names),
+            images=drawings.pictures * 2,
+            texts=drawings.names + [drawings.names[place] for place in wrong[kind]],
+            labels=[True] * len(drawings.names) + [False] * len(drawings.names),
         )
         found[f"labels, {kind} negatives"] = fit_calibration(
-            model, labelled, recipe=CalibrationOptions(prior=0.5)
+            model, labelled, options=CalibrationOptions(prior=0.5)
         )
-    pairs = Pairs(images=album.pictures, texts=album.names)
+    pairs = Pairs(images=drawings.pictures, texts=drawings.names)
     for kind in ("random", "hard"):
         found[f"pairs alone, {kind} negatives"] = fit_calibration(
-            model, pairs, recipe=CalibrationOptions(prior=0.5, negatives=kind)
+            model, pairs, options=CalibrationOptions(prior=0.5, negatives=kind)
         )
     return found
 
 
-def measure(model: Model, fitted: dict[str, Calibration], album: Album) -> dict[str, object]:
-    """By kind of negative, the figures of every fit and of (1 + cosine) / 2."""
-    images, texts = model.embed_images(album.pictures), model.embed_texts(album.names)
+def measure(
+    model: Model, fitted: dict[str, Calibration], drawings: DrawingSet
+) -> dict[str, object]:
+    """Return by kind of negative the figures of every fit and of (1 + cosine) / 2."""
+    images, texts = model.embed_images(drawings.pictures), model.embed_texts(drawings.names)
     own = np.einsum("nd,nd->n", images, texts)
     answer: dict[str, object] = {}
-    for kind, places in wrong_texts(album, images, texts).items():
+    for kind, places in wrong_texts(drawings, images, texts).items():
         cosines = np.concatenate([own, np.einsum("nd,nd->n", images, texts[places])])
         found: dict[str, Reliability] = {}
         for name, calibration in fitted.items():
@@ -149,7 +151,7 @@ def of_fit(calibration: Calibration) -> dict[str, object]:
 
 
 def table(results: dict[str, dict[str, dict[str, object]]]) -> str:
-    """ECE of each fit in every precision, a column a kind of negative."""
+    """Format the ECE of each fit in every precision, a column a kind of negative."""
     lines = [f"{'ECE':34}" + "".join(f"{kind:>10}" for kind in NEGATIVES)]
     for precision, result in results.items():
         measured = result["measured"]
@@ -163,27 +165,20 @@ def table(results: dict[str, dict[str, dict[str, object]]]) -> str:
     return "\n".join(lines)
 
 
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m bench.calibration", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--work", type=Path, required=True, help="where the drawings are")
     parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--test", default="twemoji", help="the hand to measure on")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "results" / "calibration.json"
-    )
+    parser.add_argument("--test", default="twemoji", help="the set to measure on")
+    parser.add_argument("--out", type=Path, default=RESULTS / "calibration.json")
     options = parser.parse_args()
-    development = read_album(options.work, "openmoji")
+    development = read_drawing_set(options.work, "openmoji")
     if options.test == "openmoji":
         development, test = development.half(0), development.half(1)
     else:
-        test = read_album(options.work, options.test)
+        test = read_drawing_set(options.work, options.test)
     results = {}
     for precision in open_bundle(options.bundle).manifest.towers:
         model = twinlens.load(options.bundle, device="cpu", precision=precision)
@@ -194,19 +189,13 @@ def main() -> None:
         }
     document = {
         "question": "how far a told probability is from the truth, on drawings never fitted on",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip(),
+        "commit": commit(),
         "fitted_on": f"openmoji, {len(development.names)} drawings",
         "measured_on": f"{options.test}, {len(test.names)} drawings",
         "bins": "15 of equal mass",
         "interval": f"95 %, bootstrap of {RESAMPLES} over pictures",
         "processor": processor(),
-        "versions": {
-            "numpy": np.__version__,
-            "onnxruntime": onnxruntime.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(("numpy", "onnxruntime")),
         "results": results,
     }
     options.out.parent.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
-"""How closely does every family follow its original, in every precision?
+"""Compare every family with its original, in every precision.
 
-    python bench/parity.py [--only SUBSTRING] [--out bench/results/parity.json]
+    python -m bench.parity [--only SUBSTRING] [--out bench/results/parity.json]
 
 The shapes are those of real checkpoints; the weights are random, with biases and norms that are not
 zeros and ones. Each is saved as its own library saves it, exported, and compared with the original
@@ -11,36 +11,36 @@ import argparse
 import gc
 import importlib
 import json
-import platform
-import subprocess
 import sys
 import tempfile
-import time
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import onnxruntime
 import torch
 import transformers
 from safetensors.torch import save_file
 from transformers import PretrainedConfig
 
+from bench.harness.machine import commit, versions
+from bench.harness.paths import DEMO_TOKENIZER, RESULTS
+from bench.harness.random_weights import accept_any_ranking
+from bench.harness.timing import spent_by
+from bench.input.torchvision_stub import import_torchvision
 from twinlens.bundle.manifest import Manifest
 from twinlens.bundle.specs import PRECISIONS
 from twinlens.demo.samples import bundled_drawings
 from twinlens_export import SampleFiles, export
 from twinlens_export.verification import verify
 
-DEMO = Path(__file__).parents[1] / "export" / "demo_checkpoint" / "tokenizer.json"
-RESULTS = Path(__file__).parent / "results" / "parity.json"
 START, END = 3070, 3071
-"""The marks of the demo's words, which stand in for those of the checkpoints."""
+"""Start and end ids of the demo's tokenizer, which stands in for those of the checkpoints."""
+PACKAGES = ("torch", "transformers", "onnxruntime")
 SAMPLES = 12
-"""Two thirds of them are compared, the others calibrate int8."""
+"""Number of drawings and captions: two thirds are compared, the others calibrate int8."""
 
 
 def transformer(
@@ -110,8 +110,8 @@ OPEN_CLIP = (
 )
 
 
-def enlivened(model: torch.nn.Module) -> torch.nn.Module:
-    """The model with biases and norms that are not zeros and ones."""
+def with_random_norms(model: torch.nn.Module) -> torch.nn.Module:
+    """Move the model's biases and norms away from zeros and ones."""
     with torch.no_grad():
         for name, tensor in model.named_parameters():
             if name.endswith("bias") and tensor.ndim:
@@ -121,16 +121,17 @@ def enlivened(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
-def save_words(folder: Path, context: int, pad_id: int = END) -> None:
-    words = transformers.CLIPTokenizerFast(tokenizer_file=str(DEMO), model_max_length=context)
-    words.pad_token = words.convert_ids_to_tokens(pad_id)
-    words.save_pretrained(folder)
+def save_tokenizer(folder: Path, context: int, pad_id: int = END) -> None:
+    file = str(DEMO_TOKENIZER)
+    tokenizer = transformers.CLIPTokenizerFast(tokenizer_file=file, model_max_length=context)
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad_id)
+    tokenizer.save_pretrained(folder)
 
 
 def save_transformers(config: PretrainedConfig, folder: Path) -> None:
     kind = {"clip": "CLIP", "metaclip_2": "MetaClip2", "siglip": "Siglip"}
     name = kind.get(config.model_type, "ChineseCLIP")
-    enlivened(getattr(transformers, f"{name}Model")(config)).save_pretrained(folder)
+    with_random_norms(getattr(transformers, f"{name}Model")(config)).save_pretrained(folder)
     side = config.vision_config.image_size
     square = {"height": side, "width": side}
     if name == "Siglip":
@@ -140,25 +141,27 @@ def save_transformers(config: PretrainedConfig, folder: Path) -> None:
             size={"shortest_edge": side}, crop_size=square
         ).save_pretrained(folder)
     if name == "ChineseCLIP":  # trained on texts of 52 tokens, and it does not see its padding
-        save_words(folder, 52, pad_id=0)
+        save_tokenizer(folder, 52, pad_id=0)
     else:
-        save_words(folder, 77)
+        save_tokenizer(folder, 77)
 
 
 def save_open_clip(name: str, library: ModuleType, folder: Path) -> None:
     config = library.get_model_config(name)
     fields = {key: value for key, value in config.items() if key != "custom_text"}
     kind = library.CustomTextCLIP if config.get("custom_text") else library.CLIP
-    save_file(enlivened(kind(**fields)).state_dict(), folder / "open_clip_model.safetensors")
+    save_file(
+        with_random_norms(kind(**fields)).state_dict(), folder / "open_clip_model.safetensors"
+    )
     halves = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
     document = {"model_cfg": config, "preprocess_cfg": halves if "SigLIP" in name else {}}
     (folder / "open_clip_config.json").write_text(json.dumps(document))
     if "hf_tokenizer_name" in config["text_cfg"]:
-        save_words(folder, config["text_cfg"]["context_length"])
+        save_tokenizer(folder, config["text_cfg"]["context_length"])
 
 
 def samples(folder: Path) -> SampleFiles:
-    """A few drawings and captions: random towers tell no more of them than of many."""
+    """Write a few drawings and captions: random towers tell no more of many."""
     (folder / "pictures").mkdir()
     drawings = bundled_drawings()[:SAMPLES]
     for drawing in drawings:
@@ -196,16 +199,10 @@ def measured(name: str, save: Callable[[Path], None]) -> dict[str, Any]:
         return row(bundle.manifest)
 
 
-def commit() -> str:
-    said = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    )
-    return said.stdout.strip()
-
-
 def imported_open_clip() -> ModuleType | None:
+    """Return OpenCLIP's library; None, with a word on stderr, where it cannot be imported."""
     try:
-        importlib.import_module("input_torchvision")
+        import_torchvision()
         return importlib.import_module("open_clip")
     except ImportError as error:
         sys.stderr.write(f"without OpenCLIP's: {error}\n")
@@ -213,22 +210,18 @@ def imported_open_clip() -> ModuleType | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m bench.parity", description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="families whose name holds this")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=RESULTS / "parity.json")
     options = parser.parse_args()
-    # Random towers rank nothing: all answers nearly tie. The cosines are judged as ever.
-    verify.TOLERANCES = {
-        precision: replace(tolerance, top1=0.0)
-        for precision, tolerance in verify.TOLERANCES.items()
-    }
+    accept_any_ranking()
     families = {
         name: lambda folder, make=make: save_transformers(make(), folder)
         for name, make in TRANSFORMERS.items()
     }
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+    libraries = versions(PACKAGES)
     if open_clip := imported_open_clip():
-        versions["open_clip"] = open_clip.__version__
+        libraries["open_clip"] = open_clip.__version__
         families |= {
             f"OpenCLIP {name}": lambda folder, name=name: save_open_clip(name, open_clip, folder)
             for name in OPEN_CLIP
@@ -237,14 +230,13 @@ def main() -> None:
     for name, save in families.items():
         if options.only not in name:
             continue
-        begun = time.perf_counter()
-        results[name] = {"commit": commit(), "towers": measured(name, save)}
+        towers, spent = spent_by(partial(measured, name, save))
+        results[name] = {"commit": commit(), "towers": towers}
         document = {
             "question": "how closely each family follows its original, on drawings and captions",
             "weights": "random, in the shapes of real checkpoints",
             "tolerances": {p: t.worst_cosine for p, t in verify.TOLERANCES.items()},
-            "versions": versions
-            | {"onnxruntime": onnxruntime.__version__, "python": platform.python_version()},
+            "versions": libraries,
             "results": results,
         }
         options.out.write_text(json.dumps(document, indent=1) + "\n")
@@ -252,7 +244,7 @@ def main() -> None:
             precision: min(tower["worst_cosine"] for tower in towers.values())
             for precision, towers in results[name]["towers"].items()
         }
-        print(f"{name}: {worst} in {time.perf_counter() - begun:.0f} s", flush=True)
+        print(f"{name}: {worst} in {spent.wall_ms / 1e3:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

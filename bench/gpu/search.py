@@ -1,21 +1,19 @@
-"""How fast is exact search of a corpus that lies on a GPU, and is it exact?
+"""Check and time exact search of a corpus that lies on a GPU.
 
-    python bench/gpu/search.py [--device cpu --small] [--out FILE]
+    python -m bench.gpu.search [--device cpu --small] [--out FILE]
 
 First correctness: ids against a float64 brute force, for Q in 1, 16, 256 and k in 10, 100, without
 and with a filter. A wrong id ends the script with status 1 and nothing is timed. Then ms a search,
 median and 95th percentile, beside torch and CuPy, which multiply the same halves and take the top
-k of them: theirs is not the exact answer, and `recall` says how far it is from it. `of_bandwidth`
-is the share of the memory's speed at which the halves were read, the speed being that of a copy.
-`device_ms` is what the search takes without the host's rescoring.
+k of them: theirs is not the exact answer, and `recall` is the share of exact ids in it.
+`of_bandwidth` is the share of the memory's speed at which the halves were read, the speed being
+that of a copy. `device_ms` is the time of a search without the host's rescoring.
 """
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -24,16 +22,14 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import search_corpus
-from machine import bandwidth, machine, peer, place, timed
-
+from bench.gpu.device import bandwidth, device_facts, peer, torch_name
+from bench.harness.timing import median_and_p95
+from bench.search import corpus as clip_like
+from bench.search.ground_truth import agreement, brute_force
 from twinlens.ort.device import Device
 from twinlens.ort.session import resolve
 from twinlens.search.cuda_engine import CudaEngine
 from twinlens.threads import usable_threads
-from twinlens_kernels import reference
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -44,48 +40,31 @@ SMALL_REPEATS, REPEATS = 3, 50
 
 
 def corpus(n_rows: int) -> F32:
-    """CLIP-like unit rows [N, D], drawn by all threads."""
-    shared = search_corpus.family(WIDTH)
+    """Draw CLIP-like unit rows [N, D] by all threads."""
+    if n_rows < clip_like.BLOCK:  # a whole block would take a second
+        return clip_like.draw(clip_like.family(WIDTH), "rows", 0, n_rows)
     rows = np.empty((n_rows, WIDTH), dtype=np.float32)
-
-    def fill(block: int) -> None:
-        start = block * search_corpus.BLOCK
-        part = rows[start : start + search_corpus.BLOCK]
-        part[:] = search_corpus.draw(shared, "rows", block, len(part))
-
-    with ThreadPoolExecutor(usable_threads()) as pool:
-        list(pool.map(fill, range(-(-n_rows // search_corpus.BLOCK))))
+    clip_like.fill(rows, usable_threads())
     return rows
 
 
 def queries(count: int) -> F32:
-    """Texts and images in turn."""
+    """Draw texts and images in turn."""
     drawn = np.empty((count + 1, WIDTH), dtype=np.float32)
-    drawn[0::2] = search_corpus.queries((count + 2) // 2, WIDTH, "text")
-    drawn[1::2] = search_corpus.queries((count + 1) // 2, WIDTH, "image")
+    drawn[0::2] = clip_like.queries((count + 2) // 2, WIDTH, "text")
+    drawn[1::2] = clip_like.queries((count + 1) // 2, WIDTH, "image")
     return drawn[:count]
 
 
-def brute_force(wanted: F32, rows: F32, k: int, allowed: Mask | None) -> I64:
-    """Ids [Q, k] in the order of the definition, by way of a float64 product."""
-    kept = np.arange(len(rows)) if allowed is None else np.flatnonzero(allowed)
-    # The definition adds in another order: a few more than k, so that it has the last word.
-    more = min(len(kept), k + 32)
-    ids = np.empty((len(wanted), more), dtype=np.int64)
-    for start in range(0, len(wanted), 16):
-        block = wanted[start : start + 16].astype(np.float64)
-        scores = np.concatenate(
-            [block @ rows[part].astype(np.float64).T for part in np.array_split(kept, 64)], axis=1
-        )
-        ids[start : start + 16] = kept[np.argpartition(-scores, more - 1, axis=1)[:, :more]]
-    for row, query in enumerate(wanted.astype(np.float64)):
-        exact = reference.halving_sum(rows[ids[row]].astype(np.float64) * query)
-        ids[row] = ids[row][np.lexsort((ids[row], -exact))]
-    return ids[:, :k]
+def true_ids(wanted: F32, rows: F32, k: int, allowed: Mask | None) -> I64:
+    """Return ids [Q, k] of the best allowed rows by float64 brute force."""
+    if allowed is None:
+        return brute_force(wanted, rows, k)
+    return np.flatnonzero(allowed)[brute_force(wanted, rows[allowed], k)]
 
 
 def wrong_answers(search: CudaEngine, rows: F32, sizes: list[int]) -> list[dict[str, object]]:
-    """What was searched, and how many ids were wrong."""
+    """Return for each case the number of wrong ids."""
     mask = np.random.default_rng(0).random(len(rows)) < 0.3
     found: list[dict[str, object]] = []
     for n_queries in sizes:
@@ -93,7 +72,7 @@ def wrong_answers(search: CudaEngine, rows: F32, sizes: list[int]) -> list[dict[
             for allowed in (None, mask):
                 wanted = queries(n_queries)
                 ids, _ = search.topk(wanted, k, allowed=allowed, threads=usable_threads())
-                wrong = int(np.count_nonzero(ids != brute_force(wanted, rows, k, allowed)))
+                wrong = int(np.count_nonzero(ids != true_ids(wanted, rows, k, allowed)))
                 case = {"queries": n_queries, "k": k, "filter": allowed is not None}
                 found.append({**case, "rows": len(rows), "wrong_ids": wrong})
                 print(found[-1], flush=True)
@@ -101,7 +80,7 @@ def wrong_answers(search: CudaEngine, rows: F32, sizes: list[int]) -> list[dict[
 
 
 def with_torch(torch: ModuleType, rows: F32, device: Device) -> Search:
-    where = place(device)
+    where = torch_name(device)
     halves = torch.empty(rows.shape, dtype=torch.float16, device=where)
     for start in range(0, len(rows), 2**20):
         part = torch.from_numpy(rows[start : start + 2**20])
@@ -129,13 +108,8 @@ def with_cupy(cupy: ModuleType, rows: F32) -> Search:
     return search
 
 
-def recall(found: I64, exact: I64) -> float:
-    shared = [len(set(a) & set(b)) for a, b in zip(found.tolist(), exact.tolist(), strict=True)]
-    return sum(shared) / exact.size
-
-
 def contenders(search: CudaEngine, rows: F32, device: Device) -> dict[str, Search]:
-    """By name; the first is the exact one."""
+    """Return the contenders by name; the first is the exact one."""
     torch, cupy = peer("torch"), peer("cupy") if device.kind == "cuda" else None
 
     def exact(wanted: F32, k: int) -> I64:
@@ -152,35 +126,35 @@ def contenders(search: CudaEngine, rows: F32, device: Device) -> dict[str, Searc
 def speeds(
     search: CudaEngine, rows: F32, sizes: list[int], device: Device, repeats: int
 ) -> list[dict[str, object]]:
-    """A line for each Q, k and contender."""
+    """Return a line for each Q, k and contender."""
     lines: list[dict[str, object]] = []
-    raced = contenders(search, rows, device)
+    rivals = contenders(search, rows, device)
     for n_queries, k in product(sizes, (10, 100)):
         wanted = queries(n_queries)
         n_times = max(SMALL_REPEATS, repeats // n_queries)
-        exact = raced["twinlens"](wanted, k)
-        for name, run in raced.items():
+        exact = rivals["twinlens"](wanted, k)
+        for name, run in rivals.items():
             line: dict[str, object] = {"rows": len(rows), "queries": n_queries, "k": k}
-            line |= {"contender": name, **timed(partial(run, wanted, k), n_times)}
-            line["recall"] = recall(run(wanted, k), exact)
+            line |= {"contender": name, **median_and_p95(partial(run, wanted, k), n_times)}
+            line["recall"] = agreement(run(wanted, k), exact)["recall"]
             if name == "twinlens":
                 candidates = partial(search._shortlist, wanted, k, max(4 * k, k + 128), None, 1)
-                line["device_ms"] = timed(candidates, n_times)["ms"]
+                line["device_ms"] = median_and_p95(candidates, n_times)["ms"]
             lines.append(line)
             print(line, flush=True)
     return lines
 
 
 def with_bandwidth(line: dict[str, object], speed: float | None) -> dict[str, object]:
-    """The line with the share of the memory's speed at which the halves were read."""
+    """Add the share of the memory's speed at which the halves were read."""
     if speed is None:
         return line
     n_bytes = 2 * WIDTH * int(str(line["rows"]))
     return {**line, "of_bandwidth": round(n_bytes / (float(str(line["ms"])) / 1e3) / speed, 3)}
 
 
-def race(device: Device, *, small: bool) -> dict[str, object]:
-    """The speeds, corpus by corpus."""
+def timings(device: Device, *, small: bool) -> dict[str, object]:
+    """Return the speeds, corpus by corpus."""
     speed = bandwidth(peer("torch"), device, 2**20 if small else 2**31)
     lines: list[dict[str, object]] = []
     for n_rows in [5000] if small else [1_000_000, 10_000_000]:
@@ -196,26 +170,28 @@ def race(device: Device, *, small: bool) -> dict[str, object]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Exact search of a corpus on a GPU.")
+    parser = argparse.ArgumentParser(
+        "python -m bench.gpu.search", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="a corpus that tests the script only")
     parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
-    wish = parser.parse_args()
+    options = parser.parse_args()
     # Before onnxruntime: its CUDA libraries are then found wherever onnxruntime lies.
     peer("torch")
-    device = resolve(wish.device)
-    report: dict[str, object] = {"question": "exact search on a GPU", **machine(device)}
-    rows = corpus(5000 if wish.small else 300_000)
+    device = resolve(options.device)
+    report: dict[str, object] = {"question": "exact search on a GPU", **device_facts(device)}
+    rows = corpus(5000 if options.small else 300_000)
     # Two chunks of different sizes.
     search = CudaEngine(rows, device=device, chunk_bytes=2 * WIDTH * (len(rows) * 2 // 3))
-    checked = wrong_answers(search, rows, [1, 16] if wish.small else [1, 16, 256])
+    checked = wrong_answers(search, rows, [1, 16] if options.small else [1, 16, 256])
     del search, rows
     report["correctness"] = checked
     right = not any(case["wrong_ids"] for case in checked)
     if right:
-        report |= race(device, small=wish.small)
-    if wish.out is not None:
-        wish.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        report |= timings(device, small=options.small)
+    if options.out is not None:
+        options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print("every id is right" if right else "WRONG IDS: see above")
     return 0 if right else 1
 

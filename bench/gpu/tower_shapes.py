@@ -1,14 +1,16 @@
-"""Towers of the shapes of OpenAI's CLIP, with random weights, and items for them.
+"""Towers in the shapes of OpenAI's CLIP, with random weights, and items for them.
 
 Neither a checkpoint nor transformers is needed: the weights are drawn, `twinlens_export` builds the
-ONNX programs from them, and tower_torch.py computes the same from the same arrays.
+ONNX models from them, and tower_torch.py computes the same from the same arrays.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from bench.harness.clip_pixels import MEAN, STD
+from bench.towers.flops import image_flops, text_flops
+from bench.towers.inputs.shapes import Shape
 from twinlens_export.architecture import (
     Encoder,
     ImageTower,
@@ -21,43 +23,18 @@ from twinlens_export.architecture import (
 from twinlens_export.precision import Build
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
-MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """Of the two towers of a model."""
-
-    side_px: int = 224
-    patch_px: int
-    width: int
-    layers: int
-    text_width: int
-    text_layers: int = 12
-    vocabulary: int = 49408
-    context: int = 77
-    embedding: int
-
-    @property
-    def end_id(self) -> int:
-        """The highest id, as in CLIP's vocabulary."""
-        return self.vocabulary - 1
-
-
-SHAPES = {
-    "b32": Shape(patch_px=32, width=768, layers=12, text_width=512, embedding=512),
-    "l14": Shape(patch_px=14, width=1024, layers=24, text_width=768, embedding=768),
-    "tiny": Shape(
-        side_px=32,
-        patch_px=8,
-        width=64,
-        layers=2,
-        text_width=64,
-        text_layers=2,
-        vocabulary=512,
-        embedding=32,
-    ),
-}
+SMALL = Shape(
+    name="small",
+    side_px=32,
+    patch_px=8,
+    width=64,
+    layers=2,
+    text_width=64,
+    text_layers=2,
+    vocabulary=512,
+    embedding=32,
+)
+"""Shape that tests the checks only."""
 
 
 def linear(random: np.random.Generator, n_out: int, n_in: int, gain: float = 1.0) -> Linear:
@@ -68,7 +45,7 @@ def linear(random: np.random.Generator, n_out: int, n_in: int, gain: float = 1.0
 
 
 def norm(random: np.random.Generator, width: int) -> Norm:
-    """With a few channels that stand out, as those of trained towers do."""
+    """Draw a norm with a few channels that stand out, as those of trained towers do."""
     scale = 1 + 0.1 * random.standard_normal(width, dtype=np.float32)
     scale[random.choice(width, 4, replace=False)] *= 8
     bias = random.standard_normal(width, dtype=np.float32) * np.float32(0.1)
@@ -139,7 +116,7 @@ def without_bias(map_: Linear) -> Linear:
 
 
 def images(shape: Shape, count: int) -> np.ndarray:
-    """uint8 [B, S, S, 3]: noise over random gradients, so that no two are alike."""
+    """Draw uint8 [B, S, S, 3]: noise over random gradients, so that no two are alike."""
     random = np.random.default_rng(2)
     ends = random.integers(0, 256, (count, 2, 2, 3)).astype(np.float32)
     ramp = np.linspace(0, 1, shape.side_px, dtype=np.float32)[None, :, None]
@@ -152,7 +129,7 @@ def images(shape: Shape, count: int) -> np.ndarray:
 
 
 def ids(shape: Shape, count: int, tokens: int) -> np.ndarray:
-    """int64 [B, T]: texts of several lengths, the longest of T tokens."""
+    """Draw int64 [B, T]: texts of several lengths, the longest of T tokens."""
     random = np.random.default_rng(3)
     batch = random.integers(1, shape.end_id, (count, tokens))
     for row, length in zip(batch, random.integers(4, tokens + 1, count), strict=True):
@@ -161,15 +138,12 @@ def ids(shape: Shape, count: int, tokens: int) -> np.ndarray:
 
 
 def graph_of(tower: ImageTower | TextTower) -> Build:
-    """What `in_precision` builds."""
+    """Return the function that `in_precision` calls to build the graph."""
     return partial(image_graph if isinstance(tower, ImageTower) else text_graph, tower)
 
 
 def flops(shape: Shape, *, image: bool, tokens: int) -> float:
-    """Multiplications and additions of one item, the last layer whole, as others compute it."""
-    width, layers = (shape.width, shape.layers) if image else (shape.text_width, shape.text_layers)
-    n = (shape.side_px // shape.patch_px) ** 2 + 1 if image else tokens
-    products = 12 * width * width * n * layers
-    attention = 2 * n * n * width * layers
-    patches = 3 * shape.patch_px**2 * width * (n - 1) if image else 0
-    return 2.0 * (products + attention + patches)
+    """Count one item, the last layer whole, as others compute it."""
+    if image:
+        return image_flops(shape, pruned=False)
+    return text_flops(shape, tokens, pruned=False)

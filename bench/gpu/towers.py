@@ -1,8 +1,8 @@
-"""Are the towers right on a GPU, does every node of them run there, and how fast are they?
+"""Check and time the towers on a GPU, with every node of them there.
 
-    python bench/gpu/towers.py --model b32 [--out FILE]
-    python bench/gpu/towers.py --model l14 [--out FILE]
-    python bench/gpu/towers.py --device cpu --small
+    python -m bench.gpu.towers --model B32 [--out FILE]
+    python -m bench.gpu.towers --model L14 [--out FILE]
+    python -m bench.gpu.towers --device cpu --small
 
 First correctness: both towers in every precision meant for the device against torch in float32 on
 the same GPU, for batches of 1 to 512. A node on the CPU, or a cosine below the precision's bound,
@@ -29,12 +29,9 @@ from typing import Any
 import numpy as np
 import torch  # first: onnxruntime then finds the CUDA libraries that came with it
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from machine import bandwidth, machine, peak_flops, place, timed, times_ms
-from tower_shapes import (
-    SHAPES,
-    Shape,
+from bench.gpu.device import bandwidth, device_facts, peak_flops, torch_name
+from bench.gpu.tower_shapes import (
+    SMALL,
     flops,
     graph_of,
     ids,
@@ -42,8 +39,9 @@ from tower_shapes import (
     images,
     text_tower,
 )
-from tower_torch import Embed, from_host_to_host, module_of, plainly
-
+from bench.gpu.tower_torch import Embed, from_host_to_host, module_of, with_math_attention
+from bench.harness.timing import median_and_p95, wall_ms
+from bench.towers.inputs.shapes import SHAPES, Shape
 from twinlens.bundle.manifest import Agreement, TowerFile
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.errors import ProviderError
@@ -61,99 +59,99 @@ CAPTION, CONTEXT = 16, 77
 NAMES = {"image": ("pixel_values", "image_embeds"), "text": ("input_ids", "text_embeds")}
 
 
-class Trial:
-    """One tower of a model: its programs, its items, its reference."""
+class TowerUnderTest:
+    """One tower of a model: its ONNX models, its items, its reference."""
 
-    def __init__(self, side: str, shape: Shape, device: Device, folder: Path) -> None:
-        self.side, self.shape, self.device, self.folder = side, shape, device, folder
-        self.tower = image_tower(shape) if side == "image" else text_tower(shape)
+    def __init__(self, modality: str, shape: Shape, device: Device, folder: Path) -> None:
+        self.modality, self.shape, self.device, self.folder = modality, shape, device, folder
+        self.tower = image_tower(shape) if modality == "image" else text_tower(shape)
 
     def items(self, count: int, tokens: int = CONTEXT) -> np.ndarray:
-        if self.side == "image":
+        if self.modality == "image":
             return images(self.shape, count)
         return ids(self.shape, count, min(tokens, self.shape.context))
 
     def opened(self, precision: str, cuda: CudaOptions) -> DeviceTower:
-        path = self.folder / f"{self.side}_{precision}.onnx"
+        path = self.folder / f"{self.modality}_{precision}.onnx"
         if not path.exists():
             save(in_precision(graph_of(self.tower), precision), path)
-        source, target = NAMES[self.side]
+        source, target = NAMES[self.modality]
         agreement = Agreement(worst_cosine=1, mean_cosine=1, top1=1, top10=1, samples=1)
         file = TowerFile(
             file=path.name, sha256="", bytes=0, input=source, output=target, agreement=agreement
         )
 
         def open_on(threads: int) -> Session:
-            name = f"the {self.side} tower in {precision}"
+            name = f"the {self.modality} tower in {precision}"
             return Session(path, device=self.device, threads=threads, name=name, cuda=cuda)
 
         return DeviceTower(file, open_on, cuda=cuda)
 
     def in_torch(self, dtype: torch.dtype, *, compiled: bool = False) -> Embed:
-        module = module_of(self.tower, place(self.device), dtype)
+        module = module_of(self.tower, torch_name(self.device), dtype)
         if compiled:
             module = torch.compile(module, dynamic=False)
-        return from_host_to_host(module, place(self.device))
+        return from_host_to_host(module, torch_name(self.device))
 
     def weight_bytes(self) -> int:
-        """Of the tower in half precision; of the words only the rows that are read, so none."""
-        total = sum(path.stat().st_size for path in self.folder.glob(f"{self.side}_fp16.onnx*"))
-        return total - (0 if self.side == "image" else 2 * self.tower.tokens.size)
+        """Count the tower in half precision; of the token embedding few rows are read, so none."""
+        total = sum(path.stat().st_size for path in self.folder.glob(f"{self.modality}_fp16.onnx*"))
+        return total - (0 if self.modality == "image" else 2 * self.tower.tokens.size)
 
 
 def worst_cosine(rows: np.ndarray, exact: np.ndarray) -> float:
     return float(np.einsum("bd,bd->b", rows, exact, dtype=np.float64).min())
 
 
-def judged(trial: Trial, batches: tuple[int, ...]) -> Iterator[dict[str, Any]]:
-    """A line for each precision and batch, and whether it is right."""
-    batch, embed = trial.items(max(batches)), trial.in_torch(torch.float32)
+def correctness(tower: TowerUnderTest, batches: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    """Yield a line for each precision and batch, with `right`."""
+    batch, embed = tower.items(max(batches)), tower.in_torch(torch.float32)
     exact = np.concatenate([embed(batch[at : at + 64]) for at in range(0, len(batch), 64)])
     cosines = exact @ exact.T
     spread = float(np.median(cosines[~np.eye(len(cosines), dtype=bool)]))
     for precision, bound in BOUNDS.items():
-        tower = trial.opened(precision, CudaOptions(largest_batch=max(batches)))
+        opened = tower.opened(precision, CudaOptions(largest_batch=max(batches)))
         for size in batches:
-            found = worst_cosine(tower.embed(batch[:size]), exact[:size])
+            found = worst_cosine(opened.embed(batch[:size]), exact[:size])
             yield {
-                "tower": trial.side, "precision": precision, "batch": size,
+                "tower": tower.modality, "precision": precision, "batch": size,
                 "worst_cosine": found, "right": found >= bound, "cosine_of_strangers": spread,
             }  # fmt: skip
-        placement = tower._session.placement
+        placement = opened._session.placement
         yield {
-            "tower": trial.side, "precision": precision,
+            "tower": tower.modality, "precision": precision,
             "nodes": None if placement is None else placement.counts(), "right": True,
         }  # fmt: skip
 
 
-def contenders(trial: Trial, *, compiled: bool) -> dict[str, Callable[[], Embed]]:
-    """By name, what opens each."""
+def contenders(tower: TowerUnderTest, *, compiled: bool) -> dict[str, Callable[[], Embed]]:
+    """Return by name the function that opens each contender."""
     half = torch.float16
     found = {
-        "twinlens fp16": lambda: trial.opened("fp16", CudaOptions()).embed,
-        "twinlens fp16, recorded": lambda: trial.opened("fp16", CudaOptions(graphs=True)).embed,
-        "torch eager fp16": lambda: trial.in_torch(half),
-        "torch eager fp16, plain attention": lambda: plainly(trial.in_torch(half)),
+        "twinlens fp16": lambda: tower.opened("fp16", CudaOptions()).embed,
+        "twinlens fp16, recorded": lambda: tower.opened("fp16", CudaOptions(graphs=True)).embed,
+        "torch eager fp16": lambda: tower.in_torch(half),
+        "torch eager fp16, plain attention": lambda: with_math_attention(tower.in_torch(half)),
     }
     if compiled:
-        found["torch.compile fp16"] = lambda: trial.in_torch(half, compiled=True)
+        found["torch.compile fp16"] = lambda: tower.in_torch(half, compiled=True)
     return found
 
 
 def speeds(
-    trial: Trial, sizes: tuple[int, ...], repeats: int, *, compiled: bool
+    tower: TowerUnderTest, sizes: tuple[int, ...], repeats: int, *, compiled: bool
 ) -> Iterator[dict[str, Any]]:
-    """A line for each contender, batch and length."""
-    exact = trial.in_torch(torch.float32)
-    lengths = (CAPTION, CONTEXT) if trial.side == "text" else (0,)
-    for name, open_ in contenders(trial, compiled=compiled).items():
+    """Yield a line for each contender, batch and length."""
+    exact = tower.in_torch(torch.float32)
+    lengths = (CAPTION, CONTEXT) if tower.modality == "text" else (0,)
+    for name, open_ in contenders(tower, compiled=compiled).items():
         embed = open_()
         for tokens in lengths:
             # Every shape is compiled anew, half a minute each.
             for size in sizes if "compile" not in name else (min(sizes), max(sizes)):
-                batch = trial.items(size, tokens)
+                batch = tower.items(size, tokens)
                 error = 1 - worst_cosine(embed(batch), exact(batch))
-                line = {"tower": trial.side, "contender": name, "batch": size, "error": error}
+                line = {"tower": tower.modality, "contender": name, "batch": size, "error": error}
                 if tokens:
                     line["tokens"] = batch.shape[1]
                 yield line | figures(partial(embed, batch), size, repeats)
@@ -161,24 +159,24 @@ def speeds(
 
 def figures(act: Callable[[], object], size: int, repeats: int) -> dict[str, float]:
     if size > 1:
-        found = timed(act, max(5, repeats // 4))
+        found = median_and_p95(act, max(5, repeats // 4))
         return found | {"items_per_second": round(1e3 * size / found["ms"], 1)}
-    times = times_ms(act, repeats)
+    times = wall_ms(act, repeats, warm_up=2)
     low, high, highest = (float(np.quantile(times, part)) for part in (0.5, 0.95, 0.99))
     return {"ms": round(low, 4), "p95_ms": round(high, 4), "p99_ms": round(highest, 4)}
 
 
-def pipelined(trial: Trial, size: int, rounds: int) -> Iterator[dict[str, Any]]:
-    """Items a second of all lanes, each kept busy by a thread."""
+def pipelined(tower: TowerUnderTest, size: int, rounds: int) -> Iterator[dict[str, Any]]:
+    """Yield the items a second of all lanes, each kept busy by a thread."""
     cuda = CudaOptions()
-    tower = trial.opened("fp16", cuda)
-    for tokens in (CAPTION, CONTEXT) if trial.side == "text" else (0,):
-        batch = trial.items(size, tokens)
-        tower.embed(batch)
+    opened = tower.opened("fp16", cuda)
+    for tokens in (CAPTION, CONTEXT) if tower.modality == "text" else (0,):
+        batch = tower.items(size, tokens)
+        opened.embed(batch)
 
         def work(batch: np.ndarray = batch) -> None:
             for _ in range(rounds):
-                tower.embed(batch)
+                opened.embed(batch)
 
         start = time.perf_counter()
         threads = [threading.Thread(target=work) for _ in range(cuda.lanes)]
@@ -187,28 +185,28 @@ def pipelined(trial: Trial, size: int, rounds: int) -> Iterator[dict[str, Any]]:
         for thread in threads:
             thread.join()
         seconds = time.perf_counter() - start
-        line: dict[str, Any] = {"tower": trial.side, "pipelined": True, "batch": size}
+        line: dict[str, Any] = {"tower": tower.modality, "pipelined": True, "batch": size}
         if tokens:
             line["tokens"] = batch.shape[1]
         yield line | {"items_per_second": round(cuda.lanes * rounds * size / seconds, 1)}
 
 
 def with_limits(
-    line: dict[str, Any], trial: Trial, limits: dict[str, float | None]
+    line: dict[str, Any], tower: TowerUnderTest, limits: dict[str, float | None]
 ) -> dict[str, Any]:
-    """The line with the shares of what the device can do."""
+    """Add the shares of the device's limits to the line."""
     if "ms" not in line:
         return line
-    work = flops(trial.shape, image=trial.side == "image", tokens=line.get("tokens", 0))
+    work = flops(tower.shape, image=tower.modality == "image", tokens=line.get("tokens", 0))
     seconds = line["ms"] / 1e3
     shares = {"of_peak": round(line["batch"] * work / seconds / float(limits["flops"] or 1), 4)}
     if limits["bytes"]:
-        shares["of_bandwidth"] = round(trial.weight_bytes() / seconds / limits["bytes"], 4)
+        shares["of_bandwidth"] = round(tower.weight_bytes() / seconds / limits["bytes"], 4)
     return line | shares
 
 
 def ratios(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """How many times faster the faster twinlens is than each torch."""
+    """Return the times that the faster twinlens is faster than each torch."""
     found: dict[tuple[Any, ...], dict[str, float]] = {}
     for line in lines:
         if "contender" in line:
@@ -227,7 +225,7 @@ def ratios(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def shown(lines: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All of them, each printed when it is there."""
+    """Return all lines, each printed when it is there."""
     found = []
     for line in lines:
         found.append(line)
@@ -235,27 +233,33 @@ def shown(lines: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="The towers on a GPU, beside torch.")
-    parser.add_argument("--model", choices=sorted(SHAPES), default="b32")
+def options_of_command_line() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python -m bench.gpu.towers", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--model", type=str.upper, choices=("B32", "L14"), default="B32")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="towers that test the script only")
     parser.add_argument("--no-compile", action="store_true", help="without torch.compile")
     parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = options_of_command_line()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     device = resolve(options.device)
-    name = "tiny" if options.small else options.model
-    report: dict[str, Any] = {"model": name, **machine(device)}
-    side, n_bytes = (256, 2**20) if options.small else (8192, 2**31)
-    limits = {"flops": peak_flops(torch, device, side), "bytes": bandwidth(torch, device, n_bytes)}
+    shape = SMALL if options.small else SHAPES[options.model]
+    report: dict[str, Any] = {"model": shape.name, **device_facts(device)}
+    width, n_bytes = (256, 2**20) if options.small else (8192, 2**31)
+    limits = {"flops": peak_flops(torch, device, width), "bytes": bandwidth(torch, device, n_bytes)}
     report["limits"] = limits
     with tempfile.TemporaryDirectory() as folder:
-        trials = [Trial(side, SHAPES[name], device, Path(folder)) for side in ("image", "text")]
+        towers = [TowerUnderTest(name, shape, device, Path(folder)) for name in ("image", "text")]
         batches = (1, 2, 5) if options.small else BATCHES
         try:
             report["correctness"] = [
-                line for trial in trials for line in shown(judged(trial, batches))
+                line for tower in towers for line in shown(correctness(tower, batches))
             ]
         except ProviderError as error:
             print(f"WRONG: {error}")
@@ -266,10 +270,10 @@ def main() -> int:
         sizes, repeats = ((1, 4), 5) if options.small else (TIMED, 200)
         compiled = not (options.small or options.no_compile)
         report["speeds"] = []
-        for trial in trials:
-            lines = shown(speeds(trial, sizes, repeats, compiled=compiled))
-            lines += shown(pipelined(trial, max(sizes), 3 if options.small else 20))
-            report["speeds"] += [with_limits(line, trial, limits) for line in lines]
+        for tower in towers:
+            lines = shown(speeds(tower, sizes, repeats, compiled=compiled))
+            lines += shown(pipelined(tower, max(sizes), 3 if options.small else 20))
+            report["speeds"] += [with_limits(line, tower, limits) for line in lines]
     report["times_faster"] = ratios(report["speeds"])
     if options.out:
         options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

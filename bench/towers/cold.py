@@ -1,65 +1,54 @@
-"""From a fresh process to the first embeddings: of a JPEG file and of a text.
+"""Cold starts: from a fresh process to the first embeddings, of a JPEG file and of a text.
 
 Imports, opening both towers, decoding, tokenising and running are all in it. The files were read
 before: they are in the system's cache. What OpenVINO compiled "before" is in a cache of its own.
 """
 
-import json
-import subprocess
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from contenders import COLD_ONLY, CONTENDERS, Contender
-from ground import SIDES, Ground
-from ledger import Ledger
-from worker import environment
+from bench.harness.processes import JsonProcess, worker_environment
+from bench.harness.results_log import ResultsLog
+from bench.towers.contenders import COLD_ONLY, CONTENDERS, Contender
+from bench.towers.inputs.workspace import MODALITIES, Workspace
 
-CHILD: Final = Path(__file__).with_name("cold_start.py")
 ROUNDS: Final = 3
 REST_S: Final = 0.1
 
 
-def starts(
-    ground: Ground, names: Sequence[str], threads: int, ledger: Ledger, until: float
+def measure_cold_starts(
+    workspace: Workspace, names: Sequence[str], threads: int, log: ResultsLog, until: float
 ) -> None:
-    """ROUNDS cold starts of each that the ledger does not have, in turn."""
+    """Measure ROUNDS cold starts of each contender that the log lacks, in turn."""
     for turn in range(ROUNDS):
         for contender in (*CONTENDERS, *COLD_ONLY):
-            key = {"cold": contender.name, "model": ground.model, "round": turn}
+            key = {"cold": contender.name, "model": workspace.model, "round": turn}
             wanted = not names or contender.name in names
             late = time.monotonic() > until
-            if late or not wanted or not can_start(contender) or ledger.has(key):
+            if late or not wanted or not can_start(contender) or log.has(key):
                 continue
-            found = started(ground, contender, threads)
-            ledger.add(key | {"threads": threads} | found)
+            found = cold_start(workspace, contender, threads)
+            log.add(key | {"threads": threads} | found)
             print(contender.name, {k: v for k, v in found.items() if k != "rows"}, flush=True)
             time.sleep(REST_S)
 
 
 def can_start(contender: Contender) -> bool:
-    """Those made for large batches are left out, and those of one tower."""
-    whole = contender.sides == SIDES and 1 in contender.sizes
+    """Leave out those made for large batches, and those of one tower."""
+    whole = contender.modalities == MODALITIES and 1 in contender.sizes
     return whole and contender.interpreter() is not None
 
 
-def started(ground: Ground, contender: Contender, threads: int) -> dict[str, Any]:
-    """Wall s until the answer is here, and what the process says of itself."""
+def cold_start(workspace: Workspace, contender: Contender, threads: int) -> dict[str, Any]:
+    """Return the wall s until the answer is here, and the facts in the answer."""
     begun = time.perf_counter()
-    process = subprocess.Popen(
-        [
-            *(contender.interpreter(), "-W", "ignore", CHILD, ground.work),
-            *(ground.model, contender.name, str(threads)),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment(threads),
-    )
-    line = process.stdout.readline()
-    wall = time.perf_counter() - begun
-    process.wait()
-    if not line:
-        raise RuntimeError(f"{contender.name} ended with {process.returncode} before its answer")
-    return {"wall_s": round(wall, 4)} | json.loads(line)
+    with JsonProcess(
+        *("bench.towers.cold_start", workspace.work, workspace.model, contender.name, threads),
+        python=str(contender.interpreter()),
+        env=worker_environment(threads),
+        quiet=True,
+    ) as process:
+        found = process.answer()
+        wall = time.perf_counter() - begun
+    return {"wall_s": round(wall, 4)} | found

@@ -1,17 +1,19 @@
-"""The contenders: what each is called, which engine runs it, and with which settings."""
+"""Contenders: the name, the engine and the settings of each."""
 
 import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from ground import F32, SIDES, U8, Ground, Ids, Side
+from bench.harness.embeddings import F32
+from bench.towers.inputs.workspace import MODALITIES, U8, Ids, Modality, Workspace
 
 Embed = Callable[[], F32]
-"""Does the work that is timed; what it is given was made ready before."""
+"""Call that is timed; its inputs were prepared before."""
 Settings = Mapping[str, Any]
 
 
@@ -19,55 +21,59 @@ class Engine(Protocol):
     """One library with one model open."""
 
     def images(self, pixels: U8) -> Embed:
-        """What embeds pixels [B, S, S, 3], in one call if B is 32 or less."""
+        """Return the call that embeds pixels [B, S, S, 3], in one batch if B is 32 or less."""
         ...
 
     def texts(self, rows: Sequence[Ids]) -> Embed:
-        """What embeds encoded texts; a batch is padded to its longest."""
+        """Return the call that embeds encoded texts; a batch is padded to its longest."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Contender:
-    """One row of the tables."""
+    """Library as it is set up for one row of the tables."""
 
     name: str
     engine: str
-    """The module that has `open_engine` and `first_rows`."""
+    """Module of bench/towers/engines with `open_engine` and `first_embeddings`."""
     settings: Settings = field(default_factory=dict)
     graphs: str = ""
-    """The kind of graphs that `preparing` makes for it."""
+    """Kind of graphs that `prepare` makes for it."""
     core: bool = False
-    """It also takes part where few do: on one thread, and in the larger models."""
+    """True if it also takes part where few do: on one thread, and in the larger models."""
     sizes: Sequence[int] = (1, 32)
-    """Of the batches it takes part in."""
-    sides: Sequence[Side] = SIDES
-    """Of the towers that it has."""
+    """Batches that it takes part in."""
+    modalities: Sequence[Modality] = MODALITIES
+    """Towers that it has."""
     python: str = ""
-    """The environment variable with the interpreter to run it, where it needs another."""
+    """Environment variable with the interpreter to run it, where it needs another."""
+    library: str = ""
+    """Optional library that it needs in our own interpreter, to run or to be prepared."""
 
     def interpreter(self) -> str | None:
-        """None where the one it needs was not given."""
-        return os.environ.get(self.python) if self.python else sys.executable
+        """Return the interpreter to run it; None where that or its library is not there."""
+        if self.python:
+            return os.environ.get(self.python)
+        return None if self.library and not find_spec(self.library) else sys.executable
 
-    def takes(self, batch: int, side: Side) -> bool:
-        return batch in self.sizes and side in self.sides
+    def takes(self, batch: int, modality: Modality) -> bool:
+        return batch in self.sizes and modality in self.modalities
 
-    def open(self, ground: Ground, sides: Sequence[Side], threads: int) -> Engine:
-        module = importlib.import_module(self.engine)
-        opened: Engine = module.open_engine(ground, sides, threads, self.settings)
+    def open(self, workspace: Workspace, modalities: Sequence[Modality], threads: int) -> Engine:
+        module = importlib.import_module(f"bench.towers.engines.{self.engine}")
+        opened: Engine = module.open_engine(workspace, modalities, threads, self.settings)
         return opened
 
-    def first_rows(self, ground: Ground, threads: int) -> "FirstRows":
-        """From nothing but files, to one picture and one text."""
-        module = importlib.import_module(self.engine)
-        found: FirstRows = module.first_rows(ground, threads, self.settings)
+    def first_embeddings(self, workspace: Workspace, threads: int) -> "FirstEmbeddings":
+        """Embed one picture and one text, from nothing but files."""
+        module = importlib.import_module(f"bench.towers.engines.{self.engine}")
+        found: FirstEmbeddings = module.first_embeddings(workspace, threads, self.settings)
         return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FirstRows:
-    """The rows [D] of a picture and a text, and what must stay open while memory is read."""
+class FirstEmbeddings:
+    """Rows [D] of a picture and a text, and the objects to keep open while memory is read."""
 
     image: F32
     text: F32
@@ -82,7 +88,7 @@ LARGE: Final = (32, 256)
 def _ours(precision: str) -> Contender:
     return Contender(
         name=f"twinlens {precision}",
-        engine="twinlens_engine",
+        engine="twinlens",
         settings={"precision": precision, "public": False},
         core=True,
     )
@@ -91,7 +97,7 @@ def _ours(precision: str) -> Contender:
 def _public(precision: str) -> Contender:
     return Contender(
         name=f"twinlens {precision}, public call",
-        engine="twinlens_engine",
+        engine="twinlens",
         settings={"precision": precision, "public": True},
         core=True,
         sizes=LARGE,
@@ -99,11 +105,12 @@ def _public(precision: str) -> Contender:
 
 
 def _onnxruntime(
-    name: str, kind: str, *, core: bool = False, sizes: Sequence[int] = SMALL
+    name: str, kind: str, *, core: bool = False, sizes: Sequence[int] = SMALL, library: str = ""
 ) -> Contender:
     return Contender(
         name=f"onnxruntime, {name}",
-        engine="onnxruntime_engine",
+        engine="onnxruntime",
+        library=library,
         settings={"kind": kind},
         graphs=kind,
         core=core,
@@ -116,7 +123,7 @@ def _torch(
 ) -> Contender:
     plain = {"attention": "sdpa", "compiled": False, "half": False}
     return Contender(
-        name=name, engine="torch_engine", settings=plain | settings, core=core, sizes=sizes
+        name=name, engine="transformers", settings=plain | settings, core=core, sizes=sizes
     )
 
 
@@ -131,7 +138,8 @@ def _openvino(
     plain = {"kind": kind, "hint": "LATENCY", "rest": "bf16", "cached": False}
     return Contender(
         name=f"OpenVINO {name}",
-        engine="openvino_engine",
+        engine="openvino",
+        library="openvino",
         settings=plain | settings,
         graphs=kind,
         core=core,
@@ -142,16 +150,16 @@ def _openvino(
 def _optimum(library: str, python: str) -> Contender:
     return Contender(
         name=f"optimum-{library}",
-        engine="optimum_engine",
+        engine="optimum",
         settings={"library": library},
-        sides=("image",),
+        modalities=("image",),
         python=python,
     )
 
 
 OURS: Final = "twinlens int8"
 OURS_CUT: Final = "twinlens int8, public call"
-"""The yardstick where batches are so large that they are cut."""
+"""Yardstick where batches are so large that they are cut."""
 F32_REST: Final = {"rest": "f32"}
 QUEUE: Final = {"hint": "THROUGHPUT"}
 CONTENDERS: Final = (
@@ -160,13 +168,18 @@ CONTENDERS: Final = (
     _ours("int8"),
     _public("int8"),
     _onnxruntime("plain export", "plain", core=True, sizes=ALL),
-    _onnxruntime("dynamo export", "dynamo"),
+    _onnxruntime("dynamo export", "dynamo", library="onnxscript"),
     _onnxruntime("quantize_dynamic", "dynamic", core=True, sizes=ALL),
     _torch("transformers eager", {"attention": "eager"}, core=True),
     _torch("transformers SDPA", {}),
     _torch("torch.compile", {"compiled": True}),
     _torch("bf16 autocast", {"half": True}, core=True, sizes=ALL),
-    Contender(name="sentence-transformers", engine="sentence_engine", sizes=ALL),
+    Contender(
+        name="sentence-transformers",
+        engine="sentence_transformers",
+        library="sentence_transformers",
+        sizes=ALL,
+    ),
     _optimum("onnx", "OPTIMUM_ONNX_PYTHON"),
     _optimum("intel", "OPTIMUM_INTEL_PYTHON"),
     _openvino("fp32", "plain", F32_REST, core=True),
@@ -183,7 +196,7 @@ COLD_ONLY: Final = (_openvino("int8, compiled before", "nncf", {"cached": True})
 
 
 def place(row: str) -> float:
-    """Where a row stands in the tables; a contender's other way of being asked is below it."""
+    """Return the row's place in the tables; the padded row of a contender is below its own."""
     names = [contender.name for contender in (*CONTENDERS, *COLD_ONLY)]
     whose = max((name for name in names if row.startswith(name)), key=len)
     return names.index(whose) + (row != whose) / 2

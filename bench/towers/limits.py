@@ -1,43 +1,37 @@
-"""What the machine can do: the best product of two matrices that a library at hand gives.
+"""Limits of the machine: the best product of two matrices that a library at hand gives.
 
-    python limits.py THREADS
+    python -m bench.towers.limits THREADS
 
 GFLOP/s or GOP/s, a multiplication and an addition being two; the best of some sizes, those of a
 tower among them. fp32 by numpy's OpenBLAS and torch's MKL, bf16 by torch, int8 by oneDNN's linear
 layer (weights packed before).
 """
 
-import json
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Final
 
 import torch
-from ledger import Ledger
-from worker import environment
+
+from bench.harness.answers import claim_stdout
+from bench.harness.processes import answer_of, worker_environment
+from bench.harness.results_log import ResultsLog
+from bench.harness.timing import wall_ms
 
 SIZES: Final = ((1600, 768, 3072), (1600, 3072, 768), (2048, 2048, 2048), (512, 4096, 4096))
 TRIALS: Final = 15
 
 
-def measure_limits(threads: int, ledger: Ledger) -> None:
-    """Append them, if the ledger does not have them, from a process with so many threads."""
+def measure_limits(threads: int, log: ResultsLog) -> None:
+    """Add them to the log, if it lacks them, from a process with that many threads."""
     key = {"limits_of_threads": threads}
-    if not ledger.has(key):
-        found = subprocess.run(
-            [sys.executable, __file__, str(threads)],
-            env=environment(threads),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        ledger.add(key | json.loads(found.stdout))
+    if not log.has(key):
+        env = worker_environment(threads)
+        log.add(key | answer_of("bench.towers.limits", threads, env=env))
 
 
 def limits(threads: int) -> dict[str, dict[str, float]]:
-    """By number format, the best of each library."""
+    """Return by number format the best of each library."""
     torch.set_num_threads(threads)
     found: dict[str, dict[str, float]] = {}
     for m, k, n in SIZES:
@@ -70,15 +64,9 @@ def products(m: int, k: int, n: int) -> dict[tuple[str, str], Callable[[], objec
 
 
 def speed(product: Callable[[], object], operations: int) -> float:
-    """10^9 operations a second, the best of some trials."""
-    product()
-    best = float("inf")
-    for _ in range(TRIALS):
-        begun = time.perf_counter()
-        product()
-        best = min(best, time.perf_counter() - begun)
-    return operations / best / 1e9
+    """Return 10^9 operations a second, the best of some trials."""
+    return operations / min(wall_ms(product, TRIALS, warm_up=1)) / 1e6
 
 
 if __name__ == "__main__":
-    print(json.dumps(limits(int(sys.argv[1]))))
+    claim_stdout()(limits(int(sys.argv[1])))

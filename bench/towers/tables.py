@@ -1,10 +1,11 @@
-"""The results as the Markdown tables of bench/README.md."""
+"""Results as the Markdown tables of bench/README.md."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from cells import FIELDS, Field
-from contenders import OURS, place
+from bench.harness.results_file import three_digits
+from bench.towers.cases import COMPARISONS, Comparison
+from bench.towers.contenders import OURS, place
 
 Line = dict[str, Any]
 
@@ -12,58 +13,58 @@ KINDS: Final = {"image": "images", "full-text": "texts of 77 tokens", "caption":
 
 
 def printed(document: Line) -> Iterator[str]:
-    """All tables, each below its title."""
+    """Yield all tables, each below its title."""
     worst = {
-        (line["model"], line["row"], side): line[side]["worst_cosine"]
+        (line["model"], line["row"], modality): line[modality]["worst_cosine"]
         for line in document["accuracy"]
-        for side in ("image", "text")
-        if side in line
+        for modality in ("image", "text")
+        if modality in line
     }
-    for field in FIELDS:
+    for comparison in COMPARISONS:
         for kind in KINDS:
-            cells = [cell for cell in field.cells if cell.rpartition("-")[0] == kind]
+            cases = [case for case in comparison.cases if case.rpartition("-")[0] == kind]
             lines = [
                 line
                 for line in document["results"]
-                if line["model"] == field.model
-                and line["threads"] == field.threads
-                and line["cell"] in cells
+                if line["model"] == comparison.model
+                and line["threads"] == comparison.threads
+                and line["cell"] in cases
             ]
             if lines:
-                yield from speeds(field, kind, cells, lines, worst)
+                yield from speeds(comparison, kind, cases, lines, worst)
     yield from accuracy_table(document["accuracy"])
     yield from cold_table(document["cold_start"])
     yield from limits_table(document["limits"])
 
 
 def speeds(
-    field: Field,
+    comparison: Comparison,
     kind: str,
-    cells: Sequence[str],
+    cases: Sequence[str],
     lines: Sequence[Line],
     worst: dict[tuple[str, str, str], float],
 ) -> Iterator[str]:
-    """A row a contender: ms an item and times ours, for each batch; share of the peak at 32."""
-    threads = f"{field.threads} thread{'s' if field.threads > 1 else ''}"
-    heads = [f"batch {cell.rpartition('-')[2]}" for cell in cells]
+    """Yield a row a contender: ms an item and times ours by batch, share of the peak at 32."""
+    threads = f"{comparison.threads} thread{'s' if comparison.threads > 1 else ''}"
+    heads = [f"batch {case.rpartition('-')[2]}" for case in cases]
     alone = f"{kind}-1"
-    yield f"\n{field.model}, {KINDS[kind]}, {threads}: ms an item (times {OURS})\n"
+    yield f"\n{comparison.model}, {KINDS[kind]}, {threads}: ms an item (times {OURS})\n"
     yield table_line([" ", *heads, "p99 of one", "of peak, batch 32", "worst cosine"])
     yield "|---" * (len(heads) + 4) + "|"
     by_row = rows_of(lines)
-    side = "image" if kind == "image" else "text"
+    modality = "image" if kind == "image" else "text"
     for row, found in by_row.items():
         share = found.get(f"{kind}-32", {})
         peak = f"{share['of_peak']:.0%} of {share['peak_of']}" if "of_peak" in share else ""
-        late = shown(found[alone]["p99_call_ms"]) if alone in found else ""
+        late = three_digits(found[alone]["p99_call_ms"]) if alone in found else ""
         judged = row.partition(",")[0] if row.startswith("twinlens") else row
-        cosine = worst.get((field.model, judged.replace(", padded to 77", ""), side))
+        cosine = worst.get((comparison.model, judged.replace(", padded to 77", ""), modality))
         told = f"{cosine:.5f}" if cosine is not None else ""
-        yield table_line([row, *(figure(found.get(cell)) for cell in cells), late, peak, told])
+        yield table_line([row, *(figure(found.get(case)) for case in cases), late, peak, told])
 
 
 def rows_of(lines: Sequence[Line]) -> dict[str, dict[str, Line]]:
-    """The lines by row and cell, the rows in one order for all tables."""
+    """Return the lines by row and case, the rows in one order for all tables."""
     found: dict[str, dict[str, Line]] = {}
     for line in sorted(lines, key=lambda line: place(line["row"])):
         found.setdefault(line["row"], {})[line["cell"]] = line
@@ -74,19 +75,19 @@ def figure(line: Line | None) -> str:
     if line is None:
         return ""
     ratio = f" ({line['times_ours']:.2f}x)" if "times_ours" in line else ""
-    return f"{shown(line['ms'])}{ratio}"
+    return f"{three_digits(line['ms'])}{ratio}"
 
 
 def accuracy_table(lines: Sequence[Line]) -> Iterator[str]:
     yield "\nNearness to the original, and what batch mates change\n"
     heads = ("worst", "mean", "moved by the batch")
-    titles = [f"{side}: {head}" for side in ("image", "text") for head in heads]
+    titles = [f"{modality}: {head}" for modality in ("image", "text") for head in heads]
     yield table_line(["model", " ", *titles])
     yield "|---" * 8 + "|"
     for line in lines:
         cells = [line["model"], line["row"]]
-        for side in ("image", "text"):
-            found = line.get(side)
+        for modality in ("image", "text"):
+            found = line.get(modality)
             cells += (
                 [
                     f"{found['worst_cosine']:.5f}",
@@ -105,7 +106,7 @@ def cold_table(lines: Sequence[Line]) -> Iterator[str]:
     yield "|---" * 6 + "|"
     for line in lines:
         figures = (line[key] for key in ("wall_s", "cpu_s", "peak_mb", "now_mb", "own_mb"))
-        yield table_line([line["row"], *map(shown, figures)])
+        yield table_line([line["row"], *map(three_digits, figures)])
 
 
 def limits_table(limits: dict[str, Line]) -> Iterator[str]:
@@ -122,8 +123,3 @@ def limits_table(limits: dict[str, Line]) -> Iterator[str]:
 
 def table_line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def shown(value: float) -> str:
-    """Three digits."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -15,7 +15,7 @@ import twinlens
 from twinlens.bundle.bundle import open_bundle, write_manifest
 from twinlens.bundle.specs import Precision
 from twinlens.calibration.calibrate import calibrate as calibrate_bundle
-from twinlens.calibration.fit import CalibrationOptions
+from twinlens.calibration.calibration_options import CalibrationOptions
 from twinlens.commands import demo
 from twinlens.datasets.pairs import Pairs
 from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES
@@ -27,7 +27,7 @@ F32 = NDArray[np.float32]
 
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp16", "int8")
 """fp32 stays in the repository: its towers would make the wheel too large."""
-RECIPE: Final = CalibrationOptions(prior=0.5, fitted_on="OpenMoji drawings and their names")
+OPTIONS: Final = CalibrationOptions(prior=0.5, fitted_on="OpenMoji drawings and their names")
 QUERIES: Final = (
     *demo.QUERIES,
     "flying machine",
@@ -63,7 +63,7 @@ def write_bundle(checkpoint: Path, bundle: Path) -> None:
 
 def calibrate(bundle: Path, drawings: Path, concepts: Sequence[Concept]) -> None:
     """Fit each precision on the development set: pairs that neither training nor test saw."""
-    calibrate_bundle(bundle, development_pairs(drawings, concepts), recipe=RECIPE)
+    calibrate_bundle(bundle, development_pairs(drawings, concepts), options=OPTIONS)
     opened = open_bundle(bundle)
     named = dataclasses.replace(opened.manifest.source, name=NAME)
     write_manifest(bundle, dataclasses.replace(opened.manifest, source=named))

@@ -1,7 +1,10 @@
-"""CLIP-like models as two small ONNX programs: embed, search exactly, match with calibrated odds.
+"""CLIP-like models as two small ONNX models: embed, search exactly, match with calibrated odds.
+
+The public interface is `twinlens.__all__`, all of it importable from here. Submodules are private:
+they may move or change in any release.
 
 Letters of the shapes, everywhere: B batch, D width of an embedding, N rows of an index, Q queries,
-K hits of a query, S side of a picture in pixels, T tokens of a text, C labels, M pairs.
+K hits of a query, S side of an image in px, T tokens of a text, C labels, M pairs.
 
 >>> import twinlens
 >>> model = twinlens.load("demo", device="cpu")
@@ -13,66 +16,186 @@ from importlib import import_module as _import
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Final
 
-from twinlens.bundle.calibration import Calibration
-from twinlens.errors import TwinlensError
+from twinlens.batch import Batch
+from twinlens.bundle.calibration import Calibration, Drawn, HeldOut, Level, Negatives, Threshold
+from twinlens.bundle.curves import Beta, Curve, Line, Stairs
+from twinlens.bundle.pixel_mode import PixelMode
+from twinlens.bundle.specs import Modality, Precision
+from twinlens.dataframes import Answer, Table
+from twinlens.embedding.image_embedder import EmbeddedBlock, Lost, OnError
+from twinlens.errors import (
+    BundleError,
+    CalibrationError,
+    DatasetError,
+    DeviceMemoryError,
+    IdError,
+    ImageError,
+    IndexBusyError,
+    IndexFileError,
+    PairsError,
+    ProviderError,
+    TextError,
+    TwinlensError,
+)
+from twinlens.images.image_like import Encoded, ImageLike
+from twinlens.images.limits import Limits
+from twinlens.images.named_image import NamedImage
+from twinlens.images.pixel_options import PixelOptions
+from twinlens.images.read_options import Colour, ReadOptions
+from twinlens.index.blocks import Embeddings
 from twinlens.index.hits import Hits, RangeHits
+from twinlens.index.ids import IdsLike
 from twinlens.index.index import Index
+from twinlens.index.query import Filter
 from twinlens.loading import load
-from twinlens.model import Model
-from twinlens.ort.cuda.options import CudaOptions
-from twinlens.search.semantic_search import semantic_search
-from twinlens.zero_shot import Classes
+from twinlens.model.model import Model
+from twinlens.model.zero_shot import Classes
+from twinlens.ort.cuda.options import CudaOptions, Growth, Search
+from twinlens.ort.io_binding import OnDevice
+from twinlens.provenance import check_about
+from twinlens.search.semantic_search import Response, semantic_search
+from twinlens.texts.tokenizer import OnCut
 
 if TYPE_CHECKING:
     from twinlens.calibration.calibrate import calibrate
-    from twinlens.calibration.fit import CalibrationOptions
+    from twinlens.calibration.calibration_options import CalibrationOptions
+    from twinlens.calibration.fit_labelled import Method
     from twinlens.datasets.embedding_parquet import parquet_blocks
     from twinlens.datasets.pairs import Columns, Pairs
     from twinlens.datasets.read_images import read_images
     from twinlens.datasets.read_pairs import read_pairs
-    from twinlens.evaluation.evaluate import Evaluation, evaluate
+    from twinlens.evaluation.evaluate import Evaluation, Findings, evaluate
+    from twinlens.images.data_uri import from_base64, from_data_uri
+    from twinlens.metrics.bootstrap import Figure
+    from twinlens.metrics.reliability import Diagram, Histograms, Quality, Reliability
+    from twinlens.metrics.retrieval import Retrieval
+    from twinlens.metrics.thresholds import Decision
+    from twinlens.metrics.zero_shot import ZeroShot
 
-__all__ = [
-    "Calibration",
-    "CalibrationOptions",
-    "Classes",
-    "Columns",
-    "CudaOptions",
-    "Evaluation",
-    "Hits",
-    "Index",
-    "Model",
-    "Pairs",
-    "RangeHits",
-    "TwinlensError",
-    "calibrate",
-    "evaluate",
+__all__ = [  # noqa: RUF022  by room
+    # open and embed
     "load",
-    "parquet_blocks",
+    "Model",
+    "Batch",
+    "EmbeddedBlock",
+    "Lost",
+    "OnError",
+    "OnCut",
+    "Precision",
+    "Modality",
+    "check_about",
+    # devices
+    "CudaOptions",
+    "Search",
+    "Growth",
+    "OnDevice",
+    # images
+    "ImageLike",
+    "Encoded",
+    "NamedImage",
+    "PixelOptions",
+    "PixelMode",
+    "ReadOptions",
+    "Colour",
+    "Limits",
+    "from_base64",
+    "from_data_uri",
+    # data sets
     "read_images",
     "read_pairs",
+    "Pairs",
+    "Columns",
+    "parquet_blocks",
+    "Table",
+    "Answer",
+    # search
+    "Index",
+    "Hits",
+    "RangeHits",
+    "Embeddings",
+    "IdsLike",
+    "Filter",
     "semantic_search",
+    "Response",
+    # probabilities
+    "Calibration",
+    "Level",
+    "Negatives",
+    "Drawn",
+    "HeldOut",
+    "Threshold",
+    "Curve",
+    "Line",
+    "Beta",
+    "Stairs",
+    "calibrate",
+    "CalibrationOptions",
+    "Method",
+    "Classes",
+    # evaluation
+    "evaluate",
+    "Evaluation",
+    "Findings",
+    "Figure",
+    "Retrieval",
+    "ZeroShot",
+    "Reliability",
+    "Quality",
+    "Diagram",
+    "Histograms",
+    "Decision",
+    # errors
+    "TwinlensError",
+    "BundleError",
+    "CalibrationError",
+    "DatasetError",
+    "DeviceMemoryError",
+    "IdError",
+    "ImageError",
+    "IndexBusyError",
+    "IndexFileError",
+    "PairsError",
+    "ProviderError",
+    "TextError",
 ]
 
 __version__ = _version("twinlens")
 
 _LATE: Final = {
-    "CalibrationOptions": "twinlens.calibration.fit",
-    "Columns": "twinlens.datasets.pairs",
-    "Evaluation": "twinlens.evaluation.evaluate",
-    "Pairs": "twinlens.datasets.pairs",
     "calibrate": "twinlens.calibration.calibrate",
-    "evaluate": "twinlens.evaluation.evaluate",
+    "CalibrationOptions": "twinlens.calibration.calibration_options",
+    "Method": "twinlens.calibration.fit_labelled",
     "parquet_blocks": "twinlens.datasets.embedding_parquet",
+    "Columns": "twinlens.datasets.pairs",
+    "Pairs": "twinlens.datasets.pairs",
     "read_images": "twinlens.datasets.read_images",
     "read_pairs": "twinlens.datasets.read_pairs",
+    "Evaluation": "twinlens.evaluation.evaluate",
+    "Findings": "twinlens.evaluation.evaluate",
+    "evaluate": "twinlens.evaluation.evaluate",
+    "from_base64": "twinlens.images.data_uri",
+    "from_data_uri": "twinlens.images.data_uri",
+    "Figure": "twinlens.metrics.bootstrap",
+    "Diagram": "twinlens.metrics.reliability",
+    "Histograms": "twinlens.metrics.reliability",
+    "Quality": "twinlens.metrics.reliability",
+    "Reliability": "twinlens.metrics.reliability",
+    "Retrieval": "twinlens.metrics.retrieval",
+    "Decision": "twinlens.metrics.thresholds",
+    "ZeroShot": "twinlens.metrics.zero_shot",
 }
-"""Imported when first asked for: a service that only embeds starts 20 ms sooner."""
+"""Homes of the names imported at first use: a service that only embeds starts 20 ms sooner."""
 
 
-def __getattr__(name: str) -> object:
-    if name not in _LATE:
-        raise AttributeError(f"module 'twinlens' has no attribute {name!r}")
-    found: object = getattr(_import(_LATE[name]), name)
-    globals()[name] = found
-    return found
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for a good one
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATE:
+            raise AttributeError(f"module 'twinlens' has no attribute {name!r}")
+        found: object = getattr(_import(_LATE[name]), name)
+        globals()[name] = found
+        return found

@@ -12,8 +12,8 @@ from typing import get_args
 
 from twinlens.bundle.pixel_mode import PIXEL_MODES
 from twinlens.errors import TwinlensError
+from twinlens.model.zero_shot import TEMPLATES
 from twinlens.texts.tokenizer import OnCut
-from twinlens.zero_shot import TEMPLATES
 
 PICTURES = "pictures, folders, patterns such as 'a/**/*.jpg', .tar (webdataset) or .parquet"
 IMAGE_COLUMN = "a table's column of pictures (image)"

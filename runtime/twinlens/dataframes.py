@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from twinlens.batch import Batch
+
 Numbers: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 Table: TypeAlias = Any
 """A pandas or polars DataFrame, a pyarrow Table, or a dict of columns."""
@@ -49,7 +51,7 @@ def column(table: object, name: str) -> list[Any]:
     return plain(table[name])
 
 
-def several(values: Iterable[T], name: str) -> Iterable[T]:
+def several(values: Batch[T], name: str) -> Iterable[T]:
     """Return several values; refuse a single one, which would pass as its characters or rows.
 
     Raises:

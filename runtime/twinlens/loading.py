@@ -11,7 +11,7 @@ from twinlens.bundle.pixel_mode import pixel_mode
 from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.errors import BundleError
 from twinlens.images.pixel_options import PixelOptions
-from twinlens.model import Model
+from twinlens.model.model import Model
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.session import resolve

@@ -5,13 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / "bench" / "gpu" / "search.py"
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_check_of_search_on_a_gpu_runs_small_on_the_cpu(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    command = [sys.executable, str(SCRIPT), "--device", "cpu", "--small", "--out", str(out)]
-    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    module = [sys.executable, "-m", "bench.gpu.search"]
+    command = [*module, "--device", "cpu", "--small", "--out", str(out)]
+    run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 0, run.stdout + run.stderr
     figures = json.loads(out.read_text(encoding="utf-8"))
     assert [case["wrong_ids"] for case in figures["correctness"]] == [0] * 8

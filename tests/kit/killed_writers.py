@@ -1,10 +1,10 @@
-"""Writers that end without a farewell: run by test_index_killed.py, in a process without threads.
+"""Index writers killed in the middle of a change; a script, because fork needs a single thread.
 
-    killed_writers.py steps FOLDER   a writer dies before each call to the system that it makes
-    killed_writers.py signals FOLDER a writer is killed by a signal at moments without a plan
+    killed_writers.py steps FOLDER   exit a writer before each of its system calls
+    killed_writers.py signals FOLDER kill a writer by SIGKILL at random moments
 
-After each death the index must open as before or as after the change, whole, and take an append.
-Prints how many deaths there were.
+After each kill the index must open as it was before the change or after it, complete, and accept an
+append. Prints the number of kills.
 """
 
 import os
@@ -23,7 +23,7 @@ from twinlens.index.index import Index
 
 VECTORS = np.random.default_rng(0).standard_normal((4000, 16)).astype(np.float32)
 EFFECTS = {"open", "write", "flush", "truncate", "replace", "unlink", "mkdir"}
-"""Calls after which the folder may look otherwise."""
+"""Calls that may change the folder."""
 KILLED = 9
 N_ASKED = 1000
 
@@ -46,7 +46,7 @@ def save_over(folder: Path) -> None:
 
 
 def check(folder: Path, sizes: set[int]) -> int:
-    """Open it whole, ask for every row, and append; the rows it had."""
+    """Verify the index, search for every row, and append; return its size before the append."""
     index = Index.open(folder, verify=True)
     assert len(index) in sizes, (len(index), sizes)
     found = index.search(VECTORS[:N_ASKED], k=1)
@@ -71,7 +71,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], set[int]]] = {
 
 
 def dies(change: Callable[[Path], None], folder: Path, step: int) -> bool:
-    """Whether a child died before its call number `step`, and not of success."""
+    """Return True if a child was killed before its call number `step`, False if it finished."""
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)
@@ -110,7 +110,7 @@ def by_steps(place: Path) -> int:
 
 
 def new_index_by_steps(folder: Path) -> int:
-    """An index that was never whole does not open, and can be written again."""
+    """Kill a writer of a new index: without index.json it can be written again."""
     step, whole = 0, False
     while not whole:
         whole = not dies(build, folder, step)
@@ -153,6 +153,6 @@ def by_signals(place: Path) -> int:
 
 
 if __name__ == "__main__":
-    # It matters where the power fails, not where a process dies, and takes most of the time.
+    # fsync guards against power failure, not against a killed process, and takes most of the time.
     os.fsync = lambda _: None  # type: ignore[assignment]
     print({"steps": by_steps, "signals": by_signals}[sys.argv[1]](Path(sys.argv[2])))  # noqa: T201

@@ -1,4 +1,4 @@
-"""Mutations: good picture files, damaged as files are damaged by chance and by malice."""
+"""Mutations of valid image files: accidental and malicious damage."""
 
 import random
 import struct
@@ -6,57 +6,57 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-from odd_images.oddity import encoded, exif, ramps
+from odd_images.makers import encoded, exif, ramps
 from PIL import Image, ImageCms
 
 EXTREMES: Final = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-"""What a length field may claim."""
+"""Values of a forged length field."""
 
 
 def seeds() -> dict[str, bytes]:
-    """A small file of every kind that takes a way of its own through the decoders."""
-    photo, mark = _photo(), exif(6)
+    """A small valid file for each path through the decoders."""
+    photo, orientation = _photo(), exif(6)
     frames: dict[str, Any] = {"save_all": True, "append_images": [photo.rotate(90)] * 2}
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    clear = photo.convert("RGBA")
-    clear.putalpha(Image.linear_gradient("L").resize(photo.size))
+    transparent = photo.convert("RGBA")
+    transparent.putalpha(Image.linear_gradient("L").resize(photo.size))
     wide = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 257)
     return {
-        "jpeg": encoded(photo, "JPEG", exif=mark, icc_profile=profile),
+        "jpeg": encoded(photo, "JPEG", exif=orientation, icc_profile=profile),
         "jpeg 4:4:4": encoded(photo, "JPEG", quality=95, subsampling=0, restart_marker_rows=1),
         "jpeg progressive": encoded(photo, "JPEG", progressive=True),
         "jpeg gray": encoded(photo.convert("L"), "JPEG"),
         "jpeg cmyk": encoded(photo.convert("CMYK"), "JPEG"),
         "jpeg several": encoded(photo, "MPO", **frames),
-        "png": encoded(photo, "PNG", exif=mark, icc_profile=profile),
+        "png": encoded(photo, "PNG", exif=orientation, icc_profile=profile),
         "png palette": encoded(photo.quantize(32), "PNG", transparency=bytes(range(32))),
         "png 16 bit": encoded(wide, "PNG"),
-        "png alpha": encoded(clear, "PNG"),
+        "png alpha": encoded(transparent, "PNG"),
         "png animated": encoded(photo, "PNG", **frames),
-        "webp": encoded(photo, "WEBP", exif=mark, icc_profile=profile),
-        "webp lossless": encoded(clear, "WEBP", lossless=True),
+        "webp": encoded(photo, "WEBP", exif=orientation, icc_profile=profile),
+        "webp lossless": encoded(transparent, "WEBP", lossless=True),
         "webp animated": encoded(photo, "WEBP", **frames),
         "gif": encoded(photo, "GIF", **frames),
-        "tiff": encoded(photo, "TIFF", exif=mark),
+        "tiff": encoded(photo, "TIFF", exif=orientation),
         "tiff lzw": encoded(photo, "TIFF", compression="tiff_lzw"),
         "tiff deflate": encoded(wide, "TIFF", compression="tiff_adobe_deflate"),
         "tiff jpeg": encoded(photo, "TIFF", compression="jpeg"),
         "bmp": encoded(photo, "BMP"),
         "bmp palette": encoded(photo.quantize(16), "BMP"),
         "ppm": encoded(photo, "PPM"),
-        "avif": encoded(photo, "AVIF", exif=mark),
+        "avif": encoded(photo, "AVIF", exif=orientation),
     }
 
 
 def mutated(content: bytes, others: list[bytes], rng: random.Random) -> bytes:
-    """The file with one to four kinds of damage."""
+    """Copy of a file with one to four mutations."""
     for _ in range(rng.randint(1, 4)):
         content = rng.choice(MUTATIONS)(content, others, rng) or b"\0"
     return content
 
 
 def _photo() -> Image.Image:
-    """Ramps under noise, so that the encoders have something to write."""
+    """Gradients with noise, so that every encoder writes coefficients of all frequencies."""
     noise = np.random.default_rng(0).integers(-20, 20, (48, 64, 3))
     pixels = np.asarray(ramps(64, 48)).astype(int) + noise
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
@@ -79,7 +79,7 @@ def _drop(content: bytes, _: list[bytes], rng: random.Random) -> bytes:
 
 
 def _splice(content: bytes, others: list[bytes], rng: random.Random) -> bytes:
-    """A piece of any file, in place of what was there or pushed in between."""
+    """Overwrite or insert a piece of any file."""
     source = rng.choice([content, *others])
     start, length = rng.randrange(len(source)), rng.randint(1, 256)
     piece, place = source[start : start + length], rng.randrange(len(content))
@@ -87,7 +87,7 @@ def _splice(content: bytes, others: list[bytes], rng: random.Random) -> bytes:
 
 
 def _claim_length(content: bytes, _: list[bytes], rng: random.Random) -> bytes:
-    """A wrong number of two or four bytes, early in the file, where the headers lie."""
+    """Write a wrong number of two or four bytes, mostly near the start, in the headers."""
     kind, mask = rng.choice((("H", 0xFFFF), ("I", 0xFFFFFFFF)))
     number = struct.pack(rng.choice("<>") + kind, rng.choice(EXTREMES) & mask)
     place = rng.randrange(min(len(content), rng.choice((64, 512, len(content)))))

@@ -1,1 +1,1 @@
-"""The fit of a bundle's calibration: from labelled pairs, or from matched pairs alone."""
+"""Fit of a bundle's calibration to labelled pairs, or to matched pairs alone."""

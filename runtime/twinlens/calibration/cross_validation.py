@@ -1,4 +1,4 @@
-"""The figures of a calibration on images held out of its fit."""
+"""Cross-validation: figures of a calibration on images held out of its fit."""
 
 import dataclasses
 import logging
@@ -20,44 +20,44 @@ Bools = NDArray[np.bool_]
 Places = NDArray[np.intp]
 
 FOLDS: Final = 5
-FEWEST: Final = 10
-"""Of either class: figures of fewer pairs would say nothing."""
+MIN_PER_CLASS: Final = 10
+"""Least number of pairs of either class for meaningful figures."""
 STEPS: Final = (0.01, *(step / 20 for step in range(1, 20)), 0.99)
-"""The probabilities of the table of thresholds."""
+"""Probabilities in the table of thresholds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """Pairs of known truth."""
+class ScoredPairs:
+    """Cosines of pairs, with their labels."""
 
     cosines: F64
     """[M]"""
     labels: Bools
-    """[M], true where the pair matches."""
+    """[M], True for a matching pair."""
 
 
-class Sample(Protocol):
-    """Pairs to fit on, and to measure on, chosen by their images."""
+class PairSample(Protocol):
+    """Pairs to be fitted and scored on parts of them, chosen by their images."""
 
     prior: float
     level: Level
     negatives: Negatives
     images: Places
-    """[P], the number of each pair's image."""
+    """[P], index of each pair's image."""
     matching: int
     others: int
 
     def fit(self, chosen: Bools) -> Curve:
-        """The curve of the chosen [P] pairs."""
+        """Fit the curve of the chosen [P] pairs."""
         ...
 
-    def score(self, chosen: Bools) -> Scored:
-        """The chosen [P] pairs, and what they are to be told from."""
+    def score(self, chosen: Bools) -> ScoredPairs:
+        """Return the chosen [P] pairs and their negatives."""
         ...
 
 
-def measured(whole: Calibration, sample: Sample) -> Calibration:
-    """The same calibration with the figures of FOLDS fits, each on the images of the others."""
+def with_held_out_figures(whole: Calibration, sample: PairSample) -> Calibration:
+    """Return the calibration with figures by FOLDS-fold cross-validation over images."""
     random = np.random.default_rng(0)
     _, places = np.unique(sample.images, return_inverse=True)
     folds = random.permutation(int(places.max()) + 1)[places] % FOLDS
@@ -81,7 +81,7 @@ def measured(whole: Calibration, sample: Sample) -> Calibration:
 
 
 def _at_prior(labels: Bools, prior: float, random: np.random.Generator) -> Places:
-    """Places of as many pairs as there are with that share of matches, drawn at random."""
+    """Draw as many pairs as possible at random, so that their share of matches is the prior."""
     matching, others = np.flatnonzero(labels), np.flatnonzero(~labels)
     size = min(len(matching) / prior, len(others) / (1 - prior))
     return np.concatenate(
@@ -93,7 +93,7 @@ def _at_prior(labels: Bools, prior: float, random: np.random.Generator) -> Place
 
 
 def _figures(probabilities: F64, labels: Bools) -> HeldOut | None:
-    if min(labels.sum(), (~labels).sum()) < FEWEST:
+    if min(labels.sum(), (~labels).sum()) < MIN_PER_CLASS:
         logger.info("too few pairs at that prior for figures")
         return None
     return HeldOut(

@@ -1,4 +1,4 @@
-"""The fit of a calibration from pairs labelled matching or not.
+"""Fits of a calibration to pairs labelled matching or not.
 
 All three fits use Platt's targets (1999, section 2.2), just inside 0 and 1, in place of the labels:
 a hundred pairs cannot prove a probability of 1.
@@ -20,22 +20,22 @@ Bools = NDArray[np.bool_]
 
 Method = Literal["platt", "isotonic", "beta"]
 
-FEWEST: Final = 10
-"""Of either class."""
-FEWEST_FOR_STAIRS: Final = 1000
-"""Isotonic regression follows every accident of fewer pairs than that."""
+MIN_PER_CLASS: Final = 10
+"""Least number of pairs of either class."""
+MIN_FOR_ISOTONIC: Final = 1000
+"""Least number of pairs for isotonic regression, which overfits fewer."""
 
 
 class LabelFit(Protocol):
-    """How labelled cosines become a curve."""
+    """Function that fits a curve to labelled cosines."""
 
     def __call__(self, cosines: F64, labels: Bools, *, prior: float | None = None) -> Curve:
-        """The curve of cosines [M] with their labels [M].
+        """Fit the curve of cosines [M] to their labels [M].
 
         Args:
             cosines: finite.
-            labels: true where the pair matches.
-            prior: the classes are weighted to this share of matches; None leaves them as they are.
+            labels: True for a matching pair.
+            prior: share of matches that the classes are weighted to; None leaves their own share.
 
         Raises:
             ValueError: too few pairs of either class, or matches are no closer than the others.
@@ -45,14 +45,14 @@ class LabelFit(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cases:
-    """Targets just inside 0 and 1, and what each case counts for; both [M]."""
+    """Targets [M] just inside 0 and 1, and weights [M] that sum to 1."""
 
     targets: F64
     shares: F64
 
 
 def fit_line(cosines: F64, labels: Bools, *, prior: float | None = None) -> Line:
-    """Platt scaling: the logistic regression of the labels on the cosine."""
+    """Fit Platt scaling: logistic regression of the labels on the cosine."""
     cases = _cases(cosines, labels, prior)
     centre, spread = _standard(cosines)
     design = np.stack([(cosines - centre) / spread, np.ones_like(cosines)])
@@ -62,7 +62,7 @@ def fit_line(cosines: F64, labels: Bools, *, prior: float | None = None) -> Line
 
 
 def fit_beta(cosines: F64, labels: Bools, *, prior: float | None = None) -> Beta:
-    """Beta calibration; a weight that would be negative is left out, as Kull et al. 2017 do."""
+    """Fit beta calibration; a negative weight is dropped, as in Kull et al. 2017."""
     cases = _cases(cosines, labels, prior)
     features = beta_features(cosines)
     weights, bias = _weigh(features, cases)
@@ -74,18 +74,18 @@ def fit_beta(cosines: F64, labels: Bools, *, prior: float | None = None) -> Beta
 
 
 def fit_stairs(cosines: F64, labels: Bools, *, prior: float | None = None) -> Stairs:
-    """Isotonic regression by pooling adjacent violators (Ayer et al. 1955)."""
+    """Fit isotonic regression by pooling adjacent violators (Ayer et al. 1955)."""
     cases = _cases(cosines, labels, prior)
-    if len(cosines) < FEWEST_FOR_STAIRS:
+    if len(cosines) < MIN_FOR_ISOTONIC:
         raise ValueError(
             f"{len(cosines)} pairs are too few for isotonic regression, wanted "
-            f"{FEWEST_FOR_STAIRS}; use method='platt'"
+            f"{MIN_FOR_ISOTONIC}; use method='platt'"
         )
     steps, places = np.unique(cosines, return_inverse=True)
     loads = np.bincount(places, weights=cases.shares)
     sums = np.bincount(places, weights=cases.shares * cases.targets)
     levels = _pool(np.asarray(sums / loads, dtype=np.float64), np.asarray(loads, np.float64))
-    # Of each flat run only its ends are knots.
+    # Only the ends of a flat run are knots.
     inner = np.zeros(len(levels), dtype=bool)
     inner[1:-1] = (levels[1:-1] == levels[:-2]) & (levels[1:-1] == levels[2:])
     return Stairs(
@@ -109,10 +109,10 @@ def _cases(cosines: F64, labels: Bools, prior: float | None) -> _Cases:
         raise ValueError("a cosine is not finite; leave out the rows that could not be embedded")
     n_matching = int(labels.sum())
     n_others = len(labels) - n_matching
-    if min(n_matching, n_others) < FEWEST:
+    if min(n_matching, n_others) < MIN_PER_CLASS:
         raise ValueError(
             f"{n_matching} matching and {n_others} other pairs are too few to calibrate on; "
-            f"give at least {FEWEST} of each"
+            f"give at least {MIN_PER_CLASS} of each"
         )
     if cosines[labels].mean() <= cosines[~labels].mean():
         raise ValueError("matching pairs are no closer than others; does 1 mean a match?")
@@ -131,9 +131,9 @@ def _standard(values: F64) -> tuple[float, float]:
 
 
 def _weigh(features: tuple[F64, ...], cases: _Cases) -> tuple[F64, float]:
-    """Weights of the features and the bias; the features are made orthogonal inside.
+    """Fit the weights of the features and the bias, in an orthogonal basis.
 
-    Over the narrow band of a model's cosines, ln s and -ln(1 - s) are all but one line.
+    Over the narrow band of a model's cosines, ln s and -ln(1 - s) are nearly collinear.
     """
     columns = np.stack(features, axis=1)
     centres = columns.mean(axis=0)
@@ -147,8 +147,8 @@ def _weigh(features: tuple[F64, ...], cases: _Cases) -> tuple[F64, float]:
 
 
 def _pool(means: F64, loads: F64) -> F64:
-    """The never-falling values nearest to the means, by weighted squares."""
-    # A stack of blocks: mean, load and length of each.
+    """Return the non-decreasing values nearest to the means, in weighted least squares."""
+    # Stack of blocks: (mean, load, length).
     blocks: list[tuple[float, float, int]] = []
     for mean, load in zip(means.tolist(), loads.tolist(), strict=True):
         block = (mean, load, 1)

@@ -1,9 +1,9 @@
-"""The fit of a calibration from matched pairs alone, without labels of non-matches.
+"""Fit of a calibration to matched pairs alone, without labels of non-matches.
 
 N matched pairs give N positives on the diagonal of the cosine matrix [N, N] and N(N-1) in-batch
-negatives beside it. Those negatives are easy ones, being drawn at random, and a few of them are
-matches that nobody wrote down: their share is estimated by expectation maximisation, as for
-presence-only data (Ward et al. 2009).
+negatives off it. Those negatives are random, so easy ones, and a few of them are unlabelled
+(hidden) matches: their share is estimated by expectation maximisation, as for presence-only data
+(Ward et al. 2009).
 """
 
 from dataclasses import dataclass
@@ -20,22 +20,24 @@ from twinlens.calibration.logistic import fit_logistic
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-FEWEST: Final = 10
+MIN_PAIRS: Final = 10
 BINS: Final = 2**12
-"""Negatives are counted in bins, each at its mean: N = 2000 has four million of them."""
+"""Number of bins that negatives are counted in: N = 2000 pairs have four million of them."""
 ROUNDS: Final = 100
-STILL: Final = 1e-5
-"""The expectation maximisation ends when no negative's chance of being a match moves more."""
+CONVERGED: Final = 1e-5
+"""Largest change of a negative's match probability at which expectation maximisation ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pairs:
-    """Standardised cosines: the matching pairs one by one, the others in bins."""
+    """Standardised cosines: each matching pair, and the others in bins."""
 
     matching: F64
+    """[N]"""
     others: F64
+    """[bins], mean of each bin."""
     counts: F64
-    """How many of the others each bin has."""
+    """[bins], number of others in each bin."""
 
     @classmethod
     def of(cls, matching: F64, others: F64) -> Self:
@@ -47,20 +49,20 @@ class _Pairs:
 def fit_pairs(
     cosines: NDArray[np.floating], *, prior: float = 0.5, negatives: Bools | None = None
 ) -> Line:
-    """The line of p = sigmoid(scale * cosine + bias), from the cosines of matched pairs.
+    """Fit the line of p = sigmoid(scale * cosine + bias) to the cosines of matched pairs.
 
-    Row i and column i belong together. The classes are weighted to the prior inside the loss:
-    shifting the intercept afterwards is fragile when positives are one in N.
+    Row i and column i match. The classes are weighted to the prior inside the loss: shifting the
+    intercept afterwards is fragile when positives are one in N.
 
     Args:
         cosines: [N, N], each of N rows against each of N columns.
-        prior: share of matching pairs that the probabilities shall speak of.
-        negatives: [N, N], true for the others that count as negatives; all do by default. Which of
-            them are hidden matches is judged by all.
+        prior: share of matching pairs that the probabilities are for.
+        negatives: [N, N], True for the others that count as negatives; all do by default. Hidden
+            matches among them are estimated on all others.
 
     Raises:
-        ValueError: fewer than ten pairs, a cosine that is not finite, matches that are no closer
-            than non-matches, or a prior that is not between 0 and 1.
+        ValueError: there are fewer than ten pairs, a cosine is not finite, matches are no closer
+            than non-matches, or the prior is not between 0 and 1.
     """
     check_prior(prior)
     matrix = _checked(cosines)
@@ -80,8 +82,10 @@ def _checked(cosines: NDArray[np.floating]) -> F64:
     matrix = np.asarray(cosines, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"cosines have shape {list(matrix.shape)}, wanted [N, N] of matched pairs")
-    if len(matrix) < FEWEST:
-        raise ValueError(f"{len(matrix)} pairs are too few to calibrate on; give at least {FEWEST}")
+    if len(matrix) < MIN_PAIRS:
+        raise ValueError(
+            f"{len(matrix)} pairs are too few to calibrate on; give at least {MIN_PAIRS}"
+        )
     if not np.isfinite(matrix).all():
         raise ValueError("a cosine is not finite; leave out the rows that could not be embedded")
     if matrix.diagonal().mean() <= matrix[~np.eye(len(matrix), dtype=bool)].mean():
@@ -90,9 +94,9 @@ def _checked(cosines: NDArray[np.floating]) -> F64:
 
 
 def _refit(chosen: _Pairs, weights: F64, share: float, prior: float) -> F64:
-    """The weights for chosen negatives, less those that the fit on all takes for matches."""
+    """Fit the weights again on chosen negatives, less their hidden matches by the fit on all."""
     loads = chosen.counts * (1 - _hidden(chosen, weights, share, prior))
-    if loads.sum() < FEWEST:
+    if loads.sum() < MIN_PAIRS:
         raise ValueError(
             f"of {chosen.counts.sum():.0f} negatives, all but {loads.sum():.1f} look like matches; "
             "calibrate on random ones"
@@ -107,7 +111,7 @@ def _refit(chosen: _Pairs, weights: F64, share: float, prior: float) -> F64:
 
 
 def _binned(values: F64) -> tuple[F64, F64]:
-    """The mean of each bin that is not empty, and its count."""
+    """Return the mean and the count of each non-empty bin."""
     counts, edges = np.histogram(values, BINS)
     sums, _ = np.histogram(values, edges, weights=values)
     filled = counts > 0
@@ -115,34 +119,34 @@ def _binned(values: F64) -> tuple[F64, F64]:
 
 
 def _maximise(pairs: _Pairs, prior: float) -> tuple[F64, float]:
-    """Fit, guess which negatives are hidden matches, fit again, until the guesses stand still.
+    """Alternate between fitting and estimating the hidden matches, until the estimates converge.
 
-    Comes back with the weights and with the share of hidden matches.
+    Returns the weights and the share of hidden matches.
     """
     weights = _fit(pairs, pairs.counts, prior, np.array([1.0, 0.0]))
     hidden = np.zeros_like(pairs.others)
-    share = 1 / (10 * len(pairs.matching))  # to begin with, a hidden match in every tenth row
+    share = 1 / (10 * len(pairs.matching))  # start: a hidden match in every tenth row
     for _ in range(ROUNDS):
         guesses = _hidden(pairs, weights, share, prior)
         moved, hidden = np.abs(guesses - hidden).max(), guesses
-        if moved < STILL:
+        if moved < CONVERGED:
             break
-        # Never more than half: beyond, the two classes would change their names.
+        # At most half: beyond, the two classes would swap.
         share = float(np.clip(np.average(hidden, weights=pairs.counts), 1e-12, 0.5))
         weights = _fit(pairs, pairs.counts * (1 - hidden), prior, weights)
     return weights, share
 
 
 def _hidden(pairs: _Pairs, weights: F64, share: float, prior: float) -> F64:
-    """The chance of each bin of the others to be hidden matches."""
+    """Return the probability that the others in each bin are hidden matches."""
     return sigmoid(weights[0] * pairs.others + weights[1] + logit(share) - logit(prior))
 
 
 def _fit(pairs: _Pairs, loads: F64, prior: float, weights: F64) -> F64:
-    """The weights of least log-loss; a hidden match counts for neither class, being in no load.
+    """Fit the weights of least log-loss; hidden matches are in no load, so in neither class.
 
-    The targets are Platt's (1999, section 2.2), just inside 0 and 1: where a threshold tells all
-    matches from all others, targets of 0 and 1 would make the slope infinite.
+    The targets are Platt's (1999, section 2.2), just inside 0 and 1: where a threshold separates
+    all matches from all others, targets of 0 and 1 would make the slope infinite.
     """
     n_matching, n_others = len(pairs.matching), pairs.counts.sum()
     targets = np.concatenate(

@@ -8,17 +8,17 @@ from twinlens.bundle.log_odds import F64, sigmoid
 
 STEPS: Final = 100
 CONVERGED: Final = 1e-14
-"""Newton's method ends when the loss, about 1, would fall by no more than half of this."""
+"""Twice the predicted fall of the loss (about 1) at which Newton's method ends."""
 
 
 def fit_logistic(design: F64, targets: F64, shares: F64, start: F64) -> F64:
-    """The weights [P] of least log-loss of sigmoid(weights @ design).
+    """Fit the weights [P] of least log-loss of sigmoid(weights @ design).
 
     Args:
         design: [P, M], one row a feature; features of spread about 1 converge best.
         targets: [M], in [0, 1].
-        shares: [M], what each case counts for, summing to 1.
-        start: [P], where to begin.
+        shares: [M], weight of each case, summing to 1.
+        start: [P], initial weights.
     """
 
     def loss_of(weights: F64) -> float:
@@ -37,7 +37,7 @@ def fit_logistic(design: F64, targets: F64, shares: F64, start: F64) -> F64:
         length = 1.0
         while (tried := loss_of(weights - length * step)) > loss - 1e-4 * length * promise:
             length /= 2
-            if length < 1e-8:  # nothing but rounding is left
+            if length < 1e-8:  # only rounding errors are left
                 return weights
         weights, loss = weights - length * step, tried
     return weights

@@ -1,1 +1,1 @@
-"""The acts of the command line, one a file; each turns parsed options into an `Outcome`."""
+"""Subcommands of the command line, one a file; each returns an `Outcome` for parsed options."""

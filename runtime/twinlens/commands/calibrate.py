@@ -1,12 +1,13 @@
-"""twinlens calibrate: give a bundle the calibration that probabilities need."""
+"""twinlens calibrate: fit the calibration of a bundle."""
 
 import argparse
 
 from twinlens import dataclass_json
 from twinlens.bundle.calibration import Calibration
 from twinlens.calibration.calibrate import calibrate
-from twinlens.calibration.fit import CalibrationOptions
-from twinlens.commands.output import Outcome, Table
+from twinlens.calibration.calibration_options import CalibrationOptions
+from twinlens.commands.output import Outcome
+from twinlens.commands.table import Table
 from twinlens.datasets.pairs import Columns
 from twinlens.datasets.read_pairs import read_pairs
 
@@ -19,7 +20,7 @@ def run(options: argparse.Namespace) -> Outcome:
     fitted = calibrate(
         options.bundle,
         read_pairs(options.pairs, columns=columns),
-        recipe=CalibrationOptions(
+        options=CalibrationOptions(
             prior=options.prior,
             method=options.method,
             negatives=options.negatives,

@@ -1,29 +1,29 @@
-"""twinlens classify: which of some labels fits each picture best."""
+"""twinlens classify: the best label of each image, zero-shot."""
 
 import argparse
 from collections.abc import Iterator
 
-from twinlens.commands.inputs import find_pictures, open_model
+from twinlens.commands.inputs import find_images, open_model
 from twinlens.commands.output import Outcome
 from twinlens.images.named_image import NamedImage
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Classify the pictures, zero-shot."""
+    """Classify the images."""
     model = open_model(options)
     names: list[str] = []
 
-    def noted() -> Iterator[NamedImage]:
-        for picture in find_pictures(options.inputs, column=options.image_column):
-            names.append(picture.name)
-            yield picture
+    def collect_names() -> Iterator[NamedImage]:
+        for image in find_images(options.inputs, column=options.image_column):
+            names.append(image.name)
+            yield image
 
-    classes = model.classify(noted(), options.labels, templates=options.template)
+    classes = model.classify(collect_names(), options.labels, templates=options.template)
     rows = [
         {
             "image": name,
             "label": best,
-            "probabilities": dict(zip(classes.labels, map(_short, shares), strict=True)),
+            "probabilities": dict(zip(classes.labels, map(_rounded, shares), strict=True)),
         }
         for name, best, shares in zip(
             names, classes.best, classes.probabilities.tolist(), strict=True
@@ -38,5 +38,5 @@ def run(options: argparse.Namespace) -> Outcome:
     )
 
 
-def _short(share: float) -> float:
+def _rounded(share: float) -> float:
     return round(share, 6)

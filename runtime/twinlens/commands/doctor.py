@@ -1,4 +1,4 @@
-"""twinlens doctor: what is installed, what of it really works, and the cure where it does not."""
+"""twinlens doctor: installed libraries, working devices, and cures for the others."""
 
 import argparse
 import platform
@@ -16,19 +16,19 @@ from twinlens_kernels import NATIVE, operators
 
 
 def run(_options: argparse.Namespace) -> Outcome:
-    """Open a program of one node on every device; exit code 1 if not even the CPU runs it."""
-    wheels, first = installed_distributions(), Device(kind="cuda")
-    devices = {str(device): _trouble(device) for device in (CPU, first)}
-    works = devices[str(first)] is None
-    gpus = _gpus() if works else []
-    astray = _towers_trouble(first) if works else None
+    """Open a one-node ONNX model on every device; exit code 1 if the CPU fails."""
+    wheels, gpu = installed_distributions(), Device(kind="cuda")
+    devices = {str(device): _error_on(device) for device in (CPU, gpu)}
+    gpu_works = devices[str(gpu)] is None
+    gpu_names = _gpu_names() if gpu_works else []
+    towers_error = _towers_error_on(gpu) if gpu_works else None
     document = {
         "twinlens": version("twinlens"),
         "python": platform.python_version(),
         "wheels": wheels,
         "devices": devices,
-        "gpus": gpus,
-        "towers_on_cuda": astray,
+        "gpus": gpu_names,
+        "towers_on_cuda": towers_error,
         "native_kernels": NATIVE,
         "native_operators": operators.path(),
         "vnni": not may_saturate(),
@@ -37,17 +37,17 @@ def run(_options: argparse.Namespace) -> Outcome:
     lines = [
         f"twinlens {document['twinlens']}, Python {document['python']}",
         "onnxruntime: " + (", ".join(f"{n} {v}" for n, v in wheels.items()) or "none installed"),
-        *(f"{name}: {trouble or 'works'}" for name, trouble in devices.items()),
-        *(f"cuda:{number} is {name}" for number, name in enumerate(gpus)),
-        *([f"towers on {first}: {astray or 'every node'}"] if works else []),
+        *(f"{name}: {error or 'works'}" for name, error in devices.items()),
+        *(f"cuda:{number} is {name}" for number, name in enumerate(gpu_names)),
+        *([f"towers on {gpu}: {towers_error or 'every node'}"] if gpu_works else []),
         "kernels: " + ("native" if NATIVE else "numpy (no compiler was found at installation)"),
-        f"int8 on this processor: {_int8()}",
+        f"int8 on this processor: {_int8_products()}",
         f"threads this process may use: {document['threads']}",
     ]
     return Outcome(lines=lines, document=document, code=1 if devices["cpu"] else 0)
 
 
-def _int8() -> str:
+def _int8_products() -> str:
     path = operators.path()
     if path is not None:
         return f"native operators ({path})"
@@ -56,7 +56,7 @@ def _int8() -> str:
     return "onnxruntime's 8-bit products (the native operators want AVX-512 VNNI and a compiler)"
 
 
-def _trouble(device: Device) -> str | None:
+def _error_on(device: Device) -> str | None:
     try:
         probe(device)
     except ProviderError as error:
@@ -64,13 +64,13 @@ def _trouble(device: Device) -> str | None:
     return None
 
 
-def _gpus() -> list[str]:
+def _gpu_names() -> list[str]:
     driver = cuda_driver()
     return [] if driver is None else list(driver.gpus)
 
 
-def _towers_trouble(device: Device) -> str | None:
-    """Why the towers inside the package do not run on a device from the first node to the last."""
+def _towers_error_on(device: Device) -> str | None:
+    """Return the error of the bundled towers if not every node runs on the device; else None."""
     try:
         load(DEMO, device=str(device), precision="fp16").embed_texts(["a dog"])
     except ProviderError as error:

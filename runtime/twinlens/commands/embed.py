@@ -1,16 +1,16 @@
-"""twinlens embed: pictures or texts to an .npz of unit rows and their names."""
+"""twinlens embed: embeddings of images or texts in an .npz, with their names."""
 
 import argparse
 import sys
 
 import numpy as np
 
-from twinlens.commands.inputs import check_out, embed_pictures, open_model, read_lines
+from twinlens.commands.inputs import check_out, embed_readable_images, open_model, read_lines
 from twinlens.commands.output import Outcome
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Embed and write embeddings [B, D] beside names [B]."""
+    """Embed the inputs; write `embeddings` [B, D] (unit rows) and `names` [B]."""
     check_out(options.out)
     model = open_model(options)
     lost: list[str] = []
@@ -18,7 +18,9 @@ def run(options: argparse.Namespace) -> Outcome:
         names = [text for path in options.inputs for text in read_lines(path)]
         rows = model.embed_texts(names, on_cut=options.on_cut, progress=sys.stderr.isatty())
     else:
-        rows, names, lost = embed_pictures(model, options.inputs, column=options.image_column)
+        rows, names, lost = embed_readable_images(
+            model, options.inputs, column=options.image_column
+        )
     with options.out.open("wb") as file:
         np.savez(file, embeddings=rows, names=np.array(names, dtype=str))
     return Outcome(

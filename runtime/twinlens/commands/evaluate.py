@@ -1,4 +1,4 @@
-"""twinlens evaluate: how good a bundle is on pairs of known truth, precision by precision."""
+"""twinlens evaluate: metrics of every precision of a bundle on labelled or matching pairs."""
 
 import argparse
 import sys
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.bundle.bundle import open_bundle
-from twinlens.commands.output import Outcome, Table
+from twinlens.commands.output import Outcome
+from twinlens.commands.table import Table
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.datasets.read_pairs import read_pairs
 from twinlens.demo.samples import CLASS_TEMPLATES, bundled_drawings
@@ -17,10 +18,10 @@ from twinlens.loading import DEMO, folder_of, load
 from twinlens.metrics import retrieval, zero_shot
 from twinlens.metrics.bootstrap import Figure
 from twinlens.metrics.reliability import Reliability
-from twinlens.model import Model
-from twinlens.zero_shot import TEMPLATES
+from twinlens.model.model import Model
+from twinlens.model.zero_shot import TEMPLATES
 
-QUALITIES: Final = (
+RELIABILITY_LABELS: Final = (
     "ECE",
     "ECE of (1 + cos) / 2",
     "Brier",
@@ -31,7 +32,7 @@ QUALITIES: Final = (
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Measure every precision on the same pairs; print a table, write the report if asked."""
+    """Evaluate every precision on the same pairs; return a table, write the report to --out."""
     pairs = _pairs(options)
     evaluation = evaluate(
         _open_models(options),
@@ -51,7 +52,7 @@ def _open_models(options: argparse.Namespace) -> list[Model]:
     return [
         load(
             options.bundle,
-            # Towers for the CPU would run on CUDA by way of it.
+            # On CUDA, towers made for the CPU would run by a detour over the CPU.
             device="cpu" if name in towers and towers[name].device == "cpu" else options.device,
             precision=name,
             threads=options.threads,
@@ -79,7 +80,7 @@ def _pairs(options: argparse.Namespace) -> Pairs:
         label=options.label_column,
         kind=options.class_column,
     )
-    return read_pairs(Path(options.data), columns=columns, pictures=options.images)
+    return read_pairs(Path(options.data), columns=columns, image_root=options.images)
 
 
 def _lines(evaluation: Evaluation) -> list[str]:
@@ -87,17 +88,17 @@ def _lines(evaluation: Evaluation) -> list[str]:
     counts = f"{evaluation.images} images, {evaluation.texts} texts"
     others = f" and {evaluation.others} others" if evaluation.others else ""
     table = Table(head=("", *(findings.precision for findings in models)), labels=1)
-    for words, found in (
+    for direction, found in (
         ("image to text", [findings.image_to_text for findings in models]),
         ("text to image", [findings.text_to_image for findings in models]),
     ):
         table.rows.extend(
-            (f"{words} {label}", *(_cell(r.figures, r.change, name) for r in found))
+            (f"{direction} {label}", *(_cell(r.figures, r.change, name) for r in found))
             for name, label in retrieval.MEASURES.items()
         )
-        table.rows.append((f"{words} median rank", *(f"{r.median_rank:g}" for r in found)))
+        table.rows.append((f"{direction} median rank", *(f"{r.median_rank:g}" for r in found)))
     table.rows.extend(_zero_shot_rows(models))
-    table.rows.extend(_probability_rows(models))
+    table.rows.extend(_reliability_rows(models))
     compared = any(findings.image_to_text.change for findings in models)
     return [
         f"{counts}, {evaluation.matching} matching pairs{others}",
@@ -118,20 +119,20 @@ def _zero_shot_rows(models: Sequence[Findings]) -> list[tuple[str, ...]]:
     ]
 
 
-def _probability_rows(models: Sequence[Findings]) -> list[tuple[str, ...]]:
-    """Calibrated figures by precision, each beside what it replaces."""
+def _reliability_rows(models: Sequence[Findings]) -> list[tuple[str, ...]]:
+    """Return rows of calibrated figures, each with its uncalibrated counterpart."""
     rows: list[tuple[str, ...]] = [("calibration", *(findings.level for findings in models))]
     for kind in dict.fromkeys(kind for findings in models for kind in findings.reliability):
-        columns = [_quality_cells(findings.reliability.get(kind)) for findings in models]
-        for label, *cells in zip(QUALITIES, *columns, strict=True):
+        columns = [_reliability_cells(findings.reliability.get(kind)) for findings in models]
+        for label, *cells in zip(RELIABILITY_LABELS, *columns, strict=True):
             rows.append((f"{kind}: {label}", *cells))
     return rows
 
 
-def _quality_cells(reliability: Reliability | None) -> list[str]:
-    """In the order of QUALITIES."""
+def _reliability_cells(reliability: Reliability | None) -> list[str]:
+    """Return the cells of one precision, in the order of RELIABILITY_LABELS."""
     if reliability is None:
-        return ["-"] * len(QUALITIES)
+        return ["-"] * len(RELIABILITY_LABELS)
     calibrated = reliability.calibrated
     figures = (
         calibrated.ece,

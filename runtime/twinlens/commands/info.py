@@ -1,4 +1,4 @@
-"""twinlens info: what a bundle holds and how far it may be trusted."""
+"""twinlens info: contents of a bundle and the figures of its verification."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,8 @@ from twinlens import dataclass_json
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.manifest import Manifest, TowerFile
-from twinlens.commands.output import Outcome, Table
+from twinlens.commands.output import Outcome
+from twinlens.commands.table import Table
 from twinlens.loading import folder_of
 
 NO_CALIBRATION: Final = (
@@ -23,7 +24,7 @@ NO_COLUMNS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Read the manifest, check every file's hash, print the table of the towers."""
+    """Check the hash of every file; return the towers and calibrations of the manifest."""
     bundle = open_bundle(folder_of(Path(options.bundle)))
     manifest = bundle.manifest
     for precision in manifest.towers:
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> Outcome:
     return Outcome(
         lines=[
             f"{manifest.source.name}, {manifest.family}, embeddings of width {manifest.width}",
-            f"pictures {manifest.image.side_px} px, texts up to {manifest.text.context} tokens",
+            f"images {manifest.image.side_px} px, texts up to {manifest.text.context} tokens",
             *tower_table(manifest),
             *(calibrations or [NO_CALIBRATION]),
         ],
@@ -58,11 +59,11 @@ def _quality(calibration: Calibration) -> str:
 
 
 def tower_table(manifest: Manifest, more: Mapping[str, Sequence[str]] = NO_COLUMNS) -> list[str]:
-    """The towers of a bundle and how closely each follows the original, a line a tower.
+    """Return the lines of a table of the towers, with their agreement with the original.
 
     Args:
-        manifest: the bundle's.
-        more: further columns by their heads, a cell a tower.
+        manifest: the manifest of the bundle.
+        more: further columns by their heads, one cell a tower.
     """
     table = Table(head=(*HEAD, *more), labels=2)
     kept = []

@@ -1,4 +1,4 @@
-"""What the command line is given: places of pictures, texts in files, a bundle and a device."""
+"""Inputs of the command line: images, texts in files, the model and the output file."""
 
 import argparse
 import io
@@ -15,11 +15,11 @@ from twinlens.datasets.read_images import read_images
 from twinlens.embedding.image_embedder import EmbeddedBlock
 from twinlens.images.named_image import NamedImage
 from twinlens.loading import load
-from twinlens.model import Model
+from twinlens.model.model import Model
 
 
 def open_model(options: argparse.Namespace) -> Model:
-    """The model that the shared options name."""
+    """Load the model of the shared options."""
     return load(
         options.bundle,
         device=options.device,
@@ -29,21 +29,21 @@ def open_model(options: argparse.Namespace) -> Model:
     )
 
 
-def find_pictures(places: Sequence[Path], *, column: str) -> Iterator[NamedImage]:
-    """The pictures of the places, in their order, read as they are asked for.
+def find_images(sources: Sequence[Path], *, column: str) -> Iterator[NamedImage]:
+    """Return the images of all sources in order; they are read during iteration.
 
     Raises:
-        FileNotFoundError: a place does not exist, or there is no picture at all.
+        FileNotFoundError: a source does not exist, or no source has an image.
     """
-    found = chain.from_iterable([read_images(place, column=column) for place in places])
+    found = chain.from_iterable([read_images(source, column=column) for source in sources])
     first = next(found, None)
     if first is None:
-        raise FileNotFoundError(f"no picture below {', '.join(map(str, places))}")
+        raise FileNotFoundError(f"no image below {', '.join(map(str, sources))}")
     return chain([first], found)
 
 
 def read_text(path: Path) -> str:
-    """A whole file of UTF-8, its line ends as they are; "-" is the standard input.
+    """Read a file of UTF-8 text, with its line ends unchanged; "-" is the standard input.
 
     Raises:
         ValueError: it is not UTF-8.
@@ -58,16 +58,16 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """One text a line. Empty lines are left out."""
+    """Read one text a line; empty lines are skipped."""
     lines = io.StringIO(read_text(path), newline=None)
     return [line.strip() for line in lines if line.strip()]
 
 
 def check_out(out: Path) -> None:
-    """Refuse, before the long work, a file that could not be written after it.
+    """Refuse an output file that cannot be written, before the long work.
 
     Raises:
-        OSError: it is a folder or a device, or its own folder is missing or read-only.
+        OSError: it is a folder or a device, or its folder is missing or read-only.
     """
     if out.exists() and not out.is_file():
         raise FileExistsError(f"--out {out} is a folder or a device; name a file")
@@ -75,13 +75,13 @@ def check_out(out: Path) -> None:
         raise PermissionError(f"--out {out} cannot be written; name a file in a folder that can")
 
 
-def embed_pictures(
-    model: Model, places: Sequence[Path], *, column: str = "image"
+def embed_readable_images(
+    model: Model, sources: Sequence[Path], *, column: str = "image"
 ) -> tuple[NDArray[np.float32], list[str], list[str]]:
-    """Embeddings and names of the pictures that could be read, and the names of the others."""
-    pictures = find_pictures(places, column=column)
+    """Return embeddings [B, D] and names [B] of the readable images, and names of the others."""
+    images = find_images(sources, column=column)
     kept: list[EmbeddedBlock] = [
-        *model.stream_images(pictures, on_error="skip", progress=sys.stderr.isatty())
+        *model.stream_images(images, on_error="skip", progress=sys.stderr.isatty())
     ]
     return (
         np.concatenate([block.rows for block in kept]),

@@ -1,4 +1,4 @@
-"""twinlens match: the probability that each pair matches."""
+"""twinlens match: match probabilities of pairs."""
 
 import argparse
 
@@ -6,11 +6,11 @@ from twinlens.commands.inputs import open_model
 from twinlens.commands.output import Outcome
 from twinlens.datasets.pairs import Columns
 from twinlens.datasets.read_pairs import read_pairs
-from twinlens.images.open import ImageLike
+from twinlens.images.image_like import ImageLike
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Print every pair with its probability."""
+    """Return every pair with its probability."""
     columns = Columns(image=options.image_column, text=options.text_column)
     pairs = read_pairs(options.pairs, columns=columns)
     model = open_model(options)
@@ -28,5 +28,5 @@ def run(options: argparse.Namespace) -> Outcome:
 
 
 def _name(image: ImageLike, number: int) -> str:
-    """The image's path, or which one it is where its bytes were given."""
+    """Return the path of an image, or "image 7" for encoded bytes."""
     return f"image {number}" if isinstance(image, bytes) else str(image)

@@ -1,4 +1,4 @@
-"""twinlens search: the pictures of an index that are nearest to a text or to a picture."""
+"""twinlens search: the rows of an index nearest to texts or images."""
 
 import argparse
 
@@ -10,7 +10,7 @@ from twinlens.provenance import check_about
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Search by each query."""
+    """Search the index by every query."""
     index = Index.open(options.index)
     model = open_model(options)
     modality: Modality = "image" if options.image else "text"

@@ -1,1 +1,1 @@
-"""Data sets on disk: images, pairs and embeddings in folders, tars and tables."""
+"""Datasets on disk: images, pairs and embeddings in folders, tars and tables."""

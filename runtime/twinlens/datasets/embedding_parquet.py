@@ -1,4 +1,4 @@
-"""Embeddings in a Parquet file, as blocks that an index is built from."""
+"""Embeddings in a Parquet file, as blocks for an index."""
 
 import os
 from collections.abc import Iterator
@@ -14,21 +14,23 @@ _BATCH_ROWS: Final = 2**14
 def parquet_blocks(
     path: str | os.PathLike[str], *, column: str = "embedding", ids: str | None = None
 ) -> Iterator[NDArray[Any] | tuple[list[int] | list[str], NDArray[Any]]]:
-    """Blocks [n, D] of a column of lists of floats, for `Index.build` or `Index.write`.
+    """Yield blocks [n, D] of a column of lists of floats, for `Index.build` or `Index.write`.
 
-    The file is read row group by row group: `Index.write(out, parquet_blocks("rows.parquet"))`
-    holds little more than one of them.
+    The file is read row group by row group, so memory holds little more than one of them:
+
+        Index.write("photos.index", parquet_blocks("rows.parquet", ids="path"))
 
     Args:
         path: the file.
-        column: its column of embeddings: FixedSizeList, List or LargeList of floats.
-        ids: its column of integers or strings; each block is then a pair of them and its rows.
+        column: column of embeddings: FixedSizeList, List or LargeList of float16, float32 or
+            float64.
+        ids: column of integers or strings; each block is then a pair (ids [n], rows [n, D]).
 
     Raises:
         ImportError: pyarrow is not installed.
         OSError: the file cannot be read.
-        ValueError: a column is missing, is no list of floats, or a list is null or of another
-            length than those before it.
+        ValueError: a column is missing or has no lists of floats, or a list is null or differs in
+            length from those before it.
     """
     try:
         from pyarrow import parquet  # noqa: PLC0415  an extra, and slow to import
@@ -52,13 +54,13 @@ def parquet_blocks(
 
 
 def _rows(lists: Any, where: str, first_row: int) -> NDArray[Any]:  # noqa: ANN401  pyarrow's array
-    """[n, D] of an array of lists of floats."""
+    """Return the rows [n, D] of an array of lists of floats."""
     kind = getattr(lists.type, "value_type", None)
     if kind is None or str(kind) not in {"halffloat", "float", "double"}:
         raise ValueError(f"{where} is {lists.type}, wanted lists of floats")
     if lists.null_count:
         missing = first_row + int(np.argmax(lists.is_null().to_numpy(zero_copy_only=False)))
-        raise ValueError(f"{where} is null in row {missing}; leave out what was not embedded")
+        raise ValueError(f"{where} is null in row {missing}; leave out rows without an embedding")
     numbers: NDArray[Any] = lists.flatten().to_numpy(zero_copy_only=False)
     if not len(lists):
         return numbers.reshape(0, max(1, getattr(lists.type, "list_size", 1)))

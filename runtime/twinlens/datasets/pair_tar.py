@@ -1,48 +1,48 @@
-"""webdataset archives: a tar whose members key.jpg and key.txt are one pair."""
+"""Pairs in a tar in webdataset layout: the members key.jpg and key.txt are one pair."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from twinlens.datasets.image_tar import CAPTION, Member, members
+from twinlens.datasets.image_tar import CAPTION, Member, read_members
 from twinlens.datasets.pairs import Pairs
 from twinlens.errors import DatasetError, ImageError, PairsError
 
-Sample = dict[str, bytes]
+TarSample = dict[str, bytes]
+"""Image and caption of one key, by their suffixes."""
 
 
-def read_shard(path: Path) -> Pairs:
-    """Pairs of a tar, packed or not, read once from front to back.
+def read_tar_pairs(path: Path) -> Pairs:
+    """Read the pairs of a tar, compressed or not, once from front to back.
 
-    Nothing is written to disk, so a member's name is only ever a key, whatever it looks like. The
-    pictures stay in memory as they are encoded. Members of a pair that are neither a picture nor a
-    .txt are other data of it and are not read.
+    Nothing is written to disk, so a member's name is used as a key only. The encoded images stay in
+    memory. Members of a pair that are neither an image nor a .txt are ignored.
 
     Raises:
-        PairsError: a pair lacks its picture or its text, or the file is no tar.
+        PairsError: a pair lacks its image or its text, or the file is not a tar.
     """
     images, texts = [], []
     for key, sample in _samples(path):
-        pictures = [part for suffix, part in sample.items() if suffix != CAPTION]
-        if len(pictures) != 1 or CAPTION not in sample:
+        encoded = [content for suffix, content in sample.items() if suffix != CAPTION]
+        if len(encoded) != 1 or CAPTION not in sample:
             found = ", ".join(sample) or "neither"
-            raise PairsError(f"{path} has {found} of {key!r}, wanted one picture and one .txt")
+            raise PairsError(f"{path} has {found} of {key!r}, wanted one image and one .txt")
         try:
             text = sample[CAPTION].decode("utf-8-sig").strip()
         except UnicodeDecodeError as error:
             raise PairsError(f"{path}: {key}.txt is not UTF-8: {error.reason}") from error
         if not text:
             raise PairsError(f"{path}: {key}.txt is empty")
-        images.append(pictures[0])
+        images.append(encoded[0])
         texts.append(text)
     if not images:
         raise PairsError(f"{path} holds no pairs; wanted key.jpg and key.txt of each")
     return Pairs(images=images, texts=texts)
 
 
-def _samples(path: Path) -> Iterator[tuple[str, Sample]]:
-    """Keys and the picture and text of each: the members of a pair follow one another."""
+def _samples(path: Path) -> Iterator[tuple[str, TarSample]]:
+    """Yield each key with its image and text; the members of a pair must be adjacent."""
     done: set[str] = set()
-    key, sample = None, Sample()
+    key, sample = None, TarSample()
     for _, found, suffix, content in _members(path):
         if found != key:
             if key is not None:
@@ -50,7 +50,7 @@ def _samples(path: Path) -> Iterator[tuple[str, Sample]]:
                 yield key, sample
             if found in done:
                 raise PairsError(f"{path} has {found!r} in two places; pack each pair together")
-            key, sample = found, Sample()
+            key, sample = found, TarSample()
         if suffix in sample:
             raise PairsError(f"{path} has {found}{suffix} twice")
         if isinstance(content, ImageError):
@@ -63,6 +63,6 @@ def _samples(path: Path) -> Iterator[tuple[str, Sample]]:
 
 def _members(path: Path) -> Iterator[Member]:
     try:
-        yield from members(path)
+        yield from read_members(path)
     except DatasetError as error:
         raise PairsError(str(error)) from error

@@ -1,36 +1,50 @@
-"""Pairs of an image and a text, and what is known of them."""
+"""Pairs of an image and a text, with their labels and classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from twinlens.errors import PairsError
-from twinlens.images.open import ImageLike
+from twinlens.images.image_like import ImageLike
 
-TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+LABELS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """How a table names what it holds."""
+    """Names of the columns of a table of pairs.
+
+    >>> columns = Columns(image="photo", text="caption", label="match")
+    """
 
     image: str = "image"
+    """Column of images: paths, or in Parquet also bytes or structs {bytes, path}."""
     text: str = "text"
+    """Column of texts."""
     label: str | None = None
-    """Whether the pair matches, 0 or 1; by default the column "label" where there is one."""
+    """Column of labels, 1 for a matching pair, else 0; by default "label" if it exists."""
     kind: str | None = None
-    """The class of the image, for zero-shot classification; an empty cell is no class."""
+    """Column of the images' classes, for zero-shot classification; an empty cell is no class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """M images and texts, row by row."""
+    """M pairs of an image and a text, row by row.
+
+    Raises PairsError if there is no pair, or if the columns differ in length.
+
+    >>> len(Pairs(images=["dog.jpg", "cat.jpg"], texts=["a dog", "a dog"], labels=[True, False]))
+    2
+    """
 
     images: Sequence[ImageLike]
+    """[M] paths, encoded bytes, binary files, PIL images, or uint8 arrays [H, W, 3]."""
     texts: Sequence[str]
+    """[M]"""
     labels: Sequence[bool] | None = None
-    """Whether each pair matches; None says that all do."""
+    """[M] True for a matching pair; None if all pairs match."""
     kinds: Sequence[str] | None = None
-    """The class of each image; empty where it has none."""
+    """[M] class of each image; empty for an image without a class."""
 
     def __post_init__(self) -> None:
         for name in ("texts", "labels", "kinds"):
@@ -47,6 +61,6 @@ class Pairs:
         return len(self.images)
 
 
-def truth(cell: object) -> bool | None:
-    """What a label says: 0 or 1, false or true, no or yes; None if it says neither."""
-    return TRUTHS.get(str(cell).strip().lower().removesuffix(".0"))
+def parse_label(cell: object) -> bool | None:
+    """Parse 0 or 1, false or true, no or yes; return None for any other cell."""
+    return LABELS.get(str(cell).strip().lower().removesuffix(".0"))

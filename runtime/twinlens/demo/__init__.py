@@ -1,1 +1,1 @@
-"""The demo: its bundle, its drawings and what reads them."""
+"""The demo: a small bundle, drawings with captions, and their reader."""

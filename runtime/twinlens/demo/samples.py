@@ -1,4 +1,4 @@
-"""The drawings inside the package, and the words they are tried with."""
+"""Drawings inside the package, with captions and zero-shot classes."""
 
 import csv
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from twinlens.loading import DEMO, folder_of
 
 CLASSES: Final = ("face", "animal", "food", "vehicle", "flag")
 CLASS_TEMPLATES: Final = ("{}", "a {}", "a picture of a {}", "{} emoji")
-"""For zero-shot classification of the demo's drawings."""
+"""Templates for zero-shot classification of the drawings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """One bundled drawing: by a hand, and with captions, that the model was never trained on."""
+    """One bundled drawing; neither its artist nor its caption is in the training data."""
 
     path: Path
     caption: str
     kind: str
-    """Its zero-shot class, or empty."""
+    """Zero-shot class, or empty."""
 
 
 def bundled_drawings() -> list[Drawing]:
-    """The drawings inside the package, with their captions."""
+    """Read the drawings inside the package, with their captions."""
     folder = folder_of(DEMO).parent
     with (folder / "captions.csv").open(encoding="utf-8", newline="") as file:
         return [

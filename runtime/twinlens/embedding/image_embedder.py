@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
 from twinlens.errors import ImageError
-from twinlens.images.decoder import Decoded, Decoder
+from twinlens.images.decoder import Decoder, DecodeResult
 from twinlens.images.named_image import NumberedImage
 from twinlens.ort.io_binding import OnDevice
 
@@ -140,7 +140,7 @@ class ImageEmbedder:
                 for found in done:
                     yield from found
 
-    def _work(self, batch: list[Decoded]) -> list[Embedded]:
+    def _work(self, batch: list[DecodeResult]) -> list[Embedded]:
         return _embedded(batch, self.tower.embed)
 
 
@@ -185,7 +185,7 @@ def blocks(
         yield block()
 
 
-def _embedded(batch: list[Decoded], embed: Embed) -> list[Embedded]:
+def _embedded(batch: list[DecodeResult], embed: Embed) -> list[Embedded]:
     good = [decoded.pixels for decoded in batch if not isinstance(decoded.pixels, ImageError)]
     rows = iter(embed(np.stack(good)) if good else ())
     return [

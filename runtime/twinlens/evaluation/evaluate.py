@@ -17,8 +17,8 @@ from twinlens.metrics.reliability import Reliability, measure_reliability
 from twinlens.metrics.retrieval import Retrieval, measure_retrieval
 from twinlens.metrics.thresholds import Decision, Thresholds
 from twinlens.metrics.zero_shot import ZeroShot, measure_zero_shot
-from twinlens.model import Model
-from twinlens.zero_shot import TEMPLATES
+from twinlens.model.model import Model
+from twinlens.model.zero_shot import TEMPLATES
 
 REFERENCE: Final[Precision] = "fp32"
 

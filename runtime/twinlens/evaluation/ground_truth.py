@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from twinlens.datasets.pairs import Pairs
 from twinlens.deduplication import distinct
 from twinlens.errors import PairsError
-from twinlens.images.open import ImageLike
+from twinlens.images.image_like import ImageLike
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.intp]

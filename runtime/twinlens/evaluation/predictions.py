@@ -11,7 +11,7 @@ from twinlens.bundle.specs import Precision
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.ground_truth import GroundTruth
 from twinlens.metrics.retrieval import Ints, Ranks, rank
-from twinlens.model import Model
+from twinlens.model.model import Model
 
 F32 = NDArray[np.float32]
 

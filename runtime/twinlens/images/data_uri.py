@@ -1,4 +1,4 @@
-"""Pictures inside text: base64 and data URIs, as services receive them."""
+"""Images inside text, as services receive them: base64 and data URIs."""
 
 import base64
 import binascii
@@ -10,31 +10,35 @@ from twinlens.errors import ImageError
 from twinlens.images.limits import LIMITS, Limits
 
 DATA_URI: Final = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),", re.IGNORECASE)
-SPACE: Final = re.compile(r"\s+")
-URL_SAFE: Final = str.maketrans("-_", "+/")
+WHITESPACE: Final = re.compile(r"\s+")
+URL_SAFE_TO_STANDARD: Final = str.maketrans("-_", "+/")
 
 
 def from_base64(text: str | bytes, *, limits: Limits = LIMITS) -> bytes:
-    """The bytes of a picture in base64, of either alphabet; padding and line breaks are optional.
+    """Decode an image in base64 to its encoded bytes.
+
+    Both alphabets are accepted (standard and URL-safe); padding and line breaks are optional.
 
     Raises:
-        ImageError: it is not base64, or holds more than the limit.
+        ImageError: the text is not base64, or holds more bytes than the limit.
     """
     try:
-        letters = text.decode("ascii") if isinstance(text, bytes) else text
-        _check_length(len(letters) * 3 // 4, limits)
-        letters = SPACE.sub("", letters).rstrip("=").translate(URL_SAFE)
-        padded = letters + "=" * (-len(letters) % 4)
+        characters = text.decode("ascii") if isinstance(text, bytes) else text
+        _check_length(len(characters) * 3 // 4, limits)
+        characters = WHITESPACE.sub("", characters).rstrip("=").translate(URL_SAFE_TO_STANDARD)
+        padded = characters + "=" * (-len(characters) % 4)
         return base64.b64decode(padded.encode("ascii"), validate=True)
     except (UnicodeError, binascii.Error) as error:
         raise ImageError(f"the text is not base64: {error}") from error
 
 
 def from_data_uri(uri: str, *, limits: Limits = LIMITS) -> bytes:
-    """The bytes of a picture in a data URI (RFC 2397), whatever type it claims to be.
+    """Decode an image in a data URI (RFC 2397) to its encoded bytes.
+
+    The media type in the URI is ignored.
 
     Raises:
-        ImageError: it is no data URI, its base64 is not, or it holds more than the limit.
+        ImageError: it is no data URI, its base64 is invalid, or it holds more bytes than the limit.
     """
     head = DATA_URI.match(uri[:1000])
     if head is None:
@@ -50,4 +54,4 @@ def from_data_uri(uri: str, *, limits: Limits = LIMITS) -> bytes:
 
 def _check_length(n_bytes: int, limits: Limits) -> None:
     if n_bytes > limits.max_bytes:
-        raise ImageError(f"the text holds more than {limits.max_bytes:,} bytes; shrink the picture")
+        raise ImageError(f"the text holds more than {limits.max_bytes:,} bytes; shrink the image")

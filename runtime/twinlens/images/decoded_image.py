@@ -1,4 +1,4 @@
-"""The picture: decoded, eight bits a channel, and with all that must be known to see it rightly."""
+"""Decoded images with eight bits a channel, and the facts that their transform needs."""
 
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -7,34 +7,34 @@ from PIL import Image
 
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images.formats.color_modes import eight_bit
-from twinlens.images.formats.dct_scale import decode_smaller
+from twinlens.images.formats.color_modes import to_eight_bit
+from twinlens.images.formats.dct_scale import reduce_while_decoding
 from twinlens.images.formats.exif_orientation import UPRIGHT, Orientation, orientation_of
-from twinlens.images.geometry.crop import Framing, frame
-from twinlens.images.open import READING_ONE, check_size
+from twinlens.images.geometry.crop import CropBox, crop_box
+from twinlens.images.open import SOURCE_READ_LOCK, check_size
 from twinlens.images.read_options import ReadOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedImage:
-    """A decoded picture."""
+    """A decoded image as stored, not yet turned by its orientation."""
 
     image: Image.Image
     size: tuple[int, int]
-    """Width and height as stored: `times` those of the image, or a few pixels less."""
-    times: int = 1
-    """How many times smaller than stored it was decoded."""
+    """Width and height as stored: `reduction` times those of `image`, or a few pixels less."""
+    reduction: int = 1
+    """Divisor of the stored size at decoding: 1, 2, 4 or 8."""
     orientation: Orientation = UPRIGHT
 
-    def framing(self, spec: ImageSpec) -> Framing:
-        """Which part of the image the spec shows."""
-        return frame(self.size, spec, self.orientation).shrunk(self.times)
+    def crop_box(self, spec: ImageSpec) -> CropBox:
+        """Return the part of `image` that the spec selects."""
+        return crop_box(self.size, spec, self.orientation).reduced(self.reduction)
 
 
-def from_file(
+def decode_file(
     file: BinaryIO, name: str, spec: ImageSpec, mode: PixelMode, read: ReadOptions
 ) -> DecodedImage:
-    """The first frame of an encoded picture.
+    """Decode the first frame of an encoded image.
 
     Raises:
         ImageError: it is beyond the limits; and Pillow's own errors.
@@ -42,24 +42,24 @@ def from_file(
     with Image.open(file, formats=read.limits.formats) as image:
         check_size(image, name, read.limits)
         stored = image.size
-        times = decode_smaller(image, spec) if mode == "fast" else 1
+        reduction = reduce_while_decoding(image, spec) if mode == "fast" else 1
         image.load()
         return DecodedImage(
-            image=eight_bit(image, name),
-            # Pillow turns a TIFF upright while it decodes.
-            size=stored if times > 1 else image.size,
-            times=times,
+            image=to_eight_bit(image, name),
+            # Pillow turns a TIFF upright while it decodes, which may swap width and height.
+            size=stored if reduction > 1 else image.size,
+            reduction=reduction,
             orientation=orientation_of(image) if read.upright else UPRIGHT,
         )
 
 
-def from_memory(image: Image.Image, name: str, read: ReadOptions) -> DecodedImage:
-    """A PIL image as it lies.
+def decode_pil(image: Image.Image, name: str, read: ReadOptions) -> DecodedImage:
+    """Decode a PIL image, which keeps its stored orientation.
 
     Raises:
         ImageError: it is beyond the limits; and Pillow's own errors.
     """
     check_size(image, name, read.limits)
-    with READING_ONE:
+    with SOURCE_READ_LOCK:
         image.load()
-    return DecodedImage(image=eight_bit(image, name), size=image.size)
+    return DecodedImage(image=to_eight_bit(image, name), size=image.size)

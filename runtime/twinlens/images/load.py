@@ -1,4 +1,4 @@
-"""Anything image-like as uint8 pixels [B, S, S, 3], the way the checkpoint was trained to see."""
+"""Loading of anything image-like as uint8 pixels [B, S, S, 3], preprocessed for the checkpoint."""
 
 import io
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from PIL import Image
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images.decoded_image import DecodedImage, from_file, from_memory
-from twinlens.images.formats.truncated_jpeg import mended
-from twinlens.images.open import U8, Encoded, from_array, opened, reasons, source_name
-from twinlens.images.open import ImageLike as ImageLike
+from twinlens.images.decoded_image import DecodedImage, decode_file, decode_pil
+from twinlens.images.formats.truncated_jpeg import restore_eoi
+from twinlens.images.image_like import U8, Encoded, ImageLike
+from twinlens.images.open import errors_as_image_error, image_from_array, open_encoded, source_name
 from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
-from twinlens.images.transform import paint
+from twinlens.images.transform import transform_into
 
-SUFFIXES: Final = frozenset(
+IMAGE_SUFFIXES: Final = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""By which a file in a folder is taken for a picture; one that is named may have any."""
+"""Suffixes of the image files in a folder or a tar; a file given by name may have any suffix."""
 
 
 def load_batch(
@@ -30,10 +30,11 @@ def load_batch(
     mode: PixelMode = "exact",
     read: ReadOptions = READ_DEFAULTS,
 ) -> U8:
-    """Pixels [B, S, S, 3] of images, each decoded, resized and cropped as the spec says.
+    """Load images as pixels [B, S, S, 3], each decoded, resized and cropped by the spec.
 
     Raises:
-        ImageError: names the first bad image by its index, and why.
+        ImageError: an image cannot be loaded; the message has the index of the first and the
+            reason.
     """
     batch = np.empty((len(images), spec.side_px, spec.side_px, 3), dtype=np.uint8)
     for index, (row, image) in enumerate(zip(batch, images, strict=True)):
@@ -51,21 +52,21 @@ def load(
     mode: PixelMode = "exact",
     read: ReadOptions = READ_DEFAULTS,
 ) -> U8:
-    """Pixels [S, S, 3] of one image.
+    """Load one image as pixels [S, S, 3].
 
-    A path, bytes or a file are turned upright by their EXIF orientation; a PIL image or an array is
-    taken as it lies. What every oddity gives: images/IMAGES.md.
+    Paths, bytes and files are turned upright by their EXIF orientation; PIL images and arrays keep
+    theirs. images/IMAGES.md lists the result of every unusual input.
 
     Args:
         image: a path, encoded bytes, a binary file, a PIL image, or uint8 pixels [H, W], [H, W, 1],
             [H, W, 3] or [H, W, 4].
-        spec: side and resizing of the bundle.
+        spec: size and resizing of the bundle.
         mode: "exact" follows the checkpoint's own preprocessing, "fast" decodes large JPEGs
             smaller.
-        read: options for oddities, and the limits.
+        read: options for unusual files, and the limits.
 
     Raises:
-        ImageError: it cannot be read; the message says why.
+        ImageError: it cannot be read; the message has the reason.
     """
     row = np.empty((spec.side_px, spec.side_px, 3), dtype=np.uint8)
     load_into(row, image, spec, mode=mode, read=read)
@@ -80,31 +81,31 @@ def load_into(
     mode: PixelMode = "exact",
     read: ReadOptions = READ_DEFAULTS,
 ) -> None:
-    """As `load`, into a row [S, S, 3] of a batch; after an error the row may hold anything.
+    """Load one image into a row [S, S, 3] of a batch; after an error the row is undefined.
 
     Raises:
-        ImageError: it cannot be read; the message says why.
+        ImageError: it cannot be read; the message has the reason.
     """
     name, limits = source_name(image), read.limits
-    with reasons(name, limits):
+    with errors_as_image_error(name, limits):
         if isinstance(image, np.ndarray):
-            picture = from_memory(from_array(image), name, read)
+            decoded = decode_pil(image_from_array(image), name, read)
         elif isinstance(image, Image.Image):
-            picture = from_memory(image, name, read)
+            decoded = decode_pil(image, name, read)
         else:
-            picture = _decoded(image, name, spec, mode, read)
-        paint(row, picture, spec, read)
+            decoded = _decode_encoded(image, name, spec, mode, read)
+        transform_into(row, decoded, spec, read)
 
 
-def _decoded(
+def _decode_encoded(
     image: Encoded, name: str, spec: ImageSpec, mode: PixelMode, read: ReadOptions
 ) -> DecodedImage:
-    with opened(image, name, read.limits) as file:
+    with open_encoded(image, name, read.limits) as file:
         try:
-            return from_file(file, name, spec, mode, read)
+            return decode_file(file, name, spec, mode, read)
         except OSError:
             file.seek(0)
-            whole = mended(file.read())
-            if whole is None:
+            completed = restore_eoi(file.read())
+            if completed is None:
                 raise
-        return from_file(io.BytesIO(whole), name, spec, mode, read)
+        return decode_file(io.BytesIO(completed), name, spec, mode, read)

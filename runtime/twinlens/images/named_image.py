@@ -1,18 +1,18 @@
-"""An image under a name."""
+"""Images with a name, and images with an index."""
 
 from typing import NamedTuple
 
 from twinlens.errors import ImageError
-from twinlens.images.open import ImageLike
+from twinlens.images.image_like import ImageLike
 
 
 class NamedImage(NamedTuple):
-    """An image under a name, as `read_images` finds it in a folder, a tar or a table."""
+    """An image with the name that `read_images` gave it: a path, or archive path and member."""
 
     name: str
     image: ImageLike | ImageError
-    """The image, or why there is none."""
+    """The image, or the reason for its absence."""
 
 
 NumberedImage = tuple[int, ImageLike | NamedImage]
-"""An image, and the index that its error names."""
+"""Index of an image in its stream, for error messages, and the image."""

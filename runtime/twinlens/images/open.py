@@ -1,4 +1,4 @@
-"""The sources: whatever holds a picture, opened by Pillow and within the limits."""
+"""Opening of image sources within the limits; every failure is an ImageError with a reason."""
 
 import io
 import os
@@ -9,30 +9,25 @@ from contextlib import contextmanager
 from typing import BinaryIO, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from twinlens.errors import ImageError
+from twinlens.images.image_like import U8, Encoded
 from twinlens.images.limits import Limits
 
-U8 = NDArray[np.uint8]
-Encoded = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
-ImageLike = Encoded | Image.Image | U8
-"""Anything image-like: a path, encoded bytes, a binary file, a PIL image, or uint8 pixels [H, W],
-[H, W, 1], [H, W, 3] or [H, W, 4]. A str is always a path."""
+SOURCE_READ_LOCK: Final = threading.Lock()
+"""Serialises reads of the caller's PIL images and binary files.
 
-READING_ONE: Final = threading.Lock()
-"""Held while a file or a PIL image that came from outside is read.
-
-It may be given twice: two threads that read one PIL image at once get wrong pixels without a word.
+PIL images are not thread-safe: concurrent reads silently corrupt pixels, so reads of one object are
+serialised. The caller may give one object twice, and a binary file has one position.
 """
 
 
 def source_name(image: object) -> str:
-    """What errors call it.
+    """Return the name of an image source for error messages.
 
     Raises:
-        ImageError: it is nothing image-like.
+        ImageError: the object is nothing image-like.
     """
     if isinstance(image, (str, os.PathLike)):
         return os.fspath(image)
@@ -52,46 +47,46 @@ def source_name(image: object) -> str:
 
 
 @contextmanager
-def opened(image: Encoded, name: str, limits: Limits) -> Iterator[BinaryIO]:
-    """The file behind a path, bytes or a file.
+def open_encoded(image: Encoded, name: str, limits: Limits) -> Iterator[BinaryIO]:
+    """Open an encoded image as a binary file.
 
-    A path is open while this lasts; of a file that came from outside the whole content is read,
-    from its start if it can seek.
+    A path stays open until the context ends. The caller's own file is read as a whole, from its
+    start if it can seek.
 
     Raises:
         ImageError: it cannot be read, or is larger than the limit.
     """
     if isinstance(image, (str, os.PathLike)):
-        with _opened_path(name, limits) as file:
+        with _open_path(name, limits) as file:
             yield file
     elif isinstance(image, (bytes, bytearray, memoryview)):
         _check_bytes(memoryview(image).nbytes, name, limits)
         yield io.BytesIO(image)
     else:
-        yield io.BytesIO(_content(image, name, limits))
+        yield io.BytesIO(_read_file(image, name, limits))
 
 
 @contextmanager
-def reasons(name: str, limits: Limits) -> Iterator[None]:
-    """Turn whatever Pillow raises into an ImageError about `name`."""
+def errors_as_image_error(name: str, limits: Limits) -> Iterator[None]:
+    """Turn every exception of Pillow into an ImageError about `name`."""
     try:
         yield
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        # Pillow's own limit, of 179 million, stands whatever ours is.
+        # Pillow's own limit of 179 million pixels always applies, beside ours.
         raise ImageError(
             f"{name} has more than {limits.max_pixels:,} pixels; shrink it first"
         ) from error
     except UnidentifiedImageError as error:
         known = ", ".join(limits.formats)
         raise ImageError(f"{name} is no image that can be decoded; known are {known}") from error
-    except Exception as error:  # Pillow's decoders raise whatever they meet
+    except Exception as error:  # Pillow's decoders raise exceptions of any type
         raise ImageError(f"{name} cannot be decoded: {str(error) or repr(error)}") from error
 
 
 def check_size(image: Image.Image, name: str, limits: Limits) -> None:
-    """Refuse a picture without pixels, and one with too many, before it is decoded.
+    """Refuse an image with no pixels or too many, before it is decoded.
 
     Raises:
         ImageError: either.
@@ -105,11 +100,11 @@ def check_size(image: Image.Image, name: str, limits: Limits) -> None:
         raise ImageError(f"{name} is {image.width} x {image.height}: it has no pixels")
 
 
-def from_array(pixels: U8) -> Image.Image:
-    """A PIL image of uint8 pixels [H, W], [H, W, 1], [H, W, 3] or [H, W, 4].
+def image_from_array(pixels: U8) -> Image.Image:
+    """Return a PIL image of uint8 pixels [H, W], [H, W, 1], [H, W, 3] or [H, W, 4].
 
     Raises:
-        ImageError: it is of another shape or dtype.
+        ImageError: the array has another shape or dtype.
     """
     if pixels.dtype != np.uint8:
         raise ImageError(f"an array of {pixels.dtype} is not an image; scale it to 0..255 as uint8")
@@ -126,9 +121,9 @@ def from_array(pixels: U8) -> Image.Image:
 
 
 @contextmanager
-def _opened_path(name: str, limits: Limits) -> Iterator[BinaryIO]:
+def _open_path(name: str, limits: Limits) -> Iterator[BinaryIO]:
     try:
-        # Looked at first: opening a pipe that nobody writes to would wait for ever.
+        # stat comes first: opening a pipe without a writer would block for ever.
         status = os.stat(name)  # noqa: PTH116  a name need not be a Path
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             raise ImageError(f"{name} is no regular file; read it and give the bytes")
@@ -143,26 +138,26 @@ def _opened_path(name: str, limits: Limits) -> Iterator[BinaryIO]:
         yield file
 
 
-def _content(file: BinaryIO, name: str, limits: Limits) -> bytes:
+def _read_file(file: BinaryIO, name: str, limits: Limits) -> bytes:
     if isinstance(file, io.TextIOBase):
         raise ImageError(f"{name} is opened as text; open it with mode 'rb'")
     try:
-        with READING_ONE:
+        with SOURCE_READ_LOCK:
             if getattr(file, "seekable", lambda: False)():
                 file.seek(0)
-            content = _read(file, limits.max_bytes + 1)
-    except Exception as error:  # a file of anybody's making raises whatever it likes
+            content = _read_up_to(file, limits.max_bytes + 1)
+    except Exception as error:  # a caller's own file class may raise anything
         raise ImageError(f"{name} cannot be read: {str(error) or repr(error)}") from error
     _check_bytes(len(content), name, limits)
     return content
 
 
-def _read(file: BinaryIO, most: int) -> bytes:
-    """Up to `most` bytes: a raw file or a socket may give fewer at a time than it has."""
+def _read_up_to(file: BinaryIO, n_bytes: int) -> bytes:
+    """Read at most `n_bytes`; a raw file or a socket may return fewer at a time than it has."""
     parts = []
-    while most > 0 and (part := file.read(most)):
+    while n_bytes > 0 and (part := file.read(n_bytes)):
         parts.append(part)
-        most -= len(part)
+        n_bytes -= len(part)
     return b"".join(parts)
 
 

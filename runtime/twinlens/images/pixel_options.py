@@ -16,7 +16,9 @@ class PixelOptions:
     """
 
     mode: PixelMode = "exact"
+    """"exact" follows the checkpoint's own preprocessing; "fast" decodes large JPEGs smaller."""
     read: ReadOptions = READ_DEFAULTS
+    """Orientation, background, colour profiles and limits of files."""
 
     def __str__(self) -> str:
         changed = [

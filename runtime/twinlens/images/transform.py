@@ -1,4 +1,4 @@
-"""The square: what the spec shows of a picture, as one row of a batch."""
+"""Transform of a decoded image to the pixels [S, S, 3] of the spec: crop, resize, pad, turn."""
 
 from typing import Final
 
@@ -7,55 +7,56 @@ from PIL import Image
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.images.decoded_image import DecodedImage
-from twinlens.images.formats.color_modes import flat, is_plain
+from twinlens.images.formats.color_modes import flatten, is_resizable
 from twinlens.images.formats.icc_profiles import to_srgb
-from twinlens.images.geometry.crop import Framing
-from twinlens.images.geometry.resampling import RESAMPLING
-from twinlens.images.geometry.resize import needed_part, resize_into, resized
-from twinlens.images.open import U8
+from twinlens.images.geometry.crop import CropBox
+from twinlens.images.geometry.resampling import FILTERS
+from twinlens.images.geometry.resize import crop_to_support, resize_crop, resize_crop_into
+from twinlens.images.image_like import U8
 from twinlens.images.read_options import ReadOptions
 
-LONG_PX: Final = 16_384
-"""A box is float32 to Pillow: beyond this it would err by more than a thousandth of a pixel."""
+MAX_BOX_PX: Final = 16_384
+"""Pillow's crop boxes are float32: beyond this edge length they err by over a thousandth of a
+pixel."""
 
 
-def paint(row: U8, picture: DecodedImage, spec: ImageSpec, read: ReadOptions) -> None:
-    """Write the pixels [S, S, 3] of a picture into a row of a batch."""
-    image, framing = picture.image, picture.framing(spec)
-    resampling = RESAMPLING[spec.interpolation]
+def transform_into(row: U8, decoded: DecodedImage, spec: ImageSpec, read: ReadOptions) -> None:
+    """Write the pixels [S, S, 3] of a decoded image into a row of a batch."""
+    image, crop = decoded.image, decoded.crop_box(spec)
+    resampling = FILTERS[spec.interpolation]
     profile = image.info.get("icc_profile") if read.profiles else None
-    if not is_plain(image) or max(image.size) > LONG_PX:
-        image, framing = needed_part(image, framing, resampling)
+    if not is_resizable(image) or max(image.size) > MAX_BOX_PX:
+        image, crop = crop_to_support(image, crop, resampling)
         if not (profile and image.mode == "CMYK"):
-            image = flat(image, read.background)
-    if picture.orientation.turn is None and not profile:
-        _paint_upright(row, image, framing, spec)
+            image = flatten(image, read.background)
+    if decoded.orientation.transpose is None and not profile:
+        _write_upright(row, image, crop, spec)
         return
-    # The seen x axis goes first, as if the picture had been turned before.
-    small = resized(image, framing, resampling, down_first=picture.orientation.swapped)
+    # The horizontal axis of the upright image goes first, as if it had been turned before.
+    small = resize_crop(image, crop, resampling, vertical_first=decoded.orientation.swapped)
     if profile:
         small = to_srgb(small, profile)
-    small = _padded(small, framing, spec)
-    if picture.orientation.turn is not None:
-        small = small.transpose(picture.orientation.turn)
+    small = _pad(small, crop, spec)
+    if decoded.orientation.transpose is not None:
+        small = small.transpose(decoded.orientation.transpose)
     row[:] = np.asarray(small.convert("RGB"))
 
 
-def _paint_upright(row: U8, image: Image.Image, framing: Framing, spec: ImageSpec) -> None:
-    across, down = framing.across, framing.down
-    if (across.length, down.length) != (spec.side_px, spec.side_px):
+def _write_upright(row: U8, image: Image.Image, crop: CropBox, spec: ImageSpec) -> None:
+    horizontal, vertical = crop.horizontal, crop.vertical
+    if (horizontal.length, vertical.length) != (spec.side_px, spec.side_px):
         row[:] = spec.fill
-    seen = row[
-        down.place : down.place + down.length,
-        across.place : across.place + across.length,
+    target = row[
+        vertical.offset : vertical.offset + vertical.length,
+        horizontal.offset : horizontal.offset + horizontal.length,
     ]
-    resize_into(seen, image, framing, RESAMPLING[spec.interpolation], down_first=False)
+    resize_crop_into(target, image, crop, FILTERS[spec.interpolation], vertical_first=False)
 
 
-def _padded(small: Image.Image, framing: Framing, spec: ImageSpec) -> Image.Image:
-    side = (spec.side_px, spec.side_px)
-    if small.size == side:
+def _pad(small: Image.Image, crop: CropBox, spec: ImageSpec) -> Image.Image:
+    size = (spec.side_px, spec.side_px)
+    if small.size == size:
         return small
-    square = Image.new("RGB", side, spec.fill)
-    square.paste(small, (framing.across.place, framing.down.place))
-    return square
+    padded = Image.new("RGB", size, spec.fill)
+    padded.paste(small, (crop.horizontal.offset, crop.vertical.offset))
+    return padded

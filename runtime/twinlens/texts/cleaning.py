@@ -1,4 +1,12 @@
-"""Cleaning: what is done to a text before its tokenizer sees it."""
+"""Cleaning of a text before its tokenizer, as the checkpoint's own code does it.
+
+* none: unchanged.
+* lower: lower case.
+* openai_cased: ftfy, HTML entities (twice), white space.
+* openai: openai_cased, then lower case.
+* canonical: openai_cased, "_" to space, no punctuation, lower case, white space.
+* siglip: U+2581 to space, lower case, no punctuation, white space.
+"""
 
 import html
 import importlib
@@ -10,14 +18,14 @@ from typing import Final
 from twinlens.bundle.specs import Clean
 from twinlens.errors import TextError
 
-PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
-SPACES: Final = re.compile(r"\s+")
+NO_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
+WHITESPACE: Final = re.compile(r"\s+")
 WORD_BOUNDARY: Final = "\u2581"
-"""What SentencePiece writes for a space."""
+"""SentencePiece's character for a space."""
 
 
 def cleaner(clean: Clean) -> Callable[[str], str]:
-    """The function that cleans a text by these rules.
+    """Return the function that cleans a text by these rules.
 
     Raises:
         TextError: the rules need ftfy, which is not installed.
@@ -25,24 +33,24 @@ def cleaner(clean: Clean) -> Callable[[str], str]:
     return CLEANERS[clean]()
 
 
-def _as_it_is() -> Callable[[str], str]:
+def _none() -> Callable[[str], str]:
     return str
 
 
-def _as_lower() -> Callable[[str], str]:
+def _lower() -> Callable[[str], str]:
     return str.lower
 
 
-def _as_openai() -> Callable[[str], str]:
-    """As CLIP's own code does, and open_clip's for most checkpoints."""
-    cased = _as_openai_cased()
-    return lambda text: cased(text).lower()
+def _openai() -> Callable[[str], str]:
+    """Rules of CLIP's own code, and of open_clip for most checkpoints."""
+    clean_cased = _openai_cased()
+    return lambda text: clean_cased(text).lower()
 
 
-def _as_openai_cased() -> Callable[[str], str]:
-    """As open_clip does before a tokenizer of transformers (`basic_clean`, `whitespace_clean`).
+def _openai_cased() -> Callable[[str], str]:
+    """Rules of open_clip before a tokenizer of transformers (`basic_clean`, `whitespace_clean`).
 
-    ftfy mends mojibake, straightens quotes and narrows full-width letters; then HTML entities.
+    ftfy repairs mojibake, straightens quotes and narrows full-width letters; then HTML entities.
     """
     try:
         ftfy = importlib.import_module("ftfy")
@@ -53,38 +61,38 @@ def _as_openai_cased() -> Callable[[str], str]:
         ) from error
 
     def clean(text: str) -> str:
-        mended = html.unescape(html.unescape(ftfy.fix_text(text)))
-        return SPACES.sub(" ", mended).strip()
+        fixed = html.unescape(html.unescape(ftfy.fix_text(text)))
+        return WHITESPACE.sub(" ", fixed).strip()
 
     return clean
 
 
-def _as_canonical() -> Callable[[str], str]:
-    """As open_clip does for SigLIP (`_clean_canonicalize`): mended first, `_` is a space."""
-    cased = _as_openai_cased()
+def _canonical() -> Callable[[str], str]:
+    """Rules of open_clip for SigLIP (`_clean_canonicalize`): openai_cased first, `_` is a space."""
+    clean_cased = _openai_cased()
 
     def clean(text: str) -> str:
-        bare = cased(text).replace("_", " ").translate(PUNCTUATION).lower()
-        return SPACES.sub(" ", bare).strip()
+        bare = clean_cased(text).replace("_", " ").translate(NO_PUNCTUATION).lower()
+        return WHITESPACE.sub(" ", bare).strip()
 
     return clean
 
 
-def _as_siglip() -> Callable[[str], str]:
-    """As big_vision's `canonicalize_text` does, by which SigLIP was trained."""
+def _siglip() -> Callable[[str], str]:
+    """Rules of big_vision's `canonicalize_text`, which SigLIP was trained with."""
 
     def clean(text: str) -> str:
-        bare = text.replace(WORD_BOUNDARY, " ").lower().translate(PUNCTUATION)
-        return SPACES.sub(" ", bare).strip()
+        bare = text.replace(WORD_BOUNDARY, " ").lower().translate(NO_PUNCTUATION)
+        return WHITESPACE.sub(" ", bare).strip()
 
     return clean
 
 
 CLEANERS: Final[Mapping[Clean, Callable[[], Callable[[str], str]]]] = {
-    "none": _as_it_is,
-    "lower": _as_lower,
-    "openai": _as_openai,
-    "openai_cased": _as_openai_cased,
-    "canonical": _as_canonical,
-    "siglip": _as_siglip,
+    "none": _none,
+    "lower": _lower,
+    "openai": _openai,
+    "openai_cased": _openai_cased,
+    "canonical": _canonical,
+    "siglip": _siglip,
 }

@@ -1,4 +1,4 @@
-"""Strings as token ids [B, T]."""
+"""Tokenization of texts to token ids [B, T]."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -19,22 +19,22 @@ logger = logging.getLogger(__name__)
 I64 = NDArray[np.int64]
 OnCut = Literal["ignore", "warn", "error"]
 
-HEAD: Final = 4096
-"""Characters that are tokenised at first: a megabyte takes a second, and most of it is cut off."""
-NAMED: Final = 3
-"""Texts that a warning names; it counts the others."""
+HEAD_CHARACTERS: Final = 4096
+"""Characters tokenized at first: a megabyte takes a second, and most of it is truncated."""
+MAX_NAMED: Final = 3
+"""Largest number of texts that a warning names; it counts the others."""
 
 
 class Tokenizer:
     """The checkpoint's own tokenizer, read from its tokenizer.json.
 
-    A marker such as `<|endoftext|>` inside a text stays text: it cannot end the text early.
+    A special token such as `<|endoftext|>` inside a text stays text: it cannot end the text early.
     """
 
     def __init__(self, path: Path, spec: TextSpec) -> None:
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises nothing more special
+        except Exception as error:  # the library has no exception type of its own
             raise TextError(
                 f"{path} is not a tokenizer: {error}; export the bundle again"
             ) from error
@@ -43,7 +43,7 @@ class Tokenizer:
         self._tokenizer.enable_truncation(spec.context)
         self._spec, self._clean = spec, cleaner(spec.clean)
         (empty,) = self.encode_ragged([""])
-        self._n_marks = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        self._n_special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         if spec.end_id is not None and empty[-1:] != [spec.end_id]:
             raise TextError(
                 f"{path} ends a text with {empty[-1:]}, wanted the end token {spec.end_id}; "
@@ -51,43 +51,45 @@ class Tokenizer:
             )
 
     def encode(self, texts: Sequence[str], *, on_cut: OnCut = "ignore") -> I64:
-        """Ids [B, T]; T is the longest text's length, or the context if the tower is not causal.
+        """Encode texts as ids [B, T], padded at the end.
 
-        A text longer than the context is cut; its end token stays.
+        T is the length of the longest text if the spec allows trimming, else the context. A longer
+        text is truncated to the context; its end token stays.
 
         Raises:
-            TextError: names the first text that is not one, or may not be cut, by its index.
+            TextError: a text is not a string, or may not be truncated; the message has the index of
+                the first.
         """
         return self.pack(self.encode_ragged(texts, on_cut=on_cut))
 
     def encode_ragged(self, texts: Sequence[str], *, on_cut: OnCut = "ignore") -> list[list[int]]:
-        """The ids of each text, marks included, not yet padded to one length.
+        """Encode texts as lists of ids, with start and end tokens, without padding.
 
         Args:
             texts: any strings.
-            on_cut: what becomes of a text longer than the context. "ignore" cuts it, "warn" cuts it
-                and logs which, "error" refuses it.
+            on_cut: handling of a text longer than the context. "ignore" truncates it, "warn"
+                truncates it and logs its index, "error" refuses it.
 
         Raises:
-            TextError: names the first text that is not one, or may not be cut, by its index.
+            TextError: a text is not a string, or may not be truncated; the message has the index of
+                the first.
         """
         if on_cut not in get_args(OnCut):
             raise ValueError(f"on_cut is {on_cut!r}, not one of {', '.join(get_args(OnCut))}")
         strings = [self._clean(_checked(index, text)) for index, text in enumerate(texts)]
-        heads = self._tokenizer.encode_batch_fast([string[:HEAD] for string in strings])
-        whole = [self._settled(*pair) for pair in zip(strings, heads, strict=True)]
+        heads = self._tokenizer.encode_batch_fast([string[:HEAD_CHARACTERS] for string in strings])
+        encodings = [self._extended(*pair) for pair in zip(strings, heads, strict=True)]
         if on_cut != "ignore":
-            cut = {
-                n: self._length(*pair) for n, pair in enumerate(zip(strings, whole, strict=True))
-            }
-            self._report({n: length for n, length in cut.items() if length}, len(texts), on_cut)
-        return [found.ids for found in whole]
+            lengths = map(self._truncated_length, strings, encodings)
+            cut = {index: length for index, length in enumerate(lengths) if length}
+            self._report(cut, len(texts), on_cut)
+        return [encoding.ids for encoding in encodings]
 
     def pack(self, rows: Sequence[Sequence[int]], *, multiple: int = 1) -> I64:
-        """One batch [B, T] of encoded texts, padded at the end.
+        """Pack encoded texts into one batch [B, T], padded at the end.
 
-        T is that of the longest, rounded up to a multiple of so many, but no more than the context;
-        the context itself where the tower wants all of it.
+        T is the length of the longest, rounded up to a multiple of `multiple`, but at most the
+        context; it is the context itself where the tower needs the full context.
         """
         longest = max((len(row) for row in rows), default=2)
         rounded = min(-(-max(longest, 1) // multiple) * multiple, self._spec.context)
@@ -97,35 +99,38 @@ class Tokenizer:
             padded[: len(row)] = row
         return ids
 
-    def _settled(self, string: str, head: tokenizers.Encoding) -> tokenizers.Encoding:
-        """The encoding of a whole string, of which no more is read than decides its ids.
+    def _extended(self, string: str, head: tokenizers.Encoding) -> tokenizers.Encoding:
+        """Encode as much of a string as its truncated ids depend on, beginning with its head.
 
-        Where the head was cut, words may come out otherwise: two further contexts keep that away.
+        The last tokens of a cut string may differ from those of the whole string; two more contexts
+        of tokens keep the cut away from the first context.
         """
-        length = HEAD
+        length = HEAD_CHARACTERS
         while length < len(string) and len(head.overflowing) < 2:
             length *= 4
             (head,) = self._tokenizer.encode_batch_fast([string[:length]])
         return head
 
-    def _report(self, cut: Mapping[int, str], given: int, on_cut: OnCut) -> None:
-        told = [f"text {index} has {length}" for index, length in islice(cut.items(), NAMED)]
-        if told and on_cut == "error":
+    def _report(self, cut: Mapping[int, str], n_texts: int, on_cut: OnCut) -> None:
+        """Log or refuse the truncated texts, given by their lengths."""
+        named = [f"text {index} has {length}" for index, length in islice(cut.items(), MAX_NAMED)]
+        if named and on_cut == "error":
             raise TextError(
-                f"{told[0]} tokens, wanted at most {self._spec.context}; "
+                f"{named[0]} tokens, wanted at most {self._spec.context}; "
                 "shorten it, or let it be cut with on_cut='warn'"
             )
-        if told:
-            more = f" and {len(cut) - NAMED} more" if len(cut) > NAMED else ""
-            what = f"{len(cut)} of {given} texts are cut to {self._spec.context} tokens"
-            logger.warning("%s: %s%s", what, ", ".join(told), more)
+        if named:
+            more = f" and {len(cut) - MAX_NAMED} more" if len(cut) > MAX_NAMED else ""
+            summary = f"{len(cut)} of {n_texts} texts are cut to {self._spec.context} tokens"
+            logger.warning("%s: %s%s", summary, ", ".join(named), more)
 
-    def _length(self, string: str, found: tokenizers.Encoding) -> str:
-        """How many tokens a text has that was cut, marks included; empty if it was not."""
-        if not found.overflowing:
+    def _truncated_length(self, string: str, encoding: tokenizers.Encoding) -> str:
+        """Return the number of tokens of a truncated text, special tokens included; else ""."""
+        if not encoding.overflowing:
             return ""
-        rest = sum(len(part.ids) - self._n_marks for part in found.overflowing)
-        return f"{len(found.ids) + rest}{' or more' if len(string) > HEAD else ''}"
+        rest = sum(len(part.ids) - self._n_special for part in encoding.overflowing)
+        more = " or more" if len(string) > HEAD_CHARACTERS else ""
+        return f"{len(encoding.ids) + rest}{more}"
 
 
 def _checked(index: int, text: object) -> str:

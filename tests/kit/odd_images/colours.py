@@ -1,4 +1,4 @@
-"""Colours: whatever the mode, eight bits of red, green and blue."""
+"""Colour modes, bit depths, transparency and colour profiles."""
 
 import struct
 from typing import Any, Final
@@ -6,34 +6,32 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image, ImageCms
 
-from odd_images.oddity import (
+from odd_images.makers import (
     BLUE,
     HEIGHT,
     RED,
     WHITE,
     WIDTH,
-    Odd,
-    Refused,
     encoded,
     gray,
     plain,
     png,
     ramps,
     saved,
-    seen,
 )
+from odd_images.odd_input import OddInput, Refused, loaded
 from twinlens.images.read_options import ReadOptions
 
 
 def clear_to_right() -> Image.Image:
-    """RGBA: ever more transparent."""
+    """RGBA, more and more transparent to the right."""
     image = ramps().convert("RGBA")
     image.putalpha(Image.linear_gradient("L").rotate(90).resize(image.size))
     return image
 
 
 def blended(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
-    """By the definition of "over", in floats."""
+    """The image over a background, in floats, by the definition of "over"."""
     rgba = np.asarray(image.convert("RGBA")).astype(float)
     alpha = rgba[:, :, 3:] / 255
     rgb = rgba[:, :, :3] * alpha + np.array(background) * (1 - alpha)
@@ -41,7 +39,7 @@ def blended(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
 
 
 def wide(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint16]]:
-    """Gray as 16 bits."""
+    """Gray in 16 bits."""
     return np.asarray(image).astype(np.uint16) * 257
 
 
@@ -70,7 +68,7 @@ def tiff(rows: bytes, *, bits: int, photometric: int, order: str = "<", kind: in
 
 
 def twelve_bits() -> bytes:
-    """Each pair of gray values in three bytes."""
+    """Gray in 12 bits: each pair of values in three bytes."""
     values = (np.asarray(gray()).astype(np.uint32) * 4095 + 127) // 255
     left, right = values.reshape(-1, 2).T
     packed = np.stack([left >> 4, (left & 15) << 4 | right >> 8, right & 255], axis=1)
@@ -91,16 +89,16 @@ def cmyk() -> Image.Image:
 
 
 def bare_cmyk() -> bytes:
-    """As Pillow writes it, less the mark."""
+    """CMYK JPEG as Pillow writes it, without the Adobe marker."""
     content = encoded(cmyk(), "JPEG", quality=95)
     start = content.index(ADOBE)
     return content[:start] + content[start + 16 :]
 
 
 def ycck() -> bytes:
-    """YCbCr of the inverted colours, and black, marked as such.
+    """YCCK JPEG: YCbCr of the inverted colours, and black, with the Adobe marker of YCCK.
 
-    Pillow writes four channels, each inverted, but not this mark.
+    Pillow writes four channels, each inverted, but not this marker.
     """
     negative = Image.eval(ramps(), lambda value: 255 - value)
     channels = [Image.eval(part, lambda v: 255 - v) for part in negative.convert("YCbCr").split()]
@@ -111,7 +109,7 @@ def ycck() -> bytes:
 
 
 def swapped_profile() -> bytes:
-    """A profile under which red and green change places."""
+    """ICC profile that swaps red and green."""
     content = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     n_tags = struct.unpack(">I", content[128:132])[0]
     places = {bytes(content[132 + 12 * n : 136 + 12 * n]): 132 + 12 * n for n in range(n_tags)}
@@ -126,178 +124,178 @@ def red_and_green_swapped() -> Image.Image:
 
 
 COLOURS: Final = (
-    Odd(
+    OddInput(
         given="gray file",
-        comes="its gray in red, green and blue",
+        result="its gray in all three channels",
         make=saved(gray, "PNG"),
-        outcome=seen(gray),
+        outcome=loaded(gray),
     ),
-    Odd(
+    OddInput(
         given="1-bit PNG",
-        comes="black and white",
+        result="black and white",
         make=saved(lambda: gray().convert("1"), "PNG"),
-        outcome=seen(lambda: gray().convert("1").convert("L")),
+        outcome=loaded(lambda: gray().convert("1").convert("L")),
     ),
-    Odd(
+    OddInput(
         given="palette PNG or GIF",
-        comes="the palette's colours",
+        result="the palette's colours",
         make=saved(lambda: ramps().quantize(64), "PNG"),
-        outcome=seen(lambda: ramps().quantize(64).convert("RGB")),
+        outcome=loaded(lambda: ramps().quantize(64).convert("RGB")),
     ),
-    Odd(
+    OddInput(
         given="palette PNG or GIF with a transparent colour",
-        comes="the background there",
+        result="the background there",
         make=saved(lambda: Image.new("P", (WIDTH, HEIGHT)), "GIF", transparency=0),
-        outcome=seen(plain(WHITE)),
+        outcome=loaded(plain(WHITE)),
     ),
-    Odd(
+    OddInput(
         given="palette PNG with an alpha for each colour",
-        comes="blended with the background",
+        result="blended with the background",
         make=saved(lambda: Image.new("P", (WIDTH, HEIGHT)), "PNG", transparency=b"\x80"),
-        outcome=seen(plain((127, 127, 127)), 1),
+        outcome=loaded(plain((127, 127, 127)), 1),
     ),
-    Odd(
+    OddInput(
         given="gray with alpha (LA) PNG",
-        comes="blended with the background",
+        result="blended with the background",
         make=saved(lambda: clear_to_right().convert("LA"), "PNG"),
-        outcome=seen(lambda: blended(clear_to_right().convert("LA"), WHITE), 1),
+        outcome=loaded(lambda: blended(clear_to_right().convert("LA"), WHITE), 1),
     ),
-    Odd(
+    OddInput(
         given="RGBA PNG",
-        comes="blended with the background, white as in transformers",
+        result="blended with the background, white as in transformers",
         make=saved(clear_to_right, "PNG"),
-        outcome=seen(lambda: blended(clear_to_right(), WHITE), 1),
+        outcome=loaded(lambda: blended(clear_to_right(), WHITE), 1),
     ),
-    Odd(
+    OddInput(
         given="RGBA PNG, `ReadOptions(background=(0, 0, 255))`",
-        comes="blended with blue",
+        result="blended with blue",
         make=saved(clear_to_right, "PNG"),
-        outcome=seen(lambda: blended(clear_to_right(), BLUE), 1),
+        outcome=loaded(lambda: blended(clear_to_right(), BLUE), 1),
         read=ReadOptions(background=BLUE),
     ),
-    Odd(
+    OddInput(
         given="RGBA WebP",
-        comes="blended with the background",
+        result="blended with the background",
         make=saved(clear_to_right, "WEBP", lossless=True, exact=True),
-        outcome=seen(lambda: blended(clear_to_right(), WHITE), 1),
+        outcome=loaded(lambda: blended(clear_to_right(), WHITE), 1),
     ),
-    Odd(
+    OddInput(
         given="RGB or gray PNG with one transparent colour",
-        comes="the background there",
+        result="the background there",
         make=saved(plain(RED), "PNG", transparency=RED),
-        outcome=seen(plain(WHITE)),
+        outcome=loaded(plain(WHITE)),
     ),
-    Odd(
+    OddInput(
         given="PIL image of mode RGBA, LA, PA, La or RGBa",
-        comes="blended with the background",
+        result="blended with the background",
         make=lambda _: clear_to_right().convert("RGBa"),
-        outcome=seen(lambda: blended(clear_to_right(), WHITE), 1),
+        outcome=loaded(lambda: blended(clear_to_right(), WHITE), 1),
     ),
-    Odd(
+    OddInput(
         given="array [H, W, 4]",
-        comes="blended with the background",
+        result="blended with the background",
         make=lambda _: np.asarray(clear_to_right()),
-        outcome=seen(lambda: blended(clear_to_right(), WHITE), 1),
+        outcome=loaded(lambda: blended(clear_to_right(), WHITE), 1),
     ),
-    Odd(
+    OddInput(
         given="CMYK JPEG, inverted as Adobe writes it",
-        comes="its colours, as Pillow converts them",
+        result="its colours, as Pillow converts them",
         make=saved(cmyk, "JPEG", quality=95),
-        outcome=seen(ramps, 4),
+        outcome=loaded(ramps, 4),
     ),
-    Odd(
-        given="CMYK JPEG without Adobe's mark",
-        comes="taken as inverted all the same, as Pillow does",
+    OddInput(
+        given="CMYK JPEG without the Adobe marker",
+        result="taken as inverted too, as Pillow does",
         make=lambda _: bare_cmyk(),
-        outcome=seen(ramps, 4),
+        outcome=loaded(ramps, 4),
     ),
-    Odd(
+    OddInput(
         given="YCCK JPEG",
-        comes="its colours",
+        result="its colours",
         make=lambda _: ycck(),
-        outcome=seen(ramps, 4),
+        outcome=loaded(ramps, 4),
     ),
-    Odd(
+    OddInput(
         given="CMYK TIFF",
-        comes="its colours",
+        result="its colours",
         make=saved(cmyk, "TIFF"),
-        outcome=seen(ramps),
+        outcome=loaded(ramps),
     ),
-    Odd(
+    OddInput(
         given="PIL image of mode YCbCr, HSV, LAB, RGBX or CMYK",
-        comes="converted to RGB by Pillow",
+        result="converted to RGB by Pillow",
         make=lambda _: ramps().convert("YCbCr"),
-        outcome=seen(lambda: ramps().convert("YCbCr").convert("RGB")),
+        outcome=loaded(lambda: ramps().convert("YCbCr").convert("RGB")),
     ),
-    Odd(
+    OddInput(
         given="16-bit gray PNG",
-        comes="scaled: 65535 is white",
+        result="scaled: 65535 is white",
         make=lambda _: encoded(Image.fromarray(wide(gray())), "PNG"),
-        outcome=seen(gray),
+        outcome=loaded(gray),
     ),
-    Odd(
+    OddInput(
         given="16-bit gray TIFF of either byte order",
-        comes="scaled: 65535 is white",
+        result="scaled: 65535 is white",
         make=lambda _: tiff(
             wide(gray()).astype(">u2").tobytes(), bits=16, photometric=1, order=">"
         ),
-        outcome=seen(gray),
+        outcome=loaded(gray),
     ),
-    Odd(
-        given="16-bit gray TIFF in which white is zero",
-        comes="scaled and inverted",
+    OddInput(
+        given="16-bit gray TIFF with zero as white (WhiteIsZero)",
+        result="scaled and inverted",
         make=lambda _: tiff((65535 - wide(gray())).tobytes(), bits=16, photometric=0),
-        outcome=seen(gray),
+        outcome=loaded(gray),
     ),
-    Odd(
+    OddInput(
         given="12-bit gray TIFF",
-        comes="scaled: 4095 is white",
+        result="scaled: 4095 is white",
         make=lambda _: tiff(twelve_bits(), bits=12, photometric=1),
-        outcome=seen(gray),
+        outcome=loaded(gray),
     ),
-    Odd(
+    OddInput(
         given="16-bit PGM",
-        comes="scaled: its greatest value is white",
+        result="scaled: its maximum value is white",
         make=lambda _: b"P5 40 30 65535\n" + wide(gray()).astype(">u2").tobytes(),
-        outcome=seen(gray),
+        outcome=loaded(gray),
     ),
-    Odd(
+    OddInput(
         given="16-bit RGB PNG",
-        comes="scaled: the upper eight bits",
+        result="the upper eight bits",
         make=lambda _: deep_png(),
-        outcome=seen(ramps),
+        outcome=loaded(ramps),
     ),
-    Odd(
+    OddInput(
         given="signed or 32-bit integer TIFF, or PIL image of mode I",
-        comes="refused: the range of its numbers is not known",
+        result="refused: the range of its values is unknown",
         make=lambda _: tiff(bytes(WIDTH * HEIGHT * 2), bits=16, photometric=1, kind=2),
         outcome=Refused(message="has I pixels, whose range is not known; convert it to 8 bit"),
     ),
-    Odd(
+    OddInput(
         given="float TIFF, PFM, or PIL image of mode F",
-        comes="refused: the range of its numbers is not known",
+        result="refused: the range of its values is unknown",
         make=lambda _: tiff(bytes(WIDTH * HEIGHT * 4), bits=32, photometric=1, kind=3),
         outcome=Refused(message="has F pixels, whose range is not known; convert it to 8 bit"),
     ),
-    Odd(
+    OddInput(
         given="file with an ICC profile",
-        comes="the profile is ignored, as in transformers and open_clip",
+        result="the profile is ignored, as in transformers and open_clip",
         make=lambda _: encoded(ramps(), "PNG", icc_profile=swapped_profile()),
-        outcome=seen(ramps),
+        outcome=loaded(ramps),
     ),
-    Odd(
+    OddInput(
         given="file with an ICC profile, `ReadOptions(profiles=True)`",
-        comes="converted to sRGB",
+        result="converted to sRGB",
         make=lambda _: encoded(ramps(), "PNG", icc_profile=swapped_profile()),
-        outcome=seen(red_and_green_swapped, 2),
+        outcome=loaded(red_and_green_swapped, 2),
         read=ReadOptions(profiles=True),
     ),
-    Odd(
+    OddInput(
         given="file with a damaged ICC profile, or one of other colours, "
         "`ReadOptions(profiles=True)`",
-        comes="the profile is ignored",
+        result="the profile is ignored",
         make=lambda _: encoded(ramps(), "PNG", icc_profile=b"no profile"),
-        outcome=seen(ramps),
+        outcome=loaded(ramps),
         read=ReadOptions(profiles=True),
     ),
 )

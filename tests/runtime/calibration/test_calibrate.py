@@ -1,4 +1,4 @@
-"""Calibrating a bundle: every precision, into the manifest, all or nothing."""
+"""Calibration of a bundle: every precision, into the manifest, all or nothing."""
 
 import dataclasses
 from pathlib import Path
@@ -10,7 +10,7 @@ import twinlens
 from twinlens.__main__ import main
 from twinlens.bundle.bundle import MANIFEST, open_bundle
 from twinlens.calibration.calibrate import calibrate
-from twinlens.calibration.fit import CalibrationOptions
+from twinlens.calibration.calibration_options import CalibrationOptions
 from twinlens.datasets.pairs import Pairs
 from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import CalibrationError
@@ -25,7 +25,7 @@ def pairs() -> Pairs:
 
 def test_every_precision_gets_its_own_calibration(uncalibrated: Path, pairs: Pairs) -> None:
     fitted = calibrate(
-        uncalibrated, pairs, recipe=CalibrationOptions(prior=0.2, fitted_on="drawings")
+        uncalibrated, pairs, options=CalibrationOptions(prior=0.2, fitted_on="drawings")
     )
     manifest = open_bundle(uncalibrated).manifest
     assert fitted.keys() == manifest.towers.keys()
@@ -59,7 +59,7 @@ def test_a_copy_leaves_the_bundle_as_it_is(tmp_path: Path, pairs: Pairs) -> None
     calibrate(
         "demo",
         pairs,
-        recipe=CalibrationOptions(fitted_on="its own drawings"),
+        options=CalibrationOptions(fitted_on="its own drawings"),
         out=tmp_path / "copy",
     )
     assert (demo / MANIFEST).read_bytes() == before

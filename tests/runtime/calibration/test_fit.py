@@ -1,4 +1,4 @@
-"""Fitting through a model: what is left out, what is held out, and what the value then says."""
+"""Fits through a model: pairs left out, figures held out, and the fields of the calibration."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.curves import Beta, Line, Stairs
-from twinlens.calibration.fit import CalibrationOptions, fit_calibration
+from twinlens.calibration.calibration_options import CalibrationOptions
+from twinlens.calibration.fit import fit_calibration
 from twinlens.calibration.fit_matched import fit_pairs
 from twinlens.datasets.pairs import Pairs
 from twinlens.errors import CalibrationError
@@ -19,12 +20,12 @@ F32 = NDArray[np.float32]
 
 WIDTH = 64
 NOISE = 1.2
-"""Of a picture around its text, whose parts have spread 1: a pair has a cosine of about 0.64."""
+"""Spread of an image around its text, whose components have spread 1: cosines are about 0.64."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """A model whose pictures are named b"7" and whose texts "7"; it knows one noise for each."""
+    """A model of images b"7" and texts "7"; each number has one direction and one noise."""
 
     seed: int = 0
     towers_key: str = "key"
@@ -35,12 +36,12 @@ class Space:
 
     def embed_images(self, images: Sequence[bytes], *, on_error: str) -> F32:
         assert on_error == "nan"
-        return unit(np.stack([self.picture(image) for image in images]))
+        return unit(np.stack([self.image(image) for image in images]))
 
     def direction(self, number: int) -> F32:
         return np.random.default_rng((self.seed, number)).normal(size=WIDTH).astype(np.float32)
 
-    def picture(self, image: bytes) -> F32:
+    def image(self, image: bytes) -> F32:
         if image == b"broken":
             return np.full(WIDTH, np.nan, dtype=np.float32)
         noise = np.random.default_rng((self.seed, 1, int(image))).normal(size=WIDTH)
@@ -56,7 +57,7 @@ def matched(numbers: Sequence[int]) -> Pairs:
 
 
 def labelled(n: int, *, wrong_each: int = 1) -> Pairs:
-    """Every picture with its own text, and with those of the next ones."""
+    """Every image with its own text, and with those of the next ones."""
     steps = range(wrong_each + 1)
     return Pairs(
         images=[b"%d" % i for _ in steps for i in range(n)],
@@ -70,8 +71,8 @@ Fit = Callable[..., Calibration]
 
 @pytest.fixture(scope="module")
 def fit() -> Fit:
-    def call(pairs: Pairs, **recipe: object) -> Calibration:
-        return fit_calibration(Space(), pairs, recipe=CalibrationOptions(**recipe))  # type: ignore[arg-type]
+    def call(pairs: Pairs, **options: object) -> Calibration:
+        return fit_calibration(Space(), pairs, options=CalibrationOptions(**options))  # type: ignore[arg-type]
 
     return call
 
@@ -94,7 +95,7 @@ def test_repeated_pairs_change_nothing(fit: Fit, extra: list[int]) -> None:
     assert fit(matched(numbers + extra)) == fit(matched(numbers))
 
 
-def test_of_a_picture_with_several_texts_one_pair_counts(fit: Fit) -> None:
+def test_of_an_image_with_several_texts_one_pair_counts(fit: Fit) -> None:
     pairs = matched(range(100))
     again = Pairs(
         images=[*pairs.images, *pairs.images], texts=[*pairs.texts, *map(str, range(500, 600))]
@@ -102,7 +103,7 @@ def test_of_a_picture_with_several_texts_one_pair_counts(fit: Fit) -> None:
     assert fit(again) == fit(pairs)
 
 
-def test_pictures_that_cannot_be_read_are_left_out(fit: Fit) -> None:
+def test_images_that_cannot_be_read_are_left_out(fit: Fit) -> None:
     pairs = matched(range(100))
     broken = Pairs(images=[b"broken", *pairs.images], texts=["700", *pairs.texts])
     assert fit(broken) == fit(pairs)
@@ -205,13 +206,13 @@ def test_methods_that_need_labels_say_so(fit: Fit, method: str) -> None:
         fit(matched(range(50)), method=method)
 
 
-def test_a_recipe_that_means_nothing_is_refused() -> None:
+def test_options_that_mean_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="method is 'sigmoid', not one of platt"):
         CalibrationOptions(method="sigmoid")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="negatives is 'easy', not 'random' or 'hard'"):
         CalibrationOptions(negatives="easy")  # type: ignore[arg-type]
 
 
-def test_pictures_that_none_can_be_read_are_refused(fit: Fit) -> None:
-    with pytest.raises(ValueError, match="none of the 20 pictures can be read"):
+def test_pairs_without_a_readable_image_are_refused(fit: Fit) -> None:
+    with pytest.raises(ValueError, match="none of the 20 images can be read"):
         fit(Pairs(images=[b"broken"] * 20, texts=["1"] * 20))

@@ -1,4 +1,4 @@
-"""Fits on labelled pairs: what scikit-learn finds, on the same targets and weights."""
+"""Fits on labelled pairs, against scikit-learn on the same targets and weights."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from twinlens.bundle.curves import beta_features
 from twinlens.bundle.log_odds import sigmoid
 from twinlens.calibration.fit_labelled import (
-    FEWEST_FOR_STAIRS,
     LABEL_FITS,
+    MIN_FOR_ISOTONIC,
     fit_beta,
     fit_line,
     fit_stairs,
@@ -21,11 +21,11 @@ F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 AGREES = 1e-6
-"""Relative, against scikit-learn."""
+"""Relative tolerance against scikit-learn."""
 
 
 def draw(seed: int, n: int, *, share: float = 0.3) -> tuple[F64, Bools]:
-    """Cosines of a known truth: normal for both classes, of one spread."""
+    """Cosines of known labels: normal for both classes, of one spread."""
     rng = np.random.default_rng(seed)
     labels = rng.random(n) < share
     return np.where(labels, rng.normal(0.3, 0.04, n), rng.normal(0.2, 0.04, n)), labels
@@ -39,7 +39,7 @@ def targets_and_weights(labels: Bools, prior: float | None) -> tuple[F64, F64]:
 
 
 def reference(features: F64, labels: Bools, prior: float | None) -> F64:
-    """Logits by scikit-learn: each pair counts for both classes, for one of them a little."""
+    """Logits by scikit-learn; each pair counts for both classes, for one of them a little."""
     targets, weights = targets_and_weights(labels, prior)
     scaled = (features - features.mean(axis=0)) / features.std(axis=0)
     model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-13, max_iter=1000)
@@ -95,7 +95,7 @@ def test_beta_holds_in_the_narrow_band_of_a_models_cosines() -> None:
 @pytest.mark.parametrize("prior", [None, 0.1])
 @pytest.mark.parametrize("digits", [9, 2])
 def test_stairs_are_scikit_learns_isotonic_regression(prior: float | None, digits: int) -> None:
-    """Two digits: many pairs share a cosine."""
+    """Cosines rounded to two digits, so that many pairs share one."""
     cosines, labels = draw(0, 3000)
     cosines = cosines.round(digits)
     targets, weights = targets_and_weights(labels, prior)
@@ -106,7 +106,7 @@ def test_stairs_are_scikit_learns_isotonic_regression(prior: float | None, digit
 
 
 def test_stairs_want_a_thousand_pairs() -> None:
-    cosines, labels = draw(0, FEWEST_FOR_STAIRS - 1)
+    cosines, labels = draw(0, MIN_FOR_ISOTONIC - 1)
     with pytest.raises(ValueError, match=r"999 pairs are too few for isotonic .*'platt'"):
         fit_stairs(cosines, labels)
 

@@ -6,21 +6,21 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from twinlens.calibration import fit_matched
-from twinlens.calibration.fit_matched import FEWEST
+from twinlens.calibration.fit_matched import MIN_PAIRS
 
 F64 = NDArray[np.float64]
 
 AGREES = 1e-3
-"""Relative, against scikit-learn: the negatives are in bins here."""
+"""Relative tolerance against scikit-learn: the negatives are in bins here."""
 WELL_CALIBRATED = 0.02
-"""Expected calibration error on pairs that the fit never saw."""
+"""Largest expected calibration error on unseen pairs."""
 RECOVERED = 0.01
-"""The same where a line is the truth, over seeds: 400 matches alone move it by some 0.004."""
+"""Largest mean of it over seeds if a line is the truth: 400 matches alone move it by 0.004."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Cosines whose truth is known: normal, for matches and for others."""
+    """Cosines of known labels: normal, for matches and for others."""
 
     matching: float
     others: float
@@ -117,7 +117,7 @@ def test_matches_that_nobody_wrote_down_do_not_wreck_the_fit(
 
 
 def test_hidden_matches_are_told_from_hard_negatives() -> None:
-    """Three in a hundred are matches: taken for negatives, they would cost far more."""
+    """Three in a hundred negatives are matches; fitted as negatives, they would cost far more."""
     assert error_of_fit(CLEAR, n=500, hidden=0.03, seed=0) < WELL_CALIBRATED
 
 
@@ -172,7 +172,7 @@ def test_the_prior_is_that_of_the_answer() -> None:
     assert middle == pytest.approx(np.log(99), abs=0.7)
 
 
-@pytest.mark.parametrize("n", [FEWEST, 500])
+@pytest.mark.parametrize("n", [MIN_PAIRS, 500])
 @pytest.mark.parametrize(
     ("match", "other"), [(0.9, 0.1), (0.5, 0.499), (1e-3, -1e-3), (1e-7, -1e-7)]
 )
@@ -197,7 +197,7 @@ def test_pairs_without_any_signal_get_the_prior() -> None:
 
 
 def test_the_fit_knows_no_unit() -> None:
-    """The same pairs, stretched and shifted, get the same probabilities."""
+    """Pairs with scaled and shifted cosines get the same probabilities."""
     matrix = CLEAR.pairs(np.random.default_rng(0), 100)
     scale, bias = fit_pairs(matrix)
     stretched = fit_pairs(matrix * 1e-3 + 0.5)

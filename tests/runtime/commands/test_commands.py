@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it writes, and how it fails."""
+"""Output, files and errors of the command line."""
 
 import json
 import os
@@ -45,8 +45,8 @@ def test_demo_does_the_whole_job(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert figures["image_to_text_recall_at_1"] > 0.7
     assert figures["matching_pairs_said_to_match"] > figures["other_pairs_said_to_match"] + 0.5
     assert list(figures["queries"]) == list(QUERIES)
-    with Image.open(sheet) as picture:
-        assert picture.width > 800
+    with Image.open(sheet) as image:
+        assert image.width > 800
 
 
 def test_embed_writes_rows_and_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,11 +87,11 @@ def test_search_finds_in_a_folder_that_was_indexed(
     assert alike["hits"][0]["cosine"] == pytest.approx(1, abs=1e-6)
 
 
-def test_a_picture_that_cannot_be_read_is_left_out_and_said(
+def test_an_unreadable_image_is_left_out_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "good.png").write_bytes((DRAWINGS / "1f355.png").read_bytes())
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"no image")
     index = tmp_path / "out.index"
     code = main(["index", "demo", str(tmp_path), "--device", "cpu", "--out", str(index), "--json"])
     printed = capsys.readouterr()
@@ -121,11 +121,11 @@ def test_search_of_an_index_that_python_made_gives_its_ids(
     assert found["hits"][0]["name"] == found["hits"][0]["row"] + 1000
 
 
-def test_index_takes_a_picture_once_and_replaces_an_index(
+def test_index_takes_an_image_once_and_replaces_an_index(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture, index = DRAWINGS / "1f355.png", tmp_path / "a.index"
-    for inputs in ((str(DRAWINGS),), (str(picture), str(DRAWINGS), str(picture))):
+    image, index = DRAWINGS / "1f355.png", tmp_path / "a.index"
+    for inputs in ((str(DRAWINGS),), (str(image), str(DRAWINGS), str(image))):
         made = run_json(capsys, "index", "demo", *inputs, "--device", "cpu", "--out", str(index))
         assert made["rows"] == len(Index.open(index, verify=True)) == len(bundled_drawings())
     about = Index.open(index).about
@@ -133,7 +133,7 @@ def test_index_takes_a_picture_once_and_replaces_an_index(
     assert (about["precision"], about["pixels"]) == ("int8", "exact")
 
 
-def test_words_find_pictures_read_fast_but_pictures_read_exactly_do_not(
+def test_texts_find_images_read_fast_but_images_read_exactly_do_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index, cpu = str(tmp_path / "a.index"), ("--device", "cpu")
@@ -159,7 +159,7 @@ def test_search_refuses_an_index_of_another_width(
 def test_any_name_of_a_file_is_found_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: bytes
 ) -> None:
-    folder, index = tmp_path / "pictures", tmp_path / "a.index"
+    folder, index = tmp_path / "images", tmp_path / "a.index"
     folder.mkdir()
     path = os.fsencode(folder) + b"/" + name + b".png"
     shutil.copyfile(DRAWINGS / "1f355.png", path)
@@ -216,7 +216,7 @@ def test_match_reads_what_a_spreadsheet_writes(
     assert row["text"] == 'a "big",\r\nhot pizza'
 
 
-def test_classify_labels_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+def test_classify_labels_images(capsys: pytest.CaptureFixture[str]) -> None:
     rows = run_json(
         capsys,
         *("classify", "demo", str(DRAWINGS / "1f355.png"), "--device", "cpu"),
@@ -253,7 +253,7 @@ def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
         (("index", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "which belongs to no index"),
         (("index", "demo", str(DRAWINGS), "--out", __file__), "but an index is a folder"),
         (("embed", "demo", "--texts", str(DRAWINGS), "--out", "x.npz"), "Is a directory"),
-        (("demo", "--out", "sheet"), "no name of a picture; let it end in .png"),
+        (("demo", "--out", "sheet"), "no name of an image; let it end in .png"),
         (("demo", "--threads", "0"), "threads is 0"),
         (("classify", "demo", str(DRAWINGS), "--labels", ""), "label 0 is empty"),
         (("classify", "demo", str(DRAWINGS), "--labels", "a", "--template", "a"), "has 0 places"),
@@ -285,7 +285,7 @@ def test_the_module_runs_as_a_program() -> None:
 
 
 def run_in_shell(script: str, out: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script in which $twinlens is the program and $out a name it may write to."""
+    """Run a script with $twinlens for the program and $out for a file that may be written."""
     return subprocess.run(
         ["bash", "-c", script],
         capture_output=True,
@@ -339,19 +339,19 @@ def test_an_interruption_is_quiet() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-def test_pictures_are_taken_from_a_tar_and_a_pattern(
+def test_images_are_read_from_a_tar_and_a_pattern(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shard = tmp_path / "a.tar"
     with tarfile.open(shard, "w") as archive:
         for name in ("1f355.png", "1f3b8.png"):
             archive.add(DRAWINGS / name, arcname=name)
-    places = [str(shard), f"{DRAWINGS}/1f35*.png"]
-    listed = run_json(capsys, "classify", "demo", *places, "--labels", "food", "guitar")
+    sources = [str(shard), f"{DRAWINGS}/1f35*.png"]
+    listed = run_json(capsys, "classify", "demo", *sources, "--labels", "food", "guitar")
     assert [row["image"] for row in listed[:2]] == [f"{shard}/1f355.png", f"{shard}/1f3b8.png"]
     assert [row["label"] for row in listed[:2]] == ["food", "guitar"]
     index = tmp_path / "a.index"
-    made = run_json(capsys, "index", "demo", *places, "--out", str(index), "--pixels", "fast")
+    made = run_json(capsys, "index", "demo", *sources, "--out", str(index), "--pixels", "fast")
     assert made["rows"] == len(listed) > 3
 
 

@@ -1,4 +1,4 @@
-"""twinlens evaluate: on a table of the bundled drawings, and on pairs that cannot be read."""
+"""twinlens evaluate on a table of the bundled drawings, and on unreadable pairs."""
 
 import csv
 import json

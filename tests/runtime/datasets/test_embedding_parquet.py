@@ -1,3 +1,5 @@
+"""Blocks of embeddings from Parquet, for an index."""
+
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +31,12 @@ def test_an_index_is_written_from_a_column_of_lists(tmp_path: Path, kind: pa.Dat
     path = write(
         tmp_path / "rows.parquet",
         pa.array([list(row) for row in rows], kind),
-        name=pa.array([f"picture {number}" for number in range(50)]),
+        name=pa.array([f"image {number}" for number in range(50)]),
         number=pa.array(range(50), pa.uint32()),
     )
     blocks = twinlens.parquet_blocks(path, ids="name")
     named = Index.write(tmp_path / "index", blocks)
-    assert named.search(ROWS[7], k=1).ids.tolist() == [["picture 7"]]
+    assert named.search(ROWS[7], k=1).ids.tolist() == [["image 7"]]
     numbered = Index.build(twinlens.parquet_blocks(path, ids="number"))
     assert numbered.search(ROWS[7], k=1).ids.tolist() == [[7]]
     hits = Index.build(twinlens.parquet_blocks(path)).search(ROWS)

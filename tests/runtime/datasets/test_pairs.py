@@ -1,4 +1,4 @@
-"""Pairs from CSV, Parquet, folders and webdataset: read whole, or an error with the line."""
+"""Pairs from CSV, Parquet, folders and tars: all of them, or an error with the line."""
 
 import io
 import sys
@@ -27,7 +27,7 @@ def png(shade: int = 0) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """dog.png and cat.png."""
+    """Folder with dog.png and cat.png."""
     for place, name in enumerate(("dog.png", "cat.png")):
         (tmp_path / name).write_bytes(png(place))
     return tmp_path
@@ -49,7 +49,7 @@ def shard(folder: Path, members: Mapping[str, bytes], mode: str = "w") -> Path:
     return path
 
 
-def test_a_csv_is_read_beside_its_pictures(folder: Path) -> None:
+def test_a_csv_is_read_beside_its_images(folder: Path) -> None:
     found = read_pairs(table(folder, 'image,text\ndog.png,"a dog, ""Rex"""\ncat.png,a cat\n'))
     assert found.images == [folder / "dog.png", folder / "cat.png"]
     assert found.texts == ['a dog, "Rex"', "a cat"]
@@ -61,10 +61,10 @@ def test_a_byte_order_mark_and_windows_lines_do_not_matter(folder: Path) -> None
     assert read_pairs(path).texts == ["ein Hündchen"]
 
 
-def test_pictures_may_lie_elsewhere(folder: Path) -> None:
+def test_images_may_have_another_root(folder: Path) -> None:
     (folder / "tables").mkdir()
     path = table(folder / "tables", "image,text\ndog.png,a dog\n")
-    assert read_pairs(path, pictures=folder).images == [folder / "dog.png"]
+    assert read_pairs(path, image_root=folder).images == [folder / "dog.png"]
 
 
 def test_tabs_separate_a_tsv(folder: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_csv_in_another_encoding_is_an_error(folder: Path) -> None:
     ],
     ids=["paths", "bytes", "structs"],
 )
-def test_parquet_holds_paths_or_pictures(folder: Path, images: list[Any]) -> None:
+def test_parquet_holds_paths_or_images(folder: Path, images: list[Any]) -> None:
     columns = {"image": images, "text": ["a dog", "a cat"], "label": [1, 0]}
     pq.write_table(pa.table(columns), folder / "pairs.parquet")
     found = read_pairs(folder / "pairs.parquet")
@@ -156,7 +156,7 @@ def test_without_pyarrow_the_error_names_the_cure(
         read_pairs(table(folder, "", "pairs.parquet"))
 
 
-def test_a_caption_lies_beside_each_picture(folder: Path) -> None:
+def test_a_caption_lies_beside_each_image(folder: Path) -> None:
     (folder / "dog.txt").write_text("a dog\n\nan animal\n", encoding="utf-8")
     (folder / "cat.txt").write_text("a cat", encoding="utf-8")
     found = read_pairs(folder)
@@ -168,7 +168,7 @@ def test_a_caption_lies_beside_each_picture(folder: Path) -> None:
     ("name", "message"),
     [
         ("dog.txt", "cat.png has no caption; write it to cat.txt"),
-        ("bird.txt", "bird.txt has no picture beside it"),
+        ("bird.txt", "bird.txt has no image beside it"),
     ],
 )
 def test_a_folder_with_something_missing_is_an_error(folder: Path, name: str, message: str) -> None:
@@ -192,7 +192,7 @@ def test_a_folder_may_have_one_list_as_flickr30k_does(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dog.png a dog\n", "line 1 is not a picture, a tab and a caption"),
+        ("dog.png a dog\n", "line 1 is not an image, a tab and a caption"),
         ("dog.png\ta\nlost.png\tb\n", r"line 2 names .*lost\.png, which is no file"),
         ("", "is empty"),
     ],
@@ -228,7 +228,7 @@ def test_a_name_that_leads_elsewhere_is_only_a_key(tmp_path: Path, key: str) -> 
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"0.png": b"x"}, r"has \.png of '0', wanted one picture and one \.txt"),
+        ({"0.png": b"x"}, r"has \.png of '0', wanted one image and one \.txt"),
         ({"0.txt": b"x"}, r"has \.txt of '0'"),
         ({"0.json": b"{}"}, "has neither of '0'"),
         ({"0.png": b"x", "0.jpg": b"x", "0.txt": b"x"}, r"has \.png, \.jpg, \.txt of '0'"),
@@ -283,9 +283,9 @@ def test_columns_of_different_lengths_are_no_pairs() -> None:
         Pairs(images=["a", "b"], texts=["a"])
 
 
-def test_distinct_tells_by_content_and_pictures_by_identity() -> None:
-    picture, twin = Image.new("L", (1, 1)), Image.new("L", (1, 1))
-    values = [Path("a"), "b", b"c", picture, Path("a"), b"c", twin, picture]
+def test_distinct_tells_values_by_content_and_images_by_identity() -> None:
+    image, twin = Image.new("L", (1, 1)), Image.new("L", (1, 1))
+    values = [Path("a"), "b", b"c", image, Path("a"), b"c", twin, image]
     firsts, places = distinct(values)
-    assert firsts == [Path("a"), "b", b"c", picture, twin]
+    assert firsts == [Path("a"), "b", b"c", image, twin]
     assert places.tolist() == [0, 1, 2, 3, 0, 2, 4, 3]

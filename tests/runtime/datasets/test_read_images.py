@@ -1,4 +1,4 @@
-"""Pictures of any place come one at a time, each under a name, always in the same order."""
+"""Images of any source, one at a time, each with a name, always in the same order."""
 
 import io
 import shutil
@@ -23,18 +23,18 @@ DRAWINGS = [drawing.path for drawing in bundled_drawings()[:6]]
 CONTENTS = [path.read_bytes() for path in DRAWINGS]
 
 
-def names(place: str | Path) -> list[str]:
-    return [picture.name for picture in read_images(place)]
+def names(source: str | Path) -> list[str]:
+    return [image.name for image in read_images(source)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures at several depths, and what is none."""
+    """Folder with images at several depths, other files and links."""
     top = tmp_path / "top"
     for name in ("b.png", "a/z.PNG", "a/c/d.jpg", "a.png", "e/f.webp"):
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(DRAWINGS[0], top / name)
-    (top / "notes.txt").write_text("no picture")
+    (top / "notes.txt").write_text("no image")
     (top / "broken.png").symlink_to(top / "nowhere.png")
     (top / "again").symlink_to(top / "a")
     return top
@@ -65,20 +65,20 @@ def test_a_pattern_gives_the_files_that_fit_it(
     assert sorted(names(f"{folder}/{pattern}")) == sorted(str(folder / name) for name in found)
 
 
-def test_a_file_is_a_picture_itself_whatever_its_name(tmp_path: Path) -> None:
-    odd = tmp_path / "picture[1]"
+def test_any_other_file_is_one_image_whatever_its_name(tmp_path: Path) -> None:
+    odd = tmp_path / "image[1]"
     shutil.copyfile(DRAWINGS[0], odd)
     assert list(read_images(odd)) == [NamedImage(str(odd), odd)]
 
 
-def test_a_place_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_source_that_does_not_exist_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere does not exist"):
         read_images(tmp_path / "nowhere")
 
 
 @pytest.fixture
 def shard(tmp_path: Path) -> Path:
-    """Three pictures, one with a caption, one with a number; a link, and one that is too large."""
+    """Tar with three images, one with a caption, one with a class, and a link."""
     path = tmp_path / "shard.tar"
     with tarfile.open(path, "w") as archive:
         for name, content in (
@@ -98,7 +98,7 @@ def shard(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_tar_gives_its_pictures_with_or_without_captions(shard: Path) -> None:
+def test_a_tar_gives_its_images_with_or_without_captions(shard: Path) -> None:
     found = list(read_images(shard))
     assert [name for name, _ in found] == [
         f"{shard}/{name}" for name in ("x/0.png", "x/1.PNG", "../3.png", "x/4.png")
@@ -107,7 +107,7 @@ def test_a_tar_gives_its_pictures_with_or_without_captions(shard: Path) -> None:
     assert isinstance(found[3].image, ImageError)
 
 
-def test_what_is_no_file_in_a_tar_is_one_lost_picture(model: Model, shard: Path) -> None:
+def test_a_link_in_a_tar_is_one_lost_image(model: Model, shard: Path) -> None:
     (block,) = model.stream_images(twinlens.read_images(shard), on_error="skip")
     np.testing.assert_array_equal(block.rows, model.embed_images(DRAWINGS[:3]))
     assert [lost.reason for lost in block.lost] == [
@@ -115,7 +115,7 @@ def test_what_is_no_file_in_a_tar_is_one_lost_picture(model: Model, shard: Path)
     ]
 
 
-def test_a_member_that_is_too_large_is_one_lost_picture(
+def test_a_member_that_is_too_large_is_one_lost_image(
     monkeypatch: pytest.MonkeyPatch, shard: Path
 ) -> None:
     monkeypatch.setattr(image_tar, "MAX_MEMBER_BYTES", min(map(len, CONTENTS[:3])) - 1)
@@ -127,10 +127,10 @@ def test_a_torn_tar_gives_what_is_whole_and_says_so(tmp_path: Path, shard: Path)
     torn = tmp_path / "torn.tar"
     whole = shard.read_bytes()
     torn.write_bytes(whole[: whole.index(CONTENTS[1]) + 100])
-    pictures = read_images(torn)
-    assert next(pictures).image == CONTENTS[0]
+    images = read_images(torn)
+    assert next(images).image == CONTENTS[0]
     with pytest.raises(DatasetError, match=r"torn\.tar is not a whole tar"):
-        list(pictures)
+        list(images)
 
 
 def as_bytes(_folder: Path) -> Sequence[object]:
@@ -148,7 +148,7 @@ def as_relative_paths(folder: Path) -> Sequence[object]:
 
 
 def as_structs(_folder: Path) -> Sequence[object]:
-    """As the datasets library does: bytes, or the path of them, or both."""
+    """Structs of the datasets library: bytes, a path, or both."""
     both = [{"bytes": content, "path": "lost.png"} for content in CONTENTS[:3]]
     return [*both, *({"bytes": None, "path": str(path)} for path in DRAWINGS[3:])]
 
@@ -166,11 +166,11 @@ def test_parquet_gives_a_column_row_group_by_row_group(
     assert len({name for name, _ in found}) == len(DRAWINGS)
 
 
-def test_an_empty_cell_is_one_lost_picture(model: Model, tmp_path: Path) -> None:
+def test_an_empty_cell_is_one_lost_image(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     parquet.write_table(pa.table({"photo": [CONTENTS[0], None, b""]}), path)
-    pictures = read_images(path, column="photo")
-    (block,) = model.stream_images(pictures, on_error="skip")
+    images = read_images(path, column="photo")
+    (block,) = model.stream_images(images, on_error="skip")
     assert block.names == (f"{path}/0",)
     assert [lost.reason for lost in block.lost] == [
         f"image 1 ({path}/1): no image: None",

@@ -14,7 +14,7 @@ from twinlens.datasets.pairs import Pairs
 from twinlens.errors import ImageError, PairsError
 from twinlens.evaluation.evaluate import evaluate
 from twinlens.metrics.reliability import auc, brier, ece
-from twinlens.model import Model
+from twinlens.model.model import Model
 from twinlens.ort.device import CPU
 
 TEXTS = ("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l")

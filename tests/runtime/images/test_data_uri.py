@@ -5,7 +5,7 @@ from urllib.parse import quote_from_bytes
 
 import numpy as np
 import pytest
-from odd_images.oddity import encoded, ramps
+from odd_images.makers import encoded, ramps
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
@@ -13,7 +13,8 @@ from twinlens.images.data_uri import from_base64, from_data_uri
 from twinlens.images.limits import Limits
 from twinlens.images.load import load
 
-CONTENT = encoded(ramps(), "PNG") + b"\xff\xfb\xfe"  # of both letters that the alphabets differ in
+# The tail gives both characters that differ between the alphabets.
+CONTENT = encoded(ramps(), "PNG") + b"\xff\xfb\xfe"
 BASE64 = base64.b64encode(CONTENT).decode()
 
 
@@ -46,7 +47,7 @@ def test_data_uris_of_every_kind_are_read(uri: str) -> None:
     assert from_data_uri(uri) == CONTENT
 
 
-def test_what_comes_out_is_a_picture() -> None:
+def test_the_decoded_bytes_are_an_image() -> None:
     spec = ImageSpec(side_px=8)
     pixels = load(from_data_uri(f"data:image/png;base64,{BASE64}"), spec)
     np.testing.assert_array_equal(pixels, load(ramps(), spec))

@@ -1,4 +1,4 @@
-"""The limits, and the files they are held against."""
+"""Limits and read options, and files beyond them."""
 
 import io
 import tempfile
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from odd_images.oddity import encoded, ramps
+from odd_images.makers import encoded, ramps
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError

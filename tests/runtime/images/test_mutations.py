@@ -1,6 +1,7 @@
-"""Damaged files: pixels or an ImageError, whatever was done to them.
+"""Mutated files give pixels or an ImageError, never another exception.
 
-A few hundred here; `bench/fuzz_images.py` does as many as it is told, and looks at time and memory.
+A few hundred mutations here; `bench/input/fuzz_images.py` tries any number, and measures time and
+memory.
 """
 
 import random
@@ -29,7 +30,7 @@ def test_of_a_damaged_file_come_pixels_or_an_image_error(kind: str) -> None:
     rng, others = random.Random(kind), list(FILES.values())
     outcomes = set()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Pillow says of the damage
+        warnings.simplefilter("ignore")  # Pillow's own warnings about the damage
         for number in range(20):
             content = mutated(FILES[kind], others, rng)
             read = ReadOptions(profiles=number % 2 == 0)

@@ -1,8 +1,11 @@
+"""The tables of IMAGES.md: every line is loaded, in both modes."""
+
 from pathlib import Path
 
 import numpy as np
 import pytest
-from odd_images import ODDITIES, Odd, Refused, tables
+from odd_images.catalogue import ODD_INPUTS, tables
+from odd_images.odd_input import OddInput, Refused
 
 from twinlens import images
 from twinlens.bundle.pixel_mode import PIXEL_MODES
@@ -15,18 +18,20 @@ DOCUMENT = Path(images.__file__).parent / "IMAGES.md"
 
 
 @pytest.mark.parametrize("mode", PIXEL_MODES)
-@pytest.mark.parametrize("odd", ODDITIES, ids=lambda odd: odd.given)
-def test_of_every_odd_thing_comes_what_is_promised(odd: Odd, mode: str, tmp_path: Path) -> None:
-    thing = odd.make(tmp_path)
+@pytest.mark.parametrize("odd", ODD_INPUTS, ids=lambda odd: odd.given)
+def test_every_input_gives_the_result_in_its_table(
+    odd: OddInput, mode: str, tmp_path: Path
+) -> None:
+    image = odd.make(tmp_path)
     if isinstance(odd.outcome, Refused):
         with pytest.raises(ImageError, match=odd.outcome.message):
-            load(thing, SPEC, mode=mode, read=odd.read)  # type: ignore[arg-type]
+            load(image, SPEC, mode=mode, read=odd.read)  # type: ignore[arg-type]
         return
-    pixels = load(thing, SPEC, mode=mode, read=odd.read)  # type: ignore[arg-type]
-    wanted = load(odd.outcome.picture(), SPEC)
+    pixels = load(image, SPEC, mode=mode, read=odd.read)  # type: ignore[arg-type]
+    wanted = load(odd.outcome.image(), SPEC)
     assert np.abs(pixels.astype(int) - wanted).max() <= odd.outcome.levels
 
 
-def test_the_document_holds_the_whole_list() -> None:
-    assert len(ODDITIES) >= 40
+def test_the_document_has_the_whole_catalogue() -> None:
+    assert len(ODD_INPUTS) >= 40
     assert DOCUMENT.read_text(encoding="utf-8").endswith(tables())

@@ -1,3 +1,5 @@
+"""Token ids, truncation and cleaning."""
+
 import logging
 import sys
 import time
@@ -14,24 +16,24 @@ from tokenizers.processors import TemplateProcessing
 from twinlens.bundle.specs import TextSpec
 from twinlens.errors import TextError
 from twinlens.texts.cleaning import cleaner
-from twinlens.texts.tokenizer import HEAD, Tokenizer
+from twinlens.texts.tokenizer import HEAD_CHARACTERS, Tokenizer
 
 CONTEXT = 12
 
 LONG = {
     "words": "the dog and ",
-    "letters": "a",
+    "characters": "a",
     "digits": "7",
     "emoji": "🐕",
     "white space, then a word": " \n\t",
     "separators that are no white space": "a\x1c b\x85",
     "accents to compose": "e\u0301",
-    "letters that grow": "İ",
-    "markers": "<|endoftext|>",
+    "characters that grow in lower case": "İ",
+    "special tokens": "<|endoftext|>",
     "Chinese": "狗",
     "a word in parts": "ing",
 }
-"""What a long text repeats."""
+"""Repeated part of a long text."""
 
 
 @pytest.fixture(scope="session")
@@ -98,12 +100,12 @@ def test_a_text_encodes_the_same_in_any_company(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode_ragged(texts) == [tokenizer.encode_ragged([t])[0] for t in texts]
 
 
-@pytest.mark.parametrize("marker", ["<|endoftext|>", "<|startoftext|>", "<|EndOfText|>"])
-def test_a_marker_inside_a_text_stays_text(
-    tokenizer: Tokenizer, spec: TextSpec, start: int, marker: str
+@pytest.mark.parametrize("special", ["<|endoftext|>", "<|startoftext|>", "<|EndOfText|>"])
+def test_a_special_token_inside_a_text_stays_text(
+    tokenizer: Tokenizer, spec: TextSpec, start: int, special: str
 ) -> None:
-    (row,) = Tokenizer.encode_ragged(tokenizer, [f"a{marker}b"])
-    assert len(row) == CONTEXT  # the letters of the marker, one by one
+    (row,) = Tokenizer.encode_ragged(tokenizer, [f"a{special}b"])
+    assert len(row) == CONTEXT  # the characters of the special token, one by one
     assert not {spec.end_id, start} & set(row[1:-1])
 
 
@@ -111,7 +113,7 @@ def test_a_marker_inside_a_text_stays_text(
 def test_a_long_text_gets_the_ids_it_would_get_as_a_whole(
     tokenizer: Tokenizer, clip_tokenizer: RawTokenizer, kind: str
 ) -> None:
-    text = LONG[kind] * (3 * HEAD) + "dog"
+    text = LONG[kind] * (3 * HEAD_CHARACTERS) + "dog"
     raw = RawTokenizer.from_str(clip_tokenizer.to_str())
     raw.encode_special_tokens = True
     ids = raw.encode(text).ids
@@ -119,7 +121,7 @@ def test_a_long_text_gets_the_ids_it_would_get_as_a_whole(
     assert tokenizer.encode_ragged([text]) == [wanted]
 
 
-def test_of_megabytes_only_the_start_is_read(tokenizer: Tokenizer) -> None:
+def test_only_the_start_of_megabytes_is_tokenized(tokenizer: Tokenizer) -> None:
     began = time.perf_counter()
     tokenizer.encode(["the dog and " * 1_000_000])
     assert time.perf_counter() - began < 1
@@ -167,7 +169,7 @@ def test_padding_and_truncation_in_the_file_count_for_nothing(
     assert Tokenizer(path, spec).encode_ragged(texts) == tokenizer.encode_ragged(texts)
 
 
-def test_a_cut_is_said_once_with_which_and_how_many_tokens(
+def test_truncated_texts_are_logged_once_with_their_lengths(
     tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
 ) -> None:
     texts = ["dog", *["the dog " * n for n in (5, 6, 9, 50)], "the dog " * 5000, ""]
@@ -180,7 +182,7 @@ def test_a_cut_is_said_once_with_which_and_how_many_tokens(
     )
 
 
-def test_what_is_not_cut_is_not_spoken_of(
+def test_texts_that_fit_are_not_logged(
     tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -211,7 +213,7 @@ def test_a_tokenizer_without_an_end_token_is_taken_if_the_bundle_says_so(
         Tokenizer(path, spec)
 
 
-def test_siglip_sees_lower_case_without_punctuation(path: Path, spec: TextSpec) -> None:
+def test_siglip_cleans_to_lower_case_without_punctuation(path: Path, spec: TextSpec) -> None:
     siglip = Tokenizer(path, replace(spec, clean="siglip"))
     plain = Tokenizer(path, spec)
     assert siglip.encode_ragged(["  The dog,\n and --THE-- dog! "]) == plain.encode_ragged(
@@ -221,7 +223,9 @@ def test_siglip_sees_lower_case_without_punctuation(path: Path, spec: TextSpec) 
 
 def test_a_long_text_is_cleaned_as_a_whole(path: Path, spec: TextSpec) -> None:
     siglip = Tokenizer(path, replace(spec, clean="siglip"))
-    assert siglip.encode_ragged(["." * (3 * HEAD) + "dog"]) == siglip.encode_ragged(["dog"])
+    assert siglip.encode_ragged(["." * (3 * HEAD_CHARACTERS) + "dog"]) == siglip.encode_ragged(
+        ["dog"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -236,12 +240,12 @@ def test_a_long_text_is_cleaned_as_a_whole(path: Path, spec: TextSpec) -> None:
         ("  two \t\n words ", "two words"),
     ],
 )
-def test_openai_sees_mended_text(text: str, cleaned: str) -> None:
+def test_openai_repairs_text(text: str, cleaned: str) -> None:
     pytest.importorskip("ftfy")
     assert cleaner("openai")(text) == cleaned
 
 
-def test_open_clip_sees_other_texts_for_other_tokenizers() -> None:
+def test_open_clip_cleans_differently_for_other_tokenizers() -> None:
     pytest.importorskip("ftfy")
     assert cleaner("openai_cased")(" Caf\u00c3\u00a9  &amp; BAR ") == "Caf\u00e9 & BAR"
     assert cleaner("lower")(" A  &amp; B ") == " a  &amp; b "

@@ -1,1 +1,1 @@
-"""Oddities of image formats: orientation, colour, profiles, scaled and truncated JPEGs."""
+"""Peculiarities of image formats: orientation, colours, profiles, scaled and truncated JPEGs."""

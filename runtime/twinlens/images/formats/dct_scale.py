@@ -1,7 +1,6 @@
-"""The DCT scale: how much smaller a JPEG may be decoded.
+"""DCT scaling: decoding a JPEG at 1/2, 1/4 or 1/8 of its size, for less time.
 
-A JPEG holds blocks of 8 x 8 coefficients; its decoder can leave out the fine ones and give 1/2, 1/4
-or 1/8 of the size, for less time than the whole takes.
+A JPEG holds blocks of 8 x 8 DCT coefficients; its decoder can leave out the high frequencies.
 """
 
 from typing import Final
@@ -10,10 +9,10 @@ from PIL import Image
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.images.formats.exif_orientation import UPRIGHT
-from twinlens.images.geometry.crop import frame
+from twinlens.images.geometry.crop import crop_box
 
 SHARPNESS: Final = 2.55
-"""What a smaller decoding keeps at least: so many pixels to one of the square's, on either axis.
+"""Least number of decoded pixels per output pixel, on either axis.
 
 The cosine to the exact embedding, worst and mean, by features of EfficientNet-Lite0, which see
 finer than a tower does:
@@ -24,25 +23,27 @@ finer than a tower does:
   2.6 and above, 0.9977 and 0.9994 at 2.0. By the demo model 0.9994 and 0.99994 at 2.6.
 A colour test chart, all hard edges, is left out of these; its worst is 0.9963.
 
-2.55 is met by 1/2 of 1600 x 1200 and of 1732 x 1155, and by 1/4 of 4000 x 3000, for a side of 224.
+2.55 is met by 1/2 of 1600 x 1200 and of 1732 x 1155, and by 1/4 of 4000 x 3000, for an input of
+224 pixels.
 """
-SCALES: Final = (8, 4, 2)
+REDUCTIONS: Final = (8, 4, 2)
 
 
-def dct_scale(size: tuple[int, int], spec: ImageSpec) -> int:
-    """1, or how many times smaller a JPEG of that width and height may be decoded."""
-    # How it is turned moves the crop, but not the scale.
-    scale = frame(size, spec, UPRIGHT).scale
-    return next((times for times in SCALES if scale >= SHARPNESS * times), 1)
+def dct_reduction(size: tuple[int, int], spec: ImageSpec) -> int:
+    """Return the largest of 8, 4, 2 and 1 by which a JPEG of (width, height) may be reduced."""
+    # The orientation moves the crop, but does not change its scale.
+    scale = crop_box(size, spec, UPRIGHT).scale
+    return next((times for times in REDUCTIONS if scale >= SHARPNESS * times), 1)
 
 
-def decode_smaller(image: Image.Image, spec: ImageSpec) -> int:
-    """Have a JPEG that is open but unread decoded smaller, and say how many times.
+def reduce_while_decoding(image: Image.Image, spec: ImageSpec) -> int:
+    """Set an open, unread JPEG to be decoded smaller, and return the reduction.
 
-    Any other picture stays as it is: 1.
+    Any other image is left unchanged: 1.
     """
-    times = dct_scale(image.size, spec)
+    reduction = dct_reduction(image.size, spec)
     width, height = image.size
-    if times == 1 or image.draft(None, (width // times, height // times)) is None:
+    size = (width // reduction, height // reduction)
+    if reduction == 1 or image.draft(None, size) is None:
         return 1
-    return times
+    return reduction

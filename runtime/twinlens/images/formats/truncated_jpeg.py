@@ -1,7 +1,7 @@
-"""A JPEG that lacks only its end mark, told from one that was cut short.
+"""JPEGs without their EOI (end of image) marker, told from truncated ones.
 
-Pillow refuses both. The picture of the first is whole: so what follows its last byte has no say in
-any pixel. That is the test: two endings that would be read as two pictures give one.
+Pillow refuses both. An image without its EOI marker is complete: bytes appended to it do not change
+any pixel. That is the test: two different endings must decode to the same pixels.
 """
 
 import io
@@ -9,22 +9,26 @@ from typing import Final
 
 from PIL import Image, ImageChops
 
-END: Final = b"\xff\xd9"
+SOI: Final = b"\xff\xd8"
+"""Start of image."""
+EOI: Final = b"\xff\xd9"
+"""End of image."""
 NOISE: Final = bytes(range(1, 255)) * 2
-"""What would show in the picture if a block were still missing. It holds no 0xff, so no mark."""
+"""Bytes that would be decoded into visible pixels if a block were missing. They hold no 0xff, so no
+marker."""
 
 
-def mended(content: bytes) -> bytes | None:
-    """The file with its end mark, or None if more than that is missing."""
-    if content[:2] != b"\xff\xd8":
+def restore_eoi(content: bytes) -> bytes | None:
+    """Append the EOI marker to a JPEG; return None if more than the marker is missing."""
+    if content[:2] != SOI:
         return None
-    plain, noisy = content + END, content + NOISE + END
-    if ImageChops.difference(_pixels(plain), _pixels(noisy)).getbbox() is not None:
+    plain, noisy = content + EOI, content + NOISE + EOI
+    if ImageChops.difference(_decode(plain), _decode(noisy)).getbbox() is not None:
         return None
     return plain
 
 
-def _pixels(content: bytes) -> Image.Image:
+def _decode(content: bytes) -> Image.Image:
     with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
         image.load()
         return image

@@ -1,4 +1,4 @@
-"""The framing: which part of a picture the tower sees, and where it lies in its square."""
+"""Crop boxes: the part of a stored image that the spec selects, and its place in the output."""
 
 from dataclasses import dataclass
 
@@ -7,92 +7,99 @@ from twinlens.images.formats.exif_orientation import Orientation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """One stored axis: from `start` to `stop` it becomes `length` pixels of the square."""
+class AxisCrop:
+    """Crop along one stored axis: `start` to `stop` becomes `length` pixels of the output."""
 
     start: float
     stop: float
     length: int
-    place: int = 0
-    """Where those pixels begin in the square; the rest is padding."""
+    offset: int = 0
+    """First output pixel of the crop; the rest of the output is padding."""
 
     @property
     def scale(self) -> float:
-        """Stored pixels to one of the square's."""
+        """Stored pixels per output pixel."""
         return (self.stop - self.start) / self.length
 
-    def shrunk(self, times: float) -> "Span":
-        """The same part of a picture that was decoded smaller."""
-        return Span(
-            start=self.start / times, stop=self.stop / times, length=self.length, place=self.place
+    def reduced(self, reduction: float) -> "AxisCrop":
+        """Return the same crop of an image that was decoded `reduction` times smaller."""
+        return AxisCrop(
+            start=self.start / reduction,
+            stop=self.stop / reduction,
+            length=self.length,
+            offset=self.offset,
         )
 
-    def needed(self, reach: float, size: int) -> tuple[int, int]:
-        """The first pixel that decides the outcome, and one past the last.
+    def source_range(self, support: float, size: int) -> tuple[int, int]:
+        """Return the first stored pixel that any output pixel depends on, and one past the last.
 
         Args:
-            reach: how far the filter looks to each side, in pixels of the square.
-            size: stored pixels there are.
+            support: radius of the resampling filter, in output pixels.
+            size: stored pixels along the axis.
         """
-        margin = reach * max(1.0, self.scale) + 1
+        margin = support * max(1.0, self.scale) + 1
         return max(0, int(self.start - margin)), min(size, int(self.stop + margin) + 1)
 
-    def moved(self, pixels: int) -> "Span":
-        """The same part of a picture whose first pixels were cut off."""
-        return Span(
+    def shifted(self, pixels: int) -> "AxisCrop":
+        """Return the same crop of an image whose first pixels were cut off."""
+        return AxisCrop(
             start=self.start - pixels,
             stop=self.stop - pixels,
             length=self.length,
-            place=self.place,
+            offset=self.offset,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Framing:
-    """The part of a stored picture that is seen."""
+class CropBox:
+    """Crop along both stored axes."""
 
-    across: Span
-    """Of the stored width."""
-    down: Span
-    """Of the stored height."""
+    horizontal: AxisCrop
+    """Along the stored width."""
+    vertical: AxisCrop
+    """Along the stored height."""
 
     @property
     def scale(self) -> float:
-        """Stored pixels to one of the square's, on the axis that has fewer to give."""
-        return min(self.across.scale, self.down.scale)
+        """Stored pixels per output pixel, on the axis with fewer."""
+        return min(self.horizontal.scale, self.vertical.scale)
 
-    def shrunk(self, times: float) -> "Framing":
-        """The same part of a picture that was decoded smaller."""
-        return Framing(across=self.across.shrunk(times), down=self.down.shrunk(times))
+    def reduced(self, reduction: float) -> "CropBox":
+        """Return the same crop of an image that was decoded `reduction` times smaller."""
+        return CropBox(
+            horizontal=self.horizontal.reduced(reduction), vertical=self.vertical.reduced(reduction)
+        )
 
 
-def frame(stored: tuple[int, int], spec: ImageSpec, orientation: Orientation) -> Framing:
-    """What the spec shows of a picture of that width and height.
+def crop_box(stored: tuple[int, int], spec: ImageSpec, orientation: Orientation) -> CropBox:
+    """Return the crop of the spec for an image of stored (width, height).
 
-    Always of the original size: what a smaller decoding rounds may not move the crop.
+    It is computed from the original size: the rounding of a smaller decoding must not move it.
     """
     width, height = stored
-    return Framing(
-        across=_span(width, stored, spec, mirrored=orientation.mirrored_x),
-        down=_span(height, stored, spec, mirrored=orientation.mirrored_y),
+    return CropBox(
+        horizontal=_axis_crop(width, stored, spec, mirrored=orientation.mirrored_x),
+        vertical=_axis_crop(height, stored, spec, mirrored=orientation.mirrored_y),
     )
 
 
-def _span(length: int, stored: tuple[int, int], spec: ImageSpec, *, mirrored: bool) -> Span:
-    side = spec.side_px
+def _axis_crop(
+    length: int, stored: tuple[int, int], spec: ImageSpec, *, mirrored: bool
+) -> AxisCrop:
+    out_px = spec.side_px
     if spec.resize == "squash":
-        return Span(start=0, stop=length, length=side)
+        return AxisCrop(start=0, stop=length, length=out_px)
     if spec.resize == "pad":
         # In the floats of open_clip's ResizeKeepRatio; it fails where this would be 0.
-        resized = max(1, round(length / (max(stored) / side)))
-        before = (side - resized) // 2
-        place = side - resized - before if mirrored else before
-        return Span(start=0, stop=length, length=resized, place=place)
+        resized = max(1, round(length / (max(stored) / out_px)))
+        before = (out_px - resized) // 2
+        offset = out_px - resized - before if mirrored else before
+        return AxisCrop(start=0, stop=length, length=resized, offset=offset)
     # Integer truncation, as transformers and torchvision do: 341 for 1024 x 768 at 256.
-    resized = side * length // min(stored)
-    spare = resized - side
-    offset = spare // 2 if spec.crop == "floor" else round(spare / 2)
+    resized = out_px * length // min(stored)
+    spare = resized - out_px
+    first = spare // 2 if spec.crop == "floor" else round(spare / 2)
     if mirrored:
-        offset = spare - offset
+        first = spare - first
     scale = length / resized
-    return Span(start=offset * scale, stop=(offset + side) * scale, length=side)
+    return AxisCrop(start=first * scale, stop=(first + out_px) * scale, length=out_px)

@@ -1,4 +1,4 @@
-"""The resamplings: the filters that a spec may name."""
+"""Resampling filters by their names in a spec."""
 
 from typing import Final, NamedTuple
 
@@ -7,17 +7,17 @@ from PIL import Image
 from twinlens_kernels.resample import Filter
 
 
-class Resampling(NamedTuple):
-    """A filter of Pillow's."""
+class ResamplingFilter(NamedTuple):
+    """A resampling filter of Pillow."""
 
     name: Filter
     filter: Image.Resampling
     support: float
-    """How far it looks to each side, in output pixels."""
+    """Radius of the filter, in output pixels."""
 
 
-RESAMPLING: Final = {
-    "bicubic": Resampling("bicubic", Image.Resampling.BICUBIC, 2.0),
-    "bilinear": Resampling("bilinear", Image.Resampling.BILINEAR, 1.0),
-    "lanczos": Resampling("lanczos", Image.Resampling.LANCZOS, 3.0),
+FILTERS: Final = {
+    "bicubic": ResamplingFilter("bicubic", Image.Resampling.BICUBIC, 2.0),
+    "bilinear": ResamplingFilter("bilinear", Image.Resampling.BILINEAR, 1.0),
+    "lanczos": ResamplingFilter("lanczos", Image.Resampling.LANCZOS, 3.0),
 }

@@ -1,7 +1,7 @@
-"""The resizing: the framed part of a picture in two explicit passes, the crop as a box.
+"""Resizing of a crop in two explicit passes, with the crop as the box of each pass.
 
-One resize of the whole picture followed by a crop gives the same pixels, but computes what is
-thrown away; and one resize with a box lets Pillow (from version 13 on) choose the order of its
+One resize of the whole image followed by a crop gives the same pixels, but computes pixels that the
+crop drops; and one resize with a box lets Pillow (from version 13 on) choose the order of its
 passes, which drifts by up to 10 levels on portraits.
 """
 
@@ -9,62 +9,73 @@ import numpy as np
 from PIL import Image
 
 from twinlens.images.geometry import resize_native
-from twinlens.images.geometry.crop import Framing
-from twinlens.images.geometry.resampling import Resampling
-from twinlens.images.open import U8
+from twinlens.images.geometry.crop import CropBox
+from twinlens.images.geometry.resampling import ResamplingFilter
+from twinlens.images.image_like import U8
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom."""
 
 
-def needed_part(
-    image: Image.Image, framing: Framing, resampling: Resampling
-) -> tuple[Image.Image, Framing]:
-    """The pixels that decide the outcome, and the framing within them."""
-    left, right = framing.across.needed(resampling.support, image.width)
-    top, bottom = framing.down.needed(resampling.support, image.height)
+def crop_to_support(
+    image: Image.Image, crop: CropBox, resampling: ResamplingFilter
+) -> tuple[Image.Image, CropBox]:
+    """Cut the pixels that the crop depends on, and return them with the crop within them."""
+    left, right = crop.horizontal.source_range(resampling.support, image.width)
+    top, bottom = crop.vertical.source_range(resampling.support, image.height)
     part = image.crop((left, top, right, bottom))
-    return part, Framing(across=framing.across.moved(left), down=framing.down.moved(top))
+    return part, CropBox(
+        horizontal=crop.horizontal.shifted(left), vertical=crop.vertical.shifted(top)
+    )
 
 
-def resize_into(
-    target: U8, image: Image.Image, framing: Framing, resampling: Resampling, *, down_first: bool
+def resize_crop_into(
+    target: U8,
+    image: Image.Image,
+    crop: CropBox,
+    resampling: ResamplingFilter,
+    *,
+    vertical_first: bool,
 ) -> None:
-    """Write the framed part of an image that is RGB or L into [down.length, across.length, 3]."""
-    if resize_native.serves(image):
-        resize_native.resize_into(target, image, framing, resampling, down_first=down_first)
+    """Resize a crop of an RGB or L image into `target` [vertical.length, horizontal.length, 3]."""
+    if resize_native.supports(image):
+        resize_native.resize_rgb_into(
+            target, image, crop, resampling, vertical_first=vertical_first
+        )
     else:
-        small = by_pillow(image, framing, resampling, down_first=down_first)
+        small = resize_by_pillow(image, crop, resampling, vertical_first=vertical_first)
         target[:] = np.asarray(small.convert("RGB"))
 
 
-def resized(
-    image: Image.Image, framing: Framing, resampling: Resampling, *, down_first: bool
+def resize_crop(
+    image: Image.Image, crop: CropBox, resampling: ResamplingFilter, *, vertical_first: bool
 ) -> Image.Image:
-    """The framed part, [down.length, across.length] pixels, in the image's own mode."""
-    if resize_native.serves(image):
-        pixels = np.empty((framing.down.length, framing.across.length, 3), dtype=np.uint8)
-        resize_into(pixels, image, framing, resampling, down_first=down_first)
+    """Resize a crop to [vertical.length, horizontal.length] pixels, in the image's own mode."""
+    if resize_native.supports(image):
+        pixels = np.empty((crop.vertical.length, crop.horizontal.length, 3), dtype=np.uint8)
+        resize_crop_into(pixels, image, crop, resampling, vertical_first=vertical_first)
         return Image.fromarray(pixels)
-    return by_pillow(image, framing, resampling, down_first=down_first)
+    return resize_by_pillow(image, crop, resampling, vertical_first=vertical_first)
 
 
-def by_pillow(
-    image: Image.Image, framing: Framing, resampling: Resampling, *, down_first: bool
+def resize_by_pillow(
+    image: Image.Image, crop: CropBox, resampling: ResamplingFilter, *, vertical_first: bool
 ) -> Image.Image:
-    """What `resized` gives, by Pillow's own passes."""
-    across, down, filter_ = framing.across, framing.down, resampling.filter
+    """Resize a crop by Pillow's own passes; same result as `resize_crop`."""
+    horizontal, vertical, filter_ = crop.horizontal, crop.vertical, resampling.filter
     box: Box
     rest: Box
-    if down_first:
-        first, last = across.needed(resampling.support, image.width)
-        size, box = (last - first, down.length), (first, down.start, last, down.stop)
-        across = across.moved(first)
-        rest = (across.start, 0, across.stop, down.length)
+    if vertical_first:
+        first, last = horizontal.source_range(resampling.support, image.width)
+        size, box = (last - first, vertical.length), (first, vertical.start, last, vertical.stop)
+        horizontal = horizontal.shifted(first)
+        rest = (horizontal.start, 0, horizontal.stop, vertical.length)
     else:
-        first, last = down.needed(resampling.support, image.height)
-        size, box = (across.length, last - first), (across.start, first, across.stop, last)
-        down = down.moved(first)
-        rest = (0, down.start, across.length, down.stop)
-    # One call would let Pillow choose the order; the rows or columns of `box` are the rest's needs.
-    return image.resize(size, filter_, box).resize((across.length, down.length), filter_, rest)
+        first, last = vertical.source_range(resampling.support, image.height)
+        size = (horizontal.length, last - first)
+        box = (horizontal.start, first, horizontal.stop, last)
+        vertical = vertical.shifted(first)
+        rest = (0, vertical.start, horizontal.length, vertical.stop)
+    # Two calls, because one lets Pillow choose the order; `box` keeps the pixels `rest` depends on.
+    small = image.resize(size, filter_, box)
+    return small.resize((horizontal.length, vertical.length), filter_, rest)

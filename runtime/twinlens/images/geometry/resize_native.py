@@ -1,4 +1,4 @@
-"""The resizing by the compiled passes: to the bit what Pillow's give, several times sooner."""
+"""Resizing by the compiled passes: bit-identical to Pillow's, several times faster."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -6,58 +6,59 @@ from typing import Final
 import numpy as np
 from PIL import Image, _imaging
 
-from twinlens.images.geometry.crop import Framing, Span
-from twinlens.images.geometry.resampling import Resampling
-from twinlens.images.open import U8
+from twinlens.images.geometry.crop import AxisCrop, CropBox
+from twinlens.images.geometry.resampling import ResamplingFilter
+from twinlens.images.image_like import U8
 from twinlens_kernels import resample
 
 BAND_BYTES: Final = 1 << 20
-"""So much is copied at a time from an image that lies in several blocks: it stays in the cache."""
+"""Bytes copied at a time from an image in several memory blocks, so that they stay in the cache."""
 
 
-def serves(image: Image.Image) -> bool:
-    """Whether the compiled passes take this image.
+def supports(image: Image.Image) -> bool:
+    """Return True if the compiled passes accept this image.
 
-    RGB alone: other modes are rare, cheaper, or may be mapped files, which Pillow cannot show.
-    Rows must follow each other; PILLOW_ALIGNMENT puts gaps between them.
+    RGB only: other modes are rare, cheaper, or may be memory-mapped files, which Pillow cannot
+    expose. Rows must be contiguous; PILLOW_ALIGNMENT puts gaps between them.
     """
     return resample.NATIVE and image.mode == "RGB" and _imaging.get_alignment() == 1
 
 
-def resize_into(
+def resize_rgb_into(
     target: U8,
     image: Image.Image,
-    framing: Framing,
-    resampling: Resampling,
+    crop: CropBox,
+    resampling: ResamplingFilter,
     *,
-    down_first: bool,
+    vertical_first: bool,
 ) -> None:
-    """Write the framed part into `target` [down.length, across.length, 3]."""
-    across, down = framing.across, framing.down
-    if down_first:
-        first, last = across.needed(resampling.support, image.width)
-        between = np.empty((down.length, last - first, 4), dtype=np.uint8)
-        taps = _taps(down, image.height, resampling.name)
-        for left, part in _parts(image, (first, 0, last, image.height), of_rows=False):
+    """Resize a crop of an RGB image into `target` [vertical.length, horizontal.length, 3]."""
+    horizontal, vertical = crop.horizontal, crop.vertical
+    if vertical_first:
+        first, last = horizontal.source_range(resampling.support, image.width)
+        between = np.empty((vertical.length, last - first, 4), dtype=np.uint8)
+        taps = _taps(vertical, image.height, resampling.name)
+        for left, part in _bands(image, (first, 0, last, image.height), of_rows=False):
             resample.down(part, taps, between[:, left : left + part.shape[1]])
-        resample.across(between, _taps(across.moved(first), last - first, resampling.name), target)
+        taps = _taps(horizontal.shifted(first), last - first, resampling.name)
+        resample.across(between, taps, target)
         return
-    first, last = down.needed(resampling.support, image.height)
-    between = np.empty((last - first, across.length, 3), dtype=np.uint8)
-    taps = _taps(across, image.width, resampling.name)
-    for top, part in _parts(image, (0, first, image.width, last), of_rows=True):
+    first, last = vertical.source_range(resampling.support, image.height)
+    between = np.empty((last - first, horizontal.length, 3), dtype=np.uint8)
+    taps = _taps(horizontal, image.width, resampling.name)
+    for top, part in _bands(image, (0, first, image.width, last), of_rows=True):
         resample.across(part, taps, between[top : top + part.shape[0]])
-    resample.down(between, _taps(down.moved(first), last - first, resampling.name), target)
+    resample.down(between, _taps(vertical.shifted(first), last - first, resampling.name), target)
 
 
-def _taps(span: Span, size: int, filter_: resample.Filter) -> "resample.Taps":
-    return resample.taps(size, span.start, span.stop, span.length, filter_)
+def _taps(crop: AxisCrop, size: int, filter_: resample.Filter) -> "resample.Taps":
+    return resample.taps(size, crop.start, crop.stop, crop.length, filter_)
 
 
-def _parts(
+def _bands(
     image: Image.Image, box: tuple[int, int, int, int], *, of_rows: bool
 ) -> Iterator[tuple[int, U8]]:
-    """The pixels in a box as one view, or as copies of bands of it; each with its place there."""
+    """Yield the pixels in a box as one view, or as copies of bands; each with its offset there."""
     left, top, right, bottom = box
     try:
         whole = resample.pixels(image, image.height, image.width)

@@ -1,4 +1,4 @@
-"""The mode "fast": JPEGs decoded smaller, and nothing else."""
+"""Mode "fast": large JPEGs are decoded smaller, everything else is exact."""
 
 import io
 from dataclasses import replace
@@ -10,8 +10,8 @@ from sklearn.datasets import load_sample_images
 
 from twinlens.bundle.pixel_mode import PIXEL_MODES, pixel_mode
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images.decoded_image import from_file
-from twinlens.images.formats.dct_scale import dct_scale
+from twinlens.images.decoded_image import decode_file
+from twinlens.images.formats.dct_scale import dct_reduction
 from twinlens.images.load import U8, load, load_batch
 from twinlens.images.read_options import READ_DEFAULTS
 
@@ -20,9 +20,9 @@ SQUASH = replace(SPEC, resize="squash")
 PAD = replace(SPEC, resize="pad")
 
 MEAN = 0.8
-"""Levels in the mean between the two modes."""
+"""Largest mean difference of the two modes, in levels."""
 SHIFT = 3.0
-"""By how much a crop one pixel off would differ more."""
+"""Least factor by which a crop one pixel off differs more."""
 
 SIZES = {
     "landscape": (1070, 803),
@@ -54,7 +54,7 @@ def of_224(**changes: object) -> ImageSpec:
 
 
 @pytest.mark.parametrize(
-    ("size", "spec", "times"),
+    ("size", "spec", "reduction"),
     [
         ((640, 480), of_224(), 1),
         ((1142, 1142), of_224(), 1),
@@ -73,9 +73,9 @@ def of_224(**changes: object) -> ImageSpec:
     ],
 )
 def test_the_crop_keeps_at_least_so_many_pixels(
-    size: tuple[int, int], spec: ImageSpec, times: int
+    size: tuple[int, int], spec: ImageSpec, reduction: int
 ) -> None:
-    assert dct_scale(size, spec) == times
+    assert dct_reduction(size, spec) == reduction
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -104,11 +104,11 @@ def test_fast_knows_gray_and_cmyk(photo: Image.Image, mode: str) -> None:
     assert 0 < apart(load(content, SPEC), load(content, SPEC, mode="fast")) <= MEAN
 
 
-def test_the_decoded_picture_is_smaller(photo: Image.Image) -> None:
+def test_the_decoded_image_is_smaller(photo: Image.Image) -> None:
     file = io.BytesIO(jpeg(photo.resize((1071, 803))))
-    picture = from_file(file, "the photo", SPEC, "fast", READ_DEFAULTS)
-    assert (picture.times, picture.size, picture.image.size) == (2, (1071, 803), (536, 402))
-    assert from_file(file, "the photo", SPEC, "exact", READ_DEFAULTS).image.size == (1071, 803)
+    decoded = decode_file(file, "the photo", SPEC, "fast", READ_DEFAULTS)
+    assert (decoded.reduction, decoded.size, decoded.image.size) == (2, (1071, 803), (536, 402))
+    assert decode_file(file, "the photo", SPEC, "exact", READ_DEFAULTS).image.size == (1071, 803)
 
 
 def test_all_but_a_large_jpeg_is_exact(photo: Image.Image) -> None:
@@ -129,7 +129,7 @@ def test_a_pil_image_that_is_unread_keeps_its_size(photo: Image.Image) -> None:
         assert image.size == (1070, 803)
 
 
-def test_a_large_jpeg_without_its_end_mark_is_whole(photo: Image.Image) -> None:
+def test_a_large_jpeg_without_its_end_marker_is_whole(photo: Image.Image) -> None:
     content = jpeg(photo.resize((1070, 803)))
     for mode in PIXEL_MODES:
         np.testing.assert_array_equal(

@@ -1,4 +1,4 @@
-"""The framing, and the padding of a letterbox."""
+"""Padding of a letterbox, against open_clip's."""
 
 import io
 
@@ -12,11 +12,11 @@ from twinlens.bundle.specs import ImageSpec
 from twinlens.images.load import U8, load
 
 ROUNDING = 2
-"""Levels: as in test_images.py."""
+"""Largest difference, in levels; as in test_load.py."""
 
 
 def letterbox(image: Image.Image, side: int, fill: tuple[int, int, int]) -> U8:
-    """As open_clip's ResizeKeepRatio(longest=1) and CenterCropOrPad, in their plainest form."""
+    """Reference implementation of open_clip's ResizeKeepRatio(longest=1) and CenterCropOrPad."""
     ratio = max(image.width / side, image.height / side)
     width, height = (max(1, round(length / ratio)) for length in image.size)
     small = image.resize((width, image.height), Image.Resampling.BICUBIC)
@@ -36,7 +36,7 @@ def test_a_letterbox_is_that_of_open_clip(width: int, height: int, side: int) ->
 
 
 @pytest.mark.parametrize("tag", range(1, 9))
-def test_a_letterbox_is_turned_with_its_picture(tag: int) -> None:
+def test_a_letterbox_is_turned_with_its_image(tag: int) -> None:
     photo = Image.fromarray(
         np.random.default_rng(tag).integers(0, 256, (50, 31, 3), dtype=np.uint8)
     )

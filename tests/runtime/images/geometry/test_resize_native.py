@@ -1,4 +1,4 @@
-"""With the compiled passes and without, a picture becomes the same pixels."""
+"""Equality of the compiled passes and Pillow's."""
 
 import io
 from dataclasses import replace
@@ -12,9 +12,9 @@ from PIL import Image
 from twinlens.bundle.specs import ImageSpec
 from twinlens.images.formats.exif_orientation import ORIENTATIONS, UPRIGHT
 from twinlens.images.geometry import resize_native
-from twinlens.images.geometry.crop import frame
-from twinlens.images.geometry.resampling import RESAMPLING
-from twinlens.images.geometry.resize import by_pillow, resized
+from twinlens.images.geometry.crop import crop_box
+from twinlens.images.geometry.resampling import FILTERS
+from twinlens.images.geometry.resize import resize_by_pillow, resize_crop
 from twinlens.images.load import U8, load
 from twinlens_kernels import resample
 
@@ -36,7 +36,7 @@ def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
     size=st.tuples(st.sampled_from(LONG), st.sampled_from(LONG)),
     side=st.integers(1, 60),
     resize=st.sampled_from(["crop", "squash", "pad"]),
-    interpolation=st.sampled_from(list(RESAMPLING)),
+    interpolation=st.sampled_from(list(FILTERS)),
     tag=st.integers(1, 8),
 )
 def test_the_two_resizings_are_one(
@@ -44,17 +44,17 @@ def test_the_two_resizings_are_one(
 ) -> None:
     spec = replace(SPEC, side_px=side, resize=resize, interpolation=interpolation)
     image, orientation = noise(*size), ORIENTATIONS.get(tag, UPRIGHT)
-    framing, resampling = frame(image.size, spec, orientation), RESAMPLING[interpolation]
-    for down_first in (False, True):
-        wanted = by_pillow(image, framing, resampling, down_first=down_first)
-        found = resized(image, framing, resampling, down_first=down_first)
+    crop, resampling = crop_box(image.size, spec, orientation), FILTERS[interpolation]
+    for vertical_first in (False, True):
+        wanted = resize_by_pillow(image, crop, resampling, vertical_first=vertical_first)
+        found = resize_crop(image, crop, resampling, vertical_first=vertical_first)
         np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
 
 
 def both(content: bytes, spec: ImageSpec, monkeypatch: pytest.MonkeyPatch) -> tuple[U8, U8]:
     compiled = load(content, spec)
     with monkeypatch.context() as patch:
-        patch.setattr(resize_native, "serves", lambda _: False)
+        patch.setattr(resize_native, "supports", lambda _: False)
         return compiled, load(content, spec)
 
 
@@ -72,23 +72,23 @@ def test_files_become_the_same_pixels(
     np.testing.assert_array_equal(compiled, plain)
 
 
-@pytest.mark.parametrize("down_first", [False, True])
+@pytest.mark.parametrize("vertical_first", [False, True])
 @pytest.mark.parametrize("size", [(2500, 1900), (1900, 2500)])
 def test_an_image_in_several_blocks_is_taken_in_bands(
-    size: tuple[int, int], down_first: bool
+    size: tuple[int, int], vertical_first: bool
 ) -> None:
     image = noise(*size)
     with pytest.raises(ValueError, match="contiguous"):
         resample.pixels(image, image.height, image.width)
-    framing, resampling = frame(size, SPEC, UPRIGHT), RESAMPLING["bicubic"]
-    wanted = by_pillow(image, framing, resampling, down_first=down_first)
-    found = resized(image, framing, resampling, down_first=down_first)
+    crop, resampling = crop_box(size, SPEC, UPRIGHT), FILTERS["bicubic"]
+    wanted = resize_by_pillow(image, crop, resampling, vertical_first=vertical_first)
+    found = resize_crop(image, crop, resampling, vertical_first=vertical_first)
     np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
 
 
 def test_rows_with_gaps_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     image = noise(9, 5)
-    assert resize_native.serves(image)
-    assert not resize_native.serves(image.convert("L"))
+    assert resize_native.supports(image)
+    assert not resize_native.supports(image.convert("L"))
     monkeypatch.setattr(resize_native._imaging, "get_alignment", lambda: 64)
-    assert not resize_native.serves(image)
+    assert not resize_native.supports(image)

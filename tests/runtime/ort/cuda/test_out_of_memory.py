@@ -46,7 +46,7 @@ def test_a_real_arena_at_its_limit_is_known() -> None:
     script = """
 import numpy as np
 import onnxruntime as ort
-from twinlens.ort.cuda.out_of_memory import is_full
+from twinlens.ort.cuda.out_of_memory import is_out_of_memory
 kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
 place = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
 limits = {"max_mem": 2**20, "arena_extend_strategy": 1}
@@ -64,7 +64,7 @@ assert run(16) == (16, 16)
 try:
     run(4096)
 except Exception as error:
-    assert is_full(error), error
+    assert is_out_of_memory(error), error
 else:
     raise AssertionError("there was room")
 assert run(16) == (16, 16)

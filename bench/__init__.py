@@ -1,0 +1,1 @@
+"""Benchmarks: every question beside its peers, with the error of the answer."""

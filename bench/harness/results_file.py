@@ -1,0 +1,34 @@
+"""Results as JSON that people read, and figures with the digits that count."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+LONG_LINE = 1000
+"""Characters of a JSON object beyond which it is indented."""
+
+
+def one_row_a_line(document: Mapping[str, Any]) -> str:
+    """Return JSON with one row of each table a line, so that a diff shows which changed."""
+    return "{\n " + ",\n ".join(_members(document)) + "\n}\n"
+
+
+def _members(document: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in document.items():
+        text = json.dumps(value)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            rows = ",\n  ".join(json.dumps(row) for row in value)
+            text = f"[\n  {rows}\n ]"
+        elif isinstance(value, dict) and len(text) > LONG_LINE:
+            text = json.dumps(value, indent=1)
+        yield f"{json.dumps(name)}: {text}"
+
+
+def four_digits(value: float) -> float:
+    """Round to four significant digits."""
+    return float(f"{value:.4g}")
+
+
+def three_digits(value: float) -> str:
+    """Format with three significant digits."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

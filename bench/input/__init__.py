@@ -1,0 +1,1 @@
+"""Speed and fidelity of the way from files and texts to the towers' inputs."""

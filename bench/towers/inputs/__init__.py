@@ -1,0 +1,1 @@
+"""Inputs of all contenders: checkpoints, their graphs, pictures and texts."""

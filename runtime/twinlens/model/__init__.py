@@ -1,0 +1,1 @@
+"""The model: two towers of one bundle, and their joint answers."""

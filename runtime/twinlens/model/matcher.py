@@ -1,0 +1,88 @@
+"""Matcher: cosines of two towers as match probabilities."""
+
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.bundle.calibration import Calibration, Level
+from twinlens.bundle.pixel_mode import PixelMode
+from twinlens.bundle.specs import Precision
+from twinlens.errors import CalibrationError
+from twinlens.model.match_matrix import MatchMatrix
+from twinlens.ort.device import Device
+from twinlens.ort.io_binding import OnDevice
+
+F32 = NDArray[np.float32]
+
+
+class Matcher:
+    """Calibration of two towers, if there is one for these pixels, applied where they run."""
+
+    def __init__(  # noqa: PLR0913  one choice each, none by place
+        self,
+        fitted: Calibration | None,
+        *,
+        source: str,
+        precision: Precision,
+        pixels: PixelMode,
+        device: Device,
+        threads: int,
+    ) -> None:
+        self._fitted, self._source, self._precision = fitted, source, precision
+        self._pixels, self._device, self._threads = pixels, device, threads
+
+    @property
+    def level(self) -> Level | Literal["none"]:
+        """Level of the calibration; "none" if there is none for these pixels."""
+        fitted = self._fitted
+        return "none" if fitted is None or fitted.pixels != self._pixels else fitted.level
+
+    @property
+    def calibration(self) -> Calibration:
+        """Calibration of the towers.
+
+        Raises:
+            CalibrationError: the bundle has none for this precision and these pixels.
+        """
+        if self._fitted is None:
+            raise CalibrationError(
+                f"{self._source} has no calibration for {self._precision}: a cosine "
+                "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs: "
+                "twinlens calibrate BUNDLE pairs.csv"
+            )
+        self._fitted.require_pixels(self._pixels)
+        return self._fitted
+
+    @cached_property
+    def _matrix(self) -> MatchMatrix:
+        """Opened at first use: it has threads of its own, and few callers need it."""
+        return MatchMatrix(device=self._device, threads=self._threads)
+
+    def of_pairs(self, images: F32, texts: F32, *, prior: float | None) -> F32:
+        """Probability [B] that row i of unit rows [B, D] matches row i of the others.
+
+        Raises:
+            CalibrationError: the bundle was not calibrated.
+        """
+        cosines = np.einsum("bd,bd->b", images, texts)
+        return self.calibration.probability(cosines, prior=prior)
+
+    def of_all(self, images: F32, texts: F32, *, prior: float | None) -> F32:
+        """Probabilities [Q, N] of every one of unit rows [Q, D] with every one of [N, D].
+
+        Raises:
+            CalibrationError: the bundle was not calibrated.
+        """
+        return self._matrix.run(self.calibration, images, texts, prior=prior)
+
+    def of_all_on_device(
+        self, images: F32 | OnDevice, texts: F32 | OnDevice, *, prior: float | None
+    ) -> OnDevice:
+        """Probabilities [Q, N] as of `of_all`, in the memory of the device.
+
+        Raises:
+            CalibrationError: the bundle was not calibrated, or not by Platt scaling.
+        """
+        return self._matrix.run_on_device(self.calibration, images, texts, prior=prior)

@@ -1,0 +1,64 @@
+"""Zero-shot classification: labels in templates, and the probabilities of images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.errors import TextError
+
+F32 = NDArray[np.float32]
+
+TEMPLATES: Final = ("a photo of a {}",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """Zero-shot classification of B images into C labels."""
+
+    labels: tuple[str, ...]
+    probabilities: F32
+    """[B, C], rows summing to 1."""
+
+    @property
+    def best(self) -> list[str]:
+        """Most probable label of each image; of equals, the earlier one."""
+        return [self.labels[number] for number in self.probabilities.argmax(axis=1)]
+
+
+def classify_rows(images: F32, label_rows: F32, *, labels: Sequence[str], scale: float) -> Classes:
+    """Softmax of scaled cosines of images [B, D] with labels [C, D], all unit rows.
+
+    Radford et al. 2021, section 3.1.4; `scale` is exp of the checkpoint's logit scale.
+    """
+    logits = scale * (images @ label_rows.T)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return Classes(labels=tuple(labels), probabilities=shares / shares.sum(axis=1, keepdims=True))
+
+
+def fill_templates(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """Fill every template with every label; all texts of the first label come first.
+
+    Raises:
+        TextError: a label is not a string.
+        ValueError: a label is empty or repeated, or a template does not have exactly one `{}`.
+    """
+    if not labels or not templates:
+        raise ValueError("classify needs at least one label and one template")
+    for index, label in enumerate(labels):
+        if not isinstance(label, str):
+            raise TextError(f"label {index} is a {type(label).__name__}, not a string")
+        if not label.strip():
+            raise ValueError(f"label {index} is empty; give it a name or leave it out")
+    if len(set(labels)) < len(labels):
+        repeated = next(label for label in labels if labels.count(label) > 1)
+        raise ValueError(f"label {repeated!r} is there twice; give it once")
+    for template in templates:
+        if template.count("{}") != 1:
+            raise ValueError(
+                f"template {template!r} has {template.count('{}')} places for the label, "
+                "wanted one, as in 'a {}'"
+            )
+    return [template.replace("{}", label) for label in labels for template in templates]
