@@ -1,39 +1,42 @@
-"""The corpus as 8-bit codes, with what bounds the error of every score made from them.
+"""8-bit codes of a corpus, with error bounds of every score computed from them.
 
-A row x is held as centre + scale * c + what is left, with whole numbers c in [-128, 127] stored as
+A row x is stored as centre + scale * c + remainder, with integers c in [-128, 127] stored as
 c + 128. Two norms a row are stored beside the scale, both rounded up, so that for any query
 
-    |<q, x> - <q, centre> - scale <q, c>|  <=  |q| |what is left|
+    |<q, x> - <q, centre> - scale <q, c>|  <=  |q| |remainder|
 
-holds for every finite row, whatever its size. EXACTNESS.md carries this to the answers.
+holds for every finite row, however large or small. EXACTNESS.md extends this to the results.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-PAD_TO: Final = 64
-"""Codes of a row are padded to a multiple of this: a cache line, and the width of an AMX tile."""
+CACHE_LINE: Final = 64
+"""Bytes."""
+PAD_TO: Final = CACHE_LINE
+"""Row length of codes is a multiple of this: a cache line, and the width of an AMX tile."""
 ZERO: Final = 128
-"""The code of a zero."""
+"""Code of zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codes:
-    """[N, D] rows as 8-bit codes. No row depends on another; all of them depend on `centre`."""
+    """8-bit codes of rows [N, D]. Rows are coded independently, all around one `centre`."""
 
     codes: NDArray[np.uint8]
-    """[N, P], P = D rounded up to a multiple of 64; code - 128 times the scale, padded with 128."""
+    """[N, P], P = D rounded up to a multiple of 64: 128 + (row - centre) / scale, padding 128."""
     terms: NDArray[np.float32]
     """[N, 3]: scale; upper bound of |row - centre - scale * (code - 128)|; upper bound of
     scale * |code - 128|. With a residual [N, 5]: also the residual's scale, and the upper bound of
-    what both leave. A bound may be infinite: the row is then always rescored."""
+    the remainder's norm after both. A bound may be infinite: the row is then always rescored."""
     centre: NDArray[np.float32]
-    """[D], subtracted from each row first. Any is correct; the mean of the corpus is fast."""
+    """[D], subtracted from each row first. Any one is correct; the mean of the corpus is fast."""
     residual: NDArray[np.uint8] | None = None
-    """[N, P] codes of what the first codes left, or None."""
+    """[N, P], codes of the first codes' remainder, or None."""
 
     def __post_init__(self) -> None:
         n_rows, padded = self.codes.shape
@@ -54,7 +57,7 @@ class Codes:
         return len(self.codes)
 
     def __getitem__(self, rows: slice) -> Self:
-        """A view of some rows."""
+        """Return a view of some rows."""
         return type(self)(
             codes=self.codes[rows],
             terms=self.terms[rows],
@@ -64,5 +67,13 @@ class Codes:
 
 
 def padded_width(width: int) -> int:
-    """The number of codes in a row of this width."""
+    """Return the number of codes of a row of this width."""
     return -(-width // PAD_TO) * PAD_TO
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Allocate an array that begins at a cache line: the fastest to load for rows of codes."""
+    wanted = math.prod(shape) * dtype.itemsize
+    buffer = np.empty(wanted + CACHE_LINE, dtype=np.uint8)
+    start = -buffer.ctypes.data % CACHE_LINE
+    return buffer[start : start + wanted].view(dtype).reshape(shape)

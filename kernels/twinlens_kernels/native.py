@@ -1,6 +1,6 @@
 """Search by codes in C++; importing this needs the compiled module.
 
-`path` names one of `PATHS`; empty means the best of them. The answer is the same by each.
+`path` names one of `PATHS`; empty means the best of them. All give the same result.
 """
 
 from mmap import mmap
@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens_kernels import _native
-from twinlens_kernels.codes import Codes, padded_width
+from twinlens_kernels.codes import Codes, aligned_empty, padded_width
 from twinlens_kernels.range_hits import Ranges
 from twinlens_kernels.validation import require_finite_rows
 
 PATHS: Final = tuple(_native.paths())
-"""The instruction paths that run on this processor, best first."""
+"""Instruction sets of the kernels that run on this processor, best first."""
 MAX_WIDTH: Final = 2**16
-"""Sums of products of wider codes could leave int32."""
-_CACHE_LINE = 64
+"""Largest row width: sums of products of wider codes could overflow int32."""
 T = TypeVar("T", bound=np.generic)
 
 
@@ -31,7 +30,7 @@ def topk(  # noqa: PLR0913 - as the C++ takes them
     threads: int = 1,
     path: str = "",
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Ids and exact scores [Q, K] of the K = hits best rows; so many rows must be allowed."""
+    """Return ids and exact scores [Q, K] of the K = hits best rows; at least K rows are allowed."""
     ids = np.empty((len(queries), hits), dtype=np.int64)
     scores = np.empty((len(queries), hits))
     if ids.size:
@@ -55,7 +54,7 @@ def within(
     threads: int = 1,
     path: str = "",
 ) -> Ranges:
-    """The rows whose exact score reaches the floors [Q]."""
+    """Return the rows with an exact score of at least the floors [Q]."""
     if not len(queries):
         empty = np.empty(0, dtype=np.int64)
         return Ranges.from_pairs(empty, empty, np.empty(0), n_queries=0)
@@ -76,7 +75,7 @@ def rescore(
     *,
     threads: int = 1,
 ) -> NDArray[np.float64]:
-    """The exact scores [Q, C] of rows that exist."""
+    """Return the exact scores [Q, C] of existing rows."""
     scores = np.empty(ids.shape)
     _native.rescore(
         queries=_readable(queries),
@@ -96,10 +95,10 @@ def encode(
     threads: int = 1,
     path: str = "",
 ) -> Codes:
-    """`codes.encode`; everything fits but that the rows may not be finite."""
+    """Encode rows as `twinlens_kernels.encode`; checks only that they are finite."""
     shape = len(rows), padded_width(rows.shape[1])
-    codes = _aligned_bytes(shape)
-    second = _aligned_bytes(shape) if residual else None
+    codes = aligned_empty(shape, np.dtype(np.uint8))
+    second = aligned_empty(shape, np.dtype(np.uint8)) if residual else None
     terms = np.empty((len(rows), 5 if residual else 3), dtype=np.float32)
     bad = _native.encode(
         rows=_readable(rows),
@@ -118,7 +117,7 @@ def encode(
 def coded_corpus(
     rows: NDArray[np.float32], codes: Codes, allowed: NDArray[np.bool_] | None
 ) -> _native.Coded:
-    """Rows [N, D], their codes and a filter as C++ takes them."""
+    """Pass rows [N, D], their codes and a filter to C++."""
     return _native.Coded(
         rows=_readable(rows),
         codes=_readable(codes.codes),
@@ -130,21 +129,13 @@ def coded_corpus(
 
 
 def is_mapped(array: NDArray[np.float32]) -> bool:
-    """Whether an array is a view of a memory-mapped file."""
+    """Return True if an array is a view of a memory-mapped file."""
     owner: object = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
     return isinstance(owner, mmap)
 
 
-def _aligned_bytes(shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Bytes whose rows begin with cache lines, as a tile of rows is loaded fastest."""
-    wanted = shape[0] * shape[1]
-    room = np.empty(wanted + _CACHE_LINE, dtype=np.uint8)
-    start = -room.ctypes.data % _CACHE_LINE
-    return room[start : start + wanted].reshape(shape)
-
-
 def _readable(array: NDArray[T]) -> NDArray[T]:
-    """As C++ may read it; copies only what is strided or lies at an odd address."""
+    """Return a contiguous and aligned array; copies only where the given one is not."""
     return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED"])

@@ -1,4 +1,4 @@
-"""Rows as codes, in numpy: the implementation where nothing was compiled."""
+"""Encoding of rows in numpy: used without the compiled module."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,14 @@ _LARGEST = 127
 # Rows encoded at once by numpy: their float64 differences stay in the cache.
 _CHUNK_NUMBERS = 2**17
 # D <= 2**20 numbers are squared and summed in float64 with a relative error below 2**-32, and
-# each of them is within 2**-52 of |row - centre| of what it stands for; see EXACTNESS.md.
+# each of them is off by at most 2**-52 |row - centre|; see EXACTNESS.md.
 _NORM_SLACK, _DIFFERENCE_SLACK = 1 + 2.0**-30, 2.0**-50
 
 
 def encode(
     rows: NDArray[np.float32], *, centre: NDArray[np.float32], residual: bool = False
 ) -> Codes:
-    """`twinlens_kernels.encode` on one thread; everything fits but that rows may not be finite."""
+    """Encode as `twinlens_kernels.encode`, on one thread; checks only that rows are finite."""
     n_rows, padded = len(rows), padded_width(rows.shape[1])
     codes = np.full((n_rows, padded), ZERO, dtype=np.uint8)
     second = np.full((n_rows, padded), ZERO, dtype=np.uint8) if residual else None
@@ -42,22 +42,22 @@ def _encode_chunk(
     width = len(centre)
     differences = rows.astype(np.float64) - centre
     length = np.linalg.norm(differences, axis=1)
-    left = differences
+    remainder = differences
     for column, part in ((0, codes), (3, residual)):
         if part is None:
             continue
-        scale, whole = _quantise(left)
+        scale, whole = _quantise(remainder)
         part[:, :width] = whole + ZERO
-        left = left - scale[:, None] * whole
+        remainder = remainder - scale[:, None] * whole
         terms[:, column] = scale
-        leftover = np.linalg.norm(left, axis=1) + _DIFFERENCE_SLACK * length
-        terms[:, column + 1] = _round_up(leftover * _NORM_SLACK)
+        error = np.linalg.norm(remainder, axis=1) + _DIFFERENCE_SLACK * length
+        terms[:, column + 1] = _round_up(error * _NORM_SLACK)
         if column == 0:
             terms[:, 2] = _round_up(scale * np.linalg.norm(whole, axis=1) * _NORM_SLACK)
 
 
 def _quantise(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A float32 scale [N], and whole numbers [N, D] in [-128, 127]."""
+    """Return a float32 scale [N], and integers [N, D] in [-128, 127]."""
     scale = (np.abs(numbers).max(axis=1) / _LARGEST).astype(np.float32).astype(np.float64)
     whole = np.zeros_like(numbers)
     np.divide(numbers, scale[:, None], out=whole, where=scale[:, None] > 0)
@@ -65,7 +65,7 @@ def _quantise(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
 
 
 def _round_up(numbers: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The nearest float32 that is not below; beyond float32 that is infinity."""
+    """Round up to float32; infinity beyond float32."""
     with np.errstate(over="ignore"):
         nearest = numbers.astype(np.float32)
     short = nearest < numbers

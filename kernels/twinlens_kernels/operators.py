@@ -1,4 +1,4 @@
-"""The native operators of int8 towers: a library that onnxruntime loads."""
+"""Native operators of int8 towers: a library that onnxruntime loads."""
 
 import ctypes
 from functools import cache
@@ -8,9 +8,10 @@ from pathlib import Path
 
 @cache
 def library() -> Path | None:
-    """The file that `SessionOptions.register_custom_ops_library` takes.
+    """Return the library for `SessionOptions.register_custom_ops_library`.
 
-    None where no compiler was found at installation: then the functions inside an ONNX file serve.
+    None where no compiler was found at installation: the functions inside the ONNX model then
+    compute the operators.
     """
     native = find_spec("twinlens_kernels._native")
     if native is None or native.origin is None:
@@ -21,9 +22,9 @@ def library() -> Path | None:
 
 @cache
 def path() -> str | None:
-    """The instructions that serve: "amx" or "avx512vnni".
+    """Return the instruction set in use: "amx" or "avx512vnni".
 
-    None where this processor has neither, or there is no library. The environment's
+    None where this processor has neither, or there is no library. The environment variable
     TWINLENS_OPERATORS may name one of them, or "none".
     """
     found = library()
@@ -31,5 +32,5 @@ def path() -> str | None:
         return None
     ask = ctypes.CDLL(str(found)).twinlens_operators_path
     ask.restype = ctypes.c_char_p
-    answer: bytes | None = ask()
-    return None if answer is None else answer.decode()
+    name: bytes | None = ask()
+    return None if name is None else name.decode()

@@ -1,22 +1,22 @@
-"""Queries as 8-bit codes, with what bounds a score between a coded query and a coded row.
+"""8-bit codes of queries, with bounds of a score between a coded query and a coded row.
 
-A query q is held as unit * b + what is left, with whole numbers b; a row x (codes.py) as centre +
-scale * c + what is left there. With the exact integer d = <b, c>,
+A query q is stored as unit * b + remainder, with integers b; a row x (codes.py) as centre +
+scale * c + remainder. With the exact integer d = <b, c>,
 
     (<q, x> - <q, centre>) / unit  <=  scale d  +  |q| / unit * |x - centre - scale c|
                                                 +  |q - unit b| / unit * scale |c|
 
-The last two norms are stored with the row; what multiplies them is `per_left` and `per_coded`, the
-largest of all queries, so that a row has one margin. Both are raised to pay for what rounds:
+The last two norms are stored with the row; their factors are `per_left` and `per_coded`, the
+largest of all queries, so that a row has one margin. Both are raised to cover rounding errors:
 
 * The right side is computed in float32, at most 8 roundings of 2**-24, each of no more than
   |b| scale |c| or a margin.
-* The left side is meant with the score of reference.py, which is within 2**-40 |q| |x| of <q, x>.
-* <q, centre> is summed in float64, and a product of float32 numbers may underflow: floors are
+* <q, x> on the left side is the score of reference.py, which is within 2**-40 |q| |x| of <q, x>.
+* <q, centre> is summed in float64, and a product of float32 numbers may underflow: thresholds are
   lowered, and bounds raised, by (D 2**-52 + 2**-38) |q| |centre| / unit and by 2**-100.
 
 No float32 number here is above 2**100 as long as the terms of the rows stay below `LARGEST_TERM`,
-and no whole number above 2**31 as long as D stays below `LARGEST_WIDTH`.
+and no integer above 2**31 as long as D stays below `LARGEST_WIDTH`.
 """
 
 from dataclasses import dataclass
@@ -33,29 +33,29 @@ LARGEST_TERM: Final = 2.0**60
 LARGEST_WIDTH: Final = 2**16
 _FLOAT32_ROUNDINGS: Final = 2.0**-20
 _LOST_TO_UNDERFLOW: Final = 2.0**-100
-_LARGEST_FLOOR: Final = 2.0**120
+_LARGEST_THRESHOLD: Final = 2.0**120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodedQueries:
-    """Queries [Q, D] as whole numbers, for codes around one centre."""
+    """Integer codes of queries [Q, D], for rows coded around one centre."""
 
     codes: NDArray[np.int8]
     """[P, Q], padded with zeros."""
     units: F64
     """[Q], above 0."""
     offsets: F64
-    """[Q], the scores of the centre."""
+    """[Q], scores of the centre."""
     slack: F64
-    """[Q], what floors are lowered by and bounds are raised by, in units."""
+    """[Q], added to bounds and subtracted from thresholds, in units."""
     per_left: NDArray[np.float32]
-    """[1]"""
+    """[1], factor of the norm of a row's remainder."""
     per_coded: NDArray[np.float32]
-    """[1]"""
+    """[1], factor of the norm of a row's codes."""
 
     @classmethod
     def of(cls, queries: NDArray[np.float32], centre: NDArray[np.float32], *, largest: int) -> Self:
-        """Round finite [Q, D], Q >= 1, to codes between -largest and largest <= 127."""
+        """Round finite queries [Q, D], Q >= 1, to codes between -largest and largest <= 127."""
         wide, middle = queries.astype(np.float64), centre.astype(np.float64)
         units = np.abs(wide).max(axis=1) / largest
         units[units == 0] = 1
@@ -76,14 +76,14 @@ class CodedQueries:
             per_coded=_raised(per_coded),
         )
 
-    def floors(self, scores: F64) -> NDArray[np.float32]:
-        """[Q], what a bound of `UPPERS` must reach for a score to reach these [Q]."""
-        floors = (scores - self.offsets) / self.units - self.slack
-        lowered = np.clip(floors, -_LARGEST_FLOOR, _LARGEST_FLOOR).astype(np.float32)
+    def thresholds(self, scores: F64) -> NDArray[np.float32]:
+        """Return the least bounds [Q] of `UPPERS` from which a score may reach the given [Q]."""
+        exact = (scores - self.offsets) / self.units - self.slack
+        lowered = np.clip(exact, -_LARGEST_THRESHOLD, _LARGEST_THRESHOLD).astype(np.float32)
         return np.nextafter(lowered, np.float32(-np.inf))
 
     def uppers(self, bounds: NDArray[np.float32], of_query: NDArray[np.intp]) -> F64:
-        """Upper bounds of scores [M], from those of `UPPERS` [M] and their queries [M]."""
+        """Return upper bounds of scores [M], from bounds of `UPPERS` [M] and their queries [M]."""
         in_units = bounds + self.slack[of_query]
         return in_units * self.units[of_query] + self.offsets[of_query]
 

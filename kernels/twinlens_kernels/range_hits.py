@@ -1,4 +1,4 @@
-"""The answer of a range search: as many rows a query as reach its floor."""
+"""Result of a range search: all rows of a query that reach its floor."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranges:
-    """The rows of each query that score no less than its floor, best first.
+    """Rows of each query with at least its floor as score, best first.
 
-    Those of query i are `ids[starts[i]:starts[i + 1]]`; of equal scores the lower row comes first.
+    Rows of query i are `ids[starts[i]:starts[i + 1]]`; of equal scores the lower row comes first.
     """
 
     starts: NDArray[np.int64]
     """[Q + 1], from 0 to M."""
     ids: NDArray[np.int64]
-    """[M] corpus rows."""
+    """[M], corpus rows."""
     scores: NDArray[np.float32]
     """[M]"""
 
@@ -30,10 +30,10 @@ class Ranges:
         *,
         n_queries: int,
     ) -> Self:
-        """Rank M (query, row, float64 score) that came in any order."""
+        """Rank M triples (query, row, float64 score) given in any order."""
         order = np.lexsort((ids, -scores, of_query))
         starts = np.zeros(n_queries + 1, dtype=np.int64)
         np.cumsum(np.bincount(of_query, minlength=n_queries), out=starts[1:])
-        # Beyond float32 a score is reported as infinite; its place in the order is still exact.
+        # Beyond float32 a score is reported as infinite; its rank is still exact.
         with np.errstate(over="ignore"):
             return cls(starts=starts, ids=ids[order], scores=scores[order].astype(np.float32))

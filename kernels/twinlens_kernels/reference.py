@@ -1,8 +1,8 @@
-"""The meaning of exact top-k, in plain numpy; every implementation must give these numbers.
+"""Reference of exact top-k, in plain numpy; every implementation must give these numbers.
 
 The score of a pair is a float64 sum of D products. A product of two float32 numbers is exact in
 float64, so only the order of the additions has to be fixed; `halving_sum` fixes it. No score
-depends on its batch mates, on blocking, on threads or on the BLAS at hand.
+depends on the rest of its batch, on blocking, on threads or on the BLAS in use.
 """
 
 import numpy as np
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 
 def halving_sum(products: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum each row of [P, D] to [P], adding its upper half onto its lower until one is left.
+    """Sum each row of [P, D] to [P]: add its upper half onto its lower until one number is left.
 
-    Of an odd count the middle one waits. D >= 1; overwrites `products`.
+    With an odd count the middle number stays. D >= 1; overwrites `products`.
     """
     left = products.shape[1]
     while left > 1:
@@ -25,15 +25,15 @@ def halving_sum(products: NDArray[np.float64]) -> NDArray[np.float64]:
 def topk(
     queries: NDArray[np.float32], corpus: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Ids [Q, K] and scores [Q, K] of the K = min(k, N) best rows, best first, by brute force.
+    """Return ids and scores [Q, K] of the K = min(k, N) best rows, best first, by brute force.
 
-    Of equal scores the lower row comes first. Everything is finite, k >= 1, D >= 1.
+    Of equal scores the lower row comes first. All numbers are finite, k >= 1, D >= 1.
     """
     hits = min(k, len(corpus))
     ids = np.empty((len(queries), hits), dtype=np.int64)
     scores = np.empty((len(queries), hits), dtype=np.float64)
     for row, query in enumerate(queries):
-        every = halving_sum(corpus.astype(np.float64) * query.astype(np.float64))
-        ids[row] = np.argsort(-every, kind="stable")[:hits]
-        scores[row] = every[ids[row]]
+        scored = halving_sum(corpus.astype(np.float64) * query.astype(np.float64))
+        ids[row] = np.argsort(-scored, kind="stable")[:hits]
+        scores[row] = scored[ids[row]]
     return ids, scores

@@ -1,8 +1,8 @@
-"""The two passes that make a picture smaller or larger, to the bit as Pillow makes them.
+"""Resampling passes of an image, bit-exact to Pillow: horizontal, then vertical.
 
-A pass takes one axis: `across` the columns, `down` the rows. Each lets the GIL go. `path` names an
-instruction path, empty means the best; the bytes are the same by each. Where the weights are
-computed with fused multiplications (Pillow built for ARM), a byte may be one level apart.
+`across` is the horizontal pass (columns), `down` the vertical one (rows). Each releases the GIL.
+`path` names an instruction set, empty means the best; all give the same bytes. Where Pillow
+computes the weights with fused multiplications (its ARM builds), a byte may be one level apart.
 """
 
 from importlib.util import find_spec
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from twinlens_kernels._native import Taps as Taps
 
-SERVES: Final[bool] = find_spec("twinlens_kernels._native") is not None
-"""Whether the passes are compiled; nothing here but this works without."""
-if SERVES:
+NATIVE: Final[bool] = find_spec("twinlens_kernels._native") is not None
+"""True if the passes are compiled; without them, only this constant works."""
+if NATIVE:
     from twinlens_kernels import _native
 
 U8 = NDArray[np.uint8]
@@ -24,40 +24,40 @@ Filter = Literal["bilinear", "bicubic", "lanczos"]
 
 
 class ArrowPixels(Protocol):
-    """Pixels by Arrow's PyCapsule interface; an RGB image of Pillow's that lies in one block."""
+    """Pixels by Arrow's PyCapsule interface: a Pillow RGB image stored in one block."""
 
     def __arrow_c_array__(self) -> tuple[object, object]:
-        """Capsules of the schema and of the array."""
+        """Return the capsules of the schema and of the array."""
 
 
 def pixels(image: ArrowPixels, height: int, width: int) -> U8:
-    """A view [H, W, 4] of an image's own bytes, which keeps them alive; not to be written.
+    """Return a read-only view [H, W, 4] of an image's own bytes, which keeps them alive.
 
     Raises:
-        ValueError: the image is not of 4 bytes a pixel, or not of that size; and whatever the image
-            raises if it cannot show its bytes.
+        ValueError: the image is not of 4 bytes a pixel, or not of that size; also any error of the
+            image if it cannot export its bytes.
     """
     schema, array = image.__arrow_c_array__()
     return _native.pixels(schema=schema, array=array, height=height, width=width)
 
 
 def taps(size: int, start: float, stop: float, length: int, filter_: Filter) -> "Taps":
-    """Which pixels of an axis make each of the new, and how much each weighs.
+    """Compute the filter taps of an axis: source pixels and weights of each target pixel.
 
     Args:
-        size: pixels there are.
-        start: where on the axis the first new pixel begins.
-        stop: where the last one ends; as float32, 0 <= start < stop <= size.
-        length: pixels to make.
-        filter_: as Pillow calls it.
+        size: source pixels.
+        start: begin of the first target pixel on the source axis.
+        stop: end of the last one; as float32, 0 <= start < stop <= size.
+        length: target pixels.
+        filter_: name of Pillow's filter.
     """
     return _native.taps(size=size, start=start, stop=stop, length=length, filter_name=filter_)
 
 
 def across(source: U8, by: "Taps", target: U8, *, path: str = "") -> None:
-    """From [N, size, 4] to [N, length, 3]: the fourth byte of a pixel is dropped.
+    """Resample [N, size, 4] to [N, length, 3] horizontally; the fourth byte of a pixel is dropped.
 
-    Rows may be apart in memory, pixels of a row not.
+    Rows may be strided in memory, pixels of a row not.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -66,7 +66,9 @@ def across(source: U8, by: "Taps", target: U8, *, path: str = "") -> None:
 
 
 def down(source: U8, by: "Taps", target: U8, *, path: str = "") -> None:
-    """From [size, W, C] to [length, W, C]; rows may be apart in memory, pixels of a row not.
+    """Resample [size, W, C] to [length, W, C] vertically.
+
+    Rows may be strided in memory, pixels of a row not.
 
     Raises:
         ValueError: the shapes do not fit.

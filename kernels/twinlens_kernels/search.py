@@ -1,4 +1,4 @@
-"""The searches that twinlens_kernels offers: arguments are checked here, and a method is chosen."""
+"""Searches of twinlens_kernels: argument checks, and the choice of an implementation."""
 
 from importlib.util import find_spec
 from typing import Final
@@ -11,7 +11,7 @@ from twinlens_kernels.codes import Codes
 from twinlens_kernels.range_hits import Ranges
 from twinlens_kernels.tiled.corpus import Corpus
 from twinlens_kernels.tiled.exact_scores import score_pairs
-from twinlens_kernels.tiled.topk import Sift, tiled_topk, tiled_within
+from twinlens_kernels.tiled.topk import UpdateTopk, tiled_topk, tiled_within
 from twinlens_kernels.validation import (
     require_allowed,
     require_finite_rows,
@@ -21,18 +21,18 @@ from twinlens_kernels.validation import (
     require_same_width,
 )
 
-_sift: Sift
+_update_topk: UpdateTopk
 NATIVE: Final[bool] = find_spec("twinlens_kernels._native") is not None
-"""Whether the compiled kernels serve."""
-# Asked, not tried: a compiled module that is there but broken must not look like one left out.
+"""True if the compiled kernels are installed."""
+# Looked up, not imported in `try`: a broken compiled module must not look like a missing one.
 if NATIVE:
     from twinlens_kernels import native
-    from twinlens_kernels.tiled.update_native import sift as _sift
+    from twinlens_kernels.tiled.update_native import update_topk as _update_topk
 else:
-    from twinlens_kernels.tiled.update_numpy import sift as _sift
+    from twinlens_kernels.tiled.update_numpy import update_topk as _update_topk
 
 PATH: Final[str] = native.PATHS[0] if NATIVE else "numpy"
-"""The instructions that serve codes: amx, avx512vnni, avxvnni, avx2, neon, scalar, or numpy."""
+"""Instruction set of the code kernels: amx, avx512vnni, avxvnni, avx2, neon, scalar, or numpy."""
 
 
 def topk(  # noqa: PLR0913 - each is an independent wish
@@ -44,20 +44,20 @@ def topk(  # noqa: PLR0913 - each is an independent wish
     allowed: NDArray[np.bool_] | None = None,
     threads: int = 1,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Ids [Q, K] and inner products [Q, K] of the K best corpus rows, best first.
+    """Return ids and inner products [Q, K] of the K best corpus rows, best first.
 
-    K is k, or the number of rows allowed if that is smaller. Exact: the order is that of the
+    K is k, or the number of allowed rows if that is smaller. Exact: the order is that of the
     float64 scores of `reference.py`, and of equal scores the lower row comes first, for any finite
-    queries [Q, D] and rows [N, D]. No [Q, N] matrix is made.
+    queries [Q, D] and rows [N, D]. No [Q, N] matrix is allocated.
 
     Args:
         queries: [Q, D].
-        rows: [N, D], possibly memory-mapped; with codes, only the few rows that may be among the
-            hits are read, and only those are known to be finite.
-        k: How many hits to give for each query, at least 1.
-        codes: Those of the same rows, by `encode`: the same answer, several times faster.
-        allowed: [N]; a row that is False here is as good as not in the corpus.
-        threads: For all but the matrix product without codes, which runs on those of numpy's BLAS.
+        rows: [N, D], possibly memory-mapped; with codes, only rows that may be hits are read and
+            checked to be finite.
+        k: Number of hits of each query, at least 1.
+        codes: Codes of the same rows, by `encode`: the same result, several times faster.
+        allowed: [N]; rows with False are ignored.
+        threads: Number of threads; the matrix product without codes uses those of numpy's BLAS.
 
     Raises:
         TypeError: An operand is not a float32 array, or allowed is not a bool array.
@@ -66,20 +66,34 @@ def topk(  # noqa: PLR0913 - each is an independent wish
     _require_operands(queries, rows, codes, allowed, threads)
     require_positive("k", k)
     if NATIVE and codes is not None and rows.shape[1] <= native.MAX_WIDTH:
-        require_finite_rows("queries", queries)
-        n_allowed = len(rows) if allowed is None else int(np.count_nonzero(allowed))
-        ids, scores = native.topk(
-            queries,
-            native.coded_corpus(rows, codes, allowed),
-            min(k, n_allowed),
-            mapped=native.is_mapped(rows),
-            threads=threads,
-            path=PATH,
-        )
-        # Beyond float32 a score is reported as infinite; its place in the order is still exact.
-        with np.errstate(over="ignore"):
-            return ids, scores.astype(np.float32)
-    return tiled_topk(queries, Corpus.allowed(rows, allowed), k, sift=_sift, threads=threads)
+        return _coded_topk(queries, rows, k, codes, allowed, threads)
+    return tiled_topk(
+        queries, Corpus.allowed(rows, allowed), k, update_topk=_update_topk, threads=threads
+    )
+
+
+def _coded_topk(  # noqa: PLR0913, PLR0917 - those of topk
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    k: int,
+    codes: Codes,
+    allowed: NDArray[np.bool_] | None,
+    threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Search by codes in C++; the arguments were checked."""
+    require_finite_rows("queries", queries)
+    n_allowed = len(rows) if allowed is None else int(np.count_nonzero(allowed))
+    ids, scores = native.topk(
+        queries,
+        native.coded_corpus(rows, codes, allowed),
+        min(k, n_allowed),
+        mapped=native.is_mapped(rows),
+        threads=threads,
+        path=PATH,
+    )
+    # Beyond float32 a score is reported as infinite; its rank is still exact.
+    with np.errstate(over="ignore"):
+        return ids, scores.astype(np.float32)
 
 
 def within(  # noqa: PLR0913 - each is an independent wish
@@ -91,7 +105,7 @@ def within(  # noqa: PLR0913 - each is an independent wish
     allowed: NDArray[np.bool_] | None = None,
     threads: int = 1,
 ) -> Ranges:
-    """All rows whose float64 score (reference.py) is at least the query's floor, best first.
+    """Return all rows with a float64 score (reference.py) from the query's floor on, best first.
 
     Args:
         queries: [Q, D].
@@ -121,13 +135,13 @@ def rescore(
     *,
     threads: int = 1,
 ) -> NDArray[np.float64]:
-    """The exact scores [Q, C] of given rows, by the definition in `reference.py`.
+    """Return the exact scores [Q, C] of given rows, as defined in `reference.py`.
 
     Args:
         queries: [Q, D].
-        rows: [N, D], possibly memory-mapped; only the rows asked for are read.
-        ids: [Q, C] row numbers, 0 to N - 1.
-        threads: How many may work.
+        rows: [N, D], possibly memory-mapped; only the given rows are read.
+        ids: [Q, C], row numbers from 0 to N - 1.
+        threads: Number of threads.
 
     Raises:
         TypeError: An operand is not a float32 array, or ids is not an int64 array.
@@ -156,14 +170,14 @@ def encode(
     residual: bool = False,
     threads: int = 1,
 ) -> Codes:
-    """Codes of [N, D] rows around a centre [D].
+    """Encode rows [N, D] around a centre [D].
 
     Args:
-        rows: [N, D], of any length, finite.
+        rows: [N, D], finite, of any norm.
         centre: [D]; the mean of the corpus (or of a sample of it) makes the codes fast.
-        residual: Also code what the first codes leave: twice the memory, and next to no float32
-            row is read that is not among the hits.
-        threads: How many may work.
+        residual: Also encode the first codes' remainder: twice the memory, and a search reads
+            almost no float32 row that is not a hit.
+        threads: Number of threads.
 
     Raises:
         TypeError: rows or centre is not a float32 array.

@@ -1,4 +1,4 @@
-"""What the kernels refuse, and in which words."""
+"""Checks of the kernels' arguments, with one error message each."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ MAX_WIDTH = 2**20
 
 
 def require_rows(name: str, rows: NDArray[np.float32]) -> None:
-    """Refuse what is not a float32 array [N, D]."""
+    """Refuse anything but a float32 array [N, D]."""
     got = getattr(rows, "dtype", type(rows).__name__)
     if got != np.float32:
         raise TypeError(f"{name} is {got}, wanted a float32 array; convert it with astype")
@@ -18,7 +18,7 @@ def require_rows(name: str, rows: NDArray[np.float32]) -> None:
 
 
 def require_same_width(queries: NDArray[np.float32], corpus: NDArray[np.float32]) -> None:
-    """Refuse queries and a corpus that cannot be multiplied."""
+    """Refuse queries and a corpus of different widths."""
     if queries.shape[1] != corpus.shape[1]:
         raise ValueError(
             f"queries have width {queries.shape[1]}, but the corpus has width {corpus.shape[1]}; "
@@ -27,13 +27,13 @@ def require_same_width(queries: NDArray[np.float32], corpus: NDArray[np.float32]
 
 
 def require_positive(name: str, number: int) -> None:
-    """Refuse 0 and below."""
+    """Refuse numbers below 1."""
     if number < 1:
         raise ValueError(f"{name} is {number}, wanted at least 1")
 
 
 def require_allowed(allowed: NDArray[np.bool_], n_rows: int) -> None:
-    """Refuse what is not one bool for each corpus row."""
+    """Refuse anything but one bool for each corpus row."""
     got = getattr(allowed, "dtype", type(allowed).__name__)
     if got != np.bool_:
         raise TypeError(f"allowed is {got}, wanted a bool array")
@@ -42,7 +42,7 @@ def require_allowed(allowed: NDArray[np.bool_], n_rows: int) -> None:
 
 
 def require_floors(floors: NDArray[np.float64], n_queries: int) -> None:
-    """Refuse what is not one float64 number, infinite or not, for each query."""
+    """Refuse anything but one float64 number for each query: finite or infinite, not NaN."""
     got = getattr(floors, "dtype", type(floors).__name__)
     if got != np.float64:
         raise TypeError(f"floors is {got}, wanted a float64 array; convert it with astype")
@@ -61,5 +61,5 @@ def require_finite_rows(name: str, rows: NDArray[np.float32], *, first_row: int 
     value = rows[bad][~np.isfinite(rows[bad])][0]
     raise ValueError(
         f"{name} row {first_row + bad} holds {value}, wanted finite numbers; "
-        "drop the row, or find what made it"
+        "drop the row, or find its source"
     )

@@ -1,4 +1,4 @@
-"""A JSON object as a frozen dataclass, every field checked."""
+"""Conversion between JSON objects and frozen dataclasses, with checks of every field."""
 
 import dataclasses
 import sys
@@ -11,38 +11,38 @@ T = TypeVar("T")
 
 
 class RecordError(ValueError):
-    """A field is missing, unknown or of the wrong type."""
+    """Error of a field that is missing, unknown or of the wrong type."""
 
 
-def read(kind: type[T], value: object, where: str = "") -> T:
-    """Build the dataclass `kind` from a JSON object; `where` is its place in the document.
+def read(kind: type[T], value: object, path: str = "") -> T:
+    """Build the dataclass `kind` from a JSON object; `path` is its path in the document.
 
     Raises:
-        RecordError: names the field, what was found there and what was wanted.
+        RecordError: names the field, its value and the wanted type.
     """
     if not isinstance(value, dict):
-        raise RecordError(f"{where or 'the document'} is {_show(value)}, not an object")
+        raise RecordError(f"{path or 'the document'} is {_show(value)}, not an object")
     hints = typing.get_type_hints(kind)
     fields = dataclasses.fields(cast("Any", kind))
     known = {field.name for field in fields}
     for name in value:
         if name not in known:
-            raise RecordError(f"{_join(where, name)} is not a known field")
+            raise RecordError(f"{_join(path, name)} is not a known field")
     found: dict[str, object] = {}
     for field in fields:
-        place = _join(where, field.name)
+        field_path = _join(path, field.name)
         if field.name in value:
-            found[field.name] = _check(hints[field.name], value[field.name], place)
+            found[field.name] = _check(hints[field.name], value[field.name], field_path)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise RecordError(f"{place} is missing")
+            raise RecordError(f"{field_path} is missing")
     try:
         return kind(**found)
     except ValueError as error:
-        raise RecordError(f"{where or 'the document'}: {error}") from error
+        raise RecordError(f"{path or 'the document'}: {error}") from error
 
 
 def write(record: object) -> dict[str, Any]:
-    """The JSON object of a dataclass; fields that are None are left out."""
+    """Convert a dataclass to a JSON object; fields with None are left out."""
     rows = dataclasses.asdict(cast("Any", record))
     return cast("dict[str, Any]", _prune(rows))
 
@@ -55,68 +55,68 @@ def _prune(value: object) -> object:
     return value
 
 
-def _check(hint: Any, value: object, where: str) -> object:  # noqa: ANN401  typing's own forms
+def _check(hint: Any, value: object, path: str) -> object:  # noqa: ANN401  typing's own forms
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
-        return read(cast("type[Any]", hint), value, where)
+        return read(cast("type[Any]", hint), value, path)
     if origin is Literal:
         if value not in arguments:
             known = ", ".join(str(argument) for argument in arguments)
-            raise RecordError(f"{where} is {_show(value)}, not one of {known}")
+            raise RecordError(f"{path} is {_show(value)}, not one of {known}")
         return value
     if origin in (typing.Union, types.UnionType):
-        return _check_union(arguments, value, where)
+        return _check_union(arguments, value, path)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _check_mapping(arguments, value, where)
+        return _check_mapping(arguments, value, path)
     if origin is tuple:
-        return _check_tuple(arguments, value, where)
-    return _check_plain(hint, value, where)
+        return _check_tuple(arguments, value, path)
+    return _check_plain(hint, value, path)
 
 
-def _check_union(arguments: tuple[Any, ...], value: object, where: str) -> object:
-    """One type or None; or several dataclasses, told apart by their field `kind`."""
+def _check_union(arguments: tuple[Any, ...], value: object, path: str) -> object:
+    """Check an optional type, or one of several dataclasses with distinct fields `kind`."""
     if value is None and type(None) in arguments:
         return None
     inner = [part for part in arguments if part is not type(None)]
     if len(inner) == 1:
-        return _check(inner[0], value, where)
+        return _check(inner[0], value, path)
     kinds = {typing.get_args(typing.get_type_hints(part)["kind"])[0]: part for part in inner}
     found = value.get("kind") if isinstance(value, dict) else None
     if found not in kinds:
-        raise RecordError(f"{_join(where, 'kind')} is {_show(found)}, not {', '.join(kinds)}")
-    return read(kinds[found], value, where)
+        raise RecordError(f"{_join(path, 'kind')} is {_show(found)}, not {', '.join(kinds)}")
+    return read(kinds[found], value, path)
 
 
-def _check_mapping(arguments: tuple[Any, ...], value: object, where: str) -> dict[str, object]:
+def _check_mapping(arguments: tuple[Any, ...], value: object, path: str) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise RecordError(f"{where} is {_show(value)}, not an object")
+        raise RecordError(f"{path} is {_show(value)}, not an object")
     for name in value:
-        _check(arguments[0], name, f"the key {name!r} of {where}")
-    return {name: _check(arguments[1], part, _join(where, name)) for name, part in value.items()}
+        _check(arguments[0], name, f"the key {name!r} of {path}")
+    return {name: _check(arguments[1], part, _join(path, name)) for name, part in value.items()}
 
 
-def _check_tuple(arguments: tuple[Any, ...], value: object, where: str) -> tuple[object, ...]:
+def _check_tuple(arguments: tuple[Any, ...], value: object, path: str) -> tuple[object, ...]:
     wanted = None if arguments[-1] is Ellipsis else len(arguments)
     if not isinstance(value, (list, tuple)) or wanted not in (None, len(value)):
-        raise RecordError(f"{where} is {_show(value)}, not a list of {wanted or 'values'}")
+        raise RecordError(f"{path} is {_show(value)}, not a list of {wanted or 'values'}")
     hints = arguments if wanted else arguments[:1] * len(value)
     parts = zip(hints, value, strict=True)
-    return tuple(_check(hint, part, f"{where}[{n}]") for n, (hint, part) in enumerate(parts))
+    return tuple(_check(hint, part, f"{path}[{n}]") for n, (hint, part) in enumerate(parts))
 
 
-def _check_plain(hint: type, value: object, where: str) -> object:
+def _check_plain(hint: type, value: object, path: str) -> object:
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         # An integer of JSON may be too large for a float.
         if not abs(value) <= sys.float_info.max:
-            raise RecordError(f"{where} is {_show(value)}, not a finite number")
+            raise RecordError(f"{path} is {_show(value)}, not a finite number")
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise RecordError(f"{where} is {_show(value)}, not {hint.__name__}")
+        raise RecordError(f"{path} is {_show(value)}, not {hint.__name__}")
     return value
 
 
-def _join(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _show(value: object) -> str:

@@ -1,6 +1,6 @@
-"""Tables of the caller's own library: columns taken out, and answers given back in kind.
+"""Tables of pandas, polars and pyarrow: columns as input, results in the caller's library.
 
-pandas, polars and pyarrow are never imported here: a table of one of them proves that it is there.
+None of the three is imported here: a table of one of them proves that it is imported already.
 """
 
 import os
@@ -18,24 +18,24 @@ Numbers: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 Table: TypeAlias = Any
 """A pandas or polars DataFrame, a pyarrow Table, or a dict of columns."""
 Answer: TypeAlias = Any
-"""What the caller's library makes of it; a numpy array where there is none."""
+"""Column or table of the caller's library; a numpy array for other inputs."""
 
 PROBABILITIES: Final = ("no match", "match")
-"""The columns of two probabilities: one name for all libraries, as polars takes no numbers."""
+"""Column names of two probabilities, the same for all libraries; polars takes no numbers."""
 MATCH: Final = "match"
 
 T = TypeVar("T")
 
 ONE: Final = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
-"""Types of a single image or text, although some can be iterated over."""
+"""Types of a single image or text, although some are iterable."""
 
 
 def column(table: object, name: str) -> list[Any]:
-    """One column of a pandas, polars or pyarrow table, or of a dict, as a list.
+    """Return one column of a pandas, polars or pyarrow table, or of a dict, as a list.
 
     Raises:
-        TypeError: this is no table.
-        ValueError: there is no such column.
+        TypeError: the input is not a table.
+        ValueError: the column is missing, or there twice.
     """
     names = getattr(table, "column_names", None) or getattr(table, "columns", None)
     if isinstance(table, Mapping):
@@ -52,38 +52,38 @@ def column(table: object, name: str) -> list[Any]:
 
 
 def several(values: Batch[T], name: str) -> Iterable[T]:
-    """The values, unless they are a single one, which would pass for its letters or rows.
+    """Return several values; refuse a single one, which would pass as its characters or rows.
 
     Raises:
-        TypeError: it is a single one.
+        TypeError: the input is a single image or text.
     """
     shape: tuple[int, ...] = getattr(values, "shape", ())
-    picture = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
-    if picture or isinstance(values, ONE) or hasattr(values, "read"):
+    is_image = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
+    if is_image or isinstance(values, ONE) or hasattr(values, "read"):
         raise TypeError(f"{name} is one {type(values).__name__}; give a list of them")
-    # The scalars of pyarrow are its own.
+    # pyarrow has its own scalars.
     return plain(values) if hasattr(values, "to_pylist") else values
 
 
 def plain(values: Iterable[Any]) -> list[Any]:
-    """A column as a list of Python's own values.
+    """Convert a column to a list of plain Python values.
 
     Raises:
-        TypeError: it is one string, not a column of them.
+        TypeError: the input is one string, not a column.
     """
     if isinstance(values, (str, bytes)):
         raise TypeError(f"the column is one {type(values).__name__}; give a list of them")
-    # The scalars of pyarrow are its own.
+    # pyarrow has its own scalars.
     return list(getattr(values, "to_pylist", lambda: values)())
 
 
 def answer(like: object, numbers: Numbers, names: Sequence[str]) -> Answer:
-    """Numbers [B] or [B, C] as a column or a table of the library that `like` is from.
+    """Convert numbers [B] or [B, C] to a column or a table of the library of `like`.
 
-    pandas keeps its index; of a dict, a list or an array come numpy's arrays.
+    pandas keeps its index; dicts, lists and arrays give numpy arrays.
 
     Args:
-        like: a table or a column of B rows.
+        like: table or column of B rows.
         numbers: [B], or [B, C] for a table.
         names: one name, or C of them.
     """
@@ -105,7 +105,7 @@ def _polars(_like: object, numbers: Numbers, names: Sequence[str]) -> Answer:
     polars = sys.modules["polars"]
     if numbers.ndim == 1:
         return polars.Series(names[0], numbers)
-    return polars.DataFrame({name: numbers[:, place] for place, name in enumerate(names)})
+    return polars.DataFrame({name: numbers[:, n] for n, name in enumerate(names)})
 
 
 def _pyarrow(_like: object, numbers: Numbers, names: Sequence[str]) -> Answer:

@@ -1,4 +1,4 @@
-"""Duplicates: values that are one thing, and rows that are one picture or one text."""
+"""Deduplication: equal values, and equal rows of embeddings."""
 
 import os
 from collections.abc import Hashable, Iterable
@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 T = TypeVar("T")
 
 SAME: Final = 1 - 1e-5
-"""Cosine from which two rows are one: a batch's shape moves a float32 row by some 1e-7."""
+"""Least cosine of equal rows: the batch size alone changes a float32 row by some 1e-7."""
 _BLOCK_ROWS: Final = 1024
 
 
 def distinct(values: Iterable[T]) -> tuple[list[T], NDArray[np.intp]]:
-    """Each value once, in order of appearance, and the place [M] of every row among them.
+    """Return each value once, in order of appearance, and the position [M] of every row among them.
 
-    Paths, bytes and strings are equal by content; PIL images and arrays only if they are one.
+    Paths, bytes and strings are equal by content; PIL images and arrays by identity.
     """
-    places: dict[Hashable, int] = {}
+    positions: dict[Hashable, int] = {}
     firsts: list[T] = []
     rows = []
     for value in values:
-        place = places.setdefault(_key(value), len(firsts))
-        if place == len(firsts):
+        position = positions.setdefault(_key(value), len(firsts))
+        if position == len(firsts):
             firsts.append(value)
-        rows.append(place)
+        rows.append(position)
     return firsts, np.array(rows, dtype=np.intp)
 
 
-def firsts_like(rows: NDArray[np.float32]) -> NDArray[np.intp]:
-    """For each of N unit rows [N, D], the number [N] of the first row that is the same."""
+def first_equal_rows(rows: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the number [N] of the first equal row of each of N unit rows [N, D]."""
     firsts = np.arange(len(rows))
     for start in range(0, len(rows), _BLOCK_ROWS):
         stop = min(start + _BLOCK_ROWS, len(rows))

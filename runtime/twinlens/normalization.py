@@ -1,4 +1,4 @@
-"""Rows of length 1: what turns an inner product into a cosine."""
+"""Normalization of rows to length 1, which makes inner products cosines."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,11 +11,11 @@ _SHORTEST, _LONGEST = 2.0**-400, 2.0**400
 def unit_rows(embeddings: ArrayLike, *, numbers: range | None = None) -> NDArray[np.float32]:
     """Scale each row of [N, D] floats to length 1; a zero row stays zero.
 
-    Lengths are taken in float64, so neither tiny nor huge rows lose their direction.
+    Lengths are computed in float64, so tiny and huge rows keep their direction.
 
     Args:
         embeddings: [N, D]
-        numbers: what an error calls the rows; 0 to N - 1 by default.
+        numbers: row numbers in errors; 0 to N - 1 by default.
 
     Raises:
         TypeError: The numbers are not floats.
@@ -27,22 +27,22 @@ def unit_rows(embeddings: ArrayLike, *, numbers: range | None = None) -> NDArray
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ValueError(f"embeddings have shape {rows.shape}, wanted [rows, width] with width > 0")
     unit = np.empty(rows.shape, dtype=np.float32)
-    called = range(len(rows)) if numbers is None else numbers
+    row_numbers = range(len(rows)) if numbers is None else numbers
     step = max(1, _BLOCK_NUMBERS // rows.shape[1])
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        unit[part] = _scaled(rows[part].astype(np.float64), called[part])
+        unit[part] = _scaled(rows[part].astype(np.float64), row_numbers[part])
     return unit
 
 
 def _scaled(rows: NDArray[np.float64], numbers: range) -> NDArray[np.float64]:
-    """Overwrites the rows; each is treated alike whatever stands beside it."""
+    """Scale rows in place; no row depends on the others."""
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
     plain = (lengths > _SHORTEST) & (lengths < _LONGEST)  # NaN is neither
     if not plain.all():
         odd = rows[~plain]
-        _require_finite(odd, [numbers[place] for place in np.flatnonzero(~plain)])
+        _require_finite(odd, [numbers[row] for row in np.flatnonzero(~plain)])
         # Dividing by the largest component first keeps the squares from over- and underflowing.
         _divide_rows(odd, np.abs(odd).max(axis=1))
         rows[~plain] = odd
@@ -60,5 +60,5 @@ def _require_finite(rows: NDArray[np.float64], numbers: list[int]) -> None:
     if not finite.all():
         raise ValueError(
             f"embedding {numbers[int(np.argmin(finite))]} holds NaN or infinity, wanted finite "
-            "numbers; leave out what could not be embedded"
+            "numbers; leave out inputs without an embedding"
         )

@@ -1,24 +1,24 @@
-"""How many threads this process may really use: its CPU affinity, within its container's quota."""
+"""Number of usable threads: the process's CPU affinity, within its container's quota."""
 
 import os
 from pathlib import Path
 
 _GROUPS = Path("/proc/self/cgroup")
 _MOUNT = Path("/sys/fs/cgroup")
-_NO_QUOTA = float(2**20)  # more CPUs than a machine has
+_NO_QUOTA = float(2**20)  # more CPUs than any machine has
 
 
 def usable_threads() -> int:
-    """CPUs in the affinity mask, or fewer where a cgroup quota grants fewer; at least 1."""
+    """Return the CPUs of the affinity mask, or of the cgroup quota if that is less; at least 1."""
     return max(1, min(_affinity(), int(quota_cpus(groups=_GROUPS, mount=_MOUNT))))
 
 
 def quota_cpus(*, groups: Path, mount: Path) -> float:
-    """The smallest CPU quota set on this process's cgroup or one above it, else a huge number.
+    """Return the smallest CPU quota of this process's cgroup and its parents, or a huge number.
 
     Args:
         groups: The process's cgroup file, of version 1, 2 or both.
-        mount: Where the cgroup file systems are mounted.
+        mount: Mount point of the cgroup file systems.
     """
     try:
         lines = groups.read_text().splitlines()
@@ -42,21 +42,21 @@ def _affinity() -> int:
 
 
 def _upwards(root: Path, path: str) -> list[Path]:
-    """The group's folder and those above it, up to `root`.
+    """Return the group's folder and its parents, up to `root`.
 
-    In a container the path may be the host's and absent here; `root` is then its own group.
+    In a container the path may be the host's and missing here; `root` is then the own group.
     """
     folder = root / path.lstrip("/")
     return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
 
 
 def _quota_v2(folder: Path) -> float:
-    """From `cpu.max`: "QUOTA PERIOD" in microseconds, or "max PERIOD"."""
+    """Read `cpu.max`: "QUOTA PERIOD" in microseconds, or "max PERIOD"."""
     return _ratio(_words(folder / "cpu.max"))
 
 
 def _quota_v1(folder: Path) -> float:
-    """From two files of one number each; a quota of -1 is none."""
+    """Read two files of one number each; a quota of -1 is no quota."""
     return _ratio(_words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us"))
 
 

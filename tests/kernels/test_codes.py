@@ -1,6 +1,5 @@
-"""8-bit codes keep the bounds that they state, for every finite row."""
+"""8-bit codes keep their error bounds for every finite row."""
 
-from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -8,24 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from search_cases import F32, IMPLEMENTATIONS, KINDS, SEEDS, draw, served_by
 
-from twinlens_kernels import NATIVE, Codes, encode, search
-
-F32 = NDArray[np.float32]
-Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
-ENGINES = ("numpy",)
-if NATIVE:
-    from twinlens_kernels.native import PATHS
-
-    ENGINES += PATHS
+from twinlens_kernels import Codes, encode
 
 
 def encode_by(
     engine: str, rows: F32, *, centre: F32, residual: bool = False, threads: int = 1
 ) -> Codes:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "NATIVE", engine != "numpy")
-        patch.setattr(search, "PATH", engine)
+    with served_by(engine):
         return encode(rows, centre=centre, residual=residual, threads=threads)
 
 
@@ -41,25 +31,24 @@ def reaches(bound: np.float32, numbers: list[Fraction]) -> bool:
     return bool(np.isinf(bound)) or Fraction(float(bound)) ** 2 >= squared(numbers)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", IMPLEMENTATIONS)
 @settings(max_examples=25, deadline=None)
 @given(
-    kinds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
+    kinds=KINDS,
     width=st.integers(1, 70),
     residual=st.booleans(),
-    seed=st.integers(0, 2**32 - 1),
+    seed=SEEDS,
 )
 def test_the_terms_bound_what_the_codes_leave_in_exact_arithmetic(
     engine: str,
-    matrices: Matrices,
     kinds: tuple[int, int],
     width: int,
     residual: bool,
     seed: int,
 ) -> None:
-    random, makers = np.random.default_rng(seed), list(matrices.values())
-    rows = makers[kinds[0] % len(makers)](random, (4, width))
-    centre = makers[kinds[1] % len(makers)](random, (1, width))[0]
+    random = np.random.default_rng(seed)
+    rows = draw(kinds[0], random, (4, width))
+    centre = draw(kinds[1], random, (1, width))[0]
     coded = encode_by(engine, rows, centre=centre, residual=residual, threads=2)
     for at, row in enumerate(rows):
         whole = [int(code) - 128 for code in coded.codes[at]]
@@ -79,7 +68,7 @@ def test_the_terms_bound_what_the_codes_leave_in_exact_arithmetic(
             assert reaches(terms[4], still)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", IMPLEMENTATIONS)
 def test_codes_are_close_to_the_rows(engine: str) -> None:
     random = np.random.default_rng(0)
     rows = (3 + random.standard_normal((100, 512))).astype(np.float32)
@@ -90,7 +79,7 @@ def test_codes_are_close_to_the_rows(engine: str) -> None:
     assert (np.abs(coded.terms[:, 2] / spread - 1) < 0.012).all()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", IMPLEMENTATIONS)
 def test_a_slice_of_codes_is_the_codes_of_a_slice(engine: str) -> None:
     random = np.random.default_rng(1)
     rows = random.standard_normal((40, 70)).astype(np.float32)
@@ -102,7 +91,7 @@ def test_a_slice_of_codes_is_the_codes_of_a_slice(engine: str) -> None:
     np.testing.assert_array_equal(coded.terms, alone.terms)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", IMPLEMENTATIONS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_the_first_row_that_is_not_finite_is_named(engine: str, bad: float) -> None:
     rows = np.ones((9000, 65), dtype=np.float32)

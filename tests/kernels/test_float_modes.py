@@ -1,4 +1,4 @@
-"""Search by codes in whatever floating-point mode other libraries have left the thread."""
+"""Search by codes in any floating-point mode that another library has set on the thread."""
 
 import ctypes
 import platform
@@ -8,15 +8,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from search_cases import F32, PATHS, mean_row
 
 from twinlens_kernels import NATIVE, encode, reference
 
-F32 = NDArray[np.float32]
-PATHS: tuple[str, ...] = ()
 if NATIVE:
     from twinlens_kernels import native
-    from twinlens_kernels.native import PATHS
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.libc_ver()[0] != "glibc" or platform.machine() != "x86_64",
@@ -61,7 +58,7 @@ def test_no_mode_of_the_caller_changes_an_answer(path: str, mode: int, size: int
     random = np.random.default_rng(0)
     # The largest components are normal, the others not: to flush those changes every score.
     queries, rows = scaled(random, (20, 33), -128, -125), scaled(random, (1000, 33), size)
-    codes = encode(rows, centre=rows.mean(axis=0, dtype=np.float64).astype(np.float32))
+    codes = encode(rows, centre=mean_row(rows))
     coded = native.coded_corpus(rows, codes, None)
     wanted_ids, wanted = reference.topk(queries, rows, 5)
     for n_queries in (1, 3, 20):

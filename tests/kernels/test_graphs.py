@@ -1,4 +1,4 @@
-"""How the scores of a search on a device are cut into groups and halls."""
+"""Division of the scores of a search on a device into groups and halls."""
 
 import numpy as np
 import pytest

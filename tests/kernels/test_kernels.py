@@ -1,4 +1,4 @@
-"""The face of twinlens_kernels."""
+"""Public API of twinlens_kernels."""
 
 from importlib.util import find_spec
 

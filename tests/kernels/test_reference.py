@@ -1,4 +1,4 @@
-"""The reference itself, against exact arithmetic."""
+"""Reference of the scores against exact arithmetic."""
 
 import math
 from fractions import Fraction

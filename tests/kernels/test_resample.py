@@ -1,4 +1,4 @@
-"""The compiled passes give Pillow's bytes, by every instruction path."""
+"""The compiled passes give Pillow's bytes, by every instruction set."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from search_cases import PATHS
 
-from twinlens_kernels import NATIVE, resample
+from twinlens_kernels import resample
 
 U8 = NDArray[np.uint8]
 
@@ -16,19 +17,14 @@ FILTERS: dict[resample.Filter, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-pytestmark = pytest.mark.skipif(not resample.SERVES, reason="the kernels are not compiled")
-
-if NATIVE:
-    from twinlens_kernels.native import PATHS
-else:
-    PATHS = ()
+pytestmark = pytest.mark.skipif(not resample.NATIVE, reason="the kernels are not compiled")
 
 filters = st.sampled_from(list(FILTERS))
 ends = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
 
 
 def noise(height: int, width: int, seed: int, *, harsh: bool) -> Image.Image:
-    """Any levels, or black and white alone, at which sums of weights are farthest out."""
+    """Random levels, or only black and white, with the most extreme weighted sums."""
     random = np.random.default_rng(seed)
     levels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(np.where(levels < 128, 0, 255).astype(np.uint8) if harsh else levels)
@@ -40,65 +36,42 @@ def part(size: int, ends: list[float]) -> tuple[float, float]:
     return start, min(float(size), max(start + 0.01, ends[1] * size))
 
 
+@pytest.mark.parametrize("axis", ["across", "down"])
 @pytest.mark.parametrize("path", PATHS)
 @settings(max_examples=200, deadline=None)
 @given(
-    size=st.tuples(st.integers(1, 90), st.integers(1, 12)),
+    sides=st.tuples(st.integers(1, 90), st.integers(1, 60)),
     length=st.integers(1, 60),
     ends=ends,
     filter_=filters,
     harsh=st.booleans(),
     seed=st.integers(0, 999),
 )
-@example(size=(9000, 5), length=3, ends=[0, 1], filter_="lanczos", harsh=True, seed=0)
-@example(size=(2, 3), length=3000, ends=[0, 1], filter_="lanczos", harsh=True, seed=0)
-def test_across_is_pillows(
+@example(sides=(9000, 5), length=3, ends=[0, 1], filter_="lanczos", harsh=True, seed=0)
+@example(sides=(2, 3), length=3000, ends=[0, 1], filter_="lanczos", harsh=True, seed=0)
+def test_each_pass_is_pillows(
     path: str,
-    size: tuple[int, int],
+    axis: str,
+    sides: tuple[int, int],
     length: int,
     ends: list[float],
     filter_: resample.Filter,
     harsh: bool,
     seed: int,
 ) -> None:
-    width, height = size
-    start, stop = part(width, ends)
-    image = noise(height, width, seed, harsh=harsh)
-    target = np.empty((height, length, 3), dtype=np.uint8)
-    taps = resample.taps(width, start, stop, length, filter_)
-    resample.across(resample.pixels(image, height, width), taps, target, path=path)
-    wanted = image.resize((length, height), FILTERS[filter_], (start, 0, stop, height))
-    np.testing.assert_array_equal(target, np.asarray(wanted))
-
-
-@pytest.mark.parametrize("path", PATHS)
-@settings(max_examples=200, deadline=None)
-@given(
-    size=st.tuples(st.integers(1, 60), st.integers(1, 90)),
-    length=st.integers(1, 60),
-    ends=ends,
-    filter_=filters,
-    harsh=st.booleans(),
-    seed=st.integers(0, 999),
-)
-@example(size=(5, 9000), length=3, ends=[0, 1], filter_="lanczos", harsh=True, seed=0)
-@example(size=(3, 2), length=3000, ends=[0, 1], filter_="lanczos", harsh=True, seed=0)
-def test_down_is_pillows(
-    path: str,
-    size: tuple[int, int],
-    length: int,
-    ends: list[float],
-    filter_: resample.Filter,
-    harsh: bool,
-    seed: int,
-) -> None:
-    width, height = size
-    start, stop = part(height, ends)
-    image = noise(height, width, seed, harsh=harsh)
-    target = np.empty((length, width, 3), dtype=np.uint8)
-    taps = resample.taps(height, start, stop, length, filter_)
-    resample.down(np.asarray(image), taps, target, path=path)
-    wanted = image.resize((width, length), FILTERS[filter_], (0, start, width, stop))
+    size, other = sides
+    start, stop = part(size, ends)
+    taps = resample.taps(size, start, stop, length, filter_)
+    if axis == "across":
+        image = noise(other, size, seed, harsh=harsh)
+        target = np.empty((other, length, 3), dtype=np.uint8)
+        resample.across(resample.pixels(image, other, size), taps, target, path=path)
+        wanted = image.resize((length, other), FILTERS[filter_], (start, 0, stop, other))
+    else:
+        image = noise(size, other, seed, harsh=harsh)
+        target = np.empty((length, other, 3), dtype=np.uint8)
+        resample.down(np.asarray(image), taps, target, path=path)
+        wanted = image.resize((other, length), FILTERS[filter_], (0, start, other, stop))
     np.testing.assert_array_equal(target, np.asarray(wanted))
 
 

@@ -1,156 +1,71 @@
 """topk, within and rescore against brute force: with codes, without, and under a filter."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from search_cases import (
+    F32,
+    IMPLEMENTATIONS,
+    SearchCase,
+    assert_ranges,
+    assert_topk,
+    every_score,
+    mean_row,
+    search_cases,
+    served_by,
+    unit_rows,
+)
 
-from twinlens_kernels import NATIVE, Codes, encode, reference, rescore, search, topk, within
-
-F32 = NDArray[np.float32]
-Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
-ENGINES = ("numpy",)
-if NATIVE:
-    from twinlens_kernels.native import PATHS
-
-    ENGINES += PATHS
-
-
-@contextmanager
-def served_by(engine: str) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "NATIVE", engine != "numpy")
-        patch.setattr(search, "PATH", engine)
-        yield
+from twinlens_kernels import encode, rescore, topk, within
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=IMPLEMENTATIONS)
 def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     with served_by(request.param):
         yield request.param
 
 
-def every_score(queries: F32, rows: F32) -> NDArray[np.float64]:
-    """The scores [Q, N] by definition."""
-    scores = np.empty((len(queries), len(rows)))
-    for row, query in enumerate(queries.astype(np.float64)):
-        scores[row] = reference.halving_sum(rows.astype(np.float64) * query)
-    return scores
-
-
-def as_float32(scores: NDArray[np.float64]) -> F32:
-    with np.errstate(over="ignore"):
-        return scores.astype(np.float32)
-
-
-def assert_topk(
-    queries: F32,
-    rows: F32,
-    k: int,
-    *,
-    codes: Codes | None,
-    allowed: NDArray[np.bool_] | None,
-    threads: int,
-) -> None:
-    ids, scores = topk(queries, rows, k, codes=codes, allowed=allowed, threads=threads)
-    kept = np.arange(len(rows)) if allowed is None else np.flatnonzero(allowed)
-    places, wanted = reference.topk(queries, rows[kept], k)
-    np.testing.assert_array_equal(ids, kept[places])
-    np.testing.assert_array_equal(scores, as_float32(wanted))
-    assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
-
-
-def assert_within(
-    queries: F32,
-    rows: F32,
-    floors: NDArray[np.float64],
-    *,
-    codes: Codes | None,
-    allowed: NDArray[np.bool_] | None,
-    threads: int,
-) -> None:
-    ranges = within(queries, rows, floors, codes=codes, allowed=allowed, threads=threads)
-    scores = every_score(queries, rows)
-    hits = scores >= floors[:, None]
-    if allowed is not None:
-        hits &= allowed
-    np.testing.assert_array_equal(np.diff(ranges.starts), hits.sum(axis=1))
-    for query in range(len(queries)):
-        part = slice(ranges.starts[query], ranges.starts[query + 1])
-        ids = np.flatnonzero(hits[query])
-        ids = ids[np.argsort(-scores[query, ids], kind="stable")]
-        np.testing.assert_array_equal(ranges.ids[part], ids)
-        np.testing.assert_array_equal(ranges.scores[part], as_float32(scores[query, ids]))
-    assert (ranges.starts.dtype, ranges.ids.dtype) == (np.int64, np.int64)
-    assert ranges.scores.dtype == np.float32
-
-
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
 @settings(max_examples=40, deadline=None)
 @given(
-    kinds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
-    n_queries=st.integers(0, 40),
-    n_rows=st.integers(0, 300),
-    width=st.integers(1, 140),
-    k=st.integers(1, 100),
-    share_allowed=st.sampled_from([None, 0.0, 0.02, 0.5, 1.0]),
+    case=search_cases(n_queries=40, n_rows=(0, 300), width=140, k=100),
     coded=st.sampled_from(["no codes", "mean", "zero", "a row", "residual"]),
     threads=st.integers(1, 3),
-    seed=st.integers(0, 2**32 - 1),
 )
 def test_every_search_equals_brute_force_on_any_finite_input(
-    name: str,
-    matrices: Matrices,
-    kinds: tuple[int, int],
-    n_queries: int,
-    n_rows: int,
-    width: int,
-    k: int,
-    share_allowed: float | None,
-    coded: str,
-    threads: int,
-    seed: int,
+    name: str, case: SearchCase, coded: str, threads: int
 ) -> None:
-    random, makers = np.random.default_rng(seed), list(matrices.values())
-    queries = makers[kinds[0] % len(makers)](random, (n_queries, width))
-    rows = makers[kinds[1] % len(makers)](random, (n_rows, width))
-    allowed = None if share_allowed is None else random.random(n_rows) < share_allowed
-    centre = np.zeros(width, dtype=np.float32)
-    if n_rows and coded == "a row":
-        centre = rows[random.integers(n_rows)]
-    elif n_rows and coded != "zero":
-        centre = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    queries, rows, random = case.queries, case.rows, case.random
+    centre = np.zeros(rows.shape[1], dtype=np.float32)
+    if len(rows) and coded == "a row":
+        centre = rows[random.integers(len(rows))]
+    elif len(rows) and coded != "zero":
+        centre = mean_row(rows)
     with served_by(name):
         codes = encode(rows, centre=centre, residual=coded == "residual", threads=threads)
         wish = {
             "codes": codes if coded != "no codes" else None,
-            "allowed": allowed,
+            "allowed": case.allowed,
             "threads": threads,
         }
-        assert_topk(queries, rows, k, **wish)
+        assert_topk(topk(queries, rows, case.k, **wish), queries, rows, case.k, case.allowed)
         # Floors that lie exactly on a score, just above one, and at both ends.
         scores = every_score(queries, rows)
-        floors = random.choice([-np.inf, 0.0, np.inf], n_queries)
-        if n_rows:
-            drawn = scores[np.arange(n_queries), random.integers(n_rows, size=n_queries)]
-            drawn = np.where(random.random(n_queries) < 0.3, np.nextafter(drawn, np.inf), drawn)
-            floors = np.where(random.random(n_queries) < 0.8, drawn, floors)
-        assert_within(queries, rows, floors, **wish)
-        if n_rows:
-            ids = random.integers(n_rows, size=(n_queries, 5))
+        floors = random.choice([-np.inf, 0.0, np.inf], len(queries))
+        if len(rows):
+            chosen = random.integers(len(rows), size=len(queries))
+            drawn = scores[np.arange(len(queries)), chosen]
+            drawn = np.where(random.random(len(drawn)) < 0.3, np.nextafter(drawn, np.inf), drawn)
+            floors = np.where(random.random(len(drawn)) < 0.8, drawn, floors)
+        assert_ranges(within(queries, rows, floors, **wish), queries, rows, floors, case.allowed)
+        if len(rows):
+            ids = random.integers(len(rows), size=(len(queries), 5))
             exact = rescore(queries, rows, ids, threads=threads)
             np.testing.assert_array_equal(exact, np.take_along_axis(scores, ids, axis=1))
-
-
-def near(random: np.random.Generator, n_rows: int, width: int) -> F32:
-    """Unit rows about a common mean, as embeddings lie."""
-    rows = 1 + random.standard_normal((n_rows, width))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 @pytest.mark.parametrize(("n_queries", "k"), [(1, 10), (3, 700), (40, 10), (300, 2)])
@@ -159,11 +74,13 @@ def test_topk_is_exact_over_many_whole_blocks(
     engine: str, n_queries: int, k: int, residual: bool
 ) -> None:
     random = np.random.default_rng(7)
-    rows, queries = near(random, 5000, 65), near(random, n_queries, 65)
+    rows = unit_rows(random, 5000, 65, mean=1)
+    queries = unit_rows(random, n_queries, 65, mean=1)
     codes = encode(rows, centre=rows.mean(axis=0), residual=residual, threads=2)
     allowed = random.random(len(rows)) < 0.99
     for chosen in (None, allowed):
-        assert_topk(queries, rows, k, codes=codes, allowed=chosen, threads=3)
+        found = topk(queries, rows, k, codes=codes, allowed=chosen, threads=3)
+        assert_topk(found, queries, rows, k, chosen)
 
 
 def test_many_equal_rows_are_no_trouble(engine: str) -> None:
@@ -176,19 +93,20 @@ def test_many_equal_rows_are_no_trouble(engine: str) -> None:
 
 def test_a_mapped_corpus_is_searched_as_any(engine: str, tmp_path: Path) -> None:
     random = np.random.default_rng(8)
-    rows = near(random, 3000, 100)
+    rows = unit_rows(random, 3000, 100, mean=1)
     rows.tofile(tmp_path / "rows")
     mapped = np.asarray(np.memmap(tmp_path / "rows", np.float32, "r", shape=rows.shape))
     codes = encode(mapped, centre=rows.mean(axis=0), residual=True)
-    assert_topk(rows[:5], mapped, 7, codes=codes, allowed=None, threads=1)
+    assert_topk(topk(rows[:5], mapped, 7, codes=codes), rows[:5], mapped, 7)
 
 
 def test_rows_too_wide_for_codes_are_searched_all_the_same(engine: str) -> None:
     random = np.random.default_rng(9)
     rows = random.standard_normal((6, 2**16 + 1)).astype(np.float32)
     codes = encode(rows, centre=rows[0])
-    assert_topk(rows[:2], rows, 3, codes=codes, allowed=None, threads=1)
-    assert_within(rows[:2], rows, np.zeros(2), codes=codes, allowed=None, threads=1)
+    assert_topk(topk(rows[:2], rows, 3, codes=codes), rows[:2], rows, 3)
+    floors = np.zeros(2)
+    assert_ranges(within(rows[:2], rows, floors, codes=codes), rows[:2], rows, floors)
 
 
 def test_the_widest_rows_with_codes_stay_within_their_integers(engine: str) -> None:
@@ -196,7 +114,7 @@ def test_the_widest_rows_with_codes_stay_within_their_integers(engine: str) -> N
     rows = np.ones((4, 2**16), dtype=np.float32) * np.array([[1], [-1], [2], [-2]], np.float32)
     codes = encode(rows, centre=np.zeros(2**16, dtype=np.float32))
     for queries in (rows[:1], np.repeat(rows, 10, axis=0)):
-        assert_topk(queries, rows, 4, codes=codes, allowed=None, threads=1)
+        assert_topk(topk(queries, rows, 4, codes=codes), queries, rows, 4)
 
 
 def test_a_search_reads_only_the_rows_that_are_allowed() -> None:

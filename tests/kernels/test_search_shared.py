@@ -1,28 +1,18 @@
-"""Search by codes when work is shared: among threads of a search, and searches of many threads."""
+"""Search by codes in parallel: by several threads of one search, and by concurrent searches."""
 
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from search_cases import F32, MATRICES, PATHS, assert_ranges, mean_row
 
 from twinlens_kernels import NATIVE, Codes, encode, reference
 
-F32 = NDArray[np.float32]
-Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
-PATHS: tuple[str, ...] = ()
 if NATIVE:
     from twinlens_kernels import native
-    from twinlens_kernels.native import PATHS
 
 # So many rows and codes that four threads are worth their start (coded_topk.hpp).
 N_ROWS, WIDTH = 3 * 4096 + 65, 260
-
-
-def mean(rows: F32) -> F32:
-    middle: F32 = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return middle
 
 
 def assert_exact(queries: F32, rows: F32, codes: Codes, k: int, path: str, threads: int) -> None:
@@ -33,11 +23,7 @@ def assert_exact(queries: F32, rows: F32, codes: Codes, k: int, path: str, threa
     np.testing.assert_array_equal(scores, wanted)
     floors = wanted[:, -1].copy()
     ranges = native.within(queries, coded, floors, threads=threads, path=path)
-    for query in range(len(queries)):
-        found = ranges.ids[ranges.starts[query] : ranges.starts[query + 1]]
-        np.testing.assert_array_equal(found[:k], wanted_ids[query])
-        every = reference.halving_sum(rows.astype(np.float64) * queries[query].astype(np.float64))
-        assert len(found) == np.count_nonzero(every >= floors[query])
+    assert_ranges(ranges, queries, rows, floors)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -45,33 +31,33 @@ def assert_exact(queries: F32, rows: F32, codes: Codes, k: int, path: str, threa
     ("kind", "residual"), [("normal", False), ("near ties", True), ("rows of any length", False)]
 )
 def test_threads_that_share_the_rows_find_what_one_finds(
-    matrices: Matrices, path: str, kind: str, residual: bool
+    path: str, kind: str, residual: bool
 ) -> None:
     random = np.random.default_rng(3)
-    rows = matrices[kind](random, (N_ROWS, WIDTH))
+    rows = MATRICES[kind](random, (N_ROWS, WIDTH))
     # Equal rows that different threads meet: only the lower ones are hits.
     rows[5000] = rows[9000] = rows[12300] = rows[7]
-    queries = np.concatenate([rows[7:8], matrices["normal"](random, (2, WIDTH))])
-    codes = encode(rows, centre=mean(rows), residual=residual, threads=2)
+    queries = np.concatenate([rows[7:8], MATRICES["normal"](random, (2, WIDTH))])
+    codes = encode(rows, centre=mean_row(rows), residual=residual, threads=2)
     for k in (2, 70):
         assert_exact(queries, rows, codes, k, path, threads=4)
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("n_rows", [1, 63, 64, 65, 129])
-def test_whole_blocks_and_parts_of_one(path: str, n_rows: int, matrices: Matrices) -> None:
+def test_whole_blocks_and_parts_of_one(path: str, n_rows: int) -> None:
     random = np.random.default_rng(n_rows)
-    rows = matrices["normal"](random, (n_rows, 65))
-    codes = encode(rows, centre=mean(rows), residual=True)
+    rows = MATRICES["normal"](random, (n_rows, 65))
+    codes = encode(rows, centre=mean_row(rows), residual=True)
     for n_queries in (1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 255, 256, 257):
-        queries = matrices["normal"](random, (n_queries, 65))
+        queries = MATRICES["normal"](random, (n_queries, 65))
         assert_exact(queries, rows, codes, n_rows, path, threads=1)
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_codes_that_lie_anywhere_in_memory(path: str, matrices: Matrices) -> None:
+def test_codes_that_lie_anywhere_in_memory(path: str) -> None:
     random = np.random.default_rng(4)
-    rows = matrices["normal"](random, (205, 70))
+    rows = MATRICES["normal"](random, (205, 70))
     whole = encode(rows, centre=rows[0], residual=True)
     # An odd address: as a file that is mapped behind a header may give.
     room = np.empty(whole.codes.nbytes + 3, dtype=np.uint8)[3:].reshape(whole.codes.shape)
@@ -82,10 +68,10 @@ def test_codes_that_lie_anywhere_in_memory(path: str, matrices: Matrices) -> Non
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_searches_of_many_threads_do_not_meet(path: str, matrices: Matrices) -> None:
+def test_searches_of_many_threads_do_not_meet(path: str) -> None:
     random = np.random.default_rng(5)
-    rows, queries = matrices["normal"](random, (3000, 65)), matrices["normal"](random, (40, 65))
-    coded = native.coded_corpus(rows, encode(rows, centre=mean(rows)), None)
+    rows, queries = MATRICES["normal"](random, (3000, 65)), MATRICES["normal"](random, (40, 65))
+    coded = native.coded_corpus(rows, encode(rows, centre=mean_row(rows)), None)
     wanted, _ = reference.topk(queries, rows, 9)
 
     def search(turn: int) -> bool:

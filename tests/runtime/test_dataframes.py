@@ -1,4 +1,4 @@
-"""Tables in, tables of the same library out."""
+"""Tables as input give tables of the same library as output."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

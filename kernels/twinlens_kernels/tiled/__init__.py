@@ -1,1 +1,1 @@
-"""Exact search without codes: corpus tiles, float32 products with a bound, float64 scores."""
+"""Exact search without codes: float32 products of corpus tiles, bounds, float64 rescoring."""

@@ -1,4 +1,4 @@
-"""The exact scores of given pairs of a query and a corpus row, in numpy."""
+"""Exact scores of pairs (query, corpus row), in numpy."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ def score_pairs(
     of_query: NDArray[np.intp],
     of_row: NDArray[np.intp],
 ) -> NDArray[np.float64]:
-    """The reference's scores [P] of P pairs."""
+    """Return the exact scores (reference.py) of P pairs."""
     scores = np.empty(len(of_query))
     step = max(1, _PRODUCTS // rows.shape[1])
     for start in range(0, len(of_query), step):

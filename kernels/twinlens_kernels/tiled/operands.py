@@ -1,18 +1,18 @@
-"""The two sides of a float32 matrix product, each with what bounds its rounding errors.
+"""Operands of a float32 matrix product, each with the terms of its rounding error bound.
 
 Write q, x for a query and a corpus row, u = 2**-24, and s for the score of `reference.py`. The
 float32 product c, summed by any BLAS in any order, with or without fused multiply-add, obeys
 
-    |c - s| <= (D u / (1 - D u) + 2**-40) |q| |x|  +  what underflows       (Higham, section 3.1)
+    |c - s| <= (D u / (1 - D u) + 2**-40) |q| |x|  +  underflow       (Higham, section 3.1)
 
-where 2**-40 pays for the rounding of s itself. Three steps make a bound of it that can be computed
-in float32 and holds for every finite input:
+where 2**-40 covers the rounding of s itself. Three steps turn it into a bound that is computed in
+float32 and holds for every finite input:
 
 * Scaling. Queries are scaled by a power of two to a largest component in [0.5, 1), and so is a
   tile of corpus rows unless its longest row has a length in [2**-30, 2**30] already. So nothing
   overflows. Scaling back is exact.
-* Underflow. What a product, a sum or the scaling loses to underflow is below 2**-93 a component,
-  even where a BLAS flushes subnormal numbers to zero: at most D 2**-93 in all. Squares lost to it
+* Underflow. A product, a sum or the scaling loses less than 2**-93 a component to underflow, even
+  where a BLAS flushes subnormal numbers to zero: at most D 2**-93 in all. Squares lost to it
   shorten a computed length by less than sqrt(D) 2**-62.
 * Lengths. A float32 length of D <= 2**20 components falls short by less than 7 %. So with
 
@@ -21,7 +21,7 @@ in float32 and holds for every finite input:
 
   the margin reach * length covers all of the above, and at least 8 u |q| |x| is left over for the
   float32 rounding of `c + margin` and `c - margin`. (Where D 2**-60 is itself rounded away, the
-  length exceeds D 2**-36, and what is left over is far above the underflow it stood for.)
+  length exceeds D 2**-36, and the rest of the margin is far above the underflow it stood for.)
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _SHORTEST_SQUARED, _LONGEST_SQUARED = 2.0**-60, 2.0**60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queries:
-    """Query rows, ready to be multiplied in float32."""
+    """Query rows, scaled for a float32 product."""
 
     rows: NDArray[np.float32]
     """[Q, D], as given."""
@@ -47,11 +47,11 @@ class Queries:
     exponents: NDArray[np.intc]
     """[Q]"""
     reach: NDArray[np.float32]
-    """[Q], the error of a scaled score per unit of corpus row length."""
+    """[Q], error of a scaled score per unit of corpus row length."""
 
     @classmethod
     def prepare(cls, rows: NDArray[np.float32]) -> Self:
-        """Scale and measure [Q, D] finite rows."""
+        """Scale finite rows [Q, D] and compute their error terms."""
         exponents = np.frexp(np.abs(rows).max(axis=1))[1]
         scaled = np.ldexp(rows, -exponents[:, None])
         lengths = np.linalg.norm(scaled.astype(np.float64), axis=1)
@@ -60,7 +60,7 @@ class Queries:
         return cls(rows=rows, scaled=scaled, exponents=exponents, reach=up)
 
     def block(self, start: int, stop: int) -> Self:
-        """A view of the queries start:stop."""
+        """Return a view of the queries start:stop."""
         part = slice(start, stop)
         return type(self)(
             rows=self.rows[part],
@@ -72,10 +72,10 @@ class Queries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """Neighbouring corpus rows, ready to be multiplied in float32."""
+    """Neighbouring corpus rows, scaled for a float32 product."""
 
     first_row: int
-    """The corpus row that row 0 of the tile is."""
+    """Position of the tile's row 0 in the corpus."""
     rows: NDArray[np.float32]
     """[N, D], as given, contiguous."""
     scaled: NDArray[np.float32]
@@ -86,7 +86,11 @@ class Tile:
 
     @classmethod
     def prepare(cls, rows: NDArray[np.float32], *, first_row: int) -> Self:
-        """Scale and measure [N, D] rows; NaN or infinity is a ValueError that names the row."""
+        """Scale rows [N, D] and compute their lengths.
+
+        Raises:
+            ValueError: a row holds NaN or infinity; the message names it.
+        """
         scaled, exponent = rows, 0
         squared = _squared_lengths(rows)
         if not _SHORTEST_SQUARED <= squared.max() <= _LONGEST_SQUARED:
@@ -101,7 +105,7 @@ class Tile:
 
 
 def _squared_lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Overflow or NaN here is a finding, not an accident: it sends the tile down the scaled path.
+    # Overflow or NaN is expected here: it sends the tile down the scaled path.
     with np.errstate(over="ignore", invalid="ignore"):
         squared: NDArray[np.float32] = np.einsum("nd,nd->n", rows, rows)
     return squared

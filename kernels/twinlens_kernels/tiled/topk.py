@@ -1,7 +1,7 @@
-"""Exact inner-product top-k: float32 scores tile by tile, then a sift that rescores in float64.
+"""Exact inner-product top-k: float32 scores tile by tile, rescored in float64.
 
 Only rows whose upper bound (operands.py) reaches the K-th best score so far are rescored, each by
-the formula of reference.py. So the answer is the brute-force answer, whatever the tiling.
+the formula of reference.py. So the result equals brute force for any tiling.
 """
 
 from collections.abc import Iterator
@@ -14,20 +14,26 @@ from twinlens_kernels.range_hits import Ranges
 from twinlens_kernels.tiled.corpus import Corpus
 from twinlens_kernels.tiled.exact_scores import score_pairs
 from twinlens_kernels.tiled.operands import Queries, Tile
-from twinlens_kernels.tiled.topk_heap import Best, floors_in_units
+from twinlens_kernels.tiled.topk_heap import TopkHeap, scores_in_units
 from twinlens_kernels.validation import require_finite_rows
 
 _MAX_SCORES = 2**20
 _MAX_BLOCK_QUERIES = 256
 
 
-class Sift(Protocol):
-    """What numpy_sift.py and native_sift.py both give."""
+class UpdateTopk(Protocol):
+    """Update step of the top-k: in numpy (update_numpy.py) or in C++ (update_native.py)."""
 
     def __call__(
-        self, scores: NDArray[np.float32], queries: Queries, tile: Tile, best: Best, *, threads: int
+        self,
+        scores: NDArray[np.float32],
+        queries: Queries,
+        tile: Tile,
+        heap: TopkHeap,
+        *,
+        threads: int,
     ) -> None:
-        """Bring `best` up to date with a tile whose scaled scores are [Q, N]."""
+        """Update the heap with a tile of N rows, whose scaled float32 scores are [Q, N]."""
 
 
 def tiled_topk(
@@ -35,25 +41,25 @@ def tiled_topk(
     corpus: Corpus,
     k: int,
     *,
-    sift: Sift,
+    update_topk: UpdateTopk,
     threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Ids and scores [Q, K] as `twinlens_kernels.topk` promises them, by the sift that is given.
+    """Return ids and scores [Q, K] as `twinlens_kernels.topk` does, with the given update step.
 
-    The arguments fit each other; that queries and corpus are finite is found out here.
+    The shapes fit each other; non-finite queries and rows are refused here.
     """
     require_finite_rows("queries", queries)
-    best = Best.empty(len(queries), min(k, len(corpus)))
+    heap = TopkHeap.empty(len(queries), min(k, len(corpus)))
     prepared = Queries.prepare(np.ascontiguousarray(queries))
     for tile in corpus.tiles():
         for start, block, scores in _products(prepared, tile):
-            part = best.block(start, start + len(block.rows))
-            sift(scores, block, tile, part, threads=threads)
+            part = heap.block(start, start + len(block.rows))
+            update_topk(scores, block, tile, part, threads=threads)
 
-    places, exact = best.ranked()
-    # Beyond float32 a score is reported as infinite; its place in the order is still exact.
+    positions, exact = heap.ranked()
+    # Beyond float32 a score is reported as infinite; its rank is still exact.
     with np.errstate(over="ignore"):
-        return corpus.row_numbers(places), exact.astype(np.float32)
+        return corpus.row_numbers(positions), exact.astype(np.float32)
 
 
 def tiled_within(
@@ -61,7 +67,7 @@ def tiled_within(
     corpus: Corpus,
     floors: NDArray[np.float64],
 ) -> Ranges:
-    """The rows that reach the floors [Q], as `twinlens_kernels.within` promises them."""
+    """Return the rows that reach the floors [Q], as `twinlens_kernels.within` does."""
     require_finite_rows("queries", queries)
     prepared = Queries.prepare(np.ascontiguousarray(queries))
     found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]] = []
@@ -70,19 +76,21 @@ def tiled_within(
             part = floors[start : start + len(block.rows)]
             units = np.ldexp(1.0, block.exponents + tile.exponent)
             upper = scores + np.multiply.outer(block.reach, tile.lengths)
-            of_query, of_row = np.nonzero(upper >= floors_in_units(part, units)[:, None])
+            of_query, of_row = np.nonzero(upper >= scores_in_units(part, units)[:, None])
             exact = score_pairs(block.rows, tile.rows, of_query, of_row)
             hits = exact >= part[of_query]
             found.append((start + of_query[hits], tile.first_row + of_row[hits], exact[hits]))
 
     if not found:
         found.append((np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)))
-    of_queries, places, exacts = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Ranges.from_pairs(of_queries, corpus.row_numbers(places), exacts, n_queries=len(queries))
+    of_queries, positions, exacts = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Ranges.from_pairs(
+        of_queries, corpus.row_numbers(positions), exacts, n_queries=len(queries)
+    )
 
 
 def _products(queries: Queries, tile: Tile) -> Iterator[tuple[int, Queries, NDArray[np.float32]]]:
-    """Blocks of queries, few enough for their scaled scores [Q, N] with a tile to stay cached."""
+    """Yield blocks of queries with their scaled scores [Q, N]; a block's scores stay in cache."""
     step = min(_MAX_BLOCK_QUERIES, max(1, _MAX_SCORES // len(tile.rows)))
     for start in range(0, len(queries.rows), step):
         block = queries.block(start, start + step)

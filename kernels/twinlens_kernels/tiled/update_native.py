@@ -1,17 +1,17 @@
-"""Sift a tile of float32 scores in C++; importing this needs the compiled module."""
+"""Update of the top-k by a tile of scores, in C++; importing this needs the compiled module."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinlens_kernels import _native
 from twinlens_kernels.tiled.operands import Queries, Tile
-from twinlens_kernels.tiled.topk_heap import Best
+from twinlens_kernels.tiled.topk_heap import TopkHeap
 
 
-def sift(
-    scores: NDArray[np.float32], queries: Queries, tile: Tile, best: Best, *, threads: int
+def update_topk(
+    scores: NDArray[np.float32], queries: Queries, tile: Tile, heap: TopkHeap, *, threads: int
 ) -> None:
-    """Bring `best` up to date with a tile whose scaled scores are [Q, N]."""
+    """Update the heap with a tile of N rows, whose scaled float32 scores are [Q, N]."""
     _native.sift(
         scores=scores,
         queries=queries.rows,
@@ -20,7 +20,7 @@ def sift(
         lengths=tile.lengths,
         units=np.ldexp(1.0, queries.exponents + tile.exponent),
         first_row=tile.first_row,
-        best_scores=best.scores,
-        best_ids=best.ids,
+        best_scores=heap.scores,
+        best_ids=heap.ids,
         threads=threads,
     )

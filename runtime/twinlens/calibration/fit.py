@@ -11,7 +11,7 @@ from twinlens.calibration.calibration_options import CalibrationOptions
 from twinlens.calibration.cross_validation import PairSample, Places, with_held_out_figures
 from twinlens.calibration.pair_samples import LabelledSample, MatchedSample
 from twinlens.datasets.pairs import Pairs
-from twinlens.deduplication import distinct, firsts_like
+from twinlens.deduplication import distinct, first_equal_rows
 from twinlens.model.model import Model
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def _sample(model: Model, pairs: Pairs, options: CalibrationOptions) -> PairSamp
     if not readable.any():
         raise ValueError(f"none of the {len(pairs)} images can be read; give others")
     images, texts = images[readable], texts[readable]
-    same_image, same_text = firsts_like(images), firsts_like(texts)
+    same_image, same_text = first_equal_rows(images), first_equal_rows(texts)
     if labels is not None:
         labels = labels[readable]
         kept = _first_of_each(np.stack([same_image, same_text, labels], axis=1))

@@ -1,1 +1,1 @@
-"""Evaluation of a model on pairs of known truth: retrieval, zero-shot classes, probabilities."""
+"""Evaluation of a model on labelled pairs: retrieval, zero-shot classification, probabilities."""

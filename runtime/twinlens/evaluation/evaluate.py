@@ -1,4 +1,4 @@
-"""The evaluation of models on pairs of known truth, each beside the one in full precision."""
+"""Evaluation of models on labelled pairs, each compared with the one in full precision."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from twinlens.bundle.calibration import Level, Negatives
 from twinlens.bundle.specs import Precision
 from twinlens.datasets.pairs import Pairs
 from twinlens.evaluation.ground_truth import GroundTruth, ground_truth
-from twinlens.evaluation.pair_scores import score
+from twinlens.evaluation.pair_scores import score_predictions
 from twinlens.evaluation.predictions import Predictions, predict
 from twinlens.metrics.bootstrap import Resamples
 from twinlens.metrics.reliability import Reliability, measure_reliability
@@ -25,7 +25,7 @@ REFERENCE: Final[Precision] = "fp32"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What the pairs say of one model."""
+    """Metrics of one model."""
 
     precision: Precision
     device: str
@@ -34,21 +34,21 @@ class Findings:
     zero_shot: ZeroShot | None
     """None if no image has a class."""
     level: Level | Literal["none"]
-    """How its probabilities were obtained."""
+    """Level of its calibration."""
     reliability: Mapping[Negatives, Reliability]
-    """By where the pairs are from that do not match; empty if there is nothing to measure."""
+    """Reliability by source of the non-matching pairs; empty without a calibration or negatives."""
     thresholds: Mapping[Negatives, tuple[Decision, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What the same pairs say of several models."""
+    """Metrics of several models on the same pairs."""
 
     images: int
     texts: int
     matching: int
     others: int
-    """Pairs that are labelled not to match."""
+    """Pairs labelled not to match."""
     templates: tuple[str, ...]
     models: tuple[Findings, ...]
 
@@ -61,16 +61,16 @@ def evaluate(
     seed: int = 0,
     progress: bool = False,
 ) -> Evaluation:
-    """Measure models on pairs: retrieval, zero-shot classes, and the probabilities they give.
+    """Evaluate models on pairs: retrieval, zero-shot classification, and their probabilities.
 
-    Where all pairs match, probabilities are measured against as many wrong ones: random texts, and
-    the nearest wrong texts. Where labels say which match, they are measured on just these pairs.
+    If all pairs match, probabilities are evaluated with as many negatives: random texts, and the
+    nearest wrong texts. With labels, they are evaluated on the labelled pairs alone.
 
     Args:
         models: one, or several precisions of one; each is compared with the one in fp32.
-        pairs: of known truth, and unknown to the models and to their calibrations.
-        templates: for zero-shot classification, texts with one `{}` for the class.
-        seed: of the wrong texts and of the intervals.
+        pairs: labelled pairs, unseen in training and calibration.
+        templates: texts for zero-shot classification, with one `{}` for the class.
+        seed: seed of the negatives and of the intervals.
         progress: show a bar on stderr.
 
     Raises:
@@ -78,45 +78,45 @@ def evaluate(
         PairsError: no pair matches, or one image has two classes.
     """
     listed = [models] if isinstance(models, Model) else list(models)
-    questions = ground_truth(pairs)
-    answers = [predict(m, questions, templates=templates, progress=progress) for m in listed]
-    reference = next((found for found in answers if found.precision == REFERENCE), None)
+    truth = ground_truth(pairs)
+    predictions = [predict(m, truth, templates=templates, progress=progress) for m in listed]
+    reference = next((found for found in predictions if found.precision == REFERENCE), None)
     matching = len(pairs) if pairs.labels is None else sum(map(bool, pairs.labels))
     return Evaluation(
-        images=len(questions.images),
-        texts=len(questions.texts),
+        images=len(truth.images),
+        texts=len(truth.texts),
         matching=matching,
         others=len(pairs) - matching,
         templates=tuple(templates),
         models=tuple(
-            _find(questions, found, reference=None if found is reference else reference, seed=seed)
-            for found in answers
+            _measure(truth, found, reference=None if found is reference else reference, seed=seed)
+            for found in predictions
         ),
     )
 
 
-def _find(
-    questions: GroundTruth, answers: Predictions, *, reference: Predictions | None, seed: int
+def _measure(
+    truth: GroundTruth, predictions: Predictions, *, reference: Predictions | None, seed: int
 ) -> Findings:
-    asking, own = questions.right
-    # A text is drawn together with the image that it belongs to; of several, with the first.
-    owners = asking[np.unique(own, return_index=True)[1]]
-    scored = score(questions, answers, seed=seed)
-    calibration = answers.calibration
+    of_image, of_text = truth.relevant
+    # A text is resampled together with its image; with several images, with the first.
+    owners = of_image[np.unique(of_text, return_index=True)[1]]
+    scored = score_predictions(truth, predictions, seed=seed)
+    calibration = predictions.calibration
     return Findings(
-        precision=answers.precision,
-        device=answers.device,
+        precision=predictions.precision,
+        device=predictions.device,
         image_to_text=measure_retrieval(
-            answers.image_to_text,
-            Resamples(np.unique(asking), seed=seed),
+            predictions.image_to_text,
+            Resamples(np.unique(of_image), seed=seed),
             before=None if reference is None else reference.image_to_text,
         ),
         text_to_image=measure_retrieval(
-            answers.text_to_image,
+            predictions.text_to_image,
             Resamples(owners, seed=seed),
             before=None if reference is None else reference.text_to_image,
         ),
-        zero_shot=_classes(questions, answers, reference, seed),
+        zero_shot=_measure_classes(truth, predictions, reference, seed),
         level="none" if calibration is None else calibration.level,
         reliability={kind: measure_reliability(pairs, seed=seed) for kind, pairs in scored.items()},
         thresholds={
@@ -126,14 +126,14 @@ def _find(
     )
 
 
-def _classes(
-    questions: GroundTruth, answers: Predictions, reference: Predictions | None, seed: int
+def _measure_classes(
+    truth: GroundTruth, predictions: Predictions, reference: Predictions | None, seed: int
 ) -> ZeroShot | None:
-    if answers.classes is None:
+    if predictions.classes is None:
         return None
     return measure_zero_shot(
-        answers.classes,
-        Resamples(questions.classed, seed=seed),
-        labels=questions.kinds,
+        predictions.classes,
+        Resamples(truth.classified, seed=seed),
+        labels=truth.classes,
         before=None if reference is None else reference.classes,
     )

@@ -1,4 +1,4 @@
-"""The questions that pairs put to a model: distinct images and texts, and who belongs to whom."""
+"""Ground truth of an evaluation: distinct images and texts, and their relevance pairs."""
 
 from dataclasses import dataclass
 
@@ -16,26 +16,26 @@ Ints = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundTruth:
-    """The pairs as distinct images and texts, and who belongs to whom."""
+    """Distinct images and texts of pairs, and the relevance pairs (image, text)."""
 
     images: list[ImageLike]
     texts: list[str]
-    rows: tuple[Ints, Ints]
-    """Image and text of each pair, [M] each."""
+    pairs: tuple[Ints, Ints]
+    """Image and text of each given pair, [M] each."""
     labels: Bools | None
-    """[M]"""
-    right: tuple[Ints, Ints]
+    """[M], True for a match; None if all pairs match."""
+    relevant: tuple[Ints, Ints]
     """Image and text of each matching pair, once."""
-    classed: Ints
-    """The images that have a class."""
-    kinds: list[str]
-    """The classes, each once."""
-    own: Ints
-    """The class of each classed image."""
+    classified: Ints
+    """Images with a class."""
+    classes: list[str]
+    """Classes, each once."""
+    class_of: Ints
+    """Class of each classified image."""
 
 
 def ground_truth(pairs: Pairs) -> GroundTruth:
-    """Find what is distinct and who belongs to whom.
+    """Find the distinct images and texts, and the relevance pairs.
 
     Raises:
         PairsError: no pair matches, or one image has two classes.
@@ -51,14 +51,14 @@ def ground_truth(pairs: Pairs) -> GroundTruth:
     for image, kind in zip(image_of.tolist(), pairs.kinds or (), strict=pairs.kinds is not None):
         if kind and kind_of.setdefault(image, kind) != kind:
             raise PairsError(f"image {image} is both {kind_of[image]!r} and {kind!r}; give one")
-    kinds, own = distinct(kind_of.values())
+    classes, class_of = distinct(kind_of.values())
     return GroundTruth(
         images=images,
         texts=texts,
-        rows=(image_of, text_of),
+        pairs=(image_of, text_of),
         labels=labels,
-        right=(matching // len(texts), matching % len(texts)),
-        classed=np.array(list(kind_of), dtype=np.intp),
-        kinds=kinds,
-        own=own,
+        relevant=(matching // len(texts), matching % len(texts)),
+        classified=np.array(list(kind_of), dtype=np.intp),
+        classes=classes,
+        class_of=class_of,
     )

@@ -1,4 +1,4 @@
-"""Wrong texts for images of which only the right ones are known."""
+"""Negative sampling: non-matching texts of images with known matches only."""
 
 from typing import Literal
 
@@ -10,37 +10,40 @@ from twinlens.metrics.retrieval import SCORES_AT_ONCE, Ints
 F32 = NDArray[np.float32]
 
 
-def wrong_texts(
+def sample_negatives(
     images: F32,
     texts: F32,
     *,
-    right: tuple[Ints, Ints],
+    relevant: tuple[Ints, Ints],
     kind: Literal["random", "hard"],
     seed: int = 0,
 ) -> tuple[Ints, Ints]:
-    """Images and wrong texts, as many of an image as it has right ones, where there are so many.
+    """Sample as many wrong texts of an image as it has matching ones, or all if there are fewer.
 
-    Random ones are easy: they rarely have anything to do with the image. Hard ones are the nearest
-    wrong texts, some of which a person would call right: the truth lies between the two.
+    Random texts are easy negatives: they are rarely related to the image. Hard negatives are the
+    nearest wrong texts; a person would accept some of them. The truth lies between the two.
 
     Args:
         images: [B, D], unit rows.
         texts: [N, D], unit rows.
-        right: an image and a text that are known to match, [M] each.
+        relevant: pairs (image, matching text), [M] each.
         kind: "random" or "hard".
-        seed: of the random choice.
+        seed: seed of the random choice.
+
+    Returns:
+        Pairs (image, wrong text).
     """
     generator = np.random.default_rng(seed)
-    order = np.argsort(right[0], kind="stable")
-    owners, answers = right[0][order], right[1][order]
+    order = np.argsort(relevant[0], kind="stable")
+    of_image, matching = relevant[0][order], relevant[1][order]
     found: list[tuple[int, Ints]] = []
     step = max(1, SCORES_AT_ONCE // len(texts))
     for start in range(0, len(images), step):
         block = images[start : start + step]
         scores = block @ texts.T if kind == "hard" else generator.random((len(block), len(texts)))
-        edges = np.searchsorted(owners, np.arange(start, start + len(block) + 1))
+        edges = np.searchsorted(of_image, np.arange(start, start + len(block) + 1))
         for place, row in enumerate(scores):
-            own = np.unique(answers[edges[place] : edges[place + 1]])
+            own = np.unique(matching[edges[place] : edges[place + 1]])
             row[own] = -np.inf
             n_wanted = min(len(own), len(texts) - len(own))
             found.append((start + place, np.argsort(-row, kind="stable")[:n_wanted]))

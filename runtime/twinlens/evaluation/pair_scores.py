@@ -1,4 +1,4 @@
-"""Pairs of both classes, with the probability that a model gives each."""
+"""Scores of matching and other pairs: a model's cosines and probabilities."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration, Negatives
 from twinlens.evaluation.ground_truth import GroundTruth
-from twinlens.evaluation.negative_sampling import wrong_texts
+from twinlens.evaluation.negative_sampling import sample_negatives
 from twinlens.evaluation.predictions import Predictions
 from twinlens.metrics.reliability import ScoredPairs
 from twinlens.metrics.retrieval import Ints
@@ -17,57 +17,57 @@ F32 = NDArray[np.float32]
 ROWS_AT_ONCE: Final = 2**14
 
 
-def score(
-    questions: GroundTruth, answers: Predictions, *, seed: int
+def score_predictions(
+    truth: GroundTruth, predictions: Predictions, *, seed: int
 ) -> dict[Negatives, ScoredPairs]:
-    """Pairs of both classes by where the wrong ones are from; none without a calibration."""
-    calibration = answers.calibration
+    """Score matching and other pairs, by the source of the others; empty without a calibration."""
+    calibration = predictions.calibration
     if calibration is None:
         return {}
-    if questions.labels is not None:
-        if questions.labels.all():
+    if truth.labels is not None:
+        if truth.labels.all():
             return {}
-        cosines = _cosines(answers, questions.rows)
+        cosines = _cosines(predictions, truth.pairs)
         labelled = ScoredPairs(
             cosines=cosines,
             probabilities=calibration.probability(cosines),
-            labels=questions.labels,
-            images=questions.rows[0],
+            labels=truth.labels,
+            images=truth.pairs[0],
         )
         return {"labelled": labelled}
     scored: dict[Negatives, ScoredPairs] = {}
     for kind in ("random", "hard"):
-        wrong = wrong_texts(
-            answers.images, answers.texts, right=questions.right, kind=kind, seed=seed
+        wrong = sample_negatives(
+            predictions.images, predictions.texts, relevant=truth.relevant, kind=kind, seed=seed
         )
         if wrong[0].size:
-            scored[kind] = _against(wrong, questions.right, answers, calibration)
+            scored[kind] = _against(wrong, truth.relevant, predictions, calibration)
     return scored
 
 
 def _against(
     wrong: tuple[Ints, Ints],
-    right: tuple[Ints, Ints],
-    answers: Predictions,
+    relevant: tuple[Ints, Ints],
+    predictions: Predictions,
     calibration: Calibration,
 ) -> ScoredPairs:
-    rows = np.concatenate([right[0], wrong[0]]), np.concatenate([right[1], wrong[1]])
-    cosines = _cosines(answers, rows)
-    labels = np.arange(len(cosines)) < len(right[0])
+    pairs = np.concatenate([relevant[0], wrong[0]]), np.concatenate([relevant[1], wrong[1]])
+    cosines = _cosines(predictions, pairs)
+    labels = np.arange(len(cosines)) < len(relevant[0])
     return ScoredPairs(
         cosines=cosines,
-        # How many wrong pairs there are was our choice: the calibration may know of it.
+        # The number of wrong pairs was our choice, so their prior is known.
         probabilities=calibration.probability(cosines, prior=float(labels.mean())),
         labels=labels,
-        images=rows[0],
+        images=pairs[0],
     )
 
 
-def _cosines(answers: Predictions, rows: tuple[Ints, Ints]) -> F32:
-    cosines = np.empty(len(rows[0]), dtype=np.float32)
+def _cosines(predictions: Predictions, pairs: tuple[Ints, Ints]) -> F32:
+    cosines = np.empty(len(pairs[0]), dtype=np.float32)
     for start in range(0, len(cosines), ROWS_AT_ONCE):
-        images, texts = (side[start : start + ROWS_AT_ONCE] for side in rows)
+        images, texts = (modality[start : start + ROWS_AT_ONCE] for modality in pairs)
         cosines[start : start + ROWS_AT_ONCE] = np.einsum(
-            "md,md->m", answers.images[images], answers.texts[texts]
+            "md,md->m", predictions.images[images], predictions.texts[texts]
         )
     return cosines

@@ -1,4 +1,4 @@
-"""The answers of one model: embeddings, and where the right ones rank."""
+"""Predictions of one model: embeddings, and the ranks of the relevant rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,41 +18,41 @@ F32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """What one model makes of the questions."""
+    """Embeddings and rankings of one model on the ground truth."""
 
     precision: Precision
     device: str
     calibration: Calibration | None
     images: F32
-    """[B, D], of the distinct images."""
+    """[B, D], distinct images."""
     texts: F32
-    """[N, D], of the distinct texts."""
+    """[N, D], distinct texts."""
     image_to_text: Ranks
     text_to_image: Ranks
     classes: Ranks | None
-    """Of the images that have a class, among all classes; None if no image has one."""
+    """Rank of each classified image's own class among all; None if no image has a class."""
 
 
 def predict(
-    model: Model, questions: GroundTruth, *, templates: Sequence[str], progress: bool
+    model: Model, truth: GroundTruth, *, templates: Sequence[str], progress: bool
 ) -> Predictions:
-    """Embed everything once, and rank."""
-    images = model.embed_images(questions.images, progress=progress)
-    texts = model.embed_texts(questions.texts, progress=progress)
-    asking, own = questions.right
+    """Embed images, texts and classes once, and rank them."""
+    images = model.embed_images(truth.images, progress=progress)
+    texts = model.embed_texts(truth.texts, progress=progress)
+    of_image, of_text = truth.relevant
     classes = None
-    if questions.kinds:
-        labels = model.embed_labels(questions.kinds, templates=templates)
-        own_kind = (np.arange(len(questions.own)), questions.own)
-        classes = rank(images[questions.classed], labels, right=own_kind)
+    if truth.classes:
+        labels = model.embed_labels(truth.classes, templates=templates)
+        own_class = (np.arange(len(truth.class_of)), truth.class_of)
+        classes = rank(images[truth.classified], labels, relevant=own_class)
     return Predictions(
         precision=model.precision,
         device=model.device,
         calibration=_calibration(model),
         images=images,
         texts=texts,
-        image_to_text=_rank_known(images, texts, asking, own),
-        text_to_image=_rank_known(texts, images, own, asking),
+        image_to_text=_rank_known(images, texts, of_image, of_text),
+        text_to_image=_rank_known(texts, images, of_text, of_image),
         classes=classes,
     )
 
@@ -64,7 +64,7 @@ def _calibration(model: Model) -> Calibration | None:
         return None
 
 
-def _rank_known(queries: F32, candidates: F32, asking: Ints, own: Ints) -> Ranks:
-    """Ranks of the queries that have a right answer; the others cannot be judged."""
-    known, places = np.unique(asking, return_inverse=True)
-    return rank(queries[known], candidates, right=(places, own))
+def _rank_known(queries: F32, candidates: F32, of_query: Ints, rows: Ints) -> Ranks:
+    """Rank the queries with a relevant row; the others cannot be judged."""
+    known, positions = np.unique(of_query, return_inverse=True)
+    return rank(queries[known], candidates, relevant=(positions, rows))

@@ -1,4 +1,4 @@
-"""The report of an evaluation: one HTML file for people that needs no other, and JSON."""
+"""Report of an evaluation: a self-contained HTML file, and JSON."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +50,7 @@ svg { display: block; height: auto; margin: 0 0 20px; max-width: 100%; }
 
 
 def write_report(evaluation: Evaluation, folder: Path, *, title: str) -> None:
-    """Write report.html and report.json into a folder, which is made if it is not there."""
+    """Write report.html and report.json into a folder; makes the folder if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / HTML).write_text(html_report(evaluation, title=title), encoding="utf-8")
     text = json.dumps(document(evaluation), indent=2, ensure_ascii=False, allow_nan=False)
@@ -58,12 +58,12 @@ def write_report(evaluation: Evaluation, folder: Path, *, title: str) -> None:
 
 
 def document(evaluation: Evaluation) -> dict[str, Any]:
-    """The evaluation as a JSON object, named as its fields are."""
+    """Convert an evaluation to a JSON object with the names of its fields."""
     return dataclass_json.write(evaluation)
 
 
 def html_report(evaluation: Evaluation, *, title: str) -> str:
-    """One page with its pictures inside; it loads nothing."""
+    """Return one page with embedded charts, without external resources."""
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{_counts(evaluation)}. {INTERVALS}</p>",
@@ -193,7 +193,7 @@ def _figure(figure: Figure) -> str:
 
 
 def _beside(*columns: Sequence[str]) -> list[str]:
-    """Columns side by side where the page is wide enough."""
+    """Set columns side by side if the page is wide enough."""
     parts = ['<div class="row">']
     for column in columns:
         parts += ["<div>", *column, "</div>"]
@@ -201,7 +201,7 @@ def _beside(*columns: Sequence[str]) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Cells are HTML already; heads are words."""
+    """Format a table: cells are HTML, heads are plain text."""
     return [
         '<div class="scroll"><table><tr>',
         *(f"<th>{escape(cell)}</th>" for cell in head),

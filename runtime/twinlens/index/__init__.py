@@ -1,1 +1,1 @@
-"""An index: embeddings with ids, in memory or in a folder, searched by exact cosine."""
+"""Index of embeddings with ids, in memory or in a folder, searched by exact cosine."""

@@ -1,4 +1,4 @@
-"""Embeddings on their way into an index: an array or a stream, as blocks of unit rows."""
+"""Input of an index: an array or a stream of embeddings, as blocks of unit rows."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from twinlens.index.ids import Ids, IdsLike, read_ids
 from twinlens.normalization import unit_rows
 
 Embeddings = ArrayLike | Iterable[ArrayLike | tuple[IdsLike, ArrayLike]]
-"""[N, D] floats; or a stream of blocks [n, D], each alone or as a pair of its ids and it."""
+"""[N, D] floats; or a stream of blocks [n, D], each alone or as a pair (ids, block)."""
 
 SAMPLE_ROWS: Final = 2**15
-"""The mean of so many rows is within a hundredth of a row's own spread of the corpus mean."""
-# 8 MiB of float32 are enough for every thread, and stay near it while they are scaled and coded.
+"""Sample size: its mean differs from the corpus mean by a hundredth of a row's spread at most."""
+# 8 MiB of float32 keep every thread busy, and stay in its cache while they are scaled and encoded.
 _BLOCK_NUMBERS: Final = 2**21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowBlock:
-    """Neighbouring rows."""
+    """Consecutive rows with their ids."""
 
     rows: NDArray[np.float32]
     """[n, D] unit rows."""
@@ -31,17 +31,17 @@ class RowBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowStream:
-    """A stream of blocks, and what is known before it runs."""
+    """Stream of blocks, with a sample of its rows and their number if it is known."""
 
     blocks: Iterator[RowBlock]
     sample: NDArray[np.float32]
-    """[n, D] of its unit rows: evenly spread over an array, the first ones of a stream."""
+    """[n, D] unit rows: evenly spread over an array, the first ones of a stream."""
     n_rows: int | None
-    """N, unless it is a stream."""
+    """N; None for a stream."""
 
     @classmethod
     def of(cls, embeddings: Embeddings, ids: IdsLike | None) -> Self:
-        """A source of [N, D] floats, or of a stream of blocks.
+        """Read [N, D] floats, or a stream of blocks.
 
         Raises:
             TypeError: the numbers are not floats, or ids are given twice.
@@ -68,7 +68,7 @@ class RowStream:
 
 
 def blocks_of(embeddings: Embeddings, ids: IdsLike | None) -> Iterator[RowBlock]:
-    """Blocks of [N, D] floats, or of a stream of blocks.
+    """Yield blocks of unit rows from [N, D] floats, or from a stream of blocks.
 
     Raises:
         TypeError: the numbers are not floats, or ids are given twice.
@@ -86,7 +86,7 @@ def blocks_of(embeddings: Embeddings, ids: IdsLike | None) -> Iterator[RowBlock]
 
 
 def mean_row(sample: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean [D] of rows [n, D], around which their codes are the most exact; zero of none."""
+    """Return the mean [D] of rows [n, D], the best centre of their codes; zero for no rows."""
     if not len(sample):
         return np.zeros(sample.shape[1], dtype=np.float32)
     mean: NDArray[np.float64] = sample.mean(axis=0, dtype=np.float64)
@@ -94,7 +94,7 @@ def mean_row(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def is_stream(embeddings: object) -> TypeGuard[Iterable[Any]]:
-    """Whether these are several blocks: anything to be iterated over that is no array of rows."""
+    """Return True for a stream of blocks: an iterable other than an array of rows."""
     if isinstance(embeddings, Sequence):
         first = embeddings[0] if len(embeddings) else None
         return isinstance(first, tuple) or getattr(first, "ndim", 0) == 2
@@ -102,7 +102,7 @@ def is_stream(embeddings: object) -> TypeGuard[Iterable[Any]]:
 
 
 def _sliced(rows: NDArray[Any], ids: Ids | None, *, first_row: int) -> Iterator[RowBlock]:
-    """At least one block, for its width."""
+    """Yield blocks: at least one, for its width."""
     step = max(1, _BLOCK_NUMBERS // max(1, rows.shape[1]))
     for start in range(0, max(1, len(rows)), step):
         part = rows[start : start + step]
@@ -136,14 +136,14 @@ def _streamed(pieces: Iterator[Any], ids: IdsLike | None) -> Iterator[RowBlock]:
 def _pair(piece: tuple[Any, ...]) -> tuple[Ids, NDArray[Any]]:
     if len(piece) != 2:
         raise TypeError(
-            f"a block is a tuple of {len(piece)} things, wanted an array [n, D] or a pair "
+            f"a block is a tuple of {len(piece)} items, wanted an array [n, D] or a pair "
             "of ids [n] and such an array"
         )
     return read_ids(piece[0]), np.asarray(piece[1])
 
 
 def _checked(blocks: Iterator[RowBlock]) -> Iterator[RowBlock]:
-    """Refuse a stream whose blocks are not all of one width."""
+    """Refuse a stream with blocks of different widths."""
     width = None
     for block in blocks:
         got = block.rows.shape[1]

@@ -1,4 +1,4 @@
-"""What a search finds."""
+"""Results of a search: the K best rows, or all rows above a cosine."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from twinlens.bundle.calibration import Calibration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hits:
-    """The K best index rows of each query, best first; of equal cosines, the lower row."""
+    """K best index rows of each query, best first; of equal cosines, the lower row."""
 
     ids: NDArray[np.int64] | NDArray[np.object_]
     """[Q, K] ids of the rows: int64, or `str` as objects; row numbers where the index has none."""
@@ -22,10 +22,10 @@ class Hits:
     def probabilities(
         self, calibration: Calibration, *, prior: float | None = None
     ) -> NDArray[np.float32]:
-        """Match probability [Q, K] of each hit; the order stays that of the cosines.
+        """Return the match probability [Q, K] of each hit; the order stays that of the cosines.
 
         Args:
-            calibration: that of the model which embedded both sides.
+            calibration: calibration of the model of all embeddings.
             prior: share of matching pairs expected among all pairs of a query and a row.
 
         Raises:
@@ -36,9 +36,9 @@ class Hits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeHits:
-    """Every index row within reach of each query, best first; of equal cosines, the lower row.
+    """All index rows of each query above a cosine, best first; of equal cosines, the lower row.
 
-    Those of query i stand at `starts[i]:starts[i + 1]`.
+    Rows of query i are `starts[i]:starts[i + 1]`.
     """
 
     starts: NDArray[np.int64]
@@ -51,11 +51,11 @@ class RangeHits:
     """[M] row numbers in the index."""
 
     def __len__(self) -> int:
-        """Q, the number of queries."""
+        """Return Q, the number of queries."""
         return len(self.starts) - 1
 
     def of(self, query: int) -> Hits:
-        """The hits of one query, as [1, K].
+        """Return the hits of one query, as [1, K].
 
         Raises:
             IndexError: there is no such query.

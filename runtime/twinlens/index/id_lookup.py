@@ -1,4 +1,4 @@
-"""Lookup: the row of an id, by sorted runs of keys that are merged as rows are added."""
+"""Lookup of the row of an id, by sorted runs of keys that are merged as rows are added."""
 
 import threading
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from twinlens.index.ids import Keys
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """The keys of the rows start to stop, sorted; of equal keys the newest row comes first."""
+    """Sorted keys of the rows start to stop; of equal keys the newest row comes first."""
 
     start: int
     stop: int
@@ -25,28 +25,28 @@ class _Run:
         return cls(start=start, stop=stop, keys=newest_first[order], rows=stop - 1 - order)
 
     def find(self, wanted: Keys, held: Keys) -> NDArray[np.int64]:
-        """The newest row [M] with each key among those held, or -1."""
+        """Return the newest row [M] with each key among those held, or -1."""
         found = np.full(len(wanted), -1, dtype=np.int64)
-        place = np.searchsorted(self.keys, wanted.first)
-        asked = np.arange(len(wanted))
-        while asked.size:
-            asked = asked[place[asked] < len(self.keys)]
-            asked = asked[self.keys[place[asked]] == wanted.first[asked]]
-            rows = self.rows[place[asked]]
-            right = rows < len(held)
+        position = np.searchsorted(self.keys, wanted.first)
+        pending = np.arange(len(wanted))
+        while pending.size:
+            pending = pending[position[pending] < len(self.keys)]
+            pending = pending[self.keys[position[pending]] == wanted.first[pending]]
+            rows = self.rows[position[pending]]
+            equal = rows < len(held)
             if held.second is not None and wanted.second is not None:
-                right[right] = held.second[rows[right]] == wanted.second[asked[right]]
-            found[asked[right]] = rows[right]
-            asked = asked[~right]
-            place[asked] += 1
+                equal[equal] = held.second[rows[equal]] == wanted.second[pending[equal]]
+            found[pending[equal]] = rows[equal]
+            pending = pending[~equal]
+            position[pending] += 1
         return found
 
 
 class IdLookup:
-    """Finds the rows of ids. Safe to use from several threads.
+    """Thread-safe lookup of the rows of ids.
 
-    It learns the keys of rows when they are first asked for: 16 bytes a row, each sorted
-    O(log N) times. Rows keep their keys, so it serves older and newer states of an index alike.
+    Keys of rows are sorted at their first use: 16 bytes a row, each sorted O(log N) times. Rows
+    keep their keys, so one lookup serves older and newer snapshots of an index.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class IdLookup:
         self._runs: tuple[_Run, ...] = ()
 
     def find(self, wanted: Keys, held: Keys) -> NDArray[np.int64]:
-        """The newest row [M] of each of the wanted keys among those held [N], or -1."""
+        """Return the newest row [M] of each wanted key among those held [N], or -1."""
         found = np.full(len(wanted), -1, dtype=np.int64)
         for run in self._runs_over(held):
             np.maximum(found, run.find(wanted, held), out=found)

@@ -1,4 +1,4 @@
-"""The ids of an index's rows: int64 numbers or strings, as users give them and as sections."""
+"""Ids of an index's rows: int64 numbers or strings, as users give them and as sections."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,22 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError
-from twinlens.index.layout import LETTERS, IdKind
+from twinlens.index.layout import ID_TEXT, IdKind
 
 IdsLike = Sequence[int] | Sequence[str] | NDArray[Any] | Iterable[int] | Iterable[str]
-"""Ids as they may be given: integers that fit int64, or strings."""
+"""Ids as users give them: integers that fit int64, or strings."""
 Ids = NDArray[np.int64] | list[str]
-"""Ids as they are held while they are on their way."""
+"""Ids that were read and checked."""
 Sections = Mapping[str, NDArray[Any]]
 
 _SURROGATES = "surrogatepass"  # the name of a file need not be text
 
 
 def read_ids(values: IdsLike) -> Ids:
-    """Ids as an int64 array or as a list of strings.
+    """Read ids as an int64 array or as a list of strings.
 
     Raises:
-        TypeError: something is neither an integer nor a string, or there are both.
+        TypeError: an id is neither an integer nor a string, or both are there.
         ValueError: a number is beyond int64, or the array has not one dimension.
     """
     if isinstance(values, (str, bytes)):
@@ -51,21 +51,21 @@ def read_ids(values: IdsLike) -> Ids:
 
 
 def kind_of(ids: Ids | None) -> IdKind:
-    """What kind of ids these are."""
+    """Return the kind of the ids."""
     if ids is None:
         return "none"
     return "text" if isinstance(ids, list) else "int64"
 
 
 def show_id(ids: Ids, place: int) -> str:
-    """One id as an error shows it."""
+    """Format one id for an error message."""
     value = ids[place]
     return repr(value if isinstance(value, str) else int(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What ids are told apart by: numbers are themselves, a string is 128 bits of its BLAKE2b."""
+    """Lookup keys of ids: a number itself, or 128 bits of BLAKE2b of a string."""
 
     first: NDArray[Any]
     """[N] int64 or uint64."""
@@ -81,44 +81,44 @@ class Keys:
 
 
 def id_sections(ids: Ids | None) -> dict[str, NDArray[Any]]:
-    """The sections of ids; the ends count from the first of them."""
+    """Make the sections of ids; ends count from the first of them."""
     if ids is None:
         return {}
     if not isinstance(ids, list):
         return {"ids": ids}
-    letters = [text.encode("utf-8", _SURROGATES) for text in ids]
-    digests = b"".join(hashlib.blake2b(text, digest_size=16).digest() for text in letters)
+    encoded = [text.encode("utf-8", _SURROGATES) for text in ids]
+    digests = b"".join(hashlib.blake2b(text, digest_size=16).digest() for text in encoded)
     return {
-        LETTERS: np.frombuffer(b"".join(letters), dtype=np.uint8),
-        "id_ends": np.cumsum([len(text) for text in letters], dtype=np.int64),
+        ID_TEXT: np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        "id_ends": np.cumsum([len(text) for text in encoded], dtype=np.int64),
         "id_digests": np.frombuffer(digests, dtype="<u8").reshape(-1, 2),
     }
 
 
-def part_of_ids(sections: Sections, start: int, stop: int) -> dict[str, NDArray[Any]]:
-    """The sections of the ids of the rows start:stop, views but for the ends."""
+def slice_ids(sections: Sections, start: int, stop: int) -> dict[str, NDArray[Any]]:
+    """Return the id sections of the rows start:stop: views, except for the ends."""
     part = {name: sections[name][start:stop] for name in ("ids", "id_digests") if name in sections}
-    if LETTERS in sections:
+    if ID_TEXT in sections:
         ends = sections["id_ends"]
         first = int(ends[start - 1]) if start else 0
         last = int(ends[stop - 1]) if stop else 0
-        part[LETTERS] = sections[LETTERS][first:last]
+        part[ID_TEXT] = sections[ID_TEXT][first:last]
         part["id_ends"] = ends[start:stop] - first
     return part
 
 
-def kept_ids(sections: Sections, keep: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    """The sections of the ids of those rows that are True in keep [N]."""
+def filter_ids(sections: Sections, keep: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    """Return the id sections of the rows with True in keep [N]."""
     part = {name: sections[name][keep] for name in ("ids", "id_digests") if name in sections}
-    if LETTERS in sections:
+    if ID_TEXT in sections:
         lengths = np.diff(sections["id_ends"], prepend=0)
-        part[LETTERS] = sections[LETTERS][np.repeat(keep, lengths)]
+        part[ID_TEXT] = sections[ID_TEXT][np.repeat(keep, lengths)]
         part["id_ends"] = np.cumsum(lengths[keep])
     return part
 
 
 def keys_of(sections: Sections) -> Keys:
-    """What the ids in these sections are told apart by."""
+    """Return the lookup keys of the ids in these sections."""
     if "ids" in sections:
         return Keys(first=sections["ids"], second=None)
     digests = sections["id_digests"]
@@ -126,19 +126,19 @@ def keys_of(sections: Sections) -> Keys:
 
 
 def ids_at(sections: Sections, rows: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.object_]:
-    """The ids of rows, in their shape: int64, or strings as objects; rows that have none are it."""
+    """Return the ids of rows, in their shape: int64, or strings as objects; else row numbers."""
     if "ids" in sections:
         numbers: NDArray[np.int64] = sections["ids"][rows]
         return numbers
-    if LETTERS not in sections:
+    if ID_TEXT not in sections:
         return rows
     flat = rows.ravel()
     ends = sections["id_ends"]
     starts = np.where(flat > 0, ends[flat - 1], 0).tolist()
-    letters = sections[LETTERS].data
+    buffer = sections[ID_TEXT].data
     texts = np.empty(len(flat), dtype=np.object_)
-    for place, (start, end) in enumerate(zip(starts, ends[flat].tolist(), strict=True)):
-        texts[place] = str(letters[start:end], "utf-8", _SURROGATES)
+    for position, (start, end) in enumerate(zip(starts, ends[flat].tolist(), strict=True)):
+        texts[position] = str(buffer[start:end], "utf-8", _SURROGATES)
     return texts.reshape(rows.shape)
 
 
@@ -146,7 +146,7 @@ def require_kind(got: IdKind, wanted: IdKind) -> None:
     """Refuse ids of another kind than the index has.
 
     Raises:
-        IdError: they are.
+        IdError: the kinds differ.
     """
     if got != wanted:
         called = {"none": "no ids", "int64": "integers as ids", "text": "strings as ids"}

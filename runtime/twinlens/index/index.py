@@ -1,56 +1,41 @@
-"""Index: embeddings that can be searched by cosine, exactly."""
+"""Index of embeddings: exact search by cosine."""
 
-import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, Self
+from typing import Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from twinlens.errors import ProviderError
-from twinlens.index.blocks import Embeddings, RowBlock, RowStream, blocks_of, mean_row
+from twinlens.index.blocks import Embeddings, RowStream, blocks_of, mean_row
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike
 from twinlens.index.ingest import Ingest, pieces
 from twinlens.index.layout import Layout
-from twinlens.index.query import Filter, best_of, choose, read_queries, within_reach
-from twinlens.index.searchable import Place, Searchable, on_host, place_of
+from twinlens.index.query import Filter, read_queries, search_range, search_topk, select
+from twinlens.index.searchable import EngineFactory, Searchable, cpu_engine, engine_factory
 from twinlens.index.snapshot import Snapshot
 from twinlens.index.storage.disk import DiskStore, new_index, write_pieces
+from twinlens.index.storage.manifest import read_about
 from twinlens.index.storage.memory import MemoryStore
 from twinlens.index.storage.memory_map import open_folder
+from twinlens.index.storage.store import Store
 from twinlens.threads import usable_threads
-
-
-class Store(Protocol):
-    """Where the rows of an index are kept: each change gives the snapshot after it."""
-
-    def append(self, snapshot: Snapshot, blocks: Iterable[RowBlock], *, threads: int) -> Snapshot:
-        """With the blocks' rows behind those of the snapshot."""
-
-    def remove(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
-        """Without these rows."""
-
-    def compact(self, snapshot: Snapshot, *, threads: int) -> Snapshot:
-        """Without the removed rows, and with new row numbers."""
-
-    def verify(self, snapshot: Snapshot) -> None:
-        """Read everything that may have changed unseen."""
 
 
 class Index:
     """Unit rows [N, D], searched by exact cosine; in memory, or in a folder on disk.
 
-    Made by `build`, `write` and `open`. Any number of threads may search it while one of them
-    changes it: a search answers for the rows of the moment at which it began.
+    Made by `build`, `write` and `open`. Any number of threads may search it while one thread
+    changes it: a search sees the rows as they were when it began.
 
-    A row has a number, its place in the order in which rows were added, and keeps it until
-    `compact`. It may have an id, an int64 number or a string, which it keeps for good.
+    A row has a number, in the order of addition, and keeps it until `compact`. It may have an id,
+    an int64 number or a string, which it keeps for good.
 
+    >>> import numpy as np
     >>> index = Index.build(np.eye(3), ids=["red", "green", "blue"])
     >>> index.search(np.array([0.0, 3.0, 4.0]), k=2).ids
     array([['blue', 'green']], dtype=object)
@@ -58,11 +43,11 @@ class Index:
 
     def __init__(self, store: Store, snapshot: Snapshot, about: Mapping[str, str]) -> None:
         self._store = store
-        self._place: Place = on_host
-        self._now = Searchable.of(snapshot, on_host)
+        self._make_engine: EngineFactory = cpu_engine
+        self._current = Searchable.of(snapshot, cpu_engine)
         self._about = MappingProxyType(dict(about))
         self._writing = threading.Lock()
-        # To ask for a container's quota costs as much as a search among ten thousand rows.
+        # Reading a container's quota costs as much as a search among ten thousand rows.
         self._threads = usable_threads()
 
     @classmethod
@@ -75,19 +60,19 @@ class Index:
         residual: bool = False,
         threads: int | None = None,
     ) -> Self:
-        """An index in memory: 4 D + P + 12 bytes a row, P being D rounded up to 64.
+        """Build an index in memory: 4 D + P + 12 bytes a row, P being D rounded up to 64.
 
-        Its rows are copied and scaled to length 1. A zero row stays zero: its cosine with
-        everything is 0.
+        The rows are copied and scaled to length 1. A zero row stays zero: its cosine with any
+        query is 0.
 
         Args:
             embeddings: [N, D] floats; or a stream of blocks [n, D], which may each be a pair of
                 ids [n] and such a block.
-            ids: N int64 numbers or strings, none twice; without ids, row numbers serve.
-            about: what to remember of the rows, such as the model that made them.
-            residual: Keep a second code of P bytes a row: a search then reads next to no row that
-                is not among its hits. For rows on a slow disk.
-            threads: None for all that this process may use.
+            ids: N int64 numbers or strings, none twice; without ids, row numbers are used.
+            about: Metadata of the rows, such as the model that embedded them.
+            residual: Keep a second code of P bytes a row: a search then reads almost no row that
+                is not a hit. For rows on a slow disk.
+            threads: Number of threads; None for all that this process may use.
 
         Raises:
             IdError: An id is given twice.
@@ -95,14 +80,14 @@ class Index:
             ValueError: There are not two dimensions, a row holds NaN or infinity, or the ids are
                 not as many as the rows.
         """
-        source = RowStream.of(embeddings, ids)
-        store = MemoryStore(capacity=source.n_rows or 0)
-        empty = _empty(source, residual=residual)
+        stream = RowStream.of(embeddings, ids)
+        store = MemoryStore(capacity=stream.n_rows or 0)
+        empty = _empty_snapshot(stream, residual=residual)
         n_threads = usable_threads() if threads is None else threads
-        return cls(store, store.append(empty, source.blocks, threads=n_threads), _read_about(about))
+        return cls(store, store.append(empty, stream.blocks, threads=n_threads), read_about(about))
 
     @classmethod
-    def write(  # noqa: PLR0913 - `build`, and where to
+    def write(  # noqa: PLR0913 - `build`, and a path
         cls,
         path: str | os.PathLike[str],
         embeddings: Embeddings,
@@ -112,10 +97,10 @@ class Index:
         residual: bool = False,
         threads: int | None = None,
     ) -> Self:
-        """As `build`, but straight into a folder at `path`, which is then opened.
+        """Build an index in a folder at `path`, and open it; the arguments are those of `build`.
 
-        A stream may be of any length: some blocks are held at a time, and 40 bytes for an id. An
-        index that is there is replaced when all has been written, and stays if it cannot be.
+        A stream may be of any length: memory holds a few blocks, and 40 bytes for an id. An
+        existing index is replaced when the new one is complete, and stays if writing fails.
 
         Raises:
             IdError: An id is given twice.
@@ -124,21 +109,21 @@ class Index:
             TypeError: As for `build`.
             ValueError: As for `build`.
         """
-        folder, told = Path(path), _read_about(about)
-        source = RowStream.of(embeddings, ids)
-        empty = _empty(source, residual=residual)
-        intake = Ingest(empty, threads=usable_threads() if threads is None else threads)
-        with new_index(folder, empty.layout, empty.centre, told) as draft:
-            write_pieces(draft, (intake.sections(block) for block in source.blocks))
+        folder, metadata = Path(path), read_about(about)
+        stream = RowStream.of(embeddings, ids)
+        empty = _empty_snapshot(stream, residual=residual)
+        ingest = Ingest(empty, threads=usable_threads() if threads is None else threads)
+        with new_index(folder, empty.layout, empty.centre, metadata) as transaction:
+            write_pieces(transaction, (ingest.sections(block) for block in stream.blocks))
         return cls.open(folder)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, verify: bool = False) -> Self:
-        """Map an index on disk: in milliseconds at any size, also while a writer is at work.
+        """Map an index on disk into memory: in milliseconds at any size, also during a write.
 
         Args:
-            path: the folder that `save` or `write` made.
-            verify: read it all and compare its hashes, as the method `verify` does.
+            path: folder made by `save` or `write`.
+            verify: read everything and compare the hashes, as the method `verify` does.
 
         Raises:
             IndexFileError: The folder is no index, or is damaged.
@@ -152,25 +137,25 @@ class Index:
         return index
 
     def __len__(self) -> int:
-        """The number of rows that are not removed."""
-        return self._now.snapshot.n_live
+        """Return the number of rows, without removed ones."""
+        return self._current.snapshot.n_live
 
     def __repr__(self) -> str:
         return f"Index({len(self)} rows of width {self.width})"
 
     @property
     def width(self) -> int:
-        """D, the numbers in a row."""
-        return self._now.snapshot.layout.width
+        """D, the width of a row."""
+        return self._current.snapshot.layout.width
 
     @property
     def n_rows(self) -> int:
-        """N, removed rows too: row numbers are below it, and a mask has as many items."""
-        return len(self._now.snapshot)
+        """N, including removed rows: row numbers are below it, and a mask has N items."""
+        return len(self._current.snapshot)
 
     @property
     def about(self) -> Mapping[str, str]:
-        """What was given as `about`."""
+        """Metadata given as `about`."""
         return self._about
 
     def search(
@@ -178,40 +163,36 @@ class Index:
         queries: ArrayLike,
         k: int = 10,
         *,
-        filter: Filter | None = None,  # noqa: A002 - the word that every search library has for it
+        filter: Filter | None = None,  # noqa: A002 - the word of all search libraries
         threads: int | None = None,
     ) -> Hits:
-        """The k rows nearest by cosine to each of [Q, D] float queries, or to one [D].
+        """Find the k nearest rows by cosine to each of [Q, D] float queries, or to one [D].
 
-        Exact: the order is that of a float64 brute force over the rows as they are stored. There
-        are fewer than k where fewer rows are left to choose among.
+        Exact: the order is that of a float64 brute force over the stored rows. There are fewer
+        than k hits if the filter leaves fewer rows.
 
         Args:
-            queries: Need not be of length 1; a zero query has cosine 0 with everything.
-            k: At least 1.
-            filter: Choose among these only: bool [N], one a row, removed rows too; or ids.
-            threads: None for all that this process may use.
+            queries: Of any length; a zero query has cosine 0 with every row.
+            k: Number of hits, at least 1.
+            filter: Rows to search: bool [N], one a row including removed ones; or ids.
+            threads: Number of threads; None for all that this process may use.
 
         Raises:
             IdError: An id of the filter is unknown, removed, or of another kind.
             TypeError: The numbers are not floats.
-            ValueError: The width is another than the index has, a query holds NaN or infinity, k
-                is below 1, or the mask has not one bool a row.
+            ValueError: The width is another than that of the index, a query holds NaN or infinity,
+                k is below 1, or the mask does not have one bool a row.
         """
-        now = self._now
-        snapshot = now.snapshot
+        current = self._current
         if k < 1:
             raise ValueError(f"k is {k}, wanted at least 1")
-        rows, cosines = best_of(
-            now,
-            read_queries(queries, snapshot.layout.width),
+        return search_topk(
+            current,
+            read_queries(queries, current.snapshot.layout.width),
             k,
-            choose(snapshot, filter),
+            select(current.snapshot, filter),
             threads=self._threads if threads is None else threads,
         )
-        # Rounding a row to float32 can leave it a trifle longer than 1.
-        np.clip(cosines, -1, 1, out=cosines)
-        return Hits(ids=snapshot.ids_at(rows), cosines=cosines, rows=rows)
 
     def search_within(
         self,
@@ -221,10 +202,10 @@ class Index:
         filter: Filter | None = None,  # noqa: A002 - as in `search`
         threads: int | None = None,
     ) -> RangeHits:
-        """Every row whose cosine with a query is at least `cosine`, best first.
+        """Find all rows with a cosine of at least `cosine` with a query, best first.
 
-        Exact for the rows as they are stored: in float32, so that a row's cosine with itself may
-        be a few 1e-8 short of 1.
+        Exact for the stored rows: these are float32, so a row's cosine with itself may be a few
+        1e-8 below 1.
 
         Args:
             queries: As for `search`.
@@ -235,28 +216,20 @@ class Index:
         Raises:
             ValueError: cosine is not between -1 and 1; else as for `search`.
 
-        >>> found = Index.build(np.eye(3)).search_within([[0.0, 3.0, 4.0]], 0.5)
+        >>> index = Index.build([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        >>> found = index.search_within([[0.0, 3.0, 4.0]], 0.5)
         >>> found.of(0).rows.tolist()
         [[2, 1]]
         """
-        snapshot = self._now.snapshot
+        snapshot = self._current.snapshot
         if not -1 <= cosine <= 1:
             raise ValueError(f"cosine is {cosine}, not between -1 and 1")
-        wanted = read_queries(queries, snapshot.layout.width)
-        # A row may be a trifle longer than 1, and its opposite then has a score below -1.
-        floor = float(cosine) if cosine > -1 else -np.inf
-        found = within_reach(
+        return search_range(
             snapshot,
-            wanted,
-            np.full(len(wanted), floor),
-            choose(snapshot, filter),
+            read_queries(queries, snapshot.layout.width),
+            cosine,
+            select(snapshot, filter),
             threads=self._threads if threads is None else threads,
-        )
-        return RangeHits(
-            starts=found.starts,
-            ids=snapshot.ids_at(found.ids),
-            cosines=np.clip(found.scores, -1, 1),
-            rows=found.ids,
         )
 
     def add(
@@ -266,116 +239,109 @@ class Index:
         *,
         threads: int | None = None,
     ) -> None:
-        """Append rows: all of them, or an error and none. On disk, they are committed at once.
+        """Append rows: all of them, or an error and none. On disk, this is one commit.
 
         Each commit waits for the disk: add many rows at a time. An index without rows takes the
-        kind of ids that its first rows have.
+        kind of ids of its first rows.
 
         Args:
             embeddings: As for `build`.
-            ids: As for `build`, of the kind that the index has. The id of a removed row is free.
-            threads: None for all that this process may use.
+            ids: As for `build`, of the kind of the index. The id of a removed row is free.
+            threads: Number of threads; None for all that this process may use.
 
         Raises:
             IdError: An id is given twice, is in the index already, or is of another kind.
             IndexBusyError: Another writer is at work, or was since this index was opened.
-            ProviderError: The device has no room: the rows are added, and the CPU searches.
+            ProviderError: The device is out of memory: the rows are added, and the CPU searches.
             TypeError: As for `build`.
-            ValueError: As for `build`, or the width is another than the index has.
+            ValueError: As for `build`, or the width is another than that of the index.
         """
         n_threads = self._threads if threads is None else threads
         with self._writing:
             blocks = blocks_of(embeddings, ids)
-            self._become(self._store.append(self._now.snapshot, blocks, threads=n_threads))
+            self._publish(self._store.append(self._current.snapshot, blocks, threads=n_threads))
 
     def remove(self, ids: IdsLike) -> None:
-        """Remove the rows of these ids, or of these row numbers where the index has no ids.
+        """Remove the rows of these ids, or of these row numbers if the index has no ids.
 
-        The rows are no longer found, and their ids are free. Their space is not: `compact` gives
-        it back. Removing costs a byte a row, on disk a bit a row.
+        The rows are no longer found, and their ids are free. `compact` frees their space. Removing
+        costs a byte a row, on disk a bit a row.
 
         Raises:
             IdError: An id is unknown, removed already, or of another kind: none is removed.
             IndexBusyError: Another writer is at work, or was since this index was opened.
         """
         with self._writing:
-            snapshot = self._now.snapshot
-            self._become(self._store.remove(snapshot, snapshot.find(ids)))
+            snapshot = self._current.snapshot
+            self._publish(self._store.remove(snapshot, snapshot.find(ids)))
 
     def compact(self, *, threads: int | None = None) -> None:
-        """Give back the space of removed rows, and make new codes of the others.
+        """Free the space of removed rows, and encode the others anew.
 
-        Those behind a removed row get a lower number; ids stay. On disk, all is written anew
-        beside the old files, which are deleted when the new ones are committed. It is also worth
-        its time once most rows were added after the index was built, and are unlike the first.
+        Rows behind a removed one get a lower number; ids stay. On disk, new files are written
+        beside the old ones, which are deleted after the commit. It also pays once most rows were
+        added after the index was built and differ from the first ones.
 
         Raises:
             IndexBusyError: Another writer is at work, or was since this index was opened.
         """
         n_threads = self._threads if threads is None else threads
         with self._writing:
-            self._become(self._store.compact(self._now.snapshot, threads=n_threads))
+            self._publish(self._store.compact(self._current.snapshot, threads=n_threads))
 
     def to(self, device: str, *, device_bytes: int | None = None) -> Self:
-        """Search on another device from now on; the answers stay the same. Returns the index.
+        """Search on another device from now on, with the same results; returns the index.
 
         A device holds 2 D bytes a row, and gets all rows anew after `add` and `compact`: add many
-        rows at a time. `search_within`, and a filter of few ids, are answered by the CPU.
+        rows at a time. The CPU runs `search_within`, and searches with a filter of few ids.
 
         Args:
             device: "cpu", "cuda", "cuda:1" or "auto".
-            device_bytes: how much of its memory the rows may take; the CPU searches those that do
-                not fit. None for all rows.
+            device_bytes: Device memory for the rows; the CPU searches the rest. None for all rows.
 
         Raises:
-            ProviderError: The device cannot be used, or has no room: nothing has changed.
-            ValueError: The name means no device.
+            ProviderError: The device cannot be used, or is out of memory: nothing has changed.
+            ValueError: The name is not that of a device.
         """
-        place = place_of(device, device_bytes=device_bytes)
+        make_engine = engine_factory(device, device_bytes=device_bytes)
         with self._writing:
-            self._now = Searchable.of(self._now.snapshot, place)
-            self._place = place
+            self._current = Searchable.of(self._current.snapshot, make_engine)
+            self._make_engine = make_engine
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the index to a folder: it is there at once and whole, or what was there stays.
+        """Write the index to a folder atomically: an existing index stays until the commit.
 
-        Removed rows are written too, so that row numbers hold.
+        Removed rows are written too, so row numbers stay.
 
         Raises:
             IndexBusyError: Another writer is at work there.
             OSError: The folder holds something else, or cannot be written.
         """
-        snapshot = self._now.snapshot
-        with new_index(Path(path), snapshot.layout, snapshot.centre, self._about) as draft:
-            write_pieces(draft, pieces(snapshot), live=snapshot.live)
+        snapshot = self._current.snapshot
+        with new_index(Path(path), snapshot.layout, snapshot.centre, self._about) as transaction:
+            write_pieces(transaction, pieces(snapshot), live=snapshot.live)
 
     def verify(self) -> None:
-        """Read an opened index whole; IndexFileError names what changed since it was written."""
-        with self._writing:
-            self._store.verify(self._now.snapshot)
+        """Read an opened index as a whole and compare its hashes.
 
-    def _become(self, snapshot: Snapshot) -> None:
-        """Show a change that is made to searches: from here on, to all of them."""
+        Raises:
+            IndexFileError: names the section and the rows that changed since they were written.
+        """
+        with self._writing:
+            self._store.verify(self._current.snapshot)
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        """Make a finished change visible to all later searches."""
         try:
-            self._now = self._now.then(snapshot, self._place)
+            self._current = self._current.after(snapshot, self._make_engine)
         except ProviderError:
-            # The rows are there, so they must be found, if only by the CPU; the caller is told.
-            self._now, self._place = Searchable.of(snapshot, on_host), on_host
+            # The rows are stored, so they must be found, at least by the CPU; the caller is told.
+            self._current, self._make_engine = Searchable.of(snapshot, cpu_engine), cpu_engine
             raise
 
 
-def _empty(source: RowStream, *, residual: bool) -> Snapshot:
-    """An index that the source's rows may join."""
-    layout = Layout(width=source.sample.shape[1], residual=residual, ids="none")
-    return Snapshot.of(layout, {}, mean_row(source.sample))
-
-
-def _read_about(about: Mapping[str, str] | None) -> dict[str, str]:
-    told = dict(about or {})
-    for name, value in told.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"about says {name!r}: {value!r}, wanted strings")
-    if json.loads(json.dumps(told)) != told:
-        raise ValueError("about holds letters that JSON cannot tell apart; write it otherwise")
-    return told
+def _empty_snapshot(stream: RowStream, *, residual: bool) -> Snapshot:
+    """Return an empty snapshot for the rows of a stream."""
+    layout = Layout(width=stream.sample.shape[1], residual=residual, ids="none")
+    return Snapshot.of(layout, {}, mean_row(stream.sample))

@@ -1,4 +1,4 @@
-"""Intake: what must hold of rows before they join an index, and the sections they join as."""
+"""Ingest of rows: their checks, and their sections."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -13,13 +13,13 @@ from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import (
     Ids,
     Keys,
+    filter_ids,
     id_sections,
-    kept_ids,
     keys_of,
     kind_of,
-    part_of_ids,
     require_kind,
     show_id,
+    slice_ids,
 )
 from twinlens.index.layout import IdKind
 from twinlens.index.madvise import read_ahead
@@ -30,20 +30,20 @@ _PIECE_ROWS: Final = 2**14
 
 
 class Ingest:
-    """Checks and encodes the blocks that come behind a snapshot's rows."""
+    """Checks and encoding of blocks that are appended to a snapshot."""
 
     def __init__(self, snapshot: Snapshot, *, threads: int) -> None:
         self._snapshot, self._threads = snapshot, threads
         # An index without rows takes the kind of ids that its first rows have.
         self._kind: IdKind | None = snapshot.layout.ids if len(snapshot) else None
-        self._newcomers = _Newcomers(snapshot)
+        self._new_ids = _NewIds(snapshot)
 
     def sections(self, block: RowBlock) -> dict[str, NDArray[Any]]:
-        """The sections of a block, none if it has no rows; ends of ids count from its first.
+        """Make the sections of a block, none if it has no rows; ends of ids count from its first.
 
         Raises:
-            IdError: an id is there twice, or ids are of another kind than the index has.
-            ValueError: the width is another than the index has.
+            IdError: an id is there twice, or ids are of another kind than those of the index.
+            ValueError: the width is another than that of the index.
         """
         width = self._snapshot.layout.width
         if block.rows.shape[1] != width:
@@ -58,9 +58,9 @@ class Ingest:
         self._kind = kind
         ids = id_sections(block.ids)
         if block.ids is not None:
-            self._newcomers.add(block.ids, keys_of(ids))
+            self._new_ids.add(block.ids, keys_of(ids))
         return (
-            encoded(
+            encode_rows(
                 block.rows,
                 centre=self._snapshot.centre,
                 residual=self._snapshot.layout.residual,
@@ -70,8 +70,8 @@ class Ingest:
         )
 
 
-class _Newcomers:
-    """The ids that join: each of them once, and none that is in the index."""
+class _NewIds:
+    """Ids of the appended rows: each once, and none of the index."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot, self._lookup = snapshot, IdLookup()
@@ -79,7 +79,11 @@ class _Newcomers:
         self._second: GrowableArray | None = None
 
     def add(self, ids: Ids, keys: Keys) -> None:
-        """Take in ids; IdError if one is known already."""
+        """Add ids.
+
+        Raises:
+            IdError: one is in the index, or was added, already.
+        """
         if len(self._snapshot):
             present = self._snapshot.rows_with(keys) >= 0
             if present.any():
@@ -88,7 +92,7 @@ class _Newcomers:
         before = self._held(keys)
         twice = self._lookup.find(keys, before) >= 0
         held = self._extend(keys)
-        # Within a block, the newest row of an id is that of the id itself or of its double.
+        # Within a block, the newest row of an id is its own row, or that of its duplicate.
         twice |= self._lookup.find(keys, held) != np.arange(len(before), len(held))
         if twice.any():
             name = show_id(ids, int(np.argmax(twice)))
@@ -111,10 +115,10 @@ class _Newcomers:
         return self._held(keys)
 
 
-def encoded(
+def encode_rows(
     rows: NDArray[np.float32], *, centre: NDArray[np.float32], residual: bool, threads: int
 ) -> dict[str, NDArray[Any]]:
-    """The sections of rows [n, D] other than their ids."""
+    """Encode rows [n, D] and return their sections other than ids."""
     codes = encode(rows, centre=centre, residual=residual, threads=threads)
     sections: dict[str, NDArray[Any]] = {"rows": rows, "codes": codes.codes, "terms": codes.terms}
     if codes.residual is not None:
@@ -123,26 +127,26 @@ def encoded(
 
 
 def pieces(snapshot: Snapshot) -> Iterator[dict[str, NDArray[Any]]]:
-    """All sections of a snapshot as they are, some rows at a time."""
+    """Yield all sections of a snapshot unchanged, some rows at a time."""
     for start in range(0, len(snapshot), _PIECE_ROWS):
         stop = min(start + _PIECE_ROWS, len(snapshot))
         names = {"rows", "codes", "terms", "residual"} & snapshot.sections.keys()
         whole = {name: snapshot.sections[name][start:stop] for name in sorted(names)}
         read_ahead(whole["rows"])
-        yield whole | part_of_ids(snapshot.sections, start, stop)
+        yield whole | slice_ids(snapshot.sections, start, stop)
 
 
-def living_pieces(
+def live_pieces(
     snapshot: Snapshot, *, centre: NDArray[np.float32], threads: int
 ) -> Iterator[dict[str, NDArray[Any]]]:
-    """The sections of the rows that are not removed, encoded around another centre."""
+    """Yield the sections of the live rows, encoded around another centre."""
     for start in range(0, len(snapshot), _PIECE_ROWS):
         stop = min(start + _PIECE_ROWS, len(snapshot))
-        rows, ids = snapshot.rows[start:stop], part_of_ids(snapshot.sections, start, stop)
+        rows, ids = snapshot.rows[start:stop], slice_ids(snapshot.sections, start, stop)
         read_ahead(rows)
         if snapshot.live is not None:
             keep = snapshot.live[start:stop]
-            rows, ids = rows[keep], kept_ids(ids, keep)
+            rows, ids = rows[keep], filter_ids(ids, keep)
         if len(rows):
             residual = snapshot.layout.residual
-            yield encoded(rows, centre=centre, residual=residual, threads=threads) | ids
+            yield encode_rows(rows, centre=centre, residual=residual, threads=threads) | ids

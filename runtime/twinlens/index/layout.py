@@ -1,15 +1,15 @@
-"""The sections of an index: arrays that all have one item a row, but for the letters of its ids.
+"""Sections of an index: arrays with one item a row, except for the text of string ids.
 
     rows        float32 [N, D]       unit rows
     codes       uint8   [N, P]       twinlens_kernels.Codes: the rows in 8 bits,
-    terms       float32 [N, 3 or 5]  what bounds their error,
-    residual    uint8   [N, P]       and what the codes left, if asked for
+    terms       float32 [N, 3 or 5]  their error bounds,
+    residual    uint8   [N, P]       and codes of their remainder, if asked for
     ids         int64   [N]          ids that are numbers;
     id_text     uint8   [M]          or strings: all of them as UTF-8 (lone surrogates as they are),
-    id_ends     int64   [N]          where each ends,
-    id_digests  uint64  [N, 2]       and its BLAKE2b of 128 bits, by which it is known
+    id_ends     int64   [N]          the end of each,
+    id_digests  uint64  [N, 2]       and its BLAKE2b of 128 bits, the lookup key
 
-They are the same in memory and on disk, where each is a file of little-endian numbers.
+Sections are the same in memory and on disk; there, each is a file of little-endian numbers.
 """
 
 import math
@@ -23,13 +23,13 @@ from twinlens_kernels.codes import padded_width
 
 IdKind = Literal["none", "int64", "text"]
 
-LETTERS: Final = "id_text"
-"""The one section that has no item a row."""
+ID_TEXT: Final = "id_text"
+"""Name of the section without one item a row: the text of all string ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One array: the type and shape of its items, and how its file's name ends."""
+    """One array: type and shape of its items, and its file suffix."""
 
     dtype: str
     tail: tuple[int, ...] = ()
@@ -43,7 +43,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """What decides which sections an index has, and their shapes."""
+    """Parameters of an index that determine its sections and their shapes."""
 
     width: int
     """D"""
@@ -55,7 +55,7 @@ class Layout:
             raise ValueError(f"width is {self.width}, not a positive number")
 
     def sections(self) -> dict[str, Section]:
-        """Every section by name."""
+        """Return every section by name."""
         padded = padded_width(self.width)
         found = {
             "rows": Section(dtype="<f4", tail=(self.width,), suffix="f32"),
@@ -67,12 +67,12 @@ class Layout:
         if self.ids == "int64":
             found["ids"] = Section(dtype="<i8", suffix="i64")
         if self.ids == "text":
-            found[LETTERS] = Section(dtype="|u1", suffix="utf8")
+            found[ID_TEXT] = Section(dtype="|u1", suffix="utf8")
             found["id_ends"] = Section(dtype="<i8", suffix="i64")
             found["id_digests"] = Section(dtype="<u8", tail=(2,), suffix="u64")
         return found
 
     def holding(self, names: Collection[str]) -> Self:
-        """The same with that kind of ids whose sections are among these."""
+        """Return the layout with the kind of ids that has its sections among these names."""
         kind: IdKind = "int64" if "ids" in names else "text" if "id_ends" in names else "none"
         return replace(self, ids=kind)

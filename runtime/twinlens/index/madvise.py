@@ -1,4 +1,4 @@
-"""What the system is told of how mapped rows will be read; where it takes no such word, nothing."""
+"""Access hints for memory-mapped rows (madvise); no-ops on systems without it."""
 
 import mmap
 from typing import Any
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 
 def expect_scattered(items: NDArray[Any]) -> None:
-    """Items are read here and there: do not fetch 128 KiB around each of 2 KiB."""
+    """Announce random access: the system then fetches no 128 KiB around each row of 2 KiB."""
     root = _root(items)
     if isinstance(root.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
         root.base.madvise(mmap.MADV_RANDOM)
 
 
 def read_ahead(items: NDArray[Any]) -> None:
-    """Fetch a slice whole, for it is about to be read in order."""
+    """Fetch a slice as a whole, before it is read in order."""
     root = _root(items)
     if isinstance(root.base, mmap.mmap) and items.nbytes and hasattr(mmap, "MADV_WILLNEED"):
         start = items.ctypes.data - root.ctypes.data

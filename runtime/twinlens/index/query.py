@@ -1,4 +1,4 @@
-"""What is asked of a snapshot: queries, the rows to choose among, and the exact answer."""
+"""Query of an index: unit rows of the queries, selected rows, and the exact search."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike
 from twinlens.index.searchable import Searchable
 from twinlens.index.snapshot import Snapshot
@@ -13,29 +14,30 @@ from twinlens.normalization import unit_rows
 from twinlens_kernels import Ranges, rescore, within
 
 Filter = NDArray[np.bool_] | IdsLike
-"""bool [N], one a row, removed rows too; or the ids to choose among."""
+"""bool [N], one a row including removed ones; or the allowed ids."""
 
-_FEW: Final = 256
-"""One row in so many is scored by itself sooner than the codes of all are looked through."""
+_ROWS_PER_ALLOWED: Final = 256
+"""Below 1 allowed row in 256, scoring those rows directly beats scanning all codes."""
 _MOST_SCORES: Final = 2**22
+"""Most scores of a direct search: 32 MiB of float64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The rows that an answer may name: all that are not removed, by default."""
+class Selection:
+    """Rows that a search may return: all live rows by default."""
 
     mask: NDArray[np.bool_] | None
-    """[N]; None for all."""
+    """[N], True for selected rows; None for all."""
     rows: NDArray[np.int64] | None = None
-    """The same as ascending row numbers, where they were given as ids."""
+    """Selected row numbers, ascending; only if the filter gave ids."""
 
 
 def read_queries(queries: ArrayLike, width: int) -> NDArray[np.float32]:
-    """Unit rows [Q, D] of [Q, D] float queries, or of one [D].
+    """Scale [Q, D] float queries, or one [D], to unit rows [Q, D].
 
     Raises:
         TypeError: The numbers are not floats.
-        ValueError: The width is another than the index has, or a query holds NaN or infinity.
+        ValueError: The width is another than that of the index, or a query holds NaN or infinity.
     """
     wanted = unit_rows(np.atleast_2d(np.asarray(queries)))
     if wanted.shape[1] != width:
@@ -46,61 +48,89 @@ def read_queries(queries: ArrayLike, width: int) -> NDArray[np.float32]:
     return wanted
 
 
-def choose(snapshot: Snapshot, wanted: Filter | None) -> Choice:
-    """The rows that a filter leaves.
+def select(snapshot: Snapshot, wanted: Filter | None) -> Selection:
+    """Apply a filter to the live rows.
 
     Raises:
         IdError: an id is unknown, removed, or of another kind.
-        ValueError: a mask has not one bool a row.
+        ValueError: a mask does not have one bool a row.
     """
     if wanted is None:
-        return Choice(mask=snapshot.live)
+        return Selection(mask=snapshot.live)
     mask = _as_mask(wanted)
     if mask is None:
         rows = np.unique(snapshot.find(wanted))
         mask = np.zeros(len(snapshot), dtype=np.bool_)
         mask[rows] = True
-        return Choice(mask=mask, rows=rows)
+        return Selection(mask=mask, rows=rows)
     if mask.shape != (len(snapshot),):
         raise ValueError(
             f"filter has shape {mask.shape}, wanted {(len(snapshot),)}: one bool a row, removed "
             "rows too"
         )
-    return Choice(mask=mask if snapshot.live is None else mask & snapshot.live)
+    return Selection(mask=mask if snapshot.live is None else mask & snapshot.live)
 
 
-def best_of(
-    moment: Searchable, queries: NDArray[np.float32], k: int, choice: Choice, *, threads: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Row numbers and scores [Q, K] of the K best rows among the choice, K as far as there are."""
-    snapshot = moment.snapshot
-    few = _few(snapshot, queries, choice)
-    if few is None:
-        return moment.searcher.topk(queries, k, allowed=choice.mask, threads=threads)
-    rows, scores = _ranked(snapshot, queries, few, threads=threads)
-    return rows[:, :k], scores[:, :k].astype(np.float32)
+def search_topk(
+    searchable: Searchable,
+    queries: NDArray[np.float32],
+    k: int,
+    selection: Selection,
+    *,
+    threads: int,
+) -> Hits:
+    """Find the k best selected rows of each query, or all of them if there are fewer."""
+    snapshot = searchable.snapshot
+    sparse = _sparse_rows(snapshot, queries, selection)
+    if sparse is None:
+        rows, cosines = searchable.engine.topk(queries, k, allowed=selection.mask, threads=threads)
+    else:
+        ranked, scores = _ranked(snapshot, queries, sparse, threads=threads)
+        rows, cosines = ranked[:, :k], scores[:, :k].astype(np.float32)
+    # Rounding a row to float32 can leave it a trifle longer than 1.
+    np.clip(cosines, -1, 1, out=cosines)
+    return Hits(ids=snapshot.ids_at(rows), cosines=cosines, rows=rows)
 
 
-def within_reach(
+def search_range(
+    snapshot: Snapshot,
+    queries: NDArray[np.float32],
+    cosine: float,
+    selection: Selection,
+    *,
+    threads: int,
+) -> RangeHits:
+    """Find all selected rows with at least this cosine with a query."""
+    # A row may be a trifle longer than 1, and its opposite then has a score below -1.
+    floors = np.full(len(queries), float(cosine) if cosine > -1 else -np.inf)
+    found = _ranges(snapshot, queries, floors, selection, threads=threads)
+    return RangeHits(
+        starts=found.starts,
+        ids=snapshot.ids_at(found.ids),
+        cosines=np.clip(found.scores, -1, 1),
+        rows=found.ids,
+    )
+
+
+def _ranges(
     snapshot: Snapshot,
     queries: NDArray[np.float32],
     floors: NDArray[np.float64],
-    choice: Choice,
+    selection: Selection,
     *,
     threads: int,
 ) -> Ranges:
-    """Every row among the choice whose score reaches its query's floor [Q], best first."""
-    few = _few(snapshot, queries, choice)
-    if few is None:
+    sparse = _sparse_rows(snapshot, queries, selection)
+    if sparse is None:
         return within(
             queries,
             snapshot.rows,
             floors,
             codes=snapshot.codes,
-            allowed=choice.mask,
+            allowed=selection.mask,
             threads=threads,
         )
-    rows, scores = _ranked(snapshot, queries, few, threads=threads)
+    rows, scores = _ranked(snapshot, queries, sparse, threads=threads)
     reached = scores >= floors[:, None]
     starts = np.zeros(len(queries) + 1, dtype=np.int64)
     np.cumsum(reached.sum(axis=1), out=starts[1:])
@@ -115,12 +145,12 @@ def _as_mask(wanted: Filter) -> NDArray[np.bool_] | None:
     return None
 
 
-def _few(
-    snapshot: Snapshot, queries: NDArray[np.float32], choice: Choice
+def _sparse_rows(
+    snapshot: Snapshot, queries: NDArray[np.float32], selection: Selection
 ) -> NDArray[np.int64] | None:
-    """The rows of the choice, if they are so few that each is best scored by itself."""
-    rows = choice.rows
-    if rows is None or len(rows) * _FEW > len(snapshot):
+    """Return the selected rows if there are so few that scoring them directly is faster."""
+    rows = selection.rows
+    if rows is None or len(rows) * _ROWS_PER_ALLOWED > len(snapshot):
         return None
     return rows if len(rows) * len(queries) <= _MOST_SCORES else None
 
@@ -128,8 +158,8 @@ def _few(
 def _ranked(
     snapshot: Snapshot, queries: NDArray[np.float32], rows: NDArray[np.int64], *, threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The rows [Q, C] in the order of their exact scores [Q, C]; of equals, the lower row first."""
-    asked = np.ascontiguousarray(np.broadcast_to(rows, (len(queries), len(rows))))
-    scores = rescore(queries, snapshot.rows, asked, threads=threads)
+    """Sort rows [Q, C] by their exact scores [Q, C]; of equals, the lower row comes first."""
+    ids = np.ascontiguousarray(np.broadcast_to(rows, (len(queries), len(rows))))
+    scores = rescore(queries, snapshot.rows, ids, threads=threads)
     order = np.argsort(-scores, axis=1, kind="stable")
-    return np.take_along_axis(asked, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)

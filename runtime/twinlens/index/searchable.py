@@ -1,4 +1,4 @@
-"""What searches the rows of a snapshot: the kernels, onnxruntime in their place, or a device."""
+"""Snapshot with its search engine: native kernels, ONNX Runtime or CUDA."""
 
 import logging
 from collections.abc import Callable
@@ -15,57 +15,57 @@ from twinlens_kernels import NATIVE
 
 logger = logging.getLogger(__name__)
 
-Place = Callable[[Snapshot], SearchEngine]
-"""Makes the searcher of a snapshot's rows."""
+EngineFactory = Callable[[Snapshot], SearchEngine]
+"""Makes the search engine of a snapshot's rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searchable:
-    """An index as a search finds it: replaced as one, so that no search mixes two of them."""
+    """Immutable (snapshot, engine) pair, swapped atomically: a running search keeps its own."""
 
     snapshot: Snapshot
-    searcher: SearchEngine
+    engine: SearchEngine
 
     @classmethod
-    def of(cls, snapshot: Snapshot, place: Place) -> Self:
-        """The snapshot, and a searcher of its rows at that place."""
-        return cls(snapshot=snapshot, searcher=place(snapshot))
+    def of(cls, snapshot: Snapshot, make_engine: EngineFactory) -> Self:
+        """Pair a snapshot with a new engine of its rows."""
+        return cls(snapshot=snapshot, engine=make_engine(snapshot))
 
-    def then(self, snapshot: Snapshot, place: Place) -> Self:
-        """The moment after a change; rows that are merely removed need no new searcher."""
+    def after(self, snapshot: Snapshot, make_engine: EngineFactory) -> Self:
+        """Return the pair after a change; removed rows alone need no new engine."""
         if snapshot.sections is self.snapshot.sections:
-            return type(self)(snapshot=snapshot, searcher=self.searcher)
-        return self.of(snapshot, place)
+            return type(self)(snapshot=snapshot, engine=self.engine)
+        return self.of(snapshot, make_engine)
 
 
-def on_host(snapshot: Snapshot) -> SearchEngine:
-    """The fastest searcher on the CPU."""
+def cpu_engine(snapshot: Snapshot) -> SearchEngine:
+    """Make the fastest engine on the CPU."""
     if NATIVE or not len(snapshot):
         return KernelEngine(rows=snapshot.rows, codes=snapshot.codes)
-    from twinlens.search.onnx_engine import OnnxEngine  # noqa: PLC0415  of use without a compiler only
+    from twinlens.search.onnx_engine import OnnxEngine  # noqa: PLC0415  used without compiled kernels only
 
     try:
         return OnnxEngine(snapshot.rows, snapshot.codes, threads=usable_threads())
-    except ProviderError as error:  # onnxruntime is an extra, and numpy gives the same answer
+    except ProviderError as error:  # onnxruntime is an extra, and numpy gives the same result
         logger.info("numpy searches the codes: %s", error)
         return KernelEngine(rows=snapshot.rows, codes=snapshot.codes)
 
 
-def place_of(device: str, *, device_bytes: int | None) -> Place:
-    """Where a device's name says: "cpu", "cuda", "cuda:1" or "auto".
+def engine_factory(device: str, *, device_bytes: int | None) -> EngineFactory:
+    """Return the engine factory of a device: "cpu", "cuda", "cuda:1" or "auto".
 
     Raises:
         ProviderError: the device cannot be used.
-        ValueError: the name means no device.
+        ValueError: the name is not that of a device.
     """
     found = resolve(device)
     if found.kind == "cpu":
-        return on_host
-    from twinlens.search.cuda_engine import CudaEngine  # noqa: PLC0415  of use with a GPU only
+        return cpu_engine
+    from twinlens.search.cuda_engine import CudaEngine  # noqa: PLC0415  used with a GPU only
 
-    def on_device(snapshot: Snapshot) -> SearchEngine:
+    def cuda_engine(snapshot: Snapshot) -> SearchEngine:
         return CudaEngine(
             snapshot.rows, device=found, codes=snapshot.codes, device_bytes=device_bytes
         )
 
-    return on_device
+    return cuda_engine

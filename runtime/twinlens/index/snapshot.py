@@ -1,4 +1,4 @@
-"""Snapshot: all that an index is at one moment. It never changes, so searches need no lock."""
+"""Snapshot of an index: immutable, so searches need no lock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ from twinlens_kernels import Codes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The sections of an index (layout.py), and which of its rows are removed."""
+    """Sections of an index (layout.py), and the mask of its removed rows."""
 
     layout: Layout
     sections: Mapping[str, NDArray[Any]]
@@ -59,7 +59,7 @@ class Snapshot:
         live: NDArray[np.bool_] | None = None,
         lookup: IdLookup | None = None,
     ) -> Self:
-        """A snapshot of these arrays; sections that hold nothing may be left out."""
+        """Make a snapshot of arrays; empty sections may be left out."""
         whole = {
             name: sections[name]
             if name in sections
@@ -78,19 +78,19 @@ class Snapshot:
 
     @property
     def rows(self) -> NDArray[np.float32]:
-        """[N, D] unit rows, removed ones too."""
+        """[N, D] unit rows, including removed ones."""
         return self.sections["rows"]
 
     def __len__(self) -> int:
-        """N, removed rows too."""
+        """Return N, the number of rows including removed ones."""
         return len(self.rows)
 
     def ids_at(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.object_]:
-        """The ids of rows, in their shape; row numbers where the index has none."""
+        """Return the ids of rows, in their shape; row numbers if the index has no ids."""
         return ids_at(self.sections, rows)
 
     def find(self, ids: IdsLike) -> NDArray[np.int64]:
-        """The rows [M] that bear these ids, or are these row numbers where the index has no ids.
+        """Return the rows [M] of ids, or of row numbers if the index has no ids.
 
         Raises:
             IdError: an id is unknown, removed, or of another kind.
@@ -108,35 +108,35 @@ class Snapshot:
         return rows
 
     def rows_of(self, ids: Ids) -> NDArray[np.int64]:
-        """The row [M] of each id, or -1 where no row that is not removed has it.
+        """Return the live row [M] of each id, or -1.
 
         Raises:
-            IdError: they are of another kind than the index has.
+            IdError: the ids are of another kind than those of the index.
         """
         if self.layout.ids == "none" and not isinstance(ids, list):
-            return self._living(np.where((ids >= 0) & (ids < len(self)), ids, -1))
+            return self._only_live(np.where((ids >= 0) & (ids < len(self)), ids, -1))
         require_kind(kind_of(ids), self.layout.ids)
         return self.rows_with(keys_of(id_sections(ids)))
 
     def rows_with(self, keys: Keys) -> NDArray[np.int64]:
-        """The row [M] of each key, or -1 where no row that is not removed has it."""
-        # An id may be given again once its row is removed: the newest row is the one that counts.
-        return self._living(self.lookup.find(keys, keys_of(self.sections)))
+        """Return the live row [M] of each key, or -1."""
+        # An id may be given again once its row is removed: only its newest row counts.
+        return self._only_live(self.lookup.find(keys, keys_of(self.sections)))
 
-    def _living(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _only_live(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         if self.live is None:
             return rows
         return np.where((rows >= 0) & self.live[rows], rows, -1)
 
     def without(self, rows: NDArray[np.int64]) -> Self:
-        """The same with these rows removed."""
+        """Return the snapshot with these rows removed."""
         live = np.ones(len(self), dtype=np.bool_) if self.live is None else self.live.copy()
         live[rows] = False
         n_live = int(np.count_nonzero(live))
         return replace(self, live=live if n_live < len(self) else None, n_live=n_live)
 
     def centre_of_live(self) -> NDArray[np.float32]:
-        """The mean [D] of a sample of the rows that are not removed."""
+        """Return the mean [D] of a sample of the live rows."""
         step = max(1, len(self) // SAMPLE_ROWS)
         sample = self.rows[::step]
         return mean_row(sample if self.live is None else sample[self.live[::step]])

@@ -1,1 +1,1 @@
-"""Metrics of arrays: retrieval, zero-shot classes, reliability and their intervals."""
+"""Metrics of arrays: retrieval, zero-shot classification, reliability, and their intervals."""

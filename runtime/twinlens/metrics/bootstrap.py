@@ -1,9 +1,10 @@
-"""Bootstrap intervals over images: how far a figure might move with other pictures.
+"""Bootstrap confidence intervals of figures, clustered by image.
 
-Whole images are drawn again, with all their pairs: captions and wrong texts of one picture are not
-independent, and pairs drawn one by one would promise too much (Davison and Hinkley 1997, 3.8).
-Both ends lie 1.96 standard errors away (Efron and Tibshirani 1993, 12.2), not at the percentiles
-of the resamples: noise adds to a calibration error, so those would lie above the figure itself.
+Whole images are resampled, with all their pairs: captions and negatives of one image are not
+independent, and resampling single pairs would make the intervals too narrow (Davison and Hinkley
+1997, 3.8). Both ends lie 1.96 standard errors away (Efron and Tibshirani 1993, 12.2), not at the
+percentiles of the resamples: noise adds to a calibration error, so those would lie above the
+figure itself.
 """
 
 import math
@@ -17,12 +18,12 @@ F64 = NDArray[np.float64]
 
 RESAMPLES: Final = 1000
 Z: Final = 1.959963984540054
-"""Half the width of a 95 % interval in standard errors."""
+"""Half the width of a 95 % interval, in standard errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A measured figure and its 95 % interval."""
+    """Measured figure with its 95 % interval."""
 
     value: float
     low: float
@@ -30,9 +31,9 @@ class Figure:
 
 
 class Resamples:
-    """How often each of G groups is in each of R resamples, and what figures follow.
+    """R bootstrap resamples of G groups, and the figures on them.
 
-    The same seed and groups give the same resamples: two figures of them are paired.
+    The same seed and groups give the same resamples, so two figures on them are paired.
     """
 
     def __init__(self, groups: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0) -> None:
@@ -41,21 +42,21 @@ class Resamples:
             raise ValueError("there is nothing to resample: no pairs")
         self.n_groups = int(self.groups.max()) + 1
         generator = np.random.default_rng(seed)
-        # float32 holds counts exactly, and an interval to far more digits than it has meaning.
+        # float32 holds counts exactly, and an interval to far more digits than are meaningful.
         self.counts = np.empty((resamples, self.n_groups), dtype=np.float32)
-        """[R, G]"""
+        """[R, G], times that a resample holds a group."""
         for row in self.counts:
             drawn = generator.integers(self.n_groups, size=self.n_groups)
             row[:] = np.bincount(drawn, minlength=self.n_groups)
 
     def sums(self, values: ArrayLike) -> F64:
-        """The sum of values [M] in each resample [R]."""
+        """Return the sum of values [M] in each resample [R]."""
         numbers = np.asarray(values, dtype=np.float64)
         of_groups = np.bincount(self.groups, weights=numbers, minlength=self.n_groups)
         return (self.counts @ of_groups.astype(np.float32)).astype(np.float64)
 
     def mean(self, values: ArrayLike, *, least: float = 0, most: float = math.inf) -> Figure:
-        """The mean of values [M] and its interval."""
+        """Return the mean of values [M] with its interval."""
         numbers = np.asarray(values, dtype=np.float64)
         means = self.sums(numbers) / self.sums(np.ones_like(numbers))
         return interval(float(numbers.mean()), means, least=least, most=most)
@@ -64,9 +65,9 @@ class Resamples:
 def interval(
     value: float, replicates: F64, *, least: float = -math.inf, most: float = math.inf
 ) -> Figure:
-    """The figure with its interval from its replicates [R], cut to what it can be.
+    """Return a figure with its interval from replicates [R], clipped to its possible values.
 
-    A resample where the figure has no meaning is NaN and does not count.
+    A resample without a defined figure is NaN and does not count.
     """
     known = replicates[np.isfinite(replicates)]
     reach = Z * float(known.std(ddof=1)) if known.size > 1 else 0.0

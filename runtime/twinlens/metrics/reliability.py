@@ -1,4 +1,4 @@
-"""How reliable probabilities are: do the pairs said to match with 0.8 match in 8 of 10 cases?"""
+"""Reliability of probabilities: calibrated, if of the pairs given 0.8, 8 of 10 match."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,16 +17,16 @@ HISTOGRAM_BINS: Final = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredPairs:
-    """M pairs of known truth, with what a model says of each."""
+    """M labelled pairs with a model's cosine and probability of each."""
 
     cosines: NDArray[np.float32]
     """[M]"""
     probabilities: NDArray[np.float32]
     """[M]"""
     labels: Bools
-    """[M], true where the pair matches."""
+    """[M], True for matching pairs."""
     images: NDArray[np.intp]
-    """[M], the number of the pair's image: pairs of one image are resampled together."""
+    """[M], number of the pair's image: pairs of one image are resampled together."""
 
     def __post_init__(self) -> None:
         for name in ("probabilities", "labels", "images"):
@@ -37,18 +37,18 @@ class ScoredPairs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagram:
-    """The reliability diagram: in bins of equal mass, the mean probability and who matches."""
+    """Reliability diagram: mean probability and share of matches, in bins of equal mass."""
 
     probabilities: tuple[float, ...]
-    """Mean probability of each bin that is not empty."""
+    """Mean probability of each non-empty bin."""
     shares: tuple[Figure, ...]
-    """Share of each bin's pairs that match."""
+    """Share of matches of each non-empty bin."""
     counts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histograms:
-    """How many pairs lie in each of the equal steps between the edges."""
+    """Counts of pairs in equal steps between the edges."""
 
     edges: tuple[float, ...]
     matching: tuple[int, ...]
@@ -57,7 +57,7 @@ class Histograms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """How good one kind of probability is; of all but the AUC, less is better."""
+    """Quality of one kind of probability; lower is better, except for the AUC."""
 
     ece: Figure
     brier: Figure
@@ -68,62 +68,62 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliability:
-    """Calibrated probabilities beside what they replace, on the same pairs."""
+    """Calibrated probabilities beside two baselines, on the same pairs."""
 
     pairs: int
     images: int
     base_rate: float
-    """Share of the pairs that match."""
+    """Share of matching pairs."""
     calibrated: Quality
     half_cosine: Quality
-    """Of (1 + cosine) / 2, which AutoGluon gives for a probability."""
+    """Quality of (1 + cosine) / 2, AutoGluon's probability."""
     constant: Quality
-    """Of the base rate given for every pair: perfectly calibrated, and of no use."""
+    """Quality of the base rate given for every pair: perfectly calibrated, but uninformative."""
     cosine_auc: Figure
-    """A calibration never changes the order, so this is the calibrated AUC, but for rounding."""
+    """AUC of the raw cosines: a calibration keeps the order, so it differs only by rounding."""
     probabilities: Histograms
     cosines: Histograms
 
 
 def ece(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = BINS) -> float:
-    """Expected calibration error: the mean distance of probability and truth over the bins.
+    """Expected calibration error: mean distance of probability and label over the bins.
 
     Naeini et al. 2015, in bins of equal mass as Nixon et al. 2019 advise. The edges are the
-    quantiles; equal probabilities share a bin, so that some bins may be larger or stay empty.
+    quantiles; equal probabilities share a bin, so some bins may be larger or stay empty.
 
     >>> ece([0.5, 0.5, 0.5, 0.5], [1, 1, 1, 0])
     0.25
     """
-    guesses, truths = _checked(probabilities, labels)
-    places = _bins(guesses, bins)
-    gaps = np.bincount(places, weights=guesses - truths)
+    guesses, truths = _check(probabilities, labels)
+    bin_of = _bins(guesses, bins)
+    gaps = np.bincount(bin_of, weights=guesses - truths)
     return float(np.abs(gaps).sum() / len(guesses))
 
 
 def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """Mean squared distance of probability and truth (Brier 1950).
+    """Mean squared distance of probability and label (Brier 1950).
 
     >>> brier([1.0, 0.5], [1, 0])
     0.125
     """
-    guesses, truths = _checked(probabilities, labels)
+    guesses, truths = _check(probabilities, labels)
     return float(_squares(guesses, truths).mean())
 
 
 def log_loss(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """Mean of -log of the probability given to the truth, in nats (Good 1952).
+    """Mean of -log of the probability of the true label, in nats (Good 1952).
 
-    0 and 1 count as one rounding step away, or a single wrong certainty would make it infinite.
+    0 and 1 are moved by one rounding step: a single wrong certainty would make it infinite.
 
     >>> round(log_loss([0.5, 0.5], [1, 0]), 4)
     0.6931
     """
-    guesses, truths = _checked(probabilities, labels)
-    return float(_surprises(guesses, truths, _step(probabilities)).mean())
+    guesses, truths = _check(probabilities, labels)
+    return float(_log_losses(guesses, truths, _step(probabilities)).mean())
 
 
 def auc(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Chance that a matching pair scores higher than another; a tie counts half.
+    """Probability that a matching pair scores higher than another; a tie counts half.
 
     The Mann-Whitney statistic (Hanley and McNeil 1982).
 
@@ -133,26 +133,16 @@ def auc(scores: ArrayLike, labels: ArrayLike) -> float:
     Raises:
         ValueError: all pairs match, or none does.
     """
-    values, truths = _checked(scores, labels)
+    values, truths = _check(scores, labels)
     if not 0 < truths.sum() < len(truths):
         raise ValueError("the AUC needs pairs that match and pairs that do not; give both")
     return _auc(_RankedTruths(values, truths), np.ones(len(values)))
 
 
-def diagram(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = BINS) -> tuple[F64, F64]:
-    """Mean probability and share of matches of each bin of `ece` that is not empty."""
-    guesses, truths = _checked(probabilities, labels)
-    places = _bins(guesses, bins)
-    counts = np.bincount(places)
-    filled = counts > 0
-    means = np.bincount(places, weights=guesses)[filled] / counts[filled]
-    return means, np.bincount(places, weights=truths)[filled] / counts[filled]
-
-
 def measure_reliability(
     scored: ScoredPairs, *, bins: int = BINS, resamples: int = RESAMPLES, seed: int = 0
 ) -> Reliability:
-    """All figures of pairs of known truth, each with its 95 % interval over images.
+    """Compute all figures of labelled pairs, each with its 95 % interval over images.
 
     Raises:
         ValueError: all pairs match, or none does; a score is not finite.
@@ -180,10 +170,10 @@ def measure_reliability(
 def _quality(
     probabilities: NDArray[np.floating], labels: Bools, drawn: Resamples, bins: int
 ) -> Quality:
-    guesses, truths = _checked(probabilities, labels)
-    surprises = _surprises(guesses, truths, _step(probabilities))
-    places = _bins(guesses, bins)
-    filled = [place == places for place in np.unique(places)]
+    guesses, truths = _check(probabilities, labels)
+    losses = _log_losses(guesses, truths, _step(probabilities))
+    bin_of = _bins(guesses, bins)
+    filled = [bin_of == number for number in np.unique(bin_of)]
     masses = np.stack([drawn.sums(inside) for inside in filled])
     gaps = np.stack([drawn.sums((guesses - truths) * inside) for inside in filled])
     hits = np.stack([drawn.sums(truths * inside) for inside in filled])
@@ -196,7 +186,7 @@ def _quality(
             most=1,
         ),
         brier=drawn.mean(_squares(guesses, truths), most=1),
-        log_loss=drawn.mean(surprises),
+        log_loss=drawn.mean(losses),
         auc=_auc_figure(guesses, labels, drawn),
         diagram=Diagram(
             probabilities=tuple(float(guesses[inside].mean()) for inside in filled),
@@ -216,7 +206,7 @@ def _auc_figure(scores: F64, labels: Bools, drawn: Resamples) -> Figure:
 
 
 class _RankedTruths:
-    """Scores in ascending order, and where each run of equal ones starts."""
+    """Labels in ascending order of scores, with the starts of runs of equal scores."""
 
     def __init__(self, scores: F64, truths: F64) -> None:
         self.order = np.argsort(scores, kind="stable")
@@ -245,7 +235,7 @@ def _squares(guesses: F64, truths: F64) -> F64:
     return (guesses - truths) ** 2
 
 
-def _surprises(guesses: F64, truths: F64, step: float) -> F64:
+def _log_losses(guesses: F64, truths: F64, step: float) -> F64:
     kept = np.clip(guesses, step, 1 - step)
     return -np.log(np.where(truths > 0, kept, 1 - kept))
 
@@ -265,7 +255,7 @@ def _histograms(scores: NDArray[np.floating], labels: Bools, low: float, high: f
     )
 
 
-def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[F64, F64]:
+def _check(scores: ArrayLike, labels: ArrayLike) -> tuple[F64, F64]:
     values = np.asarray(scores, dtype=np.float64)
     truths = np.asarray(labels, dtype=np.float64)
     if values.ndim != 1 or values.shape != truths.shape or not values.size:
@@ -274,7 +264,7 @@ def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[F64, F64]:
             "wanted the same [M] with M > 0"
         )
     if not np.isfinite(values).all():
-        raise ValueError("a score is not finite; leave out the pairs that could not be scored")
+        raise ValueError("a score is not finite; leave out pairs without a score")
     if not np.isin(truths, (0, 1)).all():
         raise ValueError("a label is neither 0 nor 1")
     return values, truths

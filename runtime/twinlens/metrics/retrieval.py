@@ -1,4 +1,4 @@
-"""Retrieval: where the right answers of a query are among all that could be found."""
+"""Retrieval metrics: ranks of the relevant rows of a query among all candidates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Ints = NDArray[np.intp]
 
 CUTS: Final = (1, 5, 10)
 SCORES_AT_ONCE: Final = 2**24
-"""64 MiB of cosines: Q x N of a large set would not fit into memory."""
+"""64 MiB of cosines: [Q, N] of a large data set would not fit into memory."""
 
 MEASURES: Final[Mapping[str, str]] = {
     **{f"recall_any_at_{k}": f"recall@{k}, any hit" for k in CUTS},
@@ -23,36 +23,36 @@ MEASURES: Final[Mapping[str, str]] = {
     "average_precision": "mAP",
     "ndcg_at_10": "nDCG@10",
 }
-"""What is measured of every query, and how a table calls its mean.
+"""Measures of a query, with the names of their means in a table.
 
-Any hit: 1 if one of the right answers is among the first k, as papers count on COCO and Flickr30k.
-Share of hits: which part of the right answers is among the first k, as AutoGluon counts.
+Any hit: 1 if a relevant row is among the first k, as papers count on COCO and Flickr30k.
+Share of hits: share of the relevant rows among the first k, as AutoGluon counts.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranks:
-    """Where the M right answers of Q queries are among N candidates."""
+    """Ranks of the M relevant pairs of Q queries among N candidates."""
 
     queries: Ints
-    """[M], the query of each right answer; each of the Q queries is there."""
+    """[M], query of each relevant pair; each of the Q queries occurs."""
     ranks: NDArray[np.int64]
-    """[M], how many candidates come before it: 0 is best."""
+    """[M], number of candidates before the relevant row: 0 is best."""
     candidates: int
     """N"""
 
     @property
     def firsts(self) -> NDArray[np.int64]:
-        """[Q], the rank of each query's best right answer."""
+        """[Q], rank of each query's best relevant row."""
         best = np.full(self.queries.max() + 1, self.candidates)
         np.minimum.at(best, self.queries, self.ranks)
         return best
 
     def measures(self) -> dict[str, F64]:
-        """Every one of MEASURES of each query [Q].
+        """Compute all MEASURES of each query [Q].
 
-        Average precision is the mean, over all right answers, of the precision at each (Manning et
-        al. 2008, 8.4). nDCG has gain 1 of a right answer and the discount log2(1 + position)
+        Average precision is the mean, over all relevant rows, of the precision at each (Manning et
+        al. 2008, 8.4). nDCG has gain 1 of a relevant row and the discount log2(1 + position)
         (Järvelin and Kekäläinen 2002, in the form of Burges et al. 2005, equal for such gains).
         """
         order = np.lexsort((self.ranks, self.queries))
@@ -82,48 +82,48 @@ class Retrieval:
     queries: int
     candidates: int
     figures: Mapping[str, Figure]
-    """The mean of each of MEASURES over the queries."""
+    """Mean of each of MEASURES over the queries."""
     median_rank: float
-    """Of each query's best right answer; 1 is best."""
+    """Median rank of each query's best relevant row; 1 is best."""
     change: Mapping[str, Figure] | None = None
-    """What was gained (or lost, below 0) against the reference, query by query."""
+    """Difference to the reference, paired by query; a loss is below 0."""
 
 
-def rank(queries: F32, candidates: F32, *, right: tuple[Ints, Ints]) -> Ranks:
-    """The rank of every right answer by cosine; of equal cosines, the lower row comes first.
+def rank(queries: F32, candidates: F32, *, relevant: tuple[Ints, Ints]) -> Ranks:
+    """Rank every relevant row by cosine; of equal cosines, the lower row comes first.
 
     Args:
         queries: [Q, D], unit rows.
         candidates: [N, D], unit rows.
-        right: a query and a row that answers it, [M] each; at least one of each query.
+        relevant: pairs (query, relevant row), [M] each; at least one of each query.
 
     Raises:
-        ValueError: a query has no right answer.
+        ValueError: a query has no relevant row.
     """
-    order = np.argsort(right[0], kind="stable")
-    asking, answers = right[0][order], right[1][order]
-    missing = np.setdiff1d(np.arange(len(queries)), asking)
+    order = np.argsort(relevant[0], kind="stable")
+    of_query, rows = relevant[0][order], relevant[1][order]
+    missing = np.setdiff1d(np.arange(len(queries)), of_query)
     if missing.size:
-        raise ValueError(f"query {missing[0]} has no right answer; leave it out")
+        raise ValueError(f"query {missing[0]} has no relevant row; leave it out")
     ranks = np.empty(len(order), dtype=np.int64)
     step = max(1, SCORES_AT_ONCE // len(candidates))
     for start in range(0, len(queries), step):
         cosines = queries[start : start + step] @ candidates.T
-        first, last = np.searchsorted(asking, (start, start + step))
-        for place in range(first, last):
-            row, answer = cosines[asking[place] - start], answers[place]
-            above = np.count_nonzero(row > row[answer])
-            ranks[place] = above + np.count_nonzero(row[:answer] == row[answer])
-    return Ranks(queries=asking, ranks=ranks, candidates=len(candidates))
+        first, last = np.searchsorted(of_query, (start, start + step))
+        for pair in range(first, last):
+            scores, row = cosines[of_query[pair] - start], rows[pair]
+            above = np.count_nonzero(scores > scores[row])
+            ranks[pair] = above + np.count_nonzero(scores[:row] == scores[row])
+    return Ranks(queries=of_query, ranks=ranks, candidates=len(candidates))
 
 
 def measure_retrieval(ranks: Ranks, drawn: Resamples, *, before: Ranks | None = None) -> Retrieval:
-    """The mean of each measure with its interval, and the median rank.
+    """Compute the mean of each measure with its interval, and the median rank.
 
     Args:
-        ranks: of Q queries.
+        ranks: ranks of Q queries.
         drawn: resamples of the same queries.
-        before: the same queries answered by the reference: what is lost is paired.
+        before: ranks of the same queries by the reference model, for the paired change.
     """
     return Retrieval(
         queries=len(ranks.firsts),
@@ -139,5 +139,5 @@ def measure_retrieval(ranks: Ranks, drawn: Resamples, *, before: Ranks | None = 
 def measure_change(
     after: Mapping[str, F64], before: Mapping[str, F64], drawn: Resamples
 ) -> dict[str, Figure]:
-    """How much each measure of the same queries changed, in the mean: the bootstrap is paired."""
+    """Compute the mean change of each measure on the same queries, by a paired bootstrap."""
     return {name: drawn.mean(after[name] - before[name], least=-1, most=1) for name in after}

@@ -1,4 +1,4 @@
-"""Zero-shot classification: is the nearest label that of the image?"""
+"""Zero-shot classification metrics: top-1 and top-5 accuracy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ MEASURES: Final[Mapping[str, str]] = {"top1": "top-1", "top5": "top-5"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZeroShot:
-    """How often the own label is the nearest, or among the five nearest."""
+    """Accuracy of zero-shot classification: the image's own label among the 1 or 5 nearest."""
 
     images: int
     labels: tuple[str, ...]
     figures: Mapping[str, Figure]
     """top1 and top5; of equal cosines, the earlier label comes first."""
     change: Mapping[str, Figure] | None = None
-    """What was gained (or lost, below 0) against the reference, image by image."""
+    """Difference to the reference, paired by image; a loss is below 0."""
 
 
 def measure_zero_shot(
@@ -31,7 +31,7 @@ def measure_zero_shot(
     labels: Sequence[str],
     before: Ranks | None = None,
 ) -> ZeroShot:
-    """Top-1 and top-5 with their intervals, of images whose one right answer is their label."""
+    """Compute top-1 and top-5 with their intervals; each image has one relevant label, its own."""
     hits = _hits(ranks)
     return ZeroShot(
         images=len(ranks.firsts),

@@ -1,4 +1,4 @@
-"""The matrix of match probabilities, computed where the towers run."""
+"""Matrix of match probabilities, computed on the device of the towers."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ _OUTPUT: Final = "probabilities"
 
 
 class MatchMatrix:
-    """Probabilities [Q, N] of Q unit rows with N, in one program."""
+    """Match probabilities [Q, N] of Q and N unit rows, by one ONNX model."""
 
     def __init__(self, *, device: Device, threads: int) -> None:
         self._session = Session(
@@ -29,7 +29,7 @@ class MatchMatrix:
     def run(
         self, calibration: Calibration, queries: F32, rows: F32, *, prior: float | None
     ) -> NDArray[np.float32]:
-        """The matrix as a numpy array."""
+        """Return the matrix as a numpy array."""
         if isinstance(calibration.curve, Line):
             return self._session.run(
                 _feeds(calibration, calibration.curve, queries, rows, prior), _OUTPUT
@@ -44,10 +44,10 @@ class MatchMatrix:
         *,
         prior: float | None,
     ) -> OnDevice:
-        """The matrix in the memory of the device, where the rows may lie already.
+        """Return the matrix in device memory; the rows may be there already.
 
         Raises:
-            CalibrationError: the calibration is no line.
+            CalibrationError: the calibration is not a line.
         """
         if not isinstance(calibration.curve, Line):
             raise CalibrationError(

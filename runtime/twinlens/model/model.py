@@ -28,7 +28,7 @@ from twinlens.images.named_image import NamedImage, NumberedImage
 from twinlens.images.pixel_options import EXACT, PixelOptions
 from twinlens.model.matcher import Matcher
 from twinlens.model.towers import open_tower
-from twinlens.model.zero_shot import TEMPLATES, Classes, classify_rows, filled
+from twinlens.model.zero_shot import TEMPLATES, Classes, classify_rows, fill_templates
 from twinlens.normalization import unit_rows
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
@@ -388,7 +388,7 @@ class Model:
             [*dataframes.several(labels, "labels")],
             [*dataframes.several(templates, "templates")],
         )
-        texts = filled(names, forms)
+        texts = fill_templates(names, forms)
         stacked = self.embed_texts(texts).reshape(len(names), len(forms), self.width)
         return unit_rows(stacked.mean(axis=1))
 

@@ -1,4 +1,4 @@
-"""Zero-shot classes: labels in templates, and what became of the images."""
+"""Zero-shot classification: labels in templates, and the probabilities of images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Classes:
 
     @property
     def best(self) -> list[str]:
-        """The likeliest label of each image; of equals, the earlier one."""
-        return [self.labels[place] for place in self.probabilities.argmax(axis=1)]
+        """Most probable label of each image; of equals, the earlier one."""
+        return [self.labels[number] for number in self.probabilities.argmax(axis=1)]
 
 
 def classify_rows(images: F32, label_rows: F32, *, labels: Sequence[str], scale: float) -> Classes:
@@ -38,12 +38,12 @@ def classify_rows(images: F32, label_rows: F32, *, labels: Sequence[str], scale:
     return Classes(labels=tuple(labels), probabilities=shares / shares.sum(axis=1, keepdims=True))
 
 
-def filled(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
-    """Every label in every template, all of the first label first.
+def fill_templates(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """Fill every template with every label; all texts of the first label come first.
 
     Raises:
-        TextError: a label is no string.
-        ValueError: a label is empty or repeated, or a template has no one place for it.
+        TextError: a label is not a string.
+        ValueError: a label is empty or repeated, or a template does not have exactly one `{}`.
     """
     if not labels or not templates:
         raise ValueError("classify needs at least one label and one template")
@@ -53,8 +53,8 @@ def filled(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
         if not label.strip():
             raise ValueError(f"label {index} is empty; give it a name or leave it out")
     if len(set(labels)) < len(labels):
-        twice = next(label for label in labels if labels.count(label) > 1)
-        raise ValueError(f"label {twice!r} is there twice; give it once")
+        repeated = next(label for label in labels if labels.count(label) > 1)
+        raise ValueError(f"label {repeated!r} is there twice; give it once")
     for template in templates:
         if template.count("{}") != 1:
             raise ValueError(

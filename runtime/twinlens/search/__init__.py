@@ -1,1 +1,1 @@
-"""Search engines: native kernels, ONNX Runtime where there are none, and CUDA."""
+"""Search engines: native kernels, ONNX Runtime for processors without them, and CUDA."""

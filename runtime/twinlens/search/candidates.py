@@ -1,4 +1,4 @@
-"""The hits of each query so far, and the rows that may still beat them."""
+"""Running top-k of each query, with candidates that may still enter it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,34 +10,34 @@ I64 = NDArray[np.int64]
 
 
 class Candidates:
-    """Hits [Q, K] by exact score, and rows of which only an upper bound is known."""
+    """Hits [Q, K] by exact score, and candidate rows by upper bounds of their scores."""
 
     def __init__(self, ids: I64, scores: F64) -> None:
-        """Begin with these hits [Q, K], best first."""
+        """Begin with hits [Q, K], best first."""
         self._ids, self._scores = ids, scores
         self._given_up = np.zeros(len(ids), dtype=np.bool_)
         self._forget()
 
     @property
-    def floors(self) -> F64:
-        """[Q], the score of the worst hit; infinity for a query that was given up."""
+    def thresholds(self) -> F64:
+        """[Q], score of the worst hit; infinity for a query that was given up."""
         return np.where(self._given_up, np.inf, self._scores[:, -1])
 
     def add(self, of_query: I64, rows: I64, uppers: F64) -> None:
-        """Let rows [M] compete for queries [M], with upper bounds [M] of their scores."""
+        """Add candidate rows [M] of queries [M], with upper bounds [M] of their scores."""
         self._queries.append(of_query)
         self._rows.append(rows)
         self._uppers.append(uppers)
         self._counts += np.bincount(of_query, minlength=len(self._counts))
 
     def give_up(self, limit: int) -> None:
-        """Forget the queries for which more rows than this compete."""
+        """Give up the queries with more candidates than the limit."""
         self._given_up |= self._counts > limit
 
     def rank(
         self, queries: NDArray[np.float32], rows: NDArray[np.float32], *, threads: int
     ) -> Ranking:
-        """Let them compete: the hits are then the best of all that were added."""
+        """Rescore the candidates and return the hits: the best of all rows added so far."""
         hits = self._ids.shape[1]
         ranking = self._shortlist().rank(queries, rows, hits, threads=threads)
         self._ids, self._scores = ranking.ids, ranking.scores
@@ -52,18 +52,18 @@ class Candidates:
         self._counts = np.zeros(len(self._ids), dtype=np.int64)
 
     def _shortlist(self) -> Shortlist:
-        """Hits and rivals side by side, [Q, C]."""
+        """Return hits and candidates side by side, [Q, C]."""
         n_queries, hits = self._ids.shape
         of_query = np.concatenate([np.empty(0, dtype=np.int64), *self._queries])
         wanted = ~self._given_up[of_query]
         of_query = of_query[wanted]
         counts = np.bincount(of_query, minlength=n_queries)
         order = np.argsort(of_query, kind="stable")
-        place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        column = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
         shape = (n_queries, hits + int(counts.max(initial=0)))
         ids, uppers = np.zeros(shape, dtype=np.int64), np.full(shape, -np.inf)
         ids[:, :hits], uppers[:, :hits] = self._ids, self._scores
-        cells = of_query[order], hits + place
+        cells = of_query[order], hits + column
         ids[cells] = np.concatenate([np.empty(0, dtype=np.int64), *self._rows])[wanted][order]
         uppers[cells] = np.concatenate([np.empty(0), *self._uppers])[wanted][order]
         return Shortlist(rows=ids, uppers=uppers, ceilings=np.full(n_queries, -np.inf))

@@ -1,4 +1,4 @@
-"""Exact top-k where the corpus lies on a device in half precision."""
+"""Search engine of CUDA: exact top-k over a corpus in half precision on the device."""
 
 import logging
 from collections.abc import Iterator
@@ -24,29 +24,29 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 CHUNK_BYTES: Final = 2**31
-"""Of halves a run reads: enough for the reading to hide what starting a run costs."""
+"""Halves read by one run: enough for the reading to hide the cost of starting a run."""
 _RUN_SCORES: Final = 2**28
-"""Scores that one run makes: half a gigabyte, and as much again while they are masked."""
+"""Scores of one run: half a gigabyte, and as much again while they are masked."""
 _KEPT_PER_HIT, _KEPT_MORE = 4, 128
-"""Candidates that a chunk gives: this many a hit, and at least this many more than the hits."""
+"""Candidates of a chunk: 4 a hit, and at least 128 more than the hits."""
 _RETRY, _MOST_KEPT = 8, 8192
-"""Where they do not settle a query: so many times more, up to so many; then the host searches."""
+"""If a query stays uncertain: 8 times as many candidates, at most 8192; then the CPU searches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
-    """Rows on the device, padded to a count that splits into groups."""
+    """Rows on the device, padded to a number that divides into groups."""
 
     start: int
     stop: int
     rows: OnDevice
-    """[N, D], the rows start to stop, then zeros."""
+    """[N, D], rows start to stop, then zeros."""
     allowed: OnDevice
-    """[1, N], False for the zeros."""
+    """[1, N], False for the padding."""
     bounds: HalfBounds
 
-    def masked(self, allowed: Mask | None) -> OnDevice | Mask | None:
-        """Which of its rows may be found [1, N]; None if none may."""
+    def mask(self, allowed: Mask | None) -> OnDevice | Mask | None:
+        """Return the mask [1, N] of the chunk's allowed rows; None if no row is allowed."""
         if allowed is None:
             return self.allowed
         part = allowed[self.start : self.stop]
@@ -60,16 +60,16 @@ class _Chunk:
 
 
 class CudaEngine:
-    """The best rows [K] of float32 rows [N, D] for each query, exactly as `twinlens_kernels.topk`.
+    """`SearchEngine` of float32 rows [N, D] by CUDA.
 
-    The rows lie on the device as halves, 2 D bytes a row, in chunks. A program (NEAREST) gives the
-    candidates of each chunk and only they come back; the host rescores them from the float32 rows,
-    which may be memory-mapped. What is left out is bounded (halves.py): if the last hit does not
-    beat that bound, the query is asked again for more candidates, and at last is searched by the
-    kernels on the host. So the answer is exact on any finite input, and the input decides how fast.
+    The device holds the rows as halves, 2 D bytes a row, in chunks. An ONNX model (NEAREST) returns
+    the candidates of each chunk; the CPU rescores them from the float32 rows, which may be
+    memory-mapped. The scores of all other rows are bounded (float16_rows.py): if the last hit does
+    not beat that bound, the query is run again with more candidates, and at last is searched by the
+    kernels on the CPU. So the result is exact on any finite input; only the speed depends on it.
 
-    It is a `Searcher`: an index keeps one beside its rows, and calls `topk` with its mask of
-    filtered and removed rows. Rows that are added want a new one.
+    An index keeps an engine beside its rows, and calls `topk` with its mask of filtered and removed
+    rows. Added rows need a new engine.
     """
 
     def __init__(
@@ -85,41 +85,34 @@ class CudaEngine:
 
         Args:
             rows: [N, D], finite; kept for rescoring.
-            device: where the program runs.
-            codes: those of the same rows: what the host searches, it then searches faster.
-            device_bytes: how much of the device the halves may take; the rows beyond stay with the
-                host, whose kernels read codes faster than any bus would bring the halves. None for
-                all rows.
-            chunk_bytes: halves that one run reads. If the device has no room, it is halved once.
+            device: where the model runs.
+            codes: codes of the same rows, which make the CPU's share of a search faster.
+            device_bytes: device memory for the halves; the remaining rows stay on the CPU, whose
+                kernels read codes faster than any bus transfers halves. None for all rows.
+            chunk_bytes: halves read by one run. If the device is out of memory, it is halved once.
 
         Raises:
             ValueError: a row is not finite.
-            DeviceMemoryError: the device has no room.
+            DeviceMemoryError: the device is out of memory.
             ProviderError: the device does not work.
         """
         self._rows, self._codes = rows, codes
-        self._session = Session(
-            NEAREST.content, device=device, threads=1, name=f"the search on {device}"
-        )
-        try:
-            self._session.require_placement()
-        except ProviderError as error:
-            logger.warning("the search is slower than it need be, for %s", error)
+        self._session = _open_session(device)
         row_bytes = 2 * rows.shape[1]
-        room = len(rows) if device_bytes is None else min(len(rows), device_bytes // row_bytes)
+        n_rows = len(rows) if device_bytes is None else min(len(rows), device_bytes // row_bytes)
+        self._n_on_device = n_rows
         step = max(1, chunk_bytes // row_bytes)
         try:
-            self._chunks = tuple(self._upload(room, step))
+            self._chunks = tuple(self._upload(step))
         except DeviceMemoryError as error:
             logger.warning("smaller chunks, for %s", error)
             try:
-                self._chunks = tuple(self._upload(room, max(1, step // 2)))
+                self._chunks = tuple(self._upload(max(1, step // 2)))
             except DeviceMemoryError as again:
                 raise DeviceMemoryError(
-                    f"{device} has no room for {room} rows of {row_bytes} bytes ({again}); "
-                    "pass device_bytes, what its memory has to spare"
+                    f"{device} is out of memory for {n_rows} rows of {row_bytes} bytes ({again}); "
+                    "pass device_bytes, the memory that it can spare"
                 ) from again
-        self._held = room
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -127,37 +120,37 @@ class CudaEngine:
     def topk(
         self, queries: F32, k: int, *, allowed: Mask | None = None, threads: int = 1
     ) -> tuple[NDArray[np.int64], F32]:
-        """Ids [Q, K] and scores [Q, K], as every `Searcher` gives them."""
+        """Return ids and scores [Q, K] as every `SearchEngine` does."""
         require_search(queries, self._rows, k, allowed, threads)
         n_allowed = len(self) if allowed is None else int(np.count_nonzero(allowed))
         hits = min(k, n_allowed)
         ids = np.empty((len(queries), hits), dtype=np.int64)
         scores = np.empty((len(queries), hits), dtype=np.float32)
-        unsettled = np.arange(len(queries) if hits else 0)
+        uncertain = np.arange(len(queries) if hits else 0)
         kept = max(_KEPT_PER_HIT * hits, hits + _KEPT_MORE)
-        while unsettled.size and kept <= _MOST_KEPT:
-            asked = queries[unsettled]
-            ranking = self._shortlist(asked, hits, kept, allowed, threads).rank(
-                asked, self._rows, hits, threads=threads
+        while uncertain.size and kept <= _MOST_KEPT:
+            remaining = queries[uncertain]
+            ranking = self._shortlist(remaining, hits, kept, allowed, threads).rank(
+                remaining, self._rows, hits, threads=threads
             )
-            settled = unsettled[ranking.certain]
-            ids[settled] = ranking.ids[ranking.certain]
-            # Beyond float32 a score is reported as infinite; its place is still exact.
+            certain = uncertain[ranking.certain]
+            ids[certain] = ranking.ids[ranking.certain]
+            # Beyond float32 a score is reported as infinite; its rank is still exact.
             with np.errstate(over="ignore"):
-                scores[settled] = ranking.scores[ranking.certain]
-            unsettled = unsettled[~ranking.certain]
+                scores[certain] = ranking.scores[ranking.certain]
+            uncertain = uncertain[~ranking.certain]
             kept *= _RETRY
-        if unsettled.size:
-            logger.info("%d queries are searched on the host", unsettled.size)
-            ids[unsettled], scores[unsettled] = topk(
-                queries[unsettled], self._rows, k,
+        if uncertain.size:
+            logger.info("%d queries are searched on the CPU", uncertain.size)
+            ids[uncertain], scores[uncertain] = topk(
+                queries[uncertain], self._rows, k,
                 codes=self._codes, allowed=allowed, threads=threads,
             )  # fmt: skip
         return ids, scores
 
-    def _upload(self, room: int, step: int) -> Iterator[_Chunk]:
-        for start in range(0, room, step):
-            stop = min(room, start + step)
+    def _upload(self, step: int) -> Iterator[_Chunk]:
+        for start in range(0, self._n_on_device, step):
+            stop = min(self._n_on_device, start + step)
             halves = np.zeros((padded_rows(stop - start), self._rows.shape[1]), dtype=np.float16)
             _, bounds = to_halves(
                 self._rows[start:stop], first_row=start, out=halves[: stop - start]
@@ -174,35 +167,35 @@ class CudaEngine:
     def _shortlist(
         self, queries: F32, hits: int, kept: int, allowed: Mask | None, threads: int
     ) -> Shortlist:
-        """Candidates of every chunk, and the best of the rows that are not on the device."""
+        """Return the candidates of every chunk, and the best of the rows that stay on the CPU."""
         prepared = HalfQueries.of(queries)
         try:
             parts = list(self._candidates(prepared, kept, allowed, _RUN_SCORES))
         except DeviceMemoryError as error:
             logger.warning("fewer queries at a time, for %s", error)
             parts = list(self._candidates(prepared, kept, allowed, _RUN_SCORES // 2))
-        if self._held < len(self):
-            parts.append(self._beyond(queries, hits, allowed, threads))
+        if self._n_on_device < len(self):
+            parts.append(self._cpu_shortlist(queries, hits, allowed, threads))
         return Shortlist.merge(parts)
 
     def _candidates(
         self, queries: HalfQueries, kept: int, allowed: Mask | None, run_scores: int
     ) -> Iterator[Shortlist]:
         for chunk in self._chunks:
-            mask = chunk.masked(allowed)
+            mask = chunk.mask(allowed)
             if mask is None:
                 continue
             step = max(1, run_scores // chunk.rows.shape[0])
             blocks = [
-                self._ask(chunk, queries.block(slice(start, start + step)), kept, mask)
+                self._run(chunk, queries.block(slice(start, start + step)), kept, mask)
                 for start in range(0, len(queries), step)
             ]
             yield Shortlist.join(blocks)
 
-    def _ask(
+    def _run(
         self, chunk: _Chunk, queries: HalfQueries, kept: int, mask: OnDevice | Mask
     ) -> Shortlist:
-        """The candidates of one run."""
+        """Run the model once and return the candidates."""
         n_rows = chunk.rows.shape[0]
         feeds = {
             "queries": queries.halves,
@@ -210,19 +203,21 @@ class CudaEngine:
             "allowed": mask,
             **cuts(len(queries), n_rows, kept),
         }
-        scores, places = self._session.run_bound(feeds, ("scores", "places"))
+        scores, positions = self._session.run_bound(feeds, ("scores", "places"))
         margins, units = queries.margins(chunk.bounds), queries.units(chunk.bounds)
         uppers = (scores + margins[:, None]) * units[:, None]
         whole = scores.shape[1] == n_rows
         return Shortlist(
-            rows=places + chunk.start,
+            rows=positions + chunk.start,
             uppers=uppers,
             ceilings=np.full(len(uppers), -np.inf) if whole else uppers.min(axis=1),
         )
 
-    def _beyond(self, queries: F32, hits: int, allowed: Mask | None, threads: int) -> Shortlist:
-        """The best rows of those that are not on the device, by the kernels of the host."""
-        rest = slice(self._held, None)
+    def _cpu_shortlist(
+        self, queries: F32, hits: int, allowed: Mask | None, threads: int
+    ) -> Shortlist:
+        """Return the best of the rows that are not on the device, by the kernels on the CPU."""
+        rest = slice(self._n_on_device, None)
         rows = self._rows[rest]
         ids, _ = topk(
             queries, rows, hits,
@@ -231,8 +226,18 @@ class CudaEngine:
             threads=threads,
         )  # fmt: skip
         return Shortlist(
-            rows=ids + self._held,
+            rows=ids + self._n_on_device,
             uppers=rescore(queries, rows, ids, threads=threads),
-            # The others are beaten by as many rows as there are hits, ties included.
+            # As many rows as there are hits beat all others, ties included.
             ceilings=np.full(len(ids), -np.inf),
         )
+
+
+def _open_session(device: Device) -> Session:
+    """Open the model of the search; warns if a node of it runs elsewhere."""
+    session = Session(NEAREST.content, device=device, threads=1, name=f"the search on {device}")
+    try:
+        session.require_placement()
+    except ProviderError as error:
+        logger.warning("the search is slower than it need be, for %s", error)
+    return session

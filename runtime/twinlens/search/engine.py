@@ -1,4 +1,4 @@
-"""What searches rows, wherever they lie."""
+"""Protocol of the search engines, and the checks of their arguments."""
 
 from typing import Protocol
 
@@ -19,32 +19,32 @@ Mask = NDArray[np.bool_]
 
 
 class SearchEngine(Protocol):
-    """Finds the best of the rows [N, D] that it was made for.
+    """Exact top-k search of fixed rows [N, D].
 
-    Every searcher gives the answer of `twinlens_kernels.topk` over the same rows, to the last bit.
-    It never changes, and any number of threads may use it.
+    Every engine gives the result of `twinlens_kernels.topk` over the same rows, to the last bit.
+    An engine is immutable, and any number of threads may use it.
     """
 
     def topk(
         self, queries: F32, k: int, *, allowed: Mask | None = None, threads: int = 1
     ) -> tuple[I64, F32]:
-        """Ids [Q, K] and scores [Q, K] of the K best rows for each query [Q, D], best first.
+        """Return ids and scores [Q, K] of the K best rows of each query [Q, D], best first.
 
         Args:
             queries: [Q, D].
-            k: K is k, or the number of rows allowed if that is smaller.
-            allowed: [N]; a row that is False here is as good as not in the corpus.
-            threads: of the host.
+            k: K is k, or the number of allowed rows if that is smaller.
+            allowed: [N]; rows with False are ignored.
+            threads: threads on the CPU.
 
         Raises:
             TypeError: queries is not a float32 array, or allowed is not a bool array.
             ValueError: the shapes do not fit, a number is out of range, or a query is not finite.
-            ProviderError: a device failed, or has no room for the scores.
+            ProviderError: a device failed, or is out of memory for the scores.
         """
 
 
 def require_search(queries: F32, rows: F32, k: int, allowed: Mask | None, threads: int) -> None:
-    """Refuse what no searcher of rows [N, D] takes, in the words of the kernels."""
+    """Refuse wrong arguments of a search of rows [N, D], with the kernels' error messages."""
     require_rows("queries", queries)
     require_same_width(queries, rows)
     require_finite_rows("queries", queries)

@@ -1,4 +1,4 @@
-"""Search by the native kernels, or by numpy in their place."""
+"""Search engine of the native kernels, with numpy as their fallback."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from twinlens_kernels import Codes, topk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelEngine:
-    """The `Searcher` that is always there: `twinlens_kernels.topk` over rows and their codes."""
+    """Engine without requirements: `twinlens_kernels.topk` over rows and their codes."""
 
     rows: NDArray[np.float32]
     """[N, D] unit rows."""
@@ -24,7 +24,7 @@ class KernelEngine:
         allowed: NDArray[np.bool_] | None = None,
         threads: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ids [Q, K] and scores [Q, K], as every `Searcher` gives them."""
+        """Return ids and scores [Q, K] as every `SearchEngine` does."""
         return topk(
             queries,
             self.rows,

@@ -1,4 +1,4 @@
-"""Semantic search in one call, with the results that AutoGluon's users know."""
+"""Semantic search in one call, with results in AutoGluon's format."""
 
 from typing import TypedDict
 
@@ -14,18 +14,18 @@ class Response(TypedDict):
     """One response to a query."""
 
     response_id: int
-    """Its row in the response embeddings."""
+    """Row in the response embeddings."""
     score: float
-    """Its cosine with the query."""
+    """Cosine with the query."""
 
 
 def semantic_search(
     query_embeddings: ArrayLike, response_embeddings: ArrayLike, *, top_k: int = 10
 ) -> list[list[Response]]:
-    """The `top_k` responses nearest to each query by exact cosine, best first.
+    """Return the `top_k` responses nearest to each query by exact cosine, best first.
 
     Embeddings are [Q, D] and [N, D] floats; one [D] query counts as Q = 1. To search the same
-    responses again, keep an `Index` of them: it answers several times faster.
+    responses again, keep an `Index` of them: it searches several times faster.
 
     Raises:
         TypeError: The numbers are not floats.
@@ -35,7 +35,7 @@ def semantic_search(
     [[{'response_id': 1, 'score': 1.0}]]
     """
     queries = unit_rows(np.atleast_2d(np.asarray(query_embeddings)))
-    # To encode the responses would cost more than one search gains by it.
+    # Encoding the responses costs more than one search gains by it.
     found, scores = topk(queries, unit_rows(response_embeddings), top_k, threads=usable_threads())
     cosines = np.clip(scores, -1, 1)
     return [

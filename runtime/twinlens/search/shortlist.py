@@ -1,4 +1,4 @@
-"""The rows that may be among the best of each query, and the bound on all the others."""
+"""Shortlist of each query: rows that may be hits, and a bound on all other rows."""
 
 import logging
 from collections.abc import Sequence
@@ -19,30 +19,30 @@ F64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """The best rows of a shortlist by their exact scores; of equal scores, the lower row."""
+    """Best rows of a shortlist by their exact scores; of equal scores, the lower row."""
 
     ids: I64
     """[Q, K]"""
     scores: F64
     """[Q, K], descending."""
     certain: NDArray[np.bool_]
-    """[Q], whether these are the best of all rows, not only of the shortlist."""
+    """[Q], True if these are the best of all rows, not only of the shortlist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortlist:
-    """Rows [Q, C] of a matrix with upper bounds of their scores, and one of all rows left out."""
+    """Rows [Q, C] of a matrix with upper bounds of their scores, and one for all other rows."""
 
     rows: I64
     """[Q, C]"""
     uppers: F64
-    """[Q, C]; minus infinity where the row is none."""
+    """[Q, C]; minus infinity for an empty slot."""
     ceilings: F64
-    """[Q], not below the score of a row left out that may be a hit; minus infinity if none may."""
+    """[Q], upper bound of the scores of all other rows; minus infinity if none may be a hit."""
 
     @classmethod
     def merge(cls, parts: Sequence[Self]) -> Self:
-        """One shortlist of all the parts of a matrix."""
+        """Merge the shortlists of the parts of a matrix."""
         return cls(
             rows=np.concatenate([part.rows for part in parts], axis=1),
             uppers=np.concatenate([part.uppers for part in parts], axis=1),
@@ -51,7 +51,7 @@ class Shortlist:
 
     @classmethod
     def join(cls, blocks: Sequence[Self]) -> Self:
-        """One shortlist of all the blocks of queries."""
+        """Join the shortlists of blocks of queries."""
         return cls(
             rows=np.concatenate([block.rows for block in blocks]),
             uppers=np.concatenate([block.uppers for block in blocks]),
@@ -59,12 +59,12 @@ class Shortlist:
         )
 
     def rank(self, queries: F32, rows: F32, hits: int, *, threads: int) -> Ranking:
-        """The best `hits` rows of each query, 1 <= hits <= C.
+        """Return the best `hits` rows of each query, 1 <= hits <= C.
 
-        Few rows are rescored: the 2 `hits` of the highest bounds, then those whose bound reaches
-        the worst hit among them. That hit must beat the ceiling strictly, for a row left out that
-        equals it may be the lower one. If an exact score is above its upper bound, the bounds are
-        worth nothing, so no query is certain.
+        Few rows are rescored: the 2 `hits` of the highest bounds, then those with a bound that
+        reaches the worst hit among them. That hit must beat the ceiling strictly: another row with
+        an equal score may have a lower number. If an exact score is above its upper bound, no bound
+        can be trusted, so no query is certain.
         """
         order = np.argsort(-self.uppers, axis=1, kind="stable")
         ids = np.take_along_axis(self.rows, order, axis=1)
@@ -74,8 +74,8 @@ class Shortlist:
 
         exact = rescore(queries, rows, ids[:, : 2 * hits], threads=threads)
         exact[missing[:, : 2 * hits]] = -np.inf
-        floors = np.partition(exact, -hits, axis=1)[:, -hits, None]
-        needed = int(np.count_nonzero(uppers >= floors, axis=1).max(initial=0))
+        thresholds = np.partition(exact, -hits, axis=1)[:, -hits, None]
+        needed = int(np.count_nonzero(uppers >= thresholds, axis=1).max(initial=0))
         if needed > exact.shape[1]:
             more = rescore(queries, rows, ids[:, exact.shape[1] : needed], threads=threads)
             exact = np.concatenate([exact, more], axis=1)

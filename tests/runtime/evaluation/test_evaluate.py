@@ -1,4 +1,4 @@
-"""Evaluating a model of two tiny towers, whose every answer can be checked."""
+"""Evaluation of a model of two tiny towers with predictable embeddings."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The report: pictures that are XML, a page that loads nothing, JSON that says the same."""
+"""Report: charts are XML, the page loads nothing, and JSON has the same numbers."""
 
 import json
 import xml.etree.ElementTree as ET

@@ -21,7 +21,7 @@ def keys(pairs: list[tuple[int, int]], *, text: bool) -> Keys:
 def test_the_newest_row_of_a_key_is_found_at_any_size(
     held: list[tuple[int, int]], wanted: list[tuple[int, int]], sizes: list[int], text: bool
 ) -> None:
-    """Also for an older state of the index, once the rows of a newer one are known."""
+    """Also for an older snapshot, after the rows of a newer one were looked up."""
     lookup, asked = IdLookup(), keys(wanted, text=text)
     for size in sizes:
         found = lookup.find(asked, keys(held[:size], text=text)).tolist()

@@ -1,4 +1,4 @@
-"""What an index answers, wherever it is kept."""
+"""Searches and changes of an index, in memory and on disk."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,7 +151,7 @@ def test_rows_that_make_no_index_are_refused(embeddings: object, ids: object, me
         (ROWS, [0, True] * 20, "id 1 is True of type bool"),
         (ROWS, ["a", 1] * 20, "id 1 is 1 of type int; wanted integers or strings, and one kind"),
         (ROWS, "a" * 40, "ids is one str; give a list"),
-        (iter([(NAMES, ROWS, 3)]), None, "a block is a tuple of 3 things"),
+        (iter([(NAMES, ROWS, 3)]), None, "a block is a tuple of 3 items"),
         (iter([(NAMES, ROWS)]), NAMES, "ids are given beside the stream and in it"),
         (iter([ROWS.astype(int)]), None, "embeddings are int64, wanted floats"),
     ],

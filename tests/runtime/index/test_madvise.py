@@ -1,4 +1,4 @@
-"""Mapped rows are read here and there by a search, and in order by whoever reads them all."""
+"""Access hints of mapped rows: random for a search, sequential for reading all."""
 
 import mmap
 from pathlib import Path
@@ -11,7 +11,7 @@ from twinlens.index.madvise import expect_scattered, read_ahead
 
 
 class Told(mmap.mmap):
-    """A map that keeps what it was told."""
+    """Map that records its hints."""
 
     advice: list[tuple[int, ...]]
 

@@ -1,6 +1,4 @@
-"""An index gives the same answers whatever searches its rows."""
-
-from collections.abc import Callable
+"""An index gives the same hits with every search engine."""
 
 import numpy as np
 import pytest
@@ -17,12 +15,12 @@ ROWS = np.random.default_rng(0).standard_normal((3000, 24))
 
 
 def as_device(snapshot: Snapshot) -> SearchEngine:
-    """The program of a device, run by the CPU."""
+    """Engine of a device, run on the CPU."""
     return CudaEngine(snapshot.rows, device=CPU, codes=snapshot.codes)
 
 
 def everything(index: Index) -> list[list[object]]:
-    """Answers over a life with appends, removals and filters."""
+    """Hits before and after appends, removals and compaction, with filters."""
     mask = np.random.default_rng(1).random(6000) < 0.5
     found = [index.search(ROWS[:9])]
     index.add(ROWS[::-1])
@@ -35,34 +33,34 @@ def everything(index: Index) -> list[list[object]]:
     return [[hits.rows.tolist(), hits.cosines.tolist()] for hits in found]
 
 
-def test_a_device_gives_the_answers_of_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    def place_of(device: str, *, device_bytes: int | None) -> Callable[[Snapshot], SearchEngine]:
+def test_a_device_gives_the_hits_of_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def engine_factory(device: str, *, device_bytes: int | None) -> searchable.EngineFactory:
         assert (device, device_bytes) == ("cuda", None)
         return as_device
 
     wanted = everything(Index.build(ROWS))
-    monkeypatch.setattr("twinlens.index.index.place_of", place_of)
+    monkeypatch.setattr("twinlens.index.index.engine_factory", engine_factory)
     index = Index.build(ROWS).to("cuda")
-    assert isinstance(index._now.searcher, CudaEngine)
+    assert isinstance(index._current.engine, CudaEngine)
     assert everything(index) == wanted
-    assert isinstance(index._now.searcher, CudaEngine)
+    assert isinstance(index._current.engine, CudaEngine)
 
 
-def test_without_a_compiler_onnxruntime_gives_the_answers_of_the_kernels(
+def test_without_a_compiler_onnxruntime_gives_the_hits_of_the_kernels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wanted = everything(Index.build(ROWS))
     monkeypatch.setattr(searchable, "NATIVE", False)
     index = Index.build(ROWS)
-    assert not isinstance(index._now.searcher, searchable.KernelEngine)
+    assert not isinstance(index._current.engine, searchable.KernelEngine)
     assert everything(index) == wanted
 
 
-def test_removing_rows_needs_no_new_searcher() -> None:
+def test_removing_rows_needs_no_new_engine() -> None:
     index = Index.build(ROWS)
-    before = index._now.searcher
+    before = index._current.engine
     index.remove([3])
-    assert index._now.searcher is before
+    assert index._current.engine is before
 
 
 def test_rows_for_which_a_device_has_no_room_are_found_by_the_cpu() -> None:
@@ -71,7 +69,7 @@ def test_rows_for_which_a_device_has_no_room_are_found_by_the_cpu() -> None:
     def full(snapshot: Snapshot) -> SearchEngine:
         raise ProviderError("cuda:0 has no room")
 
-    index._place = full
+    index._make_engine = full
     with pytest.raises(ProviderError, match="no room"):
         index.add(ROWS[:1] * 2 + 1)
     assert index.search(ROWS[:1] * 2 + 1, k=1).rows.tolist() == [[3000]]

@@ -1,4 +1,4 @@
-"""Any sequence of changes and searches, against a list that is searched by brute force."""
+"""Any sequence of changes and searches, against a list with brute-force search."""
 
 import shutil
 import tempfile
@@ -42,7 +42,7 @@ class Row:
 
 
 class IndexMachine(RuleBasedStateMachine):
-    """An index, and the list that it must be like."""
+    """Index, and a list as its model."""
 
     @initialize(
         kind=st.sampled_from(["none", "int64", "text"]),
@@ -65,7 +65,7 @@ class IndexMachine(RuleBasedStateMachine):
     def joining(
         self, batch: list[list[float]], again: tuple[int | str, ...] = ()
     ) -> tuple[NDArray[np.float64], list[int | str] | None]:
-        """New rows, put into the list, and their ids: those to be used again, then new ones."""
+        """Append new rows to the list; their ids are reused ones, then new ones."""
         vectors = np.array(batch, dtype=np.float64).reshape(-1, WIDTH)
         names: list[int | str] = [*again][: len(vectors)]
         while len(names) < len(vectors):
@@ -99,7 +99,7 @@ class IndexMachine(RuleBasedStateMachine):
             self.index.add(np.ones((1, WIDTH)), [taken])  # type: ignore[list-item]
 
     def some(self, seed: int, count: int | None = None) -> list[int]:
-        """Some of the rows that are not removed."""
+        """Some of the live rows."""
         pick, alive = np.random.default_rng(seed), self.living()
         size = pick.integers(0, len(alive) + 1) if count is None else count
         chosen: list[int] = pick.permutation(alive)[:size].astype(int).tolist()
@@ -150,7 +150,7 @@ class IndexMachine(RuleBasedStateMachine):
         assert hits.rows.shape == (1, reached)
 
     def filtered(self, seed: int, how: str) -> tuple[list[int], object]:
-        """The rows that a search may find, and the filter that says so."""
+        """Allowed rows, and their filter."""
         if not how:
             return self.living(), None
         chosen = self.some(seed)
@@ -170,7 +170,7 @@ class IndexMachine(RuleBasedStateMachine):
         ids: NDArray[np.object_] | NDArray[np.int64],
         cosines: NDArray[np.float32],
     ) -> list[float]:
-        """Compare one query's hits with brute force; the scores of all rows allowed."""
+        """Compare one query's hits with brute force; return the scores of all allowed rows."""
         corpus = np.array([self.rows[number].unit for number in allowed], dtype=np.float32)
         asked = unit_rows([query])
         places, scores = reference.topk(asked, corpus.reshape(-1, WIDTH), max(1, len(allowed)))

@@ -1,4 +1,4 @@
-"""The figures of reliability mean what scikit-learn and the textbooks mean by them."""
+"""Figures of reliability agree with scikit-learn and the textbooks."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,6 @@ from twinlens.metrics.reliability import (
     ScoredPairs,
     auc,
     brier,
-    diagram,
     ece,
     log_loss,
     measure_reliability,
@@ -29,7 +28,7 @@ PROMISED = 1e-6
 
 @pytest.fixture(params=["spread", "tied"])
 def sample(request: pytest.FixtureRequest) -> tuple[F32, Bools]:
-    """2000 probabilities, all different or of 21 values only, and whether each pair matches."""
+    """2000 probabilities, all different or of only 21 values, and a label of each."""
     random = np.random.default_rng(3)
     probabilities = random.beta(0.6, 0.9, 2000)
     if request.param == "tied":
@@ -57,10 +56,12 @@ def test_brier_log_loss_and_auc_are_those_of_scikit_learn(sample: tuple[F32, Boo
 
 
 def test_the_diagram_is_the_quantile_curve_of_scikit_learn(sample: tuple[F32, Bools]) -> None:
-    probabilities, labels = (column.astype(np.float64) for column in sample)
+    probabilities, labels = sample[0].astype(np.float64), sample[1]
     shares, means = calibration_curve(labels, probabilities, n_bins=15, strategy="quantile")
-    got_means, got_shares = diagram(probabilities, labels)
-    np.testing.assert_allclose(got_means, means, atol=PROMISED)
+    pairs = scored(probabilities, labels)  # type: ignore[arg-type]
+    drawn = measure_reliability(pairs, resamples=2).calibrated.diagram
+    np.testing.assert_allclose(drawn.probabilities, means, atol=PROMISED)
+    got_shares = [share.value for share in drawn.shares]
     np.testing.assert_allclose(got_shares, shares, atol=PROMISED)
 
 

@@ -1,4 +1,4 @@
-"""Retrieval counts as the textbooks do: by hand, and as scikit-learn does."""
+"""Retrieval measures agree with counts by hand and with scikit-learn."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import label_ranking_average_precision_score, ndcg_score
 
-from twinlens.evaluation.negative_sampling import wrong_texts
+from twinlens.evaluation.negative_sampling import sample_negatives
 from twinlens.metrics import retrieval
 from twinlens.metrics.bootstrap import Resamples
 from twinlens.metrics.retrieval import MEASURES, Ranks, measure_retrieval, rank
@@ -23,14 +23,14 @@ Right = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def ranks_of(*ranks: int, candidates: int = 100) -> Ranks:
-    """Of a single query."""
+    """Ranks of a single query."""
     return Ranks(
         queries=np.zeros(len(ranks), np.intp), ranks=np.array(ranks), candidates=candidates
     )
 
 
 def world(seed: int, n_queries: int = 30, n_candidates: int = 70) -> tuple[F32, F32, Right]:
-    """Queries, candidates, and one to four right answers of each query."""
+    """Queries, candidates, and one to four relevant rows of each query."""
     random = np.random.default_rng(seed)
     candidates = unit_rows(random.normal(size=(n_candidates, 8)))
     pairs = [
@@ -71,11 +71,11 @@ def test_the_two_recalls_differ_where_a_query_has_several_answers() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_precision_and_gain_are_those_of_scikit_learn(seed: int) -> None:
-    queries, candidates, right = world(seed)
+    queries, candidates, relevant = world(seed)
     truths = np.zeros((len(queries), len(candidates)), dtype=int)
-    truths[right] = 1
+    truths[relevant] = 1
     cosines = queries @ candidates.T
-    found = rank(queries, candidates, right=right).measures()
+    found = rank(queries, candidates, relevant=relevant).measures()
     wanted = label_ranking_average_precision_score(truths, cosines)
     assert found["average_precision"].mean() == pytest.approx(wanted, abs=PROMISED)
     wanted = ndcg_score(truths, cosines, k=10)
@@ -84,11 +84,11 @@ def test_precision_and_gain_are_those_of_scikit_learn(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_recall_counts_the_sorted_list(seed: int) -> None:
-    queries, candidates, right = world(seed)
+    queries, candidates, relevant = world(seed)
     order = np.argsort(-(queries @ candidates.T), axis=1, kind="stable")
-    found = rank(queries, candidates, right=right).measures()
+    found = rank(queries, candidates, relevant=relevant).measures()
     for k, query in itertools.product((1, 5, 10), range(len(queries))):
-        own = set(right[1][right[0] == query].tolist())
+        own = set(relevant[1][relevant[0] == query].tolist())
         hits = len(own & set(order[query, :k].tolist()))
         assert found[f"recall_any_at_{k}"][query] == (hits > 0)
         assert found[f"recall_share_at_{k}"][query] == pytest.approx(hits / len(own))
@@ -97,10 +97,10 @@ def test_recall_counts_the_sorted_list(seed: int) -> None:
 def test_ranks_do_not_depend_on_how_many_are_computed_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    queries, candidates, right = world(1)
-    whole = rank(queries, candidates, right=right)
+    queries, candidates, relevant = world(1)
+    whole = rank(queries, candidates, relevant=relevant)
     monkeypatch.setattr(retrieval, "SCORES_AT_ONCE", 7 * len(candidates))
-    parts = rank(queries, candidates, right=right)
+    parts = rank(queries, candidates, relevant=relevant)
     np.testing.assert_array_equal(whole.ranks, parts.ranks)
     np.testing.assert_array_equal(whole.queries, parts.queries)
 
@@ -108,7 +108,7 @@ def test_ranks_do_not_depend_on_how_many_are_computed_at_once(
 def test_of_equal_cosines_the_lower_row_comes_first() -> None:
     same = np.ones((1, 1), np.float32)
     for row in range(3):
-        found = rank(same, np.ones((3, 1), np.float32), right=(np.array([0]), np.array([row])))
+        found = rank(same, np.ones((3, 1), np.float32), relevant=(np.array([0]), np.array([row])))
         assert found.ranks.tolist() == [row]
 
 
@@ -130,8 +130,8 @@ def test_all_right_answers_first_is_perfect(count: int) -> None:
 
 def test_a_query_without_an_answer_is_refused() -> None:
     rows = np.eye(2, dtype=np.float32)
-    with pytest.raises(ValueError, match="query 1 has no right answer"):
-        rank(rows, rows, right=(np.array([0]), np.array([0])))
+    with pytest.raises(ValueError, match="query 1 has no relevant row"):
+        rank(rows, rows, relevant=(np.array([0]), np.array([0])))
 
 
 def test_the_median_rank_is_of_the_best_answers_and_starts_at_1() -> None:
@@ -142,10 +142,10 @@ def test_the_median_rank_is_of_the_best_answers_and_starts_at_1() -> None:
 
 
 def test_a_change_is_paired_and_narrower_than_the_figures() -> None:
-    queries, candidates, right = world(0, n_queries=60)
+    queries, candidates, relevant = world(0, n_queries=60)
     random = np.random.default_rng(9)
     blurred = unit_rows(queries + 0.02 * random.normal(size=queries.shape))
-    before, after = (rank(side, candidates, right=right) for side in (queries, blurred))
+    before, after = (rank(side, candidates, relevant=relevant) for side in (queries, blurred))
     found = measure_retrieval(after, Resamples(np.arange(60)), before=before)
     assert found.change is not None
     for name, change in found.change.items():
@@ -156,8 +156,8 @@ def test_a_change_is_paired_and_narrower_than_the_figures() -> None:
 
 
 def test_without_a_change_the_loss_is_nothing() -> None:
-    queries, candidates, right = world(0)
-    ranks = rank(queries, candidates, right=right)
+    queries, candidates, relevant = world(0)
+    ranks = rank(queries, candidates, relevant=relevant)
     found = measure_retrieval(ranks, Resamples(np.arange(30)), before=ranks)
     assert found.change is not None
     assert all(c.value == c.low == c.high == 0 for c in found.change.values())
@@ -171,24 +171,24 @@ def test_top_5_takes_a_label_in_fifth_place() -> None:
 
 @pytest.mark.parametrize("kind", ["random", "hard"])
 def test_wrong_texts_are_wrong_and_as_many_as_the_right_ones(kind: str) -> None:
-    images, texts, right = world(2)
-    owners, chosen = wrong_texts(images, texts, right=right, kind=kind)  # type: ignore[arg-type]
+    images, texts, relevant = world(2)
+    owners, chosen = sample_negatives(images, texts, relevant=relevant, kind=kind)  # type: ignore[arg-type]
     pairs = set(zip(owners.tolist(), chosen.tolist(), strict=True))
     assert len(pairs) == len(owners)
-    assert not pairs & set(zip(right[0].tolist(), right[1].tolist(), strict=True))
-    np.testing.assert_array_equal(np.bincount(owners), np.bincount(right[0]))
+    assert not pairs & set(zip(relevant[0].tolist(), relevant[1].tolist(), strict=True))
+    np.testing.assert_array_equal(np.bincount(owners), np.bincount(relevant[0]))
 
 
 def test_hard_ones_are_the_nearest() -> None:
     images = unit_rows(np.array([[1.0, 0.1]]))
     texts = unit_rows(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.5], [-1.0, 0.0]]))
-    right = (np.array([0]), np.array([0]))
-    assert wrong_texts(images, texts, right=right, kind="hard")[1].tolist() == [2]
+    relevant = (np.array([0]), np.array([0]))
+    assert sample_negatives(images, texts, relevant=relevant, kind="hard")[1].tolist() == [2]
 
 
 def test_an_image_that_all_texts_fit_has_no_wrong_one() -> None:
     images, texts = np.ones((1, 1), np.float32), np.ones((2, 1), np.float32)
-    owners, chosen = wrong_texts(
-        images, texts, right=(np.array([0, 0]), np.array([0, 1])), kind="random"
+    owners, chosen = sample_negatives(
+        images, texts, relevant=(np.array([0, 0]), np.array([0, 1])), kind="random"
     )
     assert owners.size == chosen.size == 0

@@ -1,4 +1,4 @@
-"""Thresholds: four pairs by hand, and properties of any."""
+"""Thresholds: four pairs by hand, and any pairs by counting."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
-from twinlens.metrics.thresholds import Thresholds
+from twinlens.metrics.thresholds import SHOWN, Thresholds
 
 FOUR = Thresholds([0.9, 0.6, 0.6, 0.2], [1, 1, 0, 0])
 
@@ -22,27 +22,33 @@ def test_where_nothing_is_said_to_match_there_is_no_precision() -> None:
     assert (found.precision, found.recall, found.f1, found.said) == (None, 0, 0, 0)
 
 
-def test_the_lowest_threshold_of_a_precision_is_chosen() -> None:
-    assert FOUR.for_precision(0.5).threshold == 0.2
-    assert FOUR.for_precision(0.6).threshold == 0.6
-    assert FOUR.for_precision(1.0).threshold == 0.9
+@pytest.mark.parametrize(
+    ("threshold", "precision", "recall", "said"),
+    [(0.9, 1, 0.5, 0.25), (0.6, 2 / 3, 1, 0.75), (0.2, 0.5, 1, 1)],
+)
+def test_each_probability_is_a_threshold(
+    threshold: float, precision: float, recall: float, said: float
+) -> None:
+    found = FOUR.at(threshold)
+    assert found.precision == pytest.approx(precision)
+    assert (found.threshold, found.recall, found.said) == (threshold, recall, said)
 
 
-def test_the_highest_threshold_of_a_recall_is_chosen() -> None:
-    assert FOUR.for_recall(0.5).threshold == 0.9
-    assert FOUR.for_recall(1.0).threshold == 0.6
+def test_a_threshold_between_two_probabilities_is_the_higher_of_them() -> None:
+    between, at = FOUR.at(0.7), FOUR.at(0.9)
+    assert (between.precision, between.recall, between.said) == (at.precision, at.recall, at.said)
 
 
-def test_a_precision_that_no_threshold_has_is_an_error_with_the_best() -> None:
-    with pytest.raises(ValueError, match=r"precision of 0\.9; the best is 0\.5000"):
-        Thresholds([0.5, 0.5], [1, 0]).for_precision(0.9)
+def test_from_zero_on_all_are_said_to_match_with_the_base_rate_as_precision() -> None:
+    found = FOUR.at(0)
+    assert (found.precision, found.recall, found.said) == (0.5, 1, 1)
 
 
-@pytest.mark.parametrize("target", [0, 1.1, float("nan")])
-def test_a_target_that_is_no_share_is_refused(target: float) -> None:
-    for choose in (FOUR.for_precision, FOUR.for_recall):
-        with pytest.raises(ValueError, match="not between 0 and 1"):
-            choose(target)
+def test_the_table_has_round_thresholds_in_order_and_a_falling_recall() -> None:
+    table = FOUR.table()
+    assert [row.threshold for row in table] == list(SHOWN)
+    assert [row.recall for row in table] == sorted((row.recall for row in table), reverse=True)
+    assert table == tuple(FOUR.at(threshold) for threshold in SHOWN)
 
 
 @pytest.mark.parametrize(
@@ -76,22 +82,15 @@ def test_the_table_is_that_of_scikit_learn() -> None:
     st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30).filter(
         lambda pairs: any(label for _, label in pairs)
     ),
-    st.floats(0.01, 1),
+    st.floats(0, 1),
 )
-def test_a_chosen_threshold_keeps_its_promise_and_is_the_best(
-    pairs: list[tuple[float, bool]], target: float
+def test_the_figures_of_any_threshold_are_those_of_counting(
+    pairs: list[tuple[float, bool]], threshold: float
 ) -> None:
     probabilities, labels = (list(column) for column in zip(*pairs, strict=True))
-    thresholds = Thresholds(probabilities, labels)
-    by_recall = thresholds.for_recall(target)
-    assert by_recall.recall >= target
-    assert all(thresholds.at(p).recall < target for p in probabilities if p > by_recall.threshold)
-    best = max(thresholds.at(p).precision or 0 for p in probabilities)
-    if best >= target:
-        by_precision = thresholds.for_precision(target)
-        assert (by_precision.precision or 0) >= target
-        assert all(
-            (thresholds.at(p).precision or 0) < target
-            for p in probabilities
-            if p < by_precision.threshold
-        )
+    found = Thresholds(probabilities, labels).at(threshold)
+    said = [label for probability, label in pairs if probability >= threshold]
+    assert found.precision == (sum(said) / len(said) if said else None)
+    assert found.recall == sum(said) / sum(labels)
+    assert found.f1 == 2 * sum(said) / (len(said) + sum(labels))
+    assert found.said == len(said) / len(pairs)

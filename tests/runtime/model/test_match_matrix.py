@@ -1,4 +1,4 @@
-"""The program of probabilities: the sigmoid of the cosines' line, whatever the numbers."""
+"""ONNX model of match probabilities: the sigmoid of a line of cosines, for any numbers."""
 
 import math
 
@@ -12,7 +12,7 @@ from twinlens.model.match_matrix import MatchMatrix
 from twinlens.ort.device import CPU
 
 FLOAT32_LOGIT = 1e-5
-"""What float32 cosines, scaled by 100, may move a logit: some 1e-7 each."""
+"""Error of a logit from float32 cosines scaled by 100: some 1e-7 each."""
 
 
 def calibration(curve: Curve) -> Calibration:

@@ -1,7 +1,7 @@
-"""Search on a device: brute force's answer on any finite input, run here on the CPU provider."""
+"""CUDA engine, run on the CPU provider: equal to brute force on any finite input."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from search_cases import F32, Found, Mask, SearchCase, assert_engine, search_cases, unit_rows
 
 from twinlens.errors import DeviceMemoryError, ProviderError
 from twinlens.ort.device import CPU
@@ -16,42 +17,18 @@ from twinlens.ort.io_binding import OnDevice
 from twinlens.ort.session import Session
 from twinlens.search import cuda_engine
 from twinlens.search.cuda_engine import CudaEngine
-from twinlens_kernels import encode, reference
+from twinlens_kernels import encode
 
-F32 = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-Answer = tuple[NDArray[np.int64], F32]
 Feeds = Mapping[str, NDArray[np.generic] | OnDevice]
-Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
-
-
-def unit(random: np.random.Generator, n: int, width: int = 32) -> F32:
-    rows = random.normal(size=(n, width))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def assert_brute_force(
-    found: Answer,
-    queries: F32,
-    rows: F32,
-    k: int,
-    allowed: Mask | None = None,
-) -> None:
-    kept = np.arange(len(rows)) if allowed is None else np.flatnonzero(allowed)
-    places, wanted = reference.topk(queries, rows[kept], k)
-    np.testing.assert_array_equal(found[0], kept[places])
-    with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(found[1], wanted.astype(np.float32))
-    assert (found[0].dtype, found[1].dtype) == (np.int64, np.float32)
 
 
 @pytest.fixture
 def host_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many queries each search on the host was asked."""
+    """Numbers of queries of the searches on the CPU."""
     asked: list[int] = []
     search = cuda_engine.topk
 
-    def count(queries: F32, rows: F32, k: int, **wishes: Any) -> Answer:  # noqa: ANN401
+    def count(queries: F32, rows: F32, k: int, **wishes: Any) -> Found:  # noqa: ANN401
         asked.append(len(queries))
         return search(queries, rows, k, **wishes)
 
@@ -61,7 +38,7 @@ def host_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many candidates a chunk was asked for in each run."""
+    """Numbers of candidates of the runs."""
     asked: list[int] = []
     cuts = cuda_engine.cuts
 
@@ -75,70 +52,49 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    kinds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
-    n_queries=st.integers(0, 6),
-    n_rows=st.integers(1, 300),
-    width=st.integers(1, 80),
-    k=st.integers(1, 60),
-    share_allowed=st.sampled_from([None, 0.0, 0.02, 0.5, 1.0]),
+    case=search_cases(n_queries=6, n_rows=(1, 300), width=80, k=60),
     chunk_share=st.floats(0, 1),
     device_share=st.sampled_from([None, 0.0, 0.4]),
     kept_more=st.sampled_from([0, 128]),
     coded=st.booleans(),
-    seed=st.integers(0, 2**32 - 1),
 )
 def test_the_answer_is_that_of_brute_force_on_any_finite_input(
-    matrices: Matrices,
-    kinds: tuple[int, int],
-    n_queries: int,
-    n_rows: int,
-    width: int,
-    k: int,
-    share_allowed: float | None,
-    chunk_share: float,
-    device_share: float | None,
-    kept_more: int,
-    coded: bool,
-    seed: int,
+    case: SearchCase, chunk_share: float, device_share: float | None, kept_more: int, coded: bool
 ) -> None:
-    random, makers = np.random.default_rng(seed), list(matrices.values())
-    queries = makers[kinds[0] % len(makers)](random, (n_queries, width))
-    rows = makers[kinds[1] % len(makers)](random, (n_rows, width))
-    allowed = None if share_allowed is None else random.random(n_rows) < share_allowed
-    search = CudaEngine(
+    rows = case.rows
+    n_bytes = 2 * rows.size
+    engine = CudaEngine(
         rows,
         device=CPU,
-        codes=encode(rows, centre=np.zeros(width, dtype=np.float32)) if coded else None,
-        chunk_bytes=max(1, int(chunk_share * 2 * width * n_rows)),
-        device_bytes=None if device_share is None else int(device_share * 2 * width * n_rows),
+        codes=encode(rows, centre=np.zeros_like(rows[0])) if coded else None,
+        chunk_bytes=max(1, int(chunk_share * n_bytes)),
+        device_bytes=None if device_share is None else int(device_share * n_bytes),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cuda_engine, "_KEPT_MORE", kept_more)
-        found = search.topk(queries, k, allowed=allowed)
-    assert_brute_force(found, queries, rows, k, allowed)
+        assert_engine(engine, case.queries, rows, case.k, case.allowed)
 
 
 def test_halls_and_chunks_lose_no_row(host_queries: list[int]) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 20_000), unit(random, 3)
+    rows, queries = unit_rows(random, 20_000), unit_rows(random, 3)
     # Chunks of 9 groups in 9 halls, the last one of another size; hits lie on their borders.
-    search = CudaEngine(rows, device=CPU, chunk_bytes=9000 * 64)
+    engine = CudaEngine(rows, device=CPU, chunk_bytes=9000 * 64)
     rows[[0, 8999, 9000, 17_999, 18_000, 19_999]] = queries[0]
-    search = CudaEngine(rows, device=CPU, chunk_bytes=9000 * 64)
-    assert_brute_force(search.topk(queries, 50), queries, rows, 50)
+    engine = CudaEngine(rows, device=CPU, chunk_bytes=9000 * 64)
+    assert_engine(engine, queries, rows, 50)
     assert not host_queries
-    assert len(search) == 20_000
+    assert len(engine) == 20_000
 
 
 def test_a_filter_may_leave_out_whole_chunks(host_queries: list[int]) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 1000), unit(random, 2)
-    search = CudaEngine(rows, device=CPU, chunk_bytes=100 * 64)
+    rows, queries = unit_rows(random, 1000), unit_rows(random, 2)
+    engine = CudaEngine(rows, device=CPU, chunk_bytes=100 * 64)
     allowed = np.zeros(1000, dtype=np.bool_)
     allowed[300:400] = allowed[[950, 999]] = True
     for k in (1, 102, 103):
-        found = search.topk(queries, k, allowed=allowed)
-        assert_brute_force(found, queries, rows, k, allowed)
+        assert_engine(engine, queries, rows, k, allowed)
     assert not host_queries
 
 
@@ -146,9 +102,9 @@ def test_rows_that_the_device_has_no_room_for_are_searched_by_the_host(
     host_queries: list[int],
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 500), unit(random, 2)
-    search = CudaEngine(rows, device=CPU, device_bytes=200 * 64)
-    assert_brute_force(search.topk(queries, 20), queries, rows, 20)
+    rows, queries = unit_rows(random, 500), unit_rows(random, 2)
+    engine = CudaEngine(rows, device=CPU, device_bytes=200 * 64)
+    assert_engine(engine, queries, rows, 20)
     assert host_queries == [2]
 
 
@@ -156,10 +112,10 @@ def test_a_query_that_is_not_settled_asks_for_more(
     host_queries: list[int], kept: list[int]
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 5000), unit(random, 3)
+    rows, queries = unit_rows(random, 5000), unit_rows(random, 3)
     rows[2000:2300] = queries[1]
-    search = CudaEngine(rows, device=CPU)
-    assert_brute_force(search.topk(queries, 5), queries, rows, 5)
+    engine = CudaEngine(rows, device=CPU)
+    assert_engine(engine, queries, rows, 5)
     assert kept == [133, 8 * 133]
     assert not host_queries
 
@@ -168,18 +124,17 @@ def test_a_query_that_more_candidates_do_not_settle_goes_to_the_host(
     host_queries: list[int], kept: list[int]
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 5000), unit(random, 3)
+    rows, queries = unit_rows(random, 5000), unit_rows(random, 3)
     rows[1000:3000] = queries[1]
-    search = CudaEngine(rows, device=CPU)
-    assert_brute_force(search.topk(queries, 5), queries, rows, 5)
+    engine = CudaEngine(rows, device=CPU)
+    assert_engine(engine, queries, rows, 5)
     assert (kept, host_queries) == ([133, 8 * 133], [1])
 
 
 def test_more_hits_than_a_chunk_gives_are_found_by_the_host(host_queries: list[int]) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 3000), unit(random, 1)
-    found = CudaEngine(rows, device=CPU).topk(queries, 2500)
-    assert_brute_force(found, queries, rows, 2500)
+    rows, queries = unit_rows(random, 3000), unit_rows(random, 1)
+    assert_engine(CudaEngine(rows, device=CPU), queries, rows, 2500)
     assert host_queries == [1]
 
 
@@ -187,8 +142,8 @@ def test_a_device_that_scores_too_low_is_not_trusted(
     host_queries: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 500), unit(random, 2)
-    search = CudaEngine(rows, device=CPU)
+    rows, queries = unit_rows(random, 500), unit_rows(random, 2)
+    engine = CudaEngine(rows, device=CPU)
     run = Session.run_bound
 
     def low(session: Session, feeds: Feeds, outputs: Sequence[str]) -> tuple[F32, ...]:
@@ -197,14 +152,14 @@ def test_a_device_that_scores_too_low_is_not_trusted(
 
     monkeypatch.setattr(Session, "run_bound", low)
     with caplog.at_level(logging.WARNING, "twinlens"):
-        assert_brute_force(search.topk(queries, 5), queries, rows, 5)
+        assert_engine(engine, queries, rows, 5)
     assert host_queries == [2]
     assert "a score is above its upper bound" in caplog.text
 
 
 def test_chunks_are_halved_once_where_the_device_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 100), unit(random, 2)
+    rows, queries = unit_rows(random, 100), unit_rows(random, 2)
     refusals, sizes, upload = [DeviceMemoryError("no room")], list[int](), Session.upload
 
     def upload_if_room(session: Session, array: NDArray[np.generic]) -> OnDevice:
@@ -214,21 +169,21 @@ def test_chunks_are_halved_once_where_the_device_is_full(monkeypatch: pytest.Mon
         return upload(session, array)
 
     monkeypatch.setattr(Session, "upload", upload_if_room)
-    search = CudaEngine(rows, device=CPU, chunk_bytes=64 * 64)
+    engine = CudaEngine(rows, device=CPU, chunk_bytes=64 * 64)
     # Each chunk comes with its mask, of one row.
     assert sizes == [64, 32, 1, 32, 1, 32, 1, 4, 1]
-    assert_brute_force(search.topk(queries, 5), queries, rows, 5)
+    assert_engine(engine, queries, rows, 5)
     refusals += [DeviceMemoryError("no room")] * 2
     with pytest.raises(
         DeviceMemoryError,
-        match=r"cpu has no room for 100 rows of 64 bytes \(no room\); pass device_bytes",
+        match=r"cpu is out of memory for 100 rows of 64 bytes \(no room\); pass device_bytes",
     ):
         CudaEngine(rows, device=CPU, chunk_bytes=64 * 64)
 
 
 def test_queries_are_halved_once_where_the_device_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 64), unit(random, 8)
+    rows, queries = unit_rows(random, 64), unit_rows(random, 8)
     refusals, sizes, run = [DeviceMemoryError("no room")], list[int](), Session.run_bound
 
     def run_if_room(session: Session, feeds: Feeds, outputs: Sequence[str]) -> tuple[F32, ...]:
@@ -239,12 +194,12 @@ def test_queries_are_halved_once_where_the_device_is_full(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Session, "run_bound", run_if_room)
     monkeypatch.setattr(cuda_engine, "_RUN_SCORES", 8 * 64)
-    search = CudaEngine(rows, device=CPU)
-    assert_brute_force(search.topk(queries, 5), queries, rows, 5)
+    engine = CudaEngine(rows, device=CPU)
+    assert_engine(engine, queries, rows, 5)
     assert sizes == [8, 4, 4]
     refusals += [DeviceMemoryError("no room")] * 2
     with pytest.raises(DeviceMemoryError, match="no room"):
-        search.topk(queries, 5)
+        engine.topk(queries, 5)
 
 
 @pytest.mark.parametrize("act", ["upload", "run_bound"])
@@ -252,8 +207,8 @@ def test_what_is_no_lack_of_room_is_not_tried_again(
     act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random, calls = np.random.default_rng(0), list[str]()
-    rows, queries = unit(random, 64), unit(random, 8)
-    search = CudaEngine(rows, device=CPU)
+    rows, queries = unit_rows(random, 64), unit_rows(random, 8)
+    engine = CudaEngine(rows, device=CPU)
 
     def fail(*_: object, **__: object) -> None:
         calls.append(act)
@@ -261,7 +216,7 @@ def test_what_is_no_lack_of_room_is_not_tried_again(
 
     monkeypatch.setattr(Session, act, fail)
     with pytest.raises(ProviderError, match="illegal memory access"):
-        CudaEngine(rows, device=CPU) if act == "upload" else search.topk(queries, 5)
+        CudaEngine(rows, device=CPU) if act == "upload" else engine.topk(queries, 5)
     assert calls == [act]
 
 

@@ -1,85 +1,42 @@
-"""Search by codes without compiled kernels: brute force's answer on any finite input."""
+"""ONNX engine, without compiled kernels: equal to brute force on any finite input."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from search_cases import F32, SearchCase, assert_engine, mean_row, search_cases, unit_rows
 
 from twinlens.search import onnx_engine, row_batches
 from twinlens.search.onnx_engine import OnnxEngine
-from twinlens_kernels import encode, reference
-
-F32 = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-Matrices = Mapping[str, Callable[[np.random.Generator, tuple[int, int]], F32]]
-
-
-def unit(random: np.random.Generator, n: int, width: int = 32) -> F32:
-    rows = random.normal(size=(n, width))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def mean(rows: F32) -> F32:
-    return rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-
-
-def assert_brute_force(
-    search: OnnxEngine, queries: F32, rows: F32, k: int, allowed: Mask | None = None
-) -> None:
-    ids, scores = search.topk(queries, k, allowed=allowed)
-    kept = np.arange(len(rows)) if allowed is None else np.flatnonzero(allowed)
-    places, wanted = reference.topk(queries, rows[kept], k)
-    np.testing.assert_array_equal(ids, kept[places])
-    with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(scores, wanted.astype(np.float32))
-    assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
+from twinlens_kernels import encode
 
 
 @pytest.fixture
 def uncoded(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What was said of queries that were searched without codes."""
+    """Log messages about queries searched without codes."""
     caplog.set_level("INFO", "twinlens.search.onnx_engine")
     return lambda: [record.message for record in caplog.records]
 
 
 @settings(max_examples=300, deadline=None)
 @given(
-    kinds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
-    n_queries=st.integers(0, 6),
-    n_rows=st.integers(1, 300),
-    width=st.integers(1, 140),
-    k=st.integers(1, 60),
-    share_allowed=st.sampled_from([None, 0.0, 0.02, 0.5, 0.9, 1.0]),
+    case=search_cases(
+        n_queries=6, n_rows=(1, 300), width=140, k=60, shares=(None, 0.0, 0.02, 0.5, 0.9, 1.0)
+    ),
     centred=st.sampled_from(["mean", "zero", "a row"]),
     residual=st.booleans(),
-    crowd_per_hit=st.sampled_from([0, 1, 64]),
+    candidates_per_hit=st.sampled_from([0, 1, 64]),
     largest_code=st.sampled_from([63, 127]),
-    seed=st.integers(0, 2**32 - 1),
 )
 def test_the_answer_is_that_of_brute_force_on_any_finite_input(
-    matrices: Matrices,
-    kinds: tuple[int, int],
-    n_queries: int,
-    n_rows: int,
-    width: int,
-    k: int,
-    share_allowed: float | None,
-    centred: str,
-    residual: bool,
-    crowd_per_hit: int,
-    largest_code: int,
-    seed: int,
+    case: SearchCase, centred: str, residual: bool, candidates_per_hit: int, largest_code: int
 ) -> None:
-    random, makers = np.random.default_rng(seed), list(matrices.values())
-    queries = makers[kinds[0] % len(makers)](random, (n_queries, width))
-    rows = makers[kinds[1] % len(makers)](random, (n_rows, width))
-    allowed = None if share_allowed is None else random.random(n_rows) < share_allowed
-    centre = {"mean": mean(rows), "zero": np.zeros(width, np.float32), "a row": rows[0]}[centred]
-    codes = encode(rows, centre=centre, residual=residual)
-    # So small that some hundred rows are many runs, with several floors.
+    rows = case.rows
+    centres = {"mean": mean_row(rows), "zero": np.zeros_like(rows[0]), "a row": rows[0]}
+    codes = encode(rows, centre=centres[centred], residual=residual)
+    # So small that some hundred rows are many runs, with several thresholds.
     small = {"_FIRST_ROWS": 8, "_FIRST_PER_HIT": 1, "_LEAST_ROWS": 16, "_MOST_ROWS": 64}
     small |= {
         "_ROWS_PER_RESCORED": 0,
@@ -89,9 +46,10 @@ def test_the_answer_is_that_of_brute_force_on_any_finite_input(
         "_LARGEST_CODE": largest_code,
     }
     with pytest.MonkeyPatch.context() as patch:
-        for name, number in {**small, "_CROWD_PER_HIT": crowd_per_hit}.items():
+        for name, number in {**small, "_CANDIDATES_PER_HIT": candidates_per_hit}.items():
             patch.setattr(onnx_engine, name, number)
-        assert_brute_force(OnnxEngine(rows, codes, threads=1), queries, rows, k, allowed)
+        engine = OnnxEngine(rows, codes, threads=1)
+        assert_engine(engine, case.queries, rows, case.k, case.allowed)
 
 
 @pytest.mark.parametrize("share", [None, 0.2, 0.9])
@@ -99,13 +57,13 @@ def test_unit_rows_are_searched_by_their_codes(
     uncoded: Callable[[], list[str]], share: float | None
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 30_000), unit(random, 5)
+    rows, queries = unit_rows(random, 30_000), unit_rows(random, 5)
     rows[::1000] = queries[0]
     allowed = None if share is None else random.random(30_000) < share
-    search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=2)
+    engine = OnnxEngine(rows, encode(rows, centre=mean_row(rows)), threads=2)
     for k in (1, 20):
-        assert_brute_force(search, queries, rows, k, allowed)
-    assert len(search) == 30_000
+        assert_engine(engine, queries, rows, k, allowed)
+    assert len(engine) == 30_000
     assert not uncoded()
 
 
@@ -113,20 +71,20 @@ def test_a_query_that_the_codes_do_not_narrow_down_is_searched_without_them(
     uncoded: Callable[[], list[str]],
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 20_000), unit(random, 3)
+    rows, queries = unit_rows(random, 20_000), unit_rows(random, 3)
     queries[1] = 0
-    search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=1)
-    assert_brute_force(search, queries, rows, 10)
+    engine = OnnxEngine(rows, encode(rows, centre=mean_row(rows)), threads=1)
+    assert_engine(engine, queries, rows, 10)
     assert uncoded() == ["1 queries are searched without codes"]
 
 
 def test_a_row_too_long_for_the_bounds_is_rescored(uncoded: Callable[[], list[str]]) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 8000), unit(random, 2)
+    rows, queries = unit_rows(random, 8000), unit_rows(random, 2)
     rows[5000] *= np.float32(2e18)
     rows[7000] *= np.float32(3e38)
-    search = OnnxEngine(rows, encode(rows, centre=mean(rows[:1000])), threads=1)
-    assert_brute_force(search, queries, rows, 10)
+    engine = OnnxEngine(rows, encode(rows, centre=mean_row(rows[:1000])), threads=1)
+    assert_engine(engine, queries, rows, 10)
     assert not uncoded()
 
 
@@ -143,16 +101,16 @@ def test_a_row_too_long_for_the_bounds_is_rescored(uncoded: Callable[[], list[st
 def test_codes_pay_where_few_pairs_are_rescored(
     n_rows: int, n_queries: int, hits: int, answer: bool
 ) -> None:
-    assert onnx_engine.pays(n_rows, n_queries, hits) == answer
+    assert onnx_engine.codes_pay(n_rows, n_queries, hits) == answer
 
 
 def test_what_codes_do_not_pay_for_is_searched_without_them(
     uncoded: Callable[[], list[str]],
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 3000), unit(random, 9)
-    search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=1)
-    assert_brute_force(search, queries, rows, 10)
+    rows, queries = unit_rows(random, 3000), unit_rows(random, 9)
+    engine = OnnxEngine(rows, encode(rows, centre=mean_row(rows)), threads=1)
+    assert_engine(engine, queries, rows, 10)
     assert uncoded() == ["9 queries are searched without codes"]
 
 
@@ -160,7 +118,7 @@ def test_codes_of_a_query_are_small_where_the_processor_may_saturate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     random = np.random.default_rng(0)
-    rows, queries = unit(random, 5000), unit(random, 2)
+    rows, queries = unit_rows(random, 5000), unit_rows(random, 2)
     used: list[int] = []
     coded = onnx_engine.CodedQueries.of
 
@@ -171,8 +129,8 @@ def test_codes_of_a_query_are_small_where_the_processor_may_saturate(
     monkeypatch.setattr(onnx_engine.CodedQueries, "of", note)
     for saturates in (False, True):
         monkeypatch.setattr(onnx_engine, "may_saturate", lambda answer=saturates: answer)
-        search = OnnxEngine(rows, encode(rows, centre=mean(rows)), threads=1)
-        assert_brute_force(search, queries, rows, 10)
+        engine = OnnxEngine(rows, encode(rows, centre=mean_row(rows)), threads=1)
+        assert_engine(engine, queries, rows, 10)
     assert used == [127, 63]
     # Two products of the largest codes fit in 16 bits.
     assert 2 * 63 * 255 < 2**15 <= 2 * 127 * 255
@@ -190,12 +148,12 @@ def test_no_rows_and_no_queries_give_no_hits() -> None:
 def test_allowed_rows_are_looked_at_alone_where_they_are_few() -> None:
     allowed = np.arange(12) % 4 == 1
     few = row_batches.RowBatches.of(12, allowed)
-    assert [run.numbers(np.arange(run.n_rows)).tolist() for run in few.rest(1, 5)] == [[5, 9]]
+    assert [run.row_numbers(np.arange(run.n_rows)).tolist() for run in few.rest(1, 5)] == [[5, 9]]
     most = row_batches.RowBatches.of(12, ~allowed)
     runs = list(most.rest(3, 5))
-    assert [run.numbers(np.arange(run.n_rows)).tolist() for run in runs] == [
+    assert [run.row_numbers(np.arange(run.n_rows)).tolist() for run in runs] == [
         [4, 5, 6, 7, 8],
         [9, 10, 11],
     ]
-    places, of_query = runs[0].hopeful(np.ones((5, 2), dtype=np.bool_))
+    places, of_query = runs[0].allowed_pairs(np.ones((5, 2), dtype=np.bool_))
     assert (places.tolist(), of_query.tolist()) == ([0, 0, 2, 2, 3, 3, 4, 4], [0, 1] * 4)

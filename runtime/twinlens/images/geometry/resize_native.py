@@ -21,7 +21,7 @@ def supports(image: Image.Image) -> bool:
     RGB only: other modes are rare, cheaper, or may be memory-mapped files, which Pillow cannot
     expose. Rows must be contiguous; PILLOW_ALIGNMENT puts gaps between them.
     """
-    return resample.SERVES and image.mode == "RGB" and _imaging.get_alignment() == 1
+    return resample.NATIVE and image.mode == "RGB" and _imaging.get_alignment() == 1
 
 
 def resize_rgb_into(

@@ -1,1 +1,1 @@
-"""Storage of an index: in memory, or in a folder that is replaced atomically."""
+"""Storage of an index: in memory, or in a folder with atomic commits."""

@@ -1,4 +1,4 @@
-"""The folder of an index: who may write into it, what lies in it, and what may be swept away."""
+"""Folder of an index: its lock, its file names, and the deletion of old files."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ _NUMBERED: Final = re.compile(
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Be the only writer in the folder; the lock goes with the process, however that ends.
+    """Lock the folder for one writer; the lock is released with the process, even if it is killed.
 
     Raises:
         IndexBusyError: another writer is at work.
@@ -56,10 +56,10 @@ def _lock(descriptor: int) -> None:
 
 
 def require_target(folder: Path) -> None:
-    """Refuse a place where an index cannot be written without harm to something else.
+    """Refuse a path that cannot hold an index, or holds something else.
 
     Raises:
-        OSError: it is a file, a folder of something else, read-only, or below no folder.
+        OSError: it is a file, a folder of something else, read-only, or without a parent folder.
     """
     if not folder.exists():
         parent = folder.parent
@@ -79,9 +79,9 @@ def require_target(folder: Path) -> None:
 
 
 def next_generation(folder: Path) -> int:
-    """A number above all that the folder has seen, committed or left behind."""
+    """Return a number above all generations in the folder, committed or left behind."""
     numbers = [0]
-    # A damaged index may be written over: its files' names are known all the same.
+    # A damaged index may be overwritten: its file names still count.
     with contextlib.suppress(IndexFileError, OSError):
         numbers.append(read_manifest(folder).generation)
     for name in os.listdir(folder):  # noqa: PTH208
@@ -92,11 +92,11 @@ def next_generation(folder: Path) -> int:
 
 
 def sweep(folder: Path, manifest: IndexManifest) -> None:
-    """Delete what belongs to no index or to an older one; readers keep what they have open."""
+    """Delete files of older or unfinished indexes; readers keep the files that they have open."""
     needed = manifest.files() | {LOCK}
     for name in os.listdir(folder):  # noqa: PTH208
         if name not in needed and _is_ours(name):
-            # Windows keeps a file that someone has open: the next writer tries again.
+            # Windows keeps a file that is open: the next writer tries again.
             with contextlib.suppress(OSError):
                 (folder / name).unlink()
 

@@ -1,8 +1,8 @@
-"""The manifest of an index on disk, `index.json`: what of the folder's files is committed.
+"""Manifest of an index on disk, `index.json`: the committed part of the folder's files.
 
-It is replaced by an atomic rename, the last act of every change, and bears its own hash. Sections
-(layout.py) are files `name.EPOCH.suffix`; an append writes behind what the manifest counts,
-so a reader that maps no more than that sees the rows of one moment, whole.
+Every change ends with an atomic rename that replaces it. It contains its own hash. Sections
+(layout.py) are files `name.EPOCH.suffix`; an append writes behind the items that the manifest
+counts, so a reader that maps only those sees one consistent snapshot.
 """
 
 import hashlib
@@ -15,25 +15,25 @@ from typing import Any, Final
 
 from twinlens import dataclass_json
 from twinlens.errors import IndexFileError
-from twinlens.index.layout import LETTERS, IdKind, Layout
+from twinlens.index.layout import ID_TEXT, IdKind, Layout
 
 FORMAT: Final = 2
 MANIFEST: Final = "index.json"
 DRAFT: Final = f"{MANIFEST}.draft"
 CURE: Final = "build and save the index again, or take a copy that is whole"
 _SINGLE_FILE: Final = b"\x89TLI\r\n\x1a\n"
-"""How a file of format 1 began."""
+"""First bytes of a file of format 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Neighbouring rows that were written together."""
+    """Consecutive rows that were written together."""
 
     rows: int
     letters: int = 0
-    """Bytes of their ids, if these are strings."""
+    """Bytes of their ids as UTF-8, if these are strings."""
     sha256: Mapping[str, str]
-    """Of their share of each section, by its name."""
+    """sha256 of their items in each section, by its name."""
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.letters < 0:
@@ -42,62 +42,62 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """The file of the rows that are removed: a bit a row, the lowest first, 1 for a removed one."""
+    """File of the removed rows: a bit a row, the lowest first, 1 for a removed row."""
 
     file: str
     rows: int
-    """How many rows it speaks of; those behind them are not removed."""
+    """Number of bits; later rows are not removed."""
     sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexManifest:
-    """All that is known of an index before a section is looked at."""
+    """Description of an index, complete without its sections."""
 
     format: int = FORMAT
     generation: int
     """Grows with every change."""
     epoch: int
-    """The generation in which the sections' files were begun."""
+    """Generation in which the sections' files were begun."""
     width: int
     residual: bool
     ids: IdKind
     about: Mapping[str, str]
     centre: str
-    """sha256 of the section `centre`, float32 [D], around which the codes are."""
+    """sha256 of the section `centre`, float32 [D]: the centre of the codes."""
     parts: tuple[Part, ...] = field(default=())
     removed: Removed | None = None
 
     @property
     def layout(self) -> Layout:
-        """Which sections there are."""
+        """Layout of the sections."""
         return Layout(width=self.width, residual=self.residual, ids=self.ids)
 
     @property
     def n_rows(self) -> int:
-        """N, removed rows too."""
+        """N, including removed rows."""
         return sum(part.rows for part in self.parts)
 
     @property
-    def n_letters(self) -> int:
-        """M, bytes of all ids."""
+    def n_text_bytes(self) -> int:
+        """M, bytes of all string ids."""
         return sum(part.letters for part in self.parts)
 
     @property
     def centre_file(self) -> str:
-        """The name of the file of the centre."""
+        """File name of the centre."""
         return f"centre.{self.epoch}.f32"
 
     def file(self, section: str) -> str:
-        """The name of the file of a section."""
+        """Return the file name of a section."""
         return f"{section}.{self.epoch}.{self.layout.sections()[section].suffix}"
 
     def items(self, section: str) -> int:
-        """The committed items of a section."""
-        return self.n_letters if section == LETTERS else self.n_rows
+        """Return the number of committed items of a section."""
+        return self.n_text_bytes if section == ID_TEXT else self.n_rows
 
     def files(self) -> set[str]:
-        """The names of all files that belong to the index, its manifest among them."""
+        """Return the names of all files of the index, including its manifest."""
         named = {self.file(section) for section in self.layout.sections()}
         named |= {MANIFEST, self.centre_file}
         return named if self.removed is None else named | {self.removed.file}
@@ -134,9 +134,9 @@ def read_manifest(folder: Path) -> IndexManifest:
 
 
 def write_manifest(folder: Path, manifest: IndexManifest) -> None:
-    """Commit: from here on, and at no moment before, the folder is this index.
+    """Commit: replace the manifest atomically.
 
-    Until `sync_folder`, a loss of power may still bring back the one before.
+    Until `sync_folder`, a loss of power may still bring back the previous one.
     """
     document = dataclass_json.write(manifest)
     document["sha256"] = _digest(document)
@@ -152,8 +152,24 @@ def write_manifest(folder: Path, manifest: IndexManifest) -> None:
         raise
 
 
+def read_about(about: Mapping[str, str] | None) -> dict[str, str]:
+    """Copy the metadata of an index.
+
+    Raises:
+        TypeError: a name or a value is no string.
+        ValueError: a string holds two surrogates that JSON would join into one character.
+    """
+    metadata = dict(about or {})
+    for name, value in metadata.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"about says {name!r}: {value!r}, wanted strings")
+    if json.loads(json.dumps(metadata)) != metadata:
+        raise ValueError("about holds letters that JSON cannot tell apart; write it otherwise")
+    return metadata
+
+
 def sync_folder(folder: Path) -> None:
-    """Make what was named in `folder` last, where the system can (Windows cannot open a folder)."""
+    """Flush the names of `folder` to disk where the system can (Windows cannot open a folder)."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -163,26 +179,26 @@ def sync_folder(folder: Path) -> None:
 
 
 def _digest(document: Mapping[str, Any]) -> str:
-    """sha256 of the one way to write a document: not of how a file has it indented."""
+    """Return the sha256 of a document in canonical form, independent of its indentation."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def _no_index(place: Path) -> OSError | IndexFileError:
-    if not place.exists():
-        return FileNotFoundError(2, "No such file or directory", str(place))
-    if place.is_dir():
+def _no_index(path: Path) -> OSError | IndexFileError:
+    if not path.exists():
+        return FileNotFoundError(2, "No such file or directory", str(path))
+    if path.is_dir():
         return IndexFileError(
-            f"{place} is no twinlens index: it has no {MANIFEST}; if a writer was stopped in it, "
+            f"{path} is no twinlens index: it has no {MANIFEST}; if a writer was stopped in it, "
             "write it again"
         )
-    with place.open("rb") as file:
+    with path.open("rb") as file:
         if file.read(len(_SINGLE_FILE)) == _SINGLE_FILE:
             return IndexFileError(
-                f"{place} is an index of format 1, a single file; this twinlens keeps an index in "
+                f"{path} is an index of format 1, a single file; this twinlens keeps an index in "
                 "a folder: embed the rows, build and save it again"
             )
     return IndexFileError(
-        f"{place} is no twinlens index: it is a file, wanted a folder with {MANIFEST}; "
+        f"{path} is no twinlens index: it is a file, wanted a folder with {MANIFEST}; "
         "give a folder that Index.save or Index.write made"
     )

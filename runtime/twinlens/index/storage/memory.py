@@ -1,4 +1,4 @@
-"""An index in memory: its sections grow in place."""
+"""Storage of an index in memory: its sections grow in place."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,24 +10,24 @@ from twinlens.index.blocks import RowBlock
 from twinlens.index.growable_array import GrowableArray
 from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import Sections
-from twinlens.index.ingest import Ingest, living_pieces
-from twinlens.index.layout import LETTERS, Layout
+from twinlens.index.ingest import Ingest, live_pieces
+from twinlens.index.layout import ID_TEXT, Layout
 from twinlens.index.snapshot import Snapshot
 
 
 class MemoryStore:
-    """The arrays behind the snapshots of an index in memory. One thread at a time may write."""
+    """Arrays behind the snapshots of an index in memory. One thread at a time may write."""
 
     def __init__(self, *, capacity: int = 0) -> None:
         self._columns: dict[str, GrowableArray] = {}
         self._capacity = capacity
 
     def append(self, snapshot: Snapshot, blocks: Iterable[RowBlock], *, threads: int) -> Snapshot:
-        """The snapshot after it with the blocks' rows behind its own: all of them, or an error."""
-        intake = Ingest(snapshot, threads=threads)
+        """Append the blocks' rows to the snapshot: all of them, or an error and none."""
+        ingest = Ingest(snapshot, threads=threads)
         before = {name: len(column) for name, column in self._columns.items()}
         try:
-            self._extend(intake.sections(block) for block in blocks)
+            self._extend(ingest.sections(block) for block in blocks)
         except BaseException:
             for name, column in self._columns.items():
                 column.cut(before.get(name, 0))
@@ -37,28 +37,28 @@ class MemoryStore:
         )
 
     def remove(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
-        """The snapshot after it without these rows."""
+        """Remove rows from the snapshot."""
         return snapshot.without(rows)
 
     def compact(self, snapshot: Snapshot, *, threads: int) -> Snapshot:
-        """The snapshot after it with only the rows that are not removed."""
+        """Keep only the live rows of the snapshot."""
         centre = snapshot.centre_of_live()
         fresh = MemoryStore(capacity=snapshot.n_live)
-        fresh._extend(living_pieces(snapshot, centre=centre, threads=threads))
+        fresh._extend(live_pieces(snapshot, centre=centre, threads=threads))
         self._columns = fresh._columns
         return self._snapshot(snapshot.layout, centre, live=None, lookup=IdLookup())
 
     def verify(self, snapshot: Snapshot) -> None:
-        """Nothing can have changed unseen."""
+        """Do nothing: memory cannot be changed from outside."""
 
     def _extend(self, pieces: Iterable[Sections]) -> None:
         for sections in pieces:
-            letters = len(self._columns[LETTERS]) if LETTERS in self._columns else 0
+            n_text_bytes = len(self._columns[ID_TEXT]) if ID_TEXT in self._columns else 0
             for name, part in sections.items():
                 if name not in self._columns:
-                    capacity = 0 if name == LETTERS else self._capacity
+                    capacity = 0 if name == ID_TEXT else self._capacity
                     self._columns[name] = GrowableArray.like(part, capacity=capacity)
-                self._columns[name].extend(part + letters if name == "id_ends" else part)
+                self._columns[name].extend(part + n_text_bytes if name == "id_ends" else part)
 
     def _snapshot(
         self,
@@ -76,13 +76,13 @@ class MemoryStore:
             layout.holding(sections) if n_rows else layout,
             sections,
             centre,
-            live=longer(live, n_rows),
+            live=_extend_live(live, n_rows),
             lookup=lookup,
         )
 
 
-def longer(live: NDArray[np.bool_] | None, n_rows: int) -> NDArray[np.bool_] | None:
-    """Which of [N] rows are not removed, once new ones stand behind them."""
+def _extend_live(live: NDArray[np.bool_] | None, n_rows: int) -> NDArray[np.bool_] | None:
+    """Extend a mask of live rows to [N] by True for the appended ones."""
     if live is None:
         return None
     return np.concatenate([live, np.ones(n_rows - len(live), dtype=np.bool_)])

@@ -1,4 +1,4 @@
-"""The sections of an index on disk, mapped: opened in milliseconds, read where they are needed."""
+"""Memory-mapped sections of an index on disk: opened in milliseconds, read on demand."""
 
 import contextlib
 import hashlib
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from twinlens.errors import IndexFileError
 from twinlens.index.id_lookup import IdLookup
-from twinlens.index.layout import LETTERS, Section
+from twinlens.index.layout import ID_TEXT, Section
 from twinlens.index.madvise import expect_scattered, read_ahead
 from twinlens.index.snapshot import Snapshot
 from twinlens.index.storage.manifest import CURE, IndexManifest, read_manifest
@@ -22,7 +22,7 @@ _HASHED_BYTES: Final = 2**24
 
 
 def open_folder(folder: Path) -> tuple[IndexManifest, Snapshot]:
-    """The index as it was committed last, also while a writer is at work.
+    """Open the last committed snapshot of an index, also while a writer is at work.
 
     Raises:
         IndexFileError: there is no index, or it is damaged.
@@ -33,7 +33,7 @@ def open_folder(folder: Path) -> tuple[IndexManifest, Snapshot]:
         try:
             return manifest, map_snapshot(folder, manifest)
         except FileNotFoundError as error:
-            # A writer may have committed and swept since the manifest was read.
+            # A writer may have committed and deleted files since the manifest was read.
             newer = read_manifest(folder)
             if newer == manifest:
                 raise IndexFileError(
@@ -45,7 +45,7 @@ def open_folder(folder: Path) -> tuple[IndexManifest, Snapshot]:
 def map_snapshot(
     folder: Path, manifest: IndexManifest, *, lookup: IdLookup | None = None
 ) -> Snapshot:
-    """Map what the manifest counts; only the centre and the removed bits are read."""
+    """Map the items that the manifest counts; only the centre and the removed bits are read."""
     sections = {
         name: _mapped(folder / manifest.file(name), section, manifest.items(name))
         for name, section in manifest.layout.sections().items()
@@ -61,18 +61,22 @@ def map_snapshot(
 
 
 def verify(folder: Path, manifest: IndexManifest, snapshot: Snapshot) -> None:
-    """Read everything; IndexFileError names the section and the rows that changed since."""
+    """Read everything.
+
+    Raises:
+        IndexFileError: names the section and the rows that changed since.
+    """
     for name, section in manifest.layout.sections().items():
         path = folder / manifest.file(name)
         wanted = manifest.items(name) * section.item_bytes
-        # To read a map beyond the end of its file would end the process. A file that a writer has
-        # swept is whole: it lives on without a name.
+        # Reading a map beyond the end of its file would kill the process. A file that a writer has
+        # deleted is whole: it lives on without a name.
         with contextlib.suppress(FileNotFoundError):
             got = path.stat().st_size
             if got < wanted:
                 raise _too_short(path, got, wanted)
         first_row = 0
-        for content, part in _shares(manifest, name, snapshot.sections[name]):
+        for content, part in _parts(manifest, name, snapshot.sections[name]):
             if _digest(content) != part.sha256.get(name):
                 raise IndexFileError(
                     f"{path} is damaged: its rows {first_row} to {first_row + part.rows - 1} do "
@@ -81,12 +85,12 @@ def verify(folder: Path, manifest: IndexManifest, snapshot: Snapshot) -> None:
             first_row += part.rows
 
 
-def _shares(
+def _parts(
     manifest: IndexManifest, name: str, items: NDArray[Any]
 ) -> Iterator[tuple[NDArray[Any], Any]]:
     start = 0
     for part in manifest.parts:
-        stop = start + (part.letters if name == LETTERS else part.rows)
+        stop = start + (part.letters if name == ID_TEXT else part.rows)
         yield items[start:stop], part
         start = stop
 
@@ -110,7 +114,7 @@ def _mapped(path: Path, section: Section, items: int) -> NDArray[Any]:
         if got < wanted:
             raise _too_short(path, got, wanted)
         mapped = mmap.mmap(file.fileno(), wanted, access=mmap.ACCESS_READ)
-    # Not frombuffer: the kernels ask whether the base of the rows is a map, and read ahead if so.
+    # Not frombuffer: the kernels read ahead if the base of the rows is a map.
     return np.ndarray((items, *section.tail), dtype=section.dtype, buffer=mapped)
 
 
@@ -131,7 +135,7 @@ def _live(folder: Path, manifest: IndexManifest) -> NDArray[np.bool_] | None:
 
 
 def _read(path: Path, wanted: int, sha256: str) -> bytes:
-    """The whole of a small file, checked."""
+    """Read and check a small file."""
     content = path.read_bytes()
     if len(content) != wanted:
         raise _too_short(path, len(content), wanted)

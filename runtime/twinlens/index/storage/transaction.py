@@ -1,4 +1,4 @@
-"""Draft: rows written behind the committed ones of an index on disk, until they are committed."""
+"""Transaction on an index on disk: rows written behind the committed ones, until the commit."""
 
 import contextlib
 import hashlib
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from twinlens.errors import IndexFileError
 from twinlens.index.ids import Sections
-from twinlens.index.layout import LETTERS, Layout, Section
+from twinlens.index.layout import ID_TEXT, Layout, Section
 from twinlens.index.storage.folder import next_generation, sweep
 from twinlens.index.storage.manifest import (
     CURE,
@@ -26,16 +26,16 @@ from twinlens.index.storage.manifest import (
 )
 
 PART_ROWS: Final = 2**16
-"""A part that has so many is closed, and parts are merged as long as they have no more: so a
-million rows have some 16 parts, and rows that come one at a time are hashed 16 times at most."""
+"""Rows of a full part. Parts are merged up to this size: a million rows have some 16 parts, and
+rows that are added one at a time are hashed 16 times at most."""
 _COPIED_BYTES: Final = 2**20
 
 
 class Transaction:
-    """A writer behind the rows that `base` counts. The caller holds the folder's lock.
+    """Writer behind the rows that `base` counts. The caller holds the folder's lock.
 
-    Leaving it without a commit takes back what was written; a writer that is killed leaves bytes
-    that no manifest counts, and the next writer overwrites them.
+    Leaving it without a commit rolls back; a killed writer leaves bytes that no manifest counts,
+    and the next writer overwrites them.
     """
 
     def __init__(self, folder: Path, base: IndexManifest) -> None:
@@ -43,16 +43,16 @@ class Transaction:
         self._layout = base.layout
         self._files: dict[str, BinaryIO] = {}
         self._parts = list(base.parts)
-        self._rows, self._letters = 0, base.n_letters
-        self._letters_before = base.n_letters
+        self._rows, self._text_bytes = 0, base.n_text_bytes
+        self._text_bytes_before = base.n_text_bytes
         self._hashes: dict[str, Any] = {}
         self._committed = False
 
     @classmethod
-    def anew(
+    def new_index(
         cls, folder: Path, layout: Layout, centre: NDArray[np.float32], about: dict[str, str]
     ) -> Self:
-        """A draft of a whole new index, beside one that may be in the folder."""
+        """Begin a whole new index, beside an existing one in the folder."""
         epoch = next_generation(folder)
         content = centre.astype("<f4").tobytes()
         base = IndexManifest(
@@ -64,11 +64,11 @@ class Transaction:
             about=about,
             centre=hashlib.sha256(content).hexdigest(),
         )
-        draft = cls(folder, base)
+        transaction = cls(folder, base)
         file = (folder / base.centre_file).open("w+b")
-        draft._files["centre"] = file
+        transaction._files["centre"] = file
         file.write(content)
-        return draft
+        return transaction
 
     def __enter__(self) -> Self:
         return self
@@ -80,31 +80,31 @@ class Transaction:
         trace: TracebackType | None,
     ) -> None:
         for file in self._files.values():
-            with contextlib.suppress(OSError):  # a full disk refuses what was buffered once more
+            with contextlib.suppress(OSError):  # a full disk refuses the buffered bytes once more
                 file.close()
         if not self._committed:
-            self._take_back()
+            self._roll_back()
 
     def extend(self, sections: Sections) -> None:
-        """Write rows behind those that are there; the ends of ids count from the first of them."""
+        """Append rows; the ends of their ids count from the first of them."""
         self._layout = self._layout.holding(sections)
         for name, section in self._layout.sections().items():
             items = sections[name]
             if name == "id_ends":
-                items = items + self._letters
+                items = items + self._text_bytes
             content = np.ascontiguousarray(items, dtype=section.dtype).reshape(-1).view(np.uint8)
             self._file(name, section).write(content.data)
             self._hashes.setdefault(name, hashlib.sha256()).update(content.data)
         self._rows += len(sections["rows"])
-        self._letters += len(sections.get(LETTERS, ()))
+        self._text_bytes += len(sections.get(ID_TEXT, ()))
         if self._rows >= PART_ROWS:
             self._close_part()
 
     def commit(self, *, live: NDArray[np.bool_] | None = None) -> IndexManifest:
-        """Make the rows part of the index, at once and for good.
+        """Commit the rows atomically and durably.
 
         Args:
-            live: [N], False for the rows to be removed; None for what the base says of them.
+            live: [N], False for the removed rows; None to keep those of the base.
         """
         self._close_part()
         parts = self._merged() if self._files else self._parts
@@ -117,11 +117,11 @@ class Transaction:
             removed=self._base.removed if live is None else self._removed(live, generation),
         )
         for file in self._files.values():
-            file.truncate()  # what a killed writer has left
+            file.truncate()  # bytes left by a killed writer
             file.flush()
             os.fsync(file.fileno())
-        # An interruption may strike just after the rename: nothing is taken back from here on,
-        # unless the system itself says that there was none.
+        # An interruption may come just after the rename: nothing is rolled back from here on,
+        # unless the rename itself failed.
         self._committed = True
         try:
             write_manifest(self._folder, manifest)
@@ -141,7 +141,7 @@ class Transaction:
         return Removed(file=path.name, rows=len(live), sha256=sha256)
 
     def _file(self, name: str, section: Section) -> BinaryIO:
-        """The file of a section, which stands where its next item goes."""
+        """Return the file of a section, positioned at its next item."""
         if name not in self._files:
             manifest = replace(self._base, ids=self._layout.ids)
             path, items = self._folder / manifest.file(name), manifest.items(name)
@@ -156,14 +156,14 @@ class Transaction:
         self._parts.append(
             Part(
                 rows=self._rows,
-                letters=self._letters - self._letters_before,
+                letters=self._text_bytes - self._text_bytes_before,
                 sha256={name: digest.hexdigest() for name, digest in self._hashes.items()},
             )
         )
-        self._rows, self._letters_before, self._hashes = 0, self._letters, {}
+        self._rows, self._text_bytes_before, self._hashes = 0, self._text_bytes, {}
 
     def _merged(self) -> list[Part]:
-        """The parts, the last of them made one while the one before is no larger."""
+        """Merge the last parts while the one before is no larger, and return all parts."""
         first, rows = len(self._parts) - 1, 0
         while first >= 0:
             rows += self._parts[first].rows
@@ -175,9 +175,9 @@ class Transaction:
         if len(tail) < 2:
             return self._parts
         start = sum(part.rows for part in self._parts[:first])
-        letters = sum(part.letters for part in self._parts[:first])
+        text_start = sum(part.letters for part in self._parts[:first])
         sha256 = {
-            name: self._rehashed(name, section, letters if name == LETTERS else start, tail)
+            name: self._rehashed(name, section, text_start if name == ID_TEXT else start, tail)
             for name, section in self._layout.sections().items()
         }
         merged = Part(
@@ -188,14 +188,14 @@ class Transaction:
         return [*self._parts[:first], merged]
 
     def _rehashed(self, name: str, section: Section, start: int, tail: list[Part]) -> str:
-        """The hash of what several parts have of a section, once each matches its own."""
+        """Check the hashes of parts of a section, and return their common hash."""
         file = self._files[name]
         end = file.tell()
         file.seek(start * section.item_bytes)
         both = hashlib.sha256()
         for part in tail:
             own = hashlib.sha256()
-            items = part.letters if name == LETTERS else part.rows
+            items = part.letters if name == ID_TEXT else part.rows
             for content in _read(file, items * section.item_bytes):
                 own.update(content)
                 both.update(content)
@@ -204,7 +204,7 @@ class Transaction:
         file.seek(end)
         return both.hexdigest()
 
-    def _take_back(self) -> None:
+    def _roll_back(self) -> None:
         for name, file in self._files.items():
             path = Path(file.name)
             section = self._layout.sections().get(name)

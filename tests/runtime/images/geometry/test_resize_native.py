@@ -18,7 +18,7 @@ from twinlens.images.geometry.resize import resize_by_pillow, resize_crop
 from twinlens.images.load import U8, load
 from twinlens_kernels import resample
 
-pytestmark = pytest.mark.skipif(not resample.SERVES, reason="the kernels are not compiled")
+pytestmark = pytest.mark.skipif(not resample.NATIVE, reason="the kernels are not compiled")
 
 SPEC = ImageSpec(side_px=56)
 LONG = (1, 2, 3, 5, 31, 56, 57, 64, 100, 223, 333)

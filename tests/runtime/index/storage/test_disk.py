@@ -1,4 +1,4 @@
-"""An index in a folder: saved, opened, replaced, shared and locked."""
+"""Index in a folder: saved, opened, replaced, shared and locked."""
 
 import os
 import threading
@@ -29,7 +29,7 @@ def names(folder: Path) -> set[str]:
 
 
 def files_of(folder: Path) -> set[str]:
-    """What belongs there and no more."""
+    """Names of the files of the index, and of no others."""
     return read_manifest(folder).files() | {"index.lock"}
 
 
@@ -256,7 +256,7 @@ def test_an_empty_folder_and_what_a_killed_writer_left_may_be_written_to(tmp_pat
 def test_a_reader_in_the_middle_of_a_change_sees_the_old_or_the_new(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the reading of the manifest and the mapping, the files it names may be swept."""
+    """Between reading the manifest and mapping, its files may be deleted."""
     mapped = disk.map_snapshot
     changes = [
         lambda index: index.remove([100]),

@@ -1,4 +1,4 @@
-"""Whatever a writer is killed at, the index on disk is the old one or the new one."""
+"""A writer killed at any step leaves the old or the new index on disk."""
 
 import subprocess
 import sys

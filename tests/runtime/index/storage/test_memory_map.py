@@ -1,4 +1,4 @@
-"""An index on disk that was damaged, cut or never one; and one that is large."""
+"""Index on disk: damaged, truncated, not an index, and large."""
 
 import os
 import resource
@@ -18,7 +18,7 @@ NAMES = [f"picture {number}" for number in range(40)]
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index of several parts with every section there is, and removed rows."""
+    """Index of several parts with all sections and removed rows."""
     path = tmp_path_factory.mktemp("whole") / "index"
     index = Index.write(path, ROWS[:20], ids=NAMES[:20], residual=True)
     index.add(ROWS[20:35], ids=NAMES[20:35])

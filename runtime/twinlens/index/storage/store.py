@@ -1,0 +1,30 @@
+"""Protocol of the storage behind an index."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens.index.blocks import RowBlock
+from twinlens.index.snapshot import Snapshot
+
+
+class Store(Protocol):
+    """Storage of the rows of an index: each change returns the snapshot after it."""
+
+    def append(self, snapshot: Snapshot, blocks: Iterable[RowBlock], *, threads: int) -> Snapshot:
+        """Append the blocks' rows to the snapshot: all of them, or an error and none."""
+
+    def remove(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
+        """Remove rows from the snapshot."""
+
+    def compact(self, snapshot: Snapshot, *, threads: int) -> Snapshot:
+        """Keep only the live rows of the snapshot; they get new row numbers."""
+
+    def verify(self, snapshot: Snapshot) -> None:
+        """Read all data that may have changed unnoticed.
+
+        Raises:
+            IndexFileError: names the section and the rows that changed since.
+        """
