@@ -11,8 +11,9 @@ from twinlens.images.formats.color_modes import to_eight_bit
 from twinlens.images.formats.dct_scale import reduce_while_decoding
 from twinlens.images.formats.exif_orientation import UPRIGHT, Orientation, orientation_of
 from twinlens.images.geometry.crop import CropBox, crop_box
-from twinlens.images.open import SOURCE_READ_LOCK, check_size
+from twinlens.images.open import check_size
 from twinlens.images.read_options import ReadOptions
+from twinlens.images.turns import turn_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,17 @@ def decode_pil(image: Image.Image, name: str, read: ReadOptions) -> DecodedImage
         ImageError: it is beyond the limits; and Pillow's own errors.
     """
     check_size(image, name, read.limits)
-    with SOURCE_READ_LOCK:
-        image.load()
+    load_pixels(image)
     return DecodedImage(image=to_eight_bit(image, name), size=image.size)
+
+
+def load_pixels(image: Image.Image) -> None:
+    """Load the pixels of a PIL image, in its turn and in that of the file that it is read from."""
+    with turn_at(image):
+        file = getattr(image, "fp", None)
+        if file is None:
+            image.load()
+            return
+        # Two images of one archive share its file.
+        with turn_at(file):
+            image.load()
