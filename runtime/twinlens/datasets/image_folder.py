@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from twinlens.images.load import IMAGE_SUFFIXES
-from twinlens.images.named_image import NamedImage
+from twinlens.images.named_image import ListedImage, NamedImage
 
 GLOB_CHARACTERS = frozenset("*?[")
 
@@ -19,7 +19,7 @@ def images_in_folder(folder: Path) -> Iterator[NamedImage]:
     """
     for path in _files(folder):
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            yield NamedImage(str(path), path)
+            yield ListedImage(str(path), path)
 
 
 def images_matching(pattern: str) -> Iterator[NamedImage]:
@@ -35,7 +35,7 @@ def images_matching(pattern: str) -> Iterator[NamedImage]:
     folder = Path(*parts[:fixed])
     for path in _files(folder):
         if _matches(path.relative_to(folder).parts, parts[fixed:]):
-            yield NamedImage(str(path), path)
+            yield ListedImage(str(path), path)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
 from twinlens.errors import ImageError
-from twinlens.images.decoder import Decoder, DecodeResult
-from twinlens.images.named_image import NumberedImage
+from twinlens.images.decoder import Decoder, DecodeResult, NumberedImage
 from twinlens.ort.io_binding import OnDevice
 
 F32 = NDArray[np.float32]

@@ -1,5 +1,6 @@
 """Decoded images with eight bits a channel, and the facts that their transform needs."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -61,17 +62,20 @@ def decode_pil(image: Image.Image, name: str, read: ReadOptions) -> DecodedImage
         ImageError: it is beyond the limits; and Pillow's own errors.
     """
     check_size(image, name, read.limits)
-    load_pixels(image)
-    return DecodedImage(image=to_eight_bit(image, name), size=image.size)
+    return DecodedImage(image=load_eight_bit(image, name), size=image.size)
 
 
-def load_pixels(image: Image.Image) -> None:
-    """Load the pixels of a PIL image, in its turn and in that of the file that it is read from."""
+def load_eight_bit(image: Image.Image, name: str) -> Image.Image:
+    """Load a PIL image, and return it with eight bits a channel; the same if it has them.
+
+    It is loaded in its own turn, and in that of the file that it is read from.
+
+    Raises:
+        ImageError: the range of its values is unknown; and Pillow's own errors.
+    """
     with turn_at(image):
         file = getattr(image, "fp", None)
-        if file is None:
-            image.load()
-            return
         # Two images of one archive share its file.
-        with turn_at(file):
+        with turn_at(file) if file is not None else nullcontext():
             image.load()
+    return to_eight_bit(image, name)

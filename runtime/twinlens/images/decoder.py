@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError, quoted
 from twinlens.images.image_like import ImageLike
+from twinlens.images.kept import Drawn, KeptImage
 from twinlens.images.load import load
-from twinlens.images.named_image import NamedImage, NumberedImage
+from twinlens.images.named_image import NamedImage
 from twinlens.images.open import path_of
 from twinlens.images.pixel_options import PixelOptions
+
+NumberedImage = tuple[int, Drawn]
+"""Index of an image in its stream, for error messages, and the image."""
 
 
 class DecodeResult(NamedTuple):
@@ -37,7 +41,10 @@ class Decoder:
         """Decode one image; an error goes into the result, with the image's index and name."""
         number, given = numbered
         plain = f"image {number}"
-        name, image = given if isinstance(given, NamedImage) else (_name_of(given, plain), given)
+        if isinstance(given, (NamedImage, KeptImage)):
+            name, image = given.name or plain, given.image
+        else:
+            name, image = _name_of(given, plain), given
         try:
             if isinstance(image, ImageError):
                 raise image
@@ -51,7 +58,7 @@ class Decoder:
             return DecodeResult(number, name, failure)
 
 
-def _name_of(image: ImageLike | ImageError, otherwise: str) -> str:
+def _name_of(image: ImageLike, otherwise: str) -> str:
     try:
         return path_of(image) or otherwise
     except Exception:  # noqa: BLE001  `load` tells the reason

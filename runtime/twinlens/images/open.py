@@ -107,20 +107,20 @@ def errors_as_image_error(name: str, limits: Limits) -> Iterator[None]:
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{name} has more than {_limit_passed(error, limits)}") from error
+        raise ImageError(f"{name} has {_limit_passed(error, limits)}") from error
     except Exception as error:  # Pillow's decoders raise exceptions of any type
         raise ImageError(f"{name} cannot be decoded: {reason_of(error)}") from error
 
 
 def _limit_passed(error: Exception, limits: Limits) -> str:
-    """Return the limit that a file claims to pass, ours or Pillow's own, and the cure."""
-    # Pillow's message has the number of pixels first, then its limit.
+    """Return the number of pixels that a file claims, the limit that it passes, and the cure."""
+    # Pillow's message has the number of pixels first, then its own limit.
     numbers = [int(digits) for digits in re.findall(r"\d+", str(error))]
-    if numbers[:1] > [limits.max_pixels] or len(numbers) < 2:
-        return f"{limits.max_pixels:,} pixels; shrink it first"
+    if len(numbers) < 2 or numbers[0] > limits.max_pixels:
+        return f"more than {limits.max_pixels:,} pixels; shrink it first"
     return (
-        f"{numbers[1]:,} pixels, a limit of Pillow's own; shrink it first, "
-        "or raise PIL.Image.MAX_IMAGE_PIXELS"
+        f"{numbers[0]:,} pixels, which Pillow itself refuses above {numbers[1]:,}; "
+        "shrink it first, or set PIL.Image.MAX_IMAGE_PIXELS"
     )
 
 
