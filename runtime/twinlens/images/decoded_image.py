@@ -10,8 +10,8 @@ from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
 from twinlens.images.formats.color_modes import to_eight_bit
 from twinlens.images.formats.dct_scale import reduce_while_decoding
-from twinlens.images.formats.exif_orientation import UPRIGHT, Orientation, orientation_of
 from twinlens.images.geometry.crop import CropBox, crop_box
+from twinlens.images.geometry.exif_orientation import UPRIGHT, Orientation, orientation_of
 from twinlens.images.open import check_size
 from twinlens.images.read_options import ReadOptions
 from twinlens.images.turns import turn_at
