@@ -19,10 +19,15 @@ from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
 from twinlens.images.transform import transform_into
 
 IMAGE_SUFFIXES: Final = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {
+        *(".avif", ".avifs", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp"),
+        *(".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"),
+        *(".apng", ".png"),
+        *(".pbm", ".pgm", ".pnm", ".ppm"),
+    }
 )
-"""Suffixes of the image files in a folder or a tar; a file given by name may have any suffix."""
-
+"""Suffixes, in lower case, of the image files in a folder or a tar: all those that Pillow gives to
+the formats of `Limits`. A file given by name may have any suffix."""
 HEAD_BYTES: Final = 4096
 """Bytes that tell what a file of no known format is."""
 
