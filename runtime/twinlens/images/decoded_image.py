@@ -10,6 +10,7 @@ from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
 from twinlens.images.formats.color_modes import to_eight_bit
 from twinlens.images.formats.dct_scale import reduce_while_decoding
+from twinlens.images.formats.png_transparency import raw_mode, scale_transparent_colour
 from twinlens.images.geometry.crop import CropBox, crop_box
 from twinlens.images.geometry.exif_orientation import UPRIGHT, Orientation, orientation_of
 from twinlens.images.open import check_size
@@ -45,7 +46,7 @@ def decode_file(
         check_size(image, name, read.limits)
         stored = image.size
         reduction = reduce_while_decoding(image, spec) if mode == "fast" else 1
-        image.load()
+        _load(image)
         return DecodedImage(
             image=to_eight_bit(image, name),
             # Pillow turns a TIFF upright while it decodes, which may swap width and height.
@@ -77,5 +78,11 @@ def load_eight_bit(image: Image.Image, name: str) -> Image.Image:
         file = getattr(image, "fp", None)
         # Two images of one archive share its file.
         with turn_at(file) if file is not None else nullcontext():
-            image.load()
+            _load(image)
     return to_eight_bit(image, name)
+
+
+def _load(image: Image.Image) -> None:
+    raw = raw_mode(image)
+    image.load()
+    scale_transparent_colour(image, raw)
