@@ -91,7 +91,7 @@ def _kept_pil(image: Image.Image, name: str, limits: Limits) -> Image.Image:
     check_size(image, name, limits)
     if (again := _reopened(image, limits)) is not None:
         return again
-    eight_bit = load_eight_bit(image, name)
+    eight_bit = load_eight_bit(image, name, limits)
     return eight_bit.copy() if eight_bit is image else eight_bit
 
 
