@@ -39,9 +39,9 @@ class Block(torch.nn.Module):
         joined = (layer.query, layer.key, layer.value)
         weights, biases = zip(*((part.weight, part.bias) for part in joined), strict=True)
         self.three = Mapped(np.concatenate(weights), np.concatenate(biases))
-        self.mixed = Mapped(layer.mixed.weight, layer.mixed.bias)
-        self.widen = Mapped(layer.widen.weight, layer.widen.bias)
-        self.narrow = Mapped(layer.narrow.weight, layer.narrow.bias)
+        self.mixed = Mapped(layer.out_proj.weight, layer.out_proj.bias)
+        self.widen = Mapped(layer.fc1.weight, layer.fc1.bias)
+        self.narrow = Mapped(layer.fc2.weight, layer.fc2.bias)
         self.attention_norm, self.mlp_norm = Normed(layer.attention_norm), Normed(layer.mlp_norm)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -60,7 +60,7 @@ class Tower(torch.nn.Module):
         self.blocks = torch.nn.Sequential(
             *(Block(layer, inner.heads, causal=causal) for layer in inner.layers)
         )
-        self.positions = held(tower.positions)
+        self.positions = held(tower.position_embedding)
         self.output_norm = Normed(tower.output_norm)
         self.projection = Mapped(tower.projection.weight, None)
 
@@ -72,7 +72,7 @@ class Image(Tower):
     def __init__(self, tower: ImageTower) -> None:
         super().__init__(tower, causal=False)
         self.patch_px = tower.patch_px
-        self.patches, self.front = held(tower.patches), held(tower.class_embedding)
+        self.patches, self.front = held(tower.patch_embedding), held(tower.class_embedding)
         self.input_norm = Normed(tower.input_norm)
         self.mean = held(np.float32(MEAN).reshape(1, 3, 1, 1))
         self.std = held(np.float32(STD).reshape(1, 3, 1, 1))
@@ -89,7 +89,7 @@ class Image(Tower):
 class Text(Tower):
     def __init__(self, tower: TextTower) -> None:
         super().__init__(tower, causal=True)
-        self.words, self.end_id = held(tower.tokens), tower.end_id
+        self.words, self.end_id = held(tower.token_embedding), tower.end_id
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         tokens = self.blocks(self.words[ids] + self.positions[: ids.shape[1]])

@@ -256,11 +256,11 @@ def with_outliers() -> Callable[[Any], Any]:
         return replace(
             layer,
             mlp_norm=replace(norm, scale=norm.scale * factors, bias=norm.bias * factors),
-            widen=replace(layer.widen, weight=layer.widen.weight / factors),
+            fc1=replace(layer.fc1, weight=layer.fc1.weight / factors),
             value=Linear(
                 weight=layer.value.weight * factors[:, None], bias=layer.value.bias * factors
             ),
-            mixed=replace(layer.mixed, weight=layer.mixed.weight / factors),
+            out_proj=replace(layer.out_proj, weight=layer.out_proj.weight / factors),
         )
 
     def spoil(tower: Tower) -> Tower:

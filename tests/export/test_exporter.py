@@ -21,7 +21,7 @@ from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError, CheckpointError, ExportError
 from twinlens_export.graph.graph import Graph
-from twinlens_export.precision import Build
+from twinlens_export.precision import BuildGraph
 from twinlens_export.verification import verify
 from twinlens_export.verification.samples import SampleFiles
 from twinlens_export.verification.verify import Tolerance
@@ -110,7 +110,7 @@ def test_a_tower_below_the_tolerance_is_not_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def corrupted(build: Build, precision: str) -> Graph:
+    def corrupted(build: BuildGraph, precision: str) -> Graph:
         graph = build(FloatBlocks)
         graph.weights["layers.1.mlp.widen.bias"] = graph.weights["layers.1.mlp.widen.bias"] + 1
         return graph

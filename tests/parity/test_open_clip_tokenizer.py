@@ -13,7 +13,7 @@ from twinlens.texts.tokenizer import Tokenizer
 
 pytest.importorskip("transformers")
 
-from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_words
+from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_tokenizer
 
 pytestmark = pytest.mark.export
 
@@ -56,10 +56,10 @@ def theirs() -> Any:  # noqa: ANN401
 
 @pytest.fixture(scope="module")
 def ours(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:  # noqa: ANN401
-    words = read_open_clip_words(theirs, context=CONTEXT, trim=False, options={})
+    loaded = read_open_clip_tokenizer(theirs, context=CONTEXT, trim=False, options={})
     path = Path(tmp_path_factory.mktemp("words") / "tokenizer.json")
-    path.write_text(words.tokenizer, encoding="utf-8")
-    return Tokenizer(path, words.spec)
+    path.write_text(loaded.json, encoding="utf-8")
+    return Tokenizer(path, loaded.spec)
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text[:20]))

@@ -19,7 +19,9 @@ from transformers.models.chinese_clip.image_processing_pil_chinese_clip import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from twinlens_export.checkpoints.preprocessing import Preprocessing, read_open_clip, read_processor
+from twinlens_export.checkpoints.image_processor import read_processor
+from twinlens_export.checkpoints.open_clip_preprocessing import read_preprocess_cfg
+from twinlens_export.checkpoints.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.export
 
@@ -62,8 +64,9 @@ def photo(request: pytest.FixtureRequest) -> Image.Image:
 
 def as_bytes(values: np.ndarray, seen: Preprocessing) -> U8:
     """The pixels behind normalised floats [3, S, S]."""
-    mean, std = (np.array(part)[:, None, None] for part in (seen.pixels.mean, seen.pixels.std))
-    pixels = (values * std + mean) / seen.pixels.factor
+    normalization = seen.normalization
+    mean, std = (np.array(part)[:, None, None] for part in (normalization.mean, normalization.std))
+    pixels = (values * std + mean) / normalization.factor
     return np.rint(pixels).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
 
 
@@ -93,7 +96,7 @@ def test_torchvision_processors_are_followed(name: str, photo: Image.Image) -> N
 
 @pytest.mark.parametrize("name", OPEN_CLIP)
 def test_open_clips_transform_is_followed(name: str, photo: Image.Image) -> None:
-    seen = read_open_clip(OPEN_CLIP[name], side_px=224)
+    seen = read_preprocess_cfg(OPEN_CLIP[name], side_px=224)
     check(photo, seen, plain_open_clip(photo, OPEN_CLIP[name]))
 
 
@@ -102,7 +105,7 @@ def test_what_is_called_open_clips_transform_is_it(name: str, photo: Image.Image
     open_clip = pytest.importorskip("open_clip")
     config = open_clip.transform.PreprocessCfg(**OPEN_CLIP[name])
     transform = open_clip.transform.image_transform_v2(config, is_train=False)
-    seen = read_open_clip(OPEN_CLIP[name], side_px=224)
+    seen = read_preprocess_cfg(OPEN_CLIP[name], side_px=224)
     wanted = as_bytes(transform(photo).numpy(), seen)
     np.testing.assert_array_equal(plain_open_clip(photo, OPEN_CLIP[name]), wanted)
 

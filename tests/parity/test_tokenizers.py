@@ -25,7 +25,7 @@ pytest.importorskip("sentencepiece")
 import sentencepiece
 from transformers import BertTokenizerFast, Siglip2Tokenizer, SiglipTokenizer
 
-from twinlens_export.checkpoints.tokenizer import Words, read_words
+from twinlens_export.checkpoints.tokenizer import LoadedTokenizer, read_tokenizer
 from twinlens_export.errors import CheckpointError
 
 pytestmark = pytest.mark.export
@@ -115,9 +115,9 @@ def siglip2(folder: Path) -> Siglip2Tokenizer:
 def bert(folder: Path) -> BertTokenizerFast:
     """WordPiece between [CLS] and [SEP], as Chinese-CLIP has."""
     letters = sorted({letter for text in CORPUS for letter in text.lower() if letter.strip()})
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "dog", "photo", "##s", "##ning"]
-    words += [*letters, *(f"##{letter}" for letter in letters)]
-    vocabulary = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    loaded = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "dog", "photo", "##s", "##ning"]
+    loaded += [*letters, *(f"##{letter}" for letter in letters)]
+    vocabulary = {word: number for number, word in enumerate(dict.fromkeys(loaded))}
     return BertTokenizerFast(vocab=vocabulary, model_max_length=CONTEXT)
 
 
@@ -128,10 +128,10 @@ FAMILIES: dict[str, Callable[[Path], Any]] = {"siglip": siglip, "siglip2": sigli
 def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ANN401
     folder = tmp_path_factory.mktemp(request.param)
     theirs = FAMILIES[request.param](folder)
-    words = read_words(theirs, context=CONTEXT, trim=False)
+    loaded = read_tokenizer(theirs, context=CONTEXT, trim=False)
     path = folder / "tokenizer.json"
-    path.write_text(words.tokenizer, encoding="utf-8")
-    return request.param, theirs, words, Tokenizer(path, words.spec)
+    path.write_text(loaded.json, encoding="utf-8")
+    return request.param, theirs, loaded, Tokenizer(path, loaded.spec)
 
 
 def wanted(theirs: Any, texts: Sequence[str]) -> list[list[int]]:  # noqa: ANN401
@@ -141,25 +141,27 @@ def wanted(theirs: Any, texts: Sequence[str]) -> list[list[int]]:  # noqa: ANN40
     return ids
 
 
-def test_the_values_are_those_of_the_family(family: tuple[str, Any, Words, Tokenizer]) -> None:
-    name, theirs, words, _ = family
+def test_the_values_are_those_of_the_family(
+    family: tuple[str, Any, LoadedTokenizer, Tokenizer],
+) -> None:
+    name, theirs, loaded, _ = family
     ends = {"siglip": theirs.eos_token_id, "siglip2": theirs.eos_token_id}
-    assert words.spec.end_id == ends.get(name, theirs.sep_token_id)
-    assert words.spec.pad_id == theirs.pad_token_id
-    assert words.spec.clean == ("siglip" if name == "siglip" else "none")
-    assert (words.spec.context, words.spec.trim) == (CONTEXT, False)
+    assert loaded.spec.end_id == ends.get(name, theirs.sep_token_id)
+    assert loaded.spec.pad_id == theirs.pad_token_id
+    assert loaded.spec.clean == ("siglip" if name == "siglip" else "none")
+    assert (loaded.spec.context, loaded.spec.trim) == (CONTEXT, False)
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text[:20]))
 def test_nasty_texts_get_the_ids_of_transformers(
-    family: tuple[str, Any, Words, Tokenizer], text: str
+    family: tuple[str, Any, LoadedTokenizer, Tokenizer], text: str
 ) -> None:
     _, theirs, _, ours = family
     assert ours.encode([text]).tolist() == wanted(theirs, [text])
 
 
 def test_random_texts_get_the_ids_of_transformers(
-    family: tuple[str, Any, Words, Tokenizer],
+    family: tuple[str, Any, LoadedTokenizer, Tokenizer],
 ) -> None:
     _, theirs, _, ours = family
     rng = random.Random(0)
@@ -174,30 +176,32 @@ def test_random_texts_get_the_ids_of_transformers(
     assert ours.encode(texts).tolist() == wanted(theirs, texts)
 
 
-def test_a_mark_inside_a_text_stays_text(family: tuple[str, Any, Words, Tokenizer]) -> None:
-    name, theirs, words, ours = family
+def test_a_mark_inside_a_text_stays_text(
+    family: tuple[str, Any, LoadedTokenizer, Tokenizer],
+) -> None:
+    name, theirs, loaded, ours = family
     mark = theirs.sep_token if name == "bert" else theirs.eos_token
     (row,) = ours.encode_ragged([f"a{mark}b"])
-    assert words.spec.end_id not in row[:-1]
-    assert row[-1] == words.spec.end_id
+    assert loaded.spec.end_id not in row[:-1]
+    assert row[-1] == loaded.spec.end_id
 
 
 def test_padding_on_the_left_is_refused(tmp_path: Path) -> None:
     theirs = bert(tmp_path)
     theirs.padding_side = "left"
     with pytest.raises(CheckpointError, match="pads on the left, wanted right"):
-        read_words(theirs, context=CONTEXT, trim=False)
+        read_tokenizer(theirs, context=CONTEXT, trim=False)
 
 
 def test_a_tokenizer_without_padding_is_refused(tmp_path: Path) -> None:
     theirs = bert(tmp_path)
     theirs.pad_token = None
     with pytest.raises(CheckpointError, match="has no padding token"):
-        read_words(theirs, context=CONTEXT, trim=False)
+        read_tokenizer(theirs, context=CONTEXT, trim=False)
 
 
 def test_siglip_with_upper_case_is_refused(tmp_path: Path) -> None:
     theirs = siglip(tmp_path)
     theirs.do_lower_case = False
     with pytest.raises(CheckpointError, match="keeps upper case"):
-        read_words(theirs, context=CONTEXT, trim=False)
+        read_tokenizer(theirs, context=CONTEXT, trim=False)

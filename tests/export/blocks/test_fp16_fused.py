@@ -97,9 +97,9 @@ def counts(graph: Graph) -> str:
 def mlp(activation: Any, *, bias: bool) -> Mlp:  # noqa: ANN401
     return Mlp(
         norm=NORM,
-        widen=WIDE if bias else Linear(weight=WIDE.weight, bias=None),
+        fc1=WIDE if bias else Linear(weight=WIDE.weight, bias=None),
         activation=activation,
-        narrow=NARROW if bias else Linear(weight=NARROW.weight, bias=None),
+        fc2=NARROW if bias else Linear(weight=NARROW.weight, bias=None),
     )
 
 

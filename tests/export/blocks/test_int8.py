@@ -60,7 +60,7 @@ def product_graph(
     made = blocks(graph)
     if activation in ("gelu", "quick_gelu", "gelu_tanh"):
         bend: Activation = activation
-        mlp = Mlp(norm=None, widen=linear, activation=bend, narrow=linear)
+        mlp = Mlp(norm=None, fc1=linear, activation=bend, fc2=linear)
         answer = made.mlp_add("tokens", mlp, "it")
     else:
         answer = made.linear("tokens", linear, "it")

@@ -139,9 +139,9 @@ def test_mlp_add(
     def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
         mlp = Mlp(
             norm=norm(random, width) if behind_norm else None,
-            widen=linear(random, width, middle),
+            fc1=linear(random, width, middle),
             activation=activation,
-            narrow=linear(random, middle, width),
+            fc2=linear(random, middle, width),
         )
         return blocks.mlp_add("x", mlp, "it")
 
@@ -252,7 +252,7 @@ def _halves(graph: Graph, width: int) -> tuple[str, str]:
 def test_a_token_that_is_no_number_spoils_no_other() -> None:
     def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
         both = linear(random, 64, 128), linear(random, 128, 64)
-        mlp = Mlp(norm=norm(random, 64), widen=both[0], activation="gelu", narrow=both[1])
+        mlp = Mlp(norm=norm(random, 64), fc1=both[0], activation="gelu", fc2=both[1])
         return blocks.mlp_add("x", mlp, "it")
 
     x = normal(np.random.default_rng(0), 1, 33, 64)

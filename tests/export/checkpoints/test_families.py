@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph, to_model
-from twinlens_export.precision import Build, in_precision
+from twinlens_export.precision import BuildGraph, in_precision
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
 from twinlens_export.verification import reference_model
 
@@ -33,7 +33,7 @@ def apart(rows: Array, wanted: Array) -> float:
     return float(((left * right).sum(axis=1) / lengths).min())
 
 
-def builds(checkpoint: Checkpoint) -> tuple[Build, Build]:
+def builds(checkpoint: Checkpoint) -> tuple[BuildGraph, BuildGraph]:
     return partial(image_graph, checkpoint.image), partial(text_graph, checkpoint.text)
 
 
@@ -43,7 +43,7 @@ def ids_of(checkpoint: Checkpoint) -> Array:
     ids = np.full((12, spec.context), spec.pad_id)
     for row, length in zip(ids, np.linspace(2, spec.context, 12).astype(int), strict=True):
         # No mark is among the middle ids of any family.
-        row[: length - 1] = random.integers(5, len(checkpoint.text.tokens) - 3, length - 1)
+        row[: length - 1] = random.integers(5, len(checkpoint.text.token_embedding) - 3, length - 1)
         row[length - 1] = spec.end_id
     return ids
 

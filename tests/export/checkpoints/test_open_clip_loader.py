@@ -19,8 +19,8 @@ from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export.architecture import F32, PixelNormalization
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
-from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_words
-from twinlens_export.checkpoints.state_dict import Parts, Shape, unfused
+from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_tokenizer
+from twinlens_export.checkpoints.state_dict import EncoderConfig, StateDict, split_fused
 from twinlens_export.checkpoints.transformers_loader import TransformersModel
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.graph import Graph
@@ -84,16 +84,16 @@ def test_weights_of_openclip_are_the_same_towers(
     image = {"width": 160, "head_width": 80}
     config = read_open_clip_config(document(image, {"heads": 1, "vocab_size": 514}))
     weights = as_open_clip(model.state_dict())
-    parts = Parts(family=config.family, weights=unfused(weights, config.family))
+    state = StateDict(family=config.family, weights=split_fused(weights, config.family))
     halves = PixelNormalization(factor=1 / 255, mean=(0.5,) * 3, std=(0.5,) * 3)
-    tower = parts.image_tower(config.image, side_px=32, pixels=halves)
+    tower = state.image_tower(config.image, side_px=32, normalization=halves)
     images = pixels_of(clip)
     inputs = torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1
-    plain = TransformersModel(model=model, unseen_id=None)
+    plain = TransformersModel(model=model, masked_id=None)
     with torch.inference_mode():
         wanted = torch.nn.functional.normalize(plain.image_features(inputs), dim=-1).numpy()
     assert (opened(image_graph(tower))(images) * wanted).sum(axis=1).min() > LEAST
-    texts = parts.text_tower(config.text, pad_id=0, end_id=config.end_id)
+    texts = state.text_tower(config.text, pad_id=0, end_id=config.end_id)
     ids = np.array([[512, 5, 9, 513, 0, 0], [512, 8, 8, 8, 8, 513]])
     rows = reference_model.text_rows(clip, ids)
     assert (opened(text_graph(texts))(ids) * rows).sum(axis=1).min() > LEAST
@@ -144,9 +144,9 @@ def test_weights_of_timms_siglip_are_the_same_tower(
     siglip = family_checkpoint("siglip")
     model = transformers.SiglipModel.from_pretrained(family_folder("siglip"))
     family = read_open_clip_config(siglip_document).family
-    parts = Parts(family=family, weights=unfused(as_timm(model.state_dict()), family))
-    shape = Shape(layers=2, heads=2, activation="gelu_tanh", epsilon=1e-6)
-    tower = parts.image_tower(shape, side_px=30, pixels=siglip.image.pixels)
+    state = StateDict(family=family, weights=split_fused(as_timm(model.state_dict()), family))
+    config = EncoderConfig(layers=2, heads=2, activation="gelu_tanh", epsilon=1e-6)
+    tower = state.image_tower(config, side_px=30, normalization=siglip.image.normalization)
     images = pixels_of(siglip)
     rows = opened(image_graph(tower))(images)
     assert (rows * reference_model.image_rows(siglip, images)).sum(axis=1).min() > LEAST
@@ -168,12 +168,12 @@ def test_its_byte_pairs_are_those_that_transformers_reads(
         eot_token_id=model["vocab"]["<|endoftext|>"],
         context_length=77,
     )
-    words = read_open_clip_words(theirs, context=16, trim=True, options={})
-    assert words.spec == TextSpec(
+    loaded = read_open_clip_tokenizer(theirs, context=16, trim=True, options={})
+    assert loaded.spec == TextSpec(
         context=16, end_id=theirs.eot_token_id, pad_id=0, trim=True, clean="openai"
     )
-    (tmp_path / "tokenizer.json").write_text(words.tokenizer, encoding="utf-8")
-    ours = Tokenizer(tmp_path / "tokenizer.json", words.spec)
+    (tmp_path / "tokenizer.json").write_text(loaded.json, encoding="utf-8")
+    ours = Tokenizer(tmp_path / "tokenizer.json", loaded.spec)
     clip_tokenizer.enable_truncation(16)
     for text in ("a dog in the rain", "it's 1999, isn't it?", "DO AND THING " * 9, ""):
         assert ours.encode_ragged([text]) == [clip_tokenizer.encode(text).ids]
@@ -183,7 +183,7 @@ def test_its_byte_pairs_are_those_that_transformers_reads(
 def test_what_its_words_do_and_the_runtime_cannot_is_refused(options: dict[str, str]) -> None:
     theirs = SimpleNamespace(bpe_ranks={})
     with pytest.raises(CheckpointError, match=r"tokenizer_kwargs has .*clean = lower or"):
-        read_open_clip_words(theirs, context=16, trim=True, options=options)
+        read_open_clip_tokenizer(theirs, context=16, trim=True, options=options)
 
 
 # The folder

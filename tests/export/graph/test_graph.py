@@ -40,7 +40,7 @@ def test_the_same_checkpoint_gives_the_same_bytes(demo_shaped: Checkpoint, tmp_p
 def test_many_weights_lie_beside_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graphs, "LARGEST_INSIDE_BYTES", 1000)
+    monkeypatch.setattr(graphs, "LARGEST_EMBEDDED_BYTES", 1000)
     path = tmp_path / "large.onnx"
     program, weights = save(doubling(), path)
     assert program == path

@@ -68,7 +68,7 @@ def test_pixels_that_are_not_rescaled_are_folded_too(
     demo_shaped: Checkpoint, opened: Callable[..., Any], pixels_of: Callable[..., Any]
 ) -> None:
     raw = PixelNormalization(factor=1.0, mean=(100.0, 110.0, 120.0), std=(60.0, 61.0, 62.0))
-    changed = replace(demo_shaped, image=replace(demo_shaped.image, pixels=raw))
+    changed = replace(demo_shaped, image=replace(demo_shaped.image, normalization=raw))
     images = pixels_of(changed)
     rows = opened(image_graph(changed.image))(images)
     assert worst_cosine(rows, reference_model.image_rows(changed, images)) >= LEAST_COSINE

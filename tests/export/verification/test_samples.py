@@ -25,7 +25,7 @@ def test_given_files_are_read_in_order(
     samples = read_samples(sample_files, demo_shaped, tokenizer)
     assert samples.compared.images.shape == (12, 64, 64, 3)
     assert samples.compared.images.dtype == np.uint8
-    assert (samples.pictures, samples.captions) == (12, 13)
+    assert (samples.n_images, samples.n_captions) == (12, 13)
     assert len(samples.compared.texts) == 13
     assert samples.compared.texts[0] == tuple(tokenizer.encode(["a dog"])[0])
     assert {len(text) for text in samples.full_texts} == {demo_shaped.text_spec.context}
@@ -41,7 +41,7 @@ def test_nothing_is_both_calibrated_on_and_compared(
         assert not seen & tuned
         assert not set(samples.compared.texts) & set(samples.calibration.texts)
         assert pictures // 3 <= len(tuned)
-        assert samples.pictures == pictures - pictures // 3
+        assert samples.n_images == pictures - pictures // 3
         assert captions // 3 <= len(samples.calibration.texts)
 
 
@@ -49,7 +49,7 @@ def test_the_package_brings_its_own_in_several_views_and_wordings(
     demo_shaped: Checkpoint, tokenizer: Tokenizer
 ) -> None:
     samples = read_samples(SampleFiles(), demo_shaped, tokenizer)
-    assert (samples.pictures, samples.captions) == (40, 40)
+    assert (samples.n_images, samples.n_captions) == (40, 40)
     assert len(samples.compared.images) == len(samples.compared.texts) == 160
     assert len(set(samples.compared.texts)) == 160
 
