@@ -31,8 +31,7 @@ from twinlens.calibration.fit import CalibrationOptions, fit_calibration
 from twinlens.datasets.pairs import Pairs
 from twinlens.metrics.reliability import Quality, Reliability, ScoredPairs, measure_reliability
 from twinlens_demo.concepts import read_concepts
-from twinlens_demo.evaluate import same_drawings
-from twinlens_demo.release import read_images
+from twinlens_demo.drawings.drawing_set import identical_drawings, read_drawing_set
 
 Rows = np.ndarray
 NEGATIVES = ("random", "hard", "hardest")
@@ -58,13 +57,11 @@ class Album:
 
 def read_album(work: Path, hand: str) -> Album:
     concepts = read_concepts(work / "node_modules")
-    path = work / "drawings" / f"{hand}.npz"
-    rows, pictures = read_images(path)
-    names = [concepts[row].names[0] for row in rows]
+    drawn = read_drawing_set(work / "drawings", hand)
+    names = [concepts[row].names[0] for row in drawn.rows]
     same_name = np.array(names)[:, None] == np.array(names)[None, :]
-    return Album(
-        pictures=pictures, names=names, wrong=~(same_name | same_drawings(np.load(path)["pixels"]))
-    )
+    wrong = ~(same_name | identical_drawings(drawn.pixels))
+    return Album(pictures=drawn.images(), names=names, wrong=wrong)
 
 
 def wrong_texts(album: Album, images: Rows, texts: Rows) -> dict[str, Rows]:

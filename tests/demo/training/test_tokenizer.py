@@ -1,4 +1,4 @@
-"""The demo's tokenizer: any text encodes, and transformers reads it as CLIP's."""
+"""The tokenizer of the demo model: any text encodes, and transformers loads it as CLIP's."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTokenizerFast
 
-from twinlens_demo.tokenizer import BOS, EOS, VOCABULARY, WORD_END, train_tokenizer
+from twinlens_demo.training.tokenizer import BOS, EOS, VOCABULARY, WORD_END, train_tokenizer
 
 CAPTIONS = [
     f"{article} {colour} {thing}"
