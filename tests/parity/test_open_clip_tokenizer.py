@@ -1,13 +1,12 @@
-"""The words of OpenCLIP checkpoints: the ids of open_clip's own tokenizer, at full length."""
+"""Token ids of OpenCLIP checkpoints: those of open_clip's own tokenizer, at full length."""
 
 # ruff: noqa: RUF001  letters that look alike are the point
 
-import random
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from random_texts import random_texts
 
 from twinlens.texts.tokenizer import Tokenizer
 
@@ -72,12 +71,5 @@ def test_nasty_texts_get_the_ids_of_open_clip(
 
 
 def test_random_texts_get_the_ids_of_open_clip(ours: Tokenizer, theirs: Any) -> None:  # noqa: ANN401
-    rng = random.Random(0)
-    known = [
-        letter
-        for letter in map(chr, range(0x20000))
-        if unicodedata.category(letter) not in ("Cs", "Cn", "Co")
-    ]
-    texts = ["".join(rng.choices(known, k=rng.randrange(1, 60))) for _ in range(500)]
-    texts += ["".join(rng.choices("ab'S 1.\n<|>_", k=rng.randrange(1, 60))) for _ in range(500)]
+    texts = random_texts(500, excluded=("Cs", "Cn", "Co"), letters="ab'S 1.\n<|>_")
     assert ours.encode(texts).tolist() == theirs(texts).tolist()

@@ -1,4 +1,4 @@
-"""Pixels are those of every family's own preprocessing, as its file says and as its code does."""
+"""Pixels are those of every family's own preprocessing, by its file and by its code."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pixel_tolerances import levels_of, require_close
 from sklearn.datasets import load_sample_images
 
 from twinlens.images.load import U8, load
@@ -24,13 +25,6 @@ from twinlens_export.checkpoints.open_clip_preprocessing import read_preprocess_
 from twinlens_export.checkpoints.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.export
-
-ROUNDING = 2
-"""Levels: the first pass rounds to whole levels, and the second may magnify what it rounded."""
-ORDER = 10
-"""Levels: as of version 13, Pillow takes the y axis first where that is quicker (a portrait)."""
-MEAN = 0.3
-"""Levels, in the mean, whatever single pixels do."""
 
 SQUARE = {"height": 224, "width": 224}
 PROCESSORS = {
@@ -63,7 +57,7 @@ def photo(request: pytest.FixtureRequest) -> Image.Image:
 
 
 def as_bytes(values: np.ndarray, seen: Preprocessing) -> U8:
-    """The pixels behind normalised floats [3, S, S]."""
+    """Undo the normalisation of floats [3, S, S]."""
     normalization = seen.normalization
     mean, std = (np.array(part)[:, None, None] for part in (normalization.mean, normalization.std))
     pixels = (values * std + mean) / normalization.factor
@@ -71,9 +65,7 @@ def as_bytes(values: np.ndarray, seen: Preprocessing) -> U8:
 
 
 def check(photo: Image.Image, seen: Preprocessing, wanted: U8) -> None:
-    apart = np.abs(load(photo, seen.image).astype(int) - wanted)
-    assert apart.max() <= (ORDER if photo.height > photo.width else ROUNDING)
-    assert apart.mean() <= MEAN
+    require_close(load(photo, seen.image), wanted, levels_of(*photo.size))
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
@@ -111,7 +103,7 @@ def test_what_is_called_open_clips_transform_is_it(name: str, photo: Image.Image
 
 
 def plain_open_clip(photo: Image.Image, fields: Mapping[str, Any]) -> U8:
-    """open_clip's transform at 224 without torchvision, less the normalising."""
+    """Apply open_clip's transform at 224 pixels without torchvision and without normalisation."""
     side, mode = 224, fields.get("resize_mode", "shortest")
     bilinear = fields.get("interpolation") == "bilinear"
     filter_ = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC

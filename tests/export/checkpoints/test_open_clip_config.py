@@ -1,4 +1,4 @@
-"""What an open_clip_config.json says of the towers."""
+"""The configuration of OpenCLIP checkpoints: read or refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -77,6 +77,6 @@ def test_a_silent_configuration_means_what_open_clip_does(document: Document) ->
 
 def test_siglip_sees_all_and_is_pooled_last(siglip_document: dict[str, Any]) -> None:
     config = read_open_clip_config(siglip_document)
-    assert config.image is None  # timm knows
+    assert config.image is None  # timm's model has it
     assert (config.family.text.attention_mask, config.family.text.pooling) == ("full", "last")
     assert config.text.activation == "gelu_tanh"

@@ -1,4 +1,4 @@
-"""A state dict, taken apart."""
+"""The state dict, taken apart into towers."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Calibration."""
+"""Activation statistics."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from twinlens_export.quantization.activation_stats import (
 
 
 def product_graph() -> Graph:
-    """tokens [B, T, 2] times a weight: a row's is its tokens' sum."""
+    """Build a graph of tokens [B, T, 2] times a weight, summed over the tokens."""
     graph = Graph(
         name="product",
         input=ValueInfo(name="tokens", dtype=np.float32, shape=("batch", "tokens", 2)),

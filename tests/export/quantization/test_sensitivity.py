@@ -1,4 +1,4 @@
-"""The search for what int8 harms most."""
+"""The sensitivity of blocks to int8."""
 
 from collections.abc import Callable
 from functools import partial
@@ -41,6 +41,6 @@ def test_a_cost_is_what_that_block_alone_loses(
     others = frozenset(found) - {"layers.1.mlp"}
     alone = embed(build(partial(Int8Blocks, kept=others)), batches, tmp_path)
     lost = 1 - (alone.astype(np.float64) * wanted).sum(axis=1).mean()
-    # The kept tower's attentions are native, which on AMX cost a little themselves.
+    # The attentions stay native, which on AMX cost a little themselves.
     assert abs(found["layers.1.mlp"] - lost) < 0.25 * lost + 1e-7
     assert "words" in found

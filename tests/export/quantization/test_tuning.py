@@ -47,7 +47,7 @@ def test_a_tower_stays_as_it_is_where_smoothing_costs(
 def test_tokens_that_are_added_to_as_well_are_divided(
     demo_shaped: Checkpoint, ids_of: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """As in BERT: a few channels of every norm are fifty times larger than the others."""
+    """In a post-norm tower a few channels of every norm are fifty times larger than the others."""
     text, batches = demo_shaped.text, [ids_of(demo_shaped)]
     factors = np.ones(text.encoder.width, np.float32)
     factors[7::60] = 50
@@ -68,7 +68,7 @@ def test_tokens_that_are_added_to_as_well_are_divided(
         return float(1 - (embed(graph, batches, tmp_path) * wanted).sum(axis=1).mean())
 
     assert loss(found.build(found.blocks())) < 0.5 * loss(text_graph(bert, Int8Blocks))
-    # In float32 nothing is divided, so what is kept is exact.
+    # In float32 nothing is divided, so kept blocks are exact.
     everything = {*sensitivities(found.build, found.blocks(), batches, tmp_path)}
     assert loss(found.build(found.blocks(kept=everything))) < 1e-6
 

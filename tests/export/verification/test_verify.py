@@ -1,4 +1,4 @@
-"""The figures of a verification, and the gate."""
+"""The figures of the verification, and its tolerances."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def agreement(worst_cosine: float = 1.0, top1: float = 1.0) -> Agreement:
 
 
 def test_figures_of_an_image_tower(samples: Samples) -> None:
-    # The third text tells of a thing once more, so it is no answer; else 4 and 7 would agree on it.
+    # The third text is no distinct caption, so it is not in the gallery; there 4 and 7 would agree.
     texts = circle([0, 10, 5.6])
     reference = Reference(images=circle(np.arange(22)), texts=texts, full_texts=circle([0]))
     sizes = []
@@ -69,13 +69,13 @@ def test_an_answer_as_good_as_the_best_agrees(samples: Samples) -> None:
 def test_texts_are_seen_trimmed_and_whole(samples: Samples, demo_shaped: Checkpoint) -> None:
     widths = []
 
-    def program(batch: object) -> object:
+    def embed(batch: object) -> object:
         ids = np.asarray(batch)
         widths.append(ids.shape)
         return circle([0] * len(ids))
 
     reference = Reference(images=circle([0] * 22), texts=circle([0, 0, 0]), full_texts=circle([90]))
-    found = verify.text_agreement(program, samples, reference, demo_shaped)  # type: ignore[arg-type]
+    found = verify.text_agreement(embed, samples, reference, demo_shaped)  # type: ignore[arg-type]
     assert widths == [(1, 2), (3, 4), (1, 32), (3, 32)]
     assert found.worst_cosine == pytest.approx(0, abs=1e-6)
     assert found.samples == 3
