@@ -83,8 +83,8 @@ class FusedBlocks:
         graph.nodes[graph.nodes.index(found.node)] = fused
         return normed
 
-    def bytes_linear(self, numbers: str, linear: Linear, name: str) -> str:
-        return self._floats.bytes_linear(numbers, linear, name)
+    def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
+        return self._floats.bytes_linear(values, linear, name)
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
         if norm is not None:

@@ -38,8 +38,8 @@ class FloatBlocks:
         inputs = (tokens, scale, bias)
         return self.graph.add("LayerNormalization", *inputs, axis=-1, epsilon=norm.epsilon)
 
-    def bytes_linear(self, numbers: str, linear: Linear, name: str) -> str:
-        return self.linear(self.graph.add("Cast", numbers, to=1), linear, name)
+    def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
+        return self.linear(self.graph.add("Cast", values, to=1), linear, name)
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
         graph = self.graph

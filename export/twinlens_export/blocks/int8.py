@@ -66,13 +66,13 @@ class Int8Blocks:
     def norm(self, tokens: str, norm: Norm, name: str) -> str:
         return self._floats.norm(tokens, norm, name)
 
-    def bytes_linear(self, numbers: str, linear: Linear, name: str) -> str:
+    def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
         if name in self.kept:
-            return self._floats.bytes_linear(numbers, linear, name)
-        # x W = (x - 128) W + 128 sum(W): only the first term has the quantised weight, so a grey
-        # image has no quantisation error.
+            return self._floats.bytes_linear(values, linear, name)
+        # x W = (x - 128) W + 128 sum(W): only the first term has the quantised weight, so the
+        # quantisation error of a grey image is corrected exactly.
         weight = self._weight(linear, name, lift=functions.ZERO)
-        return self._call(functions.bytes_linear(), numbers, *weight, name=name, k=linear)
+        return self._call(functions.bytes_linear(), values, *weight, name=name, k=linear)
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
         if name in self.kept:

@@ -39,7 +39,7 @@ class Blocks(Protocol):
         """Append a layer norm; its arrays are stored at its first use."""
         ...
 
-    def bytes_linear(self, numbers: str, linear: Linear, name: str) -> str:
+    def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
         """Append a linear map of uint8 [B, T, in]."""
         ...
 

@@ -25,7 +25,7 @@ FAILURES: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError,
 def path_of(checkpoint: str, name: str) -> Path | None:
     """Return the path of one of the checkpoint's files, fetched if need be; None: it has none.
 
-    The Hub is asked by huggingface_hub, so HF_HUB_OFFLINE and its kin are respected.
+    huggingface_hub asks the Hub, so HF_HUB_OFFLINE and its kin are respected.
     """
     try:
         path = cached_file(
@@ -83,7 +83,7 @@ def read_part(checkpoint: str, part: str, cure: str, read: Callable[[], T]) -> T
         reason = lines[0] if lines else type(error).__name__
         if not Path(checkpoint).is_dir():
             cure = (
-                "check the name and the connection (HF_HUB_OFFLINE allows only what was fetched "
+                "check the name and the connection (HF_HUB_OFFLINE allows only files fetched "
                 "before), or give a local folder"
             )
         raise CheckpointError(f"{checkpoint} has no readable {part} ({reason}); {cure}") from error

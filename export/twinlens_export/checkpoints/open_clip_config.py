@@ -122,7 +122,7 @@ def read_open_clip_config(document: Fields) -> OpenClipConfig:
 
 
 def _refuse_others(model: Fields, image: Fields, text: Fields) -> None:
-    """Refuse what the architecture cannot express: to ignore it would change the embeddings."""
+    """Refuse fields beyond the architecture: to ignore them would change the embeddings."""
     if (name := image.get("timm_model_name")) and not SIGLIP.fullmatch(name):
         raise CheckpointError(
             f"the image tower is timm's {name}, which is not supported; {SUPPORTED}"

@@ -45,7 +45,7 @@ def read_tokenizer(
     if tokenizer.padding_side != "right":
         raise CheckpointError(
             f"the tokenizer pads on the {tokenizer.padding_side}, wanted right; "
-            "set padding_side in tokenizer_config.json to what the checkpoint was trained with"
+            "set padding_side in tokenizer_config.json to right if the checkpoint was trained so"
         )
     clean = _clean(tokenizer)
     return LoadedTokenizer(

@@ -49,8 +49,8 @@ class OpenGraph:
 @contextmanager
 def open_graph(graph: Graph, folder: Path) -> Iterator[OpenGraph]:
     """Open a graph in a session; its files lie in the folder until the end."""
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        path = Path(place) / "graph.onnx"
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        path = Path(temporary) / "graph.onnx"
         save(graph, path)
         session = Session(path, device=CPU, threads=usable_threads(), name=graph.name)
         yield OpenGraph(graph=graph, session=session)

@@ -74,9 +74,9 @@ class SwitchedBlocks:
         exact = self._floats.rows(table, ids, f"{name}.exact")
         return self._switch(name, self.int8.rows(table, ids, name), exact)
 
-    def bytes_linear(self, numbers: str, linear: Linear, name: str) -> str:
-        exact = self._floats.bytes_linear(numbers, linear, f"{name}.exact")
-        return self._switch(name, self.int8.bytes_linear(numbers, linear, name), exact)
+    def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
+        exact = self._floats.bytes_linear(values, linear, f"{name}.exact")
+        return self._switch(name, self.int8.bytes_linear(values, linear, name), exact)
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
         exact = self._floats.linear(tokens, linear, f"{name}.exact", norm=norm)

@@ -125,13 +125,13 @@ def _counts(graph: Graph, tower: TextTower) -> str:
 def _end(graph: Graph, tokens: str, tower: TextTower) -> tuple[str, str]:
     """Append the end token of each text [B, 1, width], and the number of tokens up to it [B]."""
     one = graph.constant([1], np.int64)
-    marks = TEXT_INPUT
+    matches = TEXT_INPUT
     if tower.end_id is not None:
-        marks = graph.add("Equal", TEXT_INPUT, graph.constant(tower.end_id, np.int64))
+        matches = graph.add("Equal", TEXT_INPUT, graph.constant(tower.end_id, np.int64))
     # In float32, which is exact up to 2^24 ids: CUDA's ArgMax takes no integers.
-    place = graph.add("ArgMax", graph.add("Cast", marks, to=_FLOAT), axis=1)
-    pooled = graph.add("GatherND", tokens, graph.add("Unsqueeze", place, one), batch_dims=1)
-    return pooled, graph.add("Add", graph.add("Squeeze", place, one), one)
+    position = graph.add("ArgMax", graph.add("Cast", matches, to=_FLOAT), axis=1)
+    pooled = graph.add("GatherND", tokens, graph.add("Unsqueeze", position, one), batch_dims=1)
+    return pooled, graph.add("Add", graph.add("Squeeze", position, one), one)
 
 
 def _last(graph: Graph, tokens: str) -> str:

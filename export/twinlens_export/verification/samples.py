@@ -71,7 +71,7 @@ def read_samples(files: SampleFiles, checkpoint: Checkpoint, tokenizer: Tokenize
         ExportError: something cannot be read, or there are too few.
     """
     try:
-        paths, paths_apart = _apart(_images(files.images), "pictures")
+        paths, paths_apart = _apart(_images(files.images), "images")
         captions, captions_apart = _apart(_lines(files.texts), "texts")
         spec = checkpoint.image_spec
         images, images_apart = load_batch(paths, spec), load_batch(paths_apart, spec)

@@ -53,7 +53,7 @@ def test_every_byte_is_a_token_inside_a_word_and_at_its_end(tokenizer: Tokenizer
 
 @pytest.mark.parametrize("text", NASTY)
 def test_no_text_is_unknown(tokenizer: Tokenizer, text: str) -> None:
-    end = tokenizer.token_to_id(EOS)  # the end is what stands for the unknown, too
+    end = tokenizer.token_to_id(EOS)  # the end token is the unknown token, too
     ids = tokenizer.encode(text).ids
     assert ids[0] == tokenizer.token_to_id(BOS)
     assert ids.index(end) == len(ids) - 1

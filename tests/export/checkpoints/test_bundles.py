@@ -78,7 +78,7 @@ def test_siglip_brings_its_own_sense_of_a_match(
     np.testing.assert_allclose(model.match(photos, texts), wanted, rtol=1e-4)
     prior = model.calibration.prior
     assert prior == 1 / 32768
-    # Where half of all pairs match, the odds rise by what matches were rarer in training.
+    # With half of all pairs matching, the odds rise by as much as matches were rarer in training.
     odds = np.asarray(model.match(photos, texts, prior=0.5), dtype=np.float64)
     raised = wanted / (1 - wanted) * (1 - prior) / prior
     np.testing.assert_allclose(odds, raised / (1 + raised), rtol=1e-4)
