@@ -1,17 +1,17 @@
-"""The augmentation: shapes kept, drawn alike under one seed, and mirrored only where it may be."""
+"""The augmentation: shapes, reproducibility under one seed, and restricted mirroring."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from twinlens_demo import augment as augmentation
-from twinlens_demo.augment import MEAN, STD, augment, on_white
+from twinlens_demo.training import augment as augmentation
+from twinlens_demo.training.augment import MEAN, STD, augment, on_white
 
 SIDE = 32
 
 
 def halves(count: int) -> Tensor:
-    """Drawings that are red on the left half and blue on the right one, fully opaque."""
+    """Opaque drawings, red on the left half and blue on the right half."""
     pixels = torch.zeros(count, 4, 48, 48, dtype=torch.uint8)
     pixels[:, 0, :, :24] = 255
     pixels[:, 2, :, 24:] = 255
@@ -24,8 +24,8 @@ def seeded(number: int = 0) -> torch.Generator:
 
 
 def mirrored(pixels: Tensor, flips: Tensor) -> Tensor:
-    """Which of the moved halves are red on the right."""
-    moved = augmentation._move(pixels.float() / 255, flips, SIDE, seeded())
+    """Return True for the transformed drawings that are red on the right."""
+    moved = augmentation._transformed(pixels.float() / 255, flips, SIDE, seeded())
     red = moved[:, 0] - moved[:, 2]
     return red[:, :, SIDE // 2 :].mean(dim=(1, 2)) > red[:, :, : SIDE // 2].mean(dim=(1, 2))
 

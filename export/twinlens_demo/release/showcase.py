@@ -1,4 +1,4 @@
-"""The showcase: the few drawings and captions that ship in the package."""
+"""The showcase: the few drawings and captions inside the package."""
 
 import csv
 import io
@@ -10,14 +10,13 @@ from typing import Final
 import resvg_py
 from PIL import Image
 
-from twinlens_demo.concepts import Concept, code_of
-from twinlens_demo.drawings import svg_of
-from twinlens_demo.evaluate import class_of
-from twinlens_demo.sources import DRAWINGS
+from twinlens_demo.concepts import Concept, class_of, code_of
+from twinlens_demo.drawings.iconify import svg_of
+from twinlens_demo.packages import DRAWINGS
 
 DRAWING_PX: Final = 128
 
-# Chosen by hand before the test set was looked at: every group, plain things first.
+# Chosen by hand before the test set was seen: every group, plain things first.
 SHOWN: Final = (
     *(
         "😀",
@@ -45,7 +44,7 @@ SHOWN: Final = (
 
 
 def write_showcase(modules: Path, concepts: Sequence[Concept], demo: Path) -> None:
-    """Write demo/drawings/*.png, by the test hand, and demo/captions.csv."""
+    """Write demo/drawings/*.png, of the test set's artist, and demo/captions.csv."""
     folder = modules / DRAWINGS["twemoji"].package
     icons = json.loads((folder / "icons.json").read_text(encoding="utf-8"))
     chars = json.loads((folder / "chars.json").read_text(encoding="utf-8"))
@@ -72,8 +71,8 @@ def write_showcase(modules: Path, concepts: Sequence[Concept], demo: Path) -> No
 
 
 def _png(svg: str) -> bytes:
-    drawn = resvg_py.svg_to_bytes(svg_string=svg, width=DRAWING_PX, skip_system_fonts=True)
-    packed = io.BytesIO()
-    with Image.open(io.BytesIO(bytes(drawn))) as image:
-        image.save(packed, "PNG", optimize=True)
-    return packed.getvalue()
+    rendered = resvg_py.svg_to_bytes(svg_string=svg, width=DRAWING_PX, skip_system_fonts=True)
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(bytes(rendered))) as image:
+        image.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizerFast
 
-from twinlens_demo.tokenizer import VOCABULARY
+from twinlens_demo.training.tokenizer import VOCABULARY
 
 WIDTH = 192
 HEADS = 3
@@ -17,7 +17,7 @@ CONTEXT = 32
 
 
 def new_model() -> CLIPModel:
-    """An untrained model: quick_gelu, end-token pooling, the last two ids as marks, as OpenAI's."""
+    """Return an untrained model as OpenAI's: quick_gelu, eos pooling, special tokens last."""
     torch.manual_seed(0)
     shared = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": HEADS}
     return CLIPModel(
@@ -45,7 +45,7 @@ def new_model() -> CLIPModel:
 
 
 def save(model: CLIPModel, folder: Path) -> None:
-    """Write the checkpoint beside its tokenizer as transformers' loaders expect it."""
+    """Write the checkpoint beside its tokenizer, as for transformers' loaders."""
     model.save_pretrained(folder)
     CLIPImageProcessor(
         size={"shortest_edge": SIDE_PX}, crop_size={"height": SIDE_PX, "width": SIDE_PX}

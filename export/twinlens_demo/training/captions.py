@@ -1,16 +1,15 @@
-"""The captions: what is said of a drawing, and which concepts each saying is true of."""
+"""The captions: sampled phrases of a concept, with soft targets over all concepts."""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinlens_demo.concepts import Concept
-from twinlens_demo.teacher import embed
+from twinlens_demo.training.teacher import embed
 
 F32 = NDArray[np.float32]
 
@@ -27,43 +26,32 @@ TEMPLATES = (
     "an image of {}",
 )
 TEMPLATED = 0.5
-"""Share of the captions that stand in a template."""
+"""Share of the captions in a template."""
 
-# Share of each sort of caption: a name; a name and keywords; keywords alone; the sort of thing it
-# is; a free phrase, which belongs to no drawing and is placed by the teacher alone.
 SORTS = (0.40, 0.12, 0.25, 0.08, 0.15)
+"""Shares of the sorts of captions: a name; a name and keywords; keywords alone; a kind; a free
+phrase, of no drawing, with a target by the teacher alone."""
 
 TEACHER_TEMPERATURE = 0.05
 TEACHER_SHARE = 0.35
-"""Share of the teacher in the target of a caption that has true concepts of its own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phrase:
-    """Words with the concepts they are true of."""
-
-    text: str
-    rows: tuple[int, ...]
-    """Concept numbers; empty for a free phrase."""
+"""Share of the teacher in the target of a caption with true concepts of its own."""
 
 
 class Captions:
-    """Draws captions with soft targets over the trained concepts."""
+    """Sampler of captions with soft targets over the trained concepts."""
 
     def __init__(self, concepts: Sequence[Concept], modules: Path, teacher: Path) -> None:
-        self._concepts = concepts
-        trained = [c for c in concepts if not c.held_out]
-        self._number = {c.code: n for n, c in enumerate(trained)}
+        trained = [concept for concept in concepts if not concept.held_out]
         self._trained = trained
         self._rows_of_word = _rows_of_words(trained)
         self._rows_of_kind = _rows_of_kinds(trained)
         held = {name.lower() for c in concepts if c.held_out for name in c.names}
         self._free = sorted(free_phrases(modules) - held)
-        self._vector = _teach(self.texts(), teacher)
-        self._anchors = self._place(trained)
+        self._vector = _teacher_vectors(self.texts(), teacher)
+        self._anchors = self._concept_vectors(trained)
 
     def texts(self) -> list[str]:
-        """Every plain phrase that a caption is made from, each once."""
+        """Return every plain phrase of the captions, each once."""
         found: dict[str, None] = {}
         for concept in self._trained:
             found |= dict.fromkeys((*concept.names, *concept.keywords, *concept.kinds))
@@ -72,19 +60,19 @@ class Captions:
     def draw(
         self, numbers: Sequence[int], random: np.random.Generator, *, long: bool
     ) -> tuple[list[str], F32, F32]:
-        """One caption a concept number; long ones say more, in up to eight keywords.
+        """Sample one caption a concept number; long ones have up to eight keywords, others three.
 
         Returns:
             The texts; their targets [B, C] over the trained concepts, rows summing to 1; and
-            which of those concepts each is true of, as 0 and 1 [B, C].
+            1 for the concepts that each is true of, else 0 [B, C].
         """
         texts, vectors = [], []
         truths = np.zeros((len(numbers), len(self._trained)), dtype=np.float32)
-        for place, number in enumerate(numbers):
+        for caption, number in enumerate(numbers):
             parts, rows = self._phrase(number, random, 8 if long else 3)
-            truths[place, rows] = 1
+            truths[caption, rows] = 1
             vectors.append(sum(self._vector[part] for part in parts))
-            texts.append(_dress(" ".join(parts), random))
+            texts.append(_in_template(" ".join(parts), random))
         meaning = np.stack(vectors)
         meaning /= np.linalg.norm(meaning, axis=1, keepdims=True)
         taught = _softmax(meaning @ self._anchors.T / TEACHER_TEMPERATURE)
@@ -96,6 +84,7 @@ class Captions:
     def _phrase(
         self, number: int, random: np.random.Generator, most: int
     ) -> tuple[list[str], list[int]]:
+        """Sample the parts of a caption, and the numbers of the concepts it is true of."""
         concept = self._trained[number]
         sort = int(np.searchsorted(np.cumsum(SORTS), random.random()))
         if sort == 4:
@@ -115,7 +104,7 @@ class Captions:
             return [name, *parts], [number]
         return parts, sorted(set.intersection(*(self._rows_of_word[word] for word in parts)))
 
-    def _place(self, trained: Sequence[Concept]) -> F32:
+    def _concept_vectors(self, trained: Sequence[Concept]) -> F32:
         rows = []
         for concept in trained:
             name = np.mean([self._vector[text] for text in concept.names], axis=0)
@@ -127,12 +116,12 @@ class Captions:
 
     @property
     def anchors(self) -> F32:
-        """Where the teacher places each trained concept: unit rows [C, 384]."""
+        """The teacher's embeddings of the trained concepts: unit rows [C, 384]."""
         return self._anchors
 
 
 def free_phrases(modules: Path) -> set[str]:
-    """The tags of two icon sets: plain English nouns and verbs that belong to no drawing here."""
+    """Read the tags of two icon sets: plain English nouns and verbs, of no drawing here."""
     lucide = json.loads((modules / "lucide-static/tags.json").read_text(encoding="utf-8"))
     tabler = json.loads((modules / "@tabler/icons/icons.json").read_text(encoding="utf-8"))
     found = [tag for tags in lucide.values() for tag in tags]
@@ -143,7 +132,7 @@ def free_phrases(modules: Path) -> set[str]:
 
 
 def corpus(concepts: Sequence[Concept], modules: Path) -> Iterator[str]:
-    """What the tokenizer learns from: words of the trained concepts, names oftener; free ones."""
+    """Yield the tokenizer's corpus: words of the trained concepts, names oftener; free phrases."""
     for concept in concepts:
         if not concept.held_out:
             yield from concept.names * 4
@@ -169,11 +158,11 @@ def _rows_of_kinds(trained: Sequence[Concept]) -> dict[str, set[int]]:
     return rows
 
 
-def _dress(text: str, random: np.random.Generator) -> str:
+def _in_template(text: str, random: np.random.Generator) -> str:
     if random.random() >= TEMPLATED:
         return text
-    dressed = TEMPLATES[random.integers(len(TEMPLATES))].format(text)
-    return dressed.replace(f"a {text}", f"an {text}") if text[0].lower() in "aeiou" else dressed
+    caption = TEMPLATES[random.integers(len(TEMPLATES))].format(text)
+    return caption.replace(f"a {text}", f"an {text}") if text[0].lower() in "aeiou" else caption
 
 
 def _softmax(logits: F32) -> F32:
@@ -181,7 +170,7 @@ def _softmax(logits: F32) -> F32:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def _teach(texts: Sequence[str], cache: Path) -> dict[str, F32]:
+def _teacher_vectors(texts: Sequence[str], cache: Path) -> dict[str, F32]:
     if cache.exists():
         kept = np.load(cache)
         if list(kept["texts"]) == list(texts):

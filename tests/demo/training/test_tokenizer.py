@@ -1,4 +1,4 @@
-"""The demo's tokenizer: any text encodes, and transformers reads it as CLIP's."""
+"""The tokenizer of the demo model: any text encodes, and transformers loads it as CLIP's."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTokenizerFast
 
-from twinlens_demo.tokenizer import BOS, EOS, VOCABULARY, WORD_END, train_tokenizer
+from twinlens_demo.training.tokenizer import BOS, EOS, VOCABULARY, WORD_END, train_tokenizer
 
 CAPTIONS = [
     f"{article} {colour} {thing}"
@@ -53,7 +53,7 @@ def test_every_byte_is_a_token_inside_a_word_and_at_its_end(tokenizer: Tokenizer
 
 @pytest.mark.parametrize("text", NASTY)
 def test_no_text_is_unknown(tokenizer: Tokenizer, text: str) -> None:
-    end = tokenizer.token_to_id(EOS)  # the end is what stands for the unknown, too
+    end = tokenizer.token_to_id(EOS)  # the end token is the unknown token, too
     ids = tokenizer.encode(text).ids
     assert ids[0] == tokenizer.token_to_id(BOS)
     assert ids.index(end) == len(ids) - 1

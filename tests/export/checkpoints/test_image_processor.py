@@ -1,4 +1,4 @@
-"""What a checkpoint's files say of its preprocessing, as values."""
+"""The image processors of transformers as preprocessing."""
 
 from typing import Any
 
@@ -6,12 +6,8 @@ import pytest
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens_export.architecture import PixelNormalization
-from twinlens_export.checkpoints.preprocessing import (
-    OPENAI_MEAN,
-    OPENAI_STD,
-    read_open_clip,
-    read_processor,
-)
+from twinlens_export.checkpoints.image_processor import read_processor
+from twinlens_export.checkpoints.preprocessing import OPENAI_MEAN, OPENAI_STD
 from twinlens_export.errors import CheckpointError
 
 HALVES = PixelNormalization(factor=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -59,7 +55,7 @@ CHINESE_CLIP = {
 
 
 @pytest.mark.parametrize(
-    ("fields", "image", "pixels"),
+    ("fields", "image", "normalization"),
     [
         (CLIP_OF_2021, ImageSpec(side_px=224), OPENAI),
         (SIGLIP, ImageSpec(side_px=384, resize="squash"), HALVES),
@@ -72,10 +68,10 @@ CHINESE_CLIP = {
     ],
 )
 def test_the_files_of_every_family_are_read(
-    fields: dict[str, Any], image: ImageSpec, pixels: PixelNormalization
+    fields: dict[str, Any], image: ImageSpec, normalization: PixelNormalization
 ) -> None:
-    seen = read_processor(fields, side_px=image.side_px)
-    assert (seen.image, seen.pixels) == (image, pixels)
+    found = read_processor(fields, side_px=image.side_px)
+    assert (found.image, found.normalization) == (image, normalization)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +79,9 @@ def test_the_files_of_every_family_are_read(
     [("CLIP", "shortest_edge"), ("ChineseCLIP", "shortest_edge"), ("Siglip", "squash")],
 )
 def test_a_silent_file_means_what_the_class_does(name: str, resize: str) -> None:
-    seen = read_processor({"image_processor_type": f"{name}ImageProcessor"}, side_px=224)
-    assert seen.image == ImageSpec(side_px=224, resize=resize)  # type: ignore[arg-type]
-    assert seen.pixels == (HALVES if name == "Siglip" else OPENAI)
+    found = read_processor({"image_processor_type": f"{name}ImageProcessor"}, side_px=224)
+    assert found.image == ImageSpec(side_px=224, resize=resize)  # type: ignore[arg-type]
+    assert found.normalization == (HALVES if name == "Siglip" else OPENAI)
 
 
 def processor(**changes: object) -> dict[str, Any]:
@@ -132,64 +128,10 @@ def test_what_is_off_or_changes_no_pixel_is_let_pass() -> None:
 
 
 def test_rescaling_and_normalising_are_respected() -> None:
-    assert read_processor(processor(), side_px=64).pixels == PixelNormalization(
+    assert read_processor(processor(), side_px=64).normalization == PixelNormalization(
         factor=1 / 255, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4)
     )
     bare = processor(do_rescale=False, do_normalize=False)
-    assert read_processor(bare, side_px=64).pixels == PixelNormalization(
+    assert read_processor(bare, side_px=64).normalization == PixelNormalization(
         factor=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
     )
-
-
-# OpenCLIP
-
-
-def test_a_silent_preprocess_cfg_means_what_open_clip_does() -> None:
-    seen = read_open_clip({}, side_px=224)
-    assert (seen.image, seen.pixels) == (ImageSpec(side_px=224, crop="round"), OPENAI)
-
-
-def test_a_siglip_of_open_clip_is_read() -> None:
-    fields = {
-        "mean": [0.5, 0.5, 0.5],
-        "std": [0.5, 0.5, 0.5],
-        "interpolation": "bicubic",
-        "resize_mode": "squash",
-    }
-    seen = read_open_clip(fields, side_px=384)
-    assert seen.image == ImageSpec(side_px=384, resize="squash", crop="round")
-    assert seen.pixels == HALVES
-
-
-def test_a_letterbox_of_open_clip_is_read() -> None:
-    fields = {
-        "size": [256, 256],
-        "mean": 0.5,
-        "resize_mode": "longest",
-        "interpolation": "bilinear",
-        "fill_color": 127,
-    }
-    seen = read_open_clip(fields, side_px=256)
-    assert seen.image == ImageSpec(
-        side_px=256, resize="pad", interpolation="bilinear", crop="round", fill=(127, 127, 127)
-    )
-    assert seen.pixels.mean == (0.5, 0.5, 0.5)
-    assert read_open_clip({"fill_color": [1, 2, 3]}, side_px=8).image.fill == (1, 2, 3)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"resize_mode": "largest"}, "resize_mode 'largest'; supported are shortest, longest"),
-        ({"interpolation": "nearest"}, "interpolation 'nearest'; supported are bicubic"),
-        ({"mode": "L"}, "mode 'L'; RGB is supported"),
-        ({"size": 256}, "resizes to 256, the tower sees 224"),
-        ({"size": [224, 256]}, "not square"),
-        ({"crop_pct": 0.9}, "has crop_pct = 0.9, which may change pixels"),
-    ],
-)
-def test_what_open_clip_does_and_the_runtime_cannot_is_refused(
-    fields: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(CheckpointError, match=message):
-        read_open_clip(fields, side_px=224)

@@ -1,4 +1,4 @@
-"""A tokenizer of CLIP's own kind, with a small vocabulary learned from the captions."""
+"""The tokenizer: CLIP's byte-level BPE, with a small vocabulary learned from the captions."""
 
 import json
 from collections.abc import Iterable
@@ -50,7 +50,7 @@ def train_tokenizer(captions: Iterable[str], folder: Path) -> Tokenizer:
     tokenizer = _pipeline(
         models.BPE(vocabulary, merges, end_of_word_suffix=WORD_END, unk_token=EOS)
     )
-    tokenizer.add_special_tokens([AddedToken(mark, normalized=False) for mark in (BOS, EOS)])
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in (BOS, EOS)])
     tokenizer.post_processor = processors.RobertaProcessing(
         (EOS, vocabulary[EOS]),
         (BOS, vocabulary[BOS]),
