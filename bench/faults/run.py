@@ -1,0 +1,132 @@
+"""Run of one campaign: its cases in turn, the faults among them, their inputs kept."""
+
+import collections
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from bench.faults.campaign import WORK, Campaign, rng_of
+from bench.faults.server import Server
+from bench.harness.processes import worker_environment
+
+KEPT: Final = 3
+"""Inputs that are kept of each distinct fault."""
+GROWTH_MB: Final = 32.0
+"""Growth of the resident set, from the first tenth of the cases to the last, that is still flat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """Choices of one run."""
+
+    seed: int
+    numbers: range
+    deadline_s: float
+    small: bool
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one campaign."""
+
+    outcomes: collections.Counter[str] = field(default_factory=collections.Counter)
+    kinds: collections.Counter[str] = field(default_factory=collections.Counter)
+    resident_mb: list[float] = field(default_factory=list)
+    slowest_ms: float = 0.0
+    workers: int = 0
+    faults: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, number: int, answer: dict[str, Any], *, command: str) -> dict[str, Any] | None:
+        """Count one case; return its fault's line, if it has one."""
+        self.outcomes[answer["outcome"]] += 1
+        self.kinds[answer["kind"]] += 1
+        self.resident_mb.append(answer.get("resident_mb", 0.0))
+        self.slowest_ms = max(self.slowest_ms, answer.get("ms", 0.0))
+        if not answer["fault"]:
+            return None
+        line = self.faults.setdefault(
+            (answer["fault"], answer["place"]),
+            {
+                "fault": answer["fault"], "place": answer["place"], "times": 0, "kind": answer["kind"],
+                "detail": answer["detail"], "text": answer["text"], "numbers": [], "command": command,
+            },
+        )  # fmt: skip
+        line["times"] += 1
+        if len(line["numbers"]) < KEPT:
+            line["numbers"].append(number)
+        return line
+
+
+def run(campaign: Campaign, orders: Orders) -> Tally:
+    """Run the cases; print each distinct fault when it is first seen."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    log = WORK / f"{campaign.name}.log"
+    env = worker_environment(1, campaign.environment(small=orders.small))
+    tally, server = Tally(), None
+    try:
+        for number in orders.numbers:
+            if server is None:
+                server = Server(campaign.name, orders.seed, log, env)
+                tally.workers += 1
+            answer = server.judge(number, orders.deadline_s)
+            case = campaign.draw(rng_of(campaign.name, orders.seed, number), number)
+            answer = {"kind": case.kind, "detail": case.detail, **answer}
+            command = f"python -m bench.faults {campaign.name} --seed {orders.seed} --case {number}"
+            fault = tally.add(number, answer, command=command)
+            if fault is not None:
+                _tell(campaign, fault, number, orders.seed, log)
+            if campaign.fresh or "lost" in answer:
+                server.end()
+                server = None
+    finally:
+        if server is not None:
+            server.end()
+    return tally
+
+
+def figures(campaign: Campaign, orders: Orders, tally: Tally) -> dict[str, Any]:
+    """Return the campaign's part of the results."""
+    tenth = max(1, len(orders.numbers) // 10)
+    early, late = max(tally.resident_mb[:tenth]), max(tally.resident_mb[-tenth:])
+    return {
+        "campaign": campaign.name,
+        "cases": len(orders.numbers),
+        "seed": orders.seed,
+        "faulty": sum(line["times"] for line in tally.faults.values()),
+        "distinct_faults": len(tally.faults),
+        "outcomes": dict(tally.outcomes.most_common()),
+        "kinds": dict(tally.kinds.most_common()),
+        "resident_mb": {"first_tenth": round(early, 1), "last_tenth": round(late, 1)},
+        # Of processes of one case each there is nothing that could grow.
+        "flat": campaign.fresh or late - early <= GROWTH_MB,
+        "slowest_ms": round(tally.slowest_ms, 1),
+        "workers": tally.workers,
+    }
+
+
+def _tell(
+    campaign: Campaign, fault: dict[str, Any], number: int, seed: int, log: Path
+) -> None:
+    if number not in fault["numbers"]:
+        return
+    place = WORK / "kept" / f"{campaign.name}-{seed}-{number}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    case = campaign.draw(rng_of(campaign.name, seed, number), number)
+    campaign.keep(case, place)
+    facts = {name: fault[name] for name in ("fault", "place", "kind", "detail", "text", "command")}
+    (place.parent / f"{place.name}.json").write_text(json.dumps(facts, indent=1) + "\n")
+    if log.exists():
+        shutil.copy(log, place.parent / f"{place.name}.log")
+    if fault["times"] == 1:
+        print(f"{fault['fault']} at {fault['place']} ({case.kind} {case.detail})", flush=True)
+        print(f"    {fault['text'][:160]!r}\n    {fault['command']}", flush=True)
+
+
+def lines_of(campaign: Campaign, faults: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the faults of one campaign as rows of the results, the most frequent first."""
+    rows = [{"campaign": campaign.name, **line} for line in faults]
+    return sorted(rows, key=lambda row: -row["times"])
