@@ -1,5 +1,6 @@
 """Damaged bundles: refused, or the same rows and probabilities as the whole one to the bit."""
 
+import contextlib
 import json
 import os
 import random
@@ -29,10 +30,10 @@ class Bundles:
     fresh = False
     refusals = (TwinlensError,)
 
-    def environment(self, *, small: bool) -> Mapping[str, str]:
+    def environment(self) -> Mapping[str, str]:
         return {}
 
-    def draw(self, rng: random.Random, number: int) -> Case:
+    def draw(self, rng: random.Random, _number: int) -> Case:
         kinds = [kind_of(rng) for _ in range(rng.choice((1, 1, 1, 1, 2)))]
         # What each does to the folder is drawn when it is made, from a seed of the case's own.
         return Case(kind=" + ".join(kinds), content=(kinds, rng.random()))
@@ -54,10 +55,8 @@ class Bundles:
             changed = [name for name in wanted if not np.array_equal(wanted[name], got[name])]
             if not changed:
                 return "the same answers"
-            try:
+            with contextlib.suppress(ValueError):
                 damage = differing(whole, json.loads((place / MANIFEST).read_bytes())) or damage
-            except ValueError:
-                pass
             raise ChangedAnswer(f"{damage} changes {', '.join(changed)}")
 
         return act

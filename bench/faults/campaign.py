@@ -48,8 +48,11 @@ class Campaign(Protocol):
     refusals: tuple[type[BaseException], ...]
     """Errors that are a right answer."""
 
-    def environment(self, *, small: bool) -> Mapping[str, str]:
-        """Return the variables of the worker's environment; build first what they name."""
+    def environment(self) -> Mapping[str, str]:
+        """Return the variables of the worker's environment; build first what they name.
+
+        Not called by a small run, which builds nothing.
+        """
 
     def draw(self, rng: random.Random, number: int) -> Case:
         """Return a case."""

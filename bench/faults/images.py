@@ -28,11 +28,11 @@ class Images:
 
     name = "images"
     count = 10_000
-    small_count = 60
+    small_count = 46
     fresh = False
     refusals = (ImageError,)
 
-    def environment(self, *, small: bool) -> Mapping[str, str]:
+    def environment(self) -> Mapping[str, str]:
         return {}
 
     def draw(self, rng: random.Random, number: int) -> Case:

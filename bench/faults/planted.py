@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,6 +43,14 @@ def _exits() -> str:
     os._exit(7)
 
 
+def _reports() -> str:
+    report = (
+        "kernels/src/planted.hpp:7:30: runtime error: signed integer overflow: 2147483647 + 100"
+    )
+    print(report, file=sys.stderr, flush=True)
+    return "answer"
+
+
 _LEAKED: list[bytearray] = []
 
 
@@ -59,6 +68,7 @@ ACTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "hangs": _hangs,
         "crashes": _crashes,
         "exits": _exits,
+        "reports": _reports,
         "leaks": _leaks,
     }
 )
@@ -73,7 +83,7 @@ class Planted:
     fresh = False
     refusals = (ValueError,)
 
-    def environment(self, *, small: bool) -> Mapping[str, str]:
+    def environment(self) -> Mapping[str, str]:
         return {}
 
     def draw(self, rng: random.Random, number: int) -> Case:

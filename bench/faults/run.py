@@ -37,23 +37,26 @@ class Tally:
     resident_mb: list[float] = field(default_factory=list)
     slowest_ms: float = 0.0
     workers: int = 0
+    faulty: int = 0
     faults: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, number: int, answer: dict[str, Any], *, command: str) -> dict[str, Any] | None:
-        """Count one case; return its fault's line, if it has one."""
+    def add(self, number: int, answer: dict[str, Any], *, command: str) -> list[dict[str, Any]]:
+        """Count one case; return the lines of its faults."""
         self.outcomes[answer["outcome"]] += 1
         self.kinds[answer["kind"]] += 1
         self.resident_mb.append(answer.get("resident_mb", 0.0))
         self.slowest_ms = max(self.slowest_ms, answer.get("ms", 0.0))
-        if not answer["fault"]:
-            return None
+        found = [answer] if answer["fault"] else []
+        found += answer.get("more", [])
+        self.faulty += bool(found)
+        return [self._count(number, answer | fault, command) for fault in found]
+
+    def _count(self, number: int, fault: dict[str, Any], command: str) -> dict[str, Any]:
+        facts = {name: fault[name] for name in ("fault", "place", "kind", "detail", "text")}
         line = self.faults.setdefault(
-            (answer["fault"], answer["place"]),
-            {
-                "fault": answer["fault"], "place": answer["place"], "times": 0, "kind": answer["kind"],
-                "detail": answer["detail"], "text": answer["text"], "numbers": [], "command": command,
-            },
-        )  # fmt: skip
+            (fault["fault"], fault["place"]),
+            {"times": 0, **facts, "command": command, "numbers": []},
+        )
         line["times"] += 1
         if len(line["numbers"]) < KEPT:
             line["numbers"].append(number)
@@ -64,7 +67,7 @@ def run(campaign: Campaign, orders: Orders) -> Tally:
     """Run the cases; print each distinct fault when it is first seen."""
     WORK.mkdir(parents=True, exist_ok=True)
     log = WORK / f"{campaign.name}.log"
-    env = worker_environment(1, campaign.environment(small=orders.small))
+    env = worker_environment(1, {} if orders.small else campaign.environment())
     tally, server = Tally(), None
     try:
         for number in orders.numbers:
@@ -75,8 +78,7 @@ def run(campaign: Campaign, orders: Orders) -> Tally:
             case = campaign.draw(rng_of(campaign.name, orders.seed, number), number)
             answer = {"kind": case.kind, "detail": case.detail, **answer}
             command = f"python -m bench.faults {campaign.name} --seed {orders.seed} --case {number}"
-            fault = tally.add(number, answer, command=command)
-            if fault is not None:
+            for fault in tally.add(number, answer, command=command):
                 _tell(campaign, fault, number, orders.seed, log)
             if campaign.fresh or "lost" in answer:
                 server.end()
@@ -95,7 +97,7 @@ def figures(campaign: Campaign, orders: Orders, tally: Tally) -> dict[str, Any]:
         "campaign": campaign.name,
         "cases": len(orders.numbers),
         "seed": orders.seed,
-        "faulty": sum(line["times"] for line in tally.faults.values()),
+        "faulty": tally.faulty,
         "distinct_faults": len(tally.faults),
         "outcomes": dict(tally.outcomes.most_common()),
         "kinds": dict(tally.kinds.most_common()),
@@ -107,9 +109,7 @@ def figures(campaign: Campaign, orders: Orders, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _tell(
-    campaign: Campaign, fault: dict[str, Any], number: int, seed: int, log: Path
-) -> None:
+def _tell(campaign: Campaign, fault: dict[str, Any], number: int, seed: int, log: Path) -> None:
     if number not in fault["numbers"]:
         return
     place = WORK / "kept" / f"{campaign.name}-{seed}-{number}"

@@ -24,11 +24,9 @@ class Server(JsonProcess):
     """Worker of one campaign, ready for its cases."""
 
     def __init__(self, campaign: str, seed: int, log: Path, env: Mapping[str, str]) -> None:
-        self._log = log
+        self._log, self._seen = log, 0
         log.unlink(missing_ok=True)
-        super().__init__(
-            "bench.faults.worker", campaign, seed, log, env=env, patience_s=STARTING_S
-        )
+        super().__init__("bench.faults.worker", campaign, seed, log, env=env, patience_s=STARTING_S)
         try:
             self.answer()
         except RuntimeError as error:
@@ -47,7 +45,14 @@ class Server(JsonProcess):
         if not select.select([stdout], [], [], deadline_s)[0]:
             return self._hung(deadline_s)
         line = stdout.readline()
-        return dict(json.loads(line)) if line else self._died()
+        if not line:
+            return self._died()
+        answer = dict(json.loads(line))
+        text = self._text()
+        # A place is reported once in a process, with whatever case comes to it first.
+        answer["more"] = undefined_behaviour(text[self._seen :])
+        self._seen = len(text)
+        return answer
 
     def end(self) -> None:
         """Kill the worker and all that it has forked."""
@@ -68,9 +73,9 @@ class Server(JsonProcess):
         while len(self._text()) == known and time.monotonic() < until:
             time.sleep(0.01)
         time.sleep(0.05)  # the last lines
-        stacks = self._text()[known:]
+        log = self._text()
         self.end()
-        return _lost("hang", python_place(stacks), f"no answer in {deadline_s} s")
+        return _lost("hang", python_place(log), f"no answer in {deadline_s} s")
 
     def _died(self) -> dict[str, Any]:
         try:
@@ -79,10 +84,10 @@ class Server(JsonProcess):
             code = 0
         log = self._text()
         self.end()
-        report = re.search(r"(?:ERROR: AddressSanitizer: |runtime error: )([^\n]*)", log)
+        report = re.search(r"ERROR: AddressSanitizer: ([^\n]*)", log)
         if report:
-            named = re.sub(r"0x[0-9a-f]+|-?\d{3,}", "N", report[1])
-            return _lost(f"sanitizer: {named.split(' on address')[0][:90]}", native_place(log), "")
+            told = report[1].split(" on ")[0][:60]
+            return _lost(f"sanitizer: {told}", native_place(log[report.start() :]), report[1])
         name = signal.Signals(-code).name if code < 0 else f"exit {code}"
         return _lost(f"died of {name}", python_place(log), log[-200:])
 
@@ -96,12 +101,27 @@ def _lost(fault: str, place: str, text: str) -> dict[str, Any]:
 
 def python_place(stacks: str) -> str:
     """Return the innermost line of ours in the stacks that faulthandler writes."""
-    # The thread that got the signal comes last when all are written, and is marked.
+    # The first process that wrote any is the one that hangs; the thread that got the signal is
+    # marked, and is the last of its process.
     start = stacks.find("Current thread")
     found = re.findall(r'File "([^"]+)", line (\d+)', stacks[max(start, 0) :])
     ours = [(f, n) for f, n in found if "/twinlens" in f and "/bench/" not in f]
     named = (ours or found)[:1]
     return f"{short(named[0][0])}:{named[0][1]}" if named else "native"
+
+
+def undefined_behaviour(log: str) -> list[dict[str, str]]:
+    """Return the reports of UndefinedBehaviorSanitizer."""
+    reports = re.findall(r"kernels/(src/[\w/.]+:\d+)[:\d]*: runtime error: ([^\n]*)", log)
+    return [
+        {"fault": f"sanitizer: {named(text)}", "place": place, "text": text}
+        for place, text in reports
+    ]
+
+
+def named(report: str) -> str:
+    """Return a report without its numbers, so that two of one kind are the same."""
+    return re.sub(r"0x[0-9a-f]+|-?\d{3,}", "N", report).split(", which")[0][:90]
 
 
 def native_place(report: str) -> str:

@@ -3,15 +3,17 @@
 import os
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from bench.faults.campaign import WORK, Act, Case, ChangedAnswer
 from bench.faults.inputs import dataset_files as files
 from twinlens.datasets.read_images import read_images
 from twinlens.datasets.read_pairs import read_pairs
 from twinlens.errors import DatasetError, ImageError, PairsError
+
+T = TypeVar("T")
 
 REFUSALS: Final = (DatasetError, PairsError, ImageError)
 
@@ -21,11 +23,11 @@ class Tables:
 
     name = "tables"
     count = 5_000
-    small_count = 60
+    small_count = 18
     fresh = False
     refusals = REFUSALS
 
-    def environment(self, *, small: bool) -> Mapping[str, str]:
+    def environment(self) -> Mapping[str, str]:
         return {}
 
     def draw(self, rng: random.Random, number: int) -> Case:
@@ -51,7 +53,7 @@ class Tables:
         return act
 
 
-def ending(read: Any) -> Any:
+def ending(read: Callable[[], T]) -> T | Exception:
     """Return the items, or the error that is a right answer."""
     try:
         return read()
@@ -59,7 +61,7 @@ def ending(read: Any) -> Any:
         return error
 
 
-def told(found: Any) -> str:
+def told(found: object) -> str:
     return type(found).__name__ if isinstance(found, Exception) else "items"
 
 
@@ -74,7 +76,9 @@ def require_all(images: list[tuple[str, Any]], case: Case) -> None:
     got = {name.partition(".tar/")[2].partition("gz/")[2] or name: image for name, image in images}
     if any(isinstance(image, ImageError) for image in got.values()):
         return
-    kept = sum(any(n.endswith(name) and i == c for n, i in got.items()) for name, c in wanted.items())
+    kept = sum(
+        any(n.endswith(name) and i == c for n, i in got.items()) for name, c in wanted.items()
+    )
     if kept < len(wanted) or len(images) != len(wanted):
         raise ChangedAnswer(f"{case.kind}: items lost or changed without an error")
 
@@ -100,7 +104,9 @@ def _tar_bytes(kind: str, rng: random.Random) -> Case:
 def _tar_field(kind: str, rng: random.Random) -> Case:
     tar_format = rng.choice(list(files.TARS))
     field, content = files.with_field(files.tar(*files.TARS[tar_format]), rng)
-    return Case(kind=kind, detail=f"{tar_format} {field}", content={"file": "a.tar", "bytes": content})
+    return Case(
+        kind=kind, detail=f"{tar_format} {field}", content={"file": "a.tar", "bytes": content}
+    )
 
 
 def _tar_header_bit(kind: str, rng: random.Random) -> Case:
@@ -123,11 +129,16 @@ def _packed(kind: str, rng: random.Random) -> Case:
         facts["bytes"] = files.flipped(content, rng, 10, len(content))
         facts["wanted"] = files.members_of("ustar")
         return Case(kind=f"{kind}, one bit", detail=packer, content=facts)
-    return Case(kind=kind, detail=packer, content=facts | {"bytes": files.byte_damage(content, rng)})
+    return Case(
+        kind=kind, detail=packer, content=facts | {"bytes": files.byte_damage(content, rng)}
+    )
 
 
 def _parquet(kind: str, rng: random.Random) -> Case:
-    cells, packed = rng.choice(("bytes", "structs", "paths")), rng.choice(("none", "snappy", "zstd"))
+    cells, packed = (
+        rng.choice(("bytes", "structs", "paths")),
+        rng.choice(("none", "snappy", "zstd")),
+    )
     content = files.byte_damage(files.parquet(cells, packed), rng)
     facts = {"file": "a.parquet", "bytes": content, "beside": True}
     return Case(kind=kind, detail=f"{cells}, {packed}", content=facts)

@@ -66,7 +66,7 @@ def judged(campaign: Campaign, act: Act, seed: int, number: int) -> dict[str, An
 
 
 def resident_mb() -> float:
-    """Return the resident set, once what is free is given back: glibc keeps a costly case's peak."""
+    """Return the resident set, once what is free is given back: glibc keeps the peak."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

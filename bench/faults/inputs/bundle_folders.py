@@ -9,17 +9,19 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 MANIFEST: Final = "twinlens.json"
 Change = Callable[[Path, random.Random], str]
 """Damages a folder of links, and returns the damaged place."""
 Steps = tuple[str | int, ...]
+Json: TypeAlias = Any
+"""Value of a JSON document, which may hold others of any type."""
 
 HOSTILE: Final[tuple[Any, ...]] = (
     0, -1, 1, 2**31, 2**63 - 1, 2**63, 10**400, 0.5, -0.0, 1e308, -1e308, 5e-324,
-    math.nan, math.inf, -math.inf, True, False, None, "", " ", "0", "none", "auto", "a\nb", "\x1b[31m",
-    "../" * 8 + "etc/passwd", "/dev/zero", ".", "x" * 100_000, "\ud800", "fp16", "int8",
+    math.nan, math.inf, -math.inf, True, False, None, "", " ", "0", "none", "auto", "a\nb",
+    "\x1b[31m", "../" * 8 + "etc/passwd", "/dev/zero", ".", "x" * 100_000, "\ud800", "fp16", "int8",
     "onnx/text_model_int8.onnx", "onnx/vision_model_int8.onnx", "tokenizer.json", MANIFEST,
     [], [0], [[]], [math.nan] * 3, list(range(1000)), {}, {"": 0}, {"a\nb": 1},
 )  # fmt: skip
@@ -30,6 +32,9 @@ CHOICES: Final = (
     "clip", "siglip", "fitted-pairs", "native",
 )  # fmt: skip
 """Words that a field may hold in some bundle."""
+
+FIGURES: Final = frozenset({"thresholds", "held_out", "agreement", "made_by", "fp16"})
+"""Fields from which no answer of the int8 towers is made: most of the manifest."""
 
 
 def linked(source: Path, place: Path) -> None:
@@ -43,7 +48,7 @@ def linked(source: Path, place: Path) -> None:
             os.link(file, target)
 
 
-def leaves(node: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:
+def leaves(node: Json, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:
     """Yield the values of a JSON document that hold no others, with the steps to each."""
     if isinstance(node, dict | list) and node:
         members = node.items() if isinstance(node, dict) else enumerate(node)
@@ -53,7 +58,7 @@ def leaves(node: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:
         yield steps, node
 
 
-def differing(before: Mapping[str, Any], after: Any) -> str:
+def differing(before: Mapping[str, Any], after: object) -> str:
     """Return the places in which two manifests differ, shortest first, three at most."""
     ours, theirs = dict(leaves(before)), dict(leaves(after))
     changed = {s for s in ours.keys() | theirs.keys() if repr(ours.get(s)) != repr(theirs.get(s))}
@@ -75,19 +80,21 @@ def _edit(folder: Path, edit: Callable[[dict[str, Any]], str]) -> str:
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError):
+        document = None
+    if not isinstance(document, dict) or not document:  # after another damage
         return "no manifest is left"
     place = edit(document)
     _rewrite(path, json.dumps(document, indent=2).encode())
     return place
 
 
-def _parent(document: Any, steps: Steps) -> Any:
+def _parent(document: Json, steps: Steps) -> Json:
     for step in steps[:-1]:
         document = document[step]
     return document
 
 
-def _nodes(node: Any, steps: Steps = ()) -> Iterator[Steps]:
+def _nodes(node: Json, steps: Steps = ()) -> Iterator[Steps]:
     """Yield the steps to every value, those that hold others too."""
     if steps:
         yield steps
@@ -97,7 +104,12 @@ def _nodes(node: Any, steps: Steps = ()) -> Iterator[Steps]:
             yield from _nodes(value, (*steps, name))
 
 
-def _near(value: Any, rng: random.Random) -> Any:
+def _kind(value: object) -> type:
+    """Return the JSON type of a value."""
+    return float if type(value) is int else type(value)
+
+
+def _near(value: Json, rng: random.Random) -> Json:
     """Return another value of the same kind, such as somebody might have written."""
     if isinstance(value, bool):
         return not value
@@ -113,15 +125,17 @@ def _near(value: Any, rng: random.Random) -> Any:
 def _manifest_value(folder: Path, rng: random.Random) -> str:
     def edit(document: dict[str, Any]) -> str:
         known = sorted(_nodes(document), key=str)
-        # The many thresholds of the calibrations would take most of the cases.
-        few = [s for s in known if "thresholds" not in s or rng.random() < 0.02]
-        steps = rng.choice(few)
+        few = [s for s in known if FIGURES.isdisjoint(s)] or known
+        steps = rng.choice(known if rng.random() < 0.2 else few)
         parent = _parent(document, steps)
         old = parent[steps[-1]]
-        way = rng.randrange(5)
-        if way < 3:
+        way = rng.randrange(7)
+        if way < 2:
             parent[steps[-1]] = rng.choice(HOSTILE)
-        elif way == 3:
+        elif way < 5:
+            alike = [value for value in HOSTILE if _kind(value) == _kind(old)]
+            parent[steps[-1]] = rng.choice(alike or HOSTILE)
+        elif way == 5:
             parent[steps[-1]] = _near(old, rng)
         else:
             other = rng.choice(few)

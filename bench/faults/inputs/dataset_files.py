@@ -28,8 +28,9 @@ from mutations import mutated
 MEMBERS: Final = 8
 TAR_BLOCK: Final = 512
 CELLS: Final = (
-    "", " ", "\x00", "a" * 5000, "a" * 200_000, "\ud800", '"', "\n", "\r", "a\nb", "\x1b[2J", "../" * 40,
-    "/", ".", "/dev/zero", "0", "1", "2", "nan", "None", "-", "\ufeff", "\u202e", "1e400", "b.png#0",
+    "", " ", "\x00", "a" * 5000, "a" * 200_000, "\ud800", '"', "\n", "\r", "a\nb",
+    "\x1b[2J", "../" * 40, "/", ".", "/dev/zero", "0", "1", "2", "nan", "None", "-", "\ufeff", "\u202e",
+    "1e400", "b.png#0",
 )  # fmt: skip
 """Cells of a table, names of files, captions."""
 FIELDS: Final = MappingProxyType(
@@ -45,6 +46,17 @@ FIELDS: Final = MappingProxyType(
     }
 )
 """Fields of a tar's header: offset and bytes. The checksum at 148 is made right again."""
+FILLS: Final[Mapping[str, tuple[bytes, ...]]] = MappingProxyType(
+    {
+        "size": (
+            b"77777777777", b"\x80" + bytes(2) + b"\x10", b"\xff" * 12, b"00000000000",
+            b"-0000000001", b"9" * 12, b"00001000000", b"\x80\x7f" + b"\xff" * 10,
+        ),
+        "kind": tuple(bytes((n,)) for n in b"0123456789gxLKSDMNVX\0\xff"),
+        "name": (b"", b"/" * 100, b"../" * 33, b"\xff" * 100, b"a\nb.png", b".png", b"a.b.c.png"),
+    }
+)  # fmt: skip
+"""Contents of fields that mean something; those that start with 0x80 are numbers in base 256."""
 PACKERS: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType(
     {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 )
@@ -150,12 +162,8 @@ def with_field(archive: bytes, rng: random.Random) -> tuple[str, bytes]:
     """Write something hostile into one field of a header, whose checksum stays right."""
     at, field = rng.choice(headers(archive)), rng.choice(list(FIELDS))
     place, size = FIELDS[field]
-    fills = {
-        "size": (b"77777777777\0", b"\x80" + bytes(2) + b"\x10" + bytes(8), b"\xff" * 12, b"00000000000\0",
-                 b"-0000000001\0", b"9" * 12, b"00001000000\0", b"\x80" + b"\x7f" + b"\xff" * 10),
-        "kind": tuple(bytes((n,)) for n in b"0123456789gxLKSDMNVX\0\xff"),
-        "name": (b"\0" * 100, b"/" * 100, b"../" * 33, b"\xff" * 100, b"a\nb.png", b".png", b"a.b.c.png"),
-    }.get(field, (b"\0" * size, b"\xff" * size, b"7" * size, rng.randbytes(size)))  # fmt: skip
+    plain = (b"\0" * size, b"\xff" * size, b"7" * size, rng.randbytes(size))
+    fills = FILLS.get(field, plain)
     damaged = bytearray(archive)
     damaged[at + place : at + place + size] = rng.choice(fills)[:size].ljust(size, b"\0")
     damaged[at + 148 : at + 156] = b" " * 8
@@ -205,7 +213,9 @@ def hostile_entry(folder: Path, rng: random.Random) -> str:
     path = rng.choice((picture, caption))
     way = rng.choice(("fifo", "directory", "loop", "device", "empty", "bytes", "long", "odd name"))
     if way == "odd name":
-        name = rng.choice(("a\nb.png", "\udcff.png", "a\x1b[2J.png", " .png", ".png", "x" * 250 + ".png"))
+        name = rng.choice(
+            ("a\nb.png", "\udcff.png", "a\x1b[2J.png", " .png", ".png", "x" * 250 + ".png")
+        )
         (folder / name).write_bytes(pictures()[0])
         return way
     path.unlink(missing_ok=True)

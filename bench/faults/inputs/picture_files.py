@@ -59,7 +59,7 @@ def _flat_progressive(side_px: int) -> bytes:
 
 
 def _many_scans(rng: random.Random) -> bytes:
-    """A progressive JPEG whose last scan comes again and again: each costs a pass over the picture."""
+    """A progressive JPEG whose last scan comes again and again: each is a pass over the pixels."""
     content = _flat_progressive(rng.choice((256, 2000, 7900)))
     last = content.rindex(b"\xff\xda")
     return content[:-2] + content[last:-2] * rng.choice((100, 1000, 10_000)) + b"\xff\xd9"

@@ -1,7 +1,7 @@
 """Damaged files: pixels or an ImageError, whatever was done to them.
 
-A few hundred here; `bench/input/fuzz_images.py` does as many as it is told, and looks at time and
-memory.
+A few hundred here; `python -m bench.faults images` does as many as it is told, and looks at time
+and memory.
 """
 
 import random
