@@ -10,6 +10,7 @@ campaigns at their own size) writes bench/results/faults.json.
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -33,13 +34,16 @@ def main() -> None:
         campaign, began = campaign_of(name), time.monotonic()
         orders = orders_of(options, campaign.small_count if options.small else campaign.count)
         print(f"{name}: {len(orders.numbers)} cases, seed {orders.seed}", flush=True)
-        tally = run(campaign, orders)
+        log = WORK / "logs" / f"{name}-{os.getpid()}"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        tally = run(campaign, orders, log)
         row = figures(campaign, orders, tally) | {"seconds": round(time.monotonic() - began, 1)}
         print(json.dumps(row), flush=True)
         rows.append(row)
         faults += lines_of(campaign, tally.faults.values())
         if options.case is not None:
-            print((WORK / f"{name}.log").read_text(errors="replace")[-4000:])
+            print(log.read_text(errors="replace")[-4000:])
+        log.unlink()
     if options.out is not None:
         options.out.write_text(one_row_a_line(document(options, rows, faults)), encoding="utf-8")
     sys.exit(1 if faults or not all(row["flat"] for row in rows) else 0)

@@ -44,6 +44,9 @@ class Graphs:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = 2 if graph.threads == "2" else 1
             options.log_severity_level = 4
+            # Each array in memory of its own, past whose end the sanitizer sees.
+            options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+            options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
             options.add_session_config_entry("twinlens.threads", graph.threads)
             try:
                 options.register_custom_ops_library(library)

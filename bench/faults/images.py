@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.faults.campaign import WORK, Act, Case
-from bench.faults.inputs.picture_files import drawn
+from bench.faults.inputs.picture_files import drawn, prepare
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images.load import load
@@ -45,6 +45,7 @@ class Images:
         (place / "picture").write_bytes(case.content[0])
 
     def opened(self) -> Act:
+        prepare()
         place = WORK / "images" / str(os.getpid())
         place.parent.mkdir(parents=True, exist_ok=True)
 

@@ -14,6 +14,7 @@ from twinlens.errors import TwinlensError
 
 VALUES: Final = 40
 """Limits on each number of threads, for each kind of input."""
+STRIDE: Final = 17
 LEAST_KB, MOST_KB = 16, 262_144
 """Address space above what the loaded model has; threads' arenas alone reserve 64 MiB each."""
 KINDS: Final = ("texts", "pictures", "files of pictures", "loading")
@@ -34,7 +35,8 @@ class MemoryLimits:
 
     def draw(self, rng: random.Random, number: int) -> Case:
         kind, threads = KINDS[number % len(KINDS)], THREADS[number // len(KINDS) % len(THREADS)]
-        step = number // (len(KINDS) * len(THREADS)) % VALUES
+        # By strides, so that a short run has limits from all of the range.
+        step = number // (len(KINDS) * len(THREADS)) * STRIDE % VALUES
         share = (step + rng.random()) / VALUES
         above_kb = math.floor(LEAST_KB * (MOST_KB / LEAST_KB) ** share)
         return Case(

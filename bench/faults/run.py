@@ -43,7 +43,7 @@ class Tally:
     def add(self, number: int, answer: dict[str, Any], *, command: str) -> list[dict[str, Any]]:
         """Count one case; return the lines of its faults."""
         self.outcomes[answer["outcome"]] += 1
-        self.kinds[answer["kind"]] += 1
+        self.kinds.update(answer["kind"].split(" + "))
         self.resident_mb.append(answer.get("resident_mb", 0.0))
         self.slowest_ms = max(self.slowest_ms, answer.get("ms", 0.0))
         found = [answer] if answer["fault"] else []
@@ -63,10 +63,8 @@ class Tally:
         return line
 
 
-def run(campaign: Campaign, orders: Orders) -> Tally:
-    """Run the cases; print each distinct fault when it is first seen."""
-    WORK.mkdir(parents=True, exist_ok=True)
-    log = WORK / f"{campaign.name}.log"
+def run(campaign: Campaign, orders: Orders, log: Path) -> Tally:
+    """Run the cases, whose processes write to the log; print each distinct fault once."""
     env = worker_environment(1, {} if orders.small else campaign.environment())
     tally, server = Tally(), None
     try:

@@ -17,7 +17,6 @@ OPTIONS: Final = MappingProxyType(
     {
         # Python leaks on purpose; a size that no machine has is an error, not a report.
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=8192",
-        "UBSAN_OPTIONS": "print_stacktrace=1",
     }
 )
 

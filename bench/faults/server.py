@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from bench.faults.worker import short
+from bench.faults.worker import LONGEST, short
 from bench.harness.processes import JsonProcess
 
 STARTING_S: Final = 120
@@ -68,6 +68,9 @@ class Server(JsonProcess):
                 continue
 
     def _hung(self, deadline_s: float) -> dict[str, Any]:
+        if "AddressSanitizer" in self._text():  # a long report, and then the end
+            self._process.wait()
+            return self._died()
         known, until = len(self._text()), time.monotonic() + STACKS_S
         self._process.send_signal(signal.SIGUSR1)
         while len(self._text()) == known and time.monotonic() < until:
@@ -87,9 +90,11 @@ class Server(JsonProcess):
         report = re.search(r"ERROR: AddressSanitizer: ([^\n]*)", log)
         if report:
             told = report[1].split(" on ")[0][:60]
-            return _lost(f"sanitizer: {told}", native_place(log[report.start() :]), report[1])
+            place = native_place(log[report.start() :])
+            lost = _lost(f"sanitizer: {told}", place, report[1])
+            return lost | {"more": undefined_behaviour(log[self._seen :])}
         name = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        return _lost(f"died of {name}", python_place(log), log[-200:])
+        return _lost(f"died of {name}", python_place(log), log[:LONGEST])
 
     def _text(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -216,7 +216,8 @@ def hostile_array(array: Array, rng: random.Random) -> Array:
     if rng.random() < 0.6:
         return np.ascontiguousarray(rng.choice(RESHAPES)(array))
     if rng.random() < 0.25:
-        return array.astype(rng.choice((np.float32, np.float64, np.int8, np.uint8, np.int64)))
+        with np.errstate(invalid="ignore"):
+            return array.astype(rng.choice((np.float32, np.float64, np.int8, np.uint8, np.int64)))
     extreme = _extreme(array.dtype, rng)
     if rng.random() < 0.5:
         return np.full_like(array, extreme)

@@ -23,6 +23,21 @@ from mutations import mutated, seeds
 SIDES: Final = (0, 1, 7999, 8000, 8001, 65_535, 65_536, 2**31 - 1, 2**32 - 1)
 """Widths and heights that a header may claim; 8000 squared is the default limit."""
 COSTLY_SHARE: Final = 0.03
+PACKED_MB: Final = (1, 64)
+FLAT_PX: Final = (256, 2000, 7900)
+LARGE: Final = ("JPEG", "PNG", "WEBP")
+LARGE_PX: Final = 3000
+
+
+def prepare() -> None:
+    """Make the whole files that the damaged ones are made of: seconds, outside any deadline."""
+    files()
+    for megabytes in PACKED_MB:
+        _zeros(megabytes)
+    for side_px in FLAT_PX:
+        _flat_progressive(side_px)
+    for file_format in LARGE:
+        _large(file_format, LARGE_PX)
 
 
 @cache
@@ -60,13 +75,13 @@ def _flat_progressive(side_px: int) -> bytes:
 
 def _many_scans(rng: random.Random) -> bytes:
     """A progressive JPEG whose last scan comes again and again: each is a pass over the pixels."""
-    content = _flat_progressive(rng.choice((256, 2000, 7900)))
+    content = _flat_progressive(rng.choice(FLAT_PX))
     last = content.rindex(b"\xff\xda")
     return content[:-2] + content[last:-2] * rng.choice((100, 1000, 10_000)) + b"\xff\xd9"
 
 
 def _cut_large(rng: random.Random) -> bytes:
-    content = _large(rng.choice(("JPEG", "PNG", "WEBP")), 3000)
+    content = _large(rng.choice(LARGE), LARGE_PX)
     return content[: rng.randrange(len(content))]
 
 
@@ -77,12 +92,12 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 @cache
 def _zeros(megabytes: int) -> bytes:
-    return zlib.compress(bytes(megabytes << 20), 9)
+    return zlib.compress(bytes(megabytes << 20), 1)
 
 
 def _packed_chunk(rng: random.Random) -> bytes:
     """A PNG with a chunk that unpacks to far more than the file."""
-    packed, content = _zeros(rng.choice((1, 64, 512))), files()["png"]
+    packed, content = _zeros(rng.choice(PACKED_MB)), files()["png"]
     kind, head = rng.choice(
         ((b"iCCP", b"x\0\0"), (b"zTXt", b"x\0\0"), (b"iTXt", b"x\0\1\0\0\0"), (b"eXIf", b""))
     )
