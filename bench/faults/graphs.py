@@ -27,7 +27,9 @@ class Graphs:
     def draw(self, rng: random.Random, _number: int) -> Case:
         graph = operator_graphs.drawn(rng, tower)
         kind = graph.damage.partition(":")[0]
-        return Case(kind=kind, detail=f"{graph.damage}, threads {graph.threads!r}", content=graph)
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in graph.feeds.items())
+        told = f"{graph.damage}; {shapes}; threads {graph.threads!r}"
+        return Case(kind=kind, detail=told, content=graph)
 
     def keep(self, case: Case, place: Path) -> None:
         operator_graphs.write(case.content, place)

@@ -14,6 +14,7 @@ from bench.harness.processes import worker_environment
 
 KEPT: Final = 3
 """Inputs that are kept of each distinct fault."""
+TOLD: Final = ("fault", "place", "kind", "detail", "text")
 GROWTH_MB: Final = 32.0
 """Growth of the resident set, from the first tenth of the cases to the last, that is still flat."""
 
@@ -40,8 +41,8 @@ class Tally:
     faulty: int = 0
     faults: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, number: int, answer: dict[str, Any], *, command: str) -> list[dict[str, Any]]:
-        """Count one case; return the lines of its faults."""
+    def add(self, number: int, answer: dict[str, Any], command: str) -> list[dict[str, Any]]:
+        """Count one case; return its faults of which the input is to be kept."""
         self.outcomes[answer["outcome"]] += 1
         self.kinds.update(answer["kind"].split(" + "))
         self.resident_mb.append(answer.get("resident_mb", 0.0))
@@ -49,18 +50,18 @@ class Tally:
         found = [answer] if answer["fault"] else []
         found += answer.get("more", [])
         self.faulty += bool(found)
-        return [self._count(number, answer | fault, command) for fault in found]
+        lines = [{name: (answer | fault)[name] for name in TOLD} for fault in found]
+        return [line for line in lines if self._count(number, line | {"command": command})]
 
-    def _count(self, number: int, fault: dict[str, Any], command: str) -> dict[str, Any]:
-        facts = {name: fault[name] for name in ("fault", "place", "kind", "detail", "text")}
+    def _count(self, number: int, facts: dict[str, Any]) -> bool:
         line = self.faults.setdefault(
-            (fault["fault"], fault["place"]),
-            {"times": 0, **facts, "command": command, "numbers": []},
+            (facts["fault"], facts["place"]), {"times": 0, **facts, "numbers": []}
         )
         line["times"] += 1
-        if len(line["numbers"]) < KEPT:
-            line["numbers"].append(number)
-        return line
+        if len(line["numbers"]) == KEPT:
+            return False
+        line["numbers"].append(number)
+        return True
 
 
 def run(campaign: Campaign, orders: Orders, log: Path) -> Tally:
@@ -76,8 +77,11 @@ def run(campaign: Campaign, orders: Orders, log: Path) -> Tally:
             case = campaign.draw(rng_of(campaign.name, orders.seed, number), number)
             answer = {"kind": case.kind, "detail": case.detail, **answer}
             command = f"python -m bench.faults {campaign.name} --seed {orders.seed} --case {number}"
-            for fault in tally.add(number, answer, command=command):
-                _tell(campaign, fault, number, orders.seed, log)
+            for fault in tally.add(number, answer, command):
+                _keep(campaign, fault | {"command": command}, number, orders.seed, log)
+                known = tally.faults[fault["fault"], fault["place"]]
+                if known["times"] == 1:
+                    _tell(known)
             if campaign.fresh or "lost" in answer:
                 server.end()
                 server = None
@@ -107,21 +111,19 @@ def figures(campaign: Campaign, orders: Orders, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _tell(campaign: Campaign, fault: dict[str, Any], number: int, seed: int, log: Path) -> None:
-    if number not in fault["numbers"]:
-        return
+def _keep(campaign: Campaign, fault: dict[str, Any], number: int, seed: int, log: Path) -> None:
     place = WORK / "kept" / f"{campaign.name}-{seed}-{number}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    case = campaign.draw(rng_of(campaign.name, seed, number), number)
-    campaign.keep(case, place)
-    facts = {name: fault[name] for name in ("fault", "place", "kind", "detail", "text", "command")}
-    (place.parent / f"{place.name}.json").write_text(json.dumps(facts, indent=1) + "\n")
+    campaign.keep(campaign.draw(rng_of(campaign.name, seed, number), number), place)
+    place.with_suffix(".json").write_text(json.dumps(fault, indent=1) + "\n")
     if log.exists():
-        shutil.copy(log, place.parent / f"{place.name}.log")
-    if fault["times"] == 1:
-        print(f"{fault['fault']} at {fault['place']} ({case.kind} {case.detail})", flush=True)
-        print(f"    {fault['text'][:160]!r}\n    {fault['command']}", flush=True)
+        shutil.copy(log, place.with_suffix(".log"))
+
+
+def _tell(line: dict[str, Any]) -> None:
+    print(f"{line['fault']} at {line['place']} ({line['kind']} {line['detail']})", flush=True)
+    print(f"    {line['text'][:160]!r}\n    {line['command']}", flush=True)
 
 
 def lines_of(campaign: Campaign, faults: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
