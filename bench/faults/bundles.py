@@ -35,7 +35,7 @@ class Bundles:
 
     def draw(self, rng: random.Random, _number: int) -> Case:
         kinds = [kind_of(rng) for _ in range(rng.choice((1, 1, 1, 1, 2)))]
-        # What each does to the folder is drawn when it is made, from a seed of the case's own.
+        # The damage itself is drawn when the folder is made, from a seed of the case's own.
         return Case(kind=" + ".join(kinds), content=(kinds, rng.random()))
 
     def keep(self, case: Case, place: Path) -> None:

@@ -49,7 +49,7 @@ class Campaign(Protocol):
     """Errors that are a right answer."""
 
     def environment(self) -> Mapping[str, str]:
-        """Return the variables of the worker's environment; build first what they name.
+        """Return the variables of the worker's environment, of which the files are built first.
 
         Not called by a small run, which builds nothing.
         """

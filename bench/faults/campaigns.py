@@ -17,7 +17,7 @@ CAMPAIGNS: Final = MappingProxyType(
         "planted": "Planted",
     }
 )
-"""Class in each file; a campaign imports what it needs only when it is asked for."""
+"""Class in each file; a campaign is imported only when it is asked for."""
 PLANTED: Final = "planted"
 """Faults made on purpose, with which the harness itself is tested; no part of a full run."""
 

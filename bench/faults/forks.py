@@ -91,7 +91,7 @@ class Forks:
 
     name = "forks"
     count = 500
-    small_count = 6
+    small_count = 3
     fresh = False
     refusals = ()
 
@@ -134,7 +134,7 @@ class Forks:
 
 
 def preloaded() -> dict[str, Work]:
-    """Return what the workers do, with a model that was loaded and used before any fork."""
+    """Return the acts of the workers, on a model that was loaded and used before any fork."""
     import twinlens  # noqa: PLC0415
     from twinlens.loading import folder_of  # noqa: PLC0415
 

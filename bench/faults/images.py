@@ -28,7 +28,7 @@ class Images:
 
     name = "images"
     count = 10_000
-    small_count = 46
+    small_count = 23
     fresh = False
     refusals = (ImageError,)
 

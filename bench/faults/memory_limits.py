@@ -16,7 +16,7 @@ VALUES: Final = 40
 """Limits on each number of threads, for each kind of input."""
 STRIDE: Final = 17
 LEAST_KB, MOST_KB = 16, 262_144
-"""Address space above what the loaded model has; threads' arenas alone reserve 64 MiB each."""
+"""Address space above that of the loaded model; threads' arenas alone reserve 64 MiB each."""
 KINDS: Final = ("texts", "pictures", "files of pictures", "loading")
 THREADS: Final = (1, 2)
 
@@ -26,7 +26,7 @@ class MemoryLimits:
 
     name = "memory_limits"
     count = VALUES * len(KINDS) * len(THREADS)
-    small_count = 3
+    small_count = 2
     fresh = True
     refusals = (MemoryError, TwinlensError)
 

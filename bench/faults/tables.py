@@ -66,7 +66,7 @@ def told(found: object) -> str:
 
 
 def require_all(images: list[tuple[str, Any]], case: Case) -> None:
-    """Refuse a reading without an error that lost what a checksum would have told.
+    """Refuse a reading without an error that lost items, where a checksum tells of the damage.
 
     One flipped bit of a header or of a packed file can always be found out.
     """

@@ -28,7 +28,7 @@ LONGEST = 200
 
 def main() -> None:
     name, seed, log = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    # A group of its own: it is ended together with what it forks.
+    # A group of its own: it is ended together with its forks.
     os.setpgrp()
     with log.open("w") as file:
         os.dup2(file.fileno(), sys.stderr.fileno())
@@ -55,7 +55,7 @@ def judged(campaign: Campaign, act: Act, seed: int, number: int) -> dict[str, An
     except ChangedAnswer as error:
         outcome = fault = "changed answer"
         place = str(error)
-    except BaseException as error:  # noqa: BLE001  any other end is what is sought
+    except BaseException as error:  # noqa: BLE001  any other end is a find
         outcome = fault = f"foreign {type(error).__name__}"
         place, text = place_of(error), str(error)[:LONGEST]
     took_ms = 1e3 * (time.perf_counter() - began)
@@ -66,7 +66,7 @@ def judged(campaign: Campaign, act: Act, seed: int, number: int) -> dict[str, An
 
 
 def resident_mb() -> float:
-    """Return the resident set, once what is free is given back: glibc keeps the peak."""
+    """Return the resident set, once free memory is given back: glibc keeps the peak."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -26,11 +26,19 @@ HOSTILE: Final[tuple[Any, ...]] = (
     [], [0], [[]], [math.nan] * 3, list(range(1000)), {}, {"": 0}, {"a\nb": 1},
 )  # fmt: skip
 """Values for a field of the manifest, of its own JSON type and of others."""
-CHOICES: Final = (
-    "bilinear", "bicubic", "nearest", "lanczos", "shortest_edge", "squash", "pad", "floor", "round",
-    "center", "platt", "isotonic", "none", "basic", "ftfy", "lower", "cpu", "cuda", "exact", "fast",
-    "clip", "siglip", "fitted-pairs", "native",
-)  # fmt: skip
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "resize": ("shortest_edge", "squash", "pad"),
+        "interpolation": ("bicubic", "bilinear", "lanczos"),
+        "crop": ("floor", "round"),
+        "clean": ("none", "lower", "openai", "openai_cased", "canonical", "siglip"),
+        "kind": ("platt", "beta", "isotonic"),
+        "pixels": ("exact", "fast"),
+        "level": ("native", "fitted-labels", "fitted-pairs"),
+        "device": ("any", "cpu", "cuda"),
+        "family": ("clip", "siglip"),
+    }
+)
 """Words that a field may hold in some bundle."""
 
 FIGURES: Final = frozenset({"thresholds", "held_out", "agreement", "made_by", "fp16"})
@@ -109,7 +117,7 @@ def _kind(value: object) -> type:
     return float if type(value) is int else type(value)
 
 
-def _near(value: Json, rng: random.Random) -> Json:
+def _near(name: str | int, value: Json, rng: random.Random) -> Json:
     """Return another value of the same kind, such as somebody might have written."""
     if isinstance(value, bool):
         return not value
@@ -118,7 +126,8 @@ def _near(value: Json, rng: random.Random) -> Json:
     if isinstance(value, float):
         return value * rng.choice((-1, 0.5, 2, 1 + 1e-15, 1e6))
     if isinstance(value, str):
-        return rng.choice((*CHOICES, value.upper(), value + "x", value[:-1], value[::-1]))
+        others = tuple(word for word in CHOICES.get(str(name), ()) if word != value)
+        return rng.choice(others or (value.upper(), value + "x", value[:-1], value[::-1]))
     return copy.deepcopy(value) * 2 if isinstance(value, list) else {}
 
 
@@ -129,14 +138,14 @@ def _manifest_value(folder: Path, rng: random.Random) -> str:
         steps = rng.choice(known if rng.random() < 0.2 else few)
         parent = _parent(document, steps)
         old = parent[steps[-1]]
-        way = rng.randrange(7)
+        way = rng.randrange(8)
         if way < 2:
             parent[steps[-1]] = rng.choice(HOSTILE)
         elif way < 5:
             alike = [value for value in HOSTILE if _kind(value) == _kind(old)]
             parent[steps[-1]] = rng.choice(alike or HOSTILE)
-        elif way == 5:
-            parent[steps[-1]] = _near(old, rng)
+        elif way < 7:
+            parent[steps[-1]] = _near(steps[-1], old, rng)
         else:
             other = rng.choice(few)
             parent[steps[-1]] = copy.deepcopy(_parent(document, other)[other[-1]])

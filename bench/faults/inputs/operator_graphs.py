@@ -38,7 +38,8 @@ THREADS: Final = (
 SIDES: Final = (0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 128, 192, 200, 1024, 5000)
 """Widths of one-node graphs."""
 
-Shape = tuple[int, ...]
+RESIZED: Final = ", resized"
+
 Array = NDArray[Any]
 
 
@@ -50,6 +51,8 @@ class Graph:
     program: bytes
     feeds: dict[str, Array]
     threads: str = "1"
+    unfit: str = ""
+    """Stored array that is shorter or longer than its operator needs."""
 
 
 @dataclass(slots=True)
@@ -60,7 +63,7 @@ class Node:
     attributes: dict[str, Any]
     stored: list[Array] = field(default_factory=list)
     fed: list[Array] = field(default_factory=list)
-    """x, and what stands last among the inputs: a residual, counts, keys with values."""
+    """x, and the last of the inputs: a residual, counts, keys with values."""
 
 
 def drawn(rng: random.Random, tower: Callable[[str], bytes]) -> Graph:
@@ -146,7 +149,24 @@ def one_node(rng: random.Random) -> Graph:
     names = [f"stored{n}" for n in range(len(node.stored))]
     program, feeds = _program(node, names)
     told = f"{node.name}: {', '.join(damage) or 'none'}"
-    return Graph(damage=told, program=program, feeds=feeds, threads=rng.choice(THREADS))
+    threads = rng.choice(THREADS)
+    return Graph(damage=told, program=program, feeds=feeds, threads=threads, unfit=unfit(node))
+
+
+def unfit(node: Node) -> str:
+    """Return the first stored array of a node whose length is wrong by its attributes."""
+    widths = [node.attributes.get(name) for name in ("inputs", "middle")]
+    sizes = [array.size for array in node.stored]
+    normed = node.name.startswith("Norm")
+    if normed and isinstance(widths[0], int) and sizes[:2] != [widths[0]] * 2:
+        return "norm"
+    for start, width in zip(range(2 * normed, len(sizes), 3), widths, strict=False):
+        codes, outputs, biases = sizes[start : start + 3]
+        if biases != outputs:
+            return "bias"
+        if isinstance(width, int) and codes != -(-outputs // 16) * -(-width // 64) * 1024:
+            return "weight"
+    return ""
 
 
 def _program(node: Node, names: list[str]) -> tuple[bytes, dict[str, Array]]:
@@ -260,6 +280,8 @@ def damaged_tower(rng: random.Random, tower: Callable[[str], bytes]) -> Graph:
     model.CopyFrom(_tower(tower(name)))
     nodes = [node for node in model.graph.node if node.domain == DOMAIN]
     damage = [_damage_node(model, rng.choice(nodes), rng) for _ in range(rng.choice((1, 1, 1, 2)))]
+    resized = [told.removesuffix(RESIZED) for told in damage if told.endswith(RESIZED)]
+    short = resized[0].rpartition(".")[2] if resized else ""
     batch = rng.choice((1, 1, 2, 3, 0))
     feeds: dict[str, Array] = {"pixel_values": np.full((batch, 64, 64, 3), 100, np.uint8)}
     if name == "text":
@@ -268,7 +290,8 @@ def damaged_tower(rng: random.Random, tower: Callable[[str], bytes]) -> Graph:
         feeds = {"input_ids": ids}
     told = f"{name} tower: {', '.join(damage)}"
     program = model.SerializeToString()
-    return Graph(damage=told, program=program, feeds=feeds, threads=rng.choice(("1", "2", "3")))
+    threads = rng.choice(("1", "2", "3"))
+    return Graph(damage=told, program=program, feeds=feeds, threads=threads, unfit=short)
 
 
 def _damage_node(model: onnx.ModelProto, node: onnx.NodeProto, rng: random.Random) -> str:
@@ -284,9 +307,11 @@ def _damage_node(model: onnx.ModelProto, node: onnx.NodeProto, rng: random.Rando
         return f"{node.op_type} {changed}"
     if way == "stored" and weights:
         name = rng.choice(weights)
-        array = hostile_array(numpy_helper.to_array(stored[name]), rng)
+        old_array = numpy_helper.to_array(stored[name])
+        array = hostile_array(old_array, rng)
         stored[name].CopyFrom(numpy_helper.from_array(array, name))
-        return f"{node.op_type} {name.split('.', 2)[-1]}"
+        resized = RESIZED if array.size != old_array.size else ""
+        return f"{node.op_type} {name.split('.', 2)[-1]}{resized}"
     if way == "operator":
         old, node.op_type = node.op_type, rng.choice(OPERATORS)
         return f"{old} named {node.op_type}"

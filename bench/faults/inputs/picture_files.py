@@ -26,7 +26,7 @@ COSTLY_SHARE: Final = 0.03
 PACKED_MB: Final = (1, 64)
 FLAT_PX: Final = (256, 2000, 7900)
 LARGE: Final = ("JPEG", "PNG", "WEBP")
-LARGE_PX: Final = 3000
+LARGE_PX: Final = 2000
 
 
 def prepare() -> None:
