@@ -7,7 +7,7 @@ import random
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from bench.faults.campaign import WORK, Act, Case, ChangedAnswer
 from bench.faults.inputs.bundle_folders import CHANGES, MANIFEST, differing, kind_of, linked
 from twinlens.errors import TwinlensError
+
+if TYPE_CHECKING:
+    from twinlens import Model
 
 TEXTS = ("a red apple", "two dogs", "an aeroplane in the sky")
 LABELS = ("dog", "apple", "aeroplane")
@@ -45,13 +48,17 @@ class Bundles:
     def opened(self) -> Act:
         master = undamaged()
         whole = json.loads((master / MANIFEST).read_bytes())
-        wanted = answers(master)
+        wanted = answers(opened(master))
         place = WORK / "bundles" / str(os.getpid())
 
         def act(case: Case) -> str:
             shutil.rmtree(place, ignore_errors=True)
             damage = damaged(case, place)
-            got = answers(place)
+            model = opened(place)
+            try:
+                got = answers(model)
+            except TwinlensError as error:
+                return f"{type(error).__name__} after loading"
             changed = [name for name in wanted if not np.array_equal(wanted[name], got[name])]
             if not changed:
                 return "the same answers"
@@ -85,12 +92,17 @@ def undamaged() -> Path:
     return copy
 
 
-def answers(folder: Path) -> dict[str, NDArray[Any]]:
-    """Return the answers of a bundle that are compared."""
-    import twinlens  # noqa: PLC0415
+def opened(folder: Path) -> "Model":
+    """Return the int8 model of a bundle."""
+    import twinlens  # noqa: PLC0415  heavy
+
+    return twinlens.load(folder, device="cpu", precision="int8", threads=1)
+
+
+def answers(model: "Model") -> dict[str, NDArray[Any]]:
+    """Return the answers of a model that are compared."""
     from twinlens.loading import folder_of  # noqa: PLC0415
 
-    model = twinlens.load(folder, device="cpu", precision="int8", threads=1)
     drawings = folder_of("demo").parent / "drawings"
     pictures = [drawings / name for name in PICTURES]
     classes = model.classify(pictures, LABELS)

@@ -73,13 +73,10 @@ def require_all(images: list[tuple[str, Any]], case: Case) -> None:
     wanted = case.content.get("wanted")
     if wanted is None:
         return
-    got = {name.partition(".tar/")[2].partition("gz/")[2] or name: image for name, image in images}
-    if any(isinstance(image, ImageError) for image in got.values()):
+    if any(isinstance(image, ImageError) for _, image in images):
         return
-    kept = sum(
-        any(n.endswith(name) and i == c for n, i in got.items()) for name, c in wanted.items()
-    )
-    if kept < len(wanted) or len(images) != len(wanted):
+    kept = [any(n.endswith(name) and i == c for n, i in images) for name, c in wanted.items()]
+    if not all(kept) or len(images) != len(wanted):
         raise ChangedAnswer(f"{case.kind}: items lost or changed without an error")
 
 
