@@ -58,7 +58,7 @@ class Tally:
             (facts["fault"], facts["place"]), {"times": 0, **facts, "numbers": []}
         )
         line["times"] += 1
-        if len(line["numbers"]) == KEPT:
+        if number in line["numbers"] or len(line["numbers"]) == KEPT:
             return False
         line["numbers"].append(number)
         return True

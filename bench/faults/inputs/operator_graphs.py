@@ -35,8 +35,10 @@ THREADS: Final = (
     "-2147483648", "4294967297",
 )  # fmt: skip
 """Values of the session's "twinlens.threads"."""
-SIDES: Final = (0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 128, 192, 200, 1024, 5000)
+SIDES: Final = (0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 128, 192, 200, 1024, 2048)
 """Widths of one-node graphs."""
+WIDEST: Final = 5000
+"""Width of a bare attention, and so of its one head."""
 
 RESIZED: Final = ", resized"
 
@@ -74,9 +76,8 @@ def drawn(rng: random.Random, tower: Callable[[str], bytes]) -> Graph:
 def weight(inputs: int, outputs: int) -> list[Array]:
     """Return codes, scales and bias of a linear layer, as the operators take them."""
     sides = (-(-outputs // 16), -(-inputs // 64), 16, 16, 4)
-    codes = np.arange(math.prod(sides)).reshape(sides) % 255 - 127
     return [
-        codes.astype(np.int8),
+        np.resize(np.arange(-127, 128, dtype=np.int8), sides),
         np.full(outputs, 0.01, np.float32),
         np.zeros(outputs, np.float32),
     ]
@@ -227,7 +228,8 @@ def _hostile_sides(node: Node, rng: random.Random) -> str:
         node.stored = first + weight(inputs, 3 * inputs) + weight(inputs, inputs)
         node.fed = [tokens]
     elif "Attention" in node.name and "Pooled" not in node.name:
-        node.fed[0] = np.ones((2, rng.choice((0, 1, 3)), 3 * inputs), np.float32)
+        wide = rng.choice((inputs, inputs, WIDEST))
+        node.fed[0] = np.ones((2, rng.choice((0, 1, 3)), 3 * wide), np.float32)
     return f"sides {inputs}, {outputs}"
 
 
