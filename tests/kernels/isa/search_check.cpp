@@ -1,0 +1,342 @@
+// search_check.cpp - the search, by every instruction set that runs here, against brute force.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "check.hpp"
+#include "kernel_checks.hpp"
+#include "search/coded_range.hpp"
+#include "search/coded_topk.hpp"
+#include "search/dispatch.hpp"
+#include "search/encode.hpp"
+#include "search/score_pairs.hpp"
+#include "search/update_topk_tile.hpp"
+
+namespace {
+
+using namespace twinlens;
+using check::normal;
+using check::whole;
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// A corpus and queries, of one of several kinds that rounding or ties make hard.
+struct Problem {
+    std::int64_t width, n, queries;
+    std::vector<float> rows, asked, centre;
+    std::vector<std::uint8_t> allowed;
+    bool flushing = false; // the caller's thread flushes subnormal numbers
+
+    Problem(std::int64_t width_, std::int64_t n_, std::int64_t queries_, int kind)
+        : width(width_), n(n_), queries(queries_), rows(check::normals(n * width)),
+          asked(check::normals(queries * width)), centre(static_cast<std::size_t>(width)),
+          allowed(static_cast<std::size_t>(n), 1) {
+        switch (kind % 6) {
+        case 0: // duplicates, and rows one step of a float apart
+            for (std::int64_t i = 0; i < n * width; ++i) {
+                const float other = rows[static_cast<std::size_t>(
+                    i % std::max<std::int64_t>(width, n * width / 3))];
+                rows[static_cast<std::size_t>(i)] =
+                    whole(0, 20) == 0 ? std::nextafter(other, 9.0F) : other;
+            }
+            break;
+        case 1: // numbers of all sizes
+            for (float &number : rows) {
+                number = std::ldexp(number, static_cast<int>(whole(-140, 120)));
+            }
+            break;
+        case 2: // subnormal
+            for (float &number : rows) {
+                number = std::ldexp(number, -140);
+            }
+            break;
+        case 3: // ascending: every row replaces a hit
+            for (std::int64_t i = 0; i < n * width; ++i) {
+                rows[static_cast<std::size_t>(i)] = static_cast<float>(i / width) / 7;
+            }
+            for (float &number : asked) {
+                number = std::fabs(number);
+            }
+            break;
+        case 4: // zeros
+            std::fill(rows.begin(), rows.begin() + n / 2 * width, 0.0F);
+            std::fill(asked.begin(), asked.begin() + width, 0.0F);
+            break;
+        default:
+            break;
+        }
+        for (std::int64_t i = 0; i < width; ++i) {
+            double sum = 0;
+            for (std::int64_t row = 0; row < n; ++row) {
+                sum += rows[static_cast<std::size_t>(row * width + i)];
+            }
+            centre[static_cast<std::size_t>(i)] = static_cast<float>(sum / static_cast<double>(n));
+        }
+    }
+
+    const float *row(std::int64_t at) const { return rows.data() + at * width; }
+    const float *query(std::int64_t at) const { return asked.data() + at * width; }
+
+    void bar_some() {
+        for (std::uint8_t &one : allowed) {
+            one = static_cast<std::uint8_t>(whole(0, 2) != 0);
+        }
+        allowed[static_cast<std::size_t>(whole(0, n - 1))] = 1;
+    }
+
+    std::int64_t n_allowed() const { return std::count(allowed.begin(), allowed.end(), 1); }
+};
+
+struct Scored {
+    std::int64_t id;
+    double score;
+};
+
+// All allowed rows, best first; of equal scores the lower row first.
+std::vector<Scored> brute_force(const Problem &problem, std::int64_t query) {
+    std::vector<Scored> all;
+    for (std::int64_t row = 0; row < problem.n; ++row) {
+        if (problem.allowed[static_cast<std::size_t>(row)] != 0) {
+            all.push_back(
+                {row, check::halving_score(problem.query(query), problem.row(row), problem.width)});
+        }
+    }
+    std::stable_sort(all.begin(), all.end(),
+                     [](const Scored &a, const Scored &b) { return a.score > b.score; });
+    return all;
+}
+
+// The codes of a problem's rows by one table, and the corpus that they make.
+struct CodedProblem {
+    std::int64_t padded, n_terms;
+    check::Aligned<std::uint8_t> codes, residual;
+    std::vector<float> terms;
+    CodedCorpus corpus;
+
+    CodedProblem(const Problem &problem, const KernelTable &kernels, bool finer,
+                 std::int64_t threads)
+        : padded((problem.width + 63) / 64 * 64), n_terms(finer ? 5 : 3), codes(problem.n * padded),
+          residual(problem.n * padded), terms(static_cast<std::size_t>(problem.n * n_terms)) {
+        const std::int64_t bad =
+            encode(problem.rows.data(), problem.n, problem.width, problem.centre.data(),
+                   {codes.data(), finer ? residual.data() : nullptr, terms.data(), padded}, kernels,
+                   threads);
+        check::expect(bad == -1, "%s encode: refuses row %lld", kernels.name,
+                      static_cast<long long>(bad));
+        const bool all = problem.n_allowed() == problem.n;
+        corpus = {problem.rows.data(),
+                  codes.data(),
+                  finer ? residual.data() : nullptr,
+                  terms.data(),
+                  all ? nullptr : reinterpret_cast<const bool *>(problem.allowed.data()),
+                  problem.n,
+                  problem.width,
+                  padded,
+                  n_terms};
+    }
+};
+
+void check_topk(const Problem &problem, const CodedProblem &coded, const KernelTable &kernels,
+                const std::vector<std::vector<Scored>> &truth, std::int64_t k,
+                std::int64_t threads) {
+    std::vector<std::int64_t> ids(static_cast<std::size_t>(problem.queries * k));
+    std::vector<double> scores(ids.size());
+    {
+        const check::FlushingMode mode(problem.flushing);
+        coded_topk(coded.corpus, problem.asked.data(), problem.queries, problem.centre.data(),
+                   {ids.data(), scores.data(), k}, false, kernels, threads);
+    }
+    bool same = true;
+    for (std::int64_t query = 0; query < problem.queries; ++query) {
+        for (std::int64_t hit = 0; hit < k; ++hit) {
+            const auto at = static_cast<std::size_t>(query * k + hit);
+            const Scored &wanted =
+                truth[static_cast<std::size_t>(query)][static_cast<std::size_t>(hit)];
+            same = same && ids[at] == wanted.id && scores[at] == wanted.score;
+        }
+    }
+    check::expect(same, "%s topk: width %lld, %lld rows, %lld queries, k %lld, %lld threads",
+                  kernels.name, static_cast<long long>(problem.width),
+                  static_cast<long long>(problem.n), static_cast<long long>(problem.queries),
+                  static_cast<long long>(k), static_cast<long long>(threads));
+}
+
+void check_range(const Problem &problem, const CodedProblem &coded, const KernelTable &kernels,
+                 const std::vector<std::vector<Scored>> &truth, std::int64_t threads) {
+    // Floors that lie on a score to the bit, above all of them, and below.
+    std::vector<double> floors;
+    for (const std::vector<Scored> &all : truth) {
+        const std::int64_t at = whole(0, static_cast<std::int64_t>(all.size()) - 1);
+        floors.push_back(
+            check::one_of({all[static_cast<std::size_t>(at)].score,
+                           all[static_cast<std::size_t>(at)].score, infinity, -infinity}));
+    }
+    const RangeHits hits = [&] {
+        const check::FlushingMode mode(problem.flushing);
+        return coded_range(coded.corpus, problem.asked.data(), problem.queries,
+                           problem.centre.data(), floors.data(), kernels, threads);
+    }();
+    std::vector<std::vector<Scored>> got(truth.size());
+    for (std::size_t i = 0; i < hits.ids.size(); ++i) {
+        got[static_cast<std::size_t>(hits.of_query[i])].push_back({hits.ids[i], hits.scores[i]});
+    }
+    for (std::size_t query = 0; query < truth.size(); ++query) {
+        std::sort(got[query].begin(), got[query].end(), [](const Scored &a, const Scored &b) {
+            return a.score > b.score || (a.score == b.score && a.id < b.id);
+        });
+        std::size_t wanted = 0;
+        while (wanted < truth[query].size() && truth[query][wanted].score >= floors[query]) {
+            ++wanted;
+        }
+        bool same = got[query].size() == wanted;
+        for (std::size_t i = 0; same && i < wanted; ++i) {
+            same = got[query][i].id == truth[query][i].id &&
+                   got[query][i].score == truth[query][i].score;
+        }
+        check::expect(same, "%s range: width %lld, %lld rows, query %lld of %lld", kernels.name,
+                      static_cast<long long>(problem.width), static_cast<long long>(problem.n),
+                      static_cast<long long>(query), static_cast<long long>(problem.queries));
+    }
+}
+
+void check_score_pairs(const Problem &problem, const KernelTable &kernels) {
+    std::vector<std::int64_t> ids;
+    std::vector<double> wanted;
+    for (std::int64_t query = 0; query < problem.queries; ++query) {
+        for (int column = 0; column < 3; ++column) {
+            ids.push_back(whole(0, problem.n - 1));
+            wanted.push_back(
+                check::halving_score(problem.query(query), problem.row(ids.back()), problem.width));
+        }
+    }
+    std::vector<double> got(wanted.size());
+    score_pairs(problem.asked.data(), problem.rows.data(), problem.width, ids.data(),
+                problem.queries, 3, got.data(), kernels, 2);
+    check::expect(check::same_bits(got, wanted), "%s score_pairs: width %lld", kernels.name,
+                  static_cast<long long>(problem.width));
+}
+
+// The tiled search, which has no instruction set of its own but is compiled for every target.
+void check_tile(const Problem &problem, const std::vector<std::vector<Scored>> &truth,
+                std::int64_t k) {
+    const auto n_queries = static_cast<std::size_t>(problem.queries);
+    std::vector<float> scores, lengths, reach(n_queries);
+    for (std::int64_t query = 0; query < problem.queries; ++query) {
+        double length = 0;
+        for (std::int64_t i = 0; i < problem.width; ++i) {
+            length += std::fabs(static_cast<double>(problem.query(query)[i]));
+        }
+        reach[static_cast<std::size_t>(query)] = static_cast<float>(length) * 0x1p-18F;
+        for (std::int64_t row = 0; row < problem.n; ++row) {
+            scores.push_back(static_cast<float>(
+                check::halving_score(problem.query(query), problem.row(row), problem.width)));
+        }
+    }
+    for (std::int64_t row = 0; row < problem.n; ++row) {
+        double length = 0;
+        for (std::int64_t i = 0; i < problem.width; ++i) {
+            length += std::fabs(static_cast<double>(problem.row(row)[i]));
+        }
+        lengths.push_back(static_cast<float>(length));
+    }
+    const std::vector<double> units(n_queries, 1);
+    std::vector<double> best(n_queries * static_cast<std::size_t>(k), -infinity);
+    std::vector<std::int64_t> ids(best.size(), std::numeric_limits<std::int64_t>::max());
+    update_topk_tile(
+        {problem.asked.data(), scores.data(), reach.data(), units.data(), problem.queries},
+        {problem.rows.data(), lengths.data(), problem.n, problem.width, 0}, best.data(), ids.data(),
+        k, 2);
+    for (std::size_t query = 0; query < n_queries; ++query) {
+        const std::size_t first = query * static_cast<std::size_t>(k);
+        std::vector<Scored> got;
+        for (std::size_t i = first; i < first + static_cast<std::size_t>(k); ++i) {
+            got.push_back({ids[i], best[i]});
+        }
+        std::sort(got.begin(), got.end(), [](const Scored &a, const Scored &b) {
+            return a.score > b.score || (a.score == b.score && a.id < b.id);
+        });
+        bool same = true;
+        for (std::size_t i = 0; i < got.size(); ++i) {
+            same = same && got[i].id == truth[query][i].id && got[i].score == truth[query][i].score;
+        }
+        check::expect(same, "tile: width %lld, %lld rows", static_cast<long long>(problem.width),
+                      static_cast<long long>(problem.n));
+    }
+}
+
+void check_problem(Problem &problem, int kind, bool finer, bool barred) {
+    if (barred) {
+        problem.bar_some();
+    }
+    std::vector<std::vector<Scored>> truth;
+    for (std::int64_t query = 0; query < problem.queries; ++query) {
+        truth.push_back(brute_force(problem, query));
+    }
+    const std::int64_t k =
+        std::min(problem.n_allowed(), check::one_of<std::int64_t>({1, 2, 10, 40}));
+    const std::int64_t threads = whole(1, 3);
+    for (const KernelTable *kernels : kernel_tables()) {
+        const CodedProblem coded(problem, *kernels, finer, threads);
+        if (kind != 1) {
+            check::check_terms(problem.rows.data(), problem.n, problem.width, problem.centre.data(),
+                               coded.corpus, *kernels);
+        }
+        check_topk(problem, coded, *kernels, truth, k, threads);
+        check_range(problem, coded, *kernels, truth, threads);
+        check_score_pairs(problem, *kernels);
+    }
+    if (!barred && kind >= 4) {
+        check_tile(problem, truth, k);
+    }
+}
+
+// A row that is not finite is named, and nothing is said of those behind it.
+void check_refusal(const KernelTable &kernels) {
+    constexpr std::int64_t width = 70, n = 40, padded = 128;
+    for (const float bad :
+         {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+        std::vector<float> rows = check::normals(n * width);
+        rows[17 * width + 69] = rows[31 * width] = bad;
+        const std::vector<float> centre(width);
+        std::vector<float> terms(3 * n);
+        check::Aligned<std::uint8_t> codes(n * padded);
+        const std::int64_t first =
+            encode(rows.data(), n, width, centre.data(),
+                   {codes.data(), nullptr, terms.data(), padded}, kernels, 2);
+        check::expect(first == 17, "%s encode: row %lld is named, wanted 17", kernels.name,
+                      static_cast<long long>(first));
+    }
+}
+
+} // namespace
+
+int main() {
+    check::report_sets(search_sets());
+    for (const KernelTable *kernels : kernel_tables()) {
+        for (const std::int64_t padded : {64, 128, 192, 1088}) {
+            check::check_dots(*kernels, padded);
+            check::check_prune(*kernels, padded);
+        }
+        check::check_code_score(*kernels);
+        check_refusal(*kernels);
+    }
+    for (int round = 0; round < 60; ++round) {
+        Problem problem(check::one_of<std::int64_t>({1, 2, 3, 15, 17, 63, 64, 65, 130, 192}),
+                        check::one_of<std::int64_t>({1, 2, 63, 64, 65, 129, 200}),
+                        check::one_of<std::int64_t>({1, 2, 3, 4, 5, 15, 16, 17, 33}), round % 6);
+        check_problem(problem, round % 6, round % 4 < 2, round % 5 == 0);
+    }
+    // Several parts for several threads; and a width whose sums need many steps.
+    Problem many(5, 9000, 3, 0), wide(2500, 70, 18, 5);
+    check_problem(many, 0, false, true);
+    check_problem(wide, 5, true, false);
+    for (const std::int64_t queries : {1, 3, 20}) {
+        Problem subnormal(33, 300, queries, 2);
+        subnormal.flushing = true;
+        check_problem(subnormal, 2, queries == 3, false);
+    }
+    return check::finish();
+}

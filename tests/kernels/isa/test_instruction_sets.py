@@ -1,0 +1,258 @@
+"""Kernels of every instruction set that this machine runs, or qemu emulates, against brute force.
+
+CMakeLists.txt here compiles all of kernels/src, with the flags that ship, for this machine and, by
+ziglang, for others; the check programs then run whatever the processor has. Needs cmake and a
+compiler, for the other targets ziglang (`pip install '.[cross]'`) and qemu-user (a package of the
+system). What is missing is skipped, unless TWINLENS_ALL_TARGETS is set, as .ci/run does.
+"""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from twinlens_kernels import NATIVE, operators
+
+if NATIVE:
+    from twinlens_kernels.native import PATHS
+else:
+    PATHS = ()
+pytestmark = pytest.mark.skipif(not NATIVE, reason="the kernels are not compiled")
+
+HERE: Final = Path(__file__).parent
+BUILDS: Final = HERE.parents[2] / "build" / "kernel-checks"
+FAMILIES: Final = ("search", "resample", "operators")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A system and processor that zig compiles for, and the sets that must not be left out."""
+
+    triple: str
+    system: str
+    search: tuple[str, ...]
+    operators: tuple[str, ...] = ()
+    links: bool = False
+
+    @property
+    def processor(self) -> str:
+        return self.triple.split("-", maxsplit=1)[0]
+
+
+TARGETS: Final = {
+    target.triple: target
+    for target in (
+        Target(triple="aarch64-linux-musl", system="Linux", search=("neon", "scalar"), links=True),
+        Target(triple="aarch64-macos", system="Darwin", search=("neon", "scalar")),
+        Target(
+            triple="x86_64-linux-musl",
+            system="Linux",
+            search=("amx", "avx512vnni", "avxvnni", "avx2", "scalar"),
+            operators=("amx", "avx512vnni"),
+        ),
+        Target(
+            triple="x86_64-windows-gnu",
+            system="Windows",
+            search=("avx512vnni", "avxvnni", "avx2", "scalar"),
+            operators=("avx512vnni",),
+        ),
+    )
+}
+ARM: Final = "aarch64-linux-musl"
+# A Cortex-A72 has no dot products: there the scalar kernels must serve.
+ARM_MODELS: Final = {
+    "max": ("neon", "scalar"),
+    "cortex-a76": ("neon", "scalar"),
+    "cortex-a72": ("scalar",),
+}
+# qemu emulates neither AVX-512 nor AVX-VNNI: a server of either falls back to AVX2.
+X86_MODELS: Final = {
+    "Nehalem": ("scalar",),
+    "Denverton": ("scalar",),
+    "Haswell": ("avx2", "scalar"),
+    "Skylake-Server": ("avx2", "scalar"),
+    "max": ("avx2", "scalar"),
+}
+
+
+def missing(what: str) -> None:
+    """Skip for want of a tool; fail where every target is wanted."""
+    if os.environ.get("TWINLENS_ALL_TARGETS"):
+        pytest.fail(f"{what} is missing, and TWINLENS_ALL_TARGETS is set")
+    pytest.skip(f"{what} is missing")
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        missing(name)
+    assert found is not None
+    return found
+
+
+def run(*command: str | Path, **more: str) -> str:
+    """Standard output of a command that must succeed; `more` is added to the environment."""
+    done = subprocess.run(
+        command, env={**os.environ, **more}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command} gave {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def configured(folder: Path, *options: str, **more: str) -> Path:
+    """The folder, with all objects and programs of the CMake project in it."""
+    cmake = tool("cmake")
+    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    run(cmake, *generator, "-S", HERE, "-B", folder, *options, **more)
+    run(cmake, "--build", folder, "--parallel", str(os.cpu_count() or 1))
+    return folder
+
+
+def built_here() -> Path:
+    return configured(BUILDS / "this-machine")
+
+
+def built_for(target: Target) -> Path:
+    zig = f"{sys.executable} -m ziglang c++ -target {target.triple}"
+    options = [
+        f"-DCMAKE_SYSTEM_NAME={target.system}",
+        f"-DCMAKE_SYSTEM_PROCESSOR={target.processor}",
+    ]
+    if not target.links:
+        options += ["-DTWINLENS_COMPILE_ONLY=ON", "-DCMAKE_CXX_FLAGS=-c"]
+    nanobind = find_spec("nanobind")
+    # The headers of this Python are those of a system with POSIX.
+    if nanobind is not None and nanobind.origin is not None and target.system != "Windows":
+        headers = f"{sysconfig.get_path('include')};{Path(nanobind.origin).parent / 'include'}"
+        options.append(f"-DTWINLENS_PYTHON_HEADERS={headers}")
+    return configured(BUILDS / target.triple, *options, CXX=zig)
+
+
+Build = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def build() -> Iterator[Build]:
+    """Gives the folder of "" (this machine) or of a target; the first call begins them all."""
+    started: dict[str, Future[Path]] = {}
+    with ThreadPoolExecutor(max_workers=2) as pool:
+
+        def folder(triple: str) -> Path:
+            tool("cmake")
+            if triple and find_spec("ziglang") is None:
+                missing("ziglang")
+            if not started:
+                started[""] = pool.submit(built_here)
+                if find_spec("ziglang") is not None:
+                    started.update({t: pool.submit(built_for, TARGETS[t]) for t in TARGETS})
+            return started[triple].result()
+
+        yield folder
+
+
+def sets_that_ran(report: str) -> tuple[str, ...]:
+    """The sets, best first; the report, with why others were skipped, is shown by pytest -s."""
+    sys.stdout.write(report)
+    return tuple(re.findall(r"^runs (\w+)$", report, flags=re.MULTILINE))
+
+
+def expected(family: str, sets: tuple[str, ...]) -> tuple[str, ...]:
+    """The operators have no scalar kernels, and none by AVX2 or NEON."""
+    return tuple(s for s in sets if family != "operators" or s in {"amx", "avx512vnni"})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_set_of_this_machine(build: Build, family: str) -> None:
+    ran = sets_that_ran(run(build("") / f"{family}_check"))
+    if family == "operators":
+        served = operators.path()
+        assert ran[:1] == (() if served is None else (served,))
+    else:
+        assert ran == PATHS
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="emulates x86-64 Linux"
+)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("model", X86_MODELS)
+def test_older_x86_processors(build: Build, model: str, family: str) -> None:
+    program = build("") / f"{family}_check"
+    ran = sets_that_ran(run(tool("qemu-x86_64"), "-cpu", model, program))
+    assert ran == expected(family, X86_MODELS[model])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="qemu-user is Linux's")
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("model", ARM_MODELS)
+def test_arm_processors(build: Build, model: str, family: str) -> None:
+    program = build(ARM) / f"{family}_check"
+    ran = sets_that_ran(run(tool("qemu-aarch64"), "-cpu", model, program))
+    assert ran == expected(family, ARM_MODELS[model])
+
+
+@pytest.mark.parametrize("triple", TARGETS)
+def test_every_system_compiles_every_set(build: Build, triple: str) -> None:
+    header = build(triple) / "instruction_sets" / "cpu" / "instruction_sets.hpp"
+    of_search, of_operators = (
+        tuple(re.findall(r"each\((\w+),", line))
+        for line in header.read_text(encoding="utf-8").splitlines()
+        if "define" in line
+    )
+    assert of_search == TARGETS[triple].search
+    assert of_operators == TARGETS[triple].operators
+
+
+def left_to_the_linker(symbols: str) -> list[str]:
+    """Functions in nm's output of which the linker keeps any file's copy, and what runs at loading.
+
+    The compilers' own are let pass: a reference to the handler of exceptions, and clang's call of
+    std::terminate.
+    """
+    own = ("DW.ref.", "__clang_call_terminate")
+    rows = [line.split() for line in symbols.splitlines()]
+    return [
+        row[-1]
+        for row in rows
+        if len(row) >= 2
+        and (row[-2] in "WVu" or row[-1].startswith("_GLOBAL__sub_I"))
+        and not row[-1].startswith(own)
+    ]
+
+
+def test_what_is_left_to_the_linker_is_told_apart() -> None:
+    symbols = """
+        0000000000000000 t _ZN8twinlens12_GLOBAL__N_14dotsE
+        0000000000000000 W _ZSt3minIlERKT_S2_S2_
+        0000000000000000 V DW.ref.__gxx_personality_v0
+        0000000000000000 u _ZN8twinlens4Grid4tileE
+        0000000000000040 t _GLOBAL__sub_I_amx_kernels
+                         U memcpy
+    """
+    assert left_to_the_linker(symbols) == [
+        "_ZSt3minIlERKT_S2_S2_",
+        "_ZN8twinlens4Grid4tileE",
+        "_GLOBAL__sub_I_amx_kernels",
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="weak symbols are ELF's")
+@pytest.mark.parametrize("triple", ["", ARM, "x86_64-linux-musl"])
+def test_no_function_of_an_instruction_set_serves_other_files(build: Build, triple: str) -> None:
+    """Else a processor without AVX-512 could be handed std::min in AVX-512."""
+    objects = sorted((build(triple) / "CMakeFiles").glob("*.dir/**/isa/*.cpp.o"))
+    assert len(objects) >= 4
+    assert any("unoptimised" in str(path) for path in objects)
+    leaks = {str(path): left_to_the_linker(run(tool("nm"), path)) for path in objects}
+    assert not {path: names for path, names in leaks.items() if names}
