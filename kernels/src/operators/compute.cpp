@@ -46,18 +46,18 @@ void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linea
     chosen()->bytes_product(x, rows, linear, out, pool);
 }
 
-void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &widen,
-         Activation activation, const Linear &narrow, float *out, const Pool &pool) {
-    chosen()->mlp(x, rows, norm, widen, activation, narrow, out, pool);
+void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
+         Activation activation, const Linear &fc2, float *out, const Pool &pool) {
+    chosen()->mlp(x, rows, norm, fc1, activation, fc2, out, pool);
 }
 
 void attention(const Attention &attention, float *out, const Pool &pool) {
     chosen()->attention(attention, out, pool);
 }
 
-void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &widen,
-                    const Linear &narrow, float *out, const Pool &pool) {
-    chosen()->self_attention(x, tokens, norm, widen, narrow, out, pool);
+void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
+                    const Linear &out_proj, float *out, const Pool &pool) {
+    chosen()->self_attention(x, tokens, norm, qkv, out_proj, out, pool);
 }
 
 } // namespace twinlens::operators

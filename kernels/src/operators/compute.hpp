@@ -83,8 +83,8 @@ void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linea
                    const Pool &pool);
 
 // out [rows, narrow.out] = x + narrow(activation(widen(norm(x)))); norm or null; out is not x.
-void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &widen,
-         Activation activation, const Linear &narrow, float *out, const Pool &pool);
+void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
+         Activation activation, const Linear &fc2, float *out, const Pool &pool);
 
 // out [batch, queries, heads * head_width] = softmax(q k^T) v, head by head. An item with no keys
 // gives zeros.
@@ -100,7 +100,7 @@ struct Tokens {
 // out = x + narrow(attention of widen(norm(x))), where widen gives queries, keys and values side by
 // side: the same to the bit as product, attention and product with the residual, but what lies
 // between stays in cache. norm or null; out is not x.
-void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &widen,
-                    const Linear &narrow, float *out, const Pool &pool);
+void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
+                    const Linear &out_proj, float *out, const Pool &pool);
 
 } // namespace twinlens::operators

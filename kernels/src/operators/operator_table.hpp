@@ -13,11 +13,11 @@ struct OperatorTable {
                     const float *residual, float *out, const Pool &pool);
     void (*bytes_product)(const std::uint8_t *x, std::int64_t rows, const Linear &linear,
                           float *out, const Pool &pool);
-    void (*mlp)(const float *x, std::int64_t rows, const Norm *norm, const Linear &widen,
-                Activation activation, const Linear &narrow, float *out, const Pool &pool);
+    void (*mlp)(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
+                Activation activation, const Linear &fc2, float *out, const Pool &pool);
     void (*attention)(const Attention &attention, float *out, const Pool &pool);
     void (*self_attention)(const float *x, const Tokens &tokens, const Norm *norm,
-                           const Linear &widen, const Linear &narrow, float *out, const Pool &pool);
+                           const Linear &qkv, const Linear &out_proj, float *out, const Pool &pool);
 };
 
 #define TWINLENS_DECLARE(name, needs) extern const OperatorTable name##_operators;

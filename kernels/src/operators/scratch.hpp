@@ -12,10 +12,10 @@ namespace {
 
 enum class Scratch {
     codes,
-    steps,
+    scales,
     row,
-    middle,
-    shared_middle,
+    hidden,
+    shared_hidden,
     heads,
     attended,
     keys,

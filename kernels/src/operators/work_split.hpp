@@ -13,11 +13,11 @@ struct Range {
 };
 
 // The index-th of `parts` ranges of nearly the same length.
-inline Range share(std::int64_t n, std::int64_t parts, std::int64_t index) {
+inline Range share_of(std::int64_t n, std::int64_t parts, std::int64_t index) {
     return {n * index / parts, n * (index + 1) / parts};
 }
 
-constexpr std::int64_t divided_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
+constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
 
 // part(index) for each of the parts, with IEEE arithmetic.
 template <typename Part> void run(const Pool &pool, std::int64_t parts, const Part &part) {
@@ -44,12 +44,12 @@ struct Grid {
     std::int64_t parts() const { return row_parts * out_parts; }
 
     Range rows_of(std::int64_t index) const {
-        const Range tiles = share(divided_up(rows, tile), row_parts, index / out_parts);
+        const Range tiles = share_of(ceil_div(rows, tile), row_parts, index / out_parts);
         return {tiles.first * tile, min(tiles.last * tile, rows)};
     }
 
     Range outs_of(std::int64_t index, std::int64_t n) const {
-        return share(n, out_parts, index % out_parts);
+        return share_of(n, out_parts, index % out_parts);
     }
 };
 
@@ -60,10 +60,9 @@ inline Grid grid(std::int64_t rows, int threads, std::int64_t most_rows) {
     const std::int64_t row_parts =
         clamp<std::int64_t>(rows / Grid::min_rows_per_thread, 1, n_threads);
     if (row_parts < n_threads) {
-        return {rows, max(row_parts, divided_up(rows, most_rows)),
-                divided_up(n_threads, row_parts)};
+        return {rows, max(row_parts, ceil_div(rows, most_rows)), ceil_div(n_threads, row_parts)};
     }
-    return {rows, n_threads * divided_up(rows, n_threads * most_rows), 1};
+    return {rows, n_threads * ceil_div(rows, n_threads * most_rows), 1};
 }
 
 } // namespace

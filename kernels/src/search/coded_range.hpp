@@ -89,7 +89,7 @@ class RangeSink {
         const Rescorer rescorer{corpus_, kernels_, row, units, work_.data()};
         for (const Candidate *one = first; one != last; ++one) {
             if (one + 1 != last) {
-                rescorer.ask_for(one[1].row);
+                rescorer.prefetch(one[1].row);
             }
             const double score = rescorer.score(one->row);
             if (score >= floors_[query]) {

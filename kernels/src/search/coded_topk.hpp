@@ -55,10 +55,10 @@ class CodedTopk {
         merge();
         const std::int64_t n = codes_.size(), threads = std::min(threads_, n);
         parallel_for(n, threads, [&](std::int64_t query, std::int64_t worker) {
-            narrow(query, works_[static_cast<std::size_t>(worker)].data());
+            tighten(query, works_[static_cast<std::size_t>(worker)].data());
         });
         if (mapped) {
-            ask_for_rows();
+            advise_rows();
         }
         parallel_for(n, threads, [&](std::int64_t query, std::int64_t worker) {
             finish(query, ids + query * k_, scores + query * k_,
@@ -77,7 +77,7 @@ class CodedTopk {
         }
     }
 
-    void narrow(std::int64_t query, double *work) {
+    void tighten(std::int64_t query, double *work) {
         const IeeeMode mode;
         std::vector<Candidate> &all = merged_[static_cast<std::size_t>(query)];
         const QueryUnits &units = codes_.units(query);
@@ -97,11 +97,11 @@ class CodedTopk {
         all.resize(static_cast<std::size_t>(last - first));
     }
 
-    void ask_for_rows() const {
+    void advise_rows() const {
         for (const std::vector<Candidate> &all : merged_) {
             for (const Candidate &one : all) {
-                will_need(corpus_.rows + one.row * corpus_.width,
-                          static_cast<std::size_t>(corpus_.width) * sizeof(float));
+                advise_will_need(corpus_.rows + one.row * corpus_.width,
+                                 static_cast<std::size_t>(corpus_.width) * sizeof(float));
             }
         }
     }

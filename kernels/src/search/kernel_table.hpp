@@ -58,7 +58,7 @@ struct KernelTable {
     std::int64_t levels; // whole numbers of a plane lie in -levels..levels
     bool centred;        // dots are of code - 128, so that no offset is left
     // Up to so many queries take two planes each: while memory is the bottleneck they cost nothing.
-    std::int64_t fine_queries;
+    std::int64_t two_plane_queries;
     // Up to so many queries are better served by `few`.
     std::int64_t few_queries;
 
@@ -67,11 +67,11 @@ struct KernelTable {
     void (*end)();
 
     // dots [2 planes][block_rows][16] of a block with two packed planes.
-    void (*dots)(const RowCodes &block, const std::int8_t *planes, Prefetch ahead,
+    void (*dots)(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
                  std::int32_t *dots);
     // The same for n queries, whose numbers lie as [n][2 planes][padded]: dots [n][2][block_rows].
     void (*dots_few)(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,
-                     Prefetch ahead, std::int32_t *dots);
+                     Prefetch prefetch, std::int32_t *dots);
     // Writes the pairs of a block that reach the floors, and gives their count. dots [2][rows][16]
     // are two planes of which the second counts `1 / base`, or with base 0 [rows][16] of one.
     std::int64_t (*prune)(const std::int32_t *dots, float base, const RowCodes &block,

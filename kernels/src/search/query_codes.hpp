@@ -56,11 +56,11 @@ class QueryCodes {
     QueryCodes(const float *queries, std::int64_t n, const float *centre, std::int64_t width,
                const KernelTable &kernels, std::int64_t hits)
         : n_(n), padded_((width + 63) / 64 * 64), few_(n <= kernels.few_queries),
-          fine_(few_ || n <= kernels.fine_queries ||
-                (kernels.fine_queries > 0 && hits >= fine_hits)),
-          base_(fine_ ? kernels.levels + 1 : 0),
+          two_planes_(few_ || n <= kernels.two_plane_queries ||
+                      (kernels.two_plane_queries > 0 && hits >= two_plane_hits)),
+          base_(two_planes_ ? kernels.levels + 1 : 0),
           groups_(static_cast<std::size_t>((n + lanes - 1) / lanes)), units_(n) {
-        const std::int64_t planes = few_ ? 2 * n : (n_groups() * (fine_ ? 2 : 1) + 1) / 2 * 2;
+        const std::int64_t planes = few_ ? 2 * n : (n_groups() * (two_planes_ ? 2 : 1) + 1) / 2 * 2;
         numbers_.resize(static_cast<std::size_t>(planes * padded_ / 64 * (few_ ? 1 : lanes)));
         std::vector<double> scaled(static_cast<std::size_t>(width));
         double centre_squared = 0;
@@ -71,14 +71,14 @@ class QueryCodes {
             const float *row = queries + query * width;
             QueryUnits &units = units_[static_cast<std::size_t>(query)];
             units = measure(row, centre, width, std::sqrt(centre_squared), scaled.data());
-            quantise(query, scaled, kernels, units.length);
+            quantize(query, scaled, kernels, units.length);
         }
     }
 
     std::int64_t size() const { return n_; }
     std::int64_t n_groups() const { return static_cast<std::int64_t>(groups_.size()); }
     bool few() const { return few_; }
-    bool fine() const { return fine_; }
+    bool two_planes() const { return two_planes_; }
     float base() const { return static_cast<float>(base_); }
     const std::vector<Lanes> &groups() const { return groups_; }
     const QueryUnits &units(std::int64_t query) const {
@@ -93,7 +93,7 @@ class QueryCodes {
   private:
     // From so many hits on, a second plane saves more rescoring than it costs where dots are cheap:
     // 100 k rows, 256 queries, AMX: 88 to 61 ms for 100 hits, but 25 to 26 ms for 10.
-    static constexpr std::int64_t fine_hits = 32;
+    static constexpr std::int64_t two_plane_hits = 32;
     static constexpr double rounding = 0x1p-19;
 
     static QueryUnits measure(const float *row, const float *centre, std::int64_t width,
@@ -117,9 +117,9 @@ class QueryCodes {
                 length};
     }
 
-    void quantise(std::int64_t query, const std::vector<double> &scaled, const KernelTable &kernels,
+    void quantize(std::int64_t query, const std::vector<double> &scaled, const KernelTable &kernels,
                   double query_length) {
-        const std::int64_t most = fine_ ? kernels.levels * base_ : kernels.levels;
+        const std::int64_t most = two_planes_ ? kernels.levels * base_ : kernels.levels;
         double largest = 0;
         for (const double number : scaled) {
             largest = std::max(largest, std::fabs(number));
@@ -131,7 +131,7 @@ class QueryCodes {
             const auto nearest = static_cast<std::int64_t>(std::nearbyint(scaled[i] / step));
             const std::int64_t whole = std::clamp(nearest, -most, most);
             std::int64_t low = 0, high = whole;
-            if (fine_) {
+            if (two_planes_) {
                 low = (whole + most + base_ / 2) % base_ - base_ / 2;
                 high = (whole - low) / base_;
                 put(query, 1, static_cast<std::int64_t>(i), low);
@@ -148,20 +148,20 @@ class QueryCodes {
         const std::int64_t lane = query % lanes;
         const double held =
             static_cast<double>(step) *
-            (std::sqrt(low_squares) + std::sqrt(high_squares) * (fine_ ? base_ : 1));
+            (std::sqrt(low_squares) + std::sqrt(high_squares) * (two_planes_ ? base_ : 1));
         const double reach = std::sqrt(rest) * (1 + rounding) + rounding * (held + query_length);
         if (!kernels.centred) {
             group.offset[0][lane] = static_cast<std::int32_t>(128 * high_sum);
             group.offset[1][lane] = static_cast<std::int32_t>(128 * low_sum);
         }
         group.step[lane] = step;
-        group.reach[lane] = above(reach);
-        group.length[lane] = above(query_length * (1 + rounding));
+        group.reach[lane] = round_up(reach);
+        group.length[lane] = round_up(query_length * (1 + rounding));
     }
 
     // Puts a number where the path's dots, or few, will look for it.
     void put(std::int64_t query, std::int64_t plane, std::int64_t at, std::int64_t number) {
-        const std::int64_t group_planes = fine_ ? 2 : 1;
+        const std::int64_t group_planes = two_planes_ ? 2 : 1;
         const std::int64_t place = few_ ? (2 * query + plane) * padded_ + at
                                         : (query / lanes * group_planes + plane) * padded_ * lanes +
                                               at / 4 * 4 * lanes + query % lanes * 4 + at % 4;
@@ -169,12 +169,12 @@ class QueryCodes {
             static_cast<std::int8_t>(number);
     }
 
-    static float above(double number) {
+    static float round_up(double number) {
         return std::nextafter(static_cast<float>(number), std::numeric_limits<float>::infinity());
     }
 
     std::int64_t n_, padded_;
-    bool few_, fine_;
+    bool few_, two_planes_;
     std::int64_t base_;
     std::vector<Lanes> groups_;
     std::vector<QueryUnits> units_;

@@ -37,7 +37,7 @@ class Scan {
         for (std::int64_t group = 0; group < queries_.n_groups(); ++group) {
             refresh(group, sink);
         }
-        blocks_.each(first, last, [&](const Block &block) { meet(block, sink); });
+        blocks_.each(first, last, [&](const Block &block) { visit(block, sink); });
         if (kernels_.end != nullptr) {
             kernels_.end();
         }
@@ -57,7 +57,7 @@ class Scan {
         return {block.rows.codes + first * corpus_.padded + call * steps * lines * 64, lines};
     }
 
-    template <typename Sink> void meet(const Block &block, Sink &sink) {
+    template <typename Sink> void visit(const Block &block, Sink &sink) {
         std::int32_t *dots = dots_.front().numbers;
         if (queries_.few()) {
             kernels_.dots_few(block.rows, queries_.numbers(), queries_.size(), share(block, 0, 1),
@@ -66,11 +66,11 @@ class Scan {
                 const std::int64_t count =
                     kernels_.prune_few(dots + query * 2 * block_rows, queries_.base(), block.rows,
                                        groups_.front(), query, pairs_.data());
-                hand_on(block, count, 0, sink);
+                emit(block, count, 0, sink);
             }
             return;
         }
-        const std::int64_t groups_a_call = queries_.fine() ? 1 : 2;
+        const std::int64_t groups_a_call = queries_.two_planes() ? 1 : 2;
         const std::int64_t calls = (queries_.n_groups() + groups_a_call - 1) / groups_a_call;
         for (std::int64_t call = 0; call < calls; ++call) {
             kernels_.dots(block.rows, queries_.plane_pair(call), share(block, call, calls), dots);
@@ -88,11 +88,11 @@ class Scan {
         const std::int64_t count =
             kernels_.prune(dots, queries_.base(), block.rows,
                            groups_[static_cast<std::size_t>(group)], pairs_.data());
-        hand_on(block, count, group, sink);
+        emit(block, count, group, sink);
     }
 
     template <typename Sink>
-    void hand_on(const Block &block, std::int64_t count, std::int64_t group, Sink &sink) {
+    void emit(const Block &block, std::int64_t count, std::int64_t group, Sink &sink) {
         if (count == 0) {
             return;
         }

@@ -12,7 +12,7 @@
 
 namespace twinlens {
 
-inline void will_need(const void *first, std::size_t bytes) {
+inline void advise_will_need(const void *first, std::size_t bytes) {
 #if defined(__unix__) || defined(__APPLE__)
     static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
     const auto from = reinterpret_cast<std::uintptr_t>(first) / page * page;

@@ -15,12 +15,12 @@ namespace {
 
 constexpr std::int64_t bf16_tile = 512, tile_depth = 32; // numbers of a tile, and of a row of one
 
-struct Halves {
+struct SplitBf16 {
     __m512i high, low;
 };
 
 // 32 floats as the sums of two bfloat16.
-inline Halves halves(__m512 first, __m512 second) {
+inline SplitBf16 split_bf16(__m512 first, __m512 second) {
     const __m512i top = _mm512_set1_epi32(static_cast<int>(0xffff0000U));
     const __m512 first_top = _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(first), top));
     const __m512 second_top =
@@ -30,9 +30,9 @@ inline Halves halves(__m512 first, __m512 second) {
                                          _mm512_sub_ps(first, first_top))};
 }
 
-inline Halves halves_at(const float *row, std::int64_t at, std::int64_t width) {
-    return halves(_mm512_maskz_loadu_ps(lanes_from(at, width), row + at),
-                  _mm512_maskz_loadu_ps(lanes_from(at + 16, width), row + at + 16));
+inline SplitBf16 split_bf16_at(const float *row, std::int64_t at, std::int64_t width) {
+    return split_bf16(_mm512_maskz_loadu_ps(lanes_from(at, width), row + at),
+                      _mm512_maskz_loadu_ps(lanes_from(at + 16, width), row + at + 16));
 }
 
 // A head as tiles.
@@ -49,8 +49,8 @@ struct HeadTiles {
     float *sums;                           // [32][sums_stride]
 
     HeadTiles(std::int64_t keys, std::int64_t width)
-        : depth(divided_up(width, tile_depth)), steps(divided_up(keys, tile_depth)),
-          columns(divided_up(width, 16)), sums_stride(divided_up(width, 32) * 32) {
+        : depth(ceil_div(width, tile_depth)), steps(ceil_div(keys, tile_depth)),
+          columns(ceil_div(width, 16)), sums_stride(ceil_div(width, 32) * 32) {
         const std::int64_t queries_tiles = 2 * depth, keys_tiles = 2 * steps * depth;
         query_high = scratch<std::uint16_t>(
             Scratch::keys,
@@ -71,15 +71,15 @@ inline void pack_keys(const Attention &all, const Head &head, const HeadTiles &t
             __m512i high[16], low[16];
             for (std::int64_t i = 0; i < 16; ++i) {
                 const std::int64_t key = 16 * tile + i;
-                const Halves both = key < head.keys
-                                        ? halves_at(head.key + key * all.key_stride,
+                const SplitBf16 both =
+                    key < head.keys ? split_bf16_at(head.key + key * all.key_stride,
                                                     at * tile_depth, all.head_width)
-                                        : Halves{_mm512_setzero_si512(), _mm512_setzero_si512()};
+                                    : SplitBf16{_mm512_setzero_si512(), _mm512_setzero_si512()};
                 high[i] = both.high;
                 low[i] = both.low;
             }
-            turn(high);
-            turn(low);
+            transpose(high);
+            transpose(low);
             const std::int64_t to = (tile * tiles.depth + at) * bf16_tile;
             for (std::int64_t i = 0; i < 16; ++i) {
                 _mm512_store_si512(tiles.key_high + to + i * tile_depth, high[i]);
@@ -90,7 +90,7 @@ inline void pack_keys(const Attention &all, const Head &head, const HeadTiles &t
 }
 
 // Two keys side by side, number by number.
-inline __m512i woven(__m512 first, __m512 second) {
+inline __m512i interleaved(__m512 first, __m512 second) {
     alignas(64) static constexpr std::uint16_t order[32] = {
         0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
         8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
@@ -109,7 +109,7 @@ inline void pack_values(const Attention &all, const Head &head, const HeadTiles 
             _mm512_store_si512(tiles.value +
                                    (key / tile_depth * tiles.columns + column) * bf16_tile +
                                    key % tile_depth / 2 * tile_depth,
-                               woven(first, second));
+                               interleaved(first, second));
         }
     }
 }
@@ -118,8 +118,8 @@ inline void pack_queries(const Attention &all, const Head &head, std::int64_t fi
                          const HeadTiles &tiles) {
     for (std::int64_t i = 0; i < min<std::int64_t>(all.queries - first, 32); ++i) {
         for (std::int64_t at = 0; at < tiles.depth; ++at) {
-            const Halves both = halves_at(head.query + (first + i) * all.query_stride,
-                                          at * tile_depth, all.head_width);
+            const SplitBf16 both = split_bf16_at(head.query + (first + i) * all.query_stride,
+                                                 at * tile_depth, all.head_width);
             const std::int64_t to = (i / 16 * tiles.depth + at) * bf16_tile + i % 16 * tile_depth;
             _mm512_store_si512(tiles.query_high + to, both.high);
             _mm512_store_si512(tiles.query_low + to, both.low);
@@ -203,22 +203,22 @@ void add_values(const HeadTiles &tiles, std::int64_t steps, std::int64_t left) {
 
 // Shares e^(score - largest) of the first n keys, zero up to `steps`, not divided by their sum;
 // gives 1 / the sum.
-inline float share_out(const float *scores, std::int64_t n, std::int64_t steps,
-                       std::uint16_t *shares) {
-    __m512 most = every(-float_infinity);
+inline float softmax_to_bf16(const float *scores, std::int64_t n, std::int64_t steps,
+                             std::uint16_t *shares) {
+    __m512 most = broadcast(-float_infinity);
     for (std::int64_t at = 0; at < n; at += 16) {
         most = _mm512_mask_max_ps(most, lanes_from(at, n), most, _mm512_load_ps(scores + at));
     }
     // In powers of two: what the rounding of the exponents costs is far below a bfloat16's own.
-    const __m512 top = every(_mm512_reduce_max_ps(most) * log2_e);
-    const auto exponents = [&](std::int64_t at) {
-        const __m512 t = _mm512_fmsub_ps(_mm512_load_ps(scores + at), every(log2_e), top);
-        return _mm512_maskz_mov_ps(lanes_from(at, n), exp2(_mm512_max_ps(every(-126.0F), t)));
+    const __m512 top = broadcast(_mm512_reduce_max_ps(most) * log2_e);
+    const auto numerators = [&](std::int64_t at) {
+        const __m512 t = _mm512_fmsub_ps(_mm512_load_ps(scores + at), broadcast(log2_e), top);
+        return _mm512_maskz_mov_ps(lanes_from(at, n), exp2(_mm512_max_ps(broadcast(-126.0F), t)));
     };
     __m512 sum = _mm512_setzero_ps();
     for (std::int64_t step = 0; step < steps; ++step) {
-        const __m512 first = exponents(step * tile_depth);
-        const __m512 second = exponents(step * tile_depth + 16);
+        const __m512 first = numerators(step * tile_depth);
+        const __m512 second = numerators(step * tile_depth + 16);
         sum = _mm512_add_ps(sum, _mm512_add_ps(first, second));
         _mm512_store_si512(shares + step * bf16_tile, (__m512i)_mm512_cvtne2ps_pbh(second, first));
     }
@@ -229,16 +229,16 @@ template <bool both>
 void attend_block(const Attention &all, const Head &head, std::int64_t first,
                   const HeadTiles &tiles) {
     const std::int64_t rows = min<std::int64_t>(all.queries - first, both ? 32 : 16);
-    const std::int64_t steps = divided_up(seen_by(all, head, first + rows - 1), tile_depth);
+    const std::int64_t steps = ceil_div(visible_keys(all, head, first + rows - 1), tile_depth);
     pack_queries(all, head, first, tiles);
     for (std::int64_t step = 0; step < steps; ++step) {
         score<both>(tiles, step);
     }
     float inverses[32];
     for (std::int64_t i = 0; i < rows; ++i) {
-        inverses[i] =
-            share_out(tiles.scores + i * tiles.steps * tile_depth, seen_by(all, head, first + i),
-                      steps, tiles.shares + i / 16 * tiles.steps * bf16_tile + i % 16 * tile_depth);
+        inverses[i] = softmax_to_bf16(
+            tiles.scores + i * tiles.steps * tile_depth, visible_keys(all, head, first + i), steps,
+            tiles.shares + i / 16 * tiles.steps * bf16_tile + i % 16 * tile_depth);
     }
     for (std::int64_t left = 0; left < tiles.columns; left += 2) {
         add_values<both>(tiles, steps, left);
@@ -248,14 +248,14 @@ void attend_block(const Attention &all, const Head &head, std::int64_t first,
             const __m512 sums = _mm512_load_ps(tiles.sums + i * tiles.sums_stride + 16 * column);
             _mm512_mask_storeu_ps(head.out + (first + i) * head.out_stride + 16 * column,
                                   lanes_from(16 * column, all.head_width),
-                                  _mm512_mul_ps(sums, every(inverses[i])));
+                                  _mm512_mul_ps(sums, broadcast(inverses[i])));
         }
     }
 }
 
 inline void attend_amx(const Attention &all, const Head &head) {
     if (head.keys == 0) {
-        return attend_nothing(all, head);
+        return zero_output(all, head);
     }
     const HeadTiles tiles(head.keys, all.head_width);
     pack_keys(all, head, tiles);

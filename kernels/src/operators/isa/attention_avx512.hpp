@@ -1,8 +1,9 @@
 // attention_avx512.hpp - attention in float32. For AVX-512 paths.
 //
-// One head of one item at a time: its keys are turned, so that 16 of them lie side by side; then
-// six queries at once get scores with all keys, softmax, and the sum of values. Sums run from the
-// first key to the last, and what a query does not see adds zeros, so that padding changes no bit.
+// One head of one item at a time: its keys are transposed, so that 16 of them lie side by side;
+// then six queries at once get scores with all keys, softmax, and the sum of values. Sums run from
+// the first key to the last, and what a query does not see adds zeros, so that padding changes no
+// bit.
 #pragma once
 
 #include <immintrin.h>
@@ -37,12 +38,12 @@ inline Head head_of(const Attention &all, float *out, std::int64_t out_stride, s
 }
 
 // How many keys a query sees.
-inline std::int64_t seen_by(const Attention &all, const Head &head, std::int64_t query) {
+inline std::int64_t visible_keys(const Attention &all, const Head &head, std::int64_t query) {
     return all.causal ? min(query + 1, head.keys) : head.keys;
 }
 
 // The rows of 16 registers become their columns.
-inline void turn(__m512i rows[16]) {
+inline void transpose(__m512i rows[16]) {
     __m512i pairs[16], fours[16];
     for (int i = 0; i < 16; i += 2) {
         pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
@@ -67,8 +68,8 @@ inline void turn(__m512i rows[16]) {
 }
 
 // Keys [keys, width] to [width][keys up to a multiple of 16], zero beyond the last.
-inline void turn_keys(const Head &head, std::int64_t stride, std::int64_t width, float *turned,
-                      std::int64_t turned_stride) {
+inline void transpose_keys(const Head &head, std::int64_t stride, std::int64_t width,
+                           float *transposed, std::int64_t transposed_stride) {
     for (std::int64_t key = 0; key < head.keys; key += 16) {
         for (std::int64_t at = 0; at < width; at += 16) {
             const __mmask16 lanes = lanes_from(at, width);
@@ -79,9 +80,9 @@ inline void turn_keys(const Head &head, std::int64_t stride, std::int64_t width,
                               ? _mm512_castps_si512(_mm512_maskz_loadu_ps(lanes, from))
                               : _mm512_setzero_si512();
             }
-            turn(rows);
+            transpose(rows);
             for (std::int64_t i = 0; i < min<std::int64_t>(width - at, 16); ++i) {
-                _mm512_store_si512(turned + (at + i) * turned_stride + key, rows[i]);
+                _mm512_store_si512(transposed + (at + i) * transposed_stride + key, rows[i]);
             }
         }
     }
@@ -104,7 +105,7 @@ void sums_of_products(const float *const scalars[at_once], const float *rows, st
             row[v] = v + 1 < vectors ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(last, from);
         }
         for (std::int64_t i = 0; i < at_once; ++i) {
-            const __m512 scalar = every(scalars[i][k]);
+            const __m512 scalar = broadcast(scalars[i][k]);
             for (int v = 0; v < vectors; ++v) {
                 sums[i][v] = _mm512_fmadd_ps(scalar, row[v], sums[i][v]);
             }
@@ -127,7 +128,7 @@ void products_at(const Rows &all, std::int64_t at, __mmask16 last, const float f
         for (int v = 0; v < vectors; ++v) {
             const __mmask16 lanes = v + 1 < vectors ? __mmask16{0xffff} : last;
             _mm512_mask_storeu_ps(all.to[i] + at + 16 * v, lanes,
-                                  _mm512_mul_ps(sums[i][v], every(factors[i])));
+                                  _mm512_mul_ps(sums[i][v], broadcast(factors[i])));
         }
     }
 }
@@ -135,7 +136,7 @@ void products_at(const Rows &all, std::int64_t at, __mmask16 last, const float f
 // to[i][0 .. width) = factors[i] * sum over k of scalars[i][k] * rows[k].
 inline void products(const Rows &all, std::int64_t width, const float factors[at_once]) {
     for (std::int64_t at = 0; at < width; at += 16 * most_vectors) {
-        const std::int64_t vectors = min(divided_up(width - at, 16), most_vectors);
+        const std::int64_t vectors = min(ceil_div(width - at, 16), most_vectors);
         const __mmask16 last = lanes_from(at + 16 * (vectors - 1), width);
         switch (vectors) {
         case 1:
@@ -154,14 +155,14 @@ inline void products(const Rows &all, std::int64_t width, const float factors[at
 }
 
 // The first n scores become e^(score - largest), those up to `padded` zero; gives 1 / their sum.
-inline float exponents(float *scores, std::int64_t n, std::int64_t padded) {
-    const __m512 least = every(-float_infinity);
+inline float softmax_numerators(float *scores, std::int64_t n, std::int64_t padded) {
+    const __m512 least = broadcast(-float_infinity);
     __m512 most = least;
     for (std::int64_t at = 0; at < n; at += 16) {
         const __m512 part = _mm512_load_ps(scores + at);
         most = _mm512_mask_max_ps(most, lanes_from(at, n), most, part);
     }
-    most = every(_mm512_reduce_max_ps(most));
+    most = broadcast(_mm512_reduce_max_ps(most));
     __m512 sum = _mm512_setzero_ps();
     std::int64_t at = 0;
     for (; at < n; at += 16) {
@@ -177,29 +178,30 @@ inline float exponents(float *scores, std::int64_t n, std::int64_t padded) {
 }
 
 // Queries first .. first + at_once - 1, of which those beyond the last are the last once more.
-inline void attend_some(const Attention &all, const Head &head, std::int64_t first,
-                        const float *turned, std::int64_t turned_stride, float *scores) {
+inline void attend_queries(const Attention &all, const Head &head, std::int64_t first,
+                           const float *transposed, std::int64_t transposed_stride, float *scores) {
     const std::int64_t last = min(first + at_once, all.queries) - 1;
-    const std::int64_t seen = seen_by(all, head, last);
-    const std::int64_t padded = divided_up(seen, 16) * 16;
+    const std::int64_t seen = visible_keys(all, head, last);
+    const std::int64_t padded = ceil_div(seen, 16) * 16;
     constexpr float ones[at_once] = {1, 1, 1, 1, 1, 1};
     float inverses[at_once];
-    Rows scoring{{}, turned, turned_stride, all.head_width, {}};
+    Rows scoring{{}, transposed, transposed_stride, all.head_width, {}};
     Rows adding{{}, head.value, all.value_stride, seen, {}};
     for (std::int64_t i = 0; i < at_once; ++i) {
         const std::int64_t query = min(first + i, last);
         scoring.scalars[i] = head.query + query * all.query_stride;
-        adding.scalars[i] = scoring.to[i] = scores + i * turned_stride;
+        adding.scalars[i] = scoring.to[i] = scores + i * transposed_stride;
         adding.to[i] = head.out + query * head.out_stride;
     }
     products(scoring, padded, ones);
     for (std::int64_t i = 0; i < at_once; ++i) {
-        inverses[i] = exponents(scoring.to[i], seen_by(all, head, min(first + i, last)), padded);
+        inverses[i] = softmax_numerators(scoring.to[i],
+                                         visible_keys(all, head, min(first + i, last)), padded);
     }
     products(adding, all.head_width, inverses);
 }
 
-inline void attend_nothing(const Attention &all, const Head &head) {
+inline void zero_output(const Attention &all, const Head &head) {
     for (std::int64_t query = 0; query < all.queries; ++query) {
         for (std::int64_t i = 0; i < all.head_width; ++i) {
             head.out[query * head.out_stride + i] = 0;
@@ -209,14 +211,14 @@ inline void attend_nothing(const Attention &all, const Head &head) {
 
 inline void attend(const Attention &all, const Head &head) {
     if (head.keys == 0) {
-        return attend_nothing(all, head);
+        return zero_output(all, head);
     }
-    const std::int64_t padded = divided_up(all.keys, 16) * 16;
-    auto *turned = scratch<float>(Scratch::keys, all.head_width * padded);
+    const std::int64_t padded = ceil_div(all.keys, 16) * 16;
+    auto *transposed = scratch<float>(Scratch::keys, all.head_width * padded);
     auto *scores = scratch<float>(Scratch::scores, at_once * padded);
-    turn_keys(head, all.key_stride, all.head_width, turned, padded);
+    transpose_keys(head, all.key_stride, all.head_width, transposed, padded);
     for (std::int64_t query = 0; query < all.queries; query += at_once) {
-        attend_some(all, head, query, turned, padded, scores);
+        attend_queries(all, head, query, transposed, padded, scores);
     }
 }
 
@@ -225,7 +227,7 @@ template <typename Engine> void attention(const Attention &all, float *out, cons
     const std::int64_t heads = all.batch * all.heads;
     const std::int64_t parts = min<std::int64_t>(heads, pool.threads > 1 ? 4 * pool.threads : 1);
     run(pool, parts, [&](std::int64_t index) {
-        const Range own = share(heads, parts, index);
+        const Range own = share_of(heads, parts, index);
         const typename Engine::Session session;
         for (std::int64_t head = own.first; head < own.last; ++head) {
             Engine::attend(all, head_of(all, out, all.heads * all.head_width, head));

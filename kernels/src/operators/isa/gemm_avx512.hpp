@@ -29,7 +29,7 @@ constexpr std::int64_t tile_rows = 16, tile_width = 64, tile_bytes = tile_rows *
 
 struct Panel {
     const std::uint8_t *codes; // [tiles of rows, in pairs][steps] tiles
-    const float *steps;        // [rows] the value of a code
+    const float *scales;       // [rows] the value of a code
     std::int64_t rows;
 };
 
@@ -60,20 +60,20 @@ struct alignas(64) Columns {
 };
 
 // A block's sums [32][32], of which some rows are finished.
-struct Block {
+struct OutputBlock {
     alignas(64) std::int32_t sums[block_side * block_side];
     const Columns *columns;
     std::int64_t row, rows, done;
 };
 
 template <typename Finish>
-TWINLENS_INLINE void finish_rows(Block &block, std::int64_t n, const Panel &panel,
+TWINLENS_INLINE void finish_rows(OutputBlock &block, std::int64_t n, const Panel &panel,
                                  const Finish &finish) {
     const Columns &columns = *block.columns;
     const std::int64_t end = min(block.done + n, block.rows);
     for (; block.done < end; ++block.done) {
         const std::int64_t row = block.row + block.done;
-        const __m512 step = every(panel.steps[row]);
+        const __m512 step = broadcast(panel.scales[row]);
         const std::int32_t *sums = block.sums + block.done * block_side;
         for (int half = 0; half < 2; ++half) {
             const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums + 16 * half));
@@ -89,7 +89,7 @@ struct Prefetch {
     const std::int8_t *next;
     std::int64_t lines_a_step;
 
-    void ask() {
+    void issue() {
         for (std::int64_t line = 0; line < lines_a_step; ++line, next += 64) {
             _mm_prefetch(reinterpret_cast<const char *>(next), _MM_HINT_T1);
         }
@@ -113,7 +113,7 @@ struct Chunks {
         if (steps <= whole) {
             return {2, max<std::int64_t>(steps, 1)};
         }
-        return {most_blocks, divided_up(steps, divided_up(steps, most_steps))};
+        return {most_blocks, ceil_div(steps, ceil_div(steps, most_steps))};
     }
 
     // visit(place among the blocks at a time, block, steps)
@@ -132,15 +132,15 @@ struct Chunks {
 
 // Outputs 32 * pairs.first .. 32 * pairs.last; finish(row, output, lanes, values) takes 16.
 template <typename Engine, typename Finish>
-void multiply(const Panel &panel, const Linear &linear, std::int64_t zero, Range pairs,
-              const Finish &finish) {
-    const std::int64_t steps = divided_up(linear.in, tile_width);
+void gemm(const Panel &panel, const Linear &linear, std::int64_t zero, Range pairs,
+          const Finish &finish) {
+    const std::int64_t steps = ceil_div(linear.in, tile_width);
     const std::int64_t column_bytes = steps * tile_bytes;
     const Chunks chunks = Chunks::of(steps);
-    const std::int64_t n_blocks = divided_up(panel.rows, block_side);
+    const std::int64_t n_blocks = ceil_div(panel.rows, block_side);
     Columns columns[2];
-    Block blocks[Chunks::most_blocks];
-    Block *before = &blocks[Chunks::most_blocks - 1];
+    OutputBlock blocks[Chunks::most_blocks];
+    OutputBlock *before = &blocks[Chunks::most_blocks - 1];
     before->done = before->rows = 0;
     for (std::int64_t pair = pairs.first; pair < pairs.last; ++pair) {
         Columns &own = columns[pair % 2];
@@ -148,17 +148,17 @@ void multiply(const Panel &panel, const Linear &linear, std::int64_t zero, Range
         const std::int8_t *left = linear.codes + 2 * pair * column_bytes;
         const std::int8_t *right = own.lanes[1] == 0 ? left : left + column_bytes;
         const bool more = pair + 1 < pairs.last;
-        Prefetch ahead{left + 2 * column_bytes, more ? divided_up(32, n_blocks) : 0};
+        Prefetch prefetch{left + 2 * column_bytes, more ? ceil_div(32, n_blocks) : 0};
         chunks.each(n_blocks, steps, [&](std::int64_t at, std::int64_t index, Range part) {
-            Block &block = blocks[at];
+            OutputBlock &block = blocks[at];
             const std::int64_t row = index * block_side, n = part.last - part.first;
             const std::int64_t skipped = part.first * tile_bytes;
             const Weights weights{left + skipped, right + skipped, n};
-            const std::int64_t rows_a_step = divided_up(before->rows, n);
+            const std::int64_t rows_a_step = ceil_div(before->rows, n);
             const std::int64_t rows = min(panel.rows - row, block_side);
             Engine::sums(panel.codes + row / tile_rows * column_bytes + skipped, column_bytes, rows,
                          weights, part.first == 0 ? own.start : nullptr, block.sums, [&] {
-                             ahead.ask();
+                             prefetch.issue();
                              if constexpr (Engine::overlaps) {
                                  finish_rows(*before, rows_a_step, panel, finish);
                              }

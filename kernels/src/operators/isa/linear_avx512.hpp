@@ -11,7 +11,7 @@ namespace {
 
 // Codes of a panel take about so many bytes at most, and an mlp's middle: both stay in a
 // second-level cache of 2 MiB.
-constexpr std::int64_t panel_bytes = 640 << 10, middle_bytes = 1536 << 10,
+constexpr std::int64_t panel_bytes = 640 << 10, hidden_bytes = 1536 << 10,
                        attention_bytes = 2560 << 10;
 // Rows that threads share at once, where they split outputs.
 constexpr std::int64_t few_rows = 256;
@@ -31,49 +31,49 @@ struct ToRows {
     }
 };
 
-template <Activation activation> struct ToMiddle {
+template <Activation activation> struct ToHidden {
     float *out;
     std::int64_t width;
 
     void operator()(std::int64_t row, std::int64_t column, __mmask16 lanes, __m512 values) const {
-        _mm512_mask_storeu_ps(out + row * width + column, lanes, raised<activation>(values));
+        _mm512_mask_storeu_ps(out + row * width + column, lanes, above_lowest<activation>(values));
     }
 };
 
 // Rows of `width` coded by code(row, codes), 64 codes every tile_bytes, which gives the value of
 // one.
-template <typename Code> Panel coded(std::int64_t rows, std::int64_t width, const Code &code) {
-    const std::int64_t tiles_bytes = divided_up(width, tile_width) * tile_bytes;
+template <typename Code> Panel quantized(std::int64_t rows, std::int64_t width, const Code &code) {
+    const std::int64_t tiles_bytes = ceil_div(width, tile_width) * tile_bytes;
     auto *codes =
-        scratch<std::uint8_t>(Scratch::codes, divided_up(rows, block_side) * 2 * tiles_bytes);
-    auto *steps = scratch<float>(Scratch::steps, rows);
+        scratch<std::uint8_t>(Scratch::codes, ceil_div(rows, block_side) * 2 * tiles_bytes);
+    auto *scales = scratch<float>(Scratch::scales, rows);
     for (std::int64_t row = 0; row < rows; ++row) {
-        steps[row] =
+        scales[row] =
             code(row, codes + row / tile_rows * tiles_bytes + row % tile_rows * tile_width);
     }
-    return {codes, steps, rows};
+    return {codes, scales, rows};
 }
 
-inline Panel coded_rows(const float *x, Range rows, std::int64_t width, const Norm *norm) {
+inline Panel quantized_rows(const float *x, Range rows, std::int64_t width, const Norm *norm) {
     auto *normed = scratch<float>(Scratch::row, width);
-    return coded(rows.last - rows.first, width, [=](std::int64_t row, std::uint8_t *codes) {
+    return quantized(rows.last - rows.first, width, [=](std::int64_t row, std::uint8_t *codes) {
         const float *from = x + (rows.first + row) * width;
         if (norm != nullptr) {
             norm_row(from, width, *norm, normed);
             from = normed;
         }
-        return code_row<Zero::middle>(from, width, codes, tile_bytes);
+        return quantize_row<Zero::middle>(from, width, codes, tile_bytes);
     });
 }
 
-inline Panel coded_middle(const float *middle, std::int64_t rows, std::int64_t width) {
-    return coded(rows, width, [=](std::int64_t row, std::uint8_t *codes) {
-        return code_row<Zero::low>(middle + row * width, width, codes, tile_bytes);
+inline Panel quantized_hidden(const float *hidden, std::int64_t rows, std::int64_t width) {
+    return quantized(rows, width, [=](std::int64_t row, std::uint8_t *codes) {
+        return quantize_row<Zero::low>(hidden + row * width, width, codes, tile_bytes);
     });
 }
 
 inline Panel copied_rows(const std::uint8_t *x, Range rows, std::int64_t width) {
-    return coded(rows.last - rows.first, width, [=](std::int64_t row, std::uint8_t *codes) {
+    return quantized(rows.last - rows.first, width, [=](std::int64_t row, std::uint8_t *codes) {
         const std::uint8_t *from = x + (rows.first + row) * width;
         for (std::int64_t at = 0; at < width; at += tile_width, codes += tile_bytes) {
             const auto n = min(width - at, tile_width);
@@ -87,7 +87,7 @@ inline std::int64_t most_rows(std::int64_t bytes, std::int64_t row_bytes) {
     return max<std::int64_t>(bytes / row_bytes / block_side, 1) * block_side;
 }
 
-inline std::int64_t pairs_of(const Linear &linear) { return divided_up(linear.out, block_side); }
+inline std::int64_t pairs_of(const Linear &linear) { return ceil_div(linear.out, block_side); }
 
 // Residual and out are whole; the panel is the rows from `first` on.
 template <typename Engine>
@@ -95,7 +95,7 @@ void to_rows(const Panel &panel, const Linear &linear, std::int64_t zero, Range 
              std::int64_t first, const float *residual, float *out) {
     const std::int64_t before = first * linear.out;
     const typename Engine::Session session;
-    multiply<Engine>(
+    gemm<Engine>(
         panel, linear, zero, pairs,
         ToRows{out + before, residual == nullptr ? nullptr : residual + before, linear.out, 0});
 }
@@ -106,7 +106,7 @@ void product(const float *x, std::int64_t rows, const Norm *norm, const Linear &
     const Grid cut = grid(rows, pool.threads, most_rows(panel_bytes, linear.in));
     run(pool, cut.parts(), [&](std::int64_t index) {
         const Range own = cut.rows_of(index);
-        to_rows<Engine>(coded_rows(x, own, linear.in, norm), linear, 128,
+        to_rows<Engine>(quantized_rows(x, own, linear.in, norm), linear, 128,
                         cut.outs_of(index, pairs_of(linear)), own.first, residual, out);
     });
 }
@@ -123,60 +123,59 @@ void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linea
 }
 
 template <typename Engine>
-void to_middle(const Panel &panel, const Linear &widen, Range pairs, Activation activation,
-               float *middle) {
+void to_hidden(const Panel &panel, const Linear &fc1, Range pairs, Activation activation,
+               float *hidden) {
     const typename Engine::Session session;
     switch (activation) {
     case Activation::quick_gelu:
-        return multiply<Engine>(panel, widen, 128, pairs,
-                                ToMiddle<Activation::quick_gelu>{middle, widen.out});
+        return gemm<Engine>(panel, fc1, 128, pairs,
+                            ToHidden<Activation::quick_gelu>{hidden, fc1.out});
     case Activation::gelu:
-        return multiply<Engine>(panel, widen, 128, pairs,
-                                ToMiddle<Activation::gelu>{middle, widen.out});
+        return gemm<Engine>(panel, fc1, 128, pairs, ToHidden<Activation::gelu>{hidden, fc1.out});
     case Activation::gelu_tanh:
-        return multiply<Engine>(panel, widen, 128, pairs,
-                                ToMiddle<Activation::gelu_tanh>{middle, widen.out});
+        return gemm<Engine>(panel, fc1, 128, pairs,
+                            ToHidden<Activation::gelu_tanh>{hidden, fc1.out});
     }
 }
 
 // The threads split the outputs, of both layers.
 template <typename Engine>
-void mlp_of_few(const float *x, Range rows, const Norm *norm, const Linear &widen,
-                Activation activation, const Linear &narrow, float *out, const Pool &pool) {
+void mlp_of_few_rows(const float *x, Range rows, const Norm *norm, const Linear &fc1,
+                     Activation activation, const Linear &fc2, float *out, const Pool &pool) {
     const std::int64_t n = rows.last - rows.first;
-    auto *middle = scratch<float>(Scratch::shared_middle, n * widen.out);
+    auto *hidden = scratch<float>(Scratch::shared_hidden, n * fc1.out);
     const auto threads = static_cast<std::int64_t>(max(pool.threads, 1));
     run(pool, threads, [&](std::int64_t index) {
-        to_middle<Engine>(coded_rows(x, rows, widen.in, norm), widen,
-                          share(pairs_of(widen), threads, index), activation, middle);
+        to_hidden<Engine>(quantized_rows(x, rows, fc1.in, norm), fc1,
+                          share_of(pairs_of(fc1), threads, index), activation, hidden);
     });
     run(pool, threads, [&](std::int64_t index) {
-        to_rows<Engine>(coded_middle(middle, n, widen.out), narrow, 0,
-                        share(pairs_of(narrow), threads, index), rows.first, x, out);
+        to_rows<Engine>(quantized_hidden(hidden, n, fc1.out), fc2, 0,
+                        share_of(pairs_of(fc2), threads, index), rows.first, x, out);
     });
 }
 
 template <typename Engine>
-void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &widen,
-         Activation activation, const Linear &narrow, float *out, const Pool &pool) {
+void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
+         Activation activation, const Linear &fc2, float *out, const Pool &pool) {
     const std::int64_t most =
-        most_rows(middle_bytes, widen.out * static_cast<std::int64_t>(sizeof(float)));
+        most_rows(hidden_bytes, fc1.out * static_cast<std::int64_t>(sizeof(float)));
     const Grid cut = grid(rows, pool.threads, most);
     if (cut.out_parts > 1) {
         for (std::int64_t row = 0; row < rows; row += few_rows) {
-            mlp_of_few<Engine>(x, {row, min(row + few_rows, rows)}, norm, widen, activation, narrow,
-                               out, pool);
+            mlp_of_few_rows<Engine>(x, {row, min(row + few_rows, rows)}, norm, fc1, activation, fc2,
+                                    out, pool);
         }
         return;
     }
     run(pool, cut.parts(), [&](std::int64_t index) {
         const Range own = cut.rows_of(index);
         const std::int64_t n = own.last - own.first;
-        auto *middle = scratch<float>(Scratch::middle, n * widen.out);
-        to_middle<Engine>(coded_rows(x, own, widen.in, norm), widen, {0, pairs_of(widen)},
-                          activation, middle);
-        to_rows<Engine>(coded_middle(middle, n, widen.out), narrow, 0, {0, pairs_of(narrow)},
-                        own.first, x, out);
+        auto *hidden = scratch<float>(Scratch::hidden, n * fc1.out);
+        to_hidden<Engine>(quantized_rows(x, own, fc1.in, norm), fc1, {0, pairs_of(fc1)}, activation,
+                          hidden);
+        to_rows<Engine>(quantized_hidden(hidden, n, fc1.out), fc2, 0, {0, pairs_of(fc2)}, own.first,
+                        x, out);
     });
 }
 

@@ -32,7 +32,7 @@ inline float largest(__m512i bits) {
 }
 
 // round_half_even(x / r * levels), the quotient rounded as a division would.
-struct Coder {
+struct Quantizer {
     __m512 r, inverse, levels;
 
     __m512i operator()(__m512 x) const {
@@ -46,7 +46,8 @@ enum class Zero { low, middle }; // codes of rows that are never negative, or of
 
 // Writes 64 codes every `step_bytes`, the last filled up, and gives the value of a code.
 template <Zero zero>
-float code_row(const float *x, std::int64_t width, std::uint8_t *codes, std::int64_t step_bytes) {
+float quantize_row(const float *x, std::int64_t width, std::uint8_t *codes,
+                   std::int64_t step_bytes) {
     constexpr float levels = zero == Zero::low ? 255.0F : 127.0F;
     __m512i most[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     std::int64_t at = 0;
@@ -59,7 +60,7 @@ float code_row(const float *x, std::int64_t width, std::uint8_t *codes, std::int
                                    size_bits(_mm512_maskz_loadu_ps(lanes_from(at, width), x + at)));
     }
     const float r = largest(_mm512_max_epu32(most[0], most[1]));
-    const Coder coder{every(r), every(1.0F / r), every(levels)};
+    const Quantizer coder{broadcast(r), broadcast(1.0F / r), broadcast(levels)};
     // Packing goes quarter by quarter; this puts the quarters back in order.
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     for (at = 0; at < width; at += 64, codes += step_bytes) {
@@ -106,12 +107,12 @@ template <typename Term> float sum_of(const float *x, std::int64_t width, const 
 
 inline void norm_row(const float *x, std::int64_t width, const Norm &norm, float *out) {
     const auto n = static_cast<float>(width);
-    const __m512 mean = every(sum_of(x, width, [](__m512 v) { return v; }) / n);
+    const __m512 mean = broadcast(sum_of(x, width, [](__m512 v) { return v; }) / n);
     const float squares = sum_of(x, width, [mean](__m512 v) {
         const __m512 off = _mm512_sub_ps(v, mean);
         return _mm512_mul_ps(off, off);
     });
-    const __m512 inverse = every(1.0F / sqrtf(squares / n + norm.epsilon));
+    const __m512 inverse = broadcast(1.0F / sqrtf(squares / n + norm.epsilon));
     for (std::int64_t at = 0; at < width; at += 16) {
         const __mmask16 lanes = lanes_from(at, width);
         const __m512 off = _mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + at), mean);

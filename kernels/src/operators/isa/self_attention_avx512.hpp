@@ -11,14 +11,14 @@
 namespace twinlens::operators {
 namespace {
 
-struct Attending {
+struct HeadGroups {
     const Tokens &tokens;
-    const Linear &widen;
+    const Linear &qkv;
     std::int64_t width, head_width;
     std::int64_t group; // heads at a time: whole blocks of outputs
 
-    Attending(const Tokens &all, const Linear &linear)
-        : tokens(all), widen(linear), width(linear.in), head_width(linear.in / all.heads),
+    HeadGroups(const Tokens &all, const Linear &linear)
+        : tokens(all), qkv(linear), width(linear.in), head_width(linear.in / all.heads),
           group(block_side / greatest_common_divisor(linear.in / all.heads, block_side)) {}
 
     std::int64_t groups() const { return tokens.heads / group; }
@@ -27,7 +27,7 @@ struct Attending {
 // attended [items of the panel, tokens, width] of the groups, from coded tokens; counts of the
 // panel's first item, or null.
 template <typename Engine>
-void attend_groups(const Attending &all, const Panel &panel, Range groups,
+void attend_groups(const HeadGroups &all, const Panel &panel, Range groups,
                    const std::int64_t *counts, float *attended) {
     const std::int64_t columns = all.group * all.head_width;
     auto *heads = scratch<float>(Scratch::heads, panel.rows * 3 * columns);
@@ -36,8 +36,8 @@ void attend_groups(const Attending &all, const Panel &panel, Range groups,
         for (std::int64_t third = 0; third < 3; ++third) {
             const std::int64_t first = third * all.width + group * columns;
             const Range pairs{first / block_side, (first + columns) / block_side};
-            multiply<Engine>(panel, all.widen, 128, pairs,
-                             ToRows{heads + third * columns, nullptr, 3 * columns, first});
+            gemm<Engine>(panel, all.qkv, 128, pairs,
+                         ToRows{heads + third * columns, nullptr, 3 * columns, first});
         }
         const Attention attention{heads,
                                   heads + columns,
@@ -69,30 +69,30 @@ inline Range rows_of_items(const Tokens &tokens, Range items) {
 
 // The threads split the heads, then the outputs.
 template <typename Engine>
-void attend_few(const float *x, const Attending &all, Range items, const Norm *norm,
-                const Linear &narrow, float *out, const Pool &pool) {
+void attend_few_rows(const float *x, const HeadGroups &all, Range items, const Norm *norm,
+                     const Linear &out_proj, float *out, const Pool &pool) {
     const Range rows = rows_of_items(all.tokens, items);
     const std::int64_t n = rows.last - rows.first;
     const auto threads = static_cast<std::int64_t>(max(pool.threads, 1));
     auto *attended = scratch<float>(Scratch::attended, n * all.width);
     run(pool, min(threads, all.groups()), [&](std::int64_t index) {
-        attend_groups<Engine>(all, coded_rows(x, rows, all.width, norm),
-                              share(all.groups(), min(threads, all.groups()), index),
+        attend_groups<Engine>(all, quantized_rows(x, rows, all.width, norm),
+                              share_of(all.groups(), min(threads, all.groups()), index),
                               counts_from(all.tokens, items.first), attended);
     });
     run(pool, threads, [&](std::int64_t index) {
-        to_rows<Engine>(coded_rows(attended, {0, n}, all.width, nullptr), narrow, 128,
-                        share(pairs_of(narrow), threads, index), rows.first, x, out);
+        to_rows<Engine>(quantized_rows(attended, {0, n}, all.width, nullptr), out_proj, 128,
+                        share_of(pairs_of(out_proj), threads, index), rows.first, x, out);
     });
 }
 
 template <typename Engine>
-void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &widen,
-                    const Linear &narrow, float *out, const Pool &pool) {
+void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
+                    const Linear &out_proj, float *out, const Pool &pool) {
     if (tokens.batch == 0 || tokens.tokens == 0) {
         return;
     }
-    const Attending all(tokens, widen);
+    const HeadGroups all(tokens, qkv);
     // Of an item: codes, a group of heads, and what is attended.
     const std::int64_t item_bytes =
         tokens.tokens * (5 * all.width + 12 * all.group * all.head_width);
@@ -102,23 +102,23 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
                         tokens.batch * tokens.tokens < threads * Grid::min_rows_per_thread)) {
         const std::int64_t few = max<std::int64_t>(few_rows / tokens.tokens, 1);
         for (std::int64_t item = 0; item < tokens.batch; item += few) {
-            attend_few<Engine>(x, all, {item, min(item + few, tokens.batch)}, norm, narrow, out,
-                               pool);
+            attend_few_rows<Engine>(x, all, {item, min(item + few, tokens.batch)}, norm, out_proj,
+                                    out, pool);
         }
         return;
     }
     // No part is without an item: where one fills the cache, three on two threads are three parts.
     const std::int64_t parts =
-        min(threads * divided_up(tokens.batch, threads * most_items), tokens.batch);
+        min(threads * ceil_div(tokens.batch, threads * most_items), tokens.batch);
     run(pool, parts, [&](std::int64_t index) {
-        const Range items = share(tokens.batch, parts, index);
+        const Range items = share_of(tokens.batch, parts, index);
         const Range rows = rows_of_items(tokens, items);
         const std::int64_t n = rows.last - rows.first;
         auto *attended = scratch<float>(Scratch::attended, n * all.width);
-        attend_groups<Engine>(all, coded_rows(x, rows, all.width, norm), {0, all.groups()},
+        attend_groups<Engine>(all, quantized_rows(x, rows, all.width, norm), {0, all.groups()},
                               counts_from(tokens, items.first), attended);
-        to_rows<Engine>(coded_rows(attended, {0, n}, all.width, nullptr), narrow, 128,
-                        {0, pairs_of(narrow)}, rows.first, x, out);
+        to_rows<Engine>(quantized_rows(attended, {0, n}, all.width, nullptr), out_proj, 128,
+                        {0, pairs_of(out_proj)}, rows.first, x, out);
     });
 }
 

@@ -1,7 +1,7 @@
 // api.hpp - as much of onnxruntime's C interface as a library of operators needs.
 //
 // No package ships onnxruntime's header, and its C interface only ever grows at the end: a function
-// is a place in a table, the same since the version named beside it. What is declared here is
+// is a index in a table, the same since the version named beside it. What is declared here is
 // version 17 of the interface (onnxruntime 1.17).
 #pragma once
 
@@ -24,7 +24,7 @@ struct Shape;
 using Function = void (*)();
 using Table = Function;
 
-enum class Place : int {
+enum class ApiIndex : int {
     create_status = 0,     // 1
     create_domain = 26,    // 1
     add_operator = 27,     // 1
@@ -85,24 +85,24 @@ class Api {
   public:
     explicit Api(const Table *table) : table_(table) {}
 
-    // With a place and the arguments of that function: its status.
-    template <typename... Arguments> Status *call(Place place, Arguments... arguments) const {
+    // With a index and the arguments of that function: its status.
+    template <typename... Arguments> Status *call(ApiIndex index, Arguments... arguments) const {
         using Called = Status *(*)(Arguments...);
-        return reinterpret_cast<Called>(at(place))(arguments...);
+        return reinterpret_cast<Called>(at(index))(arguments...);
     }
 
-    template <typename... Arguments> void release(Place place, Arguments... arguments) const {
+    template <typename... Arguments> void release(ApiIndex index, Arguments... arguments) const {
         using Called = void (*)(Arguments...);
-        reinterpret_cast<Called>(at(place))(arguments...);
+        reinterpret_cast<Called>(at(index))(arguments...);
     }
 
     Status *failure(const char *reason) const {
         constexpr int invalid_argument = 2;
-        return call(Place::create_status, invalid_argument, reason);
+        return call(ApiIndex::create_status, invalid_argument, reason);
     }
 
   private:
-    Function at(Place place) const { return table_[static_cast<int>(place)]; }
+    Function at(ApiIndex index) const { return table_[static_cast<int>(index)]; }
 
     const Table *table_;
 };

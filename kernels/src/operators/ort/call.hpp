@@ -12,13 +12,13 @@
 namespace twinlens::ort {
 
 // Thrown where onnxruntime says no; the status goes back to it.
-struct Refused {
+struct StatusError {
     Status *status;
 };
 
 inline void require(Status *status) {
     if (status != nullptr) {
-        throw Refused{status};
+        throw StatusError{status};
     }
 }
 
@@ -40,18 +40,18 @@ struct Tensor {
 inline Tensor tensor_of(const Api &api, const Value *value) {
     Tensor tensor;
     void *data = nullptr;
-    require(api.call(Place::data, const_cast<Value *>(value), &data));
+    require(api.call(ApiIndex::data, const_cast<Value *>(value), &data));
     tensor.data = data;
     Shape *shape = nullptr;
-    require(api.call(Place::shape, value, &shape));
+    require(api.call(ApiIndex::shape, value, &shape));
     std::size_t count = 0;
-    Status *status = api.call(Place::dim_count, static_cast<const Shape *>(shape), &count);
+    Status *status = api.call(ApiIndex::dim_count, static_cast<const Shape *>(shape), &count);
     if (status == nullptr) {
         tensor.dims.resize(count);
         status =
-            api.call(Place::dims, static_cast<const Shape *>(shape), tensor.dims.data(), count);
+            api.call(ApiIndex::dims, static_cast<const Shape *>(shape), tensor.dims.data(), count);
     }
-    api.release(Place::release_shape, shape);
+    api.release(ApiIndex::release_shape, shape);
     require(status);
     return tensor;
 }
@@ -63,17 +63,17 @@ class Call {
 
     Tensor input(std::size_t index) const {
         const Value *value = nullptr;
-        require(
-            api_.call(Place::input, static_cast<const KernelContext *>(context_), index, &value));
+        require(api_.call(ApiIndex::input, static_cast<const KernelContext *>(context_), index,
+                          &value));
         return tensor_of(api_, value);
     }
 
     float *output(const std::vector<std::int64_t> &dims) const {
         Value *value = nullptr;
-        require(
-            api_.call(Place::output, context_, std::size_t{0}, dims.data(), dims.size(), &value));
+        require(api_.call(ApiIndex::output, context_, std::size_t{0}, dims.data(), dims.size(),
+                          &value));
         void *data = nullptr;
-        require(api_.call(Place::data, value, &data));
+        require(api_.call(ApiIndex::data, value, &data));
         return static_cast<float *>(data);
     }
 
@@ -102,7 +102,7 @@ class Call {
         Work given{part, work};
         const auto count = static_cast<std::size_t>(parts);
         void (*function)(void *, std::size_t) = &Call::run_part;
-        require(call->api_.call(Place::parallel_for,
+        require(call->api_.call(ApiIndex::parallel_for,
                                 static_cast<const KernelContext *>(call->context_), function, count,
                                 count, static_cast<void *>(&given)));
     }
@@ -112,29 +112,29 @@ class Call {
     int threads_;
 };
 
-// What a node says of itself when its kernel is made.
-class Making {
+// What a node says of itself when its kernel is instance.
+class NodeInfo {
   public:
-    Making(const Api &api, const KernelInfo *info) : api_(api), info_(info) {}
+    NodeInfo(const Api &api, const KernelInfo *info) : api_(api), info_(info) {}
 
     std::int64_t integer(const char *name) const {
         std::int64_t value = 0;
-        require(api_.call(Place::attribute_int64, info_, name, &value));
+        require(api_.call(ApiIndex::attribute_int64, info_, name, &value));
         return value;
     }
 
     float number(const char *name) const {
         float value = 0;
-        require(api_.call(Place::attribute_float, info_, name, &value));
+        require(api_.call(ApiIndex::attribute_float, info_, name, &value));
         return value;
     }
 
     std::string text(const char *name) const {
         std::size_t size = 0;
-        require(
-            api_.call(Place::attribute_string, info_, name, static_cast<char *>(nullptr), &size));
+        require(api_.call(ApiIndex::attribute_string, info_, name, static_cast<char *>(nullptr),
+                          &size));
         std::string value(size, '\0');
-        require(api_.call(Place::attribute_string, info_, name, value.data(), &size));
+        require(api_.call(ApiIndex::attribute_string, info_, name, value.data(), &size));
         value.resize(size == 0 ? 0 : size - 1); // without the closing zero
         return value;
     }
@@ -143,7 +143,7 @@ class Making {
     Tensor constant(std::size_t index) const {
         int is_constant = 0;
         const Value *value = nullptr;
-        require(api_.call(Place::constant_input, info_, index, &is_constant, &value));
+        require(api_.call(ApiIndex::constant_input, info_, index, &is_constant, &value));
         if (is_constant == 0 || value == nullptr) {
             throw std::invalid_argument("a weight of an operator of twinlens must be stored");
         }

@@ -24,9 +24,9 @@ using operators::Norm;
 // A weight that is stored in the file, where it stays, and the sums of its codes.
 class Weight {
   public:
-    Weight(const Making &making, std::size_t first, std::int64_t inputs)
-        : codes_(making.constant(first)), scales_(making.constant(first + 1)),
-          bias_(making.constant(first + 2)), inputs_(inputs) {
+    Weight(const NodeInfo &node, std::size_t first, std::int64_t inputs)
+        : codes_(node.constant(first)), scales_(node.constant(first + 1)),
+          bias_(node.constant(first + 2)), inputs_(inputs) {
         const std::int64_t outputs = scales_.last();
         const std::vector<std::int64_t> wanted{(outputs + 15) / 16, (inputs + 63) / 64, 16, 16, 4};
         if (codes_.dims != wanted || bias_.last() != outputs) {
@@ -51,11 +51,11 @@ class Weight {
 // A layer norm that is stored in the file; or none.
 class StoredNorm {
   public:
-    StoredNorm(const Making &making, bool there) {
-        if (there) {
-            scale_ = making.constant(1);
-            bias_ = making.constant(2);
-            norm_ = {scale_.floats(), bias_.floats(), making.number("epsilon")};
+    StoredNorm(const NodeInfo &node, bool present) {
+        if (present) {
+            scale_ = node.constant(1);
+            bias_ = node.constant(2);
+            norm_ = {scale_.floats(), bias_.floats(), node.number("epsilon")};
         }
     }
 
@@ -83,7 +83,7 @@ std::vector<std::int64_t> with_last(std::vector<std::int64_t> dims, std::int64_t
 }
 
 struct BytesLinear : Kernel {
-    explicit BytesLinear(const Making &making) : weight(making, 1, making.integer("inputs")) {}
+    explicit BytesLinear(const NodeInfo &node) : weight(node, 1, node.integer("inputs")) {}
 
     void compute(const Call &call) const override {
         const Tensor x = call.input(0);
@@ -98,8 +98,8 @@ struct BytesLinear : Kernel {
 };
 
 template <bool normed, bool adding> struct LinearKernel : Kernel {
-    explicit LinearKernel(const Making &making)
-        : norm(making, normed), weight(making, normed ? 3 : 1, making.integer("inputs")) {}
+    explicit LinearKernel(const NodeInfo &node)
+        : norm(node, normed), weight(node, normed ? 3 : 1, node.integer("inputs")) {}
 
     void compute(const Call &call) const override {
         const Tensor x = call.input(0);
@@ -132,11 +132,11 @@ Activation activation_of(const std::string &name) {
 }
 
 template <bool normed> struct MlpAdd : Kernel {
-    explicit MlpAdd(const Making &making)
-        : norm(making, normed), activation(activation_of(making.text("activation"))),
-          widen(making, normed ? 3 : 1, making.integer("inputs")),
-          narrow(making, normed ? 6 : 4, making.integer("middle")) {
-        const Linear first = widen.linear(), second = narrow.linear();
+    explicit MlpAdd(const NodeInfo &node)
+        : norm(node, normed), activation(activation_of(node.text("activation"))),
+          fc1(node, normed ? 3 : 1, node.integer("inputs")),
+          fc2(node, normed ? 6 : 4, node.integer("middle")) {
+        const Linear first = fc1.linear(), second = fc2.linear();
         if (first.out != second.in || first.in != second.out) {
             throw std::invalid_argument("the two weights of an MLP do not fit");
         }
@@ -144,19 +144,19 @@ template <bool normed> struct MlpAdd : Kernel {
 
     void compute(const Call &call) const override {
         const Tensor x = call.input(0);
-        require_width(x, widen.linear().in);
+        require_width(x, fc1.linear().in);
         float *out = call.output(x.dims);
-        operators::mlp(x.floats(), x.rows(), norm.norm(), widen.linear(), activation,
-                       narrow.linear(), out, call.pool());
+        operators::mlp(x.floats(), x.rows(), norm.norm(), fc1.linear(), activation, fc2.linear(),
+                       out, call.pool());
     }
 
     StoredNorm norm;
     Activation activation;
-    Weight widen, narrow;
+    Weight fc1, fc2;
 };
 
 template <bool pooled, bool counted, bool causal> struct AttentionKernel : Kernel {
-    explicit AttentionKernel(const Making &making) : heads(making.integer("heads")) {}
+    explicit AttentionKernel(const NodeInfo &node) : heads(node.integer("heads")) {}
 
     void compute(const Call &call) const override {
         constexpr std::int64_t parts = pooled ? 2 : 3;
@@ -194,10 +194,10 @@ template <bool pooled, bool counted, bool causal> struct AttentionKernel : Kerne
 };
 
 template <bool causal> struct AttentionAdd : Kernel {
-    explicit AttentionAdd(const Making &making)
-        : norm(making, true), heads(making.integer("heads")),
-          widen(making, 3, making.integer("inputs")), narrow(making, 6, making.integer("middle")) {
-        const Linear first = widen.linear(), second = narrow.linear();
+    explicit AttentionAdd(const NodeInfo &node)
+        : norm(node, true), heads(node.integer("heads")), qkv(node, 3, node.integer("inputs")),
+          out_proj(node, 6, node.integer("middle")) {
+        const Linear first = qkv.linear(), second = out_proj.linear();
         if (first.out != 3 * first.in || second.in != first.in || second.out != first.in ||
             first.in % heads != 0 || first.in % 32 != 0) {
             throw std::invalid_argument("the weights of an attention do not fit");
@@ -206,77 +206,81 @@ template <bool causal> struct AttentionAdd : Kernel {
 
     void compute(const Call &call) const override {
         const Tensor x = call.input(0);
-        require_width(x, widen.linear().in);
+        require_width(x, qkv.linear().in);
         if (x.dims.size() != 3) {
             throw std::invalid_argument("an attention got tokens of another shape");
         }
         const operators::Tokens tokens{x.dims[0], x.dims[1], heads, causal, nullptr};
         float *out = call.output(x.dims);
-        operators::self_attention(x.floats(), tokens, norm.norm(), widen.linear(), narrow.linear(),
+        operators::self_attention(x.floats(), tokens, norm.norm(), qkv.linear(), out_proj.linear(),
                                   out, call.pool());
     }
 
     StoredNorm norm;
     std::int64_t heads;
-    Weight widen, narrow;
+    Weight qkv, out_proj;
 };
 
 // An operator, and what makes its kernels. `types` are those of its inputs.
-struct Described : Operator {
+struct OperatorDefinition : Operator {
     const char *name;
     std::vector<Type> types;
-    std::unique_ptr<Kernel> (*make)(const Making &);
+    std::unique_ptr<Kernel> (*make)(const NodeInfo &);
     int threads;
 };
 
 // A kernel, and what it needs when it is called.
-struct Made {
+struct KernelInstance {
     Api api;
     std::unique_ptr<Kernel> kernel;
     int threads;
 };
 
-template <typename Work> Status *guarded(const Api &api, const Work &work) {
+template <typename Work> Status *as_status(const Api &api, const Work &work) {
     try {
         work();
         return nullptr;
-    } catch (const Refused &refused) {
-        return refused.status;
+    } catch (const StatusError &error) {
+        return error.status;
     } catch (const std::exception &error) {
         return api.failure(error.what());
     }
 }
 
-const Described *described(const Operator *given) { return static_cast<const Described *>(given); }
+const OperatorDefinition *definition(const Operator *given) {
+    return static_cast<const OperatorDefinition *>(given);
+}
 
 Status *create(const Operator *given, const Table *table, const KernelInfo *info, void **kernel) {
     const Api api(table);
-    return guarded(api, [&] {
-        const Described *op = described(given);
-        *kernel = new Made{api, op->make(Making(api, info)), op->threads};
+    return as_status(api, [&] {
+        const OperatorDefinition *op = definition(given);
+        *kernel = new KernelInstance{api, op->make(NodeInfo(api, info)), op->threads};
     });
 }
 
 Status *compute(void *kernel, KernelContext *context) {
-    const Made *made = static_cast<const Made *>(kernel);
-    return guarded(made->api,
-                   [&] { made->kernel->compute(Call(made->api, context, made->threads)); });
+    const KernelInstance *instance = static_cast<const KernelInstance *>(kernel);
+    return as_status(instance->api, [&] {
+        instance->kernel->compute(Call(instance->api, context, instance->threads));
+    });
 }
 
-template <typename K> std::unique_ptr<Kernel> make(const Making &making) {
-    return std::make_unique<K>(making);
+template <typename K> std::unique_ptr<Kernel> make(const NodeInfo &node) {
+    return std::make_unique<K>(node);
 }
 
-template <typename K> Described describe(const char *name, std::vector<Type> types, int threads) {
-    Described op{};
+template <typename K>
+OperatorDefinition define(const char *name, std::vector<Type> types, int threads) {
+    OperatorDefinition op{};
     op.version = version;
-    op.get_name = [](const Operator *it) { return described(it)->name; };
+    op.get_name = [](const Operator *it) { return definition(it)->name; };
     op.get_provider = [](const Operator *) -> const char * { return nullptr; }; // the CPU's
-    op.get_input_type = [](const Operator *it, std::size_t i) { return described(it)->types[i]; };
-    op.get_input_count = [](const Operator *it) { return described(it)->types.size(); };
+    op.get_input_type = [](const Operator *it, std::size_t i) { return definition(it)->types[i]; };
+    op.get_input_count = [](const Operator *it) { return definition(it)->types.size(); };
     op.get_output_type = [](const Operator *, std::size_t) { return Type::float32; };
     op.get_output_count = [](const Operator *) { return std::size_t{1}; };
-    op.destroy = [](void *kernel) { delete static_cast<Made *>(kernel); };
+    op.destroy = [](void *kernel) { delete static_cast<KernelInstance *>(kernel); };
     op.get_input_kind = [](const Operator *, std::size_t) { return 0; }; // required
     op.get_output_kind = op.get_input_kind;
     op.get_input_memory = op.get_input_kind; // the default
@@ -301,43 +305,42 @@ std::vector<Type> types(std::size_t norms, std::size_t weights, std::vector<Type
     return all;
 }
 
-std::vector<Described> all_operators(int threads) {
+std::vector<OperatorDefinition> all_operators(int threads) {
     const Type floats = Type::float32, integers = Type::int64;
-    std::vector<Described> all;
-    const auto add = [&](Described op) { all.push_back(std::move(op)); };
+    std::vector<OperatorDefinition> all;
+    const auto add = [&](OperatorDefinition op) { all.push_back(std::move(op)); };
     std::vector<Type> bytes = types(0, 1);
     bytes[0] = Type::uint8;
-    add(describe<BytesLinear>("BytesLinear", bytes, threads));
-    add(describe<LinearKernel<false, false>>("Linear", types(0, 1), threads));
-    add(describe<LinearKernel<true, false>>("NormLinear", types(2, 1), threads));
-    add(describe<LinearKernel<false, true>>("LinearAdd", types(0, 1, {floats}), threads));
-    add(describe<MlpAdd<false>>("MlpAdd", types(0, 2), threads));
-    add(describe<MlpAdd<true>>("NormMlpAdd", types(2, 2), threads));
-    add(describe<AttentionAdd<false>>("NormSelfAttentionAdd", types(2, 2), threads));
-    add(describe<AttentionAdd<true>>("NormCausalAttentionAdd", types(2, 2), threads));
-    add(describe<AttentionKernel<false, false, false>>("SelfAttention", {floats}, threads));
-    add(describe<AttentionKernel<false, false, true>>("CausalAttention", {floats}, threads));
-    add(describe<AttentionKernel<false, true, false>>("CountedAttention", {floats, integers},
-                                                      threads));
-    add(describe<AttentionKernel<true, false, false>>("PooledAttention", {floats, floats},
-                                                      threads));
-    add(describe<AttentionKernel<true, true, false>>("CountedPooledAttention",
-                                                     {floats, floats, integers}, threads));
+    add(define<BytesLinear>("BytesLinear", bytes, threads));
+    add(define<LinearKernel<false, false>>("Linear", types(0, 1), threads));
+    add(define<LinearKernel<true, false>>("NormLinear", types(2, 1), threads));
+    add(define<LinearKernel<false, true>>("LinearAdd", types(0, 1, {floats}), threads));
+    add(define<MlpAdd<false>>("MlpAdd", types(0, 2), threads));
+    add(define<MlpAdd<true>>("NormMlpAdd", types(2, 2), threads));
+    add(define<AttentionAdd<false>>("NormSelfAttentionAdd", types(2, 2), threads));
+    add(define<AttentionAdd<true>>("NormCausalAttentionAdd", types(2, 2), threads));
+    add(define<AttentionKernel<false, false, false>>("SelfAttention", {floats}, threads));
+    add(define<AttentionKernel<false, false, true>>("CausalAttention", {floats}, threads));
+    add(define<AttentionKernel<false, true, false>>("CountedAttention", {floats, integers},
+                                                    threads));
+    add(define<AttentionKernel<true, false, false>>("PooledAttention", {floats, floats}, threads));
+    add(define<AttentionKernel<true, true, false>>("CountedPooledAttention",
+                                                   {floats, floats, integers}, threads));
     return all;
 }
 
 // How many threads the session has: onnxruntime does not tell, so who opens it says so.
 int threads_of(const Api &api, const SessionOptions *options) {
     const char *key = "twinlens.threads";
-    int there = 0;
-    require(api.call(Place::has_config, options, key, &there));
-    if (there == 0) {
+    int present = 0;
+    require(api.call(ApiIndex::has_config, options, key, &present));
+    if (present == 0) {
         return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     }
     std::size_t size = 0;
-    require(api.call(Place::config, options, key, static_cast<char *>(nullptr), &size));
+    require(api.call(ApiIndex::config, options, key, static_cast<char *>(nullptr), &size));
     std::string value(size, '\0');
-    require(api.call(Place::config, options, key, value.data(), &size));
+    require(api.call(ApiIndex::config, options, key, value.data(), &size));
     return std::max(1, std::atoi(value.c_str()));
 }
 
@@ -346,16 +349,16 @@ int threads_of(const Api &api, const SessionOptions *options) {
 void register_operators(SessionOptions *options, const Api &api) {
     // Sessions keep pointers to the operators, and may be opened on any thread at any time.
     static std::mutex guard;
-    static std::vector<std::unique_ptr<std::vector<Described>>> kept;
+    static std::vector<std::unique_ptr<std::vector<OperatorDefinition>>> kept;
     const std::lock_guard<std::mutex> lock(guard);
     Domain *domain = nullptr;
-    require(api.call(Place::create_domain, "twinlens", &domain));
+    require(api.call(ApiIndex::create_domain, "twinlens", &domain));
     kept.push_back(
-        std::make_unique<std::vector<Described>>(all_operators(threads_of(api, options))));
-    for (const Described &op : *kept.back()) {
-        require(api.call(Place::add_operator, domain, static_cast<const Operator *>(&op)));
+        std::make_unique<std::vector<OperatorDefinition>>(all_operators(threads_of(api, options))));
+    for (const OperatorDefinition &op : *kept.back()) {
+        require(api.call(ApiIndex::add_operator, domain, static_cast<const Operator *>(&op)));
     }
-    require(api.call(Place::add_domain, options, domain));
+    require(api.call(ApiIndex::add_domain, options, domain));
 }
 
 } // namespace twinlens::ort
@@ -379,8 +382,8 @@ RegisterCustomOps(twinlens::ort::SessionOptions *options, const twinlens::ort::A
     try {
         ort::register_operators(options, api);
         return nullptr;
-    } catch (const ort::Refused &refused) {
-        return refused.status;
+    } catch (const ort::StatusError &error) {
+        return error.status;
     } catch (const std::exception &error) {
         return api.failure(error.what());
     }

@@ -42,8 +42,8 @@ class CandidateLists {
     void take(std::int64_t query, std::int64_t row, float estimate, float margin) {
         List &list = lists_[size(query)];
         begin(query)[list.count++] = Candidate::between(estimate - margin, estimate + margin, row);
-        if (list.count >= list.look_at) {
-            look_through(query, list);
+        if (list.count >= list.review_at) {
+            review(query, list);
         }
     }
 
@@ -62,12 +62,12 @@ class CandidateLists {
   private:
     struct List {
         std::int64_t count = 0;
-        std::int64_t look_at = 64; // look through the list when it holds so many
+        std::int64_t review_at = 64; // look through the list when it holds so many
     };
 
     static std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
-    void look_through(std::int64_t query, List &list) {
+    void review(std::int64_t query, List &list) {
         Candidate *first = begin(query), *last = end(query);
         const QueryUnits &units = codes_.units(query);
         floors_.raise(query, floor_of_lower_bounds(first, last, k_, units));
@@ -81,7 +81,7 @@ class CandidateLists {
             last = first;
         }
         list.count = last - first;
-        list.look_at = std::min(capacity_, list.count + std::max<std::int64_t>(64, k_));
+        list.review_at = std::min(capacity_, list.count + std::max<std::int64_t>(64, k_));
     }
 
     const CodedCorpus &corpus_;

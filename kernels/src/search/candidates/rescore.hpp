@@ -24,7 +24,7 @@ struct Rescorer {
         return kernels.exact_score(query, corpus.rows + row * corpus.width, corpus.width, work);
     }
 
-    void ask_for(std::int64_t row) const {
+    void prefetch(std::int64_t row) const {
         prefetch_bytes(corpus.rows + row * corpus.width,
                        corpus.width * static_cast<std::int64_t>(sizeof(float)));
     }
@@ -35,7 +35,7 @@ struct Rescorer {
     float offer(const Candidate *first, const Candidate *last, Best &best, float floor) const {
         for (const Candidate *one = first; one != last; ++one) {
             if (one + 1 != last) {
-                ask_for(one[1].row);
+                prefetch(one[1].row);
             }
             if (one->upper < floor) {
                 continue;

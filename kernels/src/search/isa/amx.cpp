@@ -17,13 +17,13 @@ namespace twinlens {
 namespace {
 
 // Into the second-level cache: the first is full of the tiles of queries.
-void ask_for_part(Prefetch &ahead, std::int64_t part) {
-    for (std::int64_t line = part; line < ahead.lines_a_step; line += 4, ahead.next += 64) {
-        _mm_prefetch(reinterpret_cast<const char *>(ahead.next), _MM_HINT_T1);
+void issue_part(Prefetch &prefetch, std::int64_t part) {
+    for (std::int64_t line = part; line < prefetch.lines_a_step; line += 4, prefetch.next += 64) {
+        _mm_prefetch(reinterpret_cast<const char *>(prefetch.next), _MM_HINT_T1);
     }
 }
 
-void dots(const RowCodes &block, const std::int8_t *planes, Prefetch ahead, std::int32_t *out) {
+void dots(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch, std::int32_t *out) {
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += 32) {
         const std::uint8_t *upper = block.codes + row * padded, *lower = upper + 16 * padded;
@@ -34,16 +34,16 @@ void dots(const RowCodes &block, const std::int8_t *planes, Prefetch ahead, std:
         _tile_zero(3);
         for (std::int64_t at = 0; at < padded; at += 64) {
             // 32 rows of 64 codes: a step of Prefetch, asked for in four parts among the tiles.
-            ask_for_part(ahead, 0);
+            issue_part(prefetch, 0);
             _tile_loadd(4, upper + at, padded);
             _tile_loadd(6, first + at * lanes, 64);
-            ask_for_part(ahead, 1);
+            issue_part(prefetch, 1);
             _tile_loadd(7, second + at * lanes, 64);
             _tile_dpbusd(0, 4, 6);
-            ask_for_part(ahead, 2);
+            issue_part(prefetch, 2);
             _tile_loadd(5, lower + at, padded);
             _tile_dpbusd(1, 4, 7);
-            ask_for_part(ahead, 3);
+            issue_part(prefetch, 3);
             _tile_dpbusd(2, 5, 6);
             _tile_dpbusd(3, 5, 7);
         }
@@ -59,7 +59,7 @@ constexpr KernelTable table() {
     KernelTable table{};
     table.name = "amx";
     table.levels = 127;
-    table.fine_queries = 32;
+    table.two_plane_queries = 32;
     table.few_queries = 2;
     table.begin = cpu::load_tile_config;
     table.end = cpu::release_tiles;

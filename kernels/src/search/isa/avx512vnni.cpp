@@ -22,7 +22,7 @@ int four(const std::uint8_t *codes) {
 }
 
 // 8 rows times 2 planes: 16 sums, and 10 loads for 16 products.
-void dots(const RowCodes &block, const std::int8_t *planes, Prefetch ahead, std::int32_t *out) {
+void dots(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch, std::int32_t *out) {
     constexpr std::int64_t at_once = 8, step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
@@ -33,9 +33,9 @@ void dots(const RowCodes &block, const std::int8_t *planes, Prefetch ahead, std:
         }
         for (std::int64_t at = 0; at < padded; at += 4) {
             if (at % step == 0) {
-                for (std::int64_t line = 0; line < ahead.lines_a_step; ++line) {
-                    _mm_prefetch(reinterpret_cast<const char *>(ahead.next), _MM_HINT_T0);
-                    ahead.next += 64;
+                for (std::int64_t line = 0; line < prefetch.lines_a_step; ++line) {
+                    _mm_prefetch(reinterpret_cast<const char *>(prefetch.next), _MM_HINT_T0);
+                    prefetch.next += 64;
                 }
             }
             const __m512i plane0 = _mm512_load_si512(planes + at * lanes);

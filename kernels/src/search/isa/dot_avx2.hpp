@@ -35,15 +35,15 @@ inline std::int32_t sum_of_eight(__m256i sums) {
     return _mm_cvtsi128_si32(left);
 }
 
-inline void ask(Prefetch &ahead) {
-    for (std::int64_t line = 0; line < ahead.lines_a_step; ++line, ahead.next += 64) {
-        _mm_prefetch(reinterpret_cast<const char *>(ahead.next), _MM_HINT_T0);
+inline void issue(Prefetch &prefetch) {
+    for (std::int64_t line = 0; line < prefetch.lines_a_step; ++line, prefetch.next += 64) {
+        _mm_prefetch(reinterpret_cast<const char *>(prefetch.next), _MM_HINT_T0);
     }
 }
 
 // 2 rows times 2 planes of 16 lanes: 8 sums in 16 registers.
 template <typename Product>
-void dots_avx2(const RowCodes &block, const std::int8_t *planes, Prefetch ahead,
+void dots_avx2(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
                std::int32_t *out) {
     constexpr std::int64_t at_once = 2, halves = 4, step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
@@ -57,7 +57,7 @@ void dots_avx2(const RowCodes &block, const std::int8_t *planes, Prefetch ahead,
         }
         for (std::int64_t at = 0; at < padded; at += 4) {
             if (at % step == 0) {
-                ask(ahead);
+                issue(prefetch);
             }
             const std::int8_t *plane0 = planes + at * lanes, *plane1 = plane0 + padded * lanes;
             const __m256i numbers[halves] = {load32(plane0), load32(plane0 + 32), load32(plane1),
@@ -82,7 +82,7 @@ void dots_avx2(const RowCodes &block, const std::int8_t *planes, Prefetch ahead,
 // 4 rows times the planes of one query: the codes are loaded once.
 template <typename Product>
 void dots_few_avx2(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,
-                   Prefetch ahead, std::int32_t *out) {
+                   Prefetch prefetch, std::int32_t *out) {
     constexpr std::int64_t at_once = 4, step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
@@ -95,7 +95,7 @@ void dots_few_avx2(const RowCodes &block, const std::int8_t *numbers, std::int64
             }
             for (std::int64_t at = 0; at < padded; at += 32) {
                 if (query == 0 && at % step == 0) {
-                    ask(ahead);
+                    issue(prefetch);
                 }
                 const __m256i high32 = load32(high + at), low32 = load32(low + at);
                 for (std::int64_t i = 0; i < at_once; ++i) {

@@ -32,14 +32,14 @@ inline float rounded_up(double number) {
     return static_cast<double>(nearest) < number ? nextafterf(nearest, float_infinity) : nearest;
 }
 
-struct Quantised {
+struct Quantized {
     float scale;
     double whole_length; // |whole numbers|
     double left_length;  // |what is left|
 };
 
 // Writes numbers[i] / scale as codes, and leaves in `numbers` what they miss.
-inline Quantised quantise(double *numbers, std::int64_t padded, std::uint8_t *codes) {
+inline Quantized quantize(double *numbers, std::int64_t padded, std::uint8_t *codes) {
     double largest[parts] = {};
     for (std::int64_t i = 0; i < padded; i += parts) {
         for (std::int64_t part = 0; part < parts; ++part) {
@@ -94,12 +94,12 @@ inline bool encode_row(const float *row, const float *centre, std::int64_t width
         return false;
     }
     const double rounding = difference_slack * sqrt(squared);
-    const Quantised first = quantise(work, padded, codes);
+    const Quantized first = quantize(work, padded, codes);
     terms[0] = first.scale;
     terms[1] = rounded_up((first.left_length + rounding) * norm_slack);
     terms[2] = rounded_up(static_cast<double>(first.scale) * first.whole_length * norm_slack);
     if (residual != nullptr) {
-        const Quantised second = quantise(work, padded, residual);
+        const Quantized second = quantize(work, padded, residual);
         terms[3] = second.scale;
         terms[4] = rounded_up((second.left_length + rounding) * norm_slack);
     }

@@ -17,9 +17,9 @@ int8x16_t centred(const std::uint8_t *codes) {
     return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(codes), vdupq_n_u8(128)));
 }
 
-void ask(Prefetch &ahead) {
-    for (std::int64_t line = 0; line < ahead.lines_a_step; ++line, ahead.next += 64) {
-        __builtin_prefetch(ahead.next);
+void issue(Prefetch &prefetch) {
+    for (std::int64_t line = 0; line < prefetch.lines_a_step; ++line, prefetch.next += 64) {
+        __builtin_prefetch(prefetch.next);
     }
 }
 
@@ -33,7 +33,7 @@ void add_quad(int32x4_t (&sums)[2][4], const int8x16_t (&codes)[2], const std::i
 }
 
 // 2 rows times the 16 lanes of a plane: 8 sums.
-void dots(const RowCodes &block, const std::int8_t *planes, Prefetch ahead, std::int32_t *out) {
+void dots(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch, std::int32_t *out) {
     constexpr std::int64_t at_once = 2, step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
@@ -48,7 +48,7 @@ void dots(const RowCodes &block, const std::int8_t *planes, Prefetch ahead, std:
             }
             for (std::int64_t at = 0; at < padded; at += 16) {
                 if (plane == 0 && at % step == 0) {
-                    ask(ahead);
+                    issue(prefetch);
                 }
                 const int8x16_t codes[at_once] = {centred(upper + at), centred(lower + at)};
                 add_quad<0>(sums, codes, numbers + at * lanes);
@@ -67,7 +67,7 @@ void dots(const RowCodes &block, const std::int8_t *planes, Prefetch ahead, std:
 }
 
 // 4 rows times the planes of one query: the codes are loaded once.
-void dots_few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Prefetch ahead,
+void dots_few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Prefetch prefetch,
               std::int32_t *out) {
     constexpr std::int64_t at_once = 4, step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
@@ -81,7 +81,7 @@ void dots_few(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,
             }
             for (std::int64_t at = 0; at < padded; at += 16) {
                 if (query == 0 && at % step == 0) {
-                    ask(ahead);
+                    issue(prefetch);
                 }
                 const int8x16_t high16 = vld1q_s8(high + at), low16 = vld1q_s8(low + at);
                 for (std::int64_t i = 0; i < at_once; ++i) {
