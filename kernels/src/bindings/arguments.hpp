@@ -1,4 +1,4 @@
-// arguments.hpp - checks of what Python hands in.
+// arguments.hpp - checks of the bindings' arguments.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -12,12 +12,12 @@
 
 namespace twinlens::bindings {
 
-// Contiguous, on the CPU, of so many dimensions.
+// C-contiguous array on the CPU.
 template <typename Scalar, int Dimensions>
 using Array = nanobind::ndarray<Scalar, nanobind::ndim<Dimensions>, nanobind::c_contig,
                                 nanobind::device::cpu>;
 
-// A ValueError with this text unless the argument fits.
+// Raises ValueError with this text unless the argument fits.
 inline void require(bool fits, const char *what) {
     if (!fits) {
         throw nanobind::value_error(what);

@@ -1,4 +1,4 @@
-// cpu.cpp - Python binding of what the processor can do.
+// cpu.cpp - Python binding of the processor's features.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>

@@ -24,7 +24,7 @@ namespace {
 template <typename Scalar, int Dimensions>
 using Rows = nb::ndarray<Scalar, nb::ndim<Dimensions>, nb::device::cpu>;
 
-// Pixels of a row lie side by side, however far apart the rows are.
+// True if the pixels of a row are contiguous; rows may be apart.
 template <typename A> bool has_whole_rows(const A &array) {
     std::int64_t wanted = 1;
     for (std::size_t dimension = array.ndim() - 1; dimension > 0; --dimension) {
@@ -43,7 +43,7 @@ const KernelTable &kernels_for_taps(const Taps &taps, const std::string &path) {
 }
 
 std::vector<std::uint8_t> work_for(const Taps &taps) {
-    // A register may take in more taps than there are.
+    // A register may hold more taps than there are.
     const std::int64_t padded = (taps.count + 15) / 16 * 16;
     return std::vector<std::uint8_t>(
         static_cast<std::size_t>(taps.length * padded * work_bytes_a_weight));
@@ -51,7 +51,7 @@ std::vector<std::uint8_t> work_for(const Taps &taps) {
 
 OwnedTaps taps(std::int64_t size, double start, double stop, std::int64_t length,
                const std::string &filter) {
-    constexpr std::int64_t longest = 1 << 24; // float32 knows each whole number up to here
+    constexpr std::int64_t longest = 1 << 24; // float32 represents each integer up to here
     require(size >= 1 && size <= longest && length >= 1 && length <= longest, "taps: lengths");
     const auto first = static_cast<float>(start), last = static_cast<float>(stop);
     require(0 <= first && first < last && last <= static_cast<float>(size), "taps: ends");

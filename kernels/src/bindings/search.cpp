@@ -69,7 +69,7 @@ std::int64_t encode(const Array<const float, 2> &rows, const Array<const float, 
                             kernels, threads);
 }
 
-// The corpus as Python holds it, with the centre that its codes are about.
+// The corpus in Python's arrays, with the centre of its codes.
 class Coded {
   public:
     Coded(Array<const float, 2> rows, Array<const std::uint8_t, 2> codes,
@@ -119,7 +119,7 @@ void topk(const Coded &coded, const Array<const float, 2> &queries,
                {ids.data(), scores.data(), length(ids, 1)}, mapped, kernels, threads);
 }
 
-// RangeHits as three arrays that share one owner.
+// The hits as three arrays that share one owner.
 nb::tuple within(const Coded &coded, const Array<const float, 2> &queries,
                  const Array<const double, 1> &floors, std::int64_t threads,
                  const std::string &path) {

@@ -9,7 +9,7 @@
 namespace twinlens::operators {
 namespace {
 
-// The table that serves in this process, or null: decided at the first call.
+// The table that serves in this process, or null; chosen at the first call.
 const OperatorTable *chosen() {
     static const OperatorTable *const table = [] {
         const char *wanted = std::getenv("TWINLENS_OPERATORS");

@@ -1,17 +1,17 @@
-// compute.hpp - what the native operators of int8 towers compute.
+// compute.hpp - contract of the native operators of int8 towers.
 //
-// Tokens are rows of float32, one after the other. A linear layer codes each row to bytes with a
-// scale of its own, multiplies whole numbers, which is exact, and scales the sums:
+// Tokens are contiguous rows of float32. A linear layer quantizes each row to bytes with its own
+// scale, multiplies integers, which is exact, and scales the sums:
 //   r = max(max|x|, 1e-30)    code = round_half_even(x / r * 127) + 128
 //   y[n] = r / 127 * scales[n] * sum_k (code[k] - 128) * w[n][k] + bias[n]
-// After an activation, which is never below `lowest`, a row uses all 256 codes:
+// After an activation, which is never below `lowest`, the zero point is 0:
 //   r = max(max(a - lowest), 1e-30)    code = round_half_even((a - lowest) / r * 255)
 //   y[n] = r / 255 * scales[n] * sum_k code[k] * w[n][k] + bias[n]
-// and the bias already lacks what `lowest` adds.
+// with a bias from which the share of `lowest` is already subtracted.
 //
-// A row of the answer depends on its own inputs alone, to the bit: not on the rows beside it, the
-// threads or the split. A row with a NaN gives a row of NaN. Memory beyond the arguments is held by
-// each thread for its next call.
+// A row of the output depends on its own inputs alone, to the bit: not on other rows of the batch,
+// the threads or the split. A row with a NaN gives a row of NaN. Scratch memory is kept by each
+// thread for its next call.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@
 namespace twinlens::operators {
 
 // Weights w [out, in] are packed as [ceil(out / 16)][ceil(in / 64)][16 quads][16 outputs][4
-// inputs], zero beyond the ends: 1 KiB is 16 outputs times 64 inputs, and a quad is 4 inputs side
-// by side.
+// inputs], zero beyond the ends: 1 KiB is 16 outputs times 64 inputs, and a quad is 4 neighbouring
+// inputs.
 struct Linear {
     const std::int8_t *codes;
     const float *scales;      // [out]
@@ -29,7 +29,7 @@ struct Linear {
     std::int64_t in, out;     // in <= 65536
 };
 
-// LayerNorm over the width of a row, variance of the population.
+// LayerNorm over the width of a row, with the population variance.
 struct Norm {
     const float *scale, *bias; // [width]
     float epsilon;
@@ -43,8 +43,8 @@ enum class Activation {
 
 constexpr float lowest = -0.17F;
 
-// Threads lent by the caller: `run` calls part(work, 0 .. parts - 1), in any order, on any thread,
-// and comes back when all are done.
+// Thread pool of the caller: `run` calls part(work, index) for index 0 .. parts - 1, in any order,
+// on any thread, and returns when all are done.
 struct Pool {
     void *state;
     int threads;
@@ -52,25 +52,26 @@ struct Pool {
                 void *work);
 };
 
-// query [batch, queries], key and value [batch, keys] tokens; a token's heads lie side by side, and
-// tokens so many floats apart. Scores are plain dot products: the queries bring their scale.
+// query [batch, queries], key and value [batch, keys] tokens; the heads of a token are contiguous,
+// tokens are a stride apart. Scores are plain dot products: the queries are already scaled.
 struct Attention {
     const float *query, *key, *value;
     std::int64_t query_stride, key_stride, value_stride; // floats from one token to the next
     std::int64_t batch, heads, head_width;               // head_width <= 256
     std::int64_t queries, keys;
-    bool causal;                // query i sees keys 0 .. i
-    const std::int64_t *counts; // [batch] how many keys, from the first, an item has; null for all
+    bool causal;                // query i attends to keys 0 .. i
+    const std::int64_t *counts; // [batch] keys of each item, from the first on; null: all
 };
 
-// The instructions used: "amx" or "avx512vnni", the best that runs here unless the environment's
-// TWINLENS_OPERATORS names one; null where none runs, or it names another.
+// The instruction set that serves, "amx" or "avx512vnni": the one that the environment's
+// TWINLENS_OPERATORS names, else the best that runs here. Null where none runs, or the one named
+// does not.
 const char *path_name();
 
-// Whether the functions below may be called.
+// True if the functions below may be called.
 bool supported();
 
-// sums [out] of the packed codes of each output.
+// Writes the sum [out] of each output's packed weights.
 void sums_of(const std::int8_t *codes, std::int64_t in, std::int64_t out, std::int32_t *sums);
 
 // out [rows, linear.out] = linear(norm(x [rows, linear.in])) + residual; norm and residual or null.
@@ -82,7 +83,7 @@ void product(const float *x, std::int64_t rows, const Norm *norm, const Linear &
 void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linear, float *out,
                    const Pool &pool);
 
-// out [rows, narrow.out] = x + narrow(activation(widen(norm(x)))); norm or null; out is not x.
+// out [rows, fc2.out] = x + fc2(activation(fc1(norm(x)))); norm or null; out is not x.
 void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
          Activation activation, const Linear &fc2, float *out, const Pool &pool);
 
@@ -90,16 +91,16 @@ void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
 // gives zeros.
 void attention(const Attention &attention, float *out, const Pool &pool);
 
-// What self_attention attends over: x is [batch, tokens, width], width a multiple of 32.
+// Shape of self_attention: x is [batch, tokens, width], width a multiple of 32.
 struct Tokens {
     std::int64_t batch, tokens, heads; // heads divide the width
     bool causal;                       // as in Attention
     const std::int64_t *counts;        // as in Attention
 };
 
-// out = x + narrow(attention of widen(norm(x))), where widen gives queries, keys and values side by
-// side: the same to the bit as product, attention and product with the residual, but what lies
-// between stays in cache. norm or null; out is not x.
+// out = x + out_proj(attention(qkv(norm(x)))), where qkv gives queries, keys and values side by
+// side. The same to the bit as product, attention and product with the residual, but the
+// intermediates stay in cache. norm or null; out is not x.
 void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
                     const Linear &out_proj, float *out, const Pool &pool);
 

@@ -1,5 +1,4 @@
-// operator_table.hpp - one instruction path of the operators: compute.hpp's functions, compiled for
-// it.
+// operator_table.hpp - the functions of compute.hpp compiled for one instruction set.
 #pragma once
 
 #include "cpu/instruction_sets.hpp"

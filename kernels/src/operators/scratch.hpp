@@ -1,6 +1,6 @@
-// scratch.hpp - memory that a thread keeps from call to call, one buffer a purpose.
+// scratch.hpp - memory that a thread keeps between calls, one buffer for each purpose.
 //
-// Where memory runs out the process ends: a part of a pool has nobody to tell.
+// Out-of-memory ends the process: an exception cannot leave a part of a pool.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,7 @@ class Buffer {
     Buffer &operator=(const Buffer &) = delete;
     ~Buffer() { release(); }
 
-    // At least so many bytes, at a page's start; their content is whatever it was.
+    // At least so many bytes, page-aligned and not initialised.
     void *of(std::size_t bytes) {
         if (bytes > bytes_) {
             release();
@@ -55,7 +55,7 @@ class Buffer {
     std::size_t bytes_ = 0;
 };
 
-// Of this thread; the next call for the same purpose may give the same memory.
+// Memory of this thread; a later call for the same purpose may return the same memory.
 template <typename T> T *scratch(Scratch purpose, std::int64_t n) {
     static thread_local Buffer buffers[static_cast<int>(Scratch::count)];
     return static_cast<T *>(

@@ -1,4 +1,4 @@
-// work_split.hpp - work cut into parts for the threads of a pool.
+// work_split.hpp - splits of rows and outputs among the threads of a pool.
 #pragma once
 
 #include "operators/compute.hpp"
@@ -19,7 +19,7 @@ inline Range share_of(std::int64_t n, std::int64_t parts, std::int64_t index) {
 
 constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
 
-// part(index) for each of the parts, with IEEE arithmetic.
+// Runs part(index) for each of the parts, in IEEE arithmetic.
 template <typename Part> void run(const Pool &pool, std::int64_t parts, const Part &part) {
     const auto call = [](void *work, std::int64_t index) {
         const IeeeMode mode;
@@ -33,12 +33,12 @@ template <typename Part> void run(const Pool &pool, std::int64_t parts, const Pa
     }
 }
 
-// Panels of rows times panels of outputs.
+// A split into row_parts x out_parts parts.
 struct Grid {
     std::int64_t rows, row_parts, out_parts;
 
     static constexpr std::int64_t tile = 32;
-    // Fewer rows than so many a thread are not worth that each thread reads all weights.
+    // Minimum rows per thread; below it, re-reading the weights costs more than it saves.
     static constexpr std::int64_t min_rows_per_thread = 96;
 
     std::int64_t parts() const { return row_parts * out_parts; }
@@ -53,8 +53,9 @@ struct Grid {
     }
 };
 
-// Many rows are split among the threads, each of which then reads all weights; few rows stay
-// together, and the outputs are split: weights cost more than the rows' codes, written twice.
+// Splits many rows among the threads, each of which reads all weights. Few rows stay together and
+// the outputs are split: quantizing the rows in every thread costs less than reading the weights
+// again.
 inline Grid grid(std::int64_t rows, int threads, std::int64_t most_rows) {
     const auto n_threads = static_cast<std::int64_t>(max(threads, 1));
     const std::int64_t row_parts =

@@ -1,6 +1,7 @@
-// arrow_pixels.hpp - pixels of four bytes that another library holds, by Arrow's C data interface.
+// arrow_pixels.hpp - pixels of four bytes, borrowed from another library by Arrow's C data
+// interface.
 //
-// https://arrow.apache.org/docs/format/CDataInterface.html fixes the two structures.
+// The two structures are those of https://arrow.apache.org/docs/format/CDataInterface.html.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,7 @@ struct ArrowArray {
     void *private_data;
 };
 
-// The first byte of `pixels` lists of four uint8 each; null if it is anything else.
+// The first byte of `pixels` lists of four uint8; null if the array is anything else.
 inline const std::uint8_t *four_byte_pixels(const ArrowSchema &schema, const ArrowArray &array,
                                             std::int64_t pixels) {
     const auto is = [](const ArrowSchema &part, const char *format) {

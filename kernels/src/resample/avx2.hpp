@@ -1,4 +1,4 @@
-// avx2.hpp - the passes of resample/pass.hpp for AVX2: weights as 16 bits and 8.
+// avx2.hpp - both passes of resample/pass.hpp by AVX2: weights as 16 bits and 8.
 //
 // Contract: taps.count is a multiple of taps_together.
 #pragma once
@@ -44,7 +44,7 @@ inline void lay_out_across(const Taps &taps, std::int16_t *laid) {
 
 template <int rows>
 void across_rows_avx2(FromRows from, const Taps &taps, const std::uint8_t *laid, ToRows to) {
-    // Two pixels of a channel side by side, as 16 bits; four pixels lie in both halves at first.
+    // Shuffles four pixels, present in both halves, to pairs of one channel as 16 bits.
     const __m256i pairs =
         _mm256_setr_epi8(0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1, 8, -1, 12, -1, 9,
                          -1, 13, -1, 10, -1, 14, -1, 11, -1, 15, -1);
@@ -66,7 +66,7 @@ void across_rows_avx2(FromRows from, const Taps &taps, const std::uint8_t *laid,
             }
         }
         for (int row = 0; row < rows; ++row) {
-            // The halves hold different taps: their sum is the pixel's.
+            // The two halves hold different taps of the pixel.
             const __m256i sums = _mm256_add_epi32(low[row], _mm256_slli_epi32(high[row], 16));
             __m128i sum =
                 _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
@@ -137,7 +137,7 @@ inline void down_columns_avx2(FromRows from, std::int64_t count, const std::int3
         const std::uint8_t *top = from.bytes + taps.starts[y] * from.stride;
         std::uint8_t *made = to.bytes + y * to.stride;
         for (std::int64_t left = 0; left < width; left += columns) {
-            // The last columns may be made twice.
+            // The last columns may be computed twice.
             const std::int64_t at = left + columns <= width ? left : width - columns;
             down_columns_avx2({top + at, from.stride}, taps.count, laid, made + at);
         }

@@ -1,4 +1,4 @@
-// avx512.hpp - the passes of resample/pass.hpp for AVX-512 VNNI: weights as three bytes.
+// avx512.hpp - both passes of resample/pass.hpp by AVX-512 VNNI: weights as three bytes.
 //
 // Contract: taps.count is a multiple of taps_together.
 #pragma once
@@ -14,7 +14,7 @@ namespace twinlens {
 namespace {
 
 constexpr int planes = 3;
-constexpr std::int64_t wide_pixels = 16; // in a register, of four bytes each
+constexpr std::int64_t wide_pixels = 16; // of four bytes each, in a register
 
 // weight = bytes[0] + bytes[1] * 2^8 + bytes[2] * 2^16.
 struct Bytes {
@@ -36,7 +36,7 @@ inline __m512i rounded(__m512i sums) {
     return _mm512_srai_epi32(_mm512_add_epi32(sums, _mm512_set1_epi32(weight_half)), weight_bits);
 }
 
-// For 16 taps [planes][4 quarters][4 channels][4 taps of that quarter]; taps there are not weigh 0.
+// For 16 taps [planes][4 quarters][4 channels][4 taps of that quarter]; missing taps weigh 0.
 inline void lay_out_across(const Taps &taps, std::uint8_t *laid) {
     constexpr std::int64_t plane_bytes = 4 * wide_pixels;
     for (std::int64_t x = 0; x < taps.length; ++x) {
@@ -58,7 +58,7 @@ inline void lay_out_across(const Taps &taps, std::uint8_t *laid) {
     }
 }
 
-// The four quarters of each of four registers added up, one sum a quarter.
+// Sums of the four 128-bit quarters of each of four registers, one register a quarter.
 inline __m512i four_rows(const __m512i (&rows)[4]) {
     const auto halved = [](__m512i a, __m512i b) {
         return _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd));
@@ -66,7 +66,7 @@ inline __m512i four_rows(const __m512i (&rows)[4]) {
     return halved(halved(rows[0], rows[1]), halved(rows[2], rows[3]));
 }
 
-// 4 rows; where fewer are left, `stride` 0 has one row made 4 times.
+// 4 rows at once; with a stride of 0, the same row 4 times.
 inline void across_rows_avx512(FromRows from, const Taps &taps, const std::uint8_t *laid,
                                ToRows to) {
     constexpr int rows = 4;

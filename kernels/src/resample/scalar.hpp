@@ -1,4 +1,4 @@
-// scalar.hpp - the passes of resample/pass.hpp in plain C++, for any taps.
+// scalar.hpp - both passes of resample/pass.hpp in plain C++, for any taps.
 #pragma once
 
 #include <cstdint>

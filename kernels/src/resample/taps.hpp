@@ -1,4 +1,4 @@
-// taps.hpp - the taps of an axis, with the weights that Pillow gives them.
+// taps.hpp - the taps of an axis, with Pillow's weights.
 //
 // As Pillow's src/libImaging/Resample.c computes them: the ends are float32, and so is the length
 // between them; all else is double; a filter is stretched by the scale if that is above 1; weights
@@ -19,7 +19,7 @@ namespace twinlens {
 
 struct ResampleFilter {
     std::string_view name;
-    double support; // how far it looks to each side
+    double support; // radius in pixels
     double (*weight)(double distance);
 };
 
@@ -44,7 +44,7 @@ inline double lanczos_weight(double distance) {
     return -3.0 <= distance && distance < 3.0 ? sinc(distance) * sinc(distance / 3) : 0.0;
 }
 
-// Null if there is none of that name.
+// The filter of that name, or null.
 inline const ResampleFilter *resample_filter(std::string_view name) {
     static constexpr ResampleFilter filters[] = {{"bilinear", 1.0, bilinear_weight},
                                                  {"bicubic", 2.0, bicubic_weight},
@@ -59,7 +59,7 @@ inline const ResampleFilter *resample_filter(std::string_view name) {
 
 class OwnedTaps {
   public:
-    // From `start` to `stop`, within 0..size, `length` pixels are to be made.
+    // Resamples `start` to `stop`, within 0..size, to `length` pixels.
     OwnedTaps(std::int64_t size, float start, float stop, std::int64_t length,
               const ResampleFilter &filter)
         : size_(size), length_(length), starts_(static_cast<std::size_t>(length)) {
@@ -85,7 +85,7 @@ class OwnedTaps {
         weights_.resize(static_cast<std::size_t>(length * count_));
         std::vector<double> weights(static_cast<std::size_t>(most));
         for (std::int64_t at = 0; at < length; ++at) {
-            // Further to the left, if taps of weight 0 would else be beyond the last pixel.
+            // Moved left where taps of weight 0 would lie beyond the last pixel.
             const std::int64_t begin = std::min(first(at), size - count_);
             starts_[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(begin);
             double sum = 0.0;

@@ -1,7 +1,8 @@
-// coded_corpus.hpp - the rows a search may find, and how they are met: 64 at a time.
+// coded_corpus.hpp - the corpus as codes, visited in blocks of 64 rows.
 //
-// Contract: a view; owns nothing. Blocks come in row order. Where rows are barred, or the last
-// block is short, rows are gathered; else a block is the corpus itself.
+// Contract: a view that owns nothing. Blocks come in row order. A block points into the corpus;
+// where a filter bars some of its rows, or fewer than 64 are left, allowed rows are copied
+// together.
 #pragma once
 
 #include <algorithm>
@@ -41,7 +42,7 @@ class Blocks {
         : corpus_(corpus), codes_(static_cast<std::size_t>(block_rows * corpus.padded), 128),
           terms_(static_cast<std::size_t>(block_rows * corpus.n_terms)), ids_(block_rows) {}
 
-    // Calls visit(block) for all that is allowed among the rows first..last.
+    // Calls visit(block) for all allowed rows in first..last.
     template <typename Visit> void each(std::int64_t first, std::int64_t last, const Visit &visit) {
         for (std::int64_t row = first; row < last;) {
             const std::int64_t whole = row + block_rows;

@@ -1,8 +1,7 @@
-// coded_range.hpp - all rows of each query that reach its floor, by a pass over codes.
+// coded_range.hpp - range search: all rows of each query whose score reaches its floor.
 //
-// Contract: queries [n, width] are finite, floors [n] are numbers or infinite. RangeHits come in
-// any order; each is a row whose score by exact_score.hpp is at least the floor, and none is
-// missing.
+// Contract: queries [n, width] are finite, floors [n] are numbers or infinite. Hits come in any
+// order: exactly the rows whose score by exact_score.hpp is at least the floor.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +17,7 @@
 
 namespace twinlens {
 
-// Side by side: the query, the row and the score of each hit.
+// Query, row and score of each hit, as three arrays.
 struct RangeHits {
     std::vector<std::int64_t> of_query, ids;
     std::vector<double> scores;
@@ -30,7 +29,7 @@ struct RangeHits {
     }
 };
 
-// The sink of a range scan: one thread's hits, and pairs that are still to be rescored.
+// Sink of a range scan: one thread's hits, and the pairs that wait to be rescored.
 class RangeSink {
   public:
     RangeSink(const CodedCorpus &corpus, const QueryCodes &codes, const float *queries,
@@ -109,7 +108,7 @@ class RangeSink {
     std::vector<double> work_;
 };
 
-// One pass for some queries; their hits are added, numbered from `first_query` on.
+// Adds the hits of one pass, whose queries are numbered from `first_query` on.
 inline void add_hits(const CodedCorpus &corpus, const float *queries, const QueryCodes &codes,
                      const double *floors, const KernelTable &kernels, std::int64_t threads,
                      std::int64_t first_query, RangeHits &hits) {
@@ -140,7 +139,7 @@ inline void add_hits(const CodedCorpus &corpus, const float *queries, const Quer
 inline RangeHits coded_range(const CodedCorpus &corpus, const float *queries, std::int64_t n,
                              const float *centre, const double *floors, const KernelTable &kernels,
                              std::int64_t threads) {
-    const IeeeMode mode;               // queries are measured on the caller's thread
+    const IeeeMode mode;               // queries are encoded on the caller's thread
     constexpr std::int64_t step = 256; // as many as a top-k pass takes
     RangeHits hits;
     for (std::int64_t first = 0; first < n; first += step) {

@@ -1,8 +1,8 @@
-// coded_topk.hpp - the k best rows of each query, by a pass over codes and a few exact scores.
+// coded_topk.hpp - exact top-k search: a pass over the codes prunes, float64 scores decide.
 //
 // Contract: queries [n, width] are finite, n >= 1, 1 <= k <= the number of allowed rows; ids and
-// scores [n, k] are written best first, of equal scores the lower row first. The answer is that of
-// a brute force by exact_score.hpp, whatever the path and the number of threads: EXACTNESS.md.
+// scores [n, k] are written best first, of equal scores the lower row first. Equal to a brute force
+// by exact_score.hpp for every instruction set and number of threads: EXACTNESS.md.
 #pragma once
 
 #include <algorithm>
@@ -21,10 +21,10 @@
 
 namespace twinlens {
 
-// Rows that a thread takes at a time: long enough to stream, short enough to share.
+// Rows of one work item: enough to stream from memory, few enough to balance threads.
 constexpr std::int64_t scan_rows = 4096;
 
-// A thread takes some 20 us to start: as long as it takes to meet about this many codes.
+// Starting a thread takes some 20 us, in which one thread scans about 2^20 codes.
 inline std::int64_t worthwhile_threads(const CodedCorpus &corpus, std::int64_t threads) {
     const std::int64_t worth = 1 + corpus.n * corpus.padded / (std::int64_t{1} << 20);
     return std::max<std::int64_t>(1, std::min({threads, worth, 1 + corpus.n / scan_rows}));
@@ -67,7 +67,7 @@ class CodedTopk {
     }
 
   private:
-    // All threads' candidates of each query in one list.
+    // Joins the candidates of all threads in one list a query.
     void merge() {
         for (std::int64_t query = 0; query < codes_.size(); ++query) {
             std::vector<Candidate> &all = merged_[static_cast<std::size_t>(query)];
@@ -117,7 +117,8 @@ class CodedTopk {
         std::vector<Candidate> &all = merged_[static_cast<std::size_t>(query)];
         Candidate *first = all.data(), *last = first + all.size();
         float floor = floors_.of(query);
-        // The likeliest k first: their exact scores make the floor that bars most of the others.
+        // The k highest upper bounds first: their exact scores raise the floor above most of the
+        // others.
         if (last - first > k_) {
             Candidate *likely = first + k_;
             std::nth_element(first, likely, last, [](const Candidate &a, const Candidate &b) {
@@ -152,8 +153,8 @@ struct TopkResult {
     std::int64_t k;
 };
 
-// Queries that are met in one pass. Their planes of codes stay in a second-level cache, their
-// candidates in some 100 MB a thread.
+// Queries of one pass over the codes: at most 256, whose planes stay in the L2 cache, and whose
+// candidates take some 100 MB a thread.
 inline std::int64_t queries_a_pass(std::int64_t k, std::int64_t n_rows) {
     constexpr std::int64_t most = 256, candidates = std::int64_t{1} << 22;
     const std::int64_t room = candidates / (CandidateLists::capacity(k, n_rows) + k);
@@ -163,7 +164,7 @@ inline std::int64_t queries_a_pass(std::int64_t k, std::int64_t n_rows) {
 inline void coded_topk(const CodedCorpus &corpus, const float *queries, std::int64_t n,
                        const float *centre, const TopkResult &result, bool mapped,
                        const KernelTable &kernels, std::int64_t threads) {
-    const IeeeMode mode; // queries are measured on the caller's thread
+    const IeeeMode mode; // queries are encoded on the caller's thread
     const std::int64_t step = queries_a_pass(result.k, corpus.n);
     for (std::int64_t first = 0; first < n; first += step) {
         const float *part = queries + first * corpus.width;

@@ -1,6 +1,7 @@
-// encode.hpp - all rows as codes, shared out among threads.
+// encode.hpp - codes of all rows, computed by several threads.
 //
-// Contract: as encode_row.hpp, for rows [n, width]. Gives the first row that is not finite, or -1.
+// Contract: as encode_row.hpp, for rows [n, width]. Returns the first row that is not finite, or
+// -1.
 #pragma once
 
 #include <algorithm>

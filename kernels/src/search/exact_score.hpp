@@ -5,7 +5,7 @@
 // the halving order of the additions is the definition, and vectorises as it stands.
 // Bound: |score| <= width * 2^256, far inside double; products are multiples of 2^-298, so nothing
 // underflows.
-// In an unnamed namespace because each instruction path compiles its own.
+// In an unnamed namespace because each instruction set compiles its own.
 #pragma once
 
 #include <cstdint>

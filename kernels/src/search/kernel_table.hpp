@@ -1,10 +1,10 @@
-// kernel_table.hpp - one instruction path: the loops that are written, or compiled, once per
-// instruction set. A table of functions, so that what drives them is compiled once, for any
-// processor.
+// kernel_table.hpp - the kernels compiled for one instruction set, as a table of functions: all
+// that calls them is compiled once, for any processor.
 //
-// Layout: 16 queries, the lanes, make a group. A plane of a group is their whole numbers packed as
-// [padded / 4][16 lanes][4] int8: four neighbouring numbers of a lane side by side, as the dot
-// product instructions want them. Rows of codes are [padded] uint8, padded a multiple of 64.
+// Layout: 16 queries, the lanes, make a group. A plane holds the int8 components of a group, packed
+// as [padded / 4][16 lanes][4]: four neighbouring components of a lane side by side, as the dot
+// product instructions (vpdpbusd, sdot) read them. Rows of codes are [padded] uint8, padded a
+// multiple of 64.
 #pragma once
 
 #include <cstdint>
@@ -15,22 +15,22 @@
 namespace twinlens {
 
 constexpr std::int64_t lanes = 16;
-// Rows that one call takes; a last block is filled up with rows of zeros.
+// Rows of one call. A short last block is padded, and pairs of its padding are dropped.
 constexpr std::int64_t block_rows = 64;
-// 255 * 127 * 2^16 < 2^31: no sum of products of a code and a number leaves int32.
+// 255 * 127 * 2^16 < 2^31: no sum of products of codes and components overflows int32.
 constexpr std::int64_t max_coded_width = std::int64_t{1} << 16;
 
-// What screens 16 queries, in the units of query_codes.hpp. Lanes beyond the last query are zero,
-// but for the floor.
+// Constants of 16 queries that bound their scores, in the units of query_codes.hpp. Lanes beyond
+// the last query are zero, except for the floor.
 struct alignas(64) Lanes {
-    std::int32_t offset[2][lanes]; // by plane: what a dot product is too large by
-    float step[lanes];             // the value of one whole number
-    float reach[lanes];            // error for each unit of a row's length
-    float length[lanes];           // error for each unit of what a row's codes leave
-    float floor[lanes];            // below it a row is out
+    std::int32_t offset[2][lanes]; // by plane: 128 * the sum of the components
+    float step[lanes];             // the value of one unit of a component
+    float reach[lanes];            // error per unit of the length of scale * codes
+    float length[lanes];           // error per unit of the length of what a row's codes leave
+    float floor[lanes];            // a row whose upper bound is below it is pruned
 };
 
-// A pair of a row and a lane that reached the floor.
+// A row and a lane whose score may reach the floor.
 struct CandidatePair {
     std::int32_t row; // in the block
     std::int32_t lane;
@@ -40,13 +40,13 @@ struct CandidatePair {
 
 struct RowCodes {
     const std::uint8_t *codes; // [block_rows, padded]
-    const float *terms;        // [block_rows, n_terms], codes.py says which
+    const float *terms;        // [block_rows, n_terms], in the order of codes.py
     std::int64_t n_terms;
     std::int64_t padded;
 };
 
-// Memory that will be wanted soon: so many cache lines are asked for whenever a loop over rows has
-// gone through another `prefetch_step` codes.
+// Memory of the next rows: a loop over rows prefetches so many cache lines after every
+// `prefetch_step` codes.
 constexpr std::int64_t prefetch_step = 2048;
 struct Prefetch {
     const std::uint8_t *next;
@@ -55,28 +55,30 @@ struct Prefetch {
 
 struct KernelTable {
     const char *name;
-    std::int64_t levels; // whole numbers of a plane lie in -levels..levels
-    bool centred;        // dots are of code - 128, so that no offset is left
-    // Up to so many queries take two planes each: while memory is the bottleneck they cost nothing.
+    std::int64_t levels; // components of a plane lie in -levels..levels
+    bool centred;        // dots are of code - 128, so offsets are zero
+    // Up to so many queries take two planes each: while memory bandwidth is the bottleneck, the
+    // second plane is free.
     std::int64_t two_plane_queries;
-    // Up to so many queries are better served by `few`.
+    // Up to so many queries are faster by dots_few.
     std::int64_t few_queries;
 
-    // Around the calls of one thread; null where nothing is to be done.
+    // Called in each thread before and after the other functions; null where the set needs neither.
     void (*begin)();
     void (*end)();
 
-    // dots [2 planes][block_rows][16] of a block with two packed planes.
+    // Dot products [2 planes][block_rows][16] of a block and two packed planes.
     void (*dots)(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
                  std::int32_t *dots);
-    // The same for n queries, whose numbers lie as [n][2 planes][padded]: dots [n][2][block_rows].
+    // Dot products [n][2 planes][block_rows] of a block and n queries, whose components are [n][2
+    // planes][padded].
     void (*dots_few)(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,
                      Prefetch prefetch, std::int32_t *dots);
-    // Writes the pairs of a block that reach the floors, and gives their count. dots [2][rows][16]
-    // are two planes of which the second counts `1 / base`, or with base 0 [rows][16] of one.
+    // Writes the pairs of a block that may reach the floors, and returns their count. A dot product
+    // is base * dots[0] + dots[1] of dots [2 planes][rows][16]; with base 0 there is one plane.
     std::int64_t (*prune)(const std::int32_t *dots, float base, const RowCodes &block,
                           const Lanes &lanes, CandidatePair *pairs);
-    // The same for a lane of its own, dots [2 planes][block_rows].
+    // prune for one lane, dots [2 planes][block_rows].
     std::int64_t (*prune_few)(const std::int32_t *dots, float base, const RowCodes &block,
                               const Lanes &lanes, std::int64_t lane, CandidatePair *pairs);
     double (*exact_score)(const float *query, const float *row, std::int64_t width, double *work);

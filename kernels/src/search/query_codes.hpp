@@ -1,8 +1,8 @@
-// query_codes.hpp - queries as whole numbers, packed for a path, with the errors they bring in.
+// query_codes.hpp - quantized queries, packed for a kernel table, with bounds on their errors.
 //
 // A query q is scaled by a power of two, q' = q / unit, to a largest component in [2^-17, 2^-16):
-// then no product with a row whose terms are finite leaves float32. q' is held as step * v plus a
-// rest, v whole; in one plane |v| <= levels, in two v = base * high + low. With a row's terms
+// then no product with a row whose terms are finite leaves float32. q' = step * v + a rest, v of
+// integers: in one plane |v| <= levels, in two v = base * high + low. With a row's terms
 // (codes.py) the score of a pair lies within
 //
 //     unit * (centre_score + scale * step * <v, c> -+ (reach * |scale c| + length * left + slack))
@@ -25,7 +25,7 @@ struct Bytes64 {
     alignas(64) std::int8_t bytes[64];
 };
 
-// What a score of one query is made of, beside what its lanes hold.
+// Terms of one query's scores that its lanes do not hold.
 struct QueryUnits {
     double unit;
     double centre_score;
@@ -52,7 +52,8 @@ struct QueryUnits {
 
 class QueryCodes {
   public:
-    // queries [n, width] and centre [width] are finite; each wants so many hits, or 0: unknown.
+    // queries [n, width] and centre [width] are finite. hits: k of a top-k search, 0 of a range
+    // search.
     QueryCodes(const float *queries, std::int64_t n, const float *centre, std::int64_t width,
                const KernelTable &kernels, std::int64_t hits)
         : n_(n), padded_((width + 63) / 64 * 64), few_(n <= kernels.few_queries),
@@ -85,13 +86,14 @@ class QueryCodes {
         return units_[static_cast<std::size_t>(query)];
     }
     const std::int8_t *numbers() const { return numbers_.front().bytes; }
-    // The two planes that dots takes at a time.
+    // The two planes of one call of KernelTable::dots.
     const std::int8_t *plane_pair(std::int64_t pair) const {
         return numbers() + pair * 2 * padded_ * lanes;
     }
 
   private:
-    // From so many hits on, a second plane saves more rescoring than it costs where dots are cheap:
+    // From so many hits on, a second plane saves more rescoring than it costs, where dots are
+    // cheap:
     // 100 k rows, 256 queries, AMX: 88 to 61 ms for 100 hits, but 25 to 26 ms for 10.
     static constexpr std::int64_t two_plane_hits = 32;
     static constexpr double rounding = 0x1p-19;
@@ -159,7 +161,7 @@ class QueryCodes {
         group.length[lane] = round_up(query_length * (1 + rounding));
     }
 
-    // Puts a number where the path's dots, or few, will look for it.
+    // Writes a component at its place in the layout of KernelTable::dots, or dots_few.
     void put(std::int64_t query, std::int64_t plane, std::int64_t at, std::int64_t number) {
         const std::int64_t group_planes = two_planes_ ? 2 : 1;
         const std::int64_t place = few_ ? (2 * query + plane) * padded_ + at

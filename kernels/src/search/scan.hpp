@@ -1,8 +1,9 @@
-// scan.hpp - the pass over the codes: every pair that may matter is handed to a sink.
+// scan.hpp - the pass over the codes: hands every pair whose upper bound reaches the floor to a
+// sink.
 //
-// Contract: sink.floor(query) is what the pairs of a query must reach, in the units of
-// query_codes.hpp, and may rise; sink.take(query, row, estimate, margin) gets those that did.
-// Nothing is allocated once a scan is made. One scan serves one thread.
+// Contract: sink.floor(query), in the units of query_codes.hpp, may rise during the scan;
+// sink.take(query, row, estimate, margin) receives the pairs. The constructor allocates, the scan
+// does not. One scan serves one thread.
 #pragma once
 
 #include <algorithm>
@@ -44,8 +45,8 @@ class Scan {
     }
 
   private:
-    // A single call asks for the rows a little ahead of those it multiplies; of several calls, each
-    // asks for its share of the block after this.
+    // A single call per block prefetches 32 rows ahead of those it multiplies; of several calls,
+    // each prefetches its share of the next block.
     Prefetch share(const Block &block, std::int64_t call, std::int64_t calls) const {
         constexpr std::int64_t step_lines = prefetch_step / 64, rows_ahead = 32;
         if (block.ids != nullptr || call >= step_lines) {
@@ -121,7 +122,7 @@ class Scan {
     const QueryCodes &queries_;
     const KernelTable &kernels_;
     Blocks blocks_;
-    std::vector<Lanes> groups_; // with the floors as this thread knows them
+    std::vector<Lanes> groups_; // with the floors last read by this thread
     std::vector<Line> dots_;
     std::vector<CandidatePair> pairs_;
 };

@@ -1,4 +1,4 @@
-// score_pairs.hpp - float64 scores of given rows, shared out among threads.
+// score_pairs.hpp - float64 scores of given rows, computed by several threads.
 //
 // Contract: ids [n, columns] are rows; scores [n, columns] as exact_score.hpp defines them.
 #pragma once

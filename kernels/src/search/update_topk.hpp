@@ -1,4 +1,4 @@
-// update_topk.hpp - bring the best hits of one query up to date with a tile of float32 scores.
+// update_topk.hpp - update of one query's top-k heap by a tile of float32 scores.
 //
 // Contract: scores are those of the scaled query and the scaled tile; one of them times `unit` (a
 // power of two) is within reach * length * unit of the pair's float64 score, with some room left
@@ -44,7 +44,7 @@ inline float floor_score(double worst, double unit) {
 }
 
 inline void update_topk(const Query &query, const Tile &tile, TopkHeap best, double *work) {
-    // So many rows are asked at once "does any of you reach the floor?": that loop vectorises.
+    // Rows compared with the floor at once: a loop without branches, which vectorises.
     constexpr std::int64_t group = 32;
     float floor = floor_score(best.worst(), query.unit);
     const auto reaches = [&](std::int64_t i) {

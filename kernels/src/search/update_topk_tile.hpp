@@ -1,8 +1,7 @@
-// update_topk_tile.hpp - sift one tile for a block of queries, the queries shared out among
-// threads.
+// update_topk_tile.hpp - update_topk.hpp for a block of queries, computed by several threads.
 //
 // Contract: arrays as in update_topk.hpp, row after row; best_scores and best_ids are [n_queries,
-// k] heaps that no one else touches meanwhile. Allocates width / 2 doubles a thread before any
+// k] heaps that no other thread uses. Allocates width / 2 doubles a thread before any
 // thread starts.
 #pragma once
 
@@ -25,7 +24,7 @@ struct QueryBlock {
 
 inline void update_topk_tile(const QueryBlock &queries, const Tile &tile, double *best_scores,
                              std::int64_t *best_ids, std::int64_t k, std::int64_t threads) {
-    // A thread takes some 20 us to start: as long as comparing about this many scores.
+    // Starting a thread takes some 20 us, in which one thread compares about 2^16 scores.
     constexpr std::int64_t scores_per_thread = std::int64_t{1} << 16;
     const std::int64_t worth = 1 + queries.n * tile.n / scores_per_thread;
     const std::int64_t used = std::max<std::int64_t>(1, std::min({threads, queries.n, worth}));

@@ -1,6 +1,6 @@
-// ieee_mode.hpp - IEEE arithmetic for a while: round to nearest, keep subnormal numbers.
+// ieee_mode.hpp - scope of IEEE arithmetic: round to nearest, keep subnormal numbers.
 //
-// Other libraries may have told this thread to flush subnormals to zero; our bounds count on them.
+// Other libraries may have set this thread to flush subnormals to zero, which our bounds rely on.
 // In an unnamed namespace, see arithmetic.hpp.
 #pragma once
 

@@ -1,5 +1,5 @@
-// madvise.hpp - tell the system which pages of a mapped file will be read, so that it fetches them
-// at once and not one fault after the other. A hint: where there is no such call, nothing happens.
+// madvise.hpp - MADV_WILLNEED for pages of a mapped file: the system reads them at once, instead of
+// one page fault after the other. A hint, and nothing on systems without madvise.
 #pragma once
 
 #include <cstddef>

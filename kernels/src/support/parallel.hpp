@@ -1,8 +1,8 @@
-// parallel.hpp - run work(item, worker) for each of n items, on up to `threads` threads.
+// parallel.hpp - work(item, worker) for each of n items, on up to `threads` threads.
 //
 // Contract: worker < threads, and no two calls with one worker overlap. The caller's thread is
-// worker 0. Where the system gives fewer threads, those that run do it all. What `work` throws
-// (memory may be short) ends the work, and is thrown here once all threads are back.
+// worker 0. Where the system starts fewer threads, those do all the work. An exception of `work`
+// (out-of-memory, say) stops the remaining items, and is rethrown once all threads are joined.
 #pragma once
 
 #include <atomic>
@@ -37,7 +37,7 @@ template <typename Work> void parallel_for(std::int64_t n, std::int64_t threads,
             others.emplace_back(run, worker);
         }
     } catch (const std::system_error &) {
-        // No more threads to be had; the ones there are suffice.
+        // The system starts no more threads: those that run suffice.
     }
     run(0);
     for (std::thread &other : others) {

@@ -1,4 +1,4 @@
-// prefetch.hpp - ask for memory before it is needed. Never faults, whatever the address.
+// prefetch.hpp - prefetch of memory into the caches. Never faults, at any address.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@ inline void prefetch_line(const void *line) {
 #endif
 }
 
-// The first 4 KiB of them at most: processors keep no more requests than some dozens.
+// At most the first 4 KiB: a processor has a few dozen outstanding requests.
 inline void prefetch_bytes(const void *first, std::int64_t bytes) {
     const char *line = static_cast<const char *>(first);
     for (std::int64_t at = 0; at < std::min<std::int64_t>(bytes, 4096); at += 64) {

@@ -1,4 +1,4 @@
-// activation_avx512.hpp - the activations, each as x / (1 + 2^-t). For AVX-512 paths.
+// activation_avx512.hpp - the activations by AVX-512, each as x / (1 + 2^-t).
 #pragma once
 
 #include "operators/compute.hpp"
@@ -20,7 +20,7 @@ inline __m512 exponent_of(Activation activation, __m512 x) {
             x, _mm512_fmadd_ps(square, broadcast(twice_root * 0.044715F), broadcast(twice_root)));
     }
     // The logit of the normal distribution is x times a polynomial of x^2: fitted on |x| < 5.8 for
-    // the least error of gelu, 4.8e-7 with the roundings.
+    // the least error of gelu: 4.8e-7 including rounding.
     const __m512 u = _mm512_min_ps(broadcast(5.6F * 5.6F), square);
     __m512 p = broadcast(5.2097491e-9F);
     p = _mm512_fmadd_ps(p, u, broadcast(-3.8503850e-7F));
@@ -32,13 +32,13 @@ inline __m512 exponent_of(Activation activation, __m512 x) {
     return _mm512_mul_ps(x, p);
 }
 
-// activation(x) - lowest. A NaN stays one.
+// activation(x) - lowest. NaN gives NaN.
 template <Activation activation> __m512 above_lowest(__m512 x) {
-    // Beyond 2^100 the answer is 0 anyway, and sums and quotients need no care below.
+    // Beyond 2^100 the quotient is 0 anyway; below it nothing overflows.
     const __m512 t = _mm512_min_ps(broadcast(100.0F),
                                    _mm512_sub_ps(_mm512_setzero_ps(), exponent_of(activation, x)));
     const __m512 below = _mm512_add_ps(exp2(t), broadcast(1.0F));
-    // Half as many digits, and a step of Newton's for the rest.
+    // An estimate of 14 bits, and a Newton step for the other digits.
     __m512 inverse = _mm512_rcp14_ps(below);
     inverse = _mm512_mul_ps(inverse, _mm512_fnmadd_ps(below, inverse, broadcast(2.0F)));
     return _mm512_fmsub_ps(x, inverse, broadcast(lowest));

@@ -22,7 +22,7 @@ struct Amx {
     static void attend(const Attention &all, const Head &head) { attend_amx(all, head); }
     static constexpr std::int64_t sums_bytes = block_side * 4;
 
-    // The sums so far, or the start of all rows: a step of 0 bytes loads one row 16 times.
+    // Loads the sums so far, or the start row into all 16 rows (a stride of 0 bytes).
     template <bool both> static void load_sums(const std::int32_t *start, const std::int32_t *to) {
         const std::int32_t *from = start != nullptr ? start : to;
         const std::int64_t bytes = start != nullptr ? 0 : sums_bytes;
@@ -35,7 +35,7 @@ struct Amx {
         }
     }
 
-    // Codes go by, and are told not to push the weights out of the first-level cache: a quarter
+    // Codes are loaded with the streaming hint, so that the weights stay in the L1 cache: a quarter
     // faster.
     template <bool both, typename Between>
     static void add(const std::uint8_t *upper, const std::uint8_t *lower, const Weights &weights,

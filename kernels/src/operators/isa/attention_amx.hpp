@@ -1,9 +1,9 @@
 // attention_amx.hpp - attention by AMX tiles of bfloat16, for 32 queries of a head at a time.
 //
-// Queries and keys are split in two bfloat16 each, of which three products are taken, so that
-// scores keep an error of 2^-16; softmax is in float32; its values and those added up are single
-// bfloat16, an error of 2^-9 a term. Sums are float32, run from the first key to the last, and what
-// a query does not see adds zeros, so that padding changes no bit.
+// Queries and keys are sums of two bfloat16 each, and scores are three products of them: an error
+// of 2^-16. Softmax is in float32; its numerators and the values are single bfloat16: an error of
+// 2^-9 a term. Sums are float32, in the order of the keys, and masked keys add zeros, so that
+// padding changes no bit.
 #pragma once
 
 #include "operators/isa/activation_avx512.hpp"
@@ -13,13 +13,13 @@
 namespace twinlens::operators {
 namespace {
 
-constexpr std::int64_t bf16_tile = 512, tile_depth = 32; // numbers of a tile, and of a row of one
+constexpr std::int64_t bf16_tile = 512, tile_depth = 32; // elements of a tile, and of a row of it
 
 struct SplitBf16 {
     __m512i high, low;
 };
 
-// 32 floats as the sums of two bfloat16.
+// 32 floats, each as the sum of two bfloat16.
 inline SplitBf16 split_bf16(__m512 first, __m512 second) {
     const __m512i top = _mm512_set1_epi32(static_cast<int>(0xffff0000U));
     const __m512 first_top = _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(first), top));
@@ -35,16 +35,16 @@ inline SplitBf16 split_bf16_at(const float *row, std::int64_t at, std::int64_t w
                       _mm512_maskz_loadu_ps(lanes_from(at + 16, width), row + at + 16));
 }
 
-// A head as tiles.
+// Queries, keys, values and scratch of one head, packed as tiles.
 struct HeadTiles {
-    std::int64_t depth;                    // of a dot product, in 32 numbers
-    std::int64_t steps;                    // of keys, 32 each
-    std::int64_t columns;                  // of values, 16 each
-    std::int64_t sums_stride;              // 16 columns, of which there are an even number
+    std::int64_t depth;                    // of a dot product, in units of 32 elements
+    std::int64_t steps;                    // of 32 keys each
+    std::int64_t columns;                  // of 16 values each
+    std::int64_t sums_stride;              // floats; the columns rounded up to an even number
     std::uint16_t *query_high, *query_low; // [2 tiles of queries][depth]
     std::uint16_t *key_high, *key_low;     // [2 steps][depth]
     std::uint16_t *value;                  // [steps][columns]
-    std::uint16_t *shares;                 // [2 tiles of queries][steps], of softmax
+    std::uint16_t *softmax;                // [2 tiles of queries][steps], softmax numerators
     float *scores;                         // [32][32 steps]
     float *sums;                           // [32][sums_stride]
 
@@ -59,7 +59,7 @@ struct HeadTiles {
         key_high = query_low + queries_tiles * bf16_tile;
         key_low = key_high + keys_tiles * bf16_tile;
         value = key_low + keys_tiles * bf16_tile;
-        shares = value + steps * columns * bf16_tile;
+        softmax = value + steps * columns * bf16_tile;
         scores = scratch<float>(Scratch::scores, 32 * (tile_depth * steps + sums_stride));
         sums = scores + 32 * tile_depth * steps;
     }
@@ -89,7 +89,7 @@ inline void pack_keys(const Attention &all, const Head &head, const HeadTiles &t
     }
 }
 
-// Two keys side by side, number by number.
+// Elements of two keys in turn, as bfloat16.
 inline __m512i interleaved(__m512 first, __m512 second) {
     alignas(64) static constexpr std::uint16_t order[32] = {
         0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
@@ -167,7 +167,7 @@ inline void load_columns(const std::uint16_t *left, const std::uint16_t *right) 
     _tile_loadd(7, right, 64);
 }
 
-// Scores of the queries with 32 keys; `both` tiles of queries or the upper one.
+// Scores of the queries and 32 keys; `both` tiles of queries, or the upper one only.
 template <bool both> void score(const HeadTiles &tiles, std::int64_t step) {
     const std::int64_t lower = tiles.depth * bf16_tile;
     start_sums<both>();
@@ -186,13 +186,13 @@ template <bool both> void score(const HeadTiles &tiles, std::int64_t step) {
     store_sums<both>(tiles.scores + step * tile_depth, tiles.steps * tile_depth);
 }
 
-// Sums of values for 32 columns, weighed with the shares.
+// Sums of values, weighted by the numerators, for 32 columns.
 template <bool both>
 void add_values(const HeadTiles &tiles, std::int64_t steps, std::int64_t left) {
     const std::int64_t right = min(left + 1, tiles.columns - 1);
     start_sums<both>();
     for (std::int64_t step = 0; step < steps; ++step) {
-        const std::uint16_t *rows = tiles.shares + step * bf16_tile;
+        const std::uint16_t *rows = tiles.softmax + step * bf16_tile;
         const std::uint16_t *values = tiles.value + step * tiles.columns * bf16_tile;
         load_rows<both>(rows, rows + tiles.steps * bf16_tile);
         load_columns(values + left * bf16_tile, values + right * bf16_tile);
@@ -201,15 +201,15 @@ void add_values(const HeadTiles &tiles, std::int64_t steps, std::int64_t left) {
     store_sums<both>(tiles.sums + 16 * left, tiles.sums_stride);
 }
 
-// Shares e^(score - largest) of the first n keys, zero up to `steps`, not divided by their sum;
-// gives 1 / the sum.
+// Softmax numerators e^(score - largest) of the first n keys, zero up to `steps`; returns 1 / their
+// sum.
 inline float softmax_to_bf16(const float *scores, std::int64_t n, std::int64_t steps,
-                             std::uint16_t *shares) {
+                             std::uint16_t *out) {
     __m512 most = broadcast(-float_infinity);
     for (std::int64_t at = 0; at < n; at += 16) {
         most = _mm512_mask_max_ps(most, lanes_from(at, n), most, _mm512_load_ps(scores + at));
     }
-    // In powers of two: what the rounding of the exponents costs is far below a bfloat16's own.
+    // As powers of two: the rounding of the exponents is far below that of a bfloat16.
     const __m512 top = broadcast(_mm512_reduce_max_ps(most) * log2_e);
     const auto numerators = [&](std::int64_t at) {
         const __m512 t = _mm512_fmsub_ps(_mm512_load_ps(scores + at), broadcast(log2_e), top);
@@ -220,7 +220,7 @@ inline float softmax_to_bf16(const float *scores, std::int64_t n, std::int64_t s
         const __m512 first = numerators(step * tile_depth);
         const __m512 second = numerators(step * tile_depth + 16);
         sum = _mm512_add_ps(sum, _mm512_add_ps(first, second));
-        _mm512_store_si512(shares + step * bf16_tile, (__m512i)_mm512_cvtne2ps_pbh(second, first));
+        _mm512_store_si512(out + step * bf16_tile, (__m512i)_mm512_cvtne2ps_pbh(second, first));
     }
     return 1.0F / _mm512_reduce_add_ps(sum);
 }
@@ -238,7 +238,7 @@ void attend_block(const Attention &all, const Head &head, std::int64_t first,
     for (std::int64_t i = 0; i < rows; ++i) {
         inverses[i] = softmax_to_bf16(
             tiles.scores + i * tiles.steps * tile_depth, visible_keys(all, head, first + i), steps,
-            tiles.shares + i / 16 * tiles.steps * bf16_tile + i % 16 * tile_depth);
+            tiles.softmax + i / 16 * tiles.steps * bf16_tile + i % 16 * tile_depth);
     }
     for (std::int64_t left = 0; left < tiles.columns; left += 2) {
         add_values<both>(tiles, steps, left);

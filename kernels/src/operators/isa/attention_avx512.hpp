@@ -1,9 +1,8 @@
-// attention_avx512.hpp - attention in float32. For AVX-512 paths.
+// attention_avx512.hpp - attention in float32, by AVX-512.
 //
-// One head of one item at a time: its keys are transposed, so that 16 of them lie side by side;
-// then six queries at once get scores with all keys, softmax, and the sum of values. Sums run from
-// the first key to the last, and what a query does not see adds zeros, so that padding changes no
-// bit.
+// One head of one item at a time: its keys are transposed, so that one register holds 16 of them;
+// then six queries at once get their scores, softmax and sum of values. Sums are in the order of
+// the keys, and masked keys add zeros, so that padding changes no bit.
 #pragma once
 
 #include <immintrin.h>
@@ -22,7 +21,7 @@ constexpr std::int64_t at_once = 6, most_vectors = 4;
 struct Head {
     const float *query, *key, *value;
     float *out;
-    std::int64_t out_stride, keys; // keys that there are
+    std::int64_t out_stride, keys; // keys of the item
 };
 
 inline Head head_of(const Attention &all, float *out, std::int64_t out_stride, std::int64_t index) {
@@ -37,12 +36,12 @@ inline Head head_of(const Attention &all, float *out, std::int64_t out_stride, s
             seen};
 }
 
-// How many keys a query sees.
+// Keys that a query attends to.
 inline std::int64_t visible_keys(const Attention &all, const Head &head, std::int64_t query) {
     return all.causal ? min(query + 1, head.keys) : head.keys;
 }
 
-// The rows of 16 registers become their columns.
+// Transposes 16 x 16 elements in place.
 inline void transpose(__m512i rows[16]) {
     __m512i pairs[16], fours[16];
     for (int i = 0; i < 16; i += 2) {
@@ -67,7 +66,8 @@ inline void transpose(__m512i rows[16]) {
     }
 }
 
-// Keys [keys, width] to [width][keys up to a multiple of 16], zero beyond the last.
+// Transposes keys [keys, width] to [width][keys rounded up to a multiple of 16], zero beyond the
+// last.
 inline void transpose_keys(const Head &head, std::int64_t stride, std::int64_t width,
                            float *transposed, std::int64_t transposed_stride) {
     for (std::int64_t key = 0; key < head.keys; key += 16) {
@@ -88,8 +88,8 @@ inline void transpose_keys(const Head &head, std::int64_t stride, std::int64_t w
     }
 }
 
-// to[row][16 * vectors] = sum over n of scalars[row][n] * vectors[n], for at_once rows: the heart
-// of both products. `last` masks the last vector.
+// to[row][16 * vectors] = sum over n of scalars[row][n] * vectors[n], for at_once rows: the inner
+// loop of both products. `last` masks the last vector.
 template <int vectors>
 void sums_of_products(const float *const scalars[at_once], const float *rows, std::int64_t stride,
                       std::int64_t n, __mmask16 last, __m512 sums[at_once][vectors]) {
@@ -154,7 +154,8 @@ inline void products(const Rows &all, std::int64_t width, const float factors[at
     }
 }
 
-// The first n scores become e^(score - largest), those up to `padded` zero; gives 1 / their sum.
+// Replaces the first n scores by e^(score - largest), and those up to `padded` by zero; returns 1 /
+// their sum.
 inline float softmax_numerators(float *scores, std::int64_t n, std::int64_t padded) {
     const __m512 least = broadcast(-float_infinity);
     __m512 most = least;
@@ -177,7 +178,7 @@ inline float softmax_numerators(float *scores, std::int64_t n, std::int64_t padd
     return 1.0F / _mm512_reduce_add_ps(sum);
 }
 
-// Queries first .. first + at_once - 1, of which those beyond the last are the last once more.
+// Attention of queries first .. first + at_once - 1; beyond the last query, the last is repeated.
 inline void attend_queries(const Attention &all, const Head &head, std::int64_t first,
                            const float *transposed, std::int64_t transposed_stride, float *scores) {
     const std::int64_t last = min(first + at_once, all.queries) - 1;
@@ -222,7 +223,7 @@ inline void attend(const Attention &all, const Head &head) {
     }
 }
 
-// Some parts more than threads, as other work may slow one down.
+// Four parts a thread, as other work may slow one thread down.
 template <typename Engine> void attention(const Attention &all, float *out, const Pool &pool) {
     const std::int64_t heads = all.batch * all.heads;
     const std::int64_t parts = min<std::int64_t>(heads, pool.threads > 1 ? 4 * pool.threads : 1);

@@ -1,4 +1,4 @@
-// avx512vnni.cpp - the operators by AVX-512 VNNI: 64 products of a code and a weight at once.
+// avx512vnni.cpp - the operators by AVX-512 VNNI: 64 products of codes and weights at once.
 
 #include <cstring>
 
@@ -20,7 +20,7 @@ inline __m512i quad(const std::uint8_t *codes) {
 
 struct Vnni {
     struct Session {
-        // Not trivial, so that nobody warns of a value that is only held.
+        // Not trivial, so that compilers do not warn of an unused variable.
         Session() {} // NOLINT
     };
     static constexpr bool overlaps = false;

@@ -1,9 +1,10 @@
-// gemm_avx512.hpp - a panel of coded rows times packed weights, 32 rows by 32 outputs at a time.
+// gemm_avx512.hpp - int8 matrix product of a panel of rows and packed weights, in blocks of 32 x
+// 32.
 //
-// An engine does the whole numbers of a block. Weights of 32 outputs stay in the first-level cache
-// while all rows of the panel pass by; those of the next are asked for meanwhile. Where the engine
-// leaves the vector units idle (AMX), the sums of one block are finished between the steps of the
-// next one.
+// An engine (AMX, AVX-512 VNNI) computes the int32 sums of a block. Weights of 32 outputs stay in
+// the L1 cache for all rows of the panel, while those of the next 32 are prefetched. Where the
+// engine leaves the vector units idle (AMX), the sums of one block are scaled between the steps of
+// the next one.
 #pragma once
 
 #include <immintrin.h>
@@ -24,19 +25,19 @@ namespace {
 
 constexpr std::int64_t block_side = 32;
 
-// 64 codes of 16 rows lie together: tiles, which load a third faster than rows far apart.
+// A tile is 64 codes of 16 rows, contiguous: it loads a third faster than rows far apart.
 constexpr std::int64_t tile_rows = 16, tile_width = 64, tile_bytes = tile_rows * tile_width;
 
 struct Panel {
     const std::uint8_t *codes; // [tiles of rows, in pairs][steps] tiles
-    const float *scales;       // [rows] the value of a code
+    const float *scales;       // [rows]
     std::int64_t rows;
 };
 
-// What the sums of 32 outputs need to become values; zero beyond the last.
+// Scale, bias and zero-point correction of 32 outputs; zero beyond the last.
 struct alignas(64) Columns {
     float scales[block_side], bias[block_side];
-    std::int32_t start[block_side]; // what the zeros of the codes take from a sum
+    std::int32_t start[block_side]; // -zero point * sum of the output's weights
     std::int64_t first;
     __mmask16 lanes[2];
 
@@ -59,7 +60,7 @@ struct alignas(64) Columns {
     }
 };
 
-// A block's sums [32][32], of which some rows are finished.
+// A block's sums [32][32]; the first `done` rows are written out.
 struct OutputBlock {
     alignas(64) std::int32_t sums[block_side * block_side];
     const Columns *columns;
@@ -84,7 +85,7 @@ TWINLENS_INLINE void finish_rows(OutputBlock &block, std::int64_t n, const Panel
     }
 }
 
-// Weights that will be wanted next.
+// The weights of the next 32 outputs.
 struct Prefetch {
     const std::int8_t *next;
     std::int64_t lines_a_step;
@@ -96,16 +97,16 @@ struct Prefetch {
     }
 };
 
-// Two columns of tiles, of 16 outputs each.
+// Two columns of weight tiles, of 16 outputs each.
 struct Weights {
     const std::int8_t *left, *right;
     std::int64_t steps;
 };
 
-// Long rows are taken in chunks, so that the weights of one, 24 KiB, stay in a first-level cache of
-// 48 KiB while some blocks pass by: sums are then picked up again, which costs less.
+// Long rows are split into chunks, so that the weights of one chunk, 24 KiB, stay in an L1 cache of
+// 48 KiB for several blocks. Loading the sums again for each chunk costs less.
 struct Chunks {
-    std::int64_t blocks, steps; // blocks at a time, steps of a chunk
+    std::int64_t blocks, steps; // blocks a group, steps a chunk
 
     static constexpr std::int64_t most_blocks = 4, whole = 16, most_steps = 12;
 
@@ -116,7 +117,7 @@ struct Chunks {
         return {most_blocks, ceil_div(steps, ceil_div(steps, most_steps))};
     }
 
-    // visit(place among the blocks at a time, block, steps)
+    // visit(place in the group, block, steps)
     template <typename Visit>
     void each(std::int64_t n_blocks, std::int64_t n_steps, const Visit &visit) const {
         for (std::int64_t first = 0; first < n_blocks; first += blocks) {
@@ -130,7 +131,8 @@ struct Chunks {
     }
 };
 
-// Outputs 32 * pairs.first .. 32 * pairs.last; finish(row, output, lanes, values) takes 16.
+// Outputs 32 * pairs.first .. 32 * pairs.last; finish(row, output, lanes, values) stores 16 of
+// them.
 template <typename Engine, typename Finish>
 void gemm(const Panel &panel, const Linear &linear, std::int64_t zero, Range pairs,
           const Finish &finish) {

@@ -9,18 +9,18 @@
 namespace twinlens::operators {
 namespace {
 
-// Codes of a panel take about so many bytes at most, and an mlp's middle: both stay in a
-// second-level cache of 2 MiB.
+// Upper bounds on the codes of a panel and on the hidden layer of an MLP, which both stay in an L2
+// cache of 2 MiB; and on the items of one part of an attention.
 constexpr std::int64_t panel_bytes = 640 << 10, hidden_bytes = 1536 << 10,
                        attention_bytes = 2560 << 10;
-// Rows that threads share at once, where they split outputs.
+// Rows at a time where the threads split the outputs.
 constexpr std::int64_t few_rows = 256;
 
 struct ToRows {
     float *out;
     const float *residual; // or null; laid out as `out`
     std::int64_t width;
-    std::int64_t first = 0; // column of the linear that is out's first
+    std::int64_t first = 0; // the layer's column that is the first of out
 
     void operator()(std::int64_t row, std::int64_t column, __mmask16 lanes, __m512 values) const {
         const std::int64_t at = row * width + column - first;
@@ -40,8 +40,8 @@ template <Activation activation> struct ToHidden {
     }
 };
 
-// Rows of `width` coded by code(row, codes), 64 codes every tile_bytes, which gives the value of
-// one.
+// A panel of rows of `width`: code(row, codes) writes 64 codes every tile_bytes, and returns the
+// row's scale.
 template <typename Code> Panel quantized(std::int64_t rows, std::int64_t width, const Code &code) {
     const std::int64_t tiles_bytes = ceil_div(width, tile_width) * tile_bytes;
     auto *codes =
@@ -89,7 +89,7 @@ inline std::int64_t most_rows(std::int64_t bytes, std::int64_t row_bytes) {
 
 inline std::int64_t pairs_of(const Linear &linear) { return ceil_div(linear.out, block_side); }
 
-// Residual and out are whole; the panel is the rows from `first` on.
+// residual and out begin with row 0, the panel with row `first`.
 template <typename Engine>
 void to_rows(const Panel &panel, const Linear &linear, std::int64_t zero, Range pairs,
              std::int64_t first, const float *residual, float *out) {
@@ -138,7 +138,7 @@ void to_hidden(const Panel &panel, const Linear &fc1, Range pairs, Activation ac
     }
 }
 
-// The threads split the outputs, of both layers.
+// For rows too few to split: the threads split the outputs of both layers.
 template <typename Engine>
 void mlp_of_few_rows(const float *x, Range rows, const Norm *norm, const Linear &fc1,
                      Activation activation, const Linear &fc2, float *out, const Pool &pool) {

@@ -1,4 +1,5 @@
-// quantize_rows_avx512.hpp - rows of floats to rows of bytes, see compute.hpp. For AVX-512 paths.
+// quantize_rows_avx512.hpp - layer norm and quantization of rows, as compute.hpp defines them, by
+// AVX-512.
 #pragma once
 
 #include <cstring>
@@ -13,13 +14,13 @@
 namespace twinlens::operators {
 namespace {
 
-// The lanes that a row of `width` has from `at` on.
+// Mask of the lanes that lie within a row of `width`, from `at` on.
 inline __mmask16 lanes_from(std::int64_t at, std::int64_t width) {
     const std::int64_t left = clamp<std::int64_t>(width - at, 0, 16);
     return static_cast<__mmask16>((1U << left) - 1U);
 }
 
-// As bits, of which those of a NaN are largest.
+// Magnitudes as bits: those of NaN are the largest.
 inline __m512i size_bits(__m512 x) {
     return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
 }
@@ -31,7 +32,7 @@ inline float largest(__m512i bits) {
     return size < 1e-30F ? 1e-30F : size;
 }
 
-// round_half_even(x / r * levels), the quotient rounded as a division would.
+// round_half_even(x / r * levels), with the quotient of a true division.
 struct Quantizer {
     __m512 r, inverse, levels;
 
@@ -42,9 +43,9 @@ struct Quantizer {
     }
 };
 
-enum class Zero { low, middle }; // codes of rows that are never negative, or of any
+enum class Zero { low, middle }; // zero point 0, for rows that are never negative, or 128
 
-// Writes 64 codes every `step_bytes`, the last filled up, and gives the value of a code.
+// Writes 64 codes every `step_bytes`, padded at the end, and returns the row's scale.
 template <Zero zero>
 float quantize_row(const float *x, std::int64_t width, std::uint8_t *codes,
                    std::int64_t step_bytes) {
@@ -61,7 +62,7 @@ float quantize_row(const float *x, std::int64_t width, std::uint8_t *codes,
     }
     const float r = largest(_mm512_max_epu32(most[0], most[1]));
     const Quantizer coder{broadcast(r), broadcast(1.0F / r), broadcast(levels)};
-    // Packing goes quarter by quarter; this puts the quarters back in order.
+    // Packing works within 128-bit quarters; this restores the order.
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     for (at = 0; at < width; at += 64, codes += step_bytes) {
         __m512i part[4];
@@ -86,7 +87,7 @@ float quantize_row(const float *x, std::int64_t width, std::uint8_t *codes,
     return r / levels;
 }
 
-// Four sums, so that one addition need not wait for the other.
+// Four partial sums, so that additions do not wait for each other.
 template <typename Term> float sum_of(const float *x, std::int64_t width, const Term &term) {
     __m512 sums[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
                       _mm512_setzero_ps()};

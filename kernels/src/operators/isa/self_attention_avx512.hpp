@@ -1,7 +1,8 @@
 // self_attention_avx512.hpp - self_attention of compute.hpp, for an engine of gemm_avx512.hpp.
 //
-// Queries, keys and values are three quarters of what a layer writes between its products: here
-// those of a few heads at a time, which stay in the second-level cache until they are attended.
+// Queries, keys and values are three quarters of what a layer writes between its products. Here
+// those of a few heads are computed at a time, and stay in the L2 cache until the attention has
+// read them.
 #pragma once
 
 #include "operators/isa/attention_avx512.hpp"
@@ -15,7 +16,7 @@ struct HeadGroups {
     const Tokens &tokens;
     const Linear &qkv;
     std::int64_t width, head_width;
-    std::int64_t group; // heads at a time: whole blocks of outputs
+    std::int64_t group; // heads at a time, so that their outputs fill whole blocks
 
     HeadGroups(const Tokens &all, const Linear &linear)
         : tokens(all), qkv(linear), width(linear.in), head_width(linear.in / all.heads),
@@ -24,8 +25,8 @@ struct HeadGroups {
     std::int64_t groups() const { return tokens.heads / group; }
 };
 
-// attended [items of the panel, tokens, width] of the groups, from coded tokens; counts of the
-// panel's first item, or null.
+// Writes the groups' columns of attended [items of the panel, tokens, width], from quantized
+// tokens. counts: of the panel's items, or null.
 template <typename Engine>
 void attend_groups(const HeadGroups &all, const Panel &panel, Range groups,
                    const std::int64_t *counts, float *attended) {
@@ -67,7 +68,7 @@ inline Range rows_of_items(const Tokens &tokens, Range items) {
     return {items.first * tokens.tokens, items.last * tokens.tokens};
 }
 
-// The threads split the heads, then the outputs.
+// For items too few to split: the threads split the heads, then the outputs.
 template <typename Engine>
 void attend_few_rows(const float *x, const HeadGroups &all, Range items, const Norm *norm,
                      const Linear &out_proj, float *out, const Pool &pool) {
@@ -93,7 +94,7 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
         return;
     }
     const HeadGroups all(tokens, qkv);
-    // Of an item: codes, a group of heads, and what is attended.
+    // Bytes of an item: its codes, a group of heads, and its attended tokens.
     const std::int64_t item_bytes =
         tokens.tokens * (5 * all.width + 12 * all.group * all.head_width);
     const std::int64_t most_items = max<std::int64_t>(attention_bytes / item_bytes, 1);
@@ -107,7 +108,8 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
         }
         return;
     }
-    // No part is without an item: where one fills the cache, three on two threads are three parts.
+    // At most one part an item: three items that each fill the cache, on two threads, are three
+    // parts.
     const std::int64_t parts =
         min(threads * ceil_div(tokens.batch, threads * most_items), tokens.batch);
     run(pool, parts, [&](std::int64_t index) {

@@ -1,8 +1,8 @@
-// api.hpp - as much of onnxruntime's C interface as a library of operators needs.
+// api.hpp - the part of ONNX Runtime's C API that a library of operators needs.
 //
-// No package ships onnxruntime's header, and its C interface only ever grows at the end: a function
-// is a index in a table, the same since the version named beside it. What is declared here is
-// version 17 of the interface (onnxruntime 1.17).
+// No package ships ONNX Runtime's header, and its C API only grows at the end: a function is an
+// index in a table, the same since the version named beside it. Declared here is version 17 of the
+// API (ONNX Runtime 1.17).
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace twinlens::ort {
 
 constexpr std::uint32_t version = 17;
 
-// All are pointers to what only onnxruntime knows; a status that is null is success.
+// Opaque types of ONNX Runtime; a null status is success.
 struct Status;
 struct SessionOptions;
 struct Domain;
@@ -53,7 +53,7 @@ struct ApiBase {
 
 enum class Type : int { float32 = 1, uint8 = 2, int8 = 3, int64 = 7 };
 
-// What onnxruntime asks of an operator; the fields end where version 17 does.
+// OrtCustomOp of version 17: the callbacks of an operator.
 struct Operator {
     std::uint32_t version;
     void *(*create_kernel)(const Operator *, const Table *, const KernelInfo *);
@@ -80,12 +80,12 @@ struct Operator {
     int (*get_end_version)(const Operator *);
 };
 
-// The table, function by function.
+// Typed calls through the table.
 class Api {
   public:
     explicit Api(const Table *table) : table_(table) {}
 
-    // With a index and the arguments of that function: its status.
+    // Calls the function at the index; returns its status.
     template <typename... Arguments> Status *call(ApiIndex index, Arguments... arguments) const {
         using Called = Status *(*)(Arguments...);
         return reinterpret_cast<Called>(at(index))(arguments...);

@@ -1,4 +1,4 @@
-// call.hpp - one call of an operator: its inputs, its output, its threads.
+// call.hpp - inputs, output and threads of one call of an operator.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace twinlens::ort {
 
-// Thrown where onnxruntime says no; the status goes back to it.
+// An error status of ONNX Runtime, to be handed back to it.
 struct StatusError {
     Status *status;
 };
@@ -77,7 +77,7 @@ class Call {
         return static_cast<float *>(data);
     }
 
-    // onnxruntime's own threads.
+    // The thread pool of ONNX Runtime.
     operators::Pool pool() const { return {const_cast<Call *>(this), threads_, &Call::run}; }
 
   private:
@@ -112,7 +112,7 @@ class Call {
     int threads_;
 };
 
-// What a node says of itself when its kernel is instance.
+// Attributes and constant inputs of a node, read when its kernel is created.
 class NodeInfo {
   public:
     NodeInfo(const Api &api, const KernelInfo *info) : api_(api), info_(info) {}
@@ -135,11 +135,11 @@ class NodeInfo {
                           &size));
         std::string value(size, '\0');
         require(api_.call(ApiIndex::attribute_string, info_, name, value.data(), &size));
-        value.resize(size == 0 ? 0 : size - 1); // without the closing zero
+        value.resize(size == 0 ? 0 : size - 1); // without the terminating zero
         return value;
     }
 
-    // An input that is stored in the file.
+    // An input that is stored in the model.
     Tensor constant(std::size_t index) const {
         int is_constant = 0;
         const Value *value = nullptr;

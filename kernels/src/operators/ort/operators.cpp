@@ -1,7 +1,7 @@
-// operators.cpp - the native operators of int8 towers, as onnxruntime calls them.
+// operators.cpp - registration of the native operators with ONNX Runtime.
 //
-// What each computes is compute.hpp's; what its inputs are is written in the function of the same
-// name that stands beside its calls in the ONNX file.
+// compute.hpp defines the results; the inputs are those of the ONNX function of the same name,
+// stored beside its calls in the model.
 
 #include <cstring>
 #include <memory>
@@ -21,7 +21,7 @@ using operators::Activation;
 using operators::Linear;
 using operators::Norm;
 
-// A weight that is stored in the file, where it stays, and the sums of its codes.
+// A weight that is stored in the model, not copied, with the sums of its codes.
 class Weight {
   public:
     Weight(const NodeInfo &node, std::size_t first, std::int64_t inputs)
@@ -48,7 +48,7 @@ class Weight {
     std::vector<std::int32_t> sums_;
 };
 
-// A layer norm that is stored in the file; or none.
+// A layer norm that is stored in the model; or none.
 class StoredNorm {
   public:
     StoredNorm(const NodeInfo &node, bool present) {
@@ -221,7 +221,7 @@ template <bool causal> struct AttentionAdd : Kernel {
     Weight qkv, out_proj;
 };
 
-// An operator, and what makes its kernels. `types` are those of its inputs.
+// An operator, with the types of its inputs and the factory of its kernels.
 struct OperatorDefinition : Operator {
     const char *name;
     std::vector<Type> types;
@@ -229,7 +229,7 @@ struct OperatorDefinition : Operator {
     int threads;
 };
 
-// A kernel, and what it needs when it is called.
+// A kernel, with the state of its calls.
 struct KernelInstance {
     Api api;
     std::unique_ptr<Kernel> kernel;
@@ -275,7 +275,9 @@ OperatorDefinition define(const char *name, std::vector<Type> types, int threads
     OperatorDefinition op{};
     op.version = version;
     op.get_name = [](const Operator *it) { return definition(it)->name; };
-    op.get_provider = [](const Operator *) -> const char * { return nullptr; }; // the CPU's
+    op.get_provider = [](const Operator *) -> const char * {
+        return nullptr;
+    }; // the CPU execution provider
     op.get_input_type = [](const Operator *it, std::size_t i) { return definition(it)->types[i]; };
     op.get_input_count = [](const Operator *it) { return definition(it)->types.size(); };
     op.get_output_type = [](const Operator *, std::size_t) { return Type::float32; };
@@ -329,7 +331,8 @@ std::vector<OperatorDefinition> all_operators(int threads) {
     return all;
 }
 
-// How many threads the session has: onnxruntime does not tell, so who opens it says so.
+// Threads of the session. ONNX Runtime does not tell, so whoever opens the session sets
+// twinlens.threads.
 int threads_of(const Api &api, const SessionOptions *options) {
     const char *key = "twinlens.threads";
     int present = 0;
@@ -347,7 +350,7 @@ int threads_of(const Api &api, const SessionOptions *options) {
 } // namespace
 
 void register_operators(SessionOptions *options, const Api &api) {
-    // Sessions keep pointers to the operators, and may be opened on any thread at any time.
+    // Sessions keep pointers to the operators, and may be created on any thread at any time.
     static std::mutex guard;
     static std::vector<std::unique_ptr<std::vector<OperatorDefinition>>> kept;
     const std::lock_guard<std::mutex> lock(guard);
@@ -369,8 +372,8 @@ void register_operators(SessionOptions *options, const Api &api) {
 #define TWINLENS_EXPORT __attribute__((visibility("default")))
 #endif
 
-// What onnxruntime looks for in a library of operators. Where this processor has no path, or this
-// onnxruntime is too old, nothing is registered: the functions in the file serve.
+// The entry point of a library of custom operators. Where this processor runs none of the tables,
+// or ONNX Runtime is too old, nothing is registered: the functions in the model serve.
 extern "C" TWINLENS_EXPORT twinlens::ort::Status *
 RegisterCustomOps(twinlens::ort::SessionOptions *options, const twinlens::ort::ApiBase *base) {
     using namespace twinlens;
@@ -389,7 +392,7 @@ RegisterCustomOps(twinlens::ort::SessionOptions *options, const twinlens::ort::A
     }
 }
 
-// The instructions that serve, or null: for those who want to know before they open a session.
+// The instruction set that serves, or null; asked before a session is opened.
 extern "C" TWINLENS_EXPORT const char *twinlens_operators_path() {
     return twinlens::operators::path_name();
 }

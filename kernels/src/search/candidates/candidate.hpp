@@ -1,4 +1,4 @@
-// candidate.hpp - rows of one query that may be among its k best, each with bounds of its score.
+// candidate.hpp - a row that may be among the k best of a query, with bounds on its score.
 //
 // Bounds are in the units of query_codes.hpp, without the centre's share. The k-th largest lower
 // bound of any set of rows is below the k-th best score of the corpus: that is a floor.
@@ -17,7 +17,7 @@ struct Candidate {
     float lower, upper;
     std::int64_t row;
 
-    // A bound that is not finite says nothing.
+    // A bound that is not finite is replaced by an infinity, which prunes nothing.
     static Candidate between(float lower, float upper, std::int64_t row) {
         constexpr float infinity = std::numeric_limits<float>::infinity();
         return {std::isfinite(lower) ? lower : -infinity, std::isfinite(upper) ? upper : infinity,
@@ -25,7 +25,7 @@ struct Candidate {
     }
 };
 
-// The floor that the k-th largest lower bound gives; reorders the candidates.
+// The floor by the k-th largest lower bound; reorders the candidates.
 inline float floor_of_lower_bounds(Candidate *first, Candidate *last, std::int64_t k,
                                    const QueryUnits &units) {
     if (last - first < k) {
@@ -36,7 +36,7 @@ inline float floor_of_lower_bounds(Candidate *first, Candidate *last, std::int64
     return units.floor_below(static_cast<double>(first[k - 1].lower));
 }
 
-// Drops those whose upper bound is below the floor, and gives the new end.
+// Removes candidates whose upper bound is below the floor; returns the new end.
 inline Candidate *drop_below(float floor, Candidate *first, Candidate *last) {
     return std::remove_if(first, last, [floor](const Candidate &one) { return one.upper < floor; });
 }

@@ -1,11 +1,9 @@
-// candidate_lists.hpp - the sink of a top-k scan: one thread's candidates of every query.
+// candidate_lists.hpp - sink of a top-k scan: one thread's candidates of every query.
 //
-// Contract: room for `capacity` candidates a query is allocated when made, nothing after. After a
-// scan, every row that this thread met and that is among the k best of a query is either in its
-// list or in its heap.
-// Cost: a list is looked through whenever some new candidates have come, to raise the floor by
-// their lower bounds alone. Only a list that fills up all the same (with duplicates, say) is
-// rescored.
+// Contract: the constructor allocates `capacity` candidates a query, nothing later does. After a
+// scan, each row of this thread that is among the k best of a query is in the query's list or heap.
+// Cost: after every few new candidates a list is pruned by a floor from lower bounds alone. Only a
+// list that stays more than half full (duplicates, say) is rescored in float64.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +30,7 @@ class CandidateLists {
           ids_(size(codes.size() * k), std::numeric_limits<std::int64_t>::max()),
           work_(size((corpus.width + 1) / 2)) {}
 
-    // Of 1M CLIP rows some 7 k are left in the end when their lower bounds alone make the floor.
+    // Of 1M CLIP rows, some 7 k candidates remain where lower bounds alone raise the floor.
     static std::int64_t capacity(std::int64_t k, std::int64_t n_rows) {
         return std::min(n_rows, 2 * k + std::min<std::int64_t>(14 * k, 1 << 16) + 256);
     }
@@ -50,7 +48,7 @@ class CandidateLists {
     Candidate *begin(std::int64_t query) { return candidates_.get() + query * capacity_; }
     Candidate *end(std::int64_t query) { return begin(query) + lists_[size(query)].count; }
 
-    // The best of those that were scored exactly on the way.
+    // Offers the best of the rows that were rescored during the scan.
     template <typename Best> void offer_scored(std::int64_t query, Best &best) const {
         for (std::int64_t i = query * k_; i < (query + 1) * k_; ++i) {
             if (ids_[size(i)] != std::numeric_limits<std::int64_t>::max()) {
@@ -62,7 +60,7 @@ class CandidateLists {
   private:
     struct List {
         std::int64_t count = 0;
-        std::int64_t review_at = 64; // look through the list when it holds so many
+        std::int64_t review_at = 64; // prune the list when it holds so many
     };
 
     static std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
@@ -91,8 +89,8 @@ class CandidateLists {
     std::int64_t k_, capacity_;
     SharedFloors &floors_;
     std::vector<List> lists_;
-    std::unique_ptr<Candidate[]> candidates_; // not touched before it is needed
-    std::vector<double> scores_;              // heaps of those rescored already
+    std::unique_ptr<Candidate[]> candidates_; // not initialised: untouched pages take no memory
+    std::vector<double> scores_;              // [n, k] heaps of the rows rescored so far
     std::vector<std::int64_t> ids_;
     std::vector<double> work_;
 };

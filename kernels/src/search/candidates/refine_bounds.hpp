@@ -1,4 +1,4 @@
-// refine_bounds.hpp - tighter bounds of candidates' scores, from the codes and what the codes left.
+// refine_bounds.hpp - tighter bounds on candidates' scores, from the codes and their residual.
 //
 // Contract: the corpus has a residual; `work` has room for width numbers. In float64:
 //

@@ -1,7 +1,8 @@
-// rescore.hpp - float64 scores of candidates, in the order they are given, into the best so far.
+// rescore.hpp - float64 scores of candidates, offered to the best so far.
 //
-// Contract: as exact_score.hpp. Those whose upper bound is below the floor by then are passed over.
-// Rows lie anywhere in memory, so the next one is asked for while this one is multiplied.
+// Contract: as exact_score.hpp. Candidates whose upper bound is below the floor by their turn are
+// skipped. Rows are scattered in memory, so the next one is prefetched while this one is
+// multiplied.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct Rescorer {
                        corpus.width * static_cast<std::int64_t>(sizeof(float)));
     }
 
-    // To a TopkHeap or TopkReservoir; gives the floor that their worst is, not lower than the one
-    // given.
+    // Offers scores to a TopkHeap or TopkReservoir; returns the floor that its worst score allows,
+    // at least the one given.
     template <typename Best>
     float offer(const Candidate *first, const Candidate *last, Best &best, float floor) const {
         for (const Candidate *one = first; one != last; ++one) {

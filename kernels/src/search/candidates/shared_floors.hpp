@@ -1,7 +1,7 @@
-// shared_floors.hpp - for each query a float below its k-th best score, raised by whoever can.
+// shared_floors.hpp - floors of all queries, each below the k-th best score, raised by any thread.
 //
-// Contract: a floor only rises. Which thread raised it, or when, changes what is looked at, never
-// what is found.
+// Contract: a floor only rises. The thread that raises it, and the moment, change the work but not
+// the result.
 #pragma once
 
 #include <atomic>

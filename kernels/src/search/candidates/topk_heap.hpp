@@ -1,4 +1,4 @@
-// topk_heap.hpp - the k best (score, id) pairs met so far, the worst of them on top.
+// topk_heap.hpp - heap of the k best (score, id) pairs so far, the worst on top.
 //
 // Contract: a view of two arrays of k >= 1 numbers that form a heap already; owns nothing. The
 // arrays are kept apart because numpy owns them. Of equal scores the higher id is the worse.
@@ -15,7 +15,7 @@ class TopkHeap {
 
     double worst() const { return scores_[0]; }
 
-    // Takes the pair in, in place of the worst, if it is better. O(log k).
+    // Replaces the worst pair by this one if this one is better. O(log k).
     bool offer(double score, std::int64_t id) {
         if (!worse(scores_[0], ids_[0], score, id)) {
             return false;

@@ -1,8 +1,7 @@
-// topk_reservoir.hpp - exactly scored rows of one query, of which the k best are wanted in the end.
+// topk_reservoir.hpp - reservoir of the k best (score, id) pairs: collects 2 k, then keeps k.
 //
-// Contract: as topk_heap.hpp orders them. Rows are all kept and cut down to the k best whenever
-// there are twice as many: for hundreds of hits that is several times faster than a heap, whose
-// every step is a branch that is guessed wrong.
+// Contract: the order of topk_heap.hpp. For hundreds of hits this is several times faster than a
+// heap, each step of which is a mispredicted branch.
 #pragma once
 
 #include <algorithm>
@@ -18,10 +17,10 @@ class TopkReservoir {
         all_.reserve(2 * k_);
     }
 
-    // Of k rows at least the worst score known to be reached, else minus infinity.
+    // A lower bound of the k-th best score; minus infinity before the first cut.
     double worst() const { return worst_; }
 
-    // Gives whether `worst` rose.
+    // Returns true if `worst` rose.
     bool offer(double score, std::int64_t id) {
         if (score < worst_) {
             return false;
@@ -35,7 +34,7 @@ class TopkReservoir {
         return true;
     }
 
-    // Writes the k best, best first; there are so many.
+    // Writes the k best, best first. At least k pairs were offered.
     void rank(std::int64_t *ids, double *scores) {
         cut();
         std::sort(all_.begin(), all_.end(), better);

@@ -16,7 +16,7 @@
 namespace twinlens {
 namespace {
 
-// Into the second-level cache: the first is full of the tiles of queries.
+// Into the L2 cache: the L1 cache is full of the tiles of queries.
 void issue_part(Prefetch &prefetch, std::int64_t part) {
     for (std::int64_t line = part; line < prefetch.lines_a_step; line += 4, prefetch.next += 64) {
         _mm_prefetch(reinterpret_cast<const char *>(prefetch.next), _MM_HINT_T1);
@@ -33,7 +33,8 @@ void dots(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch, s
         _tile_zero(2);
         _tile_zero(3);
         for (std::int64_t at = 0; at < padded; at += 64) {
-            // 32 rows of 64 codes: a step of Prefetch, asked for in four parts among the tiles.
+            // 32 rows of 64 codes: one prefetch_step, issued in four parts between the tile
+            // instructions.
             issue_part(prefetch, 0);
             _tile_loadd(4, upper + at, padded);
             _tile_loadd(6, first + at * lanes, 64);

@@ -1,4 +1,4 @@
-// avx2.cpp - AVX2: numbers of 7 bits, so that the saturating multiplication never saturates.
+// avx2.cpp - AVX2: components of 7 bits, so that vpmaddubsw never saturates.
 
 #include <immintrin.h>
 

@@ -1,4 +1,4 @@
-// avx512vnni.cpp - AVX-512 VNNI: 64 products of a code and a number in one instruction.
+// avx512vnni.cpp - AVX-512 VNNI: 64 products of codes and components in one instruction.
 
 #include <cstring>
 

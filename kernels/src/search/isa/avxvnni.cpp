@@ -1,4 +1,4 @@
-// avxvnni.cpp - AVX-VNNI: 32 products of a code and a number in one instruction.
+// avxvnni.cpp - AVX-VNNI: 32 products of codes and components in one instruction.
 
 #include <immintrin.h>
 

@@ -1,6 +1,6 @@
-// code_score.hpp - a float64 query times the whole numbers that a row of codes holds.
+// code_score.hpp - dot product of a float64 query and a row of codes minus 128.
 //
-// In an unnamed namespace because each path compiles its own.
+// In an unnamed namespace because each instruction set compiles its own.
 #pragma once
 
 #include <cstdint>

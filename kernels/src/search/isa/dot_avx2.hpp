@@ -1,7 +1,7 @@
-// dot_avx2.hpp - dot products in registers of 32 bytes, by either instruction that can do them.
+// dot_avx2.hpp - KernelTable::dots and dots_few in 256-bit registers, for AVX2 and AVX-VNNI.
 //
 // `Product::add(sums, codes, numbers)` adds to each of 8 int32 sums the products of four unsigned
-// codes and four signed numbers.
+// codes and four signed components.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ inline void issue(Prefetch &prefetch) {
     }
 }
 
-// 2 rows times 2 planes of 16 lanes: 8 sums in 16 registers.
+// 2 rows times 2 planes of 16 lanes: 8 of the 16 registers hold sums.
 template <typename Product>
 void dots_avx2(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
                std::int32_t *out) {

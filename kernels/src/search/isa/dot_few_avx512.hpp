@@ -1,8 +1,7 @@
-// dot_few_avx512.hpp - rows times one query, or a few: as fast as memory gives the rows. For
-// AVX-512 VNNI paths.
+// dot_few_avx512.hpp - KernelTable::dots_few by AVX-512 VNNI, bound by memory bandwidth.
 //
-// One stream, two rows at once, every line asked for 1 KiB ahead: 20 GB/s where plain loads get 15
-// and AMX tiles, whose rows lie far apart, 13.
+// One stream, two rows at once, every line prefetched 1 KiB ahead: 20 GB/s, against 15 of plain
+// loads and 13 of AMX tiles, whose rows are far apart in memory.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +13,7 @@
 namespace twinlens {
 namespace {
 
-// In each quarter, by turns: two numbers of a added, two numbers of b added.
+// In each 128-bit quarter: sums of two elements, of a and b in turn.
 inline __m512i halves_added(__m512i a, __m512i b) {
     return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
 }
@@ -50,7 +49,7 @@ inline void dots_few_avx512(const RowCodes &block, const std::int8_t *numbers, s
                 lower_high = _mm512_dpbusd_epi32(lower_high, lower64, high64);
                 lower_low = _mm512_dpbusd_epi32(lower_low, lower64, low64);
             }
-            // Four sums at once: 9 instructions where one at a time took 40.
+            // Four sums reduced at once: 9 instructions, against 40 for one at a time.
             const __m512i high_pairs = halves_added(upper_high, lower_high);
             const __m512i low_pairs = halves_added(upper_low, lower_low);
             const __m128i sums =

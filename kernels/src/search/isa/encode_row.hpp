@@ -1,10 +1,10 @@
-// encode_row.hpp - one row as 8-bit codes, with the norms that bound the error of every score.
+// encode_row.hpp - 8-bit codes of one row, with the norms that bound the error of its scores.
 //
 // Contract: work has room for the padded width; codes and residual (or null) too; terms for 3 (5).
-// Gives false, with nothing of use written, if the row holds NaN or infinity. The centre is finite.
+// Returns false, with unusable output, if the row holds NaN or infinity. The centre is finite.
 // Numerics: everything is float64, in which row - centre is at most 2^129, is off by 2^-53 of
 // itself, and keeps every bit of what is subnormal in float32. EXACTNESS.md derives the slacks.
-// In an unnamed namespace because each path compiles its own.
+// In an unnamed namespace because each instruction set compiles its own.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace twinlens {
 namespace {
 
 constexpr std::int64_t pad_to = 64;
-// Sums are kept in so many parts, that they may be vectorised as they stand.
+// Partial sums of a loop: enough for AVX-512 to vectorise it without reordering.
 constexpr std::int64_t parts = 16;
 
 inline double total(const double *sums) {
@@ -38,7 +38,7 @@ struct Quantized {
     double left_length;  // |what is left|
 };
 
-// Writes numbers[i] / scale as codes, and leaves in `numbers` what they miss.
+// Writes numbers[i] / scale as codes, and leaves the rounding errors in `numbers`.
 inline Quantized quantize(double *numbers, std::int64_t padded, std::uint8_t *codes) {
     double largest[parts] = {};
     for (std::int64_t i = 0; i < padded; i += parts) {
@@ -53,7 +53,7 @@ inline Quantized quantize(double *numbers, std::int64_t padded, std::uint8_t *co
     }
     const float scale = static_cast<float>(most / 127);
     const double inverse = scale > 0 ? 1 / static_cast<double>(scale) : 0;
-    // Added and taken away, it rounds what is below 2^51 to a whole number.
+    // Adding and subtracting it rounds numbers below 2^51 to integers, and vectorises.
     constexpr double rounder = 0x1.8p52;
     double whole_squares[parts] = {}, left_squares[parts] = {};
     for (std::int64_t i = 0; i < padded; i += parts) {

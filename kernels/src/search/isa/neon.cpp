@@ -1,4 +1,4 @@
-// neon.cpp - ARM's dot product instructions: signed, so codes lose their 128 on the way.
+// neon.cpp - ARM's dot product instructions (sdot): signed, so 128 is subtracted from the codes.
 
 #include <arm_neon.h>
 
@@ -12,7 +12,7 @@
 namespace twinlens {
 namespace {
 
-// Flipping the top bit takes 128 away.
+// Flipping the top bit subtracts 128.
 int8x16_t centred(const std::uint8_t *codes) {
     return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(codes), vdupq_n_u8(128)));
 }

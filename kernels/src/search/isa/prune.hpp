@@ -1,11 +1,11 @@
-// prune.hpp - which pairs of a block's rows and 16 queries reach the floors.
+// prune.hpp - the pairs of a block's rows and 16 queries that may reach the floors.
 //
 //     estimate = scale * step * dot,   margin = reach * |scale * codes| + length * |what they
 //     leave|
 //
-// A pair is out if estimate + margin < floor, in float32; a comparison that NaN or infinity makes
-// meaningless is not true, so such a pair stays in. EXACTNESS.md shows that reach and length pay
-// for every rounding here. In an unnamed namespace because each path compiles its own.
+// A pair is pruned if estimate + margin < floor, in float32. With NaN or infinity the comparison is
+// false, so such a pair is kept. EXACTNESS.md shows that reach and length cover every rounding
+// here. In an unnamed namespace because each instruction set compiles its own.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +52,7 @@ inline std::int64_t prune_block(const std::int32_t *dots, float base, const RowC
     return count;
 }
 
-// The same for one lane, whose dots lie side by side: [2 planes][block_rows].
+// prune_block for one lane, dots [2 planes][block_rows].
 inline std::int64_t prune_lane(const std::int32_t *dots, float base, const RowCodes &block,
                                const Lanes &group, std::int64_t lane, CandidatePair *pairs) {
     const std::int32_t high_offset = group.offset[0][lane], low_offset = group.offset[1][lane];

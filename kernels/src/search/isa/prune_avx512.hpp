@@ -1,4 +1,4 @@
-// prune_avx512.hpp - prune.hpp, one row against 16 queries at a time. For AVX-512 paths.
+// prune_avx512.hpp - prune.hpp by AVX-512, one row against 16 queries at a time.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ inline std::int64_t prune_avx512(const std::int32_t *dots, float base, const Row
         const __m512 estimate = _mm512_mul_ps(_mm512_set1_ps(terms[0]), _mm512_mul_ps(step, dot));
         const __m512 margin = _mm512_fmadd_ps(reach, _mm512_set1_ps(terms[2]),
                                               _mm512_mul_ps(length, _mm512_set1_ps(terms[1])));
-        // Not less, or not comparable.
+        // Not less than the floor, or NaN.
         unsigned in = _mm512_cmp_ps_mask(_mm512_add_ps(estimate, margin), floor, _CMP_NLT_UQ);
         if (in == 0) {
             continue;
@@ -45,7 +45,7 @@ inline std::int64_t prune_avx512(const std::int32_t *dots, float base, const Row
     return count;
 }
 
-// 16 rows against one lane at a time: next to nothing, as the stream of codes must not stall.
+// 16 rows against one lane at a time: cheap, so that the stream of codes does not stall.
 inline std::int64_t prune_lane_avx512(const std::int32_t *dots, float base, const RowCodes &block,
                                       const Lanes &group, std::int64_t lane, CandidatePair *pairs) {
     constexpr std::int64_t at_once = 16;

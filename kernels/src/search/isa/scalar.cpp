@@ -1,4 +1,4 @@
-// scalar.cpp - plain C++, for whatever processor; the measure of the other paths.
+// scalar.cpp - plain C++, for any processor.
 
 #include "resample/scalar.hpp"
 #include "search/exact_score.hpp"
