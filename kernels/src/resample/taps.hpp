@@ -57,26 +57,52 @@ inline const ResampleFilter *resample_filter(std::string_view name) {
     return nullptr;
 }
 
+// The input pixels first(at) .. last(at) of output pixel `at`, and the weights of a filter there.
+struct FilteredAxis {
+    const ResampleFilter &filter;
+    std::int64_t size;
+    float start;
+    double scale, stretch, reach;
+
+    FilteredAxis(const ResampleFilter &filter_, std::int64_t size_, float start_, float stop,
+                 std::int64_t length)
+        : filter(filter_), size(size_), start(start_),
+          scale(static_cast<double>(stop - start) / static_cast<double>(length)),
+          stretch(std::max(1.0, scale)), reach(filter.support * stretch) {}
+
+    double centre(std::int64_t at) const { return start + (static_cast<double>(at) + 0.5) * scale; }
+
+    std::int64_t first(std::int64_t at) const {
+        return std::max<std::int64_t>(0, static_cast<std::int64_t>(centre(at) - reach + 0.5));
+    }
+
+    std::int64_t last(std::int64_t at) const {
+        return std::min(size, static_cast<std::int64_t>(centre(at) + reach + 0.5));
+    }
+
+    // Writes the weights of output pixel `at`, not normalised; returns their sum.
+    double weigh(std::int64_t at, double *weights) const {
+        double sum = 0.0;
+        for (std::int64_t place = first(at); place < last(at); ++place) {
+            const double distance = static_cast<double>(place) - centre(at) + 0.5;
+            const double weight = filter.weight(distance * (1.0 / stretch));
+            weights[place - first(at)] = weight;
+            sum += weight;
+        }
+        return sum;
+    }
+};
+
 class OwnedTaps {
   public:
     // Resamples `start` to `stop`, within 0..size, to `length` pixels.
     OwnedTaps(std::int64_t size, float start, float stop, std::int64_t length,
               const ResampleFilter &filter)
         : size_(size), length_(length), starts_(static_cast<std::size_t>(length)) {
-        const double scale = static_cast<double>(stop - start) / static_cast<double>(length);
-        const double stretch = std::max(1.0, scale), reach = filter.support * stretch;
-        const auto centre = [&](std::int64_t at) {
-            return start + (static_cast<double>(at) + 0.5) * scale;
-        };
-        const auto first = [&](std::int64_t at) {
-            return std::max<std::int64_t>(0, static_cast<std::int64_t>(centre(at) - reach + 0.5));
-        };
-        const auto last = [&](std::int64_t at) {
-            return std::min(size, static_cast<std::int64_t>(centre(at) + reach + 0.5));
-        };
+        const FilteredAxis axis(filter, size, start, stop, length);
         std::int64_t most = 1;
         for (std::int64_t at = 0; at < length; ++at) {
-            most = std::max(most, last(at) - first(at));
+            most = std::max(most, axis.last(at) - axis.first(at));
         }
         count_ = (most + taps_together - 1) / taps_together * taps_together;
         if (count_ > size) {
@@ -86,32 +112,30 @@ class OwnedTaps {
         std::vector<double> weights(static_cast<std::size_t>(most));
         for (std::int64_t at = 0; at < length; ++at) {
             // Moved left where taps of weight 0 would lie beyond the last pixel.
-            const std::int64_t begin = std::min(first(at), size - count_);
+            const std::int64_t begin = std::min(axis.first(at), size - count_);
             starts_[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(begin);
-            double sum = 0.0;
-            for (std::int64_t place = first(at); place < last(at); ++place) {
-                const double distance = static_cast<double>(place) - centre(at) + 0.5;
-                const double weight = filter.weight(distance * (1.0 / stretch));
-                weights[static_cast<std::size_t>(place - first(at))] = weight;
-                sum += weight;
-            }
-            std::int32_t *whole = weights_.data() + at * count_ + (first(at) - begin);
-            std::int64_t sizes = 0;
-            for (std::int64_t tap = 0; tap < last(at) - first(at); ++tap) {
-                const double part = weights[static_cast<std::size_t>(tap)] / sum;
-                const double scaled = part * (1 << weight_bits);
-                whole[tap] = static_cast<std::int32_t>(scaled + (scaled < 0 ? -0.5 : 0.5));
-                sizes += std::abs(whole[tap]);
-            }
-            if (sizes > weight_limit) {
-                throw std::range_error("taps: the weights could overflow a sum");
-            }
+            const double sum = axis.weigh(at, weights.data());
+            round(weights.data(), axis.last(at) - axis.first(at), sum,
+                  weights_.data() + at * count_ + (axis.first(at) - begin));
         }
     }
 
     Taps taps() const { return {size_, length_, count_, starts_.data(), weights_.data()}; }
 
   private:
+    // Writes n weights, divided by their sum, as integers.
+    static void round(const double *weights, std::int64_t n, double sum, std::int32_t *rounded) {
+        std::int64_t magnitude = 0;
+        for (std::int64_t tap = 0; tap < n; ++tap) {
+            const double scaled = weights[tap] / sum * (1 << weight_bits);
+            rounded[tap] = static_cast<std::int32_t>(scaled + (scaled < 0 ? -0.5 : 0.5));
+            magnitude += std::abs(rounded[tap]);
+        }
+        if (magnitude > weight_limit) {
+            throw std::range_error("taps: the weights could overflow a sum");
+        }
+    }
+
     std::int64_t size_;
     std::int64_t length_;
     std::int64_t count_ = 0;

@@ -63,8 +63,15 @@ struct alignas(64) Columns {
 // A block's sums [32][32]; the first `done` rows are written out.
 struct OutputBlock {
     alignas(64) std::int32_t sums[block_side * block_side];
-    const Columns *columns;
-    std::int64_t row, rows, done;
+    const Columns *columns = nullptr;
+    std::int64_t row = 0, rows = 0, done = 0;
+
+    void start(const Columns &own, std::int64_t first, std::int64_t n) {
+        columns = &own;
+        row = first;
+        rows = n;
+        done = 0;
+    }
 };
 
 template <typename Finish>
@@ -143,14 +150,13 @@ void gemm(const Panel &panel, const Linear &linear, std::int64_t zero, Range pai
     Columns columns[2];
     OutputBlock blocks[Chunks::most_blocks];
     OutputBlock *before = &blocks[Chunks::most_blocks - 1];
-    before->done = before->rows = 0;
     for (std::int64_t pair = pairs.first; pair < pairs.last; ++pair) {
         Columns &own = columns[pair % 2];
         own.fill(linear, zero, pair * block_side);
         const std::int8_t *left = linear.codes + 2 * pair * column_bytes;
         const std::int8_t *right = own.lanes[1] == 0 ? left : left + column_bytes;
-        const bool more = pair + 1 < pairs.last;
-        Prefetch prefetch{left + 2 * column_bytes, more ? ceil_div(32, n_blocks) : 0};
+        Prefetch prefetch{left + 2 * column_bytes,
+                          pair + 1 < pairs.last ? ceil_div(32, n_blocks) : 0};
         chunks.each(n_blocks, steps, [&](std::int64_t at, std::int64_t index, Range part) {
             OutputBlock &block = blocks[at];
             const std::int64_t row = index * block_side, n = part.last - part.first;
@@ -169,10 +175,7 @@ void gemm(const Panel &panel, const Linear &linear, std::int64_t zero, Range pai
                 return;
             }
             finish_rows(*before, block_side, panel, finish);
-            block.columns = &own;
-            block.row = row;
-            block.rows = rows;
-            block.done = 0;
+            block.start(own, row, rows);
             before = &block;
             if constexpr (!Engine::overlaps) {
                 finish_rows(block, block_side, panel, finish);
