@@ -93,7 +93,7 @@ twinlens_instruction_set(avx512vnni LIBRARY operators PROCESSOR ${x86}
                          NEEDS avx512vnni
                          GNU ${avx512vnni})
 
-# What C++ sees of the list.
+# The list as macros of C++.
 set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)
 file(CONFIGURE OUTPUT ${twinlens_generated}/cpu/instruction_sets.hpp @ONLY CONTENT
 [[// instruction_sets.hpp - written by instruction_sets.cmake: each(name, "features it needs").

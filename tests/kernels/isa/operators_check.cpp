@@ -36,7 +36,7 @@ Pool pool_of(int threads) {
     return {threads == 2 ? &real : &in_turn, threads, run};
 }
 
-// Where float32 rounds otherwise, a number may become the neighbouring code: rarely.
+// Expects nine tenths to be close. float32 may round to the neighbouring code, rarely.
 void expect_close(const Floats &got, const Floats &wanted, const char *table, const char *what) {
     Floats off;
     float largest = 1;
@@ -56,7 +56,8 @@ void expect_close(const Floats &got, const Floats &wanted, const char *table, co
            static_cast<double>(largest));
 }
 
-// What `compute(x, rows, out, pool)` gives: the same by any number of threads, and row by row.
+// Returns the output of compute(x, rows, out, pool); expects it to be the same by any number of
+// threads, and row by row.
 template <typename Compute>
 Floats steady(const Compute &compute, const Floats &x, std::int64_t rows, std::int64_t width,
               std::int64_t out_width, const char *table, const char *what) {
