@@ -8,7 +8,7 @@ from twinlens.images.load import U8
 ROUNDING = 2
 """The first pass rounds to whole levels, and the second may magnify the rounding."""
 ORDER = 10
-"""Before version 13, Pillow always resized the width first; twinlens has the order of version 13."""
+"""Before version 13, Pillow always resized the width first; twinlens does as version 13."""
 MEAN = 0.3
 """Of the mean over all pixels."""
 
