@@ -78,7 +78,7 @@ def _quoted_cell(source: _Lines, line: str, at: int) -> tuple[str, str, int]:
             parts.append(line[at:])
             following = next(source, None)
             if following is None:
-                raise ValueError("the file ends within a quoted cell")
+                raise ValueError("unexpected end of data: a quote is not closed")
             line, at = following, 0
         elif line.startswith(_QUOTE, end + 1):
             parts.append(line[at : end + 1])

@@ -46,7 +46,8 @@ def test_a_cell_may_be_longer_than_the_limit_of_the_csv_module(cell: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [('a,"b\n', "ends within a quoted cell"), ('"a"b\n', "',' expected")]
+    ("text", "message"),
+    [('a,"b\n', "unexpected end of data: a quote is not closed"), ('"a"b\n', "',' expected")],
 )
 def test_an_open_quote_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
