@@ -123,7 +123,8 @@ def _listed(column: Collection[Any], name: str) -> list[Any]:
 
 
 def _label(value: object, place: int) -> bool:
-    if isinstance(value, _Scalar) and value.ndim == 0:
+    is_masked = value is np.ma.masked  # its item is 0.0
+    if not is_masked and isinstance(value, _Scalar) and value.ndim == 0:
         value = value.item()
     # 0 and 1 may come as floats, as pandas makes them of a column that has gaps.
     if isinstance(value, _NUMBERS) and value in {0, 1}:

@@ -23,4 +23,7 @@ def quoted_value(value: object) -> str:
     """
     # Cut before the repr: that of a cell of a megabyte takes four.
     cut = value[: QUOTED_CHARACTERS + 1] if isinstance(value, (bytes, bytearray)) else value
-    return quoted(_REPR.repr(cut))
+    try:
+        return quoted(_REPR.repr(cut))
+    except ValueError:  # an integer of more digits than Python writes
+        return f"a huge {type(value).__name__}"

@@ -62,6 +62,8 @@ BAD_LABELS: dict[str, tuple[Any, str]] = {
     "probabilities": ([0.9, 0.1, 0.4], "label 0 is 0.9"),
     "strings of digits": (["1", "0", "0"], "label 0 is '1'"),
     "strings of words": ([True, "False", "no"], "label 1 is 'False'"),
+    "a masked value": (np.ma.array(ONES, mask=[0, 1, 0]), "label 1 is masked"),
+    "a huge number": ([10**5000, 1, 0], "label 0 is a huge int"),
     "lists": ([[1], [0], [1]], r"label 0 is \[1\]"),
     "arrays": ([np.array([1]), 0, 1], "label 0 is array"),
     "a long string": (["no\n" * 10**6, True, True], r"label 0 is 'no\\n"),
