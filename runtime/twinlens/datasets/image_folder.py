@@ -60,18 +60,20 @@ def files_in_folder(folder: Path, *, wanted: Callable[[Path], bool]) -> Iterator
 
 
 def files_matching(pattern: str) -> Iterator[FoundFile]:
-    """Yield every file that matches a glob pattern, such as "photos/**/*.jpg".
+    """Return every file that matches a glob pattern, such as "photos/**/*.jpg".
 
     "**" stands for any number of folders. Only folders that the pattern can reach are listed. A
     hidden name is matched only by a part that begins with its first character, as ".thumbnails".
     Links to folders are followed if the pattern has no "**".
 
     Raises:
-        OSError: the folder before the first wildcard cannot be listed.
+        OSError: at once, if the folder before the first wildcard cannot be listed.
     """
     parts = PurePath(pattern).parts
     fixed = next(n for n, part in enumerate(parts) if GLOB_CHARACTERS & set(part))
-    yield from _Pattern(parts[fixed:]).below(Path(*parts[:fixed]))
+    folder = Path(*parts[:fixed])
+    os.scandir(folder).close()
+    return _Pattern(parts[fixed:]).below(folder)
 
 
 def is_image_file(path: Path) -> bool:

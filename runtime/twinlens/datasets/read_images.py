@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from twinlens.datasets.formats.parquet_file import open_parquet
+from twinlens.datasets.formats.tar_archive import tar_members
 from twinlens.datasets.image_folder import (
     GLOB_CHARACTERS,
     FoundFile,
@@ -56,9 +59,9 @@ def read_images(
 
     Raises:
         FileNotFoundError: the source does not exist.
-        OSError: during iteration: the source cannot be opened or listed.
-        DatasetError: during iteration: the source itself is no tar, or no Parquet file with that
-            column.
+        OSError: the source cannot be opened or listed.
+        DatasetError: the source itself is no tar, or no Parquet file with that column. All three
+            come at once, so that no work is lost by the last of several sources.
     """
     path = Path(source)
     if not is_there(path) and len(os.fspath(source)) > MAX_PATH:
@@ -67,6 +70,7 @@ def read_images(
         )
     root = None if image_root is None else Path(image_root)
     if os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises OSError for a name too long
+        os.scandir(path).close()
         files = files_in_folder(path, wanted=lambda file: is_image_file(file) or is_tar(file))
         return _images_of_each(files, column=column, root=root)
     if not is_there(path):
@@ -74,6 +78,7 @@ def read_images(
             files = files_matching(os.fspath(source))
             return _images_of_each(files, column=column, root=root)
         raise FileNotFoundError(f"{quoted_path(path)} does not exist")
+    _check_file(path, column)
     return _images_of_file(path, column=column, root=root)
 
 
@@ -104,6 +109,20 @@ def _images_of_each(
             yield from _images_of_file(file, column=column, root=root)
         except (DatasetError, OSError) as error:
             yield NamedImage(str(file), ImageError(str(error)))
+
+
+def _check_file(path: Path, column: str) -> None:
+    """Open a file and close it again: those of many sources are not open together.
+
+    Raises:
+        OSError, DatasetError: as `read_images`.
+    """
+    if path.suffix.lower() == ".parquet":
+        with open_parquet(path) as file:
+            file.require_columns([column])
+    elif is_tar(path):
+        with closing(tar_members(path, wanted=lambda _: False)) as members:
+            next(members, None)
 
 
 def _images_of_file(path: Path, *, column: str, root: Path | None) -> Iterator[NamedImage]:

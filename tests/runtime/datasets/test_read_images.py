@@ -1,6 +1,7 @@
 """Images of any source, one at a time, each with a name, always in the same order."""
 
 import io
+import os
 import shutil
 import tarfile
 from collections.abc import Callable, Sequence
@@ -326,3 +327,36 @@ def test_a_text_that_no_path_can_be_is_refused_in_one_short_line() -> None:
             read_images(source)
         assert len(str(caught.value)) < 200
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.tar", b"<html>" * 1000, "is not a whole tar"),
+        ("a.tgz", b"", "is not a whole tar: it is empty"),
+        ("a.parquet", b"<html>", "is not Parquet"),
+        ("photo.parquet", None, "has no column 'image'"),
+    ],
+)
+def test_a_source_that_is_none_is_refused_before_it_is_read(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / name
+    if content is None:
+        parquet.write_table(pa.table({"photo": [b"x"]}), path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(DatasetError, match=message):
+        read_images(path)
+
+
+def test_a_folder_that_cannot_be_listed_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for source in (tmp_path, f"{tmp_path}/*.png"):
+        with pytest.raises(PermissionError):
+            read_images(source)

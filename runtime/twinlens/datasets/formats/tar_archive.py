@@ -2,7 +2,7 @@
 
 import logging
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -64,7 +64,7 @@ class _Header(NamedTuple):
         )
 
 
-def tar_members(path: Path, *, wanted: Callable[[str], bool]) -> Iterator[TarMember | TarDamage]:
+def tar_members(path: Path, *, wanted: Callable[[str], bool]) -> Generator[TarMember | TarDamage]:
     """Yield the files of a tar, and every stretch of it that is lost.
 
     A damaged header loses the files up to the next good one. Behind its end, a further archive is
@@ -96,7 +96,7 @@ class _Reader:
         self._zero_blocks = 0
         """Blocks of zeros right before the position: two of them end an archive."""
 
-    def members(self, wanted: Callable[[str], bool]) -> Iterator[TarMember | TarDamage]:
+    def members(self, wanted: Callable[[str], bool]) -> Generator[TarMember | TarDamage]:
         """Yield members and damage up to the end of the file."""
         start = 0
         try:
