@@ -46,10 +46,11 @@ def read_images(
     them; links to folders below a folder; links to nothing; pipes and devices.
 
     Lost images are items with an error, and `on_error` decides: a folder that cannot be listed, a
-    link to itself, a link in a tar, a member above 256 MiB, the second member of
-    one name, a damaged stretch or the torn end of a tar, a wrong checksum of a .tar.gz, a damaged
-    row group or a cell without an image in Parquet, and a file of a folder or a pattern that has
-    the suffix of a tar and is none.
+    link to itself, a link in a tar, a member above 256 MiB, the second member of one name, a
+    damaged stretch or the torn end of a tar, a wrong checksum of a .tar.gz, a damaged row group or
+    a cell without an image in Parquet, and a file of a folder or a pattern that has the suffix of a
+    tar and is none. A compressed tar, or a row group of Parquet, that expands beyond 1,032 times
+    the size of its file and 256 MiB more is an error there.
 
     Args:
         source: a file, a folder or a pattern.
