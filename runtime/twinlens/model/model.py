@@ -150,10 +150,10 @@ class Model:
     ) -> F32:
         """Embeddings [B, D] of images: unit rows, in their order, whatever the batch.
 
-        A generator is read as it goes: no more than a few dozen images are held at once. It may
-        refill an array, close a file, or write the next image under the name of the last: each
-        image is copied, or read, as it is drawn. Paths in a list, or of `read_images`, are read by
-        the threads instead.
+        A generator is read as it goes: at most 24 images a thread are held at once. It may refill
+        an array, close a file, or write the next image under the name of the last: each image is
+        copied, or read, as it is drawn. Paths in a list, or of `read_images`, are read by the
+        threads instead.
 
         Args:
             images: paths, encoded bytes, files, PIL images or uint8 arrays [H, W, 3], mixed as you
@@ -293,7 +293,7 @@ class Model:
         return dataframes.answer(images, matching, (dataframes.MATCH,))
 
     def _match_drawn(self, images: Iterator[Drawn], texts: list[str], prior: float | None) -> F32:
-        """As `_match`, of a source of which no more than a few dozen images are held."""
+        """As `_match`, of a source that is read as it goes."""
         _ = self.calibration  # refused before anything is computed
         rows = self._rows(self._streamed(enumerate(images)))
         if len(rows) != len(texts):
