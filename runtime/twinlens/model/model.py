@@ -159,8 +159,7 @@ class Model:
         Raises:
             ImageError: an image cannot be read; the message has its index and the reason.
         """
-        if on_error not in ("raise", "nan"):
-            raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'nan'")
+        _require_on_error(on_error)
         return self._rows(self.stream_images(images, on_error=on_error, progress=progress))
 
     def stream_images(
@@ -260,7 +259,12 @@ class Model:
         return self._texts.run_on_device([*dataframes.several(texts, "texts")], on_cut=on_cut)
 
     def match(
-        self, images: Batch[ImageLike], texts: Batch[str], *, prior: float | None = None
+        self,
+        images: Batch[ImageLike],
+        texts: Batch[str],
+        *,
+        prior: float | None = None,
+        on_error: Literal["raise", "nan"] = "raise",
     ) -> dataframes.Answer:
         """Probability [B] that image i and text i match.
 
@@ -271,21 +275,33 @@ class Model:
             images: B images.
             texts: B texts.
             prior: share of matching pairs expected; the calibration's own by default.
+            on_error: as for `embed_images`; the probability of an unreadable image is NaN.
 
         Raises:
             CalibrationError: the bundle was not calibrated.
+            ImageError: an image cannot be read; the message has its index and the reason.
             ValueError: the two differ in number.
         """
         left, right = [*dataframes.several(images, "images")], [*dataframes.several(texts, "texts")]
-        return dataframes.answer(images, self._match(left, right, prior), (dataframes.MATCH,))
+        found = self._match(left, right, prior, on_error=on_error)
+        return dataframes.answer(images, found, (dataframes.MATCH,))
 
-    def _match(self, images: list[ImageLike], texts: list[str], prior: float | None) -> F32:
+    def _match(
+        self,
+        images: list[ImageLike],
+        texts: list[str],
+        prior: float | None,
+        *,
+        on_error: Literal["raise", "nan"] = "raise",
+    ) -> F32:
+        _require_on_error(on_error)
         _ = self.calibration  # refused before anything is computed
         if len(images) != len(texts):
             raise ValueError(f"{len(images)} images and {len(texts)} texts are not pairs")
         firsts, places = distinct(images)
         indices = np.unique(places, return_index=True)[1].tolist()
-        rows = self._rows(self._streamed(zip(indices, firsts, strict=True)))
+        numbered = zip(indices, firsts, strict=True)
+        rows = self._rows(self._streamed(numbered, on_error=on_error))
         return self._matcher.of_pairs(rows[places], self.embed_texts(texts), prior=prior)
 
     def probabilities(
@@ -397,6 +413,7 @@ class Model:
         labels: Batch[str],
         *,
         templates: Batch[str] = TEMPLATES,
+        on_error: Literal["raise", "nan"] = "raise",
     ) -> Classes:
         """Zero-shot classification of images into labels.
 
@@ -407,11 +424,20 @@ class Model:
             images: B images.
             labels: C names, such as "dog".
             templates: texts with one `{}` for the label.
+            on_error: as for `embed_images`; an unreadable image has probabilities of NaN and no
+                best label.
 
         Raises:
+            ImageError: an image cannot be read; the message has its index and the reason.
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
+        _require_on_error(on_error)
         names = [*dataframes.several(labels, "labels")]
         label_rows = self.embed_labels(names, templates=templates)
-        rows = self.embed_images(images)
+        rows = self.embed_images(images, on_error=on_error)
         return classify_rows(rows, label_rows, labels=names, scale=self._manifest.native_scale)
+
+
+def _require_on_error(on_error: str) -> None:
+    if on_error not in ("raise", "nan"):
+        raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'nan'")
