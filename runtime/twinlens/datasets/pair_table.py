@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinlens.datasets.image_parquet import image_from_cell, parquet_columns, parquet_rows
-from twinlens.datasets.pairs import Columns, Pairs, parse_label
+from twinlens.datasets.pairs import NO_LABELS, Columns, Pairs, parse_label
 from twinlens.errors import DatasetError, ImageError, PairsError
 from twinlens.images.image_like import ImageLike
 
@@ -70,13 +70,17 @@ def _csv_rows(reader: "csv.DictReader[str]", path: Path) -> Iterator[tuple[str, 
 
 def _resolve(columns: Columns, names: Sequence[str], path: Path) -> Columns:
     """Check that every column exists once, and add the default label column where it exists."""
-    for name in (columns.image, columns.text, columns.label, columns.kind):
+    label = columns.label
+    if label is None and LABEL in names and columns.kind != LABEL:
+        label = LABEL
+    elif label == NO_LABELS:
+        label = None
+    for name in (columns.image, columns.text, label, columns.kind):
         if name is not None and names.count(name) != 1:
             number = "more than one" if name in names else "no"
             raise PairsError(
                 f"{path} has {number} column {name!r}; its columns are {', '.join(names)}"
             )
-    label = columns.label or (LABEL if LABEL in names and columns.kind != LABEL else None)
     return Columns(image=columns.image, text=columns.text, label=label, kind=columns.kind)
 
 

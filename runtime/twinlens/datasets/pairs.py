@@ -8,6 +8,8 @@ from twinlens.errors import PairsError
 from twinlens.images.image_like import ImageLike
 
 LABELS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+NO_LABELS: Final = ""
+"""Name of the column of labels that reads none, even where there is a column "label"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,8 @@ class Columns:
     text: str = "text"
     """Column of texts."""
     label: str | None = None
-    """Column of labels, 1 for a matching pair, else 0; by default "label" if it exists."""
+    """Column of labels, 1 for a matching pair, else 0; by default "label" if it exists, and none
+    if it is `NO_LABELS`, ""."""
     kind: str | None = None
     """Column of the images' classes, for zero-shot classification; an empty cell is no class."""
 

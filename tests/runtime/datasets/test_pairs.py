@@ -90,6 +90,19 @@ def test_classes_are_read_if_named(folder: Path) -> None:
     assert found.labels is None
 
 
+@pytest.mark.parametrize("cells", [("often", ""), ("1", "0")])
+def test_a_column_named_label_is_left_alone_if_asked(folder: Path, cells: tuple[str, str]) -> None:
+    path = table(folder, f"image,text,label\ndog.png,a,{cells[0]}\ncat.png,b,{cells[1]}\n")
+    assert read_pairs(path, columns=Columns(label="")).labels is None
+
+
+def test_two_columns_named_label_are_refused(folder: Path) -> None:
+    path = table(folder, "image,text,label,label\ndog.png,a,0,1\n")
+    with pytest.raises(PairsError, match="has more than one column 'label'"):
+        read_pairs(path)
+    assert read_pairs(path, columns=Columns(label="")).texts == ["a"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
