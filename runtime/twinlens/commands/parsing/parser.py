@@ -5,6 +5,7 @@ from typing import Final
 import twinlens
 from twinlens.commands.parsing import image_commands, pair_commands, values
 from twinlens.commands.parsing.arguments import Parser, printing
+from twinlens.commands.parsing.completion import SHELLS, PrintCompletion
 
 CODES: Final = (
     "exit code: 0 when all went well, 1 when something failed or was left out, 2 when the command "
@@ -16,6 +17,12 @@ def parser() -> Parser:
     """Return the parser of all commands."""
     root = Parser(prog="twinlens", description="CLIP-like models without torch.", epilog=CODES)
     root.add_argument("--version", action="version", version=f"twinlens {twinlens.__version__}")
+    root.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        choices=SHELLS,
+        help='print a script for the shell: eval "$(twinlens --print-completion bash)"',
+    )
     commands = root.add_subparsers(
         dest="command", required=True, metavar="command", parser_class=Parser
     )
