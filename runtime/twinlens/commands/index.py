@@ -64,13 +64,19 @@ def _first_of_each_name(images: Iterable[NamedImage], lost: list[str]) -> Iterat
     be another image of that name: the first is kept, the other is named, and appended to `lost`.
     """
     seen: set[str] = set()
+    repeated: list[str] = []
     for image in images:
         if image.name not in seen:
             seen.add(image.name)
             yield image
-        elif not isinstance(image.image, (str, os.PathLike)):
+        elif isinstance(image.image, (str, os.PathLike)):
+            repeated.append(image.name)
+        else:
             logger.warning("%s is there twice: the first is kept", image.name)
             lost.append(image.name)
+    if repeated:
+        more = f", as are {len(repeated) - 1} other files" if len(repeated) > 1 else ""
+        logger.warning("%s is given twice and read once%s", repeated[0], more)
 
 
 def _named_rows(

@@ -50,6 +50,18 @@ def test_classify_labels_the_others(folder: Path, capsys: pytest.CaptureFixture[
     ]
 
 
+def test_search_finds_for_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    index = folder / "a.index"
+    line = ["index", "demo", str(folder / "a.png"), "--out", str(index), "--device", "cpu"]
+    assert main(line) == 0
+    capsys.readouterr()
+    queries = [str(folder / f"{name}.png") for name in "abc"]
+    answers, said = run_partly(capsys, "search", "demo", str(index), *queries, "--image")
+    assert [answer["query"] for answer in answers] == queries
+    assert [answer["hits"] and answer["hits"][0]["row"] for answer in answers] == [0, None, 0]
+    assert f"WARNING: image 1: {folder / 'b.png'} " in said
+
+
 def test_match_answers_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ("match", "demo", str(folder / "pairs.csv"))
     rows, said = run_partly(capsys, *line)
@@ -121,7 +133,8 @@ def test_a_source_that_is_given_twice_is_read_once_and_named(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "images").mkdir()
-    (tmp_path / "images/a.png").write_bytes(encoded(9))
+    for name in ("a", "b") if kind == "folder" else ("a",):
+        (tmp_path / f"images/{name}.png").write_bytes(encoded(9))
     source = {
         "tar": tar_of(tmp_path / "a.tar", "a.png"),
         "file": tmp_path / "images/a.png",
@@ -129,10 +142,15 @@ def test_a_source_that_is_given_twice_is_read_once_and_named(
     }[kind]
     out = tmp_path / "a.index"
     line = ["index", "demo", str(source), str(source), "--out", str(out), "--device", "cpu"]
+    if kind == "folder":
+        line.insert(3, str(source / "a.png"))
+        line.insert(3, str(source / "b.png"))
     assert main([*line, "--json"]) == 0, "nothing is left out"
     printed = capsys.readouterr()
-    assert json.loads(printed.out)["rows"] == 1
+    assert json.loads(printed.out)["rows"] == (2 if kind == "folder" else 1)
     assert f"{source} is given twice and read once" in printed.err
+    told = f"{source / 'b.png'} is given twice and read once, as are 1 other files"
+    assert (told in printed.err) == (kind == "folder")
 
 
 def test_info_reads_an_index_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

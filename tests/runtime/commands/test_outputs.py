@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -152,6 +153,28 @@ def test_a_disk_that_fills_up_leaves_the_old_output(
     assert main([*line, "--device", "cpu", "--out", str(out), "--force"]) == 1
     assert "No space left on device" in capsys.readouterr().err
     assert (listed(tmp_path), out.read_bytes()) == (["out.png"], b"old")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Windows knows no such signal")
+def test_a_killed_writer_leaves_the_old_output_and_a_draft_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "rows.npz"
+    out.write_bytes(b"old")
+    code = (
+        "import os, signal, sys, numpy as np, twinlens.__main__ as program\n"
+        "def killed(file, **arrays): file.write(b'half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "np.savez = killed\n"
+        "program.main(sys.argv[1:])"
+    )
+    line = ["embed", "demo", IMAGE, "--device", "cpu", "--out", str(out), "--force"]
+    done = subprocess.run([sys.executable, "-c", code, *line], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert out.read_bytes() == b"old"
+    (draft,) = set(tmp_path.iterdir()) - {out}
+    assert main(line) == 0
+    assert f"{draft} is a draft: delete it unless" in capsys.readouterr().err
+    assert out.read_bytes().startswith(b"PK")
 
 
 def test_a_report_that_cannot_be_written_leaves_the_old_one(

@@ -208,6 +208,9 @@ def test_a_terminal_has_a_bar_and_no_lines(monkeypatch: pytest.MonkeyPatch) -> N
         assert threading.active_count() == before
     assert progress.bar
     assert stream.getvalue() == ""
+    with Progress("match", stream, interval_s=1e-3) as progress:
+        assert stream.written.wait(30), "a command without a bar has lines"
+    assert not progress.bar
 
 
 def test_a_reader_that_has_gone_does_not_end_the_work() -> None:

@@ -10,13 +10,15 @@ from typing import Final, Self, TextIO, TypeVar
 T = TypeVar("T")
 
 INTERVAL_S: Final = 60.0
+WITH_BAR: Final = frozenset({"demo", "embed", "index", "evaluate"})
+"""Commands that draw a bar; the others write lines in a terminal too."""
 
 
 class Progress:
     """Lines on stderr while a command is at work, and the count of items that it has drawn."""
 
     def __init__(self, command: str, stream: TextIO, *, interval_s: float = INTERVAL_S) -> None:
-        self.bar = stream.isatty()
+        self.bar = command in WITH_BAR and stream.isatty()
         """True if a bar is shown in place of lines."""
         self._command, self._stream, self._interval_s = command, stream, interval_s
         self._drawn, self._noun = 0, ""

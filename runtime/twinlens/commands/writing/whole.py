@@ -4,6 +4,7 @@ A draft is synchronised before it is renamed, so a loss of power leaves one of t
 """
 
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from twinlens.index.storage.manifest import sync_folder
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -80,7 +83,14 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 
 def _draft_in(folder: Path) -> Path:
-    return folder / f".twinlens-{secrets.token_hex(6)}.draft"
+    """Return a free name for a draft; name those that a killed process has left behind."""
+    for left in sorted(folder.glob(_named("*"))) if folder.is_dir() else ():
+        logger.warning("%s is a draft: delete it unless another twinlens writes there", left)
+    return folder / _named(secrets.token_hex(6))
+
+
+def _named(key: str) -> str:
+    return f".twinlens-{key}.draft"
 
 
 def _sync_files(folder: Path) -> None:
