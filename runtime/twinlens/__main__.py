@@ -16,6 +16,7 @@ from twinlens.commands.printing.progress import Progress
 from twinlens.commands.printing.text import one_line, printable
 from twinlens.errors import TwinlensError
 
+INTERRUPTED: Final = 130
 TRACEBACK: Final = "TWINLENS_TRACEBACK"
 """Environment variable: where it is set, an unforeseen error is raised."""
 
@@ -40,14 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = _json(outcome.document) if options.json else _lines(outcome.lines)
         _write(text, to_stderr=outcome.to_stderr)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
         _forget(sys.stdout)
         return 1
     except MisuseError as error:
         sys.stderr.write(f"twinlens{command}: {one_line(str(error))}\n")
         sys.exit(2)
-    except Exception as error:
+    except Exception as error:  # the last gate: one line, whatever has failed
+        if _is_interrupted(error):
+            return INTERRUPTED
         if os.environ.get(TRACEBACK):
             raise
         sys.stderr.write(f"twinlens{command}: {one_line(_message(error))}\n")
@@ -102,6 +105,13 @@ def _forget(stream: TextIO) -> None:
     """Send to nowhere the rest of a stream, which Python would write when it ends, and complain."""
     with contextlib.suppress(OSError):  # one that has no descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _is_interrupted(error: BaseException | None) -> bool:
+    """Return True if an interruption is behind the error: a library's import makes it its own."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _message(error: Exception) -> str:

@@ -55,6 +55,20 @@ def test_an_interruption_of_any_act_is_quiet(place: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.mark.parametrize("words", ["raise ImportError('failed') from stop", "raise ValueError"])
+def test_an_interruption_that_a_library_makes_its_own_error_is_quiet(words: str) -> None:
+    code = (
+        "import signal, sys\n"
+        "from twinlens.commands import doctor\n"
+        "def run(options):\n"
+        "    try: signal.raise_signal(signal.SIGINT)\n"
+        f"    except KeyboardInterrupt as stop: {words}\n"
+        "doctor.run = run\n"
+    )
+    done = run(code + RUN, "doctor")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_an_interruption_after_the_answer_is_quiet() -> None:
     code = "import atexit, signal, sys\natexit.register(signal.raise_signal, signal.SIGINT)\n"
     done = run(code + RUN, "--version")
