@@ -301,6 +301,7 @@ IMAGE = str(DRAWINGS / "1f355.png")
         (("embed", "demo", "--texts", str(DRAWINGS), "--out", "x.npz"), "is a folder; --texts"),
         (("demo", "--out", "sheet"), "no name of an image; let it end in .png"),
         (("demo", "--threads", "0"), "threads is 0"),
+        (("search", "demo", "--", "a.index", "--"), "-- is there twice"),
         (("demo", "--threads", "two"), "threads is 'two', not a whole number"),
         (("classify", "demo", IMAGE, "--labels", ""), "label 0 is empty"),
         (("classify", "demo", IMAGE, "--labels", "a,"), "label 1 is empty"),

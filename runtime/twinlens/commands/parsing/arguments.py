@@ -109,13 +109,19 @@ def joined(arguments: Sequence[str]) -> list[str]:
 
     argparse gives every word after `--labels` to it; of `--labels=a,b` it takes no more.
 
+    Raises:
+        MisuseError: "--", after which no word is an option, is there twice.
+
     >>> joined(["demo", "--labels", "a,b", "dog.png"])
     ['demo', '--labels=a,b', 'dog.png']
     """
     result: list[str] = []
     for place, word in enumerate(arguments):
         if word == "--":
-            return result + list(arguments[place:])
+            rest = list(arguments[place:])
+            if "--" in rest[1:]:  # which argparse of Python 3.11 takes for no value at all
+                raise MisuseError("-- is there twice; give it once")
+            return result + rest
         signs = WHOLE_LISTS.get(result[-1], "") if result else ""
         if ("," in signs and "," in word) or ("@" in signs and word.startswith("@")):
             result[-1] += f"={word}"
