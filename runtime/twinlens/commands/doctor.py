@@ -4,7 +4,7 @@ import argparse
 import platform
 from importlib.metadata import version
 
-from twinlens.commands.output import Outcome
+from twinlens.commands.printing.outcome import Outcome
 from twinlens.errors import ProviderError
 from twinlens.loading import DEMO, load
 from twinlens.ort.cpu_features import may_saturate
