@@ -14,9 +14,9 @@ from twinlens.images.formats.png_transparency import raw_mode, scale_transparent
 from twinlens.images.geometry.crop import CropBox, crop_box
 from twinlens.images.geometry.exif_orientation import UPRIGHT, Orientation, orientation_of
 from twinlens.images.limits import Limits
-from twinlens.images.open import check_scans, check_size
 from twinlens.images.read_options import ReadOptions
-from twinlens.images.turns import turn_at
+from twinlens.images.sources.open import check_scans, check_size
+from twinlens.images.sources.turns import turn_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

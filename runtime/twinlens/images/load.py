@@ -10,19 +10,19 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images.cures import cure_of_content
 from twinlens.images.decoded_image import DecodedImage, decode_file, decode_pil
 from twinlens.images.formats.jpeg_segments import EOI, lacks_eoi
 from twinlens.images.formats.png_metadata import without_metadata
 from twinlens.images.image_like import U8, Encoded, ImageLike, ReadContent
-from twinlens.images.open import (
+from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
+from twinlens.images.sources.cures import cure_of_content
+from twinlens.images.sources.open import (
     errors_as_image_error,
     image_from_array,
     open_encoded,
     source_name,
     unknown_format,
 )
-from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
 from twinlens.images.transform import transform_into
 
 IMAGE_SUFFIXES: Final = frozenset(

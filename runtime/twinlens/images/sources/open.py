@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from twinlens.errors import ImageError, quoted
-from twinlens.images.cures import WANTED_ARRAY, cure_of_object, cure_of_path
 from twinlens.images.formats.jpeg_segments import has_too_many_scans
 from twinlens.images.image_like import U8, Encoded, ReadContent
 from twinlens.images.limits import Limits
-from twinlens.images.turns import turn_at
+from twinlens.images.sources.cures import WANTED_ARRAY, cure_of_object, cure_of_path
+from twinlens.images.sources.turns import turn_at
 
 JPEG_FORMATS: Final = frozenset({"JPEG", "MPO"})
 
