@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError, quoted
 from twinlens.images.image_like import ImageLike
+from twinlens.images.kept import Drawn, KeptImage
 from twinlens.images.load import load
 from twinlens.images.named_image import NamedImage
 from twinlens.images.pixel_options import PixelOptions
-from twinlens.images.sources.kept import Drawn, KeptImage
 from twinlens.images.sources.open import path_of
 
 NumberedImage = tuple[int, Drawn]

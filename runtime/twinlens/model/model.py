@@ -24,9 +24,9 @@ from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Tower
 from twinlens.images.decoder import Decoder, NumberedImage
 from twinlens.images.image_like import ImageLike
+from twinlens.images.kept import Drawn, drawn
 from twinlens.images.named_image import NamedImage
 from twinlens.images.pixel_options import EXACT, PixelOptions
-from twinlens.images.sources.kept import Drawn, drawn
 from twinlens.model.matcher import Matcher
 from twinlens.model.towers import open_tower
 from twinlens.model.zero_shot import TEMPLATES, Classes, classify_rows, fill_templates

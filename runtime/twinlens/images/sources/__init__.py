@@ -1,1 +1,1 @@
-"""Sources of images: opened within the limits, kept as they are drawn, read one at a time."""
+"""Sources of images: opened within the limits, and read by one thread at a time."""

@@ -14,10 +14,10 @@ from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images import load as loading
 from twinlens.images.formats.jpeg_segments import first_scan, has_too_many_scans, lacks_eoi
+from twinlens.images.kept import keep
 from twinlens.images.limits import LIMITS, Limits
 from twinlens.images.load import load
 from twinlens.images.read_options import ReadOptions
-from twinlens.images.sources.kept import keep
 
 SPEC = ImageSpec(side_px=16)
 EOI = b"\xff\xd9"

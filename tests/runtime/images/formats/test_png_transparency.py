@@ -10,9 +10,9 @@ from odd_images.makers import chunk
 from PIL import Image
 
 from twinlens.bundle.specs import ImageSpec
+from twinlens.images.kept import keep
 from twinlens.images.limits import LIMITS
 from twinlens.images.load import load
-from twinlens.images.sources.kept import keep
 
 SIDE = 32
 SPEC = ImageSpec(side_px=SIDE)

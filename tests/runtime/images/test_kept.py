@@ -12,11 +12,11 @@ from PIL import Image
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.images.decoder import Decoder
+from twinlens.images.kept import KeptImage, drawn, keep
 from twinlens.images.limits import LIMITS, Limits
 from twinlens.images.load import load
 from twinlens.images.named_image import ListedImage, NamedImage
 from twinlens.images.pixel_options import PixelOptions
-from twinlens.images.sources.kept import KeptImage, drawn, keep
 
 SMALL = ImageSpec(side_px=16)
 DECODE = Decoder(spec=SMALL, pixels=PixelOptions())
