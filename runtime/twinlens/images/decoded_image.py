@@ -8,8 +8,10 @@ from PIL import Image
 
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
+from twinlens.errors import ImageError
 from twinlens.images.formats.color_modes import to_eight_bit
 from twinlens.images.formats.dct_scale import reduce_while_decoding
+from twinlens.images.formats.jpeg_segments import MAX_EXIF_SEGMENTS, has_too_many_exif_segments
 from twinlens.images.formats.png_transparency import raw_mode, scale_transparent_colour
 from twinlens.images.geometry.crop import CropBox, crop_box
 from twinlens.images.geometry.exif_orientation import UPRIGHT, Orientation, orientation_of
@@ -43,6 +45,10 @@ def decode_file(
     Raises:
         ImageError: it is beyond the limits; and Pillow's own errors.
     """
+    if has_too_many_exif_segments(file):
+        raise ImageError(
+            f"{name} has more than {MAX_EXIF_SEGMENTS} EXIF segments; save it anew without metadata"
+        )
     with Image.open(file, formats=read.limits.formats) as image:
         check_size(image, name, read.limits)
         check_scans(image, name, read.limits)

@@ -1,7 +1,8 @@
 """Segments of a JPEG: where the first scan is, how many scans there are, and if the last one ends.
 
 libjpeg decodes the whole image once for each scan of a progressive JPEG. A scan that says nothing
-new takes a dozen bytes, so that a megabyte of them takes hours, within every other limit.
+new takes a dozen bytes, so that a megabyte of them takes hours, within every other limit. Pillow
+joins the EXIF segments one by one, so that a thousand full ones, 65 MB, take 16 s.
 """
 
 import os
@@ -25,6 +26,9 @@ MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """In coded pixels 0xff is followed by 0 or by a restart marker, 0xd0 to 0xd7."""
 MAX_SEGMENTS: Final = 100_000
 """Segments walked through; more are as good as too many scans."""
+MAX_EXIF_SEGMENTS: Final = 256
+"""EXIF segments of one JPEG, 16 MiB; cameras write one, and some of them a few."""
+_EXIF: Final = (0xE1, b"Exif\0\0")
 CHUNK_BYTES: Final = 1 << 16
 
 
@@ -55,6 +59,23 @@ def first_scan(file: BinaryIO, start: int = 0) -> Scans | None:
         if kind == SOS[1]:
             return Scans(at, progressive or not body or body[0] < components)
     return None
+
+
+def has_too_many_exif_segments(file: BinaryIO) -> bool:
+    """Return True if a JPEG has more than 256 EXIF segments; the file's position stays."""
+    place = file.tell()
+    try:
+        if file.read(2) != SOI:
+            return False
+        count = 0
+        for _ in range(MAX_SEGMENTS):
+            _, kind, body = _segment(file)
+            count += (kind, body[:6]) == _EXIF
+            if kind is None or kind == SOS[1] or count > MAX_EXIF_SEGMENTS:
+                break
+        return count > MAX_EXIF_SEGMENTS
+    finally:
+        file.seek(place)
 
 
 def has_too_many_scans(file: BinaryIO, limit: int, start: int = 0) -> bool:

@@ -43,6 +43,21 @@ def n_scans(content: bytes) -> int:
     return next(n for n in range(1000) if not has_too_many_scans(file, n))
 
 
+def with_exif(segments: int) -> bytes:
+    body = b"Exif\0\0" + bytes(65_000)
+    segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    return jpeg()[:2] + segment * segments + jpeg()[2:]
+
+
+def test_a_jpeg_of_many_exif_segments_is_refused_before_pillow_joins_them() -> None:
+    np.testing.assert_array_equal(load(with_exif(200), SPEC), load(jpeg(), SPEC))
+    with pytest.raises(ImageError, match="has more than 256 EXIF segments; save it anew without"):
+        load(with_exif(257), SPEC)
+    content = with_exif(1000)
+    with little_time_and_memory(), pytest.raises(ImageError, match="256 EXIF segments"):
+        load(content, SPEC)
+
+
 def test_the_scans_of_a_progressive_jpeg_are_counted() -> None:
     plain = jpeg(progressive=True)
     n = plain.count(b"\xff\xda")
