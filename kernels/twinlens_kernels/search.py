@@ -43,7 +43,7 @@ def topk(  # noqa: PLR0913 - each is an independent wish
     codes: Codes | None = None,
     allowed: NDArray[np.bool_] | None = None,
     threads: int = 1,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return ids and inner products [Q, K] of the K best corpus rows, best first.
 
     K is k, or the number of allowed rows if that is smaller. Exact: the order is that of the
@@ -79,11 +79,11 @@ def _coded_topk(  # noqa: PLR0913, PLR0917 - those of topk
     codes: Codes,
     allowed: NDArray[np.bool_] | None,
     threads: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Search by codes in C++; the arguments were checked."""
     require_finite_rows("queries", queries)
     n_allowed = len(rows) if allowed is None else int(np.count_nonzero(allowed))
-    ids, scores = native.topk(
+    return native.topk(
         queries,
         native.coded_corpus(rows, codes, allowed),
         min(k, n_allowed),
@@ -91,9 +91,6 @@ def _coded_topk(  # noqa: PLR0913, PLR0917 - those of topk
         threads=threads,
         path=PATH,
     )
-    # Beyond float32 a score is reported as infinite; its rank is still exact.
-    with np.errstate(over="ignore"):
-        return ids, scores.astype(np.float32)
 
 
 def within(  # noqa: PLR0913 - each is an independent wish
