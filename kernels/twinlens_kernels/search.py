@@ -160,6 +160,20 @@ def rescore(
     return score_pairs(queries, rows, of_query, ids.ravel()).reshape(ids.shape)
 
 
+def squared_lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the exact score [N] of each row [N, D] with itself, as defined in `reference.py`.
+
+    Raises:
+        TypeError: rows is not a float32 array.
+        ValueError: There are not two dimensions.
+    """
+    require_rows("rows", rows)
+    if NATIVE:
+        return native.squared_lengths(rows)
+    own = np.arange(len(rows))
+    return score_pairs(rows, rows, own, own)
+
+
 def encode(
     rows: NDArray[np.float32],
     *,

@@ -39,14 +39,16 @@ def _scaled(rows: NDArray[np.float64], numbers: range) -> NDArray[np.float64]:
     """Scale rows in place; no row depends on the others."""
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
-    plain = (lengths > _SHORTEST) & (lengths < _LONGEST)  # NaN is neither
-    if not plain.all():
-        odd = rows[~plain]
-        _require_finite(odd, [numbers[row] for row in np.flatnonzero(~plain)])
-        # Dividing by the largest component first keeps the squares from over- and underflowing.
-        _divide_rows(odd, np.abs(odd).max(axis=1))
-        rows[~plain] = odd
-        lengths[~plain] = np.sqrt(np.einsum("nd,nd->n", odd, odd))
+    if lengths.min() > _SHORTEST and lengths.max() < _LONGEST:  # not with NaN
+        rows /= lengths[:, None]
+        return rows
+    odd = ~((lengths > _SHORTEST) & (lengths < _LONGEST))
+    scaled = rows[odd]
+    _require_finite(scaled, [numbers[row] for row in np.flatnonzero(odd)])
+    # Dividing by the largest component first keeps the squares from over- and underflowing.
+    _divide_rows(scaled, np.abs(scaled).max(axis=1))
+    rows[odd] = scaled
+    lengths[odd] = np.sqrt(np.einsum("nd,nd->n", scaled, scaled))
     _divide_rows(rows, lengths)
     return rows
 

@@ -15,7 +15,7 @@ class Hits:
     ids: NDArray[np.int64] | NDArray[np.object_]
     """[Q, K] ids of the rows: int64, or `str` as objects; row numbers where the index has none."""
     cosines: NDArray[np.float32]
-    """[Q, K], descending along K."""
+    """[Q, K], descending along K: float64 cosines of the stored rows, rounded."""
     rows: NDArray[np.int64]
     """[Q, K] row numbers in the index."""
 

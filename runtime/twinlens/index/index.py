@@ -168,8 +168,9 @@ class Index:
     ) -> Hits:
         """Find the k nearest rows by cosine to each of [Q, D] float queries, or to one [D].
 
-        Exact: the order is that of a float64 brute force over the stored rows. There are fewer
-        than k hits if the filter leaves fewer rows.
+        Exact: ids and order are those of a float64 brute force over the stored rows, by their true
+        cosine: divided by both lengths, for float32 rows are 1 +- 4e-8 long. There are fewer than k
+        hits if the filter leaves fewer rows.
 
         Args:
             queries: Of any length; a zero query has cosine 0 with every row.
@@ -204,8 +205,8 @@ class Index:
     ) -> RangeHits:
         """Find all rows with a cosine of at least `cosine` with a query, best first.
 
-        Exact for the stored rows: these are float32, so a row's cosine with itself may be a few
-        1e-8 below 1.
+        Exact, and as `search` says: a row is found if its cosine as a float32 number, which both
+        searches report, is at least `cosine` as a float32 number.
 
         Args:
             queries: As for `search`.

@@ -1,6 +1,7 @@
 """Query of an index: unit rows of the queries, selected rows, and the exact search."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,8 @@ from twinlens.index.ids import IdsLike
 from twinlens.index.searchable import Searchable
 from twinlens.index.snapshot import Snapshot
 from twinlens.normalization import unit_rows
-from twinlens_kernels import Ranges, rescore, within
+from twinlens.search.cosines import Cosines, RangeSearch, nearest, reaching, reported
+from twinlens_kernels import Ranges, within
 
 Filter = NDArray[np.bool_] | IdsLike
 """bool [N], one a row including removed ones; or the allowed ids."""
@@ -81,15 +83,20 @@ def search_topk(
 ) -> Hits:
     """Find the k best selected rows of each query, or all of them if there are fewer."""
     snapshot = searchable.snapshot
-    sparse = _sparse_rows(snapshot, queries, selection)
-    if sparse is None:
-        rows, cosines = searchable.engine.topk(queries, k, allowed=selection.mask, threads=threads)
+    wanted = Cosines(queries=queries, rows=snapshot.rows)
+    few = _few_rows(snapshot, queries, selection)
+    if few is None:
+        engine = searchable.engine
+        rows, cosines = nearest(
+            wanted,
+            k,
+            by_score=partial(engine.topk, allowed=selection.mask, threads=threads),
+            within=_scan(snapshot, selection, threads=threads),
+        )
     else:
-        ranked, scores = _ranked(snapshot, queries, sparse, threads=threads)
-        rows, cosines = ranked[:, :k], scores[:, :k].astype(np.float32)
-    # Rounding a row to float32 can leave it a trifle longer than 1.
-    np.clip(cosines, -1, 1, out=cosines)
-    return Hits(ids=snapshot.ids_at(rows), cosines=cosines, rows=rows)
+        ranked, exact = _ranked(wanted, few, threads=threads)
+        rows, cosines = ranked[:, :k], exact[:, :k]
+    return Hits(ids=snapshot.ids_at(rows), cosines=reported(cosines), rows=rows)
 
 
 def search_range(
@@ -100,28 +107,30 @@ def search_range(
     *,
     threads: int,
 ) -> RangeHits:
-    """Find all selected rows with at least this cosine with a query."""
-    # A row may be a trifle longer than 1, and its opposite then has a score below -1.
-    floors = np.full(len(queries), float(cosine) if cosine > -1 else -np.inf)
-    found = _ranges(snapshot, queries, floors, selection, threads=threads)
+    """Find all selected rows whose reported cosine with a query is at least this, as float32."""
+    wanted, floor = Cosines(queries=queries, rows=snapshot.rows), np.float32(cosine)
+    few = _few_rows(snapshot, queries, selection)
+    if few is None:
+        scan = _scan(snapshot, selection, threads=threads)
+        found = reaching(wanted, floor, within=scan)
+    else:
+        rows, exact = _ranked(wanted, few, threads=threads)
+        reached = reported(exact) >= floor
+        starts = np.zeros(len(queries) + 1, dtype=np.int64)
+        np.cumsum(reached.sum(axis=1), out=starts[1:])
+        found = Ranges(starts=starts, ids=rows[reached], scores=exact[reached])
     return RangeHits(
         starts=found.starts,
         ids=snapshot.ids_at(found.ids),
-        cosines=np.clip(found.scores, -1, 1),
+        cosines=reported(found.scores),
         rows=found.ids,
     )
 
 
-def _ranges(
-    snapshot: Snapshot,
-    queries: NDArray[np.float32],
-    floors: NDArray[np.float64],
-    selection: Selection,
-    *,
-    threads: int,
-) -> Ranges:
-    sparse = _sparse_rows(snapshot, queries, selection)
-    if sparse is None:
+def _scan(snapshot: Snapshot, selection: Selection, *, threads: int) -> RangeSearch:
+    """Return the range search of the selected rows by score."""
+
+    def search(queries: NDArray[np.float32], floors: NDArray[np.float64]) -> Ranges:
         return within(
             queries,
             snapshot.rows,
@@ -130,11 +139,8 @@ def _ranges(
             allowed=selection.mask,
             threads=threads,
         )
-    rows, scores = _ranked(snapshot, queries, sparse, threads=threads)
-    reached = scores >= floors[:, None]
-    starts = np.zeros(len(queries) + 1, dtype=np.int64)
-    np.cumsum(reached.sum(axis=1), out=starts[1:])
-    return Ranges(starts=starts, ids=rows[reached], scores=scores[reached].astype(np.float32))
+
+    return search
 
 
 def _as_mask(wanted: Filter) -> NDArray[np.bool_] | None:
@@ -145,7 +151,7 @@ def _as_mask(wanted: Filter) -> NDArray[np.bool_] | None:
     return None
 
 
-def _sparse_rows(
+def _few_rows(
     snapshot: Snapshot, queries: NDArray[np.float32], selection: Selection
 ) -> NDArray[np.int64] | None:
     """Return the selected rows if there are so few that scoring them directly is faster."""
@@ -156,10 +162,9 @@ def _sparse_rows(
 
 
 def _ranked(
-    snapshot: Snapshot, queries: NDArray[np.float32], rows: NDArray[np.int64], *, threads: int
+    wanted: Cosines, rows: NDArray[np.int64], *, threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Sort rows [Q, C] by their exact scores [Q, C]; of equals, the lower row comes first."""
-    ids = np.ascontiguousarray(np.broadcast_to(rows, (len(queries), len(rows))))
-    scores = rescore(queries, snapshot.rows, ids, threads=threads)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    """Sort rows [C] by their cosines [Q, C]; of equals, the lower row comes first."""
+    exact = wanted.of_rows(rows, threads=threads)
+    order = np.argsort(-exact, axis=1, kind="stable")
+    return rows[order], np.take_along_axis(exact, order, axis=1)
