@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike
 
 from twinlens.errors import ProviderError
 from twinlens.index.blocks import Embeddings, RowStream, blocks_of, mean_row
+from twinlens.index.filters import Filter, select
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike
 from twinlens.index.ingest import Ingest, pieces
 from twinlens.index.layout import Layout
-from twinlens.index.query import Filter, read_queries, search_range, search_topk, select
+from twinlens.index.query import read_queries, search_range, search_topk
 from twinlens.index.searchable import EngineFactory, Searchable, cpu_engine, engine_factory
 from twinlens.index.snapshot import Snapshot
 from twinlens.index.storage.disk import DiskStore, new_index, write_pieces
@@ -66,8 +67,9 @@ class Index:
         query is 0.
 
         Args:
-            embeddings: [N, D] floats; or a stream of blocks [n, D], which may each be a pair of
-                ids [n] and such a block.
+            embeddings: [N, D] floats, or a column of N vectors, of numpy, torch, pandas, polars or
+                pyarrow; or a stream of such blocks [n, D], which may each be a pair of ids [n] and
+                such a block.
             ids: N int64 numbers or strings, none twice; without ids, row numbers are used.
             about: Metadata of the rows, such as the model that embedded them.
             residual: Keep a second code of P bytes a row: a search then reads almost no row that
@@ -175,7 +177,8 @@ class Index:
         Args:
             queries: Of any length; a zero query has cosine 0 with every row.
             k: Number of hits, at least 1.
-            filter: Rows to search: bool [N], one a row including removed ones; or ids.
+            filter: Rows to search: bool [N], one a row including removed ones; or ids. Both may be
+                columns of other libraries. A mask of integers 0 and 1 is refused: they may be ids.
             threads: Number of threads; None for all that this process may use.
 
         Raises:

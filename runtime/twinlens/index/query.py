@@ -1,37 +1,23 @@
-"""Query of an index: unit rows of the queries, selected rows, and the exact search."""
+"""Query of an index: unit rows of the queries, and the exact search of the selected rows."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twinlens.index.filters import Selection
 from twinlens.index.hits import Hits, RangeHits
-from twinlens.index.ids import IdsLike
 from twinlens.index.searchable import Searchable
 from twinlens.index.snapshot import Snapshot
-from twinlens.normalization import unit_rows
+from twinlens.normalization import read_floats, unit_rows
 from twinlens.search.cosines import Cosines, RangeSearch, nearest, reaching, reported
 from twinlens_kernels import Ranges, within
-
-Filter = NDArray[np.bool_] | IdsLike
-"""bool [N], one a row including removed ones; or the allowed ids."""
 
 _ROWS_PER_ALLOWED: Final = 256
 """Below 1 allowed row in 256, scoring those rows directly beats scanning all codes."""
 _MOST_SCORES: Final = 2**22
 """Most scores of a direct search: 32 MiB of float64."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Rows that a search may return: all live rows by default."""
-
-    mask: NDArray[np.bool_] | None
-    """[N], True for selected rows; None for all."""
-    rows: NDArray[np.int64] | None = None
-    """Selected row numbers, ascending; only if the filter gave ids."""
 
 
 def read_queries(queries: ArrayLike, width: int) -> NDArray[np.float32]:
@@ -41,36 +27,14 @@ def read_queries(queries: ArrayLike, width: int) -> NDArray[np.float32]:
         TypeError: The numbers are not floats.
         ValueError: The width is another than that of the index, or a query holds NaN or infinity.
     """
-    wanted = unit_rows(np.atleast_2d(np.asarray(queries)))
+    given = read_floats(queries)
+    wanted = unit_rows(given[None] if given.ndim == 1 else given)
     if wanted.shape[1] != width:
         raise ValueError(
             f"queries have width {wanted.shape[1]}, but the index has width {width}; "
             "embed both with the same model"
         )
     return wanted
-
-
-def select(snapshot: Snapshot, wanted: Filter | None) -> Selection:
-    """Apply a filter to the live rows.
-
-    Raises:
-        IdError: an id is unknown, removed, or of another kind.
-        ValueError: a mask does not have one bool a row.
-    """
-    if wanted is None:
-        return Selection(mask=snapshot.live)
-    mask = _as_mask(wanted)
-    if mask is None:
-        rows = np.unique(snapshot.find(wanted))
-        mask = np.zeros(len(snapshot), dtype=np.bool_)
-        mask[rows] = True
-        return Selection(mask=mask, rows=rows)
-    if mask.shape != (len(snapshot),):
-        raise ValueError(
-            f"filter has shape {mask.shape}, wanted {(len(snapshot),)}: one bool a row, removed "
-            "rows too"
-        )
-    return Selection(mask=mask if snapshot.live is None else mask & snapshot.live)
 
 
 def search_topk(
@@ -141,14 +105,6 @@ def _scan(snapshot: Snapshot, selection: Selection, *, threads: int) -> RangeSea
         )
 
     return search
-
-
-def _as_mask(wanted: Filter) -> NDArray[np.bool_] | None:
-    if isinstance(wanted, np.ndarray):
-        return wanted if wanted.dtype == np.bool_ else None
-    if isinstance(wanted, (list, tuple)) and wanted and isinstance(wanted[0], bool):
-        return np.asarray(wanted, dtype=np.bool_)
-    return None
 
 
 def _few_rows(

@@ -93,11 +93,12 @@ class Snapshot:
         """Return the rows [M] of ids, or of row numbers if the index has no ids.
 
         Raises:
-            IdError: an id is unknown, removed, or of another kind.
+            IdError: an id is unknown, removed, or of another kind, or the ids look like a mask.
         """
         given = read_ids(ids)
         if not len(given):
             return np.empty(0, dtype=np.int64)
+        self._refuse_mask(given)
         rows = self.rows_of(given)
         if rows.min() < 0:
             unknown = show_id(given, int(np.argmin(rows)))
@@ -106,6 +107,15 @@ class Snapshot:
                 f"{name} {unknown} is not in the index, or was removed; ask for those it has"
             )
         return rows
+
+    def _refuse_mask(self, ids: Ids) -> None:
+        """Refuse a mask of integers, which would be read as the ids 0 and 1, many times each."""
+        may_be = not isinstance(ids, list) and len(ids) > 2 and len(ids) in (len(self), self.n_live)
+        if may_be and np.isin(ids, (0, 1)).all():
+            raise IdError(
+                f"{len(ids)} ids, one a row, are only 0 and 1, as a mask has them, wanted each id "
+                "once; give a mask as bool (astype(bool)), or the ids without repeats"
+            )
 
     def rows_of(self, ids: Ids) -> NDArray[np.int64]:
         """Return the live row [M] of each id, or -1.

@@ -5,7 +5,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twinlens.normalization import unit_rows
+from twinlens.normalization import read_floats, unit_rows
 from twinlens.search.cosines import Cosines, nearest, reported
 from twinlens.threads import usable_threads
 from twinlens_kernels import topk, within
@@ -35,7 +35,7 @@ def semantic_search(
     >>> semantic_search([[1.0, 0.0]], [[0.0, 2.0], [2.0, 0.0]], top_k=1)
     [[{'response_id': 1, 'score': 1.0}]]
     """
-    queries = unit_rows(np.atleast_2d(np.asarray(query_embeddings)))
+    queries = unit_rows(np.atleast_2d(read_floats(query_embeddings)))
     responses, threads = unit_rows(response_embeddings), usable_threads()
     # Encoding the responses costs more than one search gains by it.
     found, cosines = nearest(
