@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import QUOTED_CHARACTERS, IdError, quoted
+from twinlens.errors import QUOTED_CHARACTERS, IdError, IndexFileError, quoted
 from twinlens.foreign_arrays import as_array, library_of
 from twinlens.index.layout import ID_TEXT, IdKind
 
@@ -155,7 +155,11 @@ def keys_of(sections: Sections) -> Keys:
 
 
 def ids_at(sections: Sections, rows: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.object_]:
-    """Return the ids of rows, in their shape: int64, or strings as objects; else row numbers."""
+    """Return the ids of rows, in their shape: int64, or strings as objects; else row numbers.
+
+    Raises:
+        IndexFileError: a string is damaged.
+    """
     if "ids" in sections:
         numbers: NDArray[np.int64] = sections["ids"][rows]
         return numbers
@@ -167,7 +171,13 @@ def ids_at(sections: Sections, rows: NDArray[np.int64]) -> NDArray[np.int64] | N
     buffer = sections[ID_TEXT].data
     texts = np.empty(len(flat), dtype=np.object_)
     for position, (start, end) in enumerate(zip(starts, ends[flat].tolist(), strict=True)):
-        texts[position] = str(buffer[start:end], "utf-8", _SURROGATES)
+        try:
+            texts[position] = str(buffer[start:end], "utf-8", _SURROGATES)
+        except UnicodeDecodeError as error:
+            raise IndexFileError(
+                f"the id of row {flat[position]} is damaged: it is not UTF-8; call verify, and "
+                "build and save the index again"
+            ) from error
     return texts.reshape(rows.shape)
 
 

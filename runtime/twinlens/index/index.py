@@ -111,7 +111,7 @@ class Index:
             TypeError: As for `build`.
             ValueError: As for `build`.
         """
-        folder, metadata = Path(path), read_about(about)
+        folder, metadata = Path(path).absolute(), read_about(about)
         stream = RowStream.of(embeddings, ids)
         empty = _empty_snapshot(stream, residual=residual)
         ingest = Ingest(empty, threads=usable_threads() if threads is None else threads)
@@ -123,15 +123,25 @@ class Index:
     def open(cls, path: str | os.PathLike[str], *, verify: bool = False) -> Self:
         """Map an index on disk into memory: in milliseconds at any size, also during a write.
 
+        Checked at opening are the manifest by its own hash, the centre and the removed rows by
+        theirs, and the size of every file. Rows, codes and ids are not read: a bit that changed in
+        them may change an answer, and only `verify` finds it for sure. A hit that is not finite or
+        not of length 1 is an IndexFileError of its search, and so is a file that was cut since.
+
+        Replace an index by `save`, `write` or a rename of its folder, never by writing into its
+        files (`cp`, `rsync --inplace`): cutting a file during a search ends the searching process
+        by SIGBUS, as it does for any mapped file.
+
         Args:
-            path: folder made by `save` or `write`.
+            path: folder made by `save` or `write`. A relative one stays that of this moment, also
+                if the process changes its folder.
             verify: read everything and compare the hashes, as the method `verify` does.
 
         Raises:
             IndexFileError: The folder is no index, or is damaged.
             OSError: It cannot be read.
         """
-        folder = Path(path)
+        folder = Path(path).absolute()
         manifest, snapshot = open_folder(folder)
         index = cls(DiskStore(folder, manifest), snapshot, manifest.about)
         if verify:
@@ -183,11 +193,12 @@ class Index:
 
         Raises:
             IdError: An id of the filter is unknown, removed, or of another kind.
+            IndexFileError: A file of the index was cut or damaged since it was opened.
             TypeError: The numbers are not floats.
             ValueError: The width is another than that of the index, a query holds NaN or infinity,
                 k is below 1, or the mask does not have one bool a row.
         """
-        current = self._current
+        current = self._whole()
         if k < 1:
             raise ValueError(f"k is {k}, wanted at least 1")
         return search_topk(
@@ -225,7 +236,7 @@ class Index:
         >>> found.of(0).rows.tolist()
         [[2, 1]]
         """
-        snapshot = self._current.snapshot
+        snapshot = self._whole().snapshot
         if not -1 <= cosine <= 1:
             raise ValueError(f"cosine is {cosine}, not between -1 and 1")
         return search_range(
@@ -263,7 +274,7 @@ class Index:
         n_threads = self._threads if threads is None else threads
         with self._writing:
             blocks = blocks_of(embeddings, ids)
-            self._publish(self._store.append(self._current.snapshot, blocks, threads=n_threads))
+            self._publish(self._store.append(self._whole().snapshot, blocks, threads=n_threads))
 
     def remove(self, ids: IdsLike) -> None:
         """Remove the rows of these ids, or of these row numbers if the index has no ids.
@@ -276,7 +287,7 @@ class Index:
             IndexBusyError: Another writer is at work, or was since this index was opened.
         """
         with self._writing:
-            snapshot = self._current.snapshot
+            snapshot = self._whole().snapshot
             self._publish(self._store.remove(snapshot, snapshot.find(ids)))
 
     def compact(self, *, threads: int | None = None) -> None:
@@ -291,7 +302,7 @@ class Index:
         """
         n_threads = self._threads if threads is None else threads
         with self._writing:
-            self._publish(self._store.compact(self._current.snapshot, threads=n_threads))
+            self._publish(self._store.compact(self._whole().snapshot, threads=n_threads))
 
     def to(self, device: str, *, device_bytes: int | None = None) -> Self:
         """Search on another device from now on, with the same results; returns the index.
@@ -309,21 +320,27 @@ class Index:
         """
         make_engine = engine_factory(device, device_bytes=device_bytes)
         with self._writing:
-            self._current = Searchable.of(self._current.snapshot, make_engine)
+            self._current = Searchable.of(self._whole().snapshot, make_engine)
             self._make_engine = make_engine
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a folder atomically: an existing index stays until the commit.
 
-        Removed rows are written too, so row numbers stay.
+        Removed rows are written too, so row numbers stay. The folder that the index was opened from
+        holds every change already: nothing is written there.
 
         Raises:
-            IndexBusyError: Another writer is at work there.
+            IndexBusyError: Another writer is at work there, or has changed the folder that the
+                index was opened from.
             OSError: The folder holds something else, or cannot be written.
         """
-        snapshot = self._current.snapshot
-        with new_index(Path(path), snapshot.layout, snapshot.centre, self._about) as transaction:
+        folder = Path(path).absolute()
+        with self._writing:
+            snapshot = self._whole().snapshot
+            if self._store.holds(folder):
+                return
+        with new_index(folder, snapshot.layout, snapshot.centre, self._about) as transaction:
             write_pieces(transaction, pieces(snapshot), live=snapshot.live)
 
     def verify(self) -> None:
@@ -334,6 +351,15 @@ class Index:
         """
         with self._writing:
             self._store.verify(self._current.snapshot)
+
+    def _whole(self) -> Searchable:
+        """Return the rows as they are now, if none of their files was cut.
+
+        Raises:
+            IndexFileError: names the section.
+        """
+        self._current.snapshot.require_whole()
+        return self._current
 
     def _publish(self, snapshot: Snapshot) -> None:
         """Make a finished change visible to all later searches."""
