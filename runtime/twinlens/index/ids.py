@@ -87,9 +87,10 @@ def show_id(ids: Ids, place: int) -> str:
 
 def repr_of(value: object) -> str:
     """Return `repr`, of the beginning of a long text alone: the whole of it could be gigabytes."""
-    if isinstance(value, (str, bytes)):
-        return repr(value[:QUOTED_CHARACTERS])
-    return repr(value)
+    try:
+        return repr(value[:QUOTED_CHARACTERS] if isinstance(value, (str, bytes)) else value)
+    except Exception:  # noqa: BLE001 - an integer of thousands of digits has none, say
+        return f"a {type(value).__name__}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

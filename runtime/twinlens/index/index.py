@@ -3,17 +3,19 @@
 import os
 import threading
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from twinlens.errors import ProviderError
+from twinlens.errors import ProviderError, quoted
 from twinlens.index.blocks import Embeddings, RowStream, blocks_of, mean_row
 from twinlens.index.filters import Filter, select
 from twinlens.index.hits import Hits, RangeHits
-from twinlens.index.ids import IdsLike
+from twinlens.index.ids import IdsLike, repr_of
 from twinlens.index.ingest import Ingest, pieces
 from twinlens.index.layout import Layout
 from twinlens.index.query import read_queries, search_range, search_topk
@@ -25,6 +27,7 @@ from twinlens.index.storage.memory import MemoryStore
 from twinlens.index.storage.memory_map import open_folder
 from twinlens.index.storage.store import Store
 from twinlens.threads import usable_threads
+from twinlens_kernels.validation import at_most_useful, require_positive
 
 
 class Index:
@@ -85,7 +88,7 @@ class Index:
         stream = RowStream.of(embeddings, ids)
         store = MemoryStore(capacity=stream.n_rows or 0)
         empty = _empty_snapshot(stream, residual=residual)
-        n_threads = usable_threads() if threads is None else threads
+        n_threads = _threads(threads)
         return cls(store, store.append(empty, stream.blocks, threads=n_threads), read_about(about))
 
     @classmethod
@@ -114,7 +117,7 @@ class Index:
         folder, metadata = Path(path).absolute(), read_about(about)
         stream = RowStream.of(embeddings, ids)
         empty = _empty_snapshot(stream, residual=residual)
-        ingest = Ingest(empty, threads=usable_threads() if threads is None else threads)
+        ingest = Ingest(empty, threads=_threads(threads))
         with new_index(folder, empty.layout, empty.centre, metadata) as transaction:
             write_pieces(transaction, (ingest.sections(block) for block in stream.blocks))
         return cls.open(folder)
@@ -194,19 +197,18 @@ class Index:
         Raises:
             IdError: An id of the filter is unknown, removed, or of another kind.
             IndexFileError: A file of the index was cut or damaged since it was opened.
-            TypeError: The numbers are not floats.
+            TypeError: The numbers are not floats, or k is no integer.
             ValueError: The width is another than that of the index, a query holds NaN or infinity,
                 k is below 1, or the mask does not have one bool a row.
         """
         current = self._whole()
-        if k < 1:
-            raise ValueError(f"k is {k}, wanted at least 1")
+        require_positive("k", k)
         return search_topk(
             current,
             read_queries(queries, current.snapshot.layout.width),
             k,
             select(current.snapshot, filter),
-            threads=self._threads if threads is None else threads,
+            threads=self._threads_of(threads),
         )
 
     def search_within(
@@ -229,6 +231,7 @@ class Index:
             threads: As for `search`.
 
         Raises:
+            TypeError: cosine is no number; else as for `search`.
             ValueError: cosine is not between -1 and 1; else as for `search`.
 
         >>> index = Index.build([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -237,14 +240,16 @@ class Index:
         [[2, 1]]
         """
         snapshot = self._whole().snapshot
+        if isinstance(cosine, (bool, np.bool_)) or not isinstance(cosine, Real):
+            raise TypeError(f"cosine is a {type(cosine).__name__}, wanted a number from -1 to 1")
         if not -1 <= cosine <= 1:
-            raise ValueError(f"cosine is {cosine}, not between -1 and 1")
+            raise ValueError(f"cosine is {quoted(repr_of(cosine))}, not between -1 and 1")
         return search_range(
             snapshot,
             read_queries(queries, snapshot.layout.width),
-            cosine,
+            float(cosine),
             select(snapshot, filter),
-            threads=self._threads if threads is None else threads,
+            threads=self._threads_of(threads),
         )
 
     def add(
@@ -271,7 +276,7 @@ class Index:
             TypeError: As for `build`.
             ValueError: As for `build`, or the width is another than that of the index.
         """
-        n_threads = self._threads if threads is None else threads
+        n_threads = self._threads_of(threads)
         with self._writing:
             blocks = blocks_of(embeddings, ids)
             self._publish(self._store.append(self._whole().snapshot, blocks, threads=n_threads))
@@ -300,7 +305,7 @@ class Index:
         Raises:
             IndexBusyError: Another writer is at work, or was since this index was opened.
         """
-        n_threads = self._threads if threads is None else threads
+        n_threads = self._threads_of(threads)
         with self._writing:
             self._publish(self._store.compact(self._whole().snapshot, threads=n_threads))
 
@@ -352,6 +357,9 @@ class Index:
         with self._writing:
             self._store.verify(self._current.snapshot)
 
+    def _threads_of(self, wanted: int | None) -> int:
+        return self._threads if wanted is None else _threads(wanted)
+
     def _whole(self) -> Searchable:
         """Return the rows as they are now, if none of their files was cut.
 
@@ -369,6 +377,14 @@ class Index:
             # The rows are stored, so they must be found, at least by the CPU; the caller is told.
             self._current, self._make_engine = Searchable.of(snapshot, cpu_engine), cpu_engine
             raise
+
+
+def _threads(wanted: int | None) -> int:
+    """Return the number of threads asked for, or all that this process may use."""
+    if wanted is None:
+        return usable_threads()
+    require_positive("threads", wanted)
+    return at_most_useful(wanted)
 
 
 def _empty_snapshot(stream: RowStream, *, residual: bool) -> Snapshot:

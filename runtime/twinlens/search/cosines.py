@@ -113,7 +113,7 @@ def nearest(
         by_score: search of the same rows.
         within: search of the same rows.
     """
-    k = min(k, max(1, len(cosines.rows)))
+    k = min(int(k), max(1, len(cosines.rows)))
     rows, scores = by_score(cosines.queries, k + 1)
     exact = cosines.of_hits(rows, scores)
     gaps = exact[:, :-1] - exact[:, 1:]

@@ -9,6 +9,7 @@ from twinlens.normalization import read_floats, unit_rows
 from twinlens.search.cosines import Cosines, nearest, reported
 from twinlens.threads import usable_threads
 from twinlens_kernels import topk, within
+from twinlens_kernels.validation import require_positive
 
 
 class Response(TypedDict):
@@ -29,12 +30,13 @@ def semantic_search(
     responses again, keep an `Index` of them: it searches several times faster.
 
     Raises:
-        TypeError: The numbers are not floats.
+        TypeError: The numbers are not floats, or top_k is no integer.
         ValueError: The widths differ, a row holds NaN or infinity, or top_k is below 1.
 
     >>> semantic_search([[1.0, 0.0]], [[0.0, 2.0], [2.0, 0.0]], top_k=1)
     [[{'response_id': 1, 'score': 1.0}]]
     """
+    require_positive("top_k", top_k)
     queries = unit_rows(np.atleast_2d(read_floats(query_embeddings)))
     responses, threads = unit_rows(response_embeddings), usable_threads()
     # Encoding the responses costs more than one search gains by it.

@@ -160,7 +160,7 @@ def test_a_new_index_that_fails_on_a_disk_without_locks_leaves_nothing(
 
 def test_a_lock_that_fails_is_no_other_writer(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_locks(monkeypatch, errno.EIO)
-    with pytest.raises(OSError, match="the lock failed with .*; write to another disk") as error:
+    with pytest.raises(OSError, match=r"the lock failed with .*; write to another disk") as error:
         Index.open(saved).remove([100])
     assert error.value.errno == errno.EIO
     assert not isinstance(error.value, IndexBusyError)
