@@ -28,8 +28,8 @@ MARGIN: Final = 2.0**-21
 """More than twice the difference between a score and its cosine, for rounded unit rows."""
 _ODD: Final = 2.0**-22
 """Difference from 1 that no squared length of a rounded unit row has."""
-_RETRY_PER_HIT, _RETRY_MORE = 4, 64
-"""Rows of the second search for a query with near ties at its last hit."""
+_MOST_PAIRS: Final = 2**24
+"""Most pairs that a scan for near ties can return: 400 MB, if all rows were alike."""
 _GATHERED_NUMBERS: Final = 2**22
 """Numbers of rows copied at once: 16 MiB."""
 
@@ -53,10 +53,21 @@ class Cosines:
         of_queries, of_rows = self._squared(ids.ravel())
         return scores / np.sqrt(of_queries[:, None] * of_rows.reshape(ids.shape))
 
-    def of_pairs(self, of_query: NDArray[np.intp], ids: I64, scores: F64) -> F64:
-        """Return the cosines [M] of queries [M] and rows ids [M] with exact scores [M]."""
-        of_queries, of_rows = self._squared(ids)
-        return scores / np.sqrt(of_queries[of_query] * of_rows)
+    def of_ranges(self, found: Ranges, *, floor: np.float32 | None = None) -> Ranges:
+        """Return rows that were found by score, with their cosines as scores, best first.
+
+        Args:
+            found: rows of each query.
+            floor: least reported cosine of a row that is kept; None to keep all.
+        """
+        n_queries = len(self.queries)
+        of_query = np.repeat(np.arange(n_queries), np.diff(found.starts))
+        of_queries, of_rows = self._squared(found.ids)
+        exact, ids = found.scores / np.sqrt(of_queries[of_query] * of_rows), found.ids
+        if floor is not None:
+            kept = reported(exact) >= floor
+            of_query, ids, exact = of_query[kept], ids[kept], exact[kept]
+        return Ranges.from_pairs(of_query, ids, exact, n_queries=n_queries)
 
     def of_rows(self, ids: I64, *, threads: int) -> F64:
         """Return the cosines [Q, C] of every query with the rows ids [C]."""
@@ -105,7 +116,7 @@ def nearest(
 
     Of equal cosines the lower row comes first. One row more than k is asked for by score: if its
     score is so low that no row behind it can have the k-th cosine, the k rows are certain. A query
-    with near ties there is asked again for more rows, and at last for all that may be hits.
+    with near ties there is asked again, for all rows that may be hits.
 
     Args:
         cosines: queries and rows.
@@ -120,21 +131,13 @@ def nearest(
     if gaps.shape[1] == k and gaps.min(initial=1) > 0 and gaps[:, -1].min(initial=1) > MARGIN:
         return rows[:, :k], exact[:, :k]
     ids, found, certain = _ranked(cosines.queries, rows, exact, k, whole=rows.shape[1] <= k)
-    rest = np.flatnonzero(~certain)
-    if len(rest):
-        asked = Cosines(queries=cosines.queries[rest], rows=cosines.rows)
-        more = _RETRY_PER_HIT * k + _RETRY_MORE
-        rows, scores = by_score(asked.queries, more)
-        exact = asked.of_hits(rows, scores)
-        ids[rest], found[rest], certain[rest] = _ranked(
-            asked.queries, rows, exact, k, whole=rows.shape[1] < more
-        )
-    for query in np.flatnonzero(~certain):
-        one = Cosines(queries=cosines.queries[query : query + 1], rows=cosines.rows)
-        hits = within(one.queries, found[query, -1:] - MARGIN)
-        exact = one.of_pairs(np.zeros(len(hits.ids), dtype=np.intp), hits.ids, hits.scores)
-        best = np.lexsort((hits.ids, -exact))[: ids.shape[1]]
-        ids[query], found[query] = hits.ids[best], exact[best]
+    rest, step = np.flatnonzero(~certain), max(1, _MOST_PAIRS // max(1, len(cosines.rows)))
+    for start in range(0, len(rest), step):
+        block = rest[start : start + step]
+        asked = Cosines(queries=cosines.queries[block], rows=cosines.rows)
+        hits = asked.of_ranges(within(asked.queries, found[block, -1] - MARGIN))
+        first = hits.starts[:-1, None] + np.arange(ids.shape[1])
+        ids[block], found[block] = hits.ids[first], hits.scores[first]
     return ids, found
 
 
@@ -147,10 +150,7 @@ def reaching(cosines: Cosines, floor: np.float32, *, within: RangeSearch) -> Ran
     # Every cosine that rounds to the floor is above the float32 number before it.
     below = float(np.nextafter(floor, np.float32(-np.inf))) if floor > -1 else -np.inf
     found = within(cosines.queries, np.full(n_queries, below - MARGIN))
-    of_query = np.repeat(np.arange(n_queries), np.diff(found.starts))
-    exact = cosines.of_pairs(of_query, found.ids, found.scores)
-    kept = reported(exact) >= floor
-    return Ranges.from_pairs(of_query[kept], found.ids[kept], exact[kept], n_queries=n_queries)
+    return cosines.of_ranges(found, floor=floor)
 
 
 def _ranked(

@@ -104,8 +104,12 @@ def test_a_cosine_is_within_a_few_roundings_of_the_true_one() -> None:
     assert math.isclose(found[0], float(dot) / math.sqrt(left * right), rel_tol=1e-13)
 
 
-@pytest.mark.parametrize(("n_twins", "scans"), [(0, 0), (20, 0), (1000, 2)])
-def test_only_many_twins_at_the_last_hit_need_a_scan(n_twins: int, scans: int) -> None:
+@pytest.mark.parametrize(("most_pairs", "scans"), [(2**24, 1), (1, 2)])
+@pytest.mark.parametrize("n_twins", [0, 3, 20, 1000])
+def test_only_twins_at_the_last_hit_need_a_scan(
+    monkeypatch: pytest.MonkeyPatch, n_twins: int, most_pairs: int, scans: int
+) -> None:
+    monkeypatch.setattr(searches, "_MOST_PAIRS", most_pairs)
     rows = unit_rows(np.random.default_rng(3).standard_normal((2000, 16)))
     rows[500 : 500 + n_twins] = rows[7]
     asked = []
@@ -118,9 +122,9 @@ def test_only_many_twins_at_the_last_hit_need_a_scan(n_twins: int, scans: int) -
     ids, _ = nearest(
         Cosines(queries=queries, rows=rows), 5, by_score=partial(by_score, rows), within=counted
     )
-    assert len(asked) == scans
+    assert asked == ([] if n_twins < 5 else [2 // scans] * scans)
     assert ids[0].tolist() == ids[2].tolist()
-    if n_twins:
+    if n_twins >= 5:
         assert ids[0].tolist() == [7, 500, 501, 502, 503]
 
 
