@@ -3,7 +3,7 @@
 from twinlens_kernels.codes import Codes
 from twinlens_kernels.cpu import cpu_features
 from twinlens_kernels.range_hits import Ranges
-from twinlens_kernels.search import NATIVE, PATH, encode, rescore, topk, within
+from twinlens_kernels.search import NATIVE, PATH, encode, rescore, squared_lengths, topk, within
 
 __all__ = [
     "NATIVE",
@@ -13,6 +13,7 @@ __all__ = [
     "cpu_features",
     "encode",
     "rescore",
+    "squared_lengths",
     "topk",
     "within",
 ]

@@ -18,7 +18,7 @@ class Ranges:
     """[Q + 1], from 0 to M."""
     ids: NDArray[np.int64]
     """[M], corpus rows."""
-    scores: NDArray[np.float32]
+    scores: NDArray[np.float64]
     """[M]"""
 
     @classmethod
@@ -34,6 +34,4 @@ class Ranges:
         order = np.lexsort((ids, -scores, of_query))
         starts = np.zeros(n_queries + 1, dtype=np.int64)
         np.cumsum(np.bincount(of_query, minlength=n_queries), out=starts[1:])
-        # Beyond float32 a score is reported as infinite; its rank is still exact.
-        with np.errstate(over="ignore"):
-            return cls(starts=starts, ids=ids[order], scores=scores[order].astype(np.float32))
+        return cls(starts=starts, ids=ids[order], scores=scores[order])

@@ -13,6 +13,8 @@ from twinlens_kernels.tiled.corpus import Corpus
 from twinlens_kernels.tiled.exact_scores import score_pairs
 from twinlens_kernels.tiled.topk import UpdateTopk, tiled_topk, tiled_within
 from twinlens_kernels.validation import (
+    at_most_useful,
+    dtype_of,
     require_allowed,
     require_finite_rows,
     require_floors,
@@ -43,7 +45,7 @@ def topk(  # noqa: PLR0913 - each is an independent wish
     codes: Codes | None = None,
     allowed: NDArray[np.bool_] | None = None,
     threads: int = 1,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return ids and inner products [Q, K] of the K best corpus rows, best first.
 
     K is k, or the number of allowed rows if that is smaller. Exact: the order is that of the
@@ -68,7 +70,11 @@ def topk(  # noqa: PLR0913 - each is an independent wish
     if NATIVE and codes is not None and rows.shape[1] <= native.MAX_WIDTH:
         return _coded_topk(queries, rows, k, codes, allowed, threads)
     return tiled_topk(
-        queries, Corpus.allowed(rows, allowed), k, update_topk=_update_topk, threads=threads
+        queries,
+        Corpus.allowed(rows, allowed),
+        k,
+        update_topk=_update_topk,
+        threads=at_most_useful(threads),
     )
 
 
@@ -79,21 +85,18 @@ def _coded_topk(  # noqa: PLR0913, PLR0917 - those of topk
     codes: Codes,
     allowed: NDArray[np.bool_] | None,
     threads: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Search by codes in C++; the arguments were checked."""
     require_finite_rows("queries", queries)
     n_allowed = len(rows) if allowed is None else int(np.count_nonzero(allowed))
-    ids, scores = native.topk(
+    return native.topk(
         queries,
         native.coded_corpus(rows, codes, allowed),
         min(k, n_allowed),
         mapped=native.is_mapped(rows),
-        threads=threads,
+        threads=at_most_useful(threads),
         path=PATH,
     )
-    # Beyond float32 a score is reported as infinite; its rank is still exact.
-    with np.errstate(over="ignore"):
-        return ids, scores.astype(np.float32)
 
 
 def within(  # noqa: PLR0913 - each is an independent wish
@@ -124,7 +127,7 @@ def within(  # noqa: PLR0913 - each is an independent wish
     if NATIVE and codes is not None and rows.shape[1] <= native.MAX_WIDTH:
         require_finite_rows("queries", queries)
         coded = native.coded_corpus(rows, codes, allowed)
-        return native.within(queries, coded, floors, threads=threads, path=PATH)
+        return native.within(queries, coded, floors, threads=at_most_useful(threads), path=PATH)
     return tiled_within(queries, Corpus.allowed(rows, allowed), floors)
 
 
@@ -150,7 +153,7 @@ def rescore(
     """
     _require_operands(queries, rows, None, None, threads)
     require_finite_rows("queries", queries)
-    got = getattr(ids, "dtype", type(ids).__name__)
+    got = dtype_of(ids)
     if got != np.int64:
         raise TypeError(f"ids is {got}, wanted an int64 array")
     if ids.ndim != 2 or len(ids) != len(queries):
@@ -158,9 +161,23 @@ def rescore(
     if ids.size and not 0 <= ids.min() <= ids.max() < len(rows):
         raise IndexError(f"ids run from {ids.min()} to {ids.max()}, wanted 0 to {len(rows) - 1}")
     if NATIVE:
-        return native.rescore(queries, rows, ids, threads=threads)
+        return native.rescore(queries, rows, ids, threads=at_most_useful(threads))
     of_query = np.repeat(np.arange(len(ids)), ids.shape[1])
     return score_pairs(queries, rows, of_query, ids.ravel()).reshape(ids.shape)
+
+
+def squared_lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the exact score [N] of each row [N, D] with itself, as defined in `reference.py`.
+
+    Raises:
+        TypeError: rows is not a float32 array.
+        ValueError: There are not two dimensions.
+    """
+    require_rows("rows", rows)
+    if NATIVE:
+        return native.squared_lengths(rows)
+    own = np.arange(len(rows))
+    return score_pairs(rows, rows, own, own)
 
 
 def encode(
@@ -184,13 +201,16 @@ def encode(
         ValueError: The shapes do not fit, or a row is not finite; the message names it.
     """
     require_rows("rows", rows)
-    require_rows("centre", centre[None])
+    if dtype_of(centre) != np.float32:
+        raise TypeError(f"centre is {dtype_of(centre)}, wanted a float32 array; convert it")
     require_positive("threads", threads)
     if centre.shape != rows.shape[1:]:
         raise ValueError(f"centre has shape {centre.shape}, wanted {rows.shape[1:]} as a row")
     require_finite_rows("centre", centre[None])
     if NATIVE:
-        return native.encode(rows, centre=centre, residual=residual, threads=threads, path=PATH)
+        return native.encode(
+            rows, centre=centre, residual=residual, threads=at_most_useful(threads), path=PATH
+        )
     return numpy_encode.encode(rows, centre=centre, residual=residual)
 
 

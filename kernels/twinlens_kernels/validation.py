@@ -1,14 +1,22 @@
 """Checks of the kernels' arguments, with one error message each."""
 
+import os
+
 import numpy as np
 from numpy.typing import NDArray
 
 MAX_WIDTH = 2**20
+MAX_THREADS = max(64, os.cpu_count() or 1)
+
+
+def dtype_of(array: object) -> object:
+    """Return the dtype of a numpy array, or the name of another type."""
+    return array.dtype if isinstance(array, np.ndarray) else type(array).__name__
 
 
 def require_rows(name: str, rows: NDArray[np.float32]) -> None:
     """Refuse anything but a float32 array [N, D]."""
-    got = getattr(rows, "dtype", type(rows).__name__)
+    got = dtype_of(rows)
     if got != np.float32:
         raise TypeError(f"{name} is {got}, wanted a float32 array; convert it with astype")
     if rows.ndim != 2:
@@ -27,14 +35,22 @@ def require_same_width(queries: NDArray[np.float32], corpus: NDArray[np.float32]
 
 
 def require_positive(name: str, number: int) -> None:
-    """Refuse numbers below 1."""
+    """Refuse anything but an integer of at least 1."""
+    if isinstance(number, (bool, np.bool_)) or not isinstance(number, (int, np.integer)):
+        raise TypeError(f"{name} is a {type(number).__name__}, wanted an integer of at least 1")
     if number < 1:
-        raise ValueError(f"{name} is {number}, wanted at least 1")
+        shown = number if number > -(2**63) else "far below 0"
+        raise ValueError(f"{name} is {shown}, wanted at least 1")
+
+
+def at_most_useful(threads: int) -> int:
+    """Return the number of threads, cut where more of them only cost time and memory."""
+    return min(int(threads), MAX_THREADS)
 
 
 def require_allowed(allowed: NDArray[np.bool_], n_rows: int) -> None:
     """Refuse anything but one bool for each corpus row."""
-    got = getattr(allowed, "dtype", type(allowed).__name__)
+    got = dtype_of(allowed)
     if got != np.bool_:
         raise TypeError(f"allowed is {got}, wanted a bool array")
     if allowed.shape != (n_rows,):
@@ -43,7 +59,7 @@ def require_allowed(allowed: NDArray[np.bool_], n_rows: int) -> None:
 
 def require_floors(floors: NDArray[np.float64], n_queries: int) -> None:
     """Refuse anything but one float64 number for each query: finite or infinite, not NaN."""
-    got = getattr(floors, "dtype", type(floors).__name__)
+    got = dtype_of(floors)
     if got != np.float64:
         raise TypeError(f"floors is {got}, wanted a float64 array; convert it with astype")
     if floors.shape != (n_queries,):

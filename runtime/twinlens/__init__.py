@@ -43,10 +43,10 @@ from twinlens.images.named_image import NamedImage
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.images.read_options import Colour, ReadOptions
 from twinlens.index.blocks import Embeddings
+from twinlens.index.filters import Filter
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike
 from twinlens.index.index import Index
-from twinlens.index.query import Filter
 from twinlens.loading import load
 from twinlens.model.model import Model
 from twinlens.model.zero_shot import Classes

@@ -7,6 +7,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, cast
 
+from twinlens.errors import quoted
+
 T = TypeVar("T")
 
 
@@ -91,7 +93,7 @@ def _check_mapping(arguments: tuple[Any, ...], value: object, path: str) -> dict
     if not isinstance(value, dict):
         raise RecordError(f"{path} is {_show(value)}, not an object")
     for name in value:
-        _check(arguments[0], name, f"the key {name!r} of {path}")
+        _check(arguments[0], name, f"the key {quoted(repr(name))} of {path}")
     return {name: _check(arguments[1], part, _join(path, name)) for name, part in value.items()}
 
 
@@ -116,9 +118,8 @@ def _check_plain(hint: type, value: object, path: str) -> object:
 
 
 def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    return f"{path}.{quoted(name)}" if path else quoted(name)
 
 
 def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return quoted(repr(value))

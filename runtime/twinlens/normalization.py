@@ -1,8 +1,17 @@
 """Normalization of rows to length 1, which makes inner products cosines."""
 
+import os
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
+from twinlens.errors import quoted
+from twinlens.foreign_arrays import as_array
+
+_NO_NUMBERS = (str, bytes, bytearray, os.PathLike, Image.Image, Mapping, AbstractSet)
 _BLOCK_NUMBERS = 2**18
 # Squares of numbers between 2**-400 and 2**400 neither under- nor overflow in a float64 sum.
 _SHORTEST, _LONGEST = 2.0**-400, 2.0**400
@@ -14,16 +23,14 @@ def unit_rows(embeddings: ArrayLike, *, numbers: range | None = None) -> NDArray
     Lengths are computed in float64, so tiny and huge rows keep their direction.
 
     Args:
-        embeddings: [N, D]
+        embeddings: [N, D], or a column of vectors, of numpy, torch, pandas, polars or pyarrow.
         numbers: row numbers in errors; 0 to N - 1 by default.
 
     Raises:
         TypeError: The numbers are not floats.
         ValueError: There are not two dimensions, or a row holds NaN or infinity.
     """
-    rows = np.asarray(embeddings)
-    if not np.issubdtype(rows.dtype, np.floating):
-        raise TypeError(f"embeddings are {rows.dtype}, wanted floats; convert them with astype")
+    rows = read_floats(embeddings)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ValueError(f"embeddings have shape {rows.shape}, wanted [rows, width] with width > 0")
     unit = np.empty(rows.shape, dtype=np.float32)
@@ -35,18 +42,54 @@ def unit_rows(embeddings: ArrayLike, *, numbers: range | None = None) -> NDArray
     return unit
 
 
+def read_floats(embeddings: object) -> NDArray[np.floating]:
+    """Return embeddings as a numpy array of floats, of any shape.
+
+    Raises:
+        TypeError: The numbers are not floats, or these are texts, images or paths.
+        ValueError: A value is missing, or rows differ in width.
+    """
+    if not may_be_rows(embeddings):
+        raise TypeError(_not_floats(embeddings))
+    rows = as_array(embeddings, "embeddings")
+    if rows.dtype.kind != "f":
+        raise TypeError(_not_floats(embeddings, rows))
+    return rows
+
+
+def may_be_rows(values: object) -> bool:
+    """Return False for a text, a path, an image, a mapping or a set: no rows come of them."""
+    return type(values) is np.ndarray or not isinstance(values, _NO_NUMBERS)
+
+
+def _not_floats(embeddings: object, rows: NDArray[np.generic] | None = None) -> str:
+    """Return the message of values that are no floats, with the cure of their kind."""
+    value = embeddings if rows is None else rows.flat[0] if rows.size else rows.dtype
+    kind = type(value).__name__ if rows is None or rows.dtype == object else str(rows.dtype)
+    cure = "convert them with astype"
+    if isinstance(value, (str, bytes)):
+        return f"embeddings are text ({quoted(value)}), wanted floats; use model.embed_texts first"
+    if isinstance(value, (os.PathLike, Image.Image)) or (rows is not None and rows.ndim > 2):
+        cure = "use model.embed_images first"
+    elif rows is None or rows.dtype == object:
+        cure = "give a numpy array [rows, width]"
+    return f"embeddings are {kind}, wanted floats; {cure}"
+
+
 def _scaled(rows: NDArray[np.float64], numbers: range) -> NDArray[np.float64]:
     """Scale rows in place; no row depends on the others."""
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
-    plain = (lengths > _SHORTEST) & (lengths < _LONGEST)  # NaN is neither
-    if not plain.all():
-        odd = rows[~plain]
-        _require_finite(odd, [numbers[row] for row in np.flatnonzero(~plain)])
-        # Dividing by the largest component first keeps the squares from over- and underflowing.
-        _divide_rows(odd, np.abs(odd).max(axis=1))
-        rows[~plain] = odd
-        lengths[~plain] = np.sqrt(np.einsum("nd,nd->n", odd, odd))
+    if lengths.min() > _SHORTEST and lengths.max() < _LONGEST:  # not with NaN
+        rows /= lengths[:, None]
+        return rows
+    odd = ~((lengths > _SHORTEST) & (lengths < _LONGEST))
+    scaled = rows[odd]
+    _require_finite(scaled, [numbers[row] for row in np.flatnonzero(odd)])
+    # Dividing by the largest component first keeps the squares from over- and underflowing.
+    _divide_rows(scaled, np.abs(scaled).max(axis=1))
+    rows[odd] = scaled
+    lengths[odd] = np.sqrt(np.einsum("nd,nd->n", scaled, scaled))
     _divide_rows(rows, lengths)
     return rows
 

@@ -1,5 +1,6 @@
 """topk, within and rescore against brute force: with codes, without, and under a filter."""
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from search_cases import (
     unit_rows,
 )
 
-from twinlens_kernels import encode, rescore, topk, within
+from twinlens_kernels import encode, rescore, squared_lengths, topk, within
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
@@ -83,6 +84,30 @@ def test_topk_is_exact_over_many_whole_blocks(
         assert_topk(found, queries, rows, k, chosen)
 
 
+def test_a_squared_length_is_the_score_of_a_row_with_itself(engine: str) -> None:
+    random = np.random.default_rng(8)
+    for width in (1, 2, 7, 64, 513):
+        rows = random.standard_normal((9, width)).astype(np.float32)
+        rows[3] = 0
+        squared = np.diagonal(every_score(rows, rows))
+        np.testing.assert_array_equal(squared_lengths(rows), squared)
+        np.testing.assert_array_equal(
+            squared_lengths(rows[::2, ::-1]),
+            np.diagonal(every_score(rows[::2, ::-1], rows[::2, ::-1])),
+        )
+    assert squared_lengths(rows[:0]).shape == (0,)
+
+
+def test_more_threads_than_any_machine_has_are_not_started(engine: str) -> None:
+    rows = np.ones((2000, 8), dtype=np.float32)
+    codes = encode(rows, centre=rows[0], threads=10**30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for chosen in (codes, None):
+        assert topk(rows[:1], rows, 1, codes=chosen, threads=10**9)[0].tolist() == [[0]]
+        assert len(within(rows[:1], rows, np.zeros(1), codes=chosen, threads=2**63).ids) == 2000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18
+
+
 def test_many_equal_rows_are_no_trouble(engine: str) -> None:
     rows = np.ones((20_000, 64), dtype=np.float32)
     codes = encode(rows, centre=np.zeros(64, dtype=np.float32))
@@ -137,6 +162,8 @@ ROWS = np.ones((2, 3), dtype=np.float32)
         (ROWS[:, :0], ROWS[:, :0], 1, 1, ValueError, "queries has width 0, wanted 1 to 1048576"),
         (ROWS, ROWS.astype(float), 1, 1, TypeError, "corpus is float64, wanted a float32 array"),
         (ROWS.tolist(), ROWS, 1, 1, TypeError, "queries is list, wanted a float32 array"),
+        (ROWS, ROWS, True, 1, TypeError, "k is a bool, wanted an integer of at least 1"),
+        (ROWS, ROWS, 1, 2.0, TypeError, "threads is a float, wanted an integer of at least 1"),
     ],
 )
 def test_a_wrong_argument_is_told_apart(

@@ -19,7 +19,7 @@ if NATIVE:
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Found = tuple[NDArray[np.int64], F32]
+Found = tuple[NDArray[np.int64], F64]
 Maker = Callable[[np.random.Generator, tuple[int, int]], F32]
 
 LARGEST: Final = np.finfo(np.float32).max
@@ -158,20 +158,14 @@ def every_score(queries: F32, rows: F32) -> F64:
     return scores
 
 
-def as_float32(scores: F64) -> F32:
-    """Scores as a search reports them: infinite beyond float32."""
-    with np.errstate(over="ignore"):
-        return scores.astype(np.float32)
-
-
 def assert_topk(found: Found, queries: F32, rows: F32, k: int, allowed: Mask | None = None) -> None:
     """Ids, order and scores are those of brute force."""
     ids, scores = found
     kept = np.arange(len(rows)) if allowed is None else np.flatnonzero(allowed)
     positions, wanted = reference.topk(queries, rows[kept], k)
     np.testing.assert_array_equal(ids, kept[positions])
-    np.testing.assert_array_equal(scores, as_float32(wanted))
-    assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
+    np.testing.assert_array_equal(scores, wanted)
+    assert (ids.dtype, scores.dtype) == (np.int64, np.float64)
 
 
 def assert_engine(
@@ -195,6 +189,6 @@ def assert_ranges(
         ids = np.flatnonzero(hits[query])
         ids = ids[np.argsort(-scores[query, ids], kind="stable")]
         np.testing.assert_array_equal(ranges.ids[part], ids)
-        np.testing.assert_array_equal(ranges.scores[part], as_float32(scores[query, ids]))
+        np.testing.assert_array_equal(ranges.scores[part], scores[query, ids])
     assert (ranges.starts.dtype, ranges.ids.dtype) == (np.int64, np.int64)
-    assert ranges.scores.dtype == np.float32
+    assert ranges.scores.dtype == np.float64

@@ -43,7 +43,7 @@ def tiled_topk(
     *,
     update_topk: UpdateTopk,
     threads: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return ids and scores [Q, K] as `twinlens_kernels.topk` does, with the given update step.
 
     The shapes fit each other; non-finite queries and rows are refused here.
@@ -57,9 +57,7 @@ def tiled_topk(
             update_topk(scores, block, tile, part, threads=threads)
 
     positions, exact = heap.ranked()
-    # Beyond float32 a score is reported as infinite; its rank is still exact.
-    with np.errstate(over="ignore"):
-        return corpus.row_numbers(positions), exact.astype(np.float32)
+    return corpus.row_numbers(positions), exact
 
 
 def tiled_within(

@@ -8,11 +8,12 @@ from typing import Any, Final, Self, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twinlens.index.ids import Ids, IdsLike, read_ids
-from twinlens.normalization import unit_rows
+from twinlens.index.ids import Ids, IdsLike, iterate_ids, read_ids
+from twinlens.normalization import may_be_rows, read_floats, unit_rows
 
 Embeddings = ArrayLike | Iterable[ArrayLike | tuple[IdsLike, ArrayLike]]
-"""[N, D] floats; or a stream of blocks [n, D], each alone or as a pair (ids, block)."""
+"""[N, D] floats, or a column of N vectors, of numpy, torch, pandas, polars or pyarrow; or a stream
+of such blocks [n, D], each alone or as a pair (ids, block)."""
 
 SAMPLE_ROWS: Final = 2**15
 """Sample size: its mean differs from the corpus mean by a hundredth of a row's spread at most."""
@@ -47,12 +48,13 @@ class RowStream:
             TypeError: the numbers are not floats, or ids are given twice.
             ValueError: a shape is not [rows, width], or ids and rows differ in number.
         """
-        blocks = blocks_of(embeddings, ids)
         if not is_stream(embeddings):
-            rows = np.asarray(embeddings)
+            rows = _read_rows(embeddings)
+            blocks = _sliced(rows, _ids_of(rows, ids), first_row=0)
             spread = range(0, len(rows), max(1, len(rows) // SAMPLE_ROWS))
             sample = unit_rows(rows[:: spread.step], numbers=spread)
             return cls(blocks=blocks, sample=sample, n_rows=len(rows))
+        blocks = blocks_of(embeddings, ids)
         ahead: list[RowBlock] = []
         while sum(len(block.rows) for block in ahead) < SAMPLE_ROWS:
             block = next(blocks, None)
@@ -76,13 +78,8 @@ def blocks_of(embeddings: Embeddings, ids: IdsLike | None) -> Iterator[RowBlock]
     """
     if is_stream(embeddings):
         return _checked(_streamed(iter(embeddings), ids))
-    rows = np.asarray(embeddings)
-    if rows.ndim != 2:
-        unit_rows(rows)  # refuses it
-    given = None if ids is None else read_ids(ids)
-    if given is not None and len(given) != len(rows):
-        raise ValueError(f"{len(given)} ids for {len(rows)} rows; give one a row")
-    return _sliced(rows, given, first_row=0)
+    rows = _read_rows(embeddings)
+    return _sliced(rows, _ids_of(rows, ids), first_row=0)
 
 
 def mean_row(sample: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -95,10 +92,25 @@ def mean_row(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def is_stream(embeddings: object) -> TypeGuard[Iterable[Any]]:
     """Return True for a stream of blocks: an iterable other than an array of rows."""
-    if isinstance(embeddings, Sequence):
+    if isinstance(embeddings, Sequence) and may_be_rows(embeddings):
         first = embeddings[0] if len(embeddings) else None
         return isinstance(first, tuple) or getattr(first, "ndim", 0) == 2
-    return isinstance(embeddings, Iterable) and not hasattr(embeddings, "__array__")
+    is_array = hasattr(embeddings, "__array__") or not may_be_rows(embeddings)
+    return isinstance(embeddings, Iterable) and not is_array
+
+
+def _read_rows(embeddings: object) -> NDArray[np.floating]:
+    rows = read_floats(embeddings)
+    if rows.ndim != 2:
+        unit_rows(rows)  # refuses it
+    return rows
+
+
+def _ids_of(rows: NDArray[np.floating], ids: IdsLike | None) -> Ids | None:
+    given = None if ids is None else read_ids(ids)
+    if given is not None and len(given) != len(rows):
+        raise ValueError(f"{len(given)} ids for {len(rows)} rows; give one a row")
+    return given
 
 
 def _sliced(rows: NDArray[Any], ids: Ids | None, *, first_row: int) -> Iterator[RowBlock]:
@@ -113,12 +125,10 @@ def _sliced(rows: NDArray[Any], ids: Ids | None, *, first_row: int) -> Iterator[
 
 
 def _streamed(pieces: Iterator[Any], ids: IdsLike | None) -> Iterator[RowBlock]:
-    beside: Iterator[Any] | None = None if ids is None else iter(ids)
+    beside = None if ids is None else iterate_ids(ids)
     n_rows = 0
     for piece in pieces:
-        own, rows = _pair(piece) if isinstance(piece, tuple) else (None, np.asarray(piece))
-        if rows.ndim != 2:
-            unit_rows(rows)  # refuses it
+        own, rows = _pair(piece) if isinstance(piece, tuple) else (None, _read_rows(piece))
         if own is not None and beside is not None:
             raise TypeError("ids are given beside the stream and in it; give them once")
         if beside is not None:
@@ -139,7 +149,7 @@ def _pair(piece: tuple[Any, ...]) -> tuple[Ids, NDArray[Any]]:
             f"a block is a tuple of {len(piece)} items, wanted an array [n, D] or a pair "
             "of ids [n] and such an array"
         )
-    return read_ids(piece[0]), np.asarray(piece[1])
+    return read_ids(piece[0]), _read_rows(piece[1])
 
 
 def _checked(blocks: Iterator[RowBlock]) -> Iterator[RowBlock]:

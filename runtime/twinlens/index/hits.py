@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration
+from twinlens.errors import quoted
+from twinlens.index.ids import repr_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +17,7 @@ class Hits:
     ids: NDArray[np.int64] | NDArray[np.object_]
     """[Q, K] ids of the rows: int64, or `str` as objects; row numbers where the index has none."""
     cosines: NDArray[np.float32]
-    """[Q, K], descending along K."""
+    """[Q, K], descending along K: float64 cosines of the stored rows, rounded."""
     rows: NDArray[np.int64]
     """[Q, K] row numbers in the index."""
 
@@ -59,9 +61,14 @@ class RangeHits:
 
         Raises:
             IndexError: there is no such query.
+            TypeError: query is no integer.
         """
+        if isinstance(query, bool) or not isinstance(query, (int, np.integer)):
+            raise TypeError(f"query is a {type(query).__name__}, wanted the number of one")
         if not 0 <= query < len(self):
-            raise IndexError(f"query {query} is not among the {len(self)} that were asked")
+            raise IndexError(
+                f"query {quoted(repr_of(query))} is not among the {len(self)} that were asked"
+            )
         part = slice(self.starts[query], self.starts[query + 1])
         return Hits(
             ids=self.ids[None, part], cosines=self.cosines[None, part], rows=self.rows[None, part]

@@ -1,18 +1,20 @@
 """Ids of an index's rows: int64 numbers or strings, as users give them and as sections."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import IdError
+from twinlens.errors import QUOTED_CHARACTERS, IdError, IndexFileError, quoted
+from twinlens.foreign_arrays import as_array, library_of
 from twinlens.index.layout import ID_TEXT, IdKind
 
 IdsLike = Sequence[int] | Sequence[str] | NDArray[Any] | Iterable[int] | Iterable[str]
-"""Ids as users give them: integers that fit int64, or strings."""
+"""Ids as users give them: integers that fit int64, or strings; also columns of other libraries."""
 Ids = NDArray[np.int64] | list[str]
 """Ids that were read and checked."""
 Sections = Mapping[str, NDArray[Any]]
@@ -27,20 +29,17 @@ def read_ids(values: IdsLike) -> Ids:
         TypeError: an id is neither an integer nor a string, or both are there.
         ValueError: a number is beyond int64, or the array has not one dimension.
     """
-    if isinstance(values, (str, bytes)):
-        raise TypeError(f"ids is one {type(values).__name__}; give a list of them")
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise ValueError(f"ids has shape {values.shape}, wanted one dimension")
-    if isinstance(values, np.ndarray) and values.dtype.kind == "i":
+    if type(values) is np.ndarray and values.dtype.kind == "i":
         return values.astype(np.int64)
-    plain = values.to_pylist() if hasattr(values, "to_pylist") else values
-    plain = plain.tolist() if isinstance(plain, np.ndarray) else list(plain)
+    plain = list(iterate_ids(values))
     wanted = str if plain and isinstance(plain[0], str) else (int, np.integer)
     for place, value in enumerate(plain):
         if not isinstance(value, wanted) or isinstance(value, bool):
             raise TypeError(
-                f"id {place} is {value!r} of type {type(value).__name__}; "
-                "wanted integers or strings, and one kind for all"
+                f"id {place} is {quoted(repr_of(value))} of type {type(value).__name__}; "
+                f"wanted integers or strings, and one kind for all{_cure_of(value)}"
             )
     if wanted is str:
         return plain
@@ -48,6 +47,29 @@ def read_ids(values: IdsLike) -> Ids:
         return np.array(plain, dtype=np.int64)
     except OverflowError as error:
         raise ValueError("an id is beyond int64; give such ids as strings") from error
+
+
+def iterate_ids(values: IdsLike) -> Iterator[Any]:
+    """Iterate over ids of a list, an iterator, or a column of numpy, torch, pandas and the like.
+
+    Raises:
+        TypeError: the ids are one value.
+        ValueError: the array has not one dimension, or an id is missing.
+    """
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise TypeError(f"ids is one {type(values).__name__}; give a list of them")
+    if library_of(values):
+        column = as_array(values, "ids")
+        if column.ndim != 1:
+            raise ValueError(f"ids has shape {column.shape}, wanted one dimension")
+        return iter(column.tolist())
+    return iter(values)
+
+
+def _cure_of(value: object) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "; np.flatnonzero of a mask gives row numbers"
+    return "; str(path) is one" if isinstance(value, os.PathLike) else ""
 
 
 def kind_of(ids: Ids | None) -> IdKind:
@@ -60,7 +82,15 @@ def kind_of(ids: Ids | None) -> IdKind:
 def show_id(ids: Ids, place: int) -> str:
     """Format one id for an error message."""
     value = ids[place]
-    return repr(value if isinstance(value, str) else int(value))
+    return quoted(repr_of(value if isinstance(value, str) else int(value)))
+
+
+def repr_of(value: object) -> str:
+    """Return `repr`, of the beginning of a long text alone: the whole of it could be gigabytes."""
+    try:
+        return repr(value[:QUOTED_CHARACTERS] if isinstance(value, (str, bytes)) else value)
+    except Exception:  # noqa: BLE001 - an integer of thousands of digits has none, say
+        return f"a {type(value).__name__}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +156,11 @@ def keys_of(sections: Sections) -> Keys:
 
 
 def ids_at(sections: Sections, rows: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.object_]:
-    """Return the ids of rows, in their shape: int64, or strings as objects; else row numbers."""
+    """Return the ids of rows, in their shape: int64, or strings as objects; else row numbers.
+
+    Raises:
+        IndexFileError: a string is damaged.
+    """
     if "ids" in sections:
         numbers: NDArray[np.int64] = sections["ids"][rows]
         return numbers
@@ -138,7 +172,13 @@ def ids_at(sections: Sections, rows: NDArray[np.int64]) -> NDArray[np.int64] | N
     buffer = sections[ID_TEXT].data
     texts = np.empty(len(flat), dtype=np.object_)
     for position, (start, end) in enumerate(zip(starts, ends[flat].tolist(), strict=True)):
-        texts[position] = str(buffer[start:end], "utf-8", _SURROGATES)
+        try:
+            texts[position] = str(buffer[start:end], "utf-8", _SURROGATES)
+        except UnicodeDecodeError as error:
+            raise IndexFileError(
+                f"the id of row {flat[position]} is damaged: it is not UTF-8; call verify, and "
+                "build and save the index again"
+            ) from error
     return texts.reshape(rows.shape)
 
 

@@ -3,19 +3,22 @@
 import os
 import threading
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from twinlens.errors import ProviderError
+from twinlens.errors import ProviderError, quoted
 from twinlens.index.blocks import Embeddings, RowStream, blocks_of, mean_row
+from twinlens.index.filters import Filter, select
 from twinlens.index.hits import Hits, RangeHits
-from twinlens.index.ids import IdsLike
+from twinlens.index.ids import IdsLike, repr_of
 from twinlens.index.ingest import Ingest, pieces
 from twinlens.index.layout import Layout
-from twinlens.index.query import Filter, read_queries, search_range, search_topk, select
+from twinlens.index.query import read_queries, search_range, search_topk
 from twinlens.index.searchable import EngineFactory, Searchable, cpu_engine, engine_factory
 from twinlens.index.snapshot import Snapshot
 from twinlens.index.storage.disk import DiskStore, new_index, write_pieces
@@ -24,6 +27,7 @@ from twinlens.index.storage.memory import MemoryStore
 from twinlens.index.storage.memory_map import open_folder
 from twinlens.index.storage.store import Store
 from twinlens.threads import usable_threads
+from twinlens_kernels.validation import at_most_useful, require_positive
 
 
 class Index:
@@ -66,8 +70,9 @@ class Index:
         query is 0.
 
         Args:
-            embeddings: [N, D] floats; or a stream of blocks [n, D], which may each be a pair of
-                ids [n] and such a block.
+            embeddings: [N, D] floats, or a column of N vectors, of numpy, torch, pandas, polars or
+                pyarrow; or a stream of such blocks [n, D], which may each be a pair of ids [n] and
+                such a block.
             ids: N int64 numbers or strings, none twice; without ids, row numbers are used.
             about: Metadata of the rows, such as the model that embedded them.
             residual: Keep a second code of P bytes a row: a search then reads almost no row that
@@ -83,7 +88,7 @@ class Index:
         stream = RowStream.of(embeddings, ids)
         store = MemoryStore(capacity=stream.n_rows or 0)
         empty = _empty_snapshot(stream, residual=residual)
-        n_threads = usable_threads() if threads is None else threads
+        n_threads = _threads(threads)
         return cls(store, store.append(empty, stream.blocks, threads=n_threads), read_about(about))
 
     @classmethod
@@ -109,10 +114,10 @@ class Index:
             TypeError: As for `build`.
             ValueError: As for `build`.
         """
-        folder, metadata = Path(path), read_about(about)
+        folder, metadata = Path(path).absolute(), read_about(about)
         stream = RowStream.of(embeddings, ids)
         empty = _empty_snapshot(stream, residual=residual)
-        ingest = Ingest(empty, threads=usable_threads() if threads is None else threads)
+        ingest = Ingest(empty, threads=_threads(threads))
         with new_index(folder, empty.layout, empty.centre, metadata) as transaction:
             write_pieces(transaction, (ingest.sections(block) for block in stream.blocks))
         return cls.open(folder)
@@ -121,15 +126,25 @@ class Index:
     def open(cls, path: str | os.PathLike[str], *, verify: bool = False) -> Self:
         """Map an index on disk into memory: in milliseconds at any size, also during a write.
 
+        Checked at opening are the manifest by its own hash, the centre and the removed rows by
+        theirs, and the size of every file. Rows, codes and ids are not read: a bit that changed in
+        them may change an answer, and only `verify` finds it for sure. A hit that is not finite or
+        not of length 1 is an IndexFileError of its search, and so is a file that was cut since.
+
+        Replace an index by `save`, `write` or a rename of its folder, never by writing into its
+        files (`cp`, `rsync --inplace`): cutting a file during a search ends the searching process
+        by SIGBUS, as it does for any mapped file.
+
         Args:
-            path: folder made by `save` or `write`.
+            path: folder made by `save` or `write`. A relative one stays that of this moment, also
+                if the process changes its folder.
             verify: read everything and compare the hashes, as the method `verify` does.
 
         Raises:
             IndexFileError: The folder is no index, or is damaged.
             OSError: It cannot be read.
         """
-        folder = Path(path)
+        folder = Path(path).absolute()
         manifest, snapshot = open_folder(folder)
         index = cls(DiskStore(folder, manifest), snapshot, manifest.about)
         if verify:
@@ -168,30 +183,32 @@ class Index:
     ) -> Hits:
         """Find the k nearest rows by cosine to each of [Q, D] float queries, or to one [D].
 
-        Exact: the order is that of a float64 brute force over the stored rows. There are fewer
-        than k hits if the filter leaves fewer rows.
+        Exact: ids and order are those of a float64 brute force over the stored rows, by their true
+        cosine: divided by both lengths, for float32 rows are 1 +- 4e-8 long. There are fewer than k
+        hits if the filter leaves fewer rows.
 
         Args:
             queries: Of any length; a zero query has cosine 0 with every row.
             k: Number of hits, at least 1.
-            filter: Rows to search: bool [N], one a row including removed ones; or ids.
+            filter: Rows to search: bool [N], one a row including removed ones; or ids. Both may be
+                columns of other libraries. A mask of integers 0 and 1 is refused: they may be ids.
             threads: Number of threads; None for all that this process may use.
 
         Raises:
             IdError: An id of the filter is unknown, removed, or of another kind.
-            TypeError: The numbers are not floats.
+            IndexFileError: A file of the index was cut or damaged since it was opened.
+            TypeError: The numbers are not floats, or k is no integer.
             ValueError: The width is another than that of the index, a query holds NaN or infinity,
                 k is below 1, or the mask does not have one bool a row.
         """
-        current = self._current
-        if k < 1:
-            raise ValueError(f"k is {k}, wanted at least 1")
+        current = self._whole()
+        require_positive("k", k)
         return search_topk(
             current,
             read_queries(queries, current.snapshot.layout.width),
             k,
             select(current.snapshot, filter),
-            threads=self._threads if threads is None else threads,
+            threads=self._threads_of(threads),
         )
 
     def search_within(
@@ -204,8 +221,8 @@ class Index:
     ) -> RangeHits:
         """Find all rows with a cosine of at least `cosine` with a query, best first.
 
-        Exact for the stored rows: these are float32, so a row's cosine with itself may be a few
-        1e-8 below 1.
+        Exact, and as `search` says: a row is found if its cosine as a float32 number, which both
+        searches report, is at least `cosine` as a float32 number.
 
         Args:
             queries: As for `search`.
@@ -214,6 +231,7 @@ class Index:
             threads: As for `search`.
 
         Raises:
+            TypeError: cosine is no number; else as for `search`.
             ValueError: cosine is not between -1 and 1; else as for `search`.
 
         >>> index = Index.build([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -221,15 +239,17 @@ class Index:
         >>> found.of(0).rows.tolist()
         [[2, 1]]
         """
-        snapshot = self._current.snapshot
+        snapshot = self._whole().snapshot
+        if isinstance(cosine, (bool, np.bool_)) or not isinstance(cosine, Real):
+            raise TypeError(f"cosine is a {type(cosine).__name__}, wanted a number from -1 to 1")
         if not -1 <= cosine <= 1:
-            raise ValueError(f"cosine is {cosine}, not between -1 and 1")
+            raise ValueError(f"cosine is {quoted(repr_of(cosine))}, not between -1 and 1")
         return search_range(
             snapshot,
             read_queries(queries, snapshot.layout.width),
-            cosine,
+            float(cosine),
             select(snapshot, filter),
-            threads=self._threads if threads is None else threads,
+            threads=self._threads_of(threads),
         )
 
     def add(
@@ -256,10 +276,10 @@ class Index:
             TypeError: As for `build`.
             ValueError: As for `build`, or the width is another than that of the index.
         """
-        n_threads = self._threads if threads is None else threads
+        n_threads = self._threads_of(threads)
         with self._writing:
             blocks = blocks_of(embeddings, ids)
-            self._publish(self._store.append(self._current.snapshot, blocks, threads=n_threads))
+            self._publish(self._store.append(self._whole().snapshot, blocks, threads=n_threads))
 
     def remove(self, ids: IdsLike) -> None:
         """Remove the rows of these ids, or of these row numbers if the index has no ids.
@@ -272,7 +292,7 @@ class Index:
             IndexBusyError: Another writer is at work, or was since this index was opened.
         """
         with self._writing:
-            snapshot = self._current.snapshot
+            snapshot = self._whole().snapshot
             self._publish(self._store.remove(snapshot, snapshot.find(ids)))
 
     def compact(self, *, threads: int | None = None) -> None:
@@ -285,9 +305,9 @@ class Index:
         Raises:
             IndexBusyError: Another writer is at work, or was since this index was opened.
         """
-        n_threads = self._threads if threads is None else threads
+        n_threads = self._threads_of(threads)
         with self._writing:
-            self._publish(self._store.compact(self._current.snapshot, threads=n_threads))
+            self._publish(self._store.compact(self._whole().snapshot, threads=n_threads))
 
     def to(self, device: str, *, device_bytes: int | None = None) -> Self:
         """Search on another device from now on, with the same results; returns the index.
@@ -305,21 +325,27 @@ class Index:
         """
         make_engine = engine_factory(device, device_bytes=device_bytes)
         with self._writing:
-            self._current = Searchable.of(self._current.snapshot, make_engine)
+            self._current = Searchable.of(self._whole().snapshot, make_engine)
             self._make_engine = make_engine
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a folder atomically: an existing index stays until the commit.
 
-        Removed rows are written too, so row numbers stay.
+        Removed rows are written too, so row numbers stay. The folder that the index was opened from
+        holds every change already: nothing is written there.
 
         Raises:
-            IndexBusyError: Another writer is at work there.
+            IndexBusyError: Another writer is at work there, or has changed the folder that the
+                index was opened from.
             OSError: The folder holds something else, or cannot be written.
         """
-        snapshot = self._current.snapshot
-        with new_index(Path(path), snapshot.layout, snapshot.centre, self._about) as transaction:
+        folder = Path(path).absolute()
+        with self._writing:
+            snapshot = self._whole().snapshot
+            if self._store.holds(folder):
+                return
+        with new_index(folder, snapshot.layout, snapshot.centre, self._about) as transaction:
             write_pieces(transaction, pieces(snapshot), live=snapshot.live)
 
     def verify(self) -> None:
@@ -331,6 +357,18 @@ class Index:
         with self._writing:
             self._store.verify(self._current.snapshot)
 
+    def _threads_of(self, wanted: int | None) -> int:
+        return self._threads if wanted is None else _threads(wanted)
+
+    def _whole(self) -> Searchable:
+        """Return the rows as they are now, if none of their files was cut.
+
+        Raises:
+            IndexFileError: names the section.
+        """
+        self._current.snapshot.require_whole()
+        return self._current
+
     def _publish(self, snapshot: Snapshot) -> None:
         """Make a finished change visible to all later searches."""
         try:
@@ -339,6 +377,14 @@ class Index:
             # The rows are stored, so they must be found, at least by the CPU; the caller is told.
             self._current, self._make_engine = Searchable.of(snapshot, cpu_engine), cpu_engine
             raise
+
+
+def _threads(wanted: int | None) -> int:
+    """Return the number of threads asked for, or all that this process may use."""
+    if wanted is None:
+        return usable_threads()
+    require_positive("threads", wanted)
+    return at_most_useful(wanted)
 
 
 def _empty_snapshot(stream: RowStream, *, residual: bool) -> Snapshot:

@@ -22,7 +22,7 @@ from twinlens.index.ids import (
     slice_ids,
 )
 from twinlens.index.layout import IdKind
-from twinlens.index.madvise import read_ahead
+from twinlens.index.mapped_array import read_ahead
 from twinlens.index.snapshot import Snapshot
 from twinlens_kernels import encode
 

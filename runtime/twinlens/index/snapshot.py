@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from mmap import mmap
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import IdError
+from twinlens.errors import IdError, IndexFileError
 from twinlens.index.blocks import SAMPLE_ROWS, mean_row
 from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import (
@@ -23,6 +24,7 @@ from twinlens.index.ids import (
     show_id,
 )
 from twinlens.index.layout import Layout
+from twinlens.index.mapped_array import map_of
 from twinlens_kernels import Codes
 
 
@@ -39,8 +41,14 @@ class Snapshot:
     n_live: int
     lookup: IdLookup
     codes: Codes = field(init=False)
+    maps: Mapping[str, mmap] = field(init=False)
+    """Maps of the sections that are files."""
 
     def __post_init__(self) -> None:
+        maps = {name: map_of(items) for name, items in self.sections.items()}
+        object.__setattr__(
+            self, "maps", {name: found for name, found in maps.items() if found is not None}
+        )
         codes = Codes(
             codes=self.sections["codes"],
             terms=self.sections["terms"],
@@ -85,6 +93,20 @@ class Snapshot:
         """Return N, the number of rows including removed ones."""
         return len(self.rows)
 
+    def require_whole(self) -> None:
+        """Refuse sections with a file that was cut: reading a map beyond it kills the process.
+
+        Raises:
+            IndexFileError: names the section.
+        """
+        for name, found in self.maps.items():
+            if found.size() < len(found):
+                raise IndexFileError(
+                    f"the file of the section {name} is damaged: it has {found.size()} bytes, "
+                    f"wanted {len(found)}, since another process cut it; build and save the index "
+                    "again, or take a copy that is whole, and open that"
+                )
+
     def ids_at(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.object_]:
         """Return the ids of rows, in their shape; row numbers if the index has no ids."""
         return ids_at(self.sections, rows)
@@ -93,11 +115,12 @@ class Snapshot:
         """Return the rows [M] of ids, or of row numbers if the index has no ids.
 
         Raises:
-            IdError: an id is unknown, removed, or of another kind.
+            IdError: an id is unknown, removed, or of another kind, or the ids look like a mask.
         """
         given = read_ids(ids)
         if not len(given):
             return np.empty(0, dtype=np.int64)
+        self._refuse_mask(given)
         rows = self.rows_of(given)
         if rows.min() < 0:
             unknown = show_id(given, int(np.argmin(rows)))
@@ -106,6 +129,15 @@ class Snapshot:
                 f"{name} {unknown} is not in the index, or was removed; ask for those it has"
             )
         return rows
+
+    def _refuse_mask(self, ids: Ids) -> None:
+        """Refuse a mask of integers, which would be read as the ids 0 and 1, many times each."""
+        may_be = not isinstance(ids, list) and len(ids) > 2 and len(ids) in (len(self), self.n_live)
+        if may_be and np.isin(ids, (0, 1)).all():
+            raise IdError(
+                f"{len(ids)} ids, one a row, are only 0 and 1, as a mask has them, wanted each id "
+                "once; give a mask as bool (astype(bool)), or the ids without repeats"
+            )
 
     def rows_of(self, ids: Ids) -> NDArray[np.int64]:
         """Return the live row [M] of each id, or -1.

@@ -119,13 +119,13 @@ class CudaEngine:
 
     def topk(
         self, queries: F32, k: int, *, allowed: Mask | None = None, threads: int = 1
-    ) -> tuple[NDArray[np.int64], F32]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return ids and scores [Q, K] as every `SearchEngine` does."""
         require_search(queries, self._rows, k, allowed, threads)
         n_allowed = len(self) if allowed is None else int(np.count_nonzero(allowed))
         hits = min(k, n_allowed)
         ids = np.empty((len(queries), hits), dtype=np.int64)
-        scores = np.empty((len(queries), hits), dtype=np.float32)
+        scores = np.empty((len(queries), hits))
         uncertain = np.arange(len(queries) if hits else 0)
         kept = max(_KEPT_PER_HIT * hits, hits + _KEPT_MORE)
         while uncertain.size and kept <= _MOST_KEPT:
@@ -135,9 +135,7 @@ class CudaEngine:
             )
             certain = uncertain[ranking.certain]
             ids[certain] = ranking.ids[ranking.certain]
-            # Beyond float32 a score is reported as infinite; its rank is still exact.
-            with np.errstate(over="ignore"):
-                scores[certain] = ranking.scores[ranking.certain]
+            scores[certain] = ranking.scores[ranking.certain]
             uncertain = uncertain[~ranking.certain]
             kept *= _RETRY
         if uncertain.size:

@@ -15,6 +15,7 @@ from twinlens_kernels.validation import (
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
+F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
@@ -27,8 +28,8 @@ class SearchEngine(Protocol):
 
     def topk(
         self, queries: F32, k: int, *, allowed: Mask | None = None, threads: int = 1
-    ) -> tuple[I64, F32]:
-        """Return ids and scores [Q, K] of the K best rows of each query [Q, D], best first.
+    ) -> tuple[I64, F64]:
+        """Return ids and exact scores [Q, K] of the K best rows of each query [Q, D], best first.
 
         Args:
             queries: [Q, D].

@@ -23,7 +23,7 @@ class KernelEngine:
         *,
         allowed: NDArray[np.bool_] | None = None,
         threads: int = 1,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return ids and scores [Q, K] as every `SearchEngine` does."""
         return topk(
             queries,

@@ -64,22 +64,20 @@ class OnnxEngine:
 
     def topk(
         self, queries: F32, k: int, *, allowed: Mask | None = None, threads: int = 1
-    ) -> tuple[I64, F32]:
+    ) -> tuple[I64, NDArray[np.float64]]:
         """Return ids and scores [Q, K] as every `SearchEngine` does."""
         require_search(queries, self._rows, k, allowed, threads)
         batches = RowBatches.of(len(self), allowed)
         hits = min(k, len(batches))
         ids = np.empty((len(queries), hits), dtype=np.int64)
-        scores = np.empty((len(queries), hits), dtype=np.float32)
+        scores = np.empty((len(queries), hits))
         uncertain = np.ones(len(queries) if hits else 0, dtype=np.bool_)
         coded = self._rows.shape[1] < LARGEST_WIDTH and codes_pay(len(batches), len(queries), hits)
         for start in range(0, len(uncertain) if coded else 0, _BLOCK_QUERIES):
             block = slice(start, start + _BLOCK_QUERIES)
             ranking = self._ranking(queries[block], hits, batches, threads)
             ids[block], uncertain[block] = ranking.ids, ~ranking.certain
-            # Beyond float32 a score is reported as infinite; its rank is still exact.
-            with np.errstate(over="ignore"):
-                scores[block] = ranking.scores
+            scores[block] = ranking.scores
         if uncertain.any():
             logger.info("%d queries are searched without codes", np.count_nonzero(uncertain))
             ids[uncertain], scores[uncertain] = topk(

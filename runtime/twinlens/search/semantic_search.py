@@ -5,9 +5,11 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twinlens.normalization import unit_rows
+from twinlens.normalization import read_floats, unit_rows
+from twinlens.search.cosines import Cosines, nearest, reported
 from twinlens.threads import usable_threads
-from twinlens_kernels import topk
+from twinlens_kernels import topk, within
+from twinlens_kernels.validation import require_positive
 
 
 class Response(TypedDict):
@@ -28,17 +30,23 @@ def semantic_search(
     responses again, keep an `Index` of them: it searches several times faster.
 
     Raises:
-        TypeError: The numbers are not floats.
+        TypeError: The numbers are not floats, or top_k is no integer.
         ValueError: The widths differ, a row holds NaN or infinity, or top_k is below 1.
 
     >>> semantic_search([[1.0, 0.0]], [[0.0, 2.0], [2.0, 0.0]], top_k=1)
     [[{'response_id': 1, 'score': 1.0}]]
     """
-    queries = unit_rows(np.atleast_2d(np.asarray(query_embeddings)))
+    require_positive("top_k", top_k)
+    queries = unit_rows(np.atleast_2d(read_floats(query_embeddings)))
+    responses, threads = unit_rows(response_embeddings), usable_threads()
     # Encoding the responses costs more than one search gains by it.
-    found, scores = topk(queries, unit_rows(response_embeddings), top_k, threads=usable_threads())
-    cosines = np.clip(scores, -1, 1)
+    found, cosines = nearest(
+        Cosines(queries=queries, rows=responses),
+        top_k,
+        by_score=lambda queries, k: topk(queries, responses, k, threads=threads),
+        within=lambda queries, floors: within(queries, responses, floors, threads=threads),
+    )
     return [
         [Response(response_id=row, score=cosine) for row, cosine in zip(rows, best, strict=True)]
-        for rows, best in zip(found.tolist(), cosines.tolist(), strict=True)
+        for rows, best in zip(found.tolist(), reported(cosines).tolist(), strict=True)
     ]

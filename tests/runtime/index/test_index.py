@@ -237,7 +237,9 @@ def test_a_filter_that_means_no_row_is_refused(named: Index) -> None:
 
 def test_a_range_search_finds_all_rows_within_reach(named: Index) -> None:
     unit = (ROWS / np.linalg.norm(ROWS, axis=1, keepdims=True)).astype(np.float32)
-    cosines = unit.astype(np.float64) @ unit.T.astype(np.float64)
+    wide = unit.astype(np.float64)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    cosines = wide @ wide.T
     found = named.search_within(ROWS, 0.25)
     assert len(found) == 40
     for query in range(40):
@@ -248,6 +250,39 @@ def test_a_range_search_finds_all_rows_within_reach(named: Index) -> None:
         np.testing.assert_allclose(hits.cosines[0], cosines[query, hits.rows[0]], atol=1e-6)
     with pytest.raises(IndexError, match="query 40 is not among the 40"):
         found.of(40)
+
+
+@pytest.mark.parametrize("filtered", ["", "mask", "few ids"])
+def test_a_range_search_finds_the_hits_of_a_search(filtered: str) -> None:
+    random = np.random.default_rng(6)
+    rows, queries = random.standard_normal((3000, 16)), random.standard_normal((50, 16))
+    index, wanted = Index.build(rows), None
+    if filtered:
+        wanted = np.arange(11) if filtered == "few ids" else random.random(3000) < 0.5
+    hits = index.search(queries, k=10, filter=wanted)
+    for query, cosine in zip(queries, hits.cosines[:, -1], strict=True):
+        # numpy compares float32 numbers with a Python float as float32, and so does the index.
+        for given in (cosine, float(cosine), float(str(cosine))):
+            found = index.search_within(query, given, filter=wanted).of(0)
+            assert found.cosines.min() == cosine
+            assert found.rows.shape[1] >= 10
+    own = index.search_within(rows[:11], 1.0, filter=wanted)
+    assert all(row in own.of(row).rows[0] for row in range(11) if filtered != "mask" or wanted[row])
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+def test_a_row_is_its_own_nearest_among_near_twins(filtered: bool) -> None:
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((500, 256)).astype(np.float32)
+    twins = (rows * (1 + 1e-7) + random.standard_normal(rows.shape) * 1e-6).astype(np.float32)
+    both = np.concatenate([twins, rows])
+    index = Index.build(both)
+    if filtered:
+        for row in range(500, 520):
+            found = index.search(both[row], k=2, filter=[row, row - 500])
+            assert found.rows.tolist() == [[row, row - 500]]
+    else:
+        assert index.search(rows, k=1).rows.ravel().tolist() == list(range(500, 1000))
 
 
 def test_a_range_search_for_minus_one_finds_everything(named: Index) -> None:

@@ -14,7 +14,7 @@ from twinlens.index.ids import Sections
 from twinlens.index.ingest import Ingest, live_pieces
 from twinlens.index.layout import Layout
 from twinlens.index.snapshot import Snapshot
-from twinlens.index.storage.folder import LOCK, exclusive, require_target
+from twinlens.index.storage.folder import HELD, LOCK, exclusive, require_target
 from twinlens.index.storage.manifest import IndexManifest, read_manifest
 from twinlens.index.storage.memory_map import map_snapshot, verify
 from twinlens.index.storage.transaction import Transaction
@@ -60,6 +60,21 @@ class DiskStore:
         after = map_snapshot(self._folder, manifest)
         self._manifest = manifest
         return after
+
+    def holds(self, folder: Path) -> bool:
+        """Return True if `folder` is that of this store: every change is committed there.
+
+        Raises:
+            IndexBusyError: another writer is at work there, or has changed it.
+        """
+        try:
+            same = folder.samefile(self._folder)
+        except OSError:  # one of them is no more
+            return False
+        if same:
+            with self._exclusive():
+                pass
+        return same
 
     def verify(self, snapshot: Snapshot) -> None:
         """Read everything.
@@ -107,6 +122,7 @@ def new_index(
             if fresh:
                 with contextlib.suppress(OSError):
                     (folder / LOCK).unlink()
+                    (folder / HELD).unlink(missing_ok=True)
                     folder.rmdir()
             raise
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinlens import dataclass_json
-from twinlens.errors import IndexFileError
+from twinlens.errors import IndexFileError, quoted
+from twinlens.index.ids import repr_of
 from twinlens.index.layout import ID_TEXT, IdKind, Layout
 
 FORMAT: Final = 2
@@ -124,7 +125,7 @@ def read_manifest(folder: Path) -> IndexManifest:
         raise IndexFileError(f"{path} is damaged: it does not match its own hash; {CURE}")
     if found != FORMAT:
         raise IndexFileError(
-            f"{path} has format {found!r}, this twinlens reads {FORMAT}; "
+            f"{path} has format {quoted(repr(found))}, this twinlens reads {FORMAT}; "
             "open it with the twinlens that wrote it, or build and save it again"
         )
     try:
@@ -156,13 +157,16 @@ def read_about(about: Mapping[str, str] | None) -> dict[str, str]:
     """Copy the metadata of an index.
 
     Raises:
-        TypeError: a name or a value is no string.
+        TypeError: it is no mapping, or a name or a value is no string.
         ValueError: a string holds two surrogates that JSON would join into one character.
     """
+    if about is not None and not isinstance(about, Mapping):
+        raise TypeError(f"about is a {type(about).__name__}, wanted a mapping of strings")
     metadata = dict(about or {})
     for name, value in metadata.items():
         if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"about says {name!r}: {value!r}, wanted strings")
+            says = f"{quoted(repr_of(name))}: {quoted(repr_of(value))}"
+            raise TypeError(f"about says {says}, wanted strings")
     if json.loads(json.dumps(metadata)) != metadata:
         raise ValueError("about holds letters that JSON cannot tell apart; write it otherwise")
     return metadata

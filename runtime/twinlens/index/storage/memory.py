@@ -1,6 +1,7 @@
 """Storage of an index in memory: its sections grow in place."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,10 @@ class MemoryStore:
         fresh._extend(live_pieces(snapshot, centre=centre, threads=threads))
         self._columns = fresh._columns
         return self._snapshot(snapshot.layout, centre, live=None, lookup=IdLookup())
+
+    def holds(self, folder: Path) -> bool:  # noqa: ARG002 - of the protocol
+        """Return False: no folder holds it."""
+        return False
 
     def verify(self, snapshot: Snapshot) -> None:
         """Do nothing: memory cannot be changed from outside."""

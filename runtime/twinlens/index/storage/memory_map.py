@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from twinlens.errors import IndexFileError
 from twinlens.index.id_lookup import IdLookup
 from twinlens.index.layout import ID_TEXT, Section
-from twinlens.index.madvise import expect_scattered, read_ahead
+from twinlens.index.mapped_array import expect_scattered, read_ahead
 from twinlens.index.snapshot import Snapshot
 from twinlens.index.storage.manifest import CURE, IndexManifest, read_manifest
 

@@ -1,6 +1,7 @@
 """Protocol of the storage behind an index."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +22,9 @@ class Store(Protocol):
 
     def compact(self, snapshot: Snapshot, *, threads: int) -> Snapshot:
         """Keep only the live rows of the snapshot; they get new row numbers."""
+
+    def holds(self, folder: Path) -> bool:
+        """Return True if the folder has all rows already."""
 
     def verify(self, snapshot: Snapshot) -> None:
         """Read all data that may have changed unnoticed.

@@ -1,16 +1,18 @@
 """Index in a folder: saved, opened, replaced, shared and locked."""
 
+import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from twinlens.errors import IndexBusyError, IndexFileError
 from twinlens.index.index import Index
-from twinlens.index.storage import disk, transaction
+from twinlens.index.storage import disk, folder, transaction
 from twinlens.index.storage.folder import exclusive
 from twinlens.index.storage.manifest import read_manifest
 
@@ -71,8 +73,97 @@ def test_an_opened_index_may_be_saved_over_itself(saved: Path) -> None:
     index.save(saved)
     again = Index.open(saved, verify=True)
     assert (len(again), again.n_rows) == (39, 40)
+    (saved.parent / "link").symlink_to(saved)
+    index.add(ROWS[:1], ids=[1])
+    index.save(saved.parent / "link")
+    index.add(ROWS[1:2], ids=[2])
+    assert len(Index.open(saved, verify=True)) == len(index) == 41
+
+
+def test_saving_over_what_another_writer_changed_is_refused(saved: Path) -> None:
+    first, second = Index.open(saved), Index.open(saved)
+    second.add(ROWS[:1], ids=[1])
     with pytest.raises(IndexBusyError, match="was changed by another writer since it was opened"):
-        index.add(ROWS[:1], ids=[1])
+        first.save(saved)
+    assert len(Index.open(saved, verify=True)) == 41
+
+
+def test_an_index_whose_folder_is_gone_may_be_saved_there_again(saved: Path) -> None:
+    index = Index.open(saved)
+    saved.rename(saved.parent / "moved")
+    index.save(saved)
+    assert len(Index.open(saved, verify=True)) == 40
+
+
+def test_a_relative_path_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def blocks() -> Iterator[NDArray[np.float64]]:
+        yield ROWS[:20]
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        yield ROWS[20:]
+
+    written = Index.write("index", blocks())
+    written.add(ROWS)
+    monkeypatch.chdir(tmp_path)
+    opened = Index.open("index")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    opened.remove([0])
+    opened.compact()
+    opened.verify()
+    assert len(Index.open(tmp_path / "index", verify=True)) == 79
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def without_locks(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(folder, "_lock", refuse)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_has_one_writer_at_a_time(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    without_locks(monkeypatch, code)
+    index = Index.open(saved)
+    index.add(ROWS[:1], ids=[1])
+    index.remove([100])
+    index.compact()
+    assert names(saved) == files_of(saved)
+    with exclusive(saved):
+        message = rf"is being written by process {os.getpid()} on .*, or delete index\.lock\.held"
+        with pytest.raises(IndexBusyError, match=message):
+            index.add(ROWS[:1], ids=[2])
+        with pytest.raises(IndexBusyError, match=message):
+            Index.build(ROWS).save(saved)
+    (saved / "index.lock.held").touch()  # a writer was killed before it had written its name
+    with pytest.raises(IndexBusyError, match="is being written by another writer"):
+        index.remove([101])
+    (saved / "index.lock.held").unlink()
+    index.remove([101])
+    assert len(Index.open(saved, verify=True)) == 39
+
+
+def test_a_new_index_that_fails_on_a_disk_without_locks_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_locks(monkeypatch, errno.ENOSYS)
+    with pytest.raises(ValueError, match="embedding 20 holds NaN"):
+        Index.write(tmp_path / "index", iter([ROWS[:20], ROWS[20:] * np.nan] * 2000))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_fails_is_no_other_writer(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_locks(monkeypatch, errno.EIO)
+    with pytest.raises(OSError, match=r"the lock failed with .*; write to another disk") as error:
+        Index.open(saved).remove([100])
+    assert error.value.errno == errno.EIO
+    assert not isinstance(error.value, IndexBusyError)
 
 
 @pytest.mark.parametrize("new", [False, True])

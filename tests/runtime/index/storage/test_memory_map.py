@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,51 @@ def test_a_file_that_is_too_short_is_refused(index: Path, section: str, left: in
     os.truncate(path, left if left == 0 else path.stat().st_size + left)
     with pytest.raises(IndexFileError, match=rf"{path.name} is damaged: it has \d+ bytes, wanted"):
         Index.open(index)
+
+
+@pytest.mark.parametrize("section", ["rows", "codes", "terms", "residual", "id_text", "id_digests"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda opened: opened.search(ROWS),
+        lambda opened: opened.search_within(ROWS, 0.5),
+        lambda opened: opened.add(ROWS[:1], ids=["new"]),
+        lambda opened: opened.remove(NAMES[:1]),
+        lambda opened: opened.compact(),
+        lambda opened: opened.save(Path(opened.about["elsewhere"])),
+        lambda opened: opened.to("cpu"),
+    ],
+)
+def test_a_file_that_is_cut_while_it_is_open_ends_no_process(
+    tmp_path: Path, section: str, use: Callable[[Index], object]
+) -> None:
+    about = {"elsewhere": str(tmp_path / "elsewhere")}
+    opened = Index.write(tmp_path / "index", ROWS, ids=NAMES, residual=True, about=about)
+    (path,) = (tmp_path / "index").glob(f"{section}.*")
+    os.truncate(path, 9)
+    message = f"the file of the section {section} is damaged: it has 9 bytes, wanted"
+    with pytest.raises(IndexFileError, match=message):
+        use(opened)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_a_hit_of_damaged_rows_is_an_error_that_names_it(index: Path, value: float) -> None:
+    rows = np.fromfile(index / "rows.1.f32", dtype="<f4").reshape(40, 24)
+    rows[7, 3] = value
+    rows.tofile(index / "rows.1.f32")
+    opened = Index.open(index)
+    with pytest.raises(IndexFileError, match="row 7 of the index is damaged: its squared length"):
+        opened.search(ROWS[7], k=2)
+    with pytest.raises(IndexFileError, match="row 7 of the index is damaged: its squared length"):
+        opened.search(ROWS[7], k=2, filter=[NAMES[7]])
+
+
+def test_an_id_that_is_no_text_is_an_error_that_names_its_row(index: Path) -> None:
+    content = (index / "id_text.1.utf8").read_bytes()
+    (index / "id_text.1.utf8").write_bytes(content.replace(b"picture 7", b"picture\xff7"))
+    opened = Index.open(index)
+    with pytest.raises(IndexFileError, match="the id of row 7 is damaged: it is not UTF-8; call"):
+        opened.search(ROWS[7], k=2)
 
 
 def test_a_file_that_is_cut_while_it_is_open_is_found_by_verify(index: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from twinlens.index.index import Index
-from twinlens.index.madvise import expect_scattered, read_ahead
+from twinlens.index.mapped_array import expect_scattered, read_ahead
 
 
 class Told(mmap.mmap):
