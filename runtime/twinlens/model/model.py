@@ -13,11 +13,9 @@ from twinlens import dataframes
 from twinlens.batch import Batch
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.calibration import Calibration, Level
-from twinlens.bundle.manifest import TowerFile
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.deduplication import distinct
-from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError, blocks
 from twinlens.embedding.image_embedder import ImageEmbedder
 from twinlens.embedding.text_embedder import TextEmbedder
@@ -27,7 +25,7 @@ from twinlens.images.image_like import ImageLike
 from twinlens.images.named_image import NamedImage, NumberedImage
 from twinlens.images.pixel_options import EXACT, PixelOptions
 from twinlens.model.matcher import Matcher
-from twinlens.model.towers import open_tower
+from twinlens.model.towers import TowerOpener, require_text
 from twinlens.model.zero_shot import TEMPLATES, Classes, classify_rows, fill_templates
 from twinlens.normalization import unit_rows
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
@@ -63,22 +61,28 @@ class Model:
         self._manifest, self._device, self._precision = manifest, device, precision
         self._pixels = pixels
 
-        def opened(file: TowerFile) -> Tower | DeviceTower:
-            return open_tower(
-                bundle, file, device=device, threads=threads, cuda=cuda, low_memory=low_memory
-            )
-
-        towers = manifest.towers[precision]
+        opener = TowerOpener(
+            bundle=bundle,
+            precision=precision,
+            device=device,
+            threads=threads,
+            cuda=cuda,
+            low_memory=low_memory,
+        )
+        text_tower = opener.open("text")
+        tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
+        if isinstance(text_tower, Tower):
+            require_text(bundle, text_tower, tokenizer)
         on_cpu = device.kind == "cpu"
         self._images = ImageEmbedder(
             decode=Decoder(spec=manifest.image, pixels=pixels),
-            tower=opened(towers.image),
+            tower=opener.open("image"),
             threads=threads,
             on_cpu=on_cpu,
         )
         self._texts = TextEmbedder(
-            tokenizer=Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text),
-            tower=opened(towers.text),
+            tokenizer=tokenizer,
+            tower=text_tower,
             threads=threads,
             on_cpu=on_cpu,
         )

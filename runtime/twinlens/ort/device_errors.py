@@ -9,6 +9,11 @@ from twinlens.ort.cuda.out_of_memory import is_out_of_memory
 from twinlens.ort.device import Device
 
 
+def in_one_line(error: Exception) -> str:
+    """Return the message of onnxruntime's error, whose line breaks would tear ours."""
+    return " ".join(str(error).splitlines())
+
+
 @contextmanager
 def device_errors(device: Device, failure: str) -> Generator[None]:
     """Translate the errors of the body; a ProviderError passes as it is.
@@ -28,7 +33,7 @@ def device_errors(device: Device, failure: str) -> Generator[None]:
     except ProviderError:
         raise
     except Exception as error:
-        message = f"{failure}: {error}"
+        message = f"{failure}: {in_one_line(error)}"
         if is_out_of_memory(error):
             raise DeviceMemoryError(f"{message}; give less at a time") from error
         cure = f"; {cure_of(message)}" if device.kind == "cuda" else ""

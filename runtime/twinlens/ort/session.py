@@ -15,10 +15,11 @@ from twinlens.ort.cuda.node_placement import Placement
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.cuda.pinned_memory import pinned
 from twinlens.ort.device import PROVIDERS, Device
-from twinlens.ort.device_errors import device_errors
+from twinlens.ort.device_errors import device_errors, in_one_line
 from twinlens.ort.io_binding import OnDevice, Slot
 from twinlens.ort.library import onnxruntime
 from twinlens.ort.session_options import TENSORRT, CudaPlace, open_on_cpu, open_on_cuda
+from twinlens.ort.tensor_type import TensorType
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,9 @@ class Session:
         except ProviderError:
             raise
         except Exception as error:  # onnxruntime's own classes are private
-            raise BundleError(f"{self._name} cannot be opened: {error}; export it again") from error
+            raise BundleError(
+                f"{self._name} cannot be opened: {in_one_line(error)}; export it again"
+            ) from error
 
     def _opened_on_cuda(self, model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  untyped
         number = self._device.number
@@ -105,6 +108,20 @@ class Session:
                 f"{self._name} maps {sorted(self._inputs)} to {sorted(self._outputs)}, "
                 f"wanted {sorted(inputs)} to {sorted(outputs)}; export it again"
             )
+
+    def require_types(self, wanted: Mapping[str, TensorType]) -> None:
+        """Check the types of some inputs and outputs, which are there.
+
+        Raises:
+            BundleError: one is another.
+        """
+        nodes = {**self._inputs, **self._outputs}
+        for name, kind in wanted.items():
+            got = TensorType.of(nodes[name])
+            if not kind.takes(got):
+                raise BundleError(
+                    f"{self._name} has {name} as {got}, its manifest wants {kind}; export it again"
+                )
 
     @cached_property
     def placement(self) -> Placement | None:
