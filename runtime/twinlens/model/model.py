@@ -7,7 +7,6 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from twinlens import dataframes
 from twinlens.batch import Batch
@@ -31,6 +30,7 @@ from twinlens.normalization import unit_rows
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
+from twinlens.progress import counted, progress_bar
 from twinlens.provenance import about_of
 from twinlens.texts.tokenizer import OnCut, Tokenizer
 
@@ -217,9 +217,10 @@ class Model:
     ) -> Generator[EmbeddedBlock]:
         with (
             closing(self._images.run(images)) as embedded,
-            tqdm(embedded, total=total, disable=not progress, unit="image") as shown,
+            progress_bar(progress, total=total, unit="image") as update,
         ):
-            yield from blocks(shown, width=self.width, size=size, on_error=on_error)
+            counting = counted(embedded, update)
+            yield from blocks(counting, width=self.width, size=size, on_error=on_error)
 
     def _rows(self, found: Iterable[EmbeddedBlock]) -> F32:
         none = np.empty((0, self.width), dtype=np.float32)
