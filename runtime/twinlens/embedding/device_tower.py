@@ -35,7 +35,9 @@ class Lane:
 
         Raises:
             DeviceMemoryError: there is no room for it; the slot of that size is freed.
+            ProviderError: this process was forked after the tower was opened.
         """
+        self._session.require_process()
         shape = (size, *batch.shape[1:])
         try:
             if shape not in self._slots:

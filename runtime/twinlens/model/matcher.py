@@ -1,6 +1,5 @@
 """Matcher: cosines of two towers as match probabilities."""
 
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ from twinlens.bundle.calibration import Calibration, Level
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.errors import CalibrationError
+from twinlens.forks import ForkedLock
 from twinlens.model.match_matrix import MatchMatrix
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
@@ -32,6 +32,8 @@ class Matcher:
     ) -> None:
         self._fitted, self._source, self._precision = fitted, source, precision
         self._pixels, self._device, self._threads = pixels, device, threads
+        self._opened: MatchMatrix | None = None
+        self._opening = ForkedLock()
 
     @property
     def level(self) -> Level | Literal["none"]:
@@ -55,10 +57,13 @@ class Matcher:
         self._fitted.require_pixels(self._pixels)
         return self._fitted
 
-    @cached_property
+    @property
     def _matrix(self) -> MatchMatrix:
         """Opened at first use: it has threads of its own, and few callers need it."""
-        return MatchMatrix(device=self._device, threads=self._threads)
+        with self._opening:
+            if self._opened is None:
+                self._opened = MatchMatrix(device=self._device, threads=self._threads)
+            return self._opened
 
     def of_pairs(self, images: F32, texts: F32, *, prior: float | None) -> F32:
         """Probability [B] that row i of unit rows [B, D] matches row i of the others.

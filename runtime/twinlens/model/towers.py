@@ -13,8 +13,10 @@ from twinlens.errors import BundleError, ProviderError
 from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.session import Session
+from twinlens.ort.session_options import CpuMemory
 from twinlens.ort.tensor_type import TensorType
 from twinlens.texts.tokenizer import Tokenizer
+from twinlens_kernels import operators
 
 _UNIT: float = 1e-2
 """Largest distance of a row's length from 1; half precision keeps three digits."""
@@ -59,8 +61,18 @@ class TowerOpener:
             threads=threads,
             name=str(path),
             cuda=self.cuda,
-            low_memory=self.low_memory,
+            memory=self._memory(),
+            beside=[self.bundle.path(name) for name in file.beside],
         )
+
+    def _memory(self) -> CpuMemory:
+        """Return the memory of a session: with low memory as little as the promise allows.
+
+        Where the native operators serve, hardly a weight of int8 is packed by onnxruntime: packing
+        these costs nothing, and a row does not depend on its batch.
+        """
+        native = self.precision == "int8" and operators.path() is not None
+        return CpuMemory(packed=native or not self.low_memory, arena=not self.low_memory)
 
     def _require_types(self, session: Session, file: TowerFile, modality: Modality) -> None:
         """Compare the input and output of a tower with width, side and dtypes of the manifest."""

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from twinlens import forks
 from twinlens.errors import DeviceMemoryError, ProviderError
 from twinlens.ort.cuda.installation import cure_of
 from twinlens.ort.cuda.out_of_memory import is_out_of_memory
@@ -29,7 +30,8 @@ def device_errors(device: Device, failure: str) -> Generator[None]:
         ProviderError: the device failed otherwise; on CUDA the message has the cure.
     """
     try:
-        yield
+        with forks.call():
+            yield
     except ProviderError:
         raise
     except Exception as error:
