@@ -31,8 +31,7 @@ from twinlens.calibration.fit import fit_calibration
 from twinlens.datasets.pairs import Pairs
 from twinlens.metrics.reliability import Quality, Reliability, ScoredPairs, measure_reliability
 from twinlens_demo.concepts import read_concepts
-from twinlens_demo.evaluate import same_drawings
-from twinlens_demo.release import read_images
+from twinlens_demo.drawings.drawing_set import identical_drawings, read_drawing_set
 
 Rows = np.ndarray
 NEGATIVES = ("random", "hard", "hardest")
@@ -40,34 +39,32 @@ RESAMPLES = 200
 
 
 @dataclass(frozen=True)
-class DrawingSet:
+class NamedDrawings:
     """N drawings of one source, the names of their subjects, and the pairs [N, N] that differ."""
 
     pictures: list[Image.Image]
     names: list[str]
     wrong: Rows
 
-    def half(self, first: int) -> "DrawingSet":
+    def half(self, first: int) -> "NamedDrawings":
         places = np.arange(first, len(self.names), 2)
-        return DrawingSet(
+        return NamedDrawings(
             pictures=[self.pictures[place] for place in places],
             names=[self.names[place] for place in places],
             wrong=self.wrong[np.ix_(places, places)],
         )
 
 
-def read_drawing_set(work: Path, source: str) -> DrawingSet:
+def read_named_drawings(work: Path, source: str) -> NamedDrawings:
     concepts = read_concepts(work / "node_modules")
-    path = work / "drawings" / f"{source}.npz"
-    rows, pictures = read_images(path)
-    names = [concepts[row].names[0] for row in rows]
+    drawn = read_drawing_set(work / "drawings", source)
+    names = [concepts[row].names[0] for row in drawn.rows]
     same_name = np.array(names)[:, None] == np.array(names)[None, :]
-    return DrawingSet(
-        pictures=pictures, names=names, wrong=~(same_name | same_drawings(np.load(path)["pixels"]))
-    )
+    wrong = ~(same_name | identical_drawings(drawn.pixels))
+    return NamedDrawings(pictures=drawn.images(), names=names, wrong=wrong)
 
 
-def wrong_texts(drawings: DrawingSet, images: Rows, texts: Rows) -> dict[str, Rows]:
+def wrong_texts(drawings: NamedDrawings, images: Rows, texts: Rows) -> dict[str, Rows]:
     """Return by kind of negative a wrong text [N] for each picture."""
     scores = {
         "random": np.random.default_rng(0).random(drawings.wrong.shape),
@@ -77,7 +74,7 @@ def wrong_texts(drawings: DrawingSet, images: Rows, texts: Rows) -> dict[str, Ro
     return {kind: np.where(drawings.wrong, s, -np.inf).argmax(axis=1) for kind, s in scores.items()}
 
 
-def fits(model: Model, drawings: DrawingSet) -> dict[str, Calibration]:
+def fits(model: Model, drawings: NamedDrawings) -> dict[str, Calibration]:
     """Fit on the development drawings: with labels, and from pairs alone; by name."""
     images, texts = model.embed_images(drawings.pictures), model.embed_texts(drawings.names)
     wrong = wrong_texts(drawings, images, texts)
@@ -100,7 +97,7 @@ def fits(model: Model, drawings: DrawingSet) -> dict[str, Calibration]:
 
 
 def measure(
-    model: Model, fitted: dict[str, Calibration], drawings: DrawingSet
+    model: Model, fitted: dict[str, Calibration], drawings: NamedDrawings
 ) -> dict[str, object]:
     """Return by kind of negative the figures of every fit and of (1 + cosine) / 2."""
     images, texts = model.embed_images(drawings.pictures), model.embed_texts(drawings.names)
@@ -174,11 +171,11 @@ def main() -> None:
     parser.add_argument("--test", default="twemoji", help="the set to measure on")
     parser.add_argument("--out", type=Path, default=RESULTS / "calibration.json")
     options = parser.parse_args()
-    development = read_drawing_set(options.work, "openmoji")
+    development = read_named_drawings(options.work, "openmoji")
     if options.test == "openmoji":
         development, test = development.half(0), development.half(1)
     else:
-        test = read_drawing_set(options.work, options.test)
+        test = read_named_drawings(options.work, options.test)
     results = {}
     for precision in open_bundle(options.bundle).manifest.towers:
         model = twinlens.load(options.bundle, device="cpu", precision=precision)

@@ -20,7 +20,7 @@ from twinlens_export.architecture import (
     PixelNormalization,
     TextTower,
 )
-from twinlens_export.precision import Build
+from twinlens_export.precision import BuildGraph
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 SMALL = Shape(
@@ -61,17 +61,17 @@ def encoder(random: np.random.Generator, width: int, layers: int, *, causal: boo
             query=linear(random, width, width),
             key=linear(random, width, width),
             value=linear(random, width, width),
-            mixed=linear(random, width, width, quiet),
+            out_proj=linear(random, width, width, quiet),
             mlp_norm=norm(random, width),
-            widen=linear(random, 4 * width, width),
-            narrow=linear(random, width, 4 * width, quiet),
+            fc1=linear(random, 4 * width, width),
+            fc2=linear(random, width, 4 * width, quiet),
         )
 
     return Encoder(
         layers=tuple(layer() for _ in range(layers)),
         heads=max(1, width // 64),
         activation="quick_gelu",
-        sight="causal" if causal else "all",
+        attention_mask="causal" if causal else "full",
     )
 
 
@@ -82,11 +82,11 @@ def image_tower(shape: Shape) -> ImageTower:
     patches = linear(random, width, 3 * patch * patch).weight.reshape(width, 3, patch, patch)
     return ImageTower(
         side_px=shape.side_px,
-        pixels=PixelNormalization(factor=1 / 255, mean=MEAN, std=STD),
-        patches=patches,
-        patches_bias=None,
+        normalization=PixelNormalization(factor=1 / 255, mean=MEAN, std=STD),
+        patch_embedding=patches,
+        patch_bias=None,
         class_embedding=random.standard_normal(width, dtype=np.float32),
-        positions=random.standard_normal((tokens, width), dtype=np.float32),
+        position_embedding=random.standard_normal((tokens, width), dtype=np.float32),
         input_norm=norm(random, width),
         encoder=encoder(random, width, shape.layers, causal=False),
         output_norm=norm(random, width),
@@ -99,11 +99,11 @@ def text_tower(shape: Shape) -> TextTower:
     random = np.random.default_rng(1)
     width = shape.text_width
     return TextTower(
-        tokens=random.standard_normal((shape.vocabulary, width), dtype=np.float32),
-        positions=random.standard_normal((shape.context, width), dtype=np.float32),
+        token_embedding=random.standard_normal((shape.vocabulary, width), dtype=np.float32),
+        position_embedding=random.standard_normal((shape.context, width), dtype=np.float32),
         pad_id=shape.end_id,
         end_id=shape.end_id,
-        place="end",
+        pooling="eos",
         input_norm=None,
         encoder=encoder(random, width, shape.text_layers, causal=True),
         output_norm=norm(random, width),
@@ -137,7 +137,7 @@ def ids(shape: Shape, count: int, tokens: int) -> np.ndarray:
     return batch
 
 
-def graph_of(tower: ImageTower | TextTower) -> Build:
+def graph_of(tower: ImageTower | TextTower) -> BuildGraph:
     """Return the function that `in_precision` calls to build the graph."""
     return partial(image_graph if isinstance(tower, ImageTower) else text_graph, tower)
 

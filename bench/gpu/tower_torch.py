@@ -39,9 +39,9 @@ class TransformerBlock(torch.nn.Module):
         joined = (layer.query, layer.key, layer.value)
         weights, biases = zip(*((part.weight, part.bias) for part in joined), strict=True)
         self.query_key_value = Linear(np.concatenate(weights), np.concatenate(biases))
-        self.mixed = Linear(layer.mixed.weight, layer.mixed.bias)
-        self.widen = Linear(layer.widen.weight, layer.widen.bias)
-        self.narrow = Linear(layer.narrow.weight, layer.narrow.bias)
+        self.out_proj = Linear(layer.out_proj.weight, layer.out_proj.bias)
+        self.fc1 = Linear(layer.fc1.weight, layer.fc1.bias)
+        self.fc2 = Linear(layer.fc2.weight, layer.fc2.bias)
         self.attention_norm, self.mlp_norm = (
             LayerNorm(layer.attention_norm),
             LayerNorm(layer.mlp_norm),
@@ -51,9 +51,9 @@ class TransformerBlock(torch.nn.Module):
         joined = self.query_key_value(self.attention_norm(tokens))
         query, key, value = joined.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
-        tokens = tokens + self.mixed(mixed.transpose(1, 2).flatten(2))
-        wide = self.widen(self.mlp_norm(tokens))
-        return tokens + self.narrow(wide * torch.sigmoid(1.702 * wide))
+        tokens = tokens + self.out_proj(mixed.transpose(1, 2).flatten(2))
+        wide = self.fc1(self.mlp_norm(tokens))
+        return tokens + self.fc2(wide * torch.sigmoid(1.702 * wide))
 
 
 class Tower(torch.nn.Module):
@@ -63,7 +63,7 @@ class Tower(torch.nn.Module):
         self.blocks = torch.nn.Sequential(
             *(TransformerBlock(layer, inner.heads, causal=causal) for layer in inner.layers)
         )
-        self.positions = parameter(tower.positions)
+        self.positions = parameter(tower.position_embedding)
         self.output_norm = LayerNorm(tower.output_norm)
         self.projection = Linear(tower.projection.weight, None)
 
@@ -75,7 +75,10 @@ class VisionTower(Tower):
     def __init__(self, tower: ImageTower) -> None:
         super().__init__(tower, causal=False)
         self.patch_px = tower.patch_px
-        self.patches, self.front = parameter(tower.patches), parameter(tower.class_embedding)
+        self.patches, self.front = (
+            parameter(tower.patch_embedding),
+            parameter(tower.class_embedding),
+        )
         self.input_norm = LayerNorm(tower.input_norm)
         self.mean = parameter(np.float32(MEAN).reshape(1, 3, 1, 1))
         self.std = parameter(np.float32(STD).reshape(1, 3, 1, 1))
@@ -92,7 +95,7 @@ class VisionTower(Tower):
 class TextTransformer(Tower):
     def __init__(self, tower: TextTower) -> None:
         super().__init__(tower, causal=True)
-        self.words, self.end_id = parameter(tower.tokens), tower.end_id
+        self.words, self.end_id = parameter(tower.token_embedding), tower.end_id
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         tokens = self.blocks(self.words[ids] + self.positions[: ids.shape[1]])

@@ -100,7 +100,7 @@ class TowerUnderTest:
     def weight_bytes(self) -> int:
         """Count the tower in half precision; of the token embedding few rows are read, so none."""
         total = sum(path.stat().st_size for path in self.folder.glob(f"{self.modality}_fp16.onnx*"))
-        return total - (0 if self.modality == "image" else 2 * self.tower.tokens.size)
+        return total - (0 if self.modality == "image" else 2 * self.tower.token_embedding.size)
 
 
 def worst_cosine(rows: np.ndarray, exact: np.ndarray) -> float:

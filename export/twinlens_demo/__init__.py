@@ -1,4 +1,4 @@
-"""How the demo model is made: a small CLIP trained on emoji drawn by many hands.
+"""The making of the demo model: a small CLIP trained on emoji of many drawing sets.
 
 Not part of the wheel. From `export/`, `python -m twinlens_demo --help` lists the acts, in order.
 """

@@ -4,15 +4,16 @@ import argparse
 import json
 from pathlib import Path
 
-from twinlens_demo import release as acts
-from twinlens_demo.captions import corpus
-from twinlens_demo.card import write_card
 from twinlens_demo.concepts import read_concepts
-from twinlens_demo.drawings import build
-from twinlens_demo.showcase import write_showcase
-from twinlens_demo.sources import fetch
-from twinlens_demo.tokenizer import train_tokenizer
-from twinlens_demo.train import Training
+from twinlens_demo.drawings.build import build
+from twinlens_demo.packages import fetch
+from twinlens_demo.release.figures import write_figures
+from twinlens_demo.release.model_card import write_card
+from twinlens_demo.release.release import calibrate, copy_checkpoint, write_bundle
+from twinlens_demo.release.showcase import write_showcase
+from twinlens_demo.training.captions import corpus
+from twinlens_demo.training.tokenizer import train_tokenizer
+from twinlens_demo.training.training import Training
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "runtime" / "twinlens" / "demo"
@@ -39,18 +40,18 @@ def main() -> None:
 
 
 def draw(work: Path) -> None:
-    """Rasterise every set of drawings."""
+    """Rasterise every drawing set."""
     modules = work / "node_modules"
     build(modules, read_concepts(modules), work / "drawings")
 
 
 def train(work: Path, minutes: float) -> None:
-    """Train, or take up a training that was stopped."""
+    """Train, or resume a stopped training."""
     modules = work / "node_modules"
     concepts = read_concepts(modules)
     checkpoint = work / "training" / "checkpoint"
     tokenizer = checkpoint / "tokenizer.json"
-    # Merges of equal counts are ordered by chance: a training taken up again must keep its own ids.
+    # Merges of equal counts come in random order: a resumed training must keep its own ids.
     if not tokenizer.exists():
         train_tokenizer(corpus(concepts, modules), checkpoint)
     Training(
@@ -67,18 +68,18 @@ def release(work: Path) -> None:
     modules, drawings = work / "node_modules", work / "drawings"
     concepts = read_concepts(modules)
     write_showcase(modules, concepts, DEMO)
-    acts.keep_checkpoint(work / "training" / "checkpoint", CHECKPOINT)
-    acts.write_bundle(CHECKPOINT, DEMO / "bundle")
-    acts.calibrate(DEMO / "bundle", drawings, concepts)
+    copy_checkpoint(work / "training" / "checkpoint", CHECKPOINT)
+    write_bundle(CHECKPOINT, DEMO / "bundle")
+    calibrate(DEMO / "bundle", drawings, concepts)
     out = work / "dev_figures.json"
-    acts.write_figures(DEMO / "bundle", drawings, concepts, "openmoji", out)
+    write_figures(DEMO / "bundle", drawings, concepts, "openmoji", out)
 
 
 def test(work: Path) -> None:
     """Measure the released bundle on the test set: once, when no choice is left to be made."""
     concepts = read_concepts(work / "node_modules")
     out = CHECKPOINT / "figures.json"
-    acts.write_figures(DEMO / "bundle", work / "drawings", concepts, "twemoji", out)
+    write_figures(DEMO / "bundle", work / "drawings", concepts, "twemoji", out)
     last = json.loads((work / "training" / "log.jsonl").read_text().splitlines()[-1])
     training = (
         f"{last['step']:,} steps of 256 pictures and captions, {last['minutes']:.0f} minutes."

@@ -1,136 +1,23 @@
-"""The concepts: every emoji without its skin tones, with its names, its keywords and its split."""
+"""The concepts: every emoji without its skin tones, with names, keywords and split."""
 
 import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from twinlens_demo.kinds import GROUPS, SUBGROUPS
 
 HELD_OUT_EVERY = 10
 """One concept in ten, spread over the subgroups, is never trained on: no drawing, no caption."""
 
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "smileys-emotion": ("smiley", "emotion"),
-    "people-body": ("person", "people"),
-    "animals-nature": ("nature",),
-    "food-drink": ("food or drink",),
-    "travel-places": ("travel", "place"),
-    "activities": ("activity",),
-    "objects": ("object",),
-    "symbols": ("symbol", "sign"),
-    "flags": ("flag",),
-}
-
-SUBGROUPS: Mapping[str, tuple[str, ...]] = {
-    "face-smiling": ("face", "happy face", "smiling face"),
-    "face-affection": ("face", "loving face", "affection"),
-    "face-tongue": ("face", "face with tongue"),
-    "face-hand": ("face", "face with hand"),
-    "face-neutral-skeptical": ("face", "skeptical face", "neutral face"),
-    "face-sleepy": ("face", "sleepy face", "tired face"),
-    "face-unwell": ("face", "sick face", "unwell face"),
-    "face-hat": ("face", "face with hat"),
-    "face-glasses": ("face", "face with glasses"),
-    "face-concerned": ("face", "sad face", "worried face"),
-    "face-negative": ("face", "angry face"),
-    "face-costume": ("face", "costume", "mask"),
-    "cat-face": ("cat", "cat face", "animal face"),
-    "monkey-face": ("monkey", "monkey face", "animal face"),
-    "heart": ("heart", "love"),
-    "emotion": ("emotion",),
-    "hand-fingers-open": ("hand", "open hand", "gesture"),
-    "hand-fingers-partial": ("hand", "gesture", "fingers"),
-    "hand-single-finger": ("hand", "finger", "pointing"),
-    "hand-fingers-closed": ("hand", "fist"),
-    "hands": ("hands", "gesture"),
-    "hand-prop": ("hand", "hand holding something"),
-    "body-parts": ("body part",),
-    "person": ("person", "human"),
-    "person-gesture": ("person", "gesture"),
-    "person-role": ("person", "job", "worker", "profession"),
-    "person-fantasy": ("fantasy creature", "fairy tale"),
-    "person-activity": ("person", "activity"),
-    "person-sport": ("person", "sport", "athlete"),
-    "person-resting": ("person", "resting"),
-    "family": ("family", "people"),
-    "person-symbol": ("person symbol", "people"),
-    "animal-mammal": ("animal", "mammal", "beast"),
-    "animal-bird": ("animal", "bird"),
-    "animal-amphibian": ("animal", "amphibian"),
-    "animal-reptile": ("animal", "reptile"),
-    "animal-marine": ("animal", "sea creature", "fish", "marine animal"),
-    "animal-bug": ("animal", "insect", "bug", "small insect"),
-    "plant-flower": ("plant", "flower"),
-    "plant-other": ("plant",),
-    "food-fruit": ("food", "fruit"),
-    "food-vegetable": ("food", "vegetable"),
-    "food-prepared": ("food", "meal", "something to eat"),
-    "food-asian": ("food", "asian food", "something to eat"),
-    "food-marine": ("food", "seafood"),
-    "food-sweet": ("food", "dessert", "sweet", "something sweet"),
-    "drink": ("drink", "beverage", "something to drink"),
-    "dishware": ("dishware", "kitchen", "tableware"),
-    "place-map": ("map", "place"),
-    "place-geographic": ("landscape", "place", "nature"),
-    "place-building": ("building", "place"),
-    "place-religious": ("building", "religious building", "place of worship"),
-    "place-other": ("place", "scene"),
-    "transport-ground": ("vehicle", "transport", "vehicle with wheels", "land vehicle"),
-    "transport-water": ("vehicle", "ship", "boat", "watercraft"),
-    "transport-air": ("vehicle", "aircraft", "flying machine"),
-    "hotel": ("hotel",),
-    "time": ("clock", "time"),
-    "sky-weather": ("weather", "sky"),
-    "event": ("celebration", "event", "party"),
-    "award-medal": ("award", "medal", "prize"),
-    "sport": ("sport", "sports equipment"),
-    "game": ("game", "toy"),
-    "arts-crafts": ("art", "craft"),
-    "clothing": ("clothing", "clothes", "something to wear"),
-    "sound": ("sound",),
-    "music": ("music",),
-    "musical-instrument": ("musical instrument", "music"),
-    "phone": ("phone",),
-    "computer": ("computer", "electronics"),
-    "light-video": ("light", "camera", "video"),
-    "book-paper": ("book", "paper"),
-    "money": ("money", "finance"),
-    "mail": ("mail", "post"),
-    "writing": ("writing", "writing tool", "something to write with"),
-    "office": ("office", "stationery"),
-    "lock": ("lock", "security"),
-    "tool": ("tool",),
-    "science": ("science", "laboratory"),
-    "medical": ("medicine", "medical"),
-    "household": ("household", "household item"),
-    "other-object": ("object",),
-    "transport-sign": ("sign", "public sign"),
-    "warning": ("warning sign", "prohibition sign"),
-    "arrow": ("arrow",),
-    "religion": ("religious symbol", "religion"),
-    "zodiac": ("zodiac sign", "star sign"),
-    "av-symbol": ("button", "media button"),
-    "gender": ("gender symbol",),
-    "math": ("math symbol",),
-    "punctuation": ("punctuation mark",),
-    "currency": ("currency",),
-    "other-symbol": ("symbol",),
-    "keycap": ("number", "keycap", "digit"),
-    "alphanum": ("letters", "button"),
-    "geometric": ("shape", "geometric shape"),
-    "flag": ("flag",),
-    "country-flag": ("flag", "country", "national flag"),
-    "subdivision-flag": ("flag", "regional flag"),
-}
-"""What a plain speaker would call the members of each Unicode subgroup."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concept:
-    """One emoji, whoever draws it."""
+    """One emoji, independent of the drawing set."""
 
     code: str
     """Code points in lower-case hex, joined by '-', without the variation selector FE0F."""
@@ -143,7 +30,7 @@ class Concept:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Words for the sort of thing this is: "animal", "something to drink"."""
+        """Words for its kind: "animal", "something to drink"."""
         return tuple(dict.fromkeys(SUBGROUPS.get(self.subgroup, ()) + GROUPS[self.group]))
 
     @property
@@ -152,20 +39,33 @@ class Concept:
         return "".join(chr(int(point, 16)) for point in self.code.split("-"))
 
 
+def class_of(concept: Concept) -> str | None:
+    """Return the zero-shot class of a concept; None: it has none."""
+    if concept.subgroup.startswith("face-"):
+        return "face"
+    if concept.subgroup.startswith("animal-"):
+        return "animal"
+    if concept.subgroup.startswith("food-"):
+        return "food"
+    if concept.subgroup in ("transport-ground", "transport-water", "transport-air"):
+        return "vehicle"
+    return "flag" if concept.group == "flags" else None
+
+
 def code_of(text: str) -> str:
-    """The code of a hex sequence such as '1F44B-FE0F'."""
+    """Return the code of a hex sequence such as '1F44B-FE0F'."""
     points = text.lower().replace("_", "-").split("-")
     return "-".join(point.lstrip("0").rjust(4, "0") for point in points if point != "fe0f")
 
 
 def slug(name: str) -> str:
-    """The name in lower case, its words joined by '-'."""
+    """Return the name in lower case, its words joined by '-'."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", ascii_name.replace("&", " and ")).strip("-")
 
 
 def read_concepts(modules: Path) -> list[Concept]:
-    """Every concept of emojibase-data, in Unicode's order."""
+    """Read every concept of emojibase-data, in Unicode's order."""
     entries = _json(modules / "emojibase-data/en/data.json")
     messages = _json(modules / "emojibase-data/en/messages.json")
     groups = {row["order"]: row["key"] for row in messages["groups"]}
@@ -201,17 +101,7 @@ def _split(concepts: Sequence[Concept]) -> list[Concept]:
         ).hexdigest()
 
     held = {c.code for c in sorted(concepts, key=key)[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]}
-    return [
-        Concept(
-            code=c.code,
-            names=c.names,
-            keywords=c.keywords,
-            group=c.group,
-            subgroup=c.subgroup,
-            held_out=c.code in held,
-        )
-        for c in concepts
-    ]
+    return [replace(concept, held_out=concept.code in held) for concept in concepts]
 
 
 def _names(label: str, tts: Iterable[str], emoji: str, others: Iterable[str]) -> tuple[str, ...]:

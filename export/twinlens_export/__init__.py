@@ -1,6 +1,6 @@
-"""Turns a CLIP-like checkpoint into a bundle: two verified ONNX programs and what they need.
+"""Export of a CLIP-like checkpoint to a bundle: two verified ONNX towers and their settings.
 
-checkpoint --families--> anatomy --towers--> graph --precision--> programs --verify--> bundle
+checkpoint -> architecture -> graph -> precision -> ONNX file -> verification -> bundle
 """
 
 import importlib
@@ -19,7 +19,7 @@ _HOMES = {
     "export": "twinlens_export.exporter",
 }
 _EXTRA = frozenset({"onnx", "safetensors", "torch", "transformers"})
-"""What the extra `export` brings; it takes seconds to import, so only an export does."""
+"""Libraries of the extra `export`; they take seconds to import, so only an export does."""
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

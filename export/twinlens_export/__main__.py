@@ -14,14 +14,14 @@ from twinlens.errors import TwinlensError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export one checkpoint; 0 when the bundle was written, 1 when it was not, 2 on misuse."""
+    """Export one checkpoint and return the exit code: 0 written, 1 not written, 2 misuse."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(
         format="%(message)s", level=logging.INFO if options.verbose else logging.ERROR
     )
     try:
         export, files = twinlens_export.export, twinlens_export.SampleFiles
-        speed = importlib.import_module("twinlens_export.timing")
+        timing = importlib.import_module("twinlens_export.timing")
         _quiet()
         bundle = export(
             options.checkpoint,
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             clean=options.clean,
             force=options.force,
         )
-        table = tower_table(bundle.manifest, speed.speed_columns(bundle))
+        table = tower_table(bundle.manifest, timing.speed_columns(bundle))
     except (TwinlensError, OSError) as error:
         sys.stderr.write(f"twinlens-export: {' '.join(str(error).split())}\n")
         return 1
@@ -43,18 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _quiet() -> None:
-    """Keep the libraries from drawing bars between our lines."""
-    chatter = importlib.import_module("transformers.utils.logging")
-    chatter.disable_progress_bar()
-    chatter.set_verbosity_error()
+    """Silence the libraries' progress bars and warnings."""
+    logs = importlib.import_module("transformers.utils.logging")
+    logs.disable_progress_bar()
+    logs.set_verbosity_error()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="twinlens-export",
-        description="Turns a CLIP-like checkpoint into a bundle that twinlens runs without torch.",
+        description="Export a CLIP-like checkpoint to a bundle, which twinlens runs without torch.",
     )
-    parser.add_argument("checkpoint", help="a folder that transformers saved, or a Hub id")
+    parser.add_argument("checkpoint", help="a folder saved by transformers, or a Hub id")
     parser.add_argument("out", type=Path, help="the bundle's folder: new or empty")
     parser.add_argument(
         "--precision",
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         help="fp32 runs anywhere, fp16 is for CUDA, int8 for CPUs (fp32 int8)",
     )
     parser.add_argument(
-        "--images", type=Path, help="a folder of pictures like yours to calibrate and verify on"
+        "--images", type=Path, help="a folder of images like yours, to calibrate and verify on"
     )
     parser.add_argument(
         "--texts", type=Path, help="a file of texts like yours, one a line, for the same"
@@ -72,11 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--clean",
         choices=("none", "openai"),
-        help="what is done to a text first: none as transformers does, openai as OpenAI's own "
-        "code does, for which users need twinlens[ftfy] (what the checkpoint says)",
+        help="cleaning of texts: none as in transformers, openai as in OpenAI's own code, for "
+        "which users need twinlens[ftfy] (default: the checkpoint's)",
     )
     parser.add_argument("--force", action="store_true", help="replace the bundle at OUT")
-    parser.add_argument("--verbose", action="store_true", help="say what is being done")
+    parser.add_argument("--verbose", action="store_true", help="log progress")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The anatomy of a tower: its weights by what they do, whatever its family calls them."""
+"""The architecture of a tower: one set of names for the weights of all families."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -10,10 +10,11 @@ F32: TypeAlias = NDArray[np.float32]
 F64: TypeAlias = NDArray[np.float64]
 
 Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
-Sight = Literal["all", "causal", "counted"]
-"""What a token sees: all tokens; itself and what stands before it; all of its text, no padding."""
-Place = Literal["first", "end", "last"]
-"""The token that a text is pooled at: the first; the end token; the last, padding or not."""
+AttentionMask = Literal["full", "causal", "padding"]
+"""Tokens that a token attends to: all (full); itself and those before it (causal); all but padding
+(padding)."""
+Pooling = Literal["first", "eos", "last"]
+"""The token that is the text's embedding: the first; the end token; the last, padding or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +38,17 @@ class Norm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One transformer layer: attention, then two linear maps, each with its norm."""
+    """One transformer layer: attention, then the MLP fc2(activation(fc1(x))), each with a norm."""
 
     attention_norm: Norm
     query: Linear
     key: Linear
     value: Linear
-    mixed: Linear
-    """What is applied to the heads' joined answers."""
+    out_proj: Linear
+    """Output projection of the attention, applied to the concatenated heads."""
     mlp_norm: Norm
-    widen: Linear
-    narrow: Linear
+    fc1: Linear
+    fc2: Linear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +58,9 @@ class Encoder:
     layers: tuple[Layer, ...]
     heads: int
     activation: Activation
-    sight: Sight = "all"
-    norm_last: bool = False
-    """True as in BERT: a norm is of the sum of a block's input and its answer; False: of what goes
-    into the block, and the sum is left as it is."""
+    attention_mask: AttentionMask = "full"
+    post_norm: bool = False
+    """Post-norm (BERT): x = norm(x + f(x)). False: pre-norm (CLIP, SigLIP): x = x + f(norm(x))."""
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -81,7 +81,7 @@ class Encoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelNormalization:
-    """How bytes become the numbers that a checkpoint was trained on: (x * factor - mean) / std."""
+    """Normalisation of uint8 pixels, as in the checkpoint's training: (x * factor - mean) / std."""
 
     factor: float
     mean: tuple[float, ...]
@@ -90,58 +90,58 @@ class PixelNormalization:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
-    """A pooling by attention: one query, which was learnt, asks all tokens.
+class AttentionPool:
+    """Attention pooling: one learnt query attends to all tokens.
 
-    pooled = mixed(attention); pooled + narrow(widen(mlp_norm(pooled))). Heads and activation are
-    the encoder's.
+    pooled = out_proj(attention); pooled + fc2(activation(fc1(mlp_norm(pooled)))). Heads and
+    activation are the encoder's.
     """
 
     query: F32
-    """[width], as the keys meet it: the query's own map was applied to it."""
+    """[width], with the query's own projection applied."""
     key: Linear
     value: Linear
-    mixed: Linear
+    out_proj: Linear
     mlp_norm: Norm
-    widen: Linear
-    narrow: Linear
+    fc1: Linear
+    fc2: Linear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageTower:
-    """A vision transformer that is pooled at its class token, or by attention."""
+    """A vision transformer, pooled at its class token or by attention."""
 
     side_px: int
-    pixels: PixelNormalization
-    patches: F32
-    """[width, 3, patch, patch], the convolution that reads a patch."""
-    patches_bias: F32 | None
+    normalization: PixelNormalization
+    patch_embedding: F32
+    """[width, 3, patch, patch], the convolution that embeds a patch."""
+    patch_bias: F32 | None
     """[width]"""
     class_embedding: F32 | None
     """[width]; None: there is no class token."""
-    positions: F32
+    position_embedding: F32
     """[tokens, width], the class token's first if there is one."""
     input_norm: Norm | None
     encoder: Encoder
     output_norm: Norm
-    """Of all tokens where they are pooled by attention, of the class token otherwise."""
-    pool: Pool | None
+    """Of all tokens before attention pooling, of the class token otherwise."""
+    pool: AttentionPool | None
     projection: Linear | None
 
     def __post_init__(self) -> None:
         if (self.class_embedding is None) == (self.pool is None):
             raise ValueError("an image tower has a class token or a pool, and not both")
         tokens = (self.side_px // self.patch_px) ** 2 + (self.class_embedding is not None)
-        if len(self.positions) != tokens:
+        if len(self.position_embedding) != tokens:
             raise ValueError(
                 f"an image of {self.side_px} pixels has {tokens} tokens of {self.patch_px}, "
-                f"but there are {len(self.positions)} positions"
+                f"but there are {len(self.position_embedding)} positions"
             )
 
     @property
     def patch_px(self) -> int:
-        """Side of a patch."""
-        return int(self.patches.shape[3])
+        """Height and width of a patch."""
+        return int(self.patch_embedding.shape[3])
 
     @property
     def output_width(self) -> int:
@@ -151,17 +151,17 @@ class ImageTower:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextTower:
-    """A transformer that is pooled at one token."""
+    """A text transformer, pooled at one token."""
 
-    tokens: F32
+    token_embedding: F32
     """[vocabulary, width]"""
-    positions: F32
+    position_embedding: F32
     """[context, width]"""
     pad_id: int
-    """What fills a row behind its text; it matters where padding is not seen."""
+    """Padding behind a text; it matters only for the attention mask "padding"."""
     end_id: int | None
-    """The end token is this one's first occurrence; None: that of the row's largest id."""
-    place: Place
+    """The end token is the first occurrence of this id; None: that of the row's largest id."""
+    pooling: Pooling
     input_norm: Norm | None
     encoder: Encoder
     output_norm: Norm | None
@@ -169,13 +169,8 @@ class TextTower:
 
     @property
     def context(self) -> int:
-        """The most tokens a text may have."""
-        return int(self.positions.shape[0])
-
-    @property
-    def trims(self) -> bool:
-        """Whether padding changes nothing, so that a batch may stop at its longest text."""
-        return self.encoder.sight != "all"
+        """Context length: the most tokens a text may have."""
+        return int(self.position_embedding.shape[0])
 
     @property
     def output_width(self) -> int:

@@ -1,4 +1,4 @@
-"""The folder of a bundle: filled beside its place, and moved there when it is whole."""
+"""The folder of a bundle: filled beside its target, and moved there when it is complete."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from twinlens_export.errors import ExportError
 
 
 def require_free(out: Path, *, force: bool) -> None:
-    """Refuse a place that holds something.
+    """Refuse a target that is taken.
 
     Args:
-        out: where the bundle shall be.
-        force: allow a bundle that is there, which will be replaced.
+        out: target of the bundle.
+        force: allow a bundle there; it will be replaced.
 
     Raises:
-        ExportError: it holds something that may not be replaced.
+        ExportError: there is something that may not be replaced.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
@@ -34,9 +34,9 @@ def require_free(out: Path, *, force: bool) -> None:
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, beside `out`: moved there at the end, deleted if that is not reached.
+    """Yield a folder beside `out`: moved to `out` at the end, deleted on an error.
 
-    Whatever was at `out` is replaced.
+    Anything at `out` is replaced.
     """
     draft = _beside(out, "draft")
     draft.mkdir(parents=True)
@@ -59,9 +59,9 @@ def _move(draft: Path, out: Path) -> None:
 
 
 def _beside(out: Path, kind: str) -> Path:
-    """A name that is free, on the same file system so that a move is one step."""
-    place = out.resolve()
+    """Return a free path in the same folder, so on the same file system: a move is one step."""
+    target = out.resolve()
     number = 0
-    while (path := place.with_name(f".{place.name}.{kind}{number}")).exists():
+    while (path := target.with_name(f".{target.name}.{kind}{number}")).exists():
         number += 1
     return path

@@ -3,7 +3,7 @@
 TwinlensError
 └── ExportError          (RuntimeError)   no bundle was written
     ├── CheckpointError                   the checkpoint cannot be read, or is of no known family
-    └── AgreementError                    a tower does not follow the original closely enough
+    └── AgreementError                    a tower is not close enough to the reference model
 """
 
 from twinlens.errors import TwinlensError
@@ -18,4 +18,4 @@ class CheckpointError(ExportError):
 
 
 class AgreementError(ExportError):
-    """A tower does not follow the original closely enough."""
+    """A tower is not close enough to the reference model."""

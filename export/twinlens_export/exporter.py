@@ -27,8 +27,8 @@ from twinlens_export.graph.graph import Array, Graph, save
 from twinlens_export.graph.shape_nodes import shape_nodes
 from twinlens_export.precision import RECIPES, in_precision
 from twinlens_export.quantization.activation_stats import image_batches, text_batches
-from twinlens_export.quantization.sensitivity import costs
-from twinlens_export.quantization.tuning import Draw, Tower, tuned
+from twinlens_export.quantization.sensitivity import sensitivities
+from twinlens_export.quantization.tuning import BuildTower, Tower, tune
 from twinlens_export.siglip_calibration import native_calibrations
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
 from twinlens_export.verification import verify
@@ -36,14 +36,14 @@ from twinlens_export.verification.samples import SampleFiles, Samples, read_samp
 
 logger = logging.getLogger(__name__)
 
-PROGRAMS: Final = "onnx"
-"""The folder of the programs: as on the Hub, like the stems."""
+ONNX_FOLDER: Final = "onnx"
+"""Folder of the ONNX files: named as on the Hub, like the stems."""
 STEMS: Final[Mapping[Modality, str]] = {"image": "vision_model", "text": "text_model"}
 BUNDLED: Final = SampleFiles()
 BARE: Final = frozenset({"canonical", "siglip"})
-"""Rules that drop what other rules keep: no other can stand in for them."""
+"""Cleaning rules that strip punctuation; not interchangeable with the others."""
 MOST_KEPT: Final = 0.25
-"""Share of a tower's blocks that may stay in float32: with more, int8 is not worth its name."""
+"""Largest share of a tower's blocks that may stay in float32 in an int8 tower."""
 MAKERS: Final = ("twinlens", "torch", "transformers", "onnx")
 
 
@@ -56,44 +56,44 @@ def export(  # noqa: PLR0913 - each is an independent wish
     clean: Clean | None = None,
     force: bool = False,
 ) -> Bundle:
-    """Write the bundle of a checkpoint; every tower in it was verified against the original.
+    """Write the bundle of a checkpoint, its towers verified against the reference model.
 
     Args:
-        checkpoint: a folder that transformers saved, or a Hub id.
-        out: the bundle's folder. It must not exist, or be empty.
-        precisions: which to write: "fp32", "fp16", "int8".
-        samples: pictures and texts to calibrate and to verify on; by default those inside the
+        checkpoint: a folder saved by transformers, or a Hub id.
+        out: the bundle's folder, new or empty.
+        precisions: any of "fp32", "fp16", "int8".
+        samples: images and texts to calibrate and to verify on; by default those inside the
             package.
-        clean: what is done to a text first, if not what the checkpoint says: "openai" as OpenAI's
-            own code does, "none" as transformers does.
-        force: replace a bundle that is at `out`.
+        clean: cleaning of texts, if not the checkpoint's: "openai" as in OpenAI's own code, "none"
+            as in transformers.
+        force: replace a bundle at `out`.
 
     Raises:
         ExportError: nothing was written; the message has the reason and the cure.
     """
-    place = Path(out)
+    target = Path(out)
     wanted = _known(precisions)
-    require_free(place, force=force)
+    require_free(target, force=force)
     read = _cleaned(read_checkpoint(os.fspath(checkpoint)), clean)
-    with new_folder(place) as folder:
+    with new_folder(target) as folder:
         for name, text in read.files.items():
             (folder / name).write_text(text, encoding="utf-8")
         tokenizer = Tokenizer(folder / TOKENIZER, read.text_spec)
         towers = _write_towers(read, read_samples(samples, read, tokenizer), folder, wanted)
         write_manifest(folder, _manifest(read, folder, towers))
-    return open_bundle(place)
+    return open_bundle(target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sketch(Generic[Tower]):
-    """One tower before it has a precision, and how it is compared with the original."""
+class _TowerSource(Generic[Tower]):
+    """One tower before it has a precision, and its comparison with the reference model."""
 
     modality: Modality
     tower: Tower
-    draw: Draw[Tower]
+    build_tower: BuildTower[Tower]
     batches: Sequence[Array]
-    """Of calibration samples."""
-    agreement: Callable[[verify.Program], Agreement]
+    """Calibration samples."""
+    agreement: Callable[[verify.Embed], Agreement]
 
 
 def _cleaned(checkpoint: Checkpoint, clean: Clean | None) -> Checkpoint:
@@ -109,7 +109,7 @@ def _cleaned(checkpoint: Checkpoint, clean: Clean | None) -> Checkpoint:
 
 
 def _known(precisions: Sequence[str]) -> list[Precision]:
-    """The precisions asked for, each once, in the order in which they are documented."""
+    """Return the given precisions, each once, in the documented order."""
     unknown = [name for name in precisions if name not in PRECISIONS]
     if unknown or not precisions:
         raise ValueError(f"precisions are {list(precisions)}, not some of {', '.join(PRECISIONS)}")
@@ -119,21 +119,21 @@ def _known(precisions: Sequence[str]) -> list[Precision]:
 def _write_towers(
     checkpoint: Checkpoint, samples: Samples, folder: Path, precisions: Sequence[Precision]
 ) -> dict[Precision, Towers]:
-    truth = verify.truth_of(checkpoint, samples)
-    (folder / PROGRAMS).mkdir()
-    image = _Sketch(
+    reference = verify.reference_of(checkpoint, samples)
+    (folder / ONNX_FOLDER).mkdir()
+    image = _TowerSource(
         modality="image",
         tower=checkpoint.image,
-        draw=image_graph,
+        build_tower=image_graph,
         batches=image_batches(samples.calibration.images),
-        agreement=lambda program: verify.image_agreement(program, samples, truth),
+        agreement=lambda embed: verify.image_agreement(embed, samples, reference),
     )
-    text = _Sketch(
+    text = _TowerSource(
         modality="text",
         tower=checkpoint.text,
-        draw=text_graph,
+        build_tower=text_graph,
         batches=text_batches(samples.calibration.texts, checkpoint.text_spec),
-        agreement=lambda program: verify.text_agreement(program, samples, truth, checkpoint),
+        agreement=lambda embed: verify.text_agreement(embed, samples, reference, checkpoint),
     )
     return {
         precision: Towers(
@@ -145,28 +145,28 @@ def _write_towers(
     }
 
 
-def _write_tower(sketch: _Sketch[Tower], precision: Precision, folder: Path) -> TowerFile:
-    """Write one tower in one precision; what is verified is the file itself."""
+def _write_tower(source: _TowerSource[Tower], precision: Precision, folder: Path) -> TowerFile:
+    """Write one tower in one precision, and verify the written file."""
     if precision == "int8":
-        written = _write_int8(sketch, folder)
+        written = _write_int8(source, folder)
     else:
-        graph = in_precision(partial(sketch.draw, sketch.tower), precision)
-        written = _write(graph, sketch, precision, folder)
-    verify.require(written.agreement, precision, sketch.modality, kept=written.kept)
+        graph = in_precision(partial(source.build_tower, source.tower), precision)
+        written = _write(graph, source, precision, folder)
+    verify.require(written.agreement, precision, source.modality, kept=written.kept)
     return written
 
 
-def _write_int8(sketch: _Sketch[Tower], folder: Path) -> TowerFile:
-    """Write a tower in int8, and in float32 what it cannot bear, one block more at a time."""
-    ready = tuned(sketch.tower, sketch.draw, sketch.batches, folder)
-    written = _write(ready.build(ready.blocks()), sketch, "int8", folder)
+def _write_int8(source: _TowerSource[Tower], folder: Path) -> TowerFile:
+    """Write a tower in int8; one more sensitive block at a time in float32 until it is close."""
+    tuned = tune(source.tower, source.build_tower, source.batches, folder)
+    written = _write(tuned.build(tuned.blocks()), source, "int8", folder)
     if verify.holds(written.agreement, "int8"):
         return written
-    dearest = list(costs(ready.build, ready.blocks(), sketch.batches, folder))
-    for count in range(1, 1 + int(MOST_KEPT * len(dearest))):
-        kept = tuple(dearest[:count])
-        graph = ready.build(ready.blocks(kept=kept))
-        written = _write(graph, sketch, "int8", folder, kept=kept)
+    by_sensitivity = list(sensitivities(tuned.build, tuned.blocks(), source.batches, folder))
+    for count in range(1, 1 + int(MOST_KEPT * len(by_sensitivity))):
+        kept = tuple(by_sensitivity[:count])
+        graph = tuned.build(tuned.blocks(kept=kept))
+        written = _write(graph, source, "int8", folder, kept=kept)
         if verify.holds(written.agreement, "int8"):
             break
     return written
@@ -174,20 +174,20 @@ def _write_int8(sketch: _Sketch[Tower], folder: Path) -> TowerFile:
 
 def _write(
     graph: Graph,
-    sketch: _Sketch[Tower],
+    source: _TowerSource[Tower],
     precision: Precision,
     folder: Path,
     *,
     kept: tuple[str, ...] = (),
 ) -> TowerFile:
-    name = f"{PROGRAMS}/{STEMS[sketch.modality]}{RECIPES[precision].suffix}.onnx"
+    name = f"{ONNX_FOLDER}/{STEMS[source.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
     files = save(graph, path)
     session = Session(path, device=CPU, threads=usable_threads(), name=name)
-    agreement = sketch.agreement(
+    agreement = source.agreement(
         lambda batch: session.run({graph.input.name: batch}, graph.output.name)
     )
-    logger.info("%s: worst cosine %.6f%s", name, agreement.worst_cosine, _but(kept))
+    logger.info("%s: worst cosine %.6f%s", name, agreement.worst_cosine, _kept_note(kept))
     return TowerFile(
         file=name,
         sha256=sha256_of(path),
@@ -201,19 +201,19 @@ def _write(
     )
 
 
-def _but(kept: tuple[str, ...]) -> str:
+def _kept_note(kept: tuple[str, ...]) -> str:
     return f", {', '.join(kept)} in float32" if kept else ""
 
 
 def _manifest(checkpoint: Checkpoint, folder: Path, towers: Mapping[Precision, Towers]) -> Manifest:
-    programs = {
+    tower_files = {
         name
         for pair in towers.values()
         for tower in (pair.image, pair.text)
         for name in tower.hashes()
     }
-    others = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    names = [path.relative_to(folder).as_posix() for path in others]
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = [path.relative_to(folder).as_posix() for path in paths]
     return Manifest(
         family=checkpoint.family.name,
         source=Source(name=checkpoint.name, sha256=checkpoint.sha256),
@@ -221,7 +221,7 @@ def _manifest(checkpoint: Checkpoint, folder: Path, towers: Mapping[Precision, T
         image=checkpoint.image_spec,
         text=checkpoint.text_spec,
         towers=towers,
-        files={name: sha256_of(folder / name) for name in names if name not in programs},
+        files={name: sha256_of(folder / name) for name in names if name not in tower_files},
         native_scale=checkpoint.native_scale,
         calibrations=native_calibrations(checkpoint, towers),
         made_by={name: importlib.metadata.version(name) for name in MAKERS}

@@ -1,4 +1,4 @@
-"""The precisions: what each does to a tower, and where it is meant to run."""
+"""The precisions: the recipe of each one's graph, and its target device."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,37 +13,35 @@ from twinlens_export.graph.fp16 import to_half
 from twinlens_export.graph.graph import Graph
 from twinlens_export.graph.prune import drop_unread
 
-Build: TypeAlias = Callable[[MakeBlocks], Graph]
-"""A tower's graph, of the blocks that are given."""
-Step: TypeAlias = Callable[[Graph], Graph]
+BuildGraph: TypeAlias = Callable[[MakeBlocks], Graph]
+"""Builder of one tower's graph from the given blocks."""
+Pass: TypeAlias = Callable[[Graph], Graph]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrecisionRecipe:
-    """How the graph of one precision is made."""
+    """Recipe of the graph of one precision: blocks, then passes."""
 
     blocks: MakeBlocks
-    """What it is built of."""
-    steps: tuple[Step, ...] = ()
-    """What is done to it then."""
+    passes: tuple[Pass, ...] = ()
     device: TargetDevice
     suffix: str
-    """Of the file's stem."""
+    """Suffix of the file's stem."""
 
 
 RECIPES: Final[Mapping[Precision, PrecisionRecipe]] = {
     "fp32": PrecisionRecipe(blocks=FloatBlocks, device="any", suffix=""),
     "fp16": PrecisionRecipe(
-        blocks=FusedBlocks, steps=(drop_unread, to_half), device="cuda", suffix="_fp16"
+        blocks=FusedBlocks, passes=(drop_unread, to_half), device="cuda", suffix="_fp16"
     ),
     "int8": PrecisionRecipe(blocks=Int8Blocks, device="cpu", suffix="_int8"),
 }
 
 
-def in_precision(build: Build, precision: Precision) -> Graph:
-    """A tower's graph in one precision."""
+def in_precision(build: BuildGraph, precision: Precision) -> Graph:
+    """Build a tower's graph in one precision."""
     recipe = RECIPES[precision]
     graph = build(recipe.blocks)
-    for step in recipe.steps:
-        graph = step(graph)
+    for pass_ in recipe.passes:
+        graph = pass_(graph)
     return graph

@@ -1,4 +1,4 @@
-"""The native calibration: what a checkpoint itself knows of the odds that a pair matches."""
+"""The native calibration of SigLIP: the sigmoid learnt in the checkpoint's own training."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -16,10 +16,10 @@ BATCH: Final = 32768
 def native_calibrations(
     checkpoint: Checkpoint, towers: Mapping[Precision, Towers]
 ) -> dict[Precision, Calibration]:
-    """The learned sigmoid, for each precision; none where the checkpoint was trained without.
+    """Return the learnt sigmoid for each precision; none if the checkpoint has no logit bias.
 
-    p = sigmoid(exp(logit_scale) cos + logit_bias) is what SigLIP's loss makes true, of pairs drawn
-    as in its training (Zhai et al. 2023, arXiv 2303.15343).
+    p = sigmoid(exp(logit_scale) cos + logit_bias) is the match probability by SigLIP's loss, for
+    pairs drawn as in its training (Zhai et al. 2023, arXiv 2303.15343).
     """
     if checkpoint.native_bias is None:
         return {}

@@ -1,4 +1,4 @@
-"""The speed of an exported tower on this machine: a word beside its figures, not a benchmark."""
+"""The speed of an exported tower on this machine: an indication, not a benchmark."""
 
 import statistics
 import time
@@ -15,23 +15,23 @@ from twinlens.threads import usable_threads
 from twinlens_export.graph.graph import Array
 
 RUNS: Final = 3
-MANY: Final = 8
-WORDS: Final = 12
-"""Tokens of a text as people write them."""
+BATCH: Final = 8
+TOKENS: Final = 12
+"""Tokens of a typical text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """Milliseconds an item, medians of a few runs on all threads."""
+    """Milliseconds an item, medians of RUNS runs on all threads."""
 
     one_ms: float
     """One at a time."""
-    many_ms: float
-    """In batches of MANY."""
+    batch_ms: float
+    """In batches of BATCH."""
 
 
 def speed_columns(bundle: Bundle) -> dict[str, list[str]]:
-    """Columns of the table of towers, by their heads; dashes where the tower is not for CPUs."""
+    """Return columns of the table of towers, by their heads; dashes for towers not for CPUs."""
     images, texts = _images(bundle.manifest), _texts(bundle.manifest)
     speeds = [
         None if towers.device == "cuda" else _speed(bundle, tower, items)
@@ -40,7 +40,7 @@ def speed_columns(bundle: Bundle) -> dict[str, list[str]]:
     ]
     return {
         "ms, one": ["-" if speed is None else f"{speed.one_ms:.1f}" for speed in speeds],
-        f"ms, of {MANY}": ["-" if speed is None else f"{speed.many_ms:.1f}" for speed in speeds],
+        f"ms, of {BATCH}": ["-" if speed is None else f"{speed.batch_ms:.1f}" for speed in speeds],
     }
 
 
@@ -49,7 +49,7 @@ def _speed(bundle: Bundle, tower: TowerFile, items: Array) -> Speed:
     session = Session(path, device=CPU, threads=usable_threads(), name=str(path))
 
     def median_ms(batch: Array) -> float:
-        session.run({tower.input: batch}, tower.output)  # the first of a shape takes memory
+        session.run({tower.input: batch}, tower.output)  # warm-up: the first run allocates
         taken = []
         for _ in range(RUNS):
             start = time.perf_counter()
@@ -57,15 +57,15 @@ def _speed(bundle: Bundle, tower: TowerFile, items: Array) -> Speed:
             taken.append(time.perf_counter() - start)
         return 1000 * statistics.median(taken) / len(batch)
 
-    return Speed(one_ms=median_ms(items[:1]), many_ms=median_ms(items))
+    return Speed(one_ms=median_ms(items[:1]), batch_ms=median_ms(items))
 
 
 def _images(manifest: Manifest) -> Array:
-    """As good as real ones: what they show takes no time."""
-    return np.full((MANY, manifest.image.side_px, manifest.image.side_px, 3), 128, dtype=np.uint8)
+    """Return grey images [B, S, S, 3]: the time does not depend on the content."""
+    return np.full((BATCH, manifest.image.side_px, manifest.image.side_px, 3), 128, dtype=np.uint8)
 
 
 def _texts(manifest: Manifest) -> Array:
     text = manifest.text
-    words = min(WORDS, text.context) if text.trim else text.context
-    return np.full((MANY, words), 1 if text.pad_id != 1 else 0, dtype=np.int64)
+    tokens = min(TOKENS, text.context) if text.trim else text.context
+    return np.full((BATCH, tokens), 1 if text.pad_id != 1 else 0, dtype=np.int64)

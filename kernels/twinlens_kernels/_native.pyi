@@ -2,7 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Brings the heaps `best_scores`, `best_ids` [Q, K] up to date with a tile of `scores` [Q, N].
-def sift(
+def update_topk(
     *,
     scores: NDArray[np.float32],
     queries: NDArray[np.float32],
@@ -16,10 +16,10 @@ def sift(
     threads: int,
 ) -> None: ...
 
-# What this processor can do, and its system lets this process use; names as in cpu/features.hpp.
+# Features of this processor that its system lets this process use; names as in cpu/features.hpp.
 def cpu_features() -> list[str]: ...
 
-# The instruction paths that run here, best first.
+# Names of the instruction sets that run here, best first: the values of `path` below.
 def paths() -> list[str]: ...
 
 # Writes codes, residual and terms (codes.py); the first row that is not finite, or -1.
@@ -79,7 +79,7 @@ def rescore(
     threads: int,
 ) -> None: ...
 
-# Which pixels of an axis make each of the new.
+# Input pixels and weights of each output pixel along one axis.
 class Taps: ...
 
 def taps(*, size: int, start: float, stop: float, length: int, filter_name: str) -> Taps: ...

@@ -13,7 +13,8 @@
     │   └── DeviceMemoryError (MemoryError)   it has no room for what it was given
     └── TextError         (ValueError)    something given as a text cannot be tokenised
 
-Every message is one sentence (what failed, what was got, what was wanted), then the cure.
+Every message is one sentence (what failed, what was got, what was wanted), then the cure. Inputs in
+it are `quoted`: one line of at most 80 characters.
 """
 
 from typing import Final

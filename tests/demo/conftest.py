@@ -1,4 +1,4 @@
-"""The demo's making is not installed: it is found where it lies, after everything that is."""
+"""twinlens_demo is not installed: it is imported from export/, last on the path."""
 
 import sys
 from pathlib import Path

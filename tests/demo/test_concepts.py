@@ -1,7 +1,8 @@
-"""The concepts: read from small JSON, and split once and for all."""
+"""The concepts: read from small JSON, and split in a fixed way."""
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from twinlens_demo.concepts import (
     _names,
     _split,
     _words,
+    class_of,
     code_of,
     read_concepts,
     slug,
@@ -56,6 +58,22 @@ def test_the_split_is_the_one_of_the_first_release() -> None:
 
 
 @pytest.mark.parametrize(
+    ("subgroup", "group", "name"),
+    [
+        ("face-smiling", "smileys-emotion", "face"),
+        ("animal-bird", "animals-nature", "animal"),
+        ("food-fruit", "food-drink", "food"),
+        ("transport-air", "travel-places", "vehicle"),
+        ("country-flag", "flags", "flag"),
+        ("transport-sign", "symbols", None),
+        ("cat-face", "smileys-emotion", None),
+    ],
+)
+def test_a_class_belongs_to_a_subgroup(subgroup: str, group: str, name: str | None) -> None:
+    assert class_of(replace(drafts(1)[0], subgroup=subgroup, group=group)) == name
+
+
+@pytest.mark.parametrize(
     ("text", "code"),
     [("1F44B-FE0F", "1f44b"), ("1F1E6_1F1E8", "1f1e6-1f1e8"), ("00A9-fe0f", "00a9")],
 )
@@ -83,7 +101,7 @@ def test_keywords_are_plain_english_words() -> None:
 
 @pytest.fixture
 def modules(tmp_path: Path) -> Path:
-    """What the packages hold, for a handful of emoji."""
+    """The files of the packages, for a handful of emoji."""
 
     def write(name: str, content: Any) -> None:  # noqa: ANN401  JSON
         path = tmp_path / name

@@ -1,33 +1,31 @@
-"""Checkpoints of random weights in the shapes that matter, and real photos to look at."""
+"""Random checkpoints, graphs in sessions, and real photos as samples."""
 
-import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
+from random_clips import SHAPES, save_random_clip
 from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_sample_images
-from tokenizers import pre_tokenizers
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from twinlens.ort.device import CPU
 from twinlens.ort.session import Session
 from twinlens_export.architecture import ImageTower, Layer, Linear, TextTower
-from twinlens_export.checkpoints import checkpoint as checkpoints
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
+from twinlens_export.checkpoints.hub_files import CONFIG
 from twinlens_export.graph.graph import Graph, save
 from twinlens_export.verification.samples import SampleFiles
 
 Array = NDArray[Any]
 Tower = TypeVar("Tower", ImageTower, TextTower)
-Program = Callable[[Array], Array]
+Embed = Callable[[Array], Array]
 
 DEMO_CHECKPOINT = Path(__file__).parents[2] / "export" / "demo_checkpoint"
 CAPTIONS = (
@@ -39,120 +37,22 @@ CAPTIONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """What tells one random checkpoint from another."""
-
-    activation: str = "quick_gelu"
-    width: int = 192
-    image_layers: int = 6
-    text_width: int = 192
-    text_layers: int = 3
-    side_px: int = 64
-    patch_px: int = 8
-    vocabulary: int = 3072
-    context: int = 32
-    legacy_end: bool = False
-    changes: dict[str, Any] = field(default_factory=dict)
-
-    def config(self) -> CLIPConfig:
-        text = {
-            "vocab_size": self.vocabulary,
-            "max_position_embeddings": self.context,
-            "bos_token_id": self.vocabulary - 2,
-            "eos_token_id": 2 if self.legacy_end else self.vocabulary - 1,
-            "pad_token_id": 1 if self.legacy_end else self.vocabulary - 1,
-            "num_hidden_layers": self.text_layers,
-            **_transformer(self.text_width, self.activation),
-        }
-        vision = {
-            "image_size": self.side_px,
-            "patch_size": self.patch_px,
-            "num_hidden_layers": self.image_layers,
-            **_transformer(self.width, self.activation),
-        }
-        return CLIPConfig(projection_dim=self.text_width, text_config=text, vision_config=vision)
-
-
-def _transformer(width: int, activation: str) -> dict[str, Any]:
-    return {
-        "hidden_size": width,
-        "intermediate_size": 4 * width,
-        "num_attention_heads": width // 64,
-        "hidden_act": activation,
-    }
-
-
-SHAPES = {
-    "demo": Shape(),
-    "demo-gelu-legacy": Shape(activation="gelu", legacy_end=True),
-    "b32": Shape(
-        width=768, image_layers=2, text_width=512, text_layers=2, side_px=224, patch_px=32,
-        vocabulary=49408, context=77,
-    ),
-    "b32-gelu-legacy": Shape(
-        activation="gelu", legacy_end=True, width=768, image_layers=1, text_width=512,
-        text_layers=2, side_px=224, patch_px=32, vocabulary=49408, context=77,
-    ),
-}  # fmt: skip
-
-
 @pytest.fixture(scope="session")
-def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Shape], Path]:
-    """Writes a random checkpoint as transformers would, its tokenizer in the two old files."""
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the folder of a random checkpoint of one of SHAPES; saved once."""
 
-    def make(name: str, shape: Shape) -> Path:
+    def save_checkpoint(name: str) -> Path:
         folder = tmp_path_factory.mktemp("checkpoints") / name
-        torch.manual_seed(0)
-        model = CLIPModel(shape.config())
-        with torch.no_grad():
-            for key, tensor in model.named_parameters():
-                if key.endswith("bias"):  # else they are zeros, and prove nothing
-                    tensor.normal_(std=0.02)
-        model.save_pretrained(folder)
-        side = shape.side_px
-        CLIPImageProcessor(
-            size={"shortest_edge": side}, crop_size={"height": side, "width": side}
-        ).save_pretrained(folder)
-        letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-        tokens = [*letters, *(f"{letter}</w>" for letter in letters)]
-        vocabulary = {token: number for number, token in enumerate(tokens)}
-        vocabulary["<|startoftext|>"] = shape.vocabulary - 2
-        vocabulary["<|endoftext|>"] = shape.vocabulary - 1
-        (folder / "vocab.json").write_text(json.dumps(vocabulary))
-        (folder / "merges.txt").write_text("#version: 0.2\n")
-        (folder / "tokenizer_config.json").write_text(
-            json.dumps({"tokenizer_class": "CLIPTokenizer", "model_max_length": shape.context})
-        )
+        save_random_clip(folder, SHAPES[name])
         return folder
 
-    return make
-
-
-@pytest.fixture(scope="session")
-def folders(make_checkpoint: Callable[[str, Shape], Path]) -> Callable[[str], Path]:
-    """The folder of a random checkpoint of one of SHAPES; made once."""
-    made: dict[str, Path] = {}
-
-    def folder(name: str) -> Path:
-        if name not in made:
-            made[name] = make_checkpoint(name, SHAPES[name])
-        return made[name]
-
-    return folder
+    return cache(save_checkpoint)
 
 
 @pytest.fixture(scope="session")
 def checkpoint_of(folders: Callable[[str], Path]) -> Callable[[str], Checkpoint]:
-    """A random checkpoint of one of SHAPES; read once."""
-    read: dict[str, Checkpoint] = {}
-
-    def checkpoint(name: str) -> Checkpoint:
-        if name not in read:
-            read[name] = read_checkpoint(str(folders(name)))
-        return read[name]
-
-    return checkpoint
+    """Return a random checkpoint of one of SHAPES; read once."""
+    return cache(lambda name: read_checkpoint(str(folders(name))))
 
 
 @pytest.fixture(scope="session", params=sorted(SHAPES))
@@ -172,14 +72,14 @@ def demo_shaped(checkpoint_of: Callable[[str], Checkpoint]) -> Checkpoint:
 @pytest.fixture(scope="session")
 def demo_checkpoint() -> Path:
     """The trained checkpoint in the repository."""
-    if not (DEMO_CHECKPOINT / checkpoints.CONFIG).exists():
+    if not (DEMO_CHECKPOINT / CONFIG).exists():
         pytest.skip(f"{DEMO_CHECKPOINT} is not there")
     return DEMO_CHECKPOINT
 
 
 @pytest.fixture(scope="session")
 def photos() -> list[Image.Image]:
-    """Parts of two real photos, none of them square."""
+    """Crops of two real photos, none of them square."""
     china, flower = (Image.fromarray(pixels) for pixels in load_sample_images().images)
     boxes = [(40 * n, 20 * n, 40 * n + 250, 20 * n + 180 + 8 * n) for n in range(9)]
     return [photo.crop(box) for box in boxes for photo in (china, flower)]
@@ -199,10 +99,10 @@ def sample_files(
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Callable[[Graph], Program]:
-    """Writes a graph and opens it on the CPU."""
+def opened(tmp_path: Path) -> Callable[[Graph], Embed]:
+    """Write a graph and open it on the CPU."""
 
-    def open_graph(graph: Graph) -> Program:
+    def open_graph(graph: Graph) -> Embed:
         path = tmp_path / f"{graph.name}.onnx"
         save(graph, path)
         session = Session(path, device=CPU, threads=2, name=graph.name)
@@ -213,7 +113,7 @@ def opened(tmp_path: Path) -> Callable[[Graph], Program]:
 
 @pytest.fixture
 def pixels_of() -> Callable[[Checkpoint], Array]:
-    """Twenty images [20, S, S, 3] of noise, of one colour, and of everything between."""
+    """Return twenty images [20, S, S, 3] from one colour to noise, in equal steps."""
 
     def pixels(checkpoint: Checkpoint) -> Array:
         side = checkpoint.image_spec.side_px
@@ -228,7 +128,7 @@ def pixels_of() -> Callable[[Checkpoint], Array]:
 
 @pytest.fixture
 def ids_of() -> Callable[[Checkpoint], Array]:
-    """Twenty texts [20, context]: the shortest, full ones, and lengths between; then padding."""
+    """Return twenty texts [20, context] from the shortest to the whole context, padded."""
 
     def ids(checkpoint: Checkpoint) -> Array:
         spec, random = checkpoint.text_spec, np.random.default_rng(1)
@@ -244,27 +144,27 @@ def ids_of() -> Callable[[Checkpoint], Array]:
 
 @pytest.fixture(scope="session")
 def with_outliers() -> Callable[[Any], Any]:
-    """The same function, with channels fifty times as large as the others, as trained towers have.
+    """Return a tower of the same function with channels fifty times larger, as trained towers have.
 
-    They are where the norms and the values of the attention can be blamed for them.
+    They are in the output of the norms and in the values of the attention.
     """
 
-    def spoilt(layer: Layer) -> Layer:
+    def spoil_layer(layer: Layer) -> Layer:
         factors = np.ones(len(layer.mlp_norm.scale), np.float32)
         factors[7::60] = 50
         norm = layer.mlp_norm
         return replace(
             layer,
             mlp_norm=replace(norm, scale=norm.scale * factors, bias=norm.bias * factors),
-            widen=replace(layer.widen, weight=layer.widen.weight / factors),
+            fc1=replace(layer.fc1, weight=layer.fc1.weight / factors),
             value=Linear(
                 weight=layer.value.weight * factors[:, None], bias=layer.value.bias * factors
             ),
-            mixed=replace(layer.mixed, weight=layer.mixed.weight / factors),
+            out_proj=replace(layer.out_proj, weight=layer.out_proj.weight / factors),
         )
 
     def spoil(tower: Tower) -> Tower:
-        layers = tuple(spoilt(layer) for layer in tower.encoder.layers)
+        layers = tuple(spoil_layer(layer) for layer in tower.encoder.layers)
         return replace(tower, encoder=replace(tower.encoder, layers=layers))
 
     return spoil
@@ -272,9 +172,9 @@ def with_outliers() -> Callable[[Any], Any]:
 
 @pytest.fixture(scope="session")
 def loud_folder(folders: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of which layer 2 of the image tower has an MLP that no 8 bits can hold.
+    """A checkpoint with an MLP in the image tower (layer 2) far outside the range of 8 bits.
 
-    One channel between its two maps is always 3000, and read by none.
+    One channel between fc1 and fc2 is always 3000, and fc2's weights for it are zero.
     """
     folder = Path(shutil.copytree(folders("demo"), tmp_path_factory.mktemp("loud") / "loud"))
     weights = load_file(folder / "model.safetensors")

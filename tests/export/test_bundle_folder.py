@@ -1,4 +1,4 @@
-"""The folder of a bundle."""
+"""The folder of a bundle: complete or absent, and nothing of others replaced."""
 
 import subprocess
 import sys
@@ -53,7 +53,7 @@ def test_a_killed_export_leaves_nothing_that_opens(tmp_path: Path) -> None:
     for folder in everything_below(tmp_path):
         with pytest.raises(BundleError):
             open_bundle(folder)
-    with new_folder(out) as folder:  # what was left does not stand in the way
+    with new_folder(out) as folder:  # the remains are not in the way
         (folder / "a").write_text("a")
     assert (out / "a").exists()
 

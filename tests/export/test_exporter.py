@@ -1,16 +1,14 @@
-"""From a checkpoint to a bundle that the runtime opens."""
+"""The export: from a checkpoint to a bundle, opened by the runtime."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-import torch
 from PIL import Image
-from transformers import AutoProcessor, CLIPModel
+from transformers_rows import transformers_rows
 
 import twinlens
 import twinlens_export
@@ -23,7 +21,7 @@ from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError, CheckpointError, ExportError
 from twinlens_export.graph.graph import Graph
 from twinlens_export.graph.shape_nodes import shape_nodes
-from twinlens_export.precision import Build
+from twinlens_export.precision import BuildGraph
 from twinlens_export.verification import verify
 from twinlens_export.verification.samples import SampleFiles
 from twinlens_export.verification.verify import Tolerance
@@ -40,27 +38,11 @@ def bundle(
     """The smallest random checkpoint in every precision."""
     out = tmp_path_factory.mktemp("bundles") / "all"
     with pytest.MonkeyPatch.context() as patch:
-        # Random towers put all pictures almost in one place, so their order says little.
+        # Random towers put all images almost in one place, so rankings mean little.
         patch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.995))  # type: ignore[arg-type]
         return twinlens_export.export(
             folders("demo"), out, precisions=PRECISIONS, samples=sample_files
         )
-
-
-def theirs(folder: Path, photos: list[Image.Image]) -> tuple[Any, Any]:
-    """The same photos and texts through transformers alone, from picture to unit row."""
-    model = CLIPModel.from_pretrained(folder).eval()
-    processor = AutoProcessor.from_pretrained(folder)
-    with torch.inference_mode():
-        pixels = processor(images=photos, return_tensors="pt")
-        texts = processor(text=TEXTS, padding="max_length", truncation=True, return_tensors="pt")
-        images = model.get_image_features(pixel_values=pixels["pixel_values"])
-        words = model.get_text_features(
-            **{name: texts[name] for name in texts if name != "pixel_values"}
-        )
-        rows = [getattr(answer, "pooler_output", answer) for answer in (images, words)]
-        image_rows, text_rows = (torch.nn.functional.normalize(row, dim=-1).numpy() for row in rows)
-    return image_rows, text_rows
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -68,7 +50,7 @@ def test_the_runtime_agrees_with_transformers_from_end_to_end(
     precision: str, bundle: Bundle, folders: Callable[[str], Path], photos: list[Image.Image]
 ) -> None:
     model = twinlens.load(bundle.folder, device="cpu", precision=precision)
-    image_rows, text_rows = theirs(folders("demo"), photos)
+    image_rows, text_rows = transformers_rows(folders("demo"), photos, TEXTS)
     # Resampling differs by up to two levels between Pillow's and torchvision's ways.
     assert (model.embed_images(photos) * image_rows).sum(axis=1).min() > 0.999
     least = verify.TOLERANCES[precision].worst_cosine  # type: ignore[index]
@@ -92,7 +74,7 @@ def test_the_manifest_says_what_was_written(bundle: Bundle) -> None:
         bundle.check(precision)
         tower = manifest.towers[precision].text
         assert tower.bytes == bundle.path(tower.file).stat().st_size
-        assert tower.agreement.samples == 13  # of 20: the others were calibrated on
+        assert tower.agreement.samples == 13  # of 20: the others are for calibration
         assert tower.kept == ()
         model = onnx.load(bundle.path(tower.file))
         assert tower.shape_nodes == shape_nodes(model) != ()
@@ -114,7 +96,7 @@ def test_a_tower_below_the_tolerance_is_not_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def corrupted(build: Build, precision: str) -> Graph:
+    def corrupted(build: BuildGraph, precision: str) -> Graph:
         graph = build(FloatBlocks)
         graph.weights["layers.1.mlp.widen.bias"] = graph.weights["layers.1.mlp.widen.bias"] + 1
         return graph

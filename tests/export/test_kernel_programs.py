@@ -1,4 +1,4 @@
-"""The kernels that are ONNX programs are what their text says."""
+"""The ONNX kernels: their bytes are their text, parsed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line twinlens-export."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What holds of both towers in every precision that promises it."""
+"""Properties of both towers in every precision that promises them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -44,10 +44,10 @@ def test_a_row_is_the_same_to_the_bit_whatever_its_batch(
         (partial(image_graph, checkpoint.image), pixels_of(checkpoint)),
         (partial(text_graph, checkpoint.text), ids_of(checkpoint)),
     ):
-        program = opened(in_precision(build, precision))
-        whole = program(inputs)
+        tower = opened(in_precision(build, precision))
+        whole = tower(inputs)
         for start in range(0, len(inputs), size):
-            part = program(inputs[start : start + size])
+            part = tower(inputs[start : start + size])
             np.testing.assert_array_equal(part, whole[start : start + size])
 
 
@@ -58,10 +58,10 @@ def test_a_text_is_the_same_to_the_bit_whatever_its_padding(
     opened: Callable[..., Any],
     ids_of: Callable[..., Any],
 ) -> None:
-    program = opened(in_precision(partial(text_graph, checkpoint.text), precision))
+    tower = opened(in_precision(partial(text_graph, checkpoint.text), precision))
     ids = ids_of(checkpoint)
-    whole = program(ids)
+    whole = tower(ids)
     for place, text in enumerate(ids):
         length = int(np.argmax(text == checkpoint.text_spec.end_id)) + 1
         for cut in {length, min(length + 1, len(text)), min(length + 7, len(text))}:
-            np.testing.assert_array_equal(program(text[None, :cut])[0], whole[place])
+            np.testing.assert_array_equal(tower(text[None, :cut])[0], whole[place])

@@ -3,11 +3,10 @@
 # ruff: noqa: RUF001  letters that look alike are the point
 
 import json
-import random
-import unicodedata
 from pathlib import Path
 
 import pytest
+from random_texts import random_texts
 
 from twinlens.bundle.specs import TextSpec
 from twinlens.texts.tokenizer import Tokenizer
@@ -66,7 +65,7 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def theirs(path: Path) -> CLIPTokenizerFast:
-    """A marker inside a text is text to us, so it must be to them."""
+    """transformers' tokenizer; special tokens inside a text are text, as in the runtime."""
     return CLIPTokenizerFast.from_pretrained(path.parent, split_special_tokens=True)
 
 
@@ -94,14 +93,7 @@ def test_nasty_texts_get_the_ids_of_transformers(
 def test_random_texts_get_the_ids_of_transformers(
     ours: Tokenizer, theirs: CLIPTokenizerFast
 ) -> None:
-    rng = random.Random(0)
-    known = [
-        letter
-        for letter in map(chr, range(0x20000))
-        if unicodedata.category(letter) not in ("Cs", "Cn", "Co")
-    ]
-    texts = ["".join(rng.choices(known, k=rng.randrange(1, 60))) for _ in range(500)]
-    texts += ["".join(rng.choices("ab's 1.\n<|>", k=rng.randrange(1, 60))) for _ in range(500)]
+    texts = random_texts(500, excluded=("Cs", "Cn", "Co"), letters="ab's 1.\n<|>")
     assert ours.encode_ragged(texts) == wanted(theirs, texts)
 
 
@@ -111,7 +103,7 @@ def test_a_padded_batch_is_that_of_transformers(ours: Tokenizer, theirs: CLIPTok
 
 
 def test_only_a_marker_differs_from_transformers_default(path: Path, ours: Tokenizer) -> None:
-    """Left to itself, transformers lets a text end itself."""
+    """By default transformers lets a special token inside a text end it."""
     default = CLIPTokenizerFast.from_pretrained(path.parent)
     plain = [text for text in TEXTS if "<|" not in text]
     assert ours.encode_ragged(plain) == wanted(default, plain)

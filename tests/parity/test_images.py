@@ -1,4 +1,4 @@
-"""Pixels are those of transformers' own processor, whose Pillow backend is the reference."""
+"""Pixels are those of transformers' own processor; its Pillow backend is the reference."""
 
 import io
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pixel_tolerances import ROUNDING, levels_of, require_close
 from sklearn.datasets import load_sample_images
 
 from twinlens.bundle.specs import ImageSpec
@@ -17,13 +18,6 @@ from transformers.image_utils import load_image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 pytestmark = pytest.mark.export
-
-ROUNDING = 2
-"""Levels: the first pass rounds to whole levels, and the second may magnify what it rounded."""
-ORDER = 10
-"""Levels: as of version 13, Pillow takes the y axis first where that is quicker (a portrait)."""
-MEAN = 0.3
-"""Levels, in the mean, whatever single pixels do."""
 
 CROPS = {
     "landscape": (0, 0, 640, 427),
@@ -42,7 +36,7 @@ def photos() -> list[Image.Image]:
 
 
 def reference(image: Image.Image, side: int, **options: object) -> U8:
-    """What transformers gives, before it scales to floats."""
+    """Return the pixels of transformers' processor before it scales to floats."""
     processor = CLIPImageProcessorPil(
         **{
             "size": {"shortest_edge": side},
@@ -56,12 +50,6 @@ def reference(image: Image.Image, side: int, **options: object) -> U8:
     return np.asarray(pixels).transpose(1, 2, 0).astype(np.uint8)
 
 
-def check(found: U8, wanted: U8, levels: int) -> None:
-    apart = np.abs(found.astype(int) - wanted.astype(int))
-    assert apart.max() <= levels
-    assert apart.mean() <= MEAN
-
-
 @pytest.mark.parametrize("crop", CROPS)
 @pytest.mark.parametrize("side", [96, 224, 336])
 def test_pixels_of_photos_are_those_of_transformers(
@@ -69,8 +57,8 @@ def test_pixels_of_photos_are_those_of_transformers(
 ) -> None:
     for photo in photos:
         image = photo.crop(CROPS[crop])
-        levels = ORDER if image.height > image.width else ROUNDING
-        check(load(image, ImageSpec(side_px=side)), reference(image, side), levels)
+        levels = levels_of(*image.size)
+        require_close(load(image, ImageSpec(side_px=side)), reference(image, side), levels)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +75,7 @@ def test_squashed_pixels_are_those_of_transformers(
         do_center_crop=False,
         resample=resample,
     )
-    check(load(photos[0], spec), wanted, ROUNDING)
+    require_close(load(photos[0], spec), wanted, ROUNDING)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1", "CMYK"])
@@ -95,7 +83,7 @@ def test_every_mode_is_read_as_transformers_reads_it(photos: list[Image.Image], 
     image = photos[0].convert(mode)
     if "A" in mode:
         image.putalpha(Image.linear_gradient("L").resize(image.size))
-    check(load(image, ImageSpec(side_px=224)), reference(image, 224), ROUNDING)
+    require_close(load(image, ImageSpec(side_px=224)), reference(image, 224), ROUNDING)
 
 
 @pytest.mark.parametrize("tag", range(1, 9))
@@ -111,5 +99,5 @@ def test_files_are_turned_as_transformers_turns_them(
     path = tmp_path / "photo.jpg"
     path.write_bytes(file.getvalue())
     image = load_image(str(path))
-    levels = ORDER if image.height > image.width else ROUNDING
-    check(load(path, ImageSpec(side_px=224)), reference(image, 224), levels)
+    levels = levels_of(*image.size)
+    require_close(load(path, ImageSpec(side_px=224)), reference(image, 224), levels)

@@ -1,19 +1,18 @@
-"""The words of OpenCLIP checkpoints: the ids of open_clip's own tokenizer, at full length."""
+"""Token ids of OpenCLIP checkpoints: those of open_clip's own tokenizer, at full length."""
 
 # ruff: noqa: RUF001  letters that look alike are the point
 
-import random
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from random_texts import random_texts
 
 from twinlens.texts.tokenizer import Tokenizer
 
 pytest.importorskip("transformers")
 
-from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_words
+from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_tokenizer
 
 pytestmark = pytest.mark.export
 
@@ -56,10 +55,10 @@ def theirs() -> Any:  # noqa: ANN401
 
 @pytest.fixture(scope="module")
 def ours(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:  # noqa: ANN401
-    words = read_open_clip_words(theirs, context=CONTEXT, trim=False, options={})
+    loaded = read_open_clip_tokenizer(theirs, context=CONTEXT, trim=False, options={})
     path = Path(tmp_path_factory.mktemp("words") / "tokenizer.json")
-    path.write_text(words.tokenizer, encoding="utf-8")
-    return Tokenizer(path, words.spec)
+    path.write_text(loaded.json, encoding="utf-8")
+    return Tokenizer(path, loaded.spec)
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text[:20]))
@@ -72,12 +71,5 @@ def test_nasty_texts_get_the_ids_of_open_clip(
 
 
 def test_random_texts_get_the_ids_of_open_clip(ours: Tokenizer, theirs: Any) -> None:  # noqa: ANN401
-    rng = random.Random(0)
-    known = [
-        letter
-        for letter in map(chr, range(0x20000))
-        if unicodedata.category(letter) not in ("Cs", "Cn", "Co")
-    ]
-    texts = ["".join(rng.choices(known, k=rng.randrange(1, 60))) for _ in range(500)]
-    texts += ["".join(rng.choices("ab'S 1.\n<|>_", k=rng.randrange(1, 60))) for _ in range(500)]
+    texts = random_texts(500, excluded=("Cs", "Cn", "Co"), letters="ab'S 1.\n<|>_")
     assert ours.encode(texts).tolist() == theirs(texts).tolist()

@@ -1,4 +1,4 @@
-"""Pixels are those of every family's own preprocessing, as its file says and as its code does."""
+"""Pixels are those of every family's own preprocessing, by its file and by its code."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pixel_tolerances import levels_of, require_close
 from sklearn.datasets import load_sample_images
 
 from twinlens.images.load import U8, load
@@ -19,16 +20,11 @@ from transformers.models.chinese_clip.image_processing_pil_chinese_clip import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from twinlens_export.checkpoints.preprocessing import Preprocessing, read_open_clip, read_processor
+from twinlens_export.checkpoints.image_processor import read_processor
+from twinlens_export.checkpoints.open_clip_preprocessing import read_preprocess_cfg
+from twinlens_export.checkpoints.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.export
-
-ROUNDING = 2
-"""Levels: the first pass rounds to whole levels, and the second may magnify what it rounded."""
-ORDER = 10
-"""Levels: as of version 13, Pillow takes the y axis first where that is quicker (a portrait)."""
-MEAN = 0.3
-"""Levels, in the mean, whatever single pixels do."""
 
 SQUARE = {"height": 224, "width": 224}
 PROCESSORS = {
@@ -61,16 +57,15 @@ def photo(request: pytest.FixtureRequest) -> Image.Image:
 
 
 def as_bytes(values: np.ndarray, seen: Preprocessing) -> U8:
-    """The pixels behind normalised floats [3, S, S]."""
-    mean, std = (np.array(part)[:, None, None] for part in (seen.pixels.mean, seen.pixels.std))
-    pixels = (values * std + mean) / seen.pixels.factor
+    """Undo the normalisation of floats [3, S, S]."""
+    normalization = seen.normalization
+    mean, std = (np.array(part)[:, None, None] for part in (normalization.mean, normalization.std))
+    pixels = (values * std + mean) / normalization.factor
     return np.rint(pixels).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
 
 
 def check(photo: Image.Image, seen: Preprocessing, wanted: U8) -> None:
-    apart = np.abs(load(photo, seen.image).astype(int) - wanted)
-    assert apart.max() <= (ORDER if photo.height > photo.width else ROUNDING)
-    assert apart.mean() <= MEAN
+    require_close(load(photo, seen.image), wanted, levels_of(*photo.size))
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
@@ -93,7 +88,7 @@ def test_torchvision_processors_are_followed(name: str, photo: Image.Image) -> N
 
 @pytest.mark.parametrize("name", OPEN_CLIP)
 def test_open_clips_transform_is_followed(name: str, photo: Image.Image) -> None:
-    seen = read_open_clip(OPEN_CLIP[name], side_px=224)
+    seen = read_preprocess_cfg(OPEN_CLIP[name], side_px=224)
     check(photo, seen, plain_open_clip(photo, OPEN_CLIP[name]))
 
 
@@ -102,13 +97,13 @@ def test_what_is_called_open_clips_transform_is_it(name: str, photo: Image.Image
     open_clip = pytest.importorskip("open_clip")
     config = open_clip.transform.PreprocessCfg(**OPEN_CLIP[name])
     transform = open_clip.transform.image_transform_v2(config, is_train=False)
-    seen = read_open_clip(OPEN_CLIP[name], side_px=224)
+    seen = read_preprocess_cfg(OPEN_CLIP[name], side_px=224)
     wanted = as_bytes(transform(photo).numpy(), seen)
     np.testing.assert_array_equal(plain_open_clip(photo, OPEN_CLIP[name]), wanted)
 
 
 def plain_open_clip(photo: Image.Image, fields: Mapping[str, Any]) -> U8:
-    """open_clip's transform at 224 without torchvision, less the normalising."""
+    """Apply open_clip's transform at 224 pixels without torchvision and without normalisation."""
     side, mode = 224, fields.get("resize_mode", "shortest")
     bilinear = fields.get("interpolation") == "bilinear"
     filter_ = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC

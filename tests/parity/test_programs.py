@@ -1,4 +1,4 @@
-"""The tiny towers of the tests are what their text says."""
+"""The tiny ONNX towers of the tests: their bytes are their text, parsed."""
 
 from typing import Any
 

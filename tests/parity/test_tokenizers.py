@@ -1,31 +1,23 @@
-"""The words of other families: the ids of transformers' own tokenizers, at full length."""
+"""Token ids of other families: those of transformers' own tokenizers, at full length."""
 
 # ruff: noqa: RUF001  letters that look alike are the point
 
-import json
-import random
-import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer as RawTokenizer
-from tokenizers.models import BPE
-from tokenizers.normalizers import Lowercase, Replace
-from tokenizers.normalizers import Sequence as NormalizerSequence
-from tokenizers.pre_tokenizers import Split
-from tokenizers.trainers import BpeTrainer
+from random_texts import random_texts
 
 from twinlens.texts.tokenizer import Tokenizer
 
 pytest.importorskip("transformers")
 pytest.importorskip("sentencepiece")
 
-import sentencepiece
+from tiny_tokenizers import bert_tokenizer, siglip2_tokenizer, siglip_tokenizer
 from transformers import BertTokenizerFast, Siglip2Tokenizer, SiglipTokenizer
 
-from twinlens_export.checkpoints.tokenizer import Words, read_words
+from twinlens_export.checkpoints.tokenizer import LoadedTokenizer, read_tokenizer
 from twinlens_export.errors import CheckpointError
 
 pytestmark = pytest.mark.export
@@ -71,54 +63,15 @@ TEXTS = [
 
 
 def siglip(folder: Path) -> SiglipTokenizer:
-    """SentencePiece, a unigram model with T5's normalisation, as google/siglip has."""
-    corpus = folder / "corpus.txt"
-    corpus.write_text("\n".join(CORPUS * 20), encoding="utf-8")
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(corpus),
-        model_prefix=str(folder / "spiece"),
-        vocab_size=110,
-        hard_vocab_limit=False,
-        model_type="unigram",
-        normalization_rule_name="nmt_nfkc",
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        minloglevel=2,
-    )
-    return SiglipTokenizer(str(folder / "spiece.model"), model_max_length=CONTEXT)
+    return siglip_tokenizer(folder, CORPUS, vocabulary=110, context=CONTEXT)
 
 
-def siglip2(folder: Path) -> Siglip2Tokenizer:
-    """Gemma's byte-fallback BPE, lower-cased, as google/siglip2 has."""
-    marks = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
-    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
-    raw = RawTokenizer(BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    raw.normalizer = NormalizerSequence([Lowercase(), Replace(" ", "▁")])
-    raw.pre_tokenizer = Split(" ", "merged_with_previous")
-    raw.train_from_iterator(
-        CORPUS * 20,
-        BpeTrainer(vocab_size=420, special_tokens=[*marks, *bytes_], show_progress=False),
-    )
-    model = json.loads(raw.to_str())["model"]
-    return Siglip2Tokenizer(
-        vocab=model["vocab"],
-        merges=[tuple(merge) for merge in model["merges"]],
-        add_bos_token=False,
-        add_eos_token=True,
-        padding_side="right",
-        model_max_length=CONTEXT,
-    )
+def siglip2(_: Path) -> Siglip2Tokenizer:
+    return siglip2_tokenizer(CORPUS, vocabulary=420, context=CONTEXT)
 
 
-def bert(folder: Path) -> BertTokenizerFast:
-    """WordPiece between [CLS] and [SEP], as Chinese-CLIP has."""
-    letters = sorted({letter for text in CORPUS for letter in text.lower() if letter.strip()})
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "dog", "photo", "##s", "##ning"]
-    words += [*letters, *(f"##{letter}" for letter in letters)]
-    vocabulary = {word: number for number, word in enumerate(dict.fromkeys(words))}
-    return BertTokenizerFast(vocab=vocabulary, model_max_length=CONTEXT)
+def bert(_: Path) -> BertTokenizerFast:
+    return bert_tokenizer(CORPUS, context=CONTEXT)
 
 
 FAMILIES: dict[str, Callable[[Path], Any]] = {"siglip": siglip, "siglip2": siglip2, "bert": bert}
@@ -128,10 +81,10 @@ FAMILIES: dict[str, Callable[[Path], Any]] = {"siglip": siglip, "siglip2": sigli
 def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ANN401
     folder = tmp_path_factory.mktemp(request.param)
     theirs = FAMILIES[request.param](folder)
-    words = read_words(theirs, context=CONTEXT, trim=False)
+    loaded = read_tokenizer(theirs, context=CONTEXT, trim=False)
     path = folder / "tokenizer.json"
-    path.write_text(words.tokenizer, encoding="utf-8")
-    return request.param, theirs, words, Tokenizer(path, words.spec)
+    path.write_text(loaded.json, encoding="utf-8")
+    return request.param, theirs, loaded, Tokenizer(path, loaded.spec)
 
 
 def wanted(theirs: Any, texts: Sequence[str]) -> list[list[int]]:  # noqa: ANN401
@@ -141,63 +94,60 @@ def wanted(theirs: Any, texts: Sequence[str]) -> list[list[int]]:  # noqa: ANN40
     return ids
 
 
-def test_the_values_are_those_of_the_family(family: tuple[str, Any, Words, Tokenizer]) -> None:
-    name, theirs, words, _ = family
+def test_the_values_are_those_of_the_family(
+    family: tuple[str, Any, LoadedTokenizer, Tokenizer],
+) -> None:
+    name, theirs, loaded, _ = family
     ends = {"siglip": theirs.eos_token_id, "siglip2": theirs.eos_token_id}
-    assert words.spec.end_id == ends.get(name, theirs.sep_token_id)
-    assert words.spec.pad_id == theirs.pad_token_id
-    assert words.spec.clean == ("siglip" if name == "siglip" else "none")
-    assert (words.spec.context, words.spec.trim) == (CONTEXT, False)
+    assert loaded.spec.end_id == ends.get(name, theirs.sep_token_id)
+    assert loaded.spec.pad_id == theirs.pad_token_id
+    assert loaded.spec.clean == ("siglip" if name == "siglip" else "none")
+    assert (loaded.spec.context, loaded.spec.trim) == (CONTEXT, False)
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text[:20]))
 def test_nasty_texts_get_the_ids_of_transformers(
-    family: tuple[str, Any, Words, Tokenizer], text: str
+    family: tuple[str, Any, LoadedTokenizer, Tokenizer], text: str
 ) -> None:
     _, theirs, _, ours = family
     assert ours.encode([text]).tolist() == wanted(theirs, [text])
 
 
 def test_random_texts_get_the_ids_of_transformers(
-    family: tuple[str, Any, Words, Tokenizer],
+    family: tuple[str, Any, LoadedTokenizer, Tokenizer],
 ) -> None:
     _, theirs, _, ours = family
-    rng = random.Random(0)
-    known = [
-        letter
-        for letter in map(chr, range(0x20000))
-        # Of many marks on one letter, tokenizers composes fewer than SentencePiece does.
-        if unicodedata.category(letter) not in ("Cs", "Cn", "Co", "Mn")
-    ]
-    texts = ["".join(rng.choices(known, k=rng.randrange(1, 60))) for _ in range(300)]
-    texts += ["".join(rng.choices("ab's 1.\n|> dog", k=rng.randrange(1, 60))) for _ in range(300)]
+    # Of many marks on one letter (Mn), tokenizers composes fewer than SentencePiece does.
+    texts = random_texts(300, excluded=("Cs", "Cn", "Co", "Mn"), letters="ab's 1.\n|> dog")
     assert ours.encode(texts).tolist() == wanted(theirs, texts)
 
 
-def test_a_mark_inside_a_text_stays_text(family: tuple[str, Any, Words, Tokenizer]) -> None:
-    name, theirs, words, ours = family
+def test_a_mark_inside_a_text_stays_text(
+    family: tuple[str, Any, LoadedTokenizer, Tokenizer],
+) -> None:
+    name, theirs, loaded, ours = family
     mark = theirs.sep_token if name == "bert" else theirs.eos_token
     (row,) = ours.encode_ragged([f"a{mark}b"])
-    assert words.spec.end_id not in row[:-1]
-    assert row[-1] == words.spec.end_id
+    assert loaded.spec.end_id not in row[:-1]
+    assert row[-1] == loaded.spec.end_id
 
 
 def test_padding_on_the_left_is_refused(tmp_path: Path) -> None:
     theirs = bert(tmp_path)
     theirs.padding_side = "left"
     with pytest.raises(CheckpointError, match="pads on the left, wanted right"):
-        read_words(theirs, context=CONTEXT, trim=False)
+        read_tokenizer(theirs, context=CONTEXT, trim=False)
 
 
 def test_a_tokenizer_without_padding_is_refused(tmp_path: Path) -> None:
     theirs = bert(tmp_path)
     theirs.pad_token = None
     with pytest.raises(CheckpointError, match="has no padding token"):
-        read_words(theirs, context=CONTEXT, trim=False)
+        read_tokenizer(theirs, context=CONTEXT, trim=False)
 
 
 def test_siglip_with_upper_case_is_refused(tmp_path: Path) -> None:
     theirs = siglip(tmp_path)
     theirs.do_lower_case = False
     with pytest.raises(CheckpointError, match="keeps upper case"):
-        read_words(theirs, context=CONTEXT, trim=False)
+        read_tokenizer(theirs, context=CONTEXT, trim=False)

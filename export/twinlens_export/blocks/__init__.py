@@ -1,1 +1,1 @@
-"""Transformer blocks of each precision: one interface, and a file an implementation."""
+"""Transformer blocks of each precision: one interface, and one file an implementation."""

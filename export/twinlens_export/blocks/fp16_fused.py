@@ -1,6 +1,6 @@
-"""The blocks by the operators that CUDA has whole: attention, sum and norm, bias and activation.
+"""The blocks in fused operators of CUDA: attention, residual sum and norm, bias and activation.
 
-The graph is float32 and runs on every provider; the step to fp16 (half.py) is made of it.
+The graph is float32 and runs on every provider; graph/fp16.py converts it to fp16.
 """
 
 # ruff: noqa: D102  the contracts are those of Blocks
@@ -19,26 +19,26 @@ from twinlens_export.graph.graph import Graph, Node
 _INT32: Final = int(onnx.TensorProto.INT32)
 
 WITH_BIAS: Final[Mapping[Activation, str]] = {"gelu": "BiasGelu", "gelu_tanh": "FastGelu"}
-"""The activations that add a bias to their input by the way."""
+"""Fused operators of a bias and an activation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Map:
-    """A linear map as it stands in the graph."""
+class _LinearNodes:
+    """The nodes of a linear map, so that a later block can absorb it."""
 
     tokens: str
     weight: str
     bias: str
     product: str
-    """What it gives before the bias is added."""
+    """Output before the bias is added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sum:
-    """A residual sum as it stands in the graph, norm not yet known."""
+class _ResidualNodes:
+    """The nodes of a residual sum, so that a later norm can absorb it."""
 
     parts: tuple[str, str]
-    """What is added, its bias left out, and what it is added to."""
+    """The added linear map without its bias, and the residual."""
     bias: str
     node: Node
 
@@ -47,13 +47,13 @@ class _Sum:
 class FusedBlocks:
     """See `Blocks`.
 
-    A block is often known only when the next one is: attention takes in the map before it, a norm
-    the sum before it. What stood in the graph for them is then read by nobody: `drop_unread`.
+    Fusion looks back: attention absorbs the linear map before it, a norm the sum before it. Their
+    own nodes then have no reader; `drop_unread` removes them.
     """
 
     graph: Graph
-    _maps: dict[str, _Map] = field(default_factory=dict)
-    _sums: dict[str, _Sum] = field(default_factory=dict)
+    _linears: dict[str, _LinearNodes] = field(default_factory=dict)
+    _sums: dict[str, _ResidualNodes] = field(default_factory=dict)
     _floats: FloatBlocks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,25 +72,25 @@ class FusedBlocks:
         )
         inputs = (*found.parts, scale, bias, *((found.bias,) if found.bias else ()))
         normed = f"{name}.of"
-        whole = Node(
+        fused = Node(
             op="SkipLayerNormalization",
             name=normed,
             inputs=inputs,
             outputs=(normed, "", "", tokens),
             attributes={"epsilon": norm.epsilon},
         )
-        # Where the sum stood: nodes that read it may follow already.
-        graph.nodes[graph.nodes.index(found.node)] = whole
+        # In the place of the sum: nodes that read it may follow already.
+        graph.nodes[graph.nodes.index(found.node)] = fused
         return normed
 
-    def bytes_linear(self, numbers: str, linear: Linear, name: str) -> str:
-        return self._floats.bytes_linear(numbers, linear, name)
+    def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
+        return self._floats.bytes_linear(values, linear, name)
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
         if norm is not None:
             tokens = self.norm(tokens, norm, f"{name}.norm")
         found = self._floats.linear(tokens, linear, name)
-        self._maps[found] = _Map(
+        self._linears[found] = _LinearNodes(
             tokens=tokens,
             weight=f"{name}.weight",
             bias="" if linear.bias is None else f"{name}.bias",
@@ -99,18 +99,18 @@ class FusedBlocks:
         return found
 
     def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
-        mapped = self.linear(tokens, linear, name)
-        map_ = self._maps.pop(mapped)
-        total = self.graph.add("Add", residual, mapped)
-        node = self.graph.nodes[-1]
-        self._sums[total] = _Sum(parts=(map_.product, residual), bias=map_.bias, node=node)
+        added = self.linear(tokens, linear, name)
+        nodes = self._linears.pop(added)
+        total = self.graph.add("Add", residual, added)
+        self._sums[total] = _ResidualNodes(
+            parts=(nodes.product, residual), bias=nodes.bias, node=self.graph.nodes[-1]
+        )
         return total
 
     def mlp_add(self, tokens: str, mlp: Mlp, name: str) -> str:
-        wide = self.linear(tokens, mlp.widen, f"{name}.widen", norm=mlp.norm)
-        return self.linear_add(
-            self._bent(wide, mlp.activation), mlp.narrow, tokens, f"{name}.narrow"
-        )
+        hidden = self.linear(tokens, mlp.fc1, f"{name}.widen", norm=mlp.norm)
+        activated = self._activated(hidden, mlp.activation)
+        return self.linear_add(activated, mlp.fc2, tokens, f"{name}.narrow")
 
     def self_attention(self, joined: str, heads: int, *, causal: bool) -> str:
         return self._attention(joined, heads, unidirectional=int(causal))
@@ -130,22 +130,22 @@ class FusedBlocks:
     def _attention(
         self, joined: str, heads: int, mask: str = "", *, unidirectional: int = 0
     ) -> str:
-        """Attention and the map that makes queries, keys and values, which it takes in."""
-        map_ = self._maps.pop(joined)
-        inputs = (map_.tokens, map_.weight, map_.bias, *((mask,) if mask else ()))
+        """Append attention fused with the projection to queries, keys and values before it."""
+        qkv = self._linears.pop(joined)
+        inputs = (qkv.tokens, qkv.weight, qkv.bias, *((mask,) if mask else ()))
         # The scale of the scores is in the weights of the queries already.
         return self.graph.add(
             "Attention", *inputs, num_heads=heads, unidirectional=unidirectional, scale=1.0
         )
 
-    def _bent(self, wide: str, activation: Activation) -> str:
-        map_ = self._maps.pop(wide)
-        if activation not in WITH_BIAS or not map_.bias:
-            return ACTIVATIONS[activation](self.graph, wide)
-        return self.graph.add(WITH_BIAS[activation], map_.product, map_.bias)
+    def _activated(self, hidden: str, activation: Activation) -> str:
+        fc1 = self._linears.pop(hidden)
+        if activation not in WITH_BIAS or not fc1.bias:
+            return ACTIVATIONS[activation](self.graph, hidden)
+        return self.graph.add(WITH_BIAS[activation], fc1.product, fc1.bias)
 
     def _mask(self, counts: str) -> str:
-        """The counts as attention wants them."""
+        """Return the counts in the int32 of attention's mask, cast once."""
         name = f"{counts}.int32"
         if not any(node.name == name for node in self.graph.nodes):
             self.graph.add("Cast", counts, name=name, to=_INT32)

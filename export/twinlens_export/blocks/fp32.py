@@ -1,4 +1,4 @@
-"""The blocks in float32, by operators that every execution provider has."""
+"""The blocks in float32, in operators of every execution provider."""
 
 # ruff: noqa: D102  the contracts are those of Blocks
 
@@ -25,7 +25,7 @@ class FloatBlocks:
 
     graph: Graph
     _masks: dict[str, str] = field(default_factory=dict)
-    """The masks that the graph has already, by what they hide: all layers share one."""
+    """Names of masks already in the graph, by their kind: all layers share one."""
 
     def rows(self, table: F32, ids: str, name: str) -> str:
         return self.graph.add("Gather", self.graph.weight(f"{name}.table", table), ids, name=name)
@@ -38,8 +38,8 @@ class FloatBlocks:
         inputs = (tokens, scale, bias)
         return self.graph.add("LayerNormalization", *inputs, axis=-1, epsilon=norm.epsilon)
 
-    def bytes_linear(self, numbers: str, linear: Linear, name: str) -> str:
-        return self.linear(self.graph.add("Cast", numbers, to=1), linear, name)
+    def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
+        return self.linear(self.graph.add("Cast", values, to=1), linear, name)
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
         graph = self.graph
@@ -55,9 +55,9 @@ class FloatBlocks:
         return self.graph.add("Add", residual, self.linear(tokens, linear, name))
 
     def mlp_add(self, tokens: str, mlp: Mlp, name: str) -> str:
-        wide = self.linear(tokens, mlp.widen, f"{name}.widen", norm=mlp.norm)
-        bent = ACTIVATIONS[mlp.activation](self.graph, wide)
-        return self.linear_add(bent, mlp.narrow, tokens, f"{name}.narrow")
+        hidden = self.linear(tokens, mlp.fc1, f"{name}.widen", norm=mlp.norm)
+        activated = ACTIVATIONS[mlp.activation](self.graph, hidden)
+        return self.linear_add(activated, mlp.fc2, tokens, f"{name}.narrow")
 
     def self_attention(self, joined: str, heads: int, *, causal: bool) -> str:
         mask = self._causal_mask(joined) if causal else ""
@@ -86,68 +86,69 @@ class FloatBlocks:
 
 
 def add_heads(graph: GraphBuilder, joined: str, heads: int, *, parts: int) -> tuple[str, ...]:
-    """Tokens [B, T, parts * width] as `parts` tensors [B, heads, T, width / heads]."""
+    """Split tokens [B, T, parts * width] into `parts` tensors [B, heads, T, width / heads]."""
     shape = graph.constant([0, 0, parts * heads, -1], np.int64)
-    apart = graph.add("Reshape", joined, shape)
-    turned = graph.add("Transpose", apart, perm=[0, 2, 1, 3])
-    return graph.split(turned, parts, axis=1)
+    split = graph.add("Reshape", joined, shape)
+    transposed = graph.add("Transpose", split, perm=[0, 2, 1, 3])
+    return graph.split(transposed, parts, axis=1)
 
 
 def add_attention(graph: GraphBuilder, parts: tuple[str, ...], mask: str) -> str:
-    """Every query's mean of the values, weighted by its likeness to the keys: [B, T, width].
+    """Append softmax(query @ key.T + mask) @ value, heads concatenated: [B, T, width].
 
-    `parts` are the queries, the keys and the values, each [B, heads, T, width / heads].
-
-    The mask is added to the scores [B, heads, T, T]; an empty name is none.
+    Args:
+        graph: the graph under construction.
+        parts: queries, keys and values, each [B, heads, T, width / heads].
+        mask: added to the scores [B, heads, T, T]; an empty name is none.
     """
     query, key, value = parts
     scores = graph.add("FusedMatMul", query, key, transB=1)
     if mask:
         scores = graph.add("Add", scores, mask)
-    shares = graph.add("Softmax", scores, axis=-1)
-    answers = graph.add("MatMul", shares, value)
-    together = graph.add("Transpose", answers, perm=[0, 2, 1, 3])
-    return graph.add("Reshape", together, graph.constant([0, 0, -1], np.int64))
+    weights = graph.add("Softmax", scores, axis=-1)
+    heads = graph.add("MatMul", weights, value)
+    transposed = graph.add("Transpose", heads, perm=[0, 2, 1, 3])
+    return graph.add("Reshape", transposed, graph.constant([0, 0, -1], np.int64))
 
 
 def add_pooled_attention(
     graph: GraphBuilder, query: str, joined: str, heads: int, mask: str
 ) -> str:
-    """The answer [B, 1, width] to one query of keys and values [B, T, 2 * width]."""
-    # Asked twice: a lone row takes onnxruntime's matrix-vector path, whose sums depend on T.
+    """Append attention [B, 1, width] of one query to keys and values [B, T, 2 * width]."""
+    # The query twice: a lone row takes onnxruntime's matrix-vector path, whose sums depend on T.
     twice = graph.add("Concat", query, query, axis=1)
-    (asking,) = add_heads(graph, twice, heads, parts=1)
+    (queries,) = add_heads(graph, twice, heads, parts=1)
     key, value = add_heads(graph, joined, heads, parts=2)
-    return add_first(graph, add_attention(graph, (asking, key, value), mask))
+    return add_first(graph, add_attention(graph, (queries, key, value), mask))
 
 
 def add_first(graph: GraphBuilder, tokens: str) -> str:
-    """The first token: [B, 1, width]."""
+    """Append a slice of the first token: [B, 1, width]."""
     bounds = [graph.constant(bound, np.int64) for bound in ([0], [1], [1])]
     return graph.add("Slice", tokens, *bounds)
 
 
 def add_causal_mask(graph: GraphBuilder, tokens: str) -> str:
-    """[T, T]: 0 where a token may look, minus infinity behind it."""
-    places = _places(graph, tokens)
-    column = graph.add("Unsqueeze", places, graph.constant([1], np.int64))
-    return _mask(graph, graph.add("LessOrEqual", places, column))
+    """Append a causal mask [T, T]: 0 up to and including the token, -infinity after it."""
+    positions = _positions(graph, tokens)
+    column = graph.add("Unsqueeze", positions, graph.constant([1], np.int64))
+    return _mask(graph, graph.add("LessOrEqual", positions, column))
 
 
 def add_count_mask(graph: GraphBuilder, tokens: str, counts: str) -> str:
-    """[B, 1, 1, T]: 0 for the first tokens of each row, minus infinity for the others."""
+    """Append a padding mask [B, 1, 1, T]: 0 for a row's first `counts` tokens, else -infinity."""
     column = graph.add("Unsqueeze", counts, graph.constant([1, 2, 3], np.int64))
-    return _mask(graph, graph.add("Less", _places(graph, tokens), column))
+    return _mask(graph, graph.add("Less", _positions(graph, tokens), column))
 
 
-def _places(graph: GraphBuilder, tokens: str) -> str:
-    """0, 1, ... T - 1."""
+def _positions(graph: GraphBuilder, tokens: str) -> str:
+    """Append the positions 0, 1, ... T - 1."""
     length = graph.add("Shape", tokens, start=1, end=2)
     length = graph.add("Squeeze", length)
     start, step = graph.constant(0, np.int64), graph.constant(1, np.int64)
     return graph.add("Range", start, length, step)
 
 
-def _mask(graph: GraphBuilder, seen: str) -> str:
-    nothing, never = graph.constant(0, np.float32), graph.constant(-np.inf, np.float32)
-    return graph.add("Where", seen, nothing, never)
+def _mask(graph: GraphBuilder, visible: str) -> str:
+    zero, minus_infinity = graph.constant(0, np.float32), graph.constant(-np.inf, np.float32)
+    return graph.add("Where", visible, zero, minus_infinity)

@@ -1,6 +1,6 @@
-"""The operators of int8 towers, defined by operators that every onnxruntime has.
+"""The operators of int8 towers as ONNX functions of standard operators.
 
-What is written here is what the native operators compute, but for the rounding of float32 sums.
+The native operators compute the same, but for the rounding of float32 sums.
 """
 
 from dataclasses import dataclass
@@ -20,20 +20,21 @@ from twinlens_export.blocks.fp32 import (
 from twinlens_export.graph.graph import Function, GraphBuilder, Ref
 
 ZERO: Final = 128
-"""The uint8 code of 0: onnxruntime's fastest products take unsigned tokens and signed weights."""
+"""Zero point of uint8 tokens: onnxruntime's fastest products take unsigned tokens and signed
+weights."""
 LOWEST: Final = -0.17
-"""Below the least value of quick_gelu (-0.1637) and of both gelus (-0.1700)."""
+"""Lower bound of quick_gelu (minimum -0.1637) and of both gelus (-0.1700)."""
 TINIEST: Final = 1e-30
-"""Stands in for the largest magnitude of a token that is all zeros."""
+"""Lower bound of a token's largest magnitude, against a division of zeros by zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What a function calls the parts of a weight."""
+    """Names of a quantised weight's parts inside a function."""
 
     prefix: str = ""
     width: str = "inputs"
-    """The attribute that says how wide its input is."""
+    """The attribute with the width of its input."""
 
     @property
     def codes(self) -> str:
@@ -52,33 +53,36 @@ class Weight:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """All of them, in the order of a call."""
+        """All parts, in the order of a call."""
         return self.codes, self.scales, self.bias
 
 
 ONLY: Final = Weight()
-WIDEN: Final = Weight("widen.")
-NARROW: Final = Weight("narrow.", "middle")
+FIRST: Final = Weight("widen.")
+"""The first of two linear maps: fc1 of an MLP, the projection to queries, keys and values of an
+attention. The prefix is part of the file format, as is the second's."""
+SECOND: Final = Weight("narrow.", "middle")
+"""The second of two: fc2 of an MLP, the output projection of an attention."""
 
 
 @dataclass(frozen=True, slots=True)
-class Coding:
-    """How the shares of a row's largest number become uint8: round(share / step) + zero."""
+class Quantization:
+    """Quantisation to uint8 of x / max |x| of a token: round(x / max |x| / step) + zero."""
 
     step: float
     zero: int
 
 
-SIGNED: Final = Coding(1 / 127, ZERO)
-UNSIGNED: Final = Coding(1 / 255, 0)
+SIGNED: Final = Quantization(1 / 127, ZERO)
+UNSIGNED: Final = Quantization(1 / 255, 0)
 
 NORM: Final = ("norm.scale", "norm.bias")
 EPSILON: Final = ("epsilon",)
-"""What the native operators want to know, and the function holds already."""
+"""Attribute for the native operators; the function has the value inside."""
 
 
 def bytes_linear() -> Function:
-    """Pixels, which are integers already, times a weight."""
+    """Define uint8 pixels times a weight: nothing is left to quantise."""
     body = Function(
         name="BytesLinear", inputs=("x", *ONLY.inputs), output="y", attributes=("inputs",)
     )
@@ -90,7 +94,7 @@ def bytes_linear() -> Function:
 
 
 def linear(norm: Norm | None) -> Function:
-    """Tokens, behind a norm or not, times a weight."""
+    """Define tokens times a weight, after a norm if one is given."""
     body = Function(
         name="NormLinear" if norm else "Linear",
         inputs=("x", *(NORM if norm else ()), *ONLY.inputs),
@@ -103,7 +107,7 @@ def linear(norm: Norm | None) -> Function:
 
 
 def linear_add() -> Function:
-    """Tokens times a weight, added to others."""
+    """Define tokens times a weight plus a residual."""
     body = Function(
         name="LinearAdd", inputs=("x", *ONLY.inputs, "residual"), output="y", attributes=("inputs",)
     )
@@ -113,76 +117,76 @@ def linear_add() -> Function:
 
 
 def mlp_add(norm: Norm | None, activation: Activation) -> Function:
-    """Tokens plus what two weights with an activation between them make of them."""
+    """Define x + fc2(activation(fc1(norm(x)))), the norm if one is given."""
     body = Function(
         name="NormMlpAdd" if norm else "MlpAdd",
-        inputs=("x", *(NORM if norm else ()), *WIDEN.inputs, *NARROW.inputs),
+        inputs=("x", *(NORM if norm else ()), *FIRST.inputs, *SECOND.inputs),
         output="y",
         attributes=("inputs", "middle", "activation", *(EPSILON if norm else ())),
     )
-    product = _product(body, _normed(body, "x", norm), WIDEN)
-    bent = ACTIVATIONS[activation](body, body.add("Add", product, WIDEN.bias))
-    # Never below LOWEST, so raised by that much it needs no sign, and all 255 steps lie where the
-    # numbers are: a quarter of the squared error. What was raised is taken off the bias.
-    raised = body.add("Sub", bent, body.constant(LOWEST, np.float32))
+    product = _product(body, _normed(body, "x", norm), FIRST)
+    activated = ACTIVATIONS[activation](body, body.add("Add", product, FIRST.bias))
+    # Never below LOWEST, so minus LOWEST it needs no sign, and all 255 steps lie in its range: a
+    # quarter of the squared error. The bias holds the correction.
+    raised = body.add("Sub", activated, body.constant(LOWEST, np.float32))
     largest = _largest(body, raised)
-    product = _coded_product(body, raised, largest, NARROW, UNSIGNED)
-    body.add("Add", "x", body.add("Add", product, NARROW.bias), name="y")
+    product = _quantised_product(body, raised, largest, SECOND, UNSIGNED)
+    body.add("Add", "x", body.add("Add", product, SECOND.bias), name="y")
     return body
 
 
 def attention_add(heads: int, epsilon: float, *, causal: bool) -> Function:
-    """Tokens plus what an attention makes of them: norm, queries, keys and values, and its map."""
+    """Define x + out_proj(attention(qkv(norm(x)))): a whole attention block of a pre-norm layer."""
     body = Function(
         name="NormCausalAttentionAdd" if causal else "NormSelfAttentionAdd",
-        inputs=("x", *NORM, *WIDEN.inputs, *NARROW.inputs),
+        inputs=("x", *NORM, *FIRST.inputs, *SECOND.inputs),
         output="y",
         attributes=("inputs", "middle", "heads", *EPSILON),
     )
-    seen = body.add("LayerNormalization", "x", *NORM, axis=-1, epsilon=epsilon)
-    joined = body.add("Add", _product(body, seen, WIDEN), WIDEN.bias)
+    normed = body.add("LayerNormalization", "x", *NORM, axis=-1, epsilon=epsilon)
+    joined = body.add("Add", _product(body, normed, FIRST), FIRST.bias)
     mask = add_causal_mask(body, joined) if causal else ""
-    mixed = add_attention(body, add_heads(body, joined, heads, parts=3), mask)
-    product = body.add("Add", _product(body, mixed, NARROW), NARROW.bias)
+    attended = add_attention(body, add_heads(body, joined, heads, parts=3), mask)
+    product = body.add("Add", _product(body, attended, SECOND), SECOND.bias)
     body.add("Add", "x", product, name="y")
     return body
 
 
 def self_attention(heads: int) -> Function:
-    """See `Blocks.self_attention`."""
+    """Define `Blocks.self_attention`."""
     body = _attention("SelfAttention", ("joined",))
-    _named(body, add_attention(body, add_heads(body, "joined", heads, parts=3), ""))
+    _output(body, add_attention(body, add_heads(body, "joined", heads, parts=3), ""))
     return body
 
 
 def causal_attention(heads: int) -> Function:
-    """See `Blocks.self_attention`."""
+    """Define a causal `Blocks.self_attention`."""
     body = _attention("CausalAttention", ("joined",))
     mask = add_causal_mask(body, "joined")
-    _named(body, add_attention(body, add_heads(body, "joined", heads, parts=3), mask))
+    _output(body, add_attention(body, add_heads(body, "joined", heads, parts=3), mask))
     return body
 
 
 def counted_attention(heads: int) -> Function:
-    """See `Blocks.counted_attention`."""
+    """Define `Blocks.counted_attention`."""
     body = _attention("CountedAttention", ("joined", "counts"))
     mask = add_count_mask(body, "joined", "counts")
-    _named(body, add_attention(body, add_heads(body, "joined", heads, parts=3), mask))
+    _output(body, add_attention(body, add_heads(body, "joined", heads, parts=3), mask))
     return body
 
 
 def pooled_attention(heads: int) -> Function:
-    """See `Blocks.pooled_attention`."""
+    """Define `Blocks.pooled_attention` without counts."""
     body = _attention("PooledAttention", ("query", "joined"))
-    _named(body, add_pooled_attention(body, "query", "joined", heads, ""))
+    _output(body, add_pooled_attention(body, "query", "joined", heads, ""))
     return body
 
 
 def counted_pooled_attention(heads: int) -> Function:
-    """See `Blocks.pooled_attention`."""
+    """Define `Blocks.pooled_attention` with counts."""
     body = _attention("CountedPooledAttention", ("query", "joined", "counts"))
     mask = add_count_mask(body, "joined", "counts")
-    _named(body, add_pooled_attention(body, "query", "joined", heads, mask))
+    _output(body, add_pooled_attention(body, "query", "joined", heads, mask))
     return body
 
 
@@ -190,7 +194,7 @@ def _attention(name: str, inputs: tuple[str, ...]) -> Function:
     return Function(name=name, inputs=inputs, output="y", attributes=("heads",))
 
 
-def _named(body: Function, tensor: str) -> None:
+def _output(body: Function, tensor: str) -> None:
     body.add("Identity", tensor, name=body.output)
 
 
@@ -202,33 +206,33 @@ def _normed(body: GraphBuilder, tokens: str, norm: Norm | None) -> str:
 
 def _product(body: GraphBuilder, tokens: str, weight: Weight) -> str:
     largest = _largest(body, body.add("Abs", tokens))
-    return _coded_product(body, tokens, largest, weight, SIGNED)
+    return _quantised_product(body, tokens, largest, weight, SIGNED)
 
 
-def _largest(body: GraphBuilder, sizes: str) -> str:
+def _largest(body: GraphBuilder, magnitudes: str) -> str:
     axis, tiniest = body.constant([-1], np.int64), body.constant(TINIEST, np.float32)
-    return body.add("Max", body.add("ReduceMax", sizes, axis, keepdims=1), tiniest)
+    return body.add("Max", body.add("ReduceMax", magnitudes, axis, keepdims=1), tiniest)
 
 
-def _coded_product(
-    body: GraphBuilder, tokens: str, largest: str, weight: Weight, coding: Coding
+def _quantised_product(
+    body: GraphBuilder, tokens: str, largest: str, weight: Weight, kind: Quantization
 ) -> str:
-    """Every token is divided by its largest number, coded and multiplied."""
+    """Divide every token by its largest magnitude, quantise it and multiply it by a weight."""
     shares = body.add("Div", tokens, largest)
-    step, zero = body.constant(coding.step, np.float32), body.constant(coding.zero, np.uint8)
+    step, zero = body.constant(kind.step, np.float32), body.constant(kind.zero, np.uint8)
     codes = body.add("QuantizeLinear", shares, step, zero)
     inputs = (codes, _unpacked(body, weight), step, weight.scales, zero)
     return body.add("Mul", body.add("MatMulIntegerToFloat", *inputs), largest)
 
 
 def _unpacked(body: GraphBuilder, weight: Weight) -> str:
-    """Codes [in, out] of a packed weight; of constants, so done once when the file is opened."""
-    turned = body.add("Transpose", weight.codes, perm=[1, 2, 4, 0, 3])
-    shape = body.add("Shape", turned)
+    """Unpack codes to [in, out]: constant-folded, so done once when the file is opened."""
+    transposed = body.add("Transpose", weight.codes, perm=[1, 2, 4, 0, 3])
+    shape = body.add("Shape", transposed)
     inner = body.add("Slice", shape, body.constant([0], np.int64), body.constant([3], np.int64))
     rows = body.add("ReduceProd", inner, keepdims=1)
     minus = body.constant([-1], np.int64)
-    matrix = body.add("Reshape", turned, body.add("Concat", rows, minus, axis=0))
+    matrix = body.add("Reshape", transposed, body.add("Concat", rows, minus, axis=0))
     inputs = body.add("Constant", value_int=Ref(weight.width))
     inputs = body.add("Unsqueeze", inputs, body.constant([0], np.int64))
     ends = body.add("Concat", inputs, body.add("Shape", weight.scales), axis=0)

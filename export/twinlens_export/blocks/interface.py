@@ -1,4 +1,4 @@
-"""The blocks that towers are built of: one interface, and one way to append them a precision."""
+"""The interface of the blocks that make up a tower; each precision implements it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,74 +10,78 @@ from twinlens_export.graph.graph import Graph
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mlp:
-    """Two linear maps with an activation between them."""
+    """The MLP of a layer: fc2(activation(fc1(norm(x))))."""
 
     norm: Norm | None
-    """Applied before the first; None: nothing is."""
-    widen: Linear
+    """Pre-norm; None: there is none."""
+    fc1: Linear
     activation: Activation
-    narrow: Linear
+    fc2: Linear
 
 
 class Blocks(Protocol):
-    """Appends to a graph what a tower computes.
+    """Builder that appends the blocks of a tower to a graph.
 
-    Tokens are float32 [B, T, width], spoken of by name. `name` is what the weights of a block are
-    stored under, and what the block's answer may be called.
+    Tokens are float32 [B, T, width], referred to by name. `name` is the prefix of a block's
+    weights, and may become the name of its output.
     """
 
     @property
     def graph(self) -> Graph:
-        """What is appended to."""
+        """The graph under construction."""
         ...
 
     def rows(self, table: F32, ids: str, name: str) -> str:
-        """Rows [B, T, width] of a table [n, width] at ids int64 [B, T]."""
+        """Append an embedding lookup [B, T, width]: table [n, width], int64 ids [B, T]."""
         ...
 
     def norm(self, tokens: str, norm: Norm, name: str) -> str:
-        """A layer norm; its arrays are stored at its first use."""
+        """Append a layer norm; its arrays are stored at its first use."""
         ...
 
-    def bytes_linear(self, numbers: str, linear: Linear, name: str) -> str:
-        """A linear map of uint8 [B, T, in]."""
+    def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
+        """Append a linear map of uint8 [B, T, in]."""
         ...
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
-        """A linear map, behind a norm or not."""
+        """Append a linear map, after a norm if one is given."""
         ...
 
     def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
-        """A linear map, and what it is added to."""
+        """Append a linear map and a residual sum."""
         ...
 
     def mlp_add(self, tokens: str, mlp: Mlp, name: str) -> str:
-        """The tokens plus what an MLP makes of them."""
+        """Append an MLP and the residual sum with its input."""
         ...
 
     def self_attention(self, joined: str, heads: int, *, causal: bool) -> str:
-        """Attention among the tokens of a text or an image.
+        """Append self-attention among the tokens of a text or an image.
 
         Args:
             joined: queries, keys and values [B, T, 3 * width]; the queries are scaled already.
-            heads: how many.
-            causal: whether a token sees only itself and what stands before it.
+            heads: number of heads.
+            causal: True if a token attends only to itself and those before it.
         """
         ...
 
     def counted_attention(self, joined: str, heads: int, counts: str) -> str:
-        """As `self_attention`, but a token sees the first of its row: int64 [B] says how many."""
+        """Append self-attention with padding masked: `counts`, int64 [B], are the rows' lengths."""
         ...
 
     def pooled_attention(self, query: str, joined: str, heads: int, counts: str = "") -> str:
-        """Attention [B, 1, width] of one query [B, 1, width] to keys and values [B, T, 2 * width].
+        """Append attention of one query a row to that row's tokens: [B, 1, width].
 
-        It sees all of them, or the first of each row: int64 [B] says how many.
+        Args:
+            query: [B, 1, width], scaled already.
+            joined: keys and values [B, T, 2 * width].
+            heads: number of heads.
+            counts: number of tokens of each row that are attended to, int64 [B]; empty: all.
         """
         ...
 
     def projection(self, rows: str, linear: Linear, name: str) -> str:
-        """A linear map of float32 [B, width]: one row an item, and the last thing computed."""
+        """Append the tower's last linear map, of float32 [B, width]: one row an item."""
         ...
 
 

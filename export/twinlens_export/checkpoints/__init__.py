@@ -1,1 +1,1 @@
-"""Checkpoints as they are read: weights, tokenizer and preprocessing of each family and source."""
+"""Checkpoints: weights, tokenizer and preprocessing of each family, of transformers or OpenCLIP."""

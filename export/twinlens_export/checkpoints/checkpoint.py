@@ -1,4 +1,4 @@
-"""A checkpoint: all that an export needs to know of a trained model."""
+"""A checkpoint: a trained model with its towers taken apart, read from a folder or the Hub."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,22 +11,22 @@ from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens_export.architecture import F32, ImageTower, TextTower
 from twinlens_export.checkpoints.families import FAMILIES, Family
 from twinlens_export.checkpoints.hub_files import CONFIG, OPEN_CLIP_CONFIG, json_of
-from twinlens_export.checkpoints.loaded import Model, Origin
-from twinlens_export.checkpoints.open_clip_loader import read_open_clip_source
-from twinlens_export.checkpoints.state_dict import Parts, unfused
-from twinlens_export.checkpoints.transformers_loader import read_transformers_source
+from twinlens_export.checkpoints.loaded import LoadedCheckpoint, ReferenceModel
+from twinlens_export.checkpoints.open_clip_loader import load_open_clip
+from twinlens_export.checkpoints.state_dict import StateDict, split_fused
+from twinlens_export.checkpoints.transformers_loader import load_transformers
 from twinlens_export.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A trained model, its two towers taken apart, and what prepares their inputs."""
+    """A trained model, its two towers taken apart, and the preparation of their inputs."""
 
     name: str
     family: Family
     sha256: str
-    """Of all weights and their names, whatever files they came in."""
-    model: Model
+    """Of all weights and their names, independent of the files they came in."""
+    model: ReferenceModel
     image: ImageTower
     text: TextTower
     image_spec: ImageSpec
@@ -34,46 +34,51 @@ class Checkpoint:
     native_scale: float
     """exp of the learned logit scale."""
     native_bias: float | None
-    """The learned logit bias, where it was trained with one."""
+    """The learned logit bias, if it was trained with one."""
     files: Mapping[str, str]
-    """Texts of the files that the Hub's tools expect beside the weights, by name."""
+    """Contents of the text files that the Hub's tools expect beside the weights, by name."""
 
 
 def read_checkpoint(checkpoint: str) -> Checkpoint:
     """Read a local folder or a Hub id, of transformers or of OpenCLIP.
 
-    Where a folder is of both, transformers' files are read.
+    A folder of both is read as one of transformers.
 
     Raises:
         CheckpointError: it cannot be read or fetched, or is of no supported family.
     """
-    origin = _origin(checkpoint)
-    parts = Parts(family=origin.family, weights=unfused(origin.weights, origin.family))
-    seen, spec = origin.preprocessing, origin.words.spec
-    image = parts.image_tower(origin.image, side_px=seen.image.side_px, pixels=seen.pixels)
-    text = parts.text_tower(origin.text, pad_id=spec.pad_id, end_id=origin.end_id)
-    if text.place == "end":
+    loaded = _load(checkpoint)
+    family, preprocessing = loaded.family, loaded.preprocessing
+    state = StateDict(family=family, weights=split_fused(loaded.weights, family))
+    spec = loaded.tokenizer.spec
+    image = state.image_tower(
+        loaded.image,
+        side_px=preprocessing.image.side_px,
+        normalization=preprocessing.normalization,
+    )
+    text = state.text_tower(loaded.text, pad_id=spec.pad_id, end_id=loaded.end_id)
+    if text.pooling == "eos":
         _require_end(text, spec.end_id)
     return Checkpoint(
         name=_name(checkpoint),
-        family=origin.family,
-        sha256=_sha256(origin.weights),
-        model=origin.model,
+        family=family,
+        sha256=_sha256(loaded.weights),
+        model=loaded.model,
         image=image,
         text=text,
-        image_spec=seen.image,
+        image_spec=preprocessing.image,
         text_spec=spec,
-        native_scale=origin.native_scale,
-        native_bias=origin.native_bias,
-        files=origin.files,
+        native_scale=loaded.native_scale,
+        native_bias=loaded.native_bias,
+        files=loaded.files,
     )
 
 
-def _origin(checkpoint: str) -> Origin:
+def _load(checkpoint: str) -> LoadedCheckpoint:
     config = json_of(checkpoint, CONFIG) or {}
     if config.get("model_type") not in FAMILIES and json_of(checkpoint, OPEN_CLIP_CONFIG):
-        return read_open_clip_source(checkpoint)
-    return read_transformers_source(checkpoint)
+        return load_open_clip(checkpoint)
+    return load_transformers(checkpoint)
 
 
 def _sha256(weights: Mapping[str, F32]) -> str:
@@ -86,13 +91,13 @@ def _sha256(weights: Mapping[str, F32]) -> str:
 
 
 def _name(checkpoint: str) -> str:
-    """The Hub id, or the folder's own name: where it lay concerns nobody."""
+    """Return the Hub id, or the folder's own name: its path may be private."""
     folder = Path(checkpoint)
     return folder.resolve().name if folder.is_dir() else checkpoint
 
 
 def _require_end(tower: TextTower, end_id: int | None) -> None:
-    """Such a tower looks for the end token: the configuration and the tokenizer must agree."""
+    """Refuse a tower pooled at its end token if configuration and tokenizer disagree on it."""
     if end_id is None:
         raise CheckpointError(
             "the tokenizer ends a text with no end token; name it in tokenizer_config.json"

@@ -1,52 +1,54 @@
-"""The families of checkpoints: what each calls the parts of its towers, and what it does with them.
+"""The families of checkpoints: each one's names for the weights of its towers, and its variants.
 
-A name ends before `.weight` and `.bias`. A part whose name is empty does not exist in the family;
-one that a particular checkpoint lacks is left out, where the tower can do without.
+A name ends before `.weight` and `.bias`. An empty name marks a weight that the family lacks; a
+weight that one checkpoint lacks is left out, where the tower can do without.
 """
+
+# ruff: noqa: S105, S106  a token embedding is no password
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from twinlens_export.architecture import Place, Sight
+from twinlens_export.architecture import AttentionMask, Pooling
 from twinlens_export.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerNames:
-    """Names of one layer's parts, below the layer's own name."""
+    """Names of one layer's weights, below the layer's own name."""
 
     attention_norm: str = "layer_norm1"
     query: str = "self_attn.q_proj"
     key: str = "self_attn.k_proj"
     value: str = "self_attn.v_proj"
-    mixed: str = "self_attn.out_proj"
+    out_proj: str = "self_attn.out_proj"
     mlp_norm: str = "layer_norm2"
-    widen: str = "mlp.fc1"
-    narrow: str = "mlp.fc2"
+    fc1: str = "mlp.fc1"
+    fc2: str = "mlp.fc2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolNames:
-    """Names of a pooling head's parts."""
+    """Names of an attention pool's weights."""
 
     probe: str = "vision_model.head.probe"
     query: str = "vision_model.head.attention.q_proj"
     key: str = "vision_model.head.attention.k_proj"
     value: str = "vision_model.head.attention.v_proj"
-    mixed: str = "vision_model.head.attention.out_proj"
+    out_proj: str = "vision_model.head.attention.out_proj"
     mlp_norm: str = "vision_model.head.layernorm"
-    widen: str = "vision_model.head.mlp.fc1"
-    narrow: str = "vision_model.head.mlp.fc2"
+    fc1: str = "vision_model.head.mlp.fc1"
+    fc2: str = "vision_model.head.mlp.fc2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageNames:
-    """Names of an image tower's parts."""
+    """Names of an image tower's weights."""
 
-    patches: str = "vision_model.embeddings.patch_embedding"
+    patch_embedding: str = "vision_model.embeddings.patch_embedding"
     class_embedding: str = "vision_model.embeddings.class_embedding"
-    positions: str = "vision_model.embeddings.position_embedding.weight"
+    position_embedding: str = "vision_model.embeddings.position_embedding.weight"
     input_norm: str = "vision_model.pre_layrnorm"
     layers: str = "vision_model.encoder.layers"
     layer: LayerNames = field(default_factory=LayerNames)
@@ -57,43 +59,43 @@ class ImageNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextNames:
-    """Names of a text tower's parts, and what tells it from other text towers."""
+    """Names of a text tower's weights, and its differences from other text towers."""
 
-    tokens: str = "text_model.embeddings.token_embedding.weight"
-    positions: str = "text_model.embeddings.position_embedding.weight"
-    types: str = ""
-    """Kinds of tokens, of which every text has the first."""
+    token_embedding: str = "text_model.embeddings.token_embedding.weight"
+    position_embedding: str = "text_model.embeddings.position_embedding.weight"
+    token_type_embedding: str = ""
+    """Embedding of token types; every text has the first type."""
     input_norm: str = ""
     layers: str = "text_model.encoder.layers"
     layer: LayerNames = field(default_factory=LayerNames)
     output_norm: str = "text_model.final_layer_norm"
     projection: str = "text_projection"
-    sight: Sight = "causal"
-    place: Place = "end"
-    norm_last: bool = False
+    attention_mask: AttentionMask = "causal"
+    pooling: Pooling = "eos"
+    post_norm: bool = False
     lower_case: bool = False
-    """Whether all texts of its training were."""
+    """True if all texts of its training were in lower case."""
     legacy_end_id: int | None = None
-    """An end id that is wrong wherever a configuration has it; there the largest id ends a text."""
+    """An end id that is wrong in every configuration with it; there the largest id ends a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """What tells one family of checkpoints from another."""
+    """One family of checkpoints."""
 
     name: str
     model: str
-    """The class that the original is of."""
+    """Name of the reference model's class."""
     image: ImageNames = field(default_factory=ImageNames)
     text: TextNames = field(default_factory=TextNames)
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Endings of names under which several maps lie in one, and the ending of each."""
+    """Name endings of fused linear maps, each with the endings of its parts."""
 
 
-def _fused(whole: str, *each: str) -> dict[str, tuple[str, ...]]:
-    """Of one place: `whole` has {} where weight or bias stands."""
+def _fused(whole: str, *parts: str) -> dict[str, tuple[str, ...]]:
+    """Endings of one fused map; in `whole`, {} stands for weight or bias."""
     kinds = ("weight", "bias")
-    return {whole.format(kind): tuple(f"{part}.{kind}" for part in each) for kind in kinds}
+    return {whole.format(kind): tuple(f"{part}.{kind}" for part in parts) for kind in kinds}
 
 
 CLIP: Final = Family(name="clip", model="CLIPModel", text=TextNames(legacy_end_id=2))
@@ -103,7 +105,9 @@ SIGLIP: Final = Family(
     name="siglip",
     model="SiglipModel",
     image=ImageNames(class_embedding="", input_norm="", pool=PoolNames(), projection=""),
-    text=TextNames(projection="text_model.head", sight="all", place="last", lower_case=True),
+    text=TextNames(
+        projection="text_model.head", attention_mask="full", pooling="last", lower_case=True
+    ),
     fused=_fused(
         "attention.in_proj_{}", "attention.q_proj", "attention.k_proj", "attention.v_proj"
     ),
@@ -112,9 +116,9 @@ CHINESE_CLIP: Final = Family(
     name="chinese_clip",
     model="ChineseCLIPModel",
     text=TextNames(
-        tokens="text_model.embeddings.word_embeddings.weight",
-        positions="text_model.embeddings.position_embeddings.weight",
-        types="text_model.embeddings.token_type_embeddings.weight",
+        token_embedding="text_model.embeddings.word_embeddings.weight",
+        position_embedding="text_model.embeddings.position_embeddings.weight",
+        token_type_embedding="text_model.embeddings.token_type_embeddings.weight",
         input_norm="text_model.embeddings.LayerNorm",
         layers="text_model.encoder.layer",
         layer=LayerNames(
@@ -122,15 +126,15 @@ CHINESE_CLIP: Final = Family(
             query="attention.self.query",
             key="attention.self.key",
             value="attention.self.value",
-            mixed="attention.output.dense",
+            out_proj="attention.output.dense",
             mlp_norm="output.LayerNorm",
-            widen="intermediate.dense",
-            narrow="output.dense",
+            fc1="intermediate.dense",
+            fc2="output.dense",
         ),
         output_norm="",
-        sight="counted",
-        place="first",
-        norm_last=True,
+        attention_mask="padding",
+        pooling="first",
+        post_norm=True,
     ),
 )
 _BLOCK: Final = LayerNames(
@@ -138,18 +142,18 @@ _BLOCK: Final = LayerNames(
     query="attn.q_proj",
     key="attn.k_proj",
     value="attn.v_proj",
-    mixed="attn.out_proj",
+    out_proj="attn.out_proj",
     mlp_norm="ln_2",
-    widen="mlp.c_fc",
-    narrow="mlp.c_proj",
+    fc1="mlp.c_fc",
+    fc2="mlp.c_proj",
 )
 OPEN_CLIP: Final = Family(
     name="open_clip",
     model="CLIP",
     image=ImageNames(
-        patches="visual.conv1",
+        patch_embedding="visual.conv1",
         class_embedding="visual.class_embedding",
-        positions="visual.positional_embedding",
+        position_embedding="visual.positional_embedding",
         input_norm="visual.ln_pre",
         layers="visual.transformer.resblocks",
         layer=_BLOCK,
@@ -157,8 +161,8 @@ OPEN_CLIP: Final = Family(
         projection="visual.proj",
     ),
     text=TextNames(
-        tokens="token_embedding.weight",
-        positions="positional_embedding",
+        token_embedding="token_embedding.weight",
+        position_embedding="positional_embedding",
         layers="transformer.resblocks",
         layer=_BLOCK,
         output_norm="ln_final",
@@ -166,14 +170,14 @@ OPEN_CLIP: Final = Family(
     ),
     fused=_fused("attn.in_proj_{}", "attn.q_proj", "attn.k_proj", "attn.v_proj"),
 )
-"""open_clip's own transformers, its text tower without the `text.` that newer ones have before."""
+"""open_clip's own transformers; names of the text tower are without the newer prefix `text.`."""
 OPEN_CLIP_SIGLIP: Final = replace(
     OPEN_CLIP,
     model="CustomTextCLIP",
     image=ImageNames(
-        patches="visual.trunk.patch_embed.proj",
+        patch_embedding="visual.trunk.patch_embed.proj",
         class_embedding="",
-        positions="visual.trunk.pos_embed",
+        position_embedding="visual.trunk.pos_embed",
         input_norm="",
         layers="visual.trunk.blocks",
         layer=LayerNames(
@@ -181,7 +185,7 @@ OPEN_CLIP_SIGLIP: Final = replace(
             query="attn.q_proj",
             key="attn.k_proj",
             value="attn.v_proj",
-            mixed="attn.proj",
+            out_proj="attn.proj",
             mlp_norm="norm2",
         ),
         output_norm="visual.trunk.norm",
@@ -190,10 +194,10 @@ OPEN_CLIP_SIGLIP: Final = replace(
             query="visual.trunk.attn_pool.q",
             key="visual.trunk.attn_pool.k",
             value="visual.trunk.attn_pool.v",
-            mixed="visual.trunk.attn_pool.proj",
+            out_proj="visual.trunk.attn_pool.proj",
             mlp_norm="visual.trunk.attn_pool.norm",
-            widen="visual.trunk.attn_pool.mlp.fc1",
-            narrow="visual.trunk.attn_pool.mlp.fc2",
+            fc1="visual.trunk.attn_pool.mlp.fc1",
+            fc2="visual.trunk.attn_pool.mlp.fc2",
         ),
         projection="",
     ),
@@ -211,14 +215,14 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "siglip": SIGLIP,
     "chinese_clip": CHINESE_CLIP,
 }
-"""What transformers reads, by the `model_type` of config.json."""
+"""Families of transformers, by the `model_type` of config.json."""
 
 
 def family_of(model_type: str) -> Family:
-    """The family of a checkpoint that transformers saved.
+    """Return the family of a checkpoint saved by transformers.
 
     Raises:
-        CheckpointError: it is not supported; the message says which are.
+        CheckpointError: it is not supported; the message lists the supported ones.
     """
     try:
         return FAMILIES[model_type]

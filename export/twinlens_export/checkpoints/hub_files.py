@@ -1,4 +1,4 @@
-"""The files of a checkpoint, in a local folder or on the Hub, and what is said where one fails."""
+"""The files of a checkpoint, in a local folder or on the Hub, and the errors of reading them."""
 
 import json
 import pickle
@@ -19,13 +19,13 @@ PREPROCESSOR: Final = "preprocessor_config.json"
 TOKENIZER: Final = "tokenizer.json"
 
 FAILURES: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.PickleError)
-"""What the libraries that read checkpoints raise where one cannot be read."""
+"""Errors by which the libraries refuse an unreadable checkpoint."""
 
 
 def path_of(checkpoint: str, name: str) -> Path | None:
-    """Where one of the checkpoint's files lies, fetched if need be; None: it has no such file.
+    """Return the path of one of the checkpoint's files, fetched if need be; None: it has none.
 
-    The Hub is asked by huggingface_hub, so HF_HUB_OFFLINE and its kin are respected.
+    huggingface_hub asks the Hub, so HF_HUB_OFFLINE and its kin are respected.
     """
     try:
         path = cached_file(
@@ -41,16 +41,16 @@ def path_of(checkpoint: str, name: str) -> Path | None:
 
 
 def text_of(checkpoint: str, name: str) -> str | None:
-    """The text of one of the checkpoint's files, exactly as it is there."""
+    """Return the unchanged text of one of the checkpoint's files; None: it has none."""
     path = path_of(checkpoint, name)
     return None if path is None else path.read_text(encoding="utf-8")
 
 
 def json_of(checkpoint: str, name: str) -> dict[str, Any] | None:
-    """One of the checkpoint's files as a JSON object.
+    """Return one of the checkpoint's files as a JSON object; None: it has none.
 
     Raises:
-        CheckpointError: it is none.
+        CheckpointError: the file is not a JSON object.
     """
     text = text_of(checkpoint, name)
     if text is None:
@@ -65,13 +65,13 @@ def json_of(checkpoint: str, name: str) -> dict[str, Any] | None:
 
 
 def read_part(checkpoint: str, part: str, cure: str, read: Callable[[], T]) -> T:
-    """One part of a checkpoint; its library's failures become ours.
+    """Read one part of a checkpoint; its library's errors become a CheckpointError.
 
     Args:
         checkpoint: a folder or a Hub id.
-        part: what it is called in the message.
-        cure: what to do about a folder that lacks it.
-        read: gives the part.
+        part: its name in the message.
+        cure: advice for a folder that lacks it.
+        read: returns the part.
 
     Raises:
         CheckpointError: it cannot be read.
@@ -83,7 +83,7 @@ def read_part(checkpoint: str, part: str, cure: str, read: Callable[[], T]) -> T
         reason = lines[0] if lines else type(error).__name__
         if not Path(checkpoint).is_dir():
             cure = (
-                "check the name and the connection (HF_HUB_OFFLINE allows only what was fetched "
+                "check the name and the connection (HF_HUB_OFFLINE allows only files fetched "
                 "before), or give a local folder"
             )
         raise CheckpointError(f"{checkpoint} has no readable {part} ({reason}); {cure}") from error

@@ -1,4 +1,4 @@
-"""The origin: what a source of checkpoints gives, before the towers are taken apart."""
+"""The loaded checkpoint: weights, configuration and reference model, of any library."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,39 +9,39 @@ import torch
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.families import Family
 from twinlens_export.checkpoints.preprocessing import Preprocessing
-from twinlens_export.checkpoints.state_dict import Shape
-from twinlens_export.checkpoints.tokenizer import Words
+from twinlens_export.checkpoints.state_dict import EncoderConfig
+from twinlens_export.checkpoints.tokenizer import LoadedTokenizer
 
 
-class Model(Protocol):
-    """The original in torch, in float32: what the towers are verified against."""
+class ReferenceModel(Protocol):
+    """The checkpoint's own model in torch, in float32: the reference of the verification."""
 
     def image_features(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Embeddings [B, D] of normalised pixels [B, 3, S, S], of any length."""
+        """Return embeddings [B, D] of normalised pixels [B, 3, S, S], not of unit length."""
         ...
 
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
-        """Embeddings [B, D] of ids [B, T], padded at the end, of any length."""
+        """Return embeddings [B, D] of ids [B, T], padded at the end, not of unit length."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """A trained model as it was found."""
+class LoadedCheckpoint:
+    """A checkpoint as its library loads it, before its towers are taken apart."""
 
     family: Family
-    model: Model
+    model: ReferenceModel
     weights: Mapping[str, F32]
     """The state dict under the family's names."""
-    image: Shape
-    text: Shape
+    image: EncoderConfig
+    text: EncoderConfig
     end_id: int | None
-    """What the configuration ends a text with; None: the largest id does."""
+    """End id of the configuration; None: the largest id ends a text."""
     preprocessing: Preprocessing
-    words: Words
+    tokenizer: LoadedTokenizer
     native_scale: float
     """exp of the learned logit scale."""
     native_bias: float | None
-    """The learned logit bias, where it was trained with one."""
+    """The learned logit bias, if it was trained with one."""
     files: Mapping[str, str]
-    """Texts of the files that the Hub's tools expect beside the weights, by name."""
+    """Contents of the text files that the Hub's tools expect beside the weights, by name."""

@@ -1,30 +1,29 @@
-"""An open_clip_config.json: the towers that it describes, or why they are not supported."""
+"""The configuration of an OpenCLIP checkpoint: open_clip_config.json, read or refused."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from twinlens_export.architecture import Activation, Place, Sight
+from twinlens_export.architecture import Activation, AttentionMask, Pooling
 from twinlens_export.checkpoints.families import OPEN_CLIP, OPEN_CLIP_SIGLIP, Family
-from twinlens_export.checkpoints.preprocessing import Preprocessing, read_open_clip, square_side
-from twinlens_export.checkpoints.state_dict import Shape
+from twinlens_export.checkpoints.open_clip_preprocessing import read_preprocess_cfg
+from twinlens_export.checkpoints.preprocessing import Fields, Preprocessing, square_side
+from twinlens_export.checkpoints.state_dict import EncoderConfig
 from twinlens_export.errors import CheckpointError
 
-Fields = Mapping[str, Any]
-
 EPSILON: Final = 1e-5
-"""Of open_clip's norms, where norm_kwargs is silent."""
+"""Default of open_clip's norms."""
 SUPPORTED: Final = "supported are OpenCLIP's own two transformers, and timm's SigLIP"
 SIGLIP: Final = re.compile(r"vit_\w+_siglip_\d+")
 """timm's names of SigLIP's image towers; those with `gap` in the name are others."""
-PLACES: Final[Mapping[str, Place]] = {
-    "argmax": "end",
-    "eos": "end",
+POOLINGS: Final[Mapping[str, Pooling]] = {
+    "argmax": "eos",
+    "eos": "eos",
     "first": "first",
     "last": "last",
 }
-"""Where a text is pooled, by `pool_type`."""
+"""Poolings of a text, by `pool_type`."""
 
 IMAGE: Final[Fields] = {
     "head_width": 64,
@@ -34,7 +33,7 @@ IMAGE: Final[Fields] = {
     "pool_type": "tok",
     "width": 768,
 }
-"""Fields of vision_cfg that are read, and what open_clip takes where they are silent."""
+"""Fields of vision_cfg that are read, with open_clip's defaults."""
 TEXT: Final[Fields] = {
     "eos_id": 2,
     "heads": 8,
@@ -44,10 +43,10 @@ TEXT: Final[Fields] = {
     "pool_type": "argmax",
 }
 TIMM: Final[Fields] = {"timm_pool": ("map",), "timm_proj": ("none", "")}
-"""How SigLIP ends in timm."""
-TAKEN: Final = (("act_kwargs", {"approximate": "tanh"}),)
-"""Values that are supported, of fields of which others are not."""
-ALIKE: Final = frozenset(
+"""Pooling and projection of SigLIP in timm."""
+SUPPORTED_VALUES: Final = (("act_kwargs", {"approximate": "tanh"}),)
+"""Supported values of fields with unsupported ones."""
+WITHOUT_EFFECT: Final = frozenset(
     {
         "attn_pooler_heads",  # of a pool that `attentional_pool` turns on
         "attn_pooler_queries",
@@ -73,17 +72,17 @@ ALIKE: Final = frozenset(
         "width",
     }
 )
-"""Fields that change no tower, or that its weights answer."""
+"""Fields without an effect on a tower, or answered by its weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenClipConfig:
-    """What is to be known of an OpenCLIP checkpoint beside its weights."""
+    """The configuration of an OpenCLIP checkpoint."""
 
     family: Family
-    image: Shape | None
-    """None: timm knows."""
-    text: Shape
+    image: EncoderConfig | None
+    """None: timm's model has it."""
+    text: EncoderConfig
     preprocessing: Preprocessing
     end_id: int | None
     """None: the largest id ends a text."""
@@ -105,16 +104,16 @@ def read_open_clip_config(document: Fields) -> OpenClipConfig:
     _refuse_others(model, image, text)
     image, text = IMAGE | image, TEXT | text
     _require_pooling(image)
-    sight: Sight = "all" if text["no_causal_mask"] else "causal"
-    place = _place(text, sight)
+    mask: AttentionMask = "full" if text["no_causal_mask"] else "causal"
+    pooling = _pooling(text, mask)
     timm = bool(image.get("timm_model_name"))
     family = OPEN_CLIP_SIGLIP if timm else OPEN_CLIP
     heads = image["width"] // image["head_width"]
     return OpenClipConfig(
-        family=replace(family, text=replace(family.text, sight=sight, place=place)),
-        image=None if timm else _shape(model, image, heads=heads),
-        text=_shape(model, text, heads=text["heads"]),
-        preprocessing=read_open_clip(
+        family=replace(family, text=replace(family.text, attention_mask=mask, pooling=pooling)),
+        image=None if timm else _encoder(model, image, heads=heads),
+        text=_encoder(model, text, heads=text["heads"]),
+        preprocessing=read_preprocess_cfg(
             document.get("preprocess_cfg", {}), side_px=square_side(image["image_size"])
         ),
         end_id=text["eos_id"] if text["pool_type"] == "eos" else None,
@@ -123,7 +122,7 @@ def read_open_clip_config(document: Fields) -> OpenClipConfig:
 
 
 def _refuse_others(model: Fields, image: Fields, text: Fields) -> None:
-    """Refuse what the anatomy has no place for: silence would give other embeddings."""
+    """Refuse fields beyond the architecture: to ignore them would change the embeddings."""
     if (name := image.get("timm_model_name")) and not SIGLIP.fullmatch(name):
         raise CheckpointError(
             f"the image tower is timm's {name}, which is not supported; {SUPPORTED}"
@@ -134,23 +133,23 @@ def _refuse_others(model: Fields, image: Fields, text: Fields) -> None:
         raise CheckpointError(f"the text tower is a {name}, which is not supported; {SUPPORTED}")
     if "multimodal_cfg" in model:
         raise CheckpointError(f"the checkpoint is a CoCa, which is not supported; {SUPPORTED}")
-    known = {**IMAGE, **TEXT}.keys() | ALIKE
+    known = {**IMAGE, **TEXT}.keys() | WITHOUT_EFFECT
     for part, fields in (("vision_cfg", image), ("text_cfg", text)):
         for field, value in fields.items():
-            # A field that is off does nothing, whatever it would do.
-            if field in known or not value or (field, value) in TAKEN:
+            # A field that is off has no effect, known or not.
+            if field in known or not value or (field, value) in SUPPORTED_VALUES:
                 continue
             raise CheckpointError(
                 f"{part} has {field} = {value!r}, which is not supported; {SUPPORTED}"
             )
 
 
-def _place(text: Fields, sight: Sight) -> Place:
+def _pooling(text: Fields, mask: AttentionMask) -> Pooling:
     kind = text["pool_type"]
-    known = PLACES if sight == "all" else {"argmax": PLACES["argmax"], "eos": PLACES["eos"]}
+    known = [name for name in POOLINGS if mask == "full" or POOLINGS[name] == "eos"]
     if kind not in known:
         raise CheckpointError(f"text_cfg has pool_type {kind!r}; supported are {', '.join(known)}")
-    return known[kind]
+    return POOLINGS[kind]
 
 
 def _require_pooling(image: Fields) -> None:
@@ -162,8 +161,8 @@ def _require_pooling(image: Fields) -> None:
             )
 
 
-def _shape(model: Fields, tower: Fields, *, heads: int) -> Shape:
-    return Shape(
+def _encoder(model: Fields, tower: Fields, *, heads: int) -> EncoderConfig:
+    return EncoderConfig(
         layers=tower["layers"],
         heads=heads,
         activation=_activation(model, tower),

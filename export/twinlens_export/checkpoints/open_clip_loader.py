@@ -1,4 +1,4 @@
-"""Checkpoints that OpenCLIP saved: a folder, or an id on the Hub."""
+"""The loader of checkpoints saved by OpenCLIP: a folder, or an id on the Hub."""
 
 import importlib
 import math
@@ -17,10 +17,10 @@ from twinlens_export.checkpoints.hub_files import (
     read_part,
     text_of,
 )
-from twinlens_export.checkpoints.loaded import Origin
+from twinlens_export.checkpoints.loaded import LoadedCheckpoint
 from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
-from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_words
-from twinlens_export.checkpoints.state_dict import Shape
+from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_tokenizer
+from twinlens_export.checkpoints.state_dict import EncoderConfig
 from twinlens_export.errors import CheckpointError
 
 WEIGHTS: Final = (
@@ -28,34 +28,34 @@ WEIGHTS: Final = (
     "open_clip_pytorch_model.safetensors",
     "open_clip_pytorch_model.bin",
 )
-"""In the order in which open_clip looks for them; the last is read as weights only."""
+"""Files in open_clip's order of preference; the last is read as weights only."""
 TOKENIZER_FILES: Final = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json")
 CURE: Final = f"give a whole folder, with {OPEN_CLIP_CONFIG} and {WEIGHTS[0]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenClipModel:
-    """A model of open_clip."""
+    """A model of open_clip; see `ReferenceModel`."""
 
     model: Any
 
     def image_features(self, pixels: torch.Tensor) -> torch.Tensor:
-        """See `Model`."""
+        """See `ReferenceModel`."""
         features: torch.Tensor = self.model.encode_image(pixels)
         return features
 
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
-        """See `Model`."""
+        """See `ReferenceModel`."""
         features: torch.Tensor = self.model.encode_text(ids)
         return features
 
 
-def read_open_clip_source(checkpoint: str) -> Origin:
-    """Read a checkpoint of OpenCLIP's own two transformers, or of SigLIP in OpenCLIP.
+def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
+    """Load a checkpoint of OpenCLIP's own two transformers, or of SigLIP in OpenCLIP.
 
     Raises:
         CheckpointError: it cannot be read or fetched, or has a tower that is not supported, or
-            open_clip is not there to verify against.
+            open_clip, the reference of the verification, is not installed.
     """
     config = read_open_clip_config(json_of(checkpoint, OPEN_CLIP_CONFIG) or {})
     names = config.family.text
@@ -65,26 +65,26 @@ def read_open_clip_source(checkpoint: str) -> Origin:
     )
     theirs = read_part(checkpoint, "tokenizer", CURE, lambda: library.get_tokenizer(place))
     weights = _weights(model)
-    words = read_open_clip_words(
+    tokenizer = read_open_clip_tokenizer(
         theirs,
-        context=len(weights[names.positions]),
-        trim=names.sight != "all",
+        context=len(weights[names.position_embedding]),
+        trim=names.attention_mask != "full",
         options=config.tokenizer,
     )
-    return Origin(
+    return LoadedCheckpoint(
         family=config.family,
         model=OpenClipModel(model=model),
         weights=weights,
-        image=config.image or _trunk_shape(model.visual.trunk),
+        image=config.image or _timm_encoder(model.visual.trunk),
         text=config.text,
         end_id=config.end_id,
         preprocessing=config.preprocessing,
-        words=words,
+        tokenizer=tokenizer,
         native_scale=math.exp(model.logit_scale.item()),
         native_bias=None if model.logit_bias is None else model.logit_bias.item(),
         files={
             OPEN_CLIP_CONFIG: text_of(checkpoint, OPEN_CLIP_CONFIG) or "",
-            TOKENIZER: words.tokenizer,
+            TOKENIZER: tokenizer.json,
         },
     )
 
@@ -100,7 +100,7 @@ def _library() -> Any:  # noqa: ANN401  it ships no types
 
 
 def _folder(checkpoint: str) -> Path:
-    """Where the files lie, fetched if need be.
+    """Return the folder of the files, fetched if need be.
 
     Raises:
         CheckpointError: there are no weights.
@@ -113,12 +113,12 @@ def _folder(checkpoint: str) -> Path:
     return found.parent
 
 
-def _trunk_shape(trunk: Any) -> Shape:  # noqa: ANN401
-    """The shape of timm's image tower, which its name stands for."""
+def _timm_encoder(trunk: Any) -> EncoderConfig:  # noqa: ANN401
+    """Return the configuration of timm's image tower, for which its name stands in the file."""
     block = trunk.blocks[0]
     # In timm the tanh form is a class of its own, or an option of torch's.
     tanh = "tanh" in f"{type(block.mlp.act).__name__} {block.mlp.act}".lower()
-    return Shape(
+    return EncoderConfig(
         layers=len(trunk.blocks),
         heads=block.attn.num_heads,
         activation="gelu_tanh" if tanh else "gelu",
@@ -127,6 +127,6 @@ def _trunk_shape(trunk: Any) -> Shape:  # noqa: ANN401
 
 
 def _weights(model: Any) -> dict[str, F32]:  # noqa: ANN401
-    """The state dict; newer models keep their text tower under `text.`, older ones at the top."""
+    """Return the state dict; newer models keep their text tower under `text.`, older at the top."""
     state = model.state_dict().items()
     return {name.removeprefix("text."): tensor.numpy(force=True) for name, tensor in state}

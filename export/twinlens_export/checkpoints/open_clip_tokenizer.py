@@ -1,4 +1,4 @@
-"""What an OpenCLIP checkpoint's tokenizer does."""
+"""The tokenizer of an OpenCLIP checkpoint, as a tokenizer.json and the bundle's text spec."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,44 +10,44 @@ from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from tokenizers.processors import TemplateProcessing
 
 from twinlens.bundle.specs import Clean, TextSpec
-from twinlens_export.checkpoints.tokenizer import Words, read_words
+from twinlens_export.checkpoints.tokenizer import LoadedTokenizer, read_tokenizer
 from twinlens_export.errors import CheckpointError
 
-WORDS: Final = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-"""What OpenAI's tokenizer takes as a word; open_clip's has its two marks in front, which stay text
-here."""
+WORD: Final = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+"""A word of OpenAI's tokenizer; open_clip's pattern begins with its two special tokens, which stay
+text here."""
 CLEANS: Final[Mapping[str, Clean]] = {
     "lower": "openai",
     "whitespace": "openai_cased",
     "canonicalize": "canonical",
 }
-"""By the `clean` of tokenizer_kwargs."""
+"""Cleaning rules by the `clean` of tokenizer_kwargs."""
 
 
-def read_open_clip_words(
+def read_open_clip_tokenizer(
     tokenizer: Any,  # noqa: ANN401  open_clip ships no types
     *,
     context: int,
     trim: bool,
     options: Mapping[str, Any],
-) -> Words:
-    """The words of a tokenizer that open_clip made: its own, or one of transformers'.
+) -> LoadedTokenizer:
+    """Read a tokenizer of open_clip: its own, or one of transformers'.
 
     Args:
         tokenizer: open_clip's.
-        context: the positions that the tower has.
-        trim: whether a batch may stop at its longest text.
+        context: number of the tower's positions.
+        trim: True if a batch may be cut to its longest text.
         options: `tokenizer_kwargs` of text_cfg.
 
     Raises:
-        CheckpointError: the runtime cannot do what the tokenizer does.
+        CheckpointError: the runtime cannot reproduce the tokenizer.
     """
     own = hasattr(tokenizer, "bpe_ranks")
-    clean = _clean(options, usual="lower" if own else "whitespace")
+    clean = _clean(options, default="lower" if own else "whitespace")
     if not own:
-        words = read_words(tokenizer.tokenizer, context=context, trim=trim)
-        return replace(words, spec=replace(words.spec, clean=clean))
-    return Words(
+        loaded = read_tokenizer(tokenizer.tokenizer, context=context, trim=trim)
+        return replace(loaded, spec=replace(loaded.spec, clean=clean))
+    return LoadedTokenizer(
         spec=TextSpec(
             context=min(context, tokenizer.context_length),
             end_id=tokenizer.eot_token_id,
@@ -55,35 +55,35 @@ def read_open_clip_words(
             trim=trim,
             clean=clean,
         ),
-        tokenizer=_converted(tokenizer).to_str(),
+        json=_converted(tokenizer).to_str(),
     )
 
 
-def _clean(options: Mapping[str, Any], *, usual: str) -> Clean:
+def _clean(options: Mapping[str, Any], *, default: str) -> Clean:
     for name, value in options.items():
         if value and (name != "clean" or value not in CLEANS):
             raise CheckpointError(
                 f"tokenizer_kwargs has {name} = {value!r}, which is not supported; "
                 f"clean = {' or '.join(CLEANS)} is"
             )
-    return CLEANS[options.get("clean") or usual]
+    return CLEANS[options.get("clean") or default]
 
 
 def _converted(tokenizer: Any) -> Tokenizer:  # noqa: ANN401
-    """open_clip's byte pairs as a program of tokenizers."""
+    """Convert open_clip's byte pairs to a tokenizer of tokenizers."""
     ranks = tokenizer.bpe_ranks
     fast = Tokenizer(
         BPE(tokenizer.encoder, sorted(ranks, key=ranks.__getitem__), end_of_word_suffix="</w>")
     )
     fast.pre_tokenizer = Sequence(
         [
-            Split(Regex(WORDS), "removed", invert=True),
+            Split(Regex(WORD), "removed", invert=True),
             ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    marks = [
-        (tokenizer.decoder[mark], mark) for mark in (tokenizer.sot_token_id, tokenizer.eot_token_id)
+    special = [
+        (tokenizer.decoder[id_], id_) for id_ in (tokenizer.sot_token_id, tokenizer.eot_token_id)
     ]
-    (start, _), (end, _) = marks
-    fast.post_processor = TemplateProcessing(single=[start, "$A", end], special_tokens=marks)
+    (start, _), (end, _) = special
+    fast.post_processor = TemplateProcessing(single=[start, "$A", end], special_tokens=special)
     return fast

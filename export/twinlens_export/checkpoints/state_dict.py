@@ -1,4 +1,4 @@
-"""The parts of a checkpoint: its state dict, taken apart under its family's names."""
+"""The state dict of a checkpoint, taken apart into towers under its family's names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import numpy as np
 from twinlens_export.architecture import (
     F32,
     Activation,
+    AttentionMask,
+    AttentionPool,
     Encoder,
     ImageTower,
     Layer,
     Linear,
     Norm,
     PixelNormalization,
-    Pool,
-    Sight,
     TextTower,
 )
 from twinlens_export.checkpoints.families import Family, LayerNames, PoolNames
@@ -23,8 +23,8 @@ from twinlens_export.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """What a configuration says of one tower and its weights do not."""
+class EncoderConfig:
+    """The configuration of one tower's encoder; everything else follows from the weights."""
 
     layers: int
     heads: int
@@ -34,70 +34,75 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """A state dict, read part by part."""
+class StateDict:
+    """Weights by their names in the family."""
 
     family: Family
     weights: Mapping[str, F32]
-    """As `unfused` leaves them."""
+    """Split by `split_fused`."""
 
-    def image_tower(self, shape: Shape, *, side_px: int, pixels: PixelNormalization) -> ImageTower:
-        """The image tower."""
+    def image_tower(
+        self, config: EncoderConfig, *, side_px: int, normalization: PixelNormalization
+    ) -> ImageTower:
+        """Return the image tower."""
         names = self.family.image
-        reader = _Reader(parts=self, shape=shape)
-        positions = self.array(names.positions)
+        reader = _TowerReader(state=self, config=config)
+        positions = self.array(names.position_embedding)
         return ImageTower(
             side_px=side_px,
-            pixels=pixels,
-            patches=self.array(f"{names.patches}.weight"),
-            patches_bias=self.weights.get(f"{names.patches}.bias"),
+            normalization=normalization,
+            patch_embedding=self.array(f"{names.patch_embedding}.weight"),
+            patch_bias=self.weights.get(f"{names.patch_embedding}.bias"),
             class_embedding=self.weights.get(names.class_embedding),
-            # timm keeps a batch of one.
-            positions=positions.reshape(-1, positions.shape[-1]),
-            input_norm=reader.norm_if_there(names.input_norm),
+            # timm keeps a batch dim of one.
+            position_embedding=positions.reshape(-1, positions.shape[-1]),
+            input_norm=reader.optional_norm(names.input_norm),
             encoder=reader.encoder(names.layers, names.layer),
             output_norm=reader.norm(names.output_norm),
             pool=reader.pool(names.pool) if names.pool else None,
-            projection=self.linear_if_there(names.projection),
+            projection=self.optional_linear(names.projection),
         )
 
-    def text_tower(self, shape: Shape, *, pad_id: int, end_id: int | None) -> TextTower:
-        """The text tower."""
+    def text_tower(self, config: EncoderConfig, *, pad_id: int, end_id: int | None) -> TextTower:
+        """Return the text tower."""
         names = self.family.text
-        reader = _Reader(parts=self, shape=shape)
-        positions = self.array(names.positions)
-        if names.types:
-            positions = positions + self.array(names.types)[0]
+        reader = _TowerReader(state=self, config=config)
+        positions = self.array(names.position_embedding)
+        if names.token_type_embedding:
+            positions = positions + self.array(names.token_type_embedding)[0]
         return TextTower(
-            tokens=self.array(names.tokens),
-            positions=positions,
+            token_embedding=self.array(names.token_embedding),
+            position_embedding=positions,
             pad_id=pad_id,
             end_id=end_id,
-            place=names.place,
-            input_norm=reader.norm_if_there(names.input_norm),
+            pooling=names.pooling,
+            input_norm=reader.optional_norm(names.input_norm),
             encoder=reader.encoder(
-                names.layers, names.layer, sight=names.sight, norm_last=names.norm_last
+                names.layers,
+                names.layer,
+                attention_mask=names.attention_mask,
+                post_norm=names.post_norm,
             ),
-            output_norm=reader.norm_if_there(names.output_norm),
-            projection=self.linear_if_there(names.projection),
+            output_norm=reader.optional_norm(names.output_norm),
+            projection=self.optional_linear(names.projection),
         )
 
     def linear(self, name: str) -> Linear:
-        """A linear map. A bare matrix is one too: towers multiply by it from the right."""
+        """Return a linear map. A bare matrix is one too: towers multiply by it from the right."""
         if name in self.weights:
             return Linear(weight=self.weights[name].T, bias=None)
         return Linear(weight=self.array(f"{name}.weight"), bias=self.weights.get(f"{name}.bias"))
 
-    def linear_if_there(self, name: str) -> Linear | None:
-        """A linear map that not all checkpoints have."""
+    def optional_linear(self, name: str) -> Linear | None:
+        """Return a linear map, or None if the checkpoint lacks it."""
         there = name in self.weights or f"{name}.weight" in self.weights
         return self.linear(name) if there else None
 
     def array(self, name: str) -> F32:
-        """One array of the state dict.
+        """Return one array.
 
         Raises:
-            CheckpointError: it is not there.
+            CheckpointError: the checkpoint lacks it.
         """
         try:
             return self.weights[name]
@@ -108,75 +113,80 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Reader:
-    """Reads the parts of one tower, whose shape it knows."""
+class _TowerReader:
+    """Reader of the weights of one tower of known configuration."""
 
-    parts: Parts
-    shape: Shape
+    state: StateDict
+    config: EncoderConfig
 
     def encoder(
-        self, name: str, names: LayerNames, *, sight: Sight = "all", norm_last: bool = False
+        self,
+        name: str,
+        names: LayerNames,
+        *,
+        attention_mask: AttentionMask = "full",
+        post_norm: bool = False,
     ) -> Encoder:
-        layers = range(self.shape.layers)
+        layers = range(self.config.layers)
         return Encoder(
             layers=tuple(self.layer(f"{name}.{number}", names) for number in layers),
-            heads=self.shape.heads,
-            activation=self.shape.activation,
-            sight=sight,
-            norm_last=norm_last,
+            heads=self.config.heads,
+            activation=self.config.activation,
+            attention_mask=attention_mask,
+            post_norm=post_norm,
         )
 
     def layer(self, name: str, names: LayerNames) -> Layer:
-        linear = self.parts.linear
+        linear = self.state.linear
         return Layer(
             attention_norm=self.norm(f"{name}.{names.attention_norm}"),
             query=linear(f"{name}.{names.query}"),
             key=linear(f"{name}.{names.key}"),
             value=linear(f"{name}.{names.value}"),
-            mixed=linear(f"{name}.{names.mixed}"),
+            out_proj=linear(f"{name}.{names.out_proj}"),
             mlp_norm=self.norm(f"{name}.{names.mlp_norm}"),
-            widen=linear(f"{name}.{names.widen}"),
-            narrow=linear(f"{name}.{names.narrow}"),
+            fc1=linear(f"{name}.{names.fc1}"),
+            fc2=linear(f"{name}.{names.fc2}"),
         )
 
-    def pool(self, names: PoolNames) -> Pool:
-        linear = self.parts.linear
-        return Pool(
-            query=_applied(linear(names.query), self.parts.array(names.probe)),
+    def pool(self, names: PoolNames) -> AttentionPool:
+        linear = self.state.linear
+        return AttentionPool(
+            query=_projected(linear(names.query), self.state.array(names.probe)),
             key=linear(names.key),
             value=linear(names.value),
-            mixed=linear(names.mixed),
+            out_proj=linear(names.out_proj),
             mlp_norm=self.norm(names.mlp_norm),
-            widen=linear(names.widen),
-            narrow=linear(names.narrow),
+            fc1=linear(names.fc1),
+            fc2=linear(names.fc2),
         )
 
     def norm(self, name: str) -> Norm:
         return Norm(
-            scale=self.parts.array(f"{name}.weight"),
-            bias=self.parts.array(f"{name}.bias"),
-            epsilon=self.shape.epsilon,
+            scale=self.state.array(f"{name}.weight"),
+            bias=self.state.array(f"{name}.bias"),
+            epsilon=self.config.epsilon,
         )
 
-    def norm_if_there(self, name: str) -> Norm | None:
-        return self.norm(name) if f"{name}.weight" in self.parts.weights else None
+    def optional_norm(self, name: str) -> Norm | None:
+        return self.norm(name) if f"{name}.weight" in self.state.weights else None
 
 
-def unfused(weights: Mapping[str, F32], family: Family) -> dict[str, F32]:
-    """The same weights; where several maps lie in one, a view of each."""
-    apart: dict[str, F32] = {}
+def split_fused(weights: Mapping[str, F32], family: Family) -> dict[str, F32]:
+    """Return the same weights, each fused linear map as a view of every part."""
+    result: dict[str, F32] = {}
     for name, array in weights.items():
         whole = next((ending for ending in family.fused if name.endswith(ending)), None)
         if whole is None:
-            apart[name] = array
+            result[name] = array
             continue
-        stem, each = name.removesuffix(whole), family.fused[whole]
-        parts = np.split(array, len(each))
-        apart |= {f"{stem}{ending}": part for ending, part in zip(each, parts, strict=True)}
-    return apart
+        stem, endings = name.removesuffix(whole), family.fused[whole]
+        parts = np.split(array, len(endings))
+        result |= {f"{stem}{ending}": part for ending, part in zip(endings, parts, strict=True)}
+    return result
 
 
-def _applied(linear: Linear, rows: F32) -> F32:
-    """A map of the only row there is: [out]."""
+def _projected(linear: Linear, rows: F32) -> F32:
+    """Apply a linear map to a lone row: [out]."""
     row = linear.weight.astype(np.float64) @ rows.astype(np.float64).reshape(-1)
     return (row if linear.bias is None else row + linear.bias).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a checkpoint's tokenizer does, as a tokenizer.json and the values that the bundle knows."""
+"""The tokenizer of a checkpoint, as a tokenizer.json and the bundle's text spec."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,32 +11,32 @@ from twinlens_export.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """How strings become ids."""
+class LoadedTokenizer:
+    """The tokenizer and the settings of its use."""
 
     spec: TextSpec
-    tokenizer: str
-    """The text of tokenizer.json."""
+    json: str
+    """Content of tokenizer.json."""
 
 
-def read_words(
+def read_tokenizer(
     tokenizer: Any,  # noqa: ANN401
     *,
     context: int,
     trim: bool,
     lower_case: bool = False,
-) -> Words:
-    """The words of a tokenizer that transformers loaded: CLIP's, Gemma's, BERT's or SigLIP's.
+) -> LoadedTokenizer:
+    """Read a tokenizer of transformers: CLIP's, Gemma's, BERT's or SigLIP's.
 
     Args:
         tokenizer: transformers' own.
-        context: the positions that the tower has.
-        trim: whether a batch may stop at its longest text.
-        lower_case: whether the checkpoint saw no other texts. SigLIP 2's tokenizer on the Hub is
-            Gemma's own, which keeps upper case.
+        context: number of the tower's positions.
+        trim: True if a batch may be cut to its longest text.
+        lower_case: True if all texts of the training were in lower case. SigLIP 2's tokenizer on
+            the Hub is Gemma's own, which keeps upper case.
 
     Raises:
-        CheckpointError: the runtime cannot do what the tokenizer does.
+        CheckpointError: the runtime cannot reproduce the tokenizer.
     """
     if tokenizer.pad_token_id is None:
         raise CheckpointError(
@@ -45,10 +45,10 @@ def read_words(
     if tokenizer.padding_side != "right":
         raise CheckpointError(
             f"the tokenizer pads on the {tokenizer.padding_side}, wanted right; "
-            "set padding_side in tokenizer_config.json to what the checkpoint was trained with"
+            "set padding_side in tokenizer_config.json to right if the checkpoint was trained so"
         )
     clean = _clean(tokenizer)
-    return Words(
+    return LoadedTokenizer(
         spec=TextSpec(
             context=min(context, tokenizer.model_max_length),
             end_id=_end_id(tokenizer),
@@ -56,17 +56,17 @@ def read_words(
             trim=trim,
             clean="lower" if clean == "none" and lower_case and _keeps_case(tokenizer) else clean,
         ),
-        tokenizer=_fast(tokenizer).to_str(),
+        json=_fast(tokenizer).to_str(),
     )
 
 
 class _SiglipConverter(SpmConverter):  # type: ignore[misc]  # untyped
-    """SigLIP's SentencePiece model, for which transformers has no converter of its own."""
+    """Converter of SigLIP's SentencePiece model, for which transformers has none of its own."""
 
     def post_processor(self) -> processors.TemplateProcessing:
         end = self.original_tokenizer.eos_token
-        marks = [(end, self.original_tokenizer.eos_token_id)]
-        return processors.TemplateProcessing(single=["$A", end], special_tokens=marks)
+        special = [(end, self.original_tokenizer.eos_token_id)]
+        return processors.TemplateProcessing(single=["$A", end], special_tokens=special)
 
 
 def _fast(tokenizer: Any) -> Any:  # noqa: ANN401
@@ -81,7 +81,7 @@ def _fast(tokenizer: Any) -> Any:  # noqa: ANN401
 
 
 def _end_id(tokenizer: Any) -> int | None:  # noqa: ANN401
-    """What it really ends a text with: configurations name end tokens that are never added."""
+    """Return the end id that the tokenizer adds: configurations name end tokens never added."""
     last = tokenizer("").input_ids[-1:]
     return last[0] if last and last[0] in tokenizer.all_special_ids else None
 
@@ -92,7 +92,7 @@ def _keeps_case(tokenizer: Any) -> bool:  # noqa: ANN401
 
 
 def _clean(tokenizer: Any) -> Clean:  # noqa: ANN401
-    """What it does to a text in Python, and no tokenizer.json would tell."""
+    """Return the cleaning done in Python, which a tokenizer.json does not contain."""
     if not hasattr(tokenizer, "canonicalize_text"):
         return "none"
     if not tokenizer.do_lower_case:

@@ -1,4 +1,4 @@
-"""Checkpoints that transformers saved: a folder, or an id on the Hub."""
+"""The loader of checkpoints saved by transformers: a folder, or an id on the Hub."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -17,10 +17,11 @@ from twinlens_export.checkpoints.hub_files import (
     read_part,
     text_of,
 )
-from twinlens_export.checkpoints.loaded import Origin
-from twinlens_export.checkpoints.preprocessing import read_processor, square_side
-from twinlens_export.checkpoints.state_dict import Shape
-from twinlens_export.checkpoints.tokenizer import read_words
+from twinlens_export.checkpoints.image_processor import read_processor
+from twinlens_export.checkpoints.loaded import LoadedCheckpoint
+from twinlens_export.checkpoints.preprocessing import square_side
+from twinlens_export.checkpoints.state_dict import EncoderConfig
+from twinlens_export.checkpoints.tokenizer import read_tokenizer
 from twinlens_export.errors import CheckpointError
 
 T = TypeVar("T")
@@ -36,65 +37,71 @@ ACTIVATIONS: Final[Mapping[str, Activation]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransformersModel:
-    """A model of transformers."""
+    """A model of transformers; see `ReferenceModel`."""
 
     model: Any
-    unseen_id: int | None
-    """The padding, where the text tower does not see it."""
+    masked_id: int | None
+    """The padding id, if the text tower masks padding."""
 
     def image_features(self, pixels: torch.Tensor) -> torch.Tensor:
-        """See `Model`."""
+        """See `ReferenceModel`."""
         return _features(self.model.get_image_features(pixel_values=pixels))
 
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
-        """See `Model`."""
-        seen = {} if self.unseen_id is None else {"attention_mask": (ids != self.unseen_id).long()}
-        return _features(self.model.get_text_features(input_ids=ids, **seen))
+        """See `ReferenceModel`."""
+        mask = {} if self.masked_id is None else {"attention_mask": (ids != self.masked_id).long()}
+        return _features(self.model.get_text_features(input_ids=ids, **mask))
 
 
-def read_transformers_source(checkpoint: str) -> Origin:
-    """Read a checkpoint of any family that transformers has and we know.
+def load_transformers(checkpoint: str) -> LoadedCheckpoint:
+    """Load a checkpoint of any supported family of transformers.
 
     Raises:
         CheckpointError: it cannot be read or fetched, or is of no supported family.
     """
     config = _load(checkpoint, "configuration", transformers.AutoConfig.from_pretrained)
     family = family_of(config.model_type)
-    shapes = _shape(config.vision_config), _shape(config.text_config)
+    image, text = _encoder(config.vision_config), _encoder(config.text_config)
     processor = _load(
         checkpoint, "image processor", transformers.AutoImageProcessor.from_pretrained
     )
-    tokenizer = _load(checkpoint, "tokenizer", transformers.AutoTokenizer.from_pretrained)
-    seen = read_processor(processor.to_dict(), side_px=square_side(config.vision_config.image_size))
+    theirs = _load(checkpoint, "tokenizer", transformers.AutoTokenizer.from_pretrained)
+    preprocessing = read_processor(
+        processor.to_dict(), side_px=square_side(config.vision_config.image_size)
+    )
     model = _model(checkpoint, family)
     state = {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
     names = family.text
-    words = read_words(
-        tokenizer,
-        context=len(state[names.positions]),
-        trim=names.sight != "all",
+    tokenizer = read_tokenizer(
+        theirs,
+        context=len(state[names.position_embedding]),
+        trim=names.attention_mask != "full",
         lower_case=names.lower_case,
     )
-    counted = names.sight == "counted"
+    masked_id = tokenizer.spec.pad_id if names.attention_mask == "padding" else None
     end_id = config.text_config.eos_token_id
-    return Origin(
+    return LoadedCheckpoint(
         family=family,
-        model=TransformersModel(model=model, unseen_id=words.spec.pad_id if counted else None),
+        model=TransformersModel(model=model, masked_id=masked_id),
         weights=state,
-        image=shapes[0],
-        text=shapes[1],
+        image=image,
+        text=text,
         end_id=None if end_id == names.legacy_end_id else end_id,
-        preprocessing=seen,
-        words=words,
+        preprocessing=preprocessing,
+        tokenizer=tokenizer,
         native_scale=math.exp(model.logit_scale.item()),
         native_bias=model.logit_bias.item() if hasattr(model, "logit_bias") else None,
-        files={
-            CONFIG: text_of(checkpoint, CONFIG) or config.to_json_string(),
-            PREPROCESSOR: text_of(checkpoint, PREPROCESSOR) or processor.to_json_string(),
-            # What transformers made of its file, which is not always what the file says.
-            TOKENIZER: words.tokenizer,
-        },
+        # The tokenizer as loaded, which does not always agree with its file.
+        files={**_configs(checkpoint, config, processor), TOKENIZER: tokenizer.json},
     )
+
+
+def _configs(checkpoint: str, config: Any, processor: Any) -> dict[str, str]:  # noqa: ANN401
+    """Return the configurations: the text of their files, or JSON of those that have none."""
+    return {
+        CONFIG: text_of(checkpoint, CONFIG) or config.to_json_string(),
+        PREPROCESSOR: text_of(checkpoint, PREPROCESSOR) or processor.to_json_string(),
+    }
 
 
 def _load(checkpoint: str, part: str, load: Callable[..., T], **options: object) -> T:
@@ -102,10 +109,10 @@ def _load(checkpoint: str, part: str, load: Callable[..., T], **options: object)
 
 
 def _model(checkpoint: str, family: Family) -> Any:  # noqa: ANN401
-    """The original, in float32 and ready to run.
+    """Load the reference model, in float32 and in evaluation mode.
 
-    Its attention is the plain one, which is the definition; the others are only faster. Of two
-    formats, safetensors is taken; a pickle is read by torch's loader that takes weights only.
+    Its attention is the eager one, which is the definition; the others are only faster. Of two
+    formats, safetensors is taken; a pickle is read by torch's weights-only loader.
     """
     model, report = _load(
         checkpoint,
@@ -126,13 +133,13 @@ def _model(checkpoint: str, family: Family) -> Any:  # noqa: ANN401
     return model.eval()
 
 
-def _shape(config: Any) -> Shape:  # noqa: ANN401  one half of a configuration
+def _encoder(config: Any) -> EncoderConfig:  # noqa: ANN401  of one tower
     if config.hidden_act not in ACTIVATIONS:
         raise CheckpointError(
             f"the checkpoint's activation is {config.hidden_act!r}, which is not supported; "
             f"supported are {', '.join(ACTIVATIONS)}"
         )
-    return Shape(
+    return EncoderConfig(
         layers=config.num_hidden_layers,
         heads=config.num_attention_heads,
         activation=ACTIVATIONS[config.hidden_act],
@@ -140,7 +147,7 @@ def _shape(config: Any) -> Shape:  # noqa: ANN401  one half of a configuration
     )
 
 
-def _features(answer: Any) -> torch.Tensor:  # noqa: ANN401
-    """The projected rows: transformers 5 wraps them into an output object, 4 does not."""
-    features: torch.Tensor = getattr(answer, "pooler_output", answer)
+def _features(output: Any) -> torch.Tensor:  # noqa: ANN401
+    """Return the projected rows: transformers 5 wraps them into an output object, 4 does not."""
+    features: torch.Tensor = getattr(output, "pooler_output", output)
     return features

@@ -1,8 +1,8 @@
-"""The step to fp16: weights, products and tokens in half; ids, their places and the edges not.
+"""The pass to fp16: weights, products and tokens in half; ids, positions, inputs and outputs not.
 
 For the operators of `FusedBlocks`. Inside of them CUDA computes the norms' sums and the softmax in
-float32. What is told by exact numbers stays as it is (an id such as 49407 is not representable in
-half), and so do the lengths that rows are divided by.
+float32. Exact integers stay as they are (an id such as 49407 is not representable in half), and so
+does the final L2 norm of the rows.
 """
 
 from collections.abc import Mapping
@@ -42,15 +42,15 @@ CARRIERS: Final = frozenset(
         "Unsqueeze",
     }
 )
-"""They only move numbers, so they move halves as halves."""
+"""Operators that only move values; of halves they move halves."""
 INTEGERS: Final[Mapping[str, int]] = {"Attention": 3, "MultiHeadAttention": 4}
-"""The input of each that says how many tokens a row has."""
+"""Position of the integer input, the lengths of the rows."""
 
 _HALF, _FLOAT = int(onnx.TensorProto.FLOAT16), int(onnx.TensorProto.FLOAT)
 
 
 def to_half(graph: Graph) -> Graph:
-    """The graph with weights, products and tokens in fp16; float32 at the edges."""
+    """Convert weights, products and tokens to fp16; the output stays float32."""
     result, halves = graph.emptied(), set[str]()
     readers = _readers(graph)
     for node in graph.nodes:
@@ -69,7 +69,7 @@ def to_half(graph: Graph) -> Graph:
 
 
 def _readers(graph: Graph) -> dict[str, set[str]]:
-    """By whom each tensor is read: operators."""
+    """Return the operators that read each tensor."""
     found: dict[str, set[str]] = {}
     for node in graph.nodes:
         for name in node.inputs:
@@ -96,15 +96,15 @@ def _is_float(graph: Graph, name: str) -> bool:
 
 
 def _as_halves(result: Graph, node: Node, halves: set[str]) -> list[str]:
-    """The node's floating inputs as halves."""
+    """Convert the node's floating inputs to halves."""
     inputs = list(node.inputs)
     carries, integer = node.op in CARRIERS, INTEGERS.get(node.op)
-    for place, name in enumerate(node.inputs):
+    for position, name in enumerate(node.inputs):
         if name in result.weights:
             if result.weights[name].dtype == np.float32:
                 result.weights[name] = result.weights[name].astype(np.float16)
-        elif name and name not in halves and place != integer and not carries:
-            inputs[place] = _cast(result, name, "half", _HALF)
+        elif name and name not in halves and position != integer and not carries:
+            inputs[position] = _cast(result, name, "half", _HALF)
     return inputs
 
 

@@ -1,4 +1,4 @@
-"""A graph: ONNX nodes in order of execution, the arrays they read, the functions they call."""
+"""The graph under construction: nodes in order of execution, weights and functions; its file."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 Array: TypeAlias = NDArray[Any]
 
-# What onnxruntime 1.20, the oldest one supported, reads: opset 21 and IR 10.
+# The oldest supported onnxruntime, 1.20, reads up to opset 21 and IR 10.
 OPSET: Final = 20
 IR_VERSION: Final = 10
 MICROSOFT: Final = "com.microsoft"
@@ -29,17 +29,17 @@ MICROSOFT_OPS: Final = frozenset(
     }
 )
 TWINLENS: Final = "twinlens"
-"""The domain of the native operators; without them onnxruntime inlines the functions."""
-LARGEST_INSIDE_BYTES: Final = 2**24
-"""Beyond this the weights lie in a second file, which can be mapped. (Protobuf ends at 2 GiB.)"""
-SMALLEST_BESIDE_BYTES: Final = 1024
+"""Domain of the native operators; without them onnxruntime inlines the functions."""
+LARGEST_EMBEDDED_BYTES: Final = 2**24
+"""Beyond this the weights are external data, a second file to be mapped. Protobuf ends at 2 GiB."""
+SMALLEST_EXTERNAL_BYTES: Final = 1024
 ALIGNMENT_BYTES: Final = 64
-"""Of an array in the second file: a line of the processor's cache."""
+"""Of an array in the external data: a cache line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueInfo:
-    """An input or output of a graph; a side that is a string is dynamic."""
+    """An input or output of a graph; a string in its shape is a dynamic dim."""
 
     name: str
     dtype: DTypeLike
@@ -48,7 +48,7 @@ class ValueInfo:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """An integer that the node which calls a function gives, spoken of inside the function."""
+    """Reference to an attribute of the calling node (ONNX ref_attr_name)."""
 
     attribute: str
 
@@ -67,15 +67,15 @@ class Node:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
     def with_inputs(self, inputs: Iterable[str]) -> "Node":
-        """The same operation on other tensors."""
+        """Return the same operation on other tensors."""
         return replace(self, inputs=tuple(inputs))
 
 
 @dataclass(slots=True, kw_only=True)
 class GraphBuilder:
-    """Operations under construction: `add` appends one, `weight` stores an array.
+    """Builder of nodes and weights: `add` appends an operation, `weight` stores an array.
 
-    Tensors are spoken of by name. Every name is taken once, so an array is stored once.
+    Tensors are referred to by name. Every name is taken once, so an array is stored once.
     """
 
     name: str
@@ -89,7 +89,7 @@ class GraphBuilder:
         return name
 
     def constant(self, value: float | Sequence[int], dtype: DTypeLike) -> str:
-        """A small array, stored once however often it is used."""
+        """Store a small array, once for all its uses, and return its name."""
         array = np.asarray(value, dtype=dtype)
         name = f"{array.dtype}:{array.tolist()}"
         self.weights.setdefault(name, array)
@@ -104,7 +104,7 @@ class GraphBuilder:
         return name
 
     def split(self, tensor: str, parts: int, *, axis: int) -> tuple[str, ...]:
-        """Cut a tensor into equal parts along an axis."""
+        """Split a tensor into equal parts along an axis."""
         if parts == 1:
             return (tensor,)
         name = f"Split.{len(self.nodes)}"
@@ -118,43 +118,42 @@ class GraphBuilder:
 
 @dataclass(slots=True, kw_only=True)
 class Function(GraphBuilder):
-    """What an operator of this project means, in operators that everyone has.
+    """ONNX function: an operator of this project, defined by standard operators.
 
-    Its first node's inputs and its last node's output are those of `inputs` and `output`; its
-    weights are small constants.
+    Its nodes read `inputs` and write `output`; its weights are small constants.
     """
 
     inputs: tuple[str, ...]
     output: str
     attributes: tuple[str, ...] = ()
-    """Those that a call must give."""
+    """Names of the attributes that every call has."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Graph(GraphBuilder):
-    """A program under construction."""
+    """An ONNX graph under construction."""
 
     input: ValueInfo
     output: ValueInfo
     functions: dict[str, Function] = field(default_factory=dict)
-    """By the operator that each defines."""
-    more_inputs: tuple[ValueInfo, ...] = ()
-    more_outputs: tuple[ValueInfo, ...] = ()
-    """What only an export asks for, of graphs that it does not keep."""
+    """By the name of the operator."""
+    extra_inputs: tuple[ValueInfo, ...] = ()
+    extra_outputs: tuple[ValueInfo, ...] = ()
+    """Of graphs used during an export only, for its measurements."""
 
     def call(self, function: Function, *inputs: str, name: str, **attributes: Attribute) -> str:
         """Append an operator of this project; its function is stored at its first use."""
         known = self.functions.setdefault(function.name, function)
-        # A constant is named by its value, so the nodes say it all.
-        assert known.nodes == function.nodes, f"{function.name} means two things in one graph"
+        # A constant is named by its value, so equal nodes mean equal functions.
+        assert known.nodes == function.nodes, f"{function.name} has two definitions in one graph"
         return self.add(function.name, *inputs, name=name, **attributes)
 
     def emptied(self) -> "Graph":
-        """A graph with the same ports and arrays, and no node yet: what a rewriting step fills."""
+        """Return a copy with the same inputs, outputs and arrays, but no nodes yet."""
         return replace(self, nodes=[], weights=dict(self.weights))
 
     def pruned(self) -> "Graph":
-        """The same graph without the arrays that no node reads."""
+        """Return the same graph without unread arrays."""
         read = {name for node in self.nodes for name in node.inputs}
         return replace(
             self, weights={name: array for name, array in self.weights.items() if name in read}
@@ -164,39 +163,39 @@ class Graph(GraphBuilder):
 def save(graph: Graph, path: Path) -> tuple[Path, ...]:
     """Write a graph as an ONNX file and return the files written.
 
-    These are two where there are many weights: then they lie beside it, and onnxruntime maps them
-    into memory instead of reading them.
+    Many weights become a second file of external data, which onnxruntime maps into memory instead
+    of reading it.
     """
     model = to_model(graph)
-    if sum(array.nbytes for array in graph.weights.values()) <= LARGEST_INSIDE_BYTES:
+    if sum(array.nbytes for array in graph.weights.values()) <= LARGEST_EMBEDDED_BYTES:
         onnx.save_model(model, path)
         return (path,)
-    beside = path.with_name(f"{path.name}_data")
-    with beside.open("wb") as file:
+    external = path.with_name(f"{path.name}_data")
+    with external.open("wb") as file:
         for tensor in model.graph.initializer:
-            if len(tensor.raw_data) >= SMALLEST_BESIDE_BYTES:
-                _put_beside(tensor, file, beside.name)
+            if len(tensor.raw_data) >= SMALLEST_EXTERNAL_BYTES:
+                _make_external(tensor, file, external.name)
     onnx.save_model(model, path)
-    return (path, beside)
+    return (path, external)
 
 
-def _put_beside(tensor: onnx.TensorProto, file: BinaryIO, name: str) -> None:
+def _make_external(tensor: onnx.TensorProto, file: BinaryIO, name: str) -> None:
     file.write(bytes(-file.tell() % ALIGNMENT_BYTES))
-    place = {"location": name, "offset": file.tell(), "length": len(tensor.raw_data)}
+    entry = {"location": name, "offset": file.tell(), "length": len(tensor.raw_data)}
     file.write(tensor.raw_data)
     tensor.ClearField("raw_data")
     tensor.data_location = onnx.TensorProto.EXTERNAL
-    for key, value in place.items():
+    for key, value in entry.items():
         tensor.external_data.add(key=key, value=str(value))
 
 
 def to_model(graph: Graph) -> onnx.ModelProto:
-    """The graph as onnx's own value."""
+    """Convert a graph to a model of onnx."""
     body = helper.make_graph(
         [_node(node, graph.functions) for node in graph.nodes],
         graph.name,
-        [_port(port) for port in (graph.input, *graph.more_inputs)],
-        [_port(port) for port in (graph.output, *graph.more_outputs)],
+        [_value_info(value) for value in (graph.input, *graph.extra_inputs)],
+        [_value_info(value) for value in (graph.output, *graph.extra_outputs)],
         [numpy_helper.from_array(array, name) for name, array in graph.weights.items()],
     )
     called = {node.op for node in graph.nodes}
@@ -247,6 +246,6 @@ def _attribute(name: str, value: Attribute) -> onnx.AttributeProto:
     return helper.make_attribute(name, value)
 
 
-def _port(port: ValueInfo) -> onnx.ValueInfoProto:
-    dtype = helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype))
-    return helper.make_tensor_value_info(port.name, dtype, port.shape)
+def _value_info(value: ValueInfo) -> onnx.ValueInfoProto:
+    dtype = helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype))
+    return helper.make_tensor_value_info(value.name, dtype, value.shape)

@@ -1,4 +1,4 @@
-"""The step that drops what nobody reads."""
+"""The pass that drops unread nodes and arrays."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from twinlens_export.graph.graph import Graph, Node
 
 
 def drop_unread(graph: Graph) -> Graph:
-    """The graph without the nodes, and the arrays, that its output does not depend on."""
+    """Return the graph without the nodes and arrays that its output does not depend on."""
     read, kept = {graph.output.name}, list[Node]()
     for node in reversed(graph.nodes):
         if read.intersection(node.outputs):

@@ -1,1 +1,1 @@
-"""int8 chosen by measurement: activation statistics, smoothing, and blocks that stay in float32."""
+"""int8 chosen by measurement: activation statistics, smoothing, and blocks kept in float32."""

@@ -1,15 +1,15 @@
-"""Smoothing: a tower whose tokens and weights are equally easy to code in 8 bits.
+"""Smoothing (SmoothQuant, Xiao et al. 2022): tokens and weights of equal range in every channel.
 
-A token is coded with one scale, and so is a row of a weight, so the error of a product is that of
-the largest channel in all channels: trained towers have a few that are tens of times larger than
-the others. Channel j of the tokens divided by s_j, column j of the weight multiplied by it, the
-product is the same, and nothing is computed for it: the division is folded into what the tokens
-come from, a norm or the values of an attention (SmoothQuant, Xiao et al. 2022). In BERT what a norm
-gives is added to as well, so there tokens have to be divided after all.
+A token is quantised with one scale, and so is a row of a weight: its largest channel sets the error
+of all its channels, and trained towers have a few channels tens of times larger than the others.
+With channel j of the tokens divided by s_j and column j of the weight multiplied by it the product
+is the same. The division costs nothing: it is folded into the source of the tokens, a norm or the
+values of an attention. In a post-norm tower (BERT) the norm's output is also the residual, so there
+the tokens are divided when they are quantised.
 
-s_j = sqrt(rms of channel j / rms of column j). Of all s it is the one with the least
-sum_j (x_j / s_j)^2 * sum_j (W_j s_j)^2 in the mean, by Cauchy and Schwarz: the product of what
-the two codings' errors grow with.
+s_j = sqrt(rms of channel j / rms of column j). By the Cauchy-Schwarz inequality these s minimise
+the mean of sum_j (x_j / s_j)^2 * sum_j (W_j s_j)^2, to which both quantisation errors are
+proportional.
 """
 
 from collections.abc import Mapping
@@ -21,99 +21,101 @@ import numpy as np
 from twinlens_export.architecture import (
     F32,
     F64,
+    AttentionPool,
     Encoder,
     ImageTower,
     Layer,
     Linear,
     Norm,
-    Pool,
     TextTower,
 )
 
 Tower = TypeVar("Tower", ImageTower, TextTower)
-Sizes = Mapping[str, F32]
-"""Root mean square of every channel [in] that a product is fed, by the product's name."""
+Rms = Mapping[str, F32]
+"""Root mean square of every input channel [in] of a linear map, by its name."""
 
 LEAST: Final = 1e-6
-"""Of the largest: a channel that is always zero has a factor all the same."""
+"""Lower bound of a channel's rms, as a share of the largest: zeros have a finite factor too."""
 
 
-def smoothed(tower: Tower, sizes: Sizes) -> Tower:
-    """The same function, easier to code: float32 embeddings move by rounding alone."""
+def smoothed(tower: Tower, rms: Rms) -> Tower:
+    """Return a tower of the same function: float32 embeddings change by rounding alone."""
     encoder = tower.encoder
     layers = tuple(
-        _layer(layer, encoder, sizes, f"layers.{number}")
+        _layer(layer, encoder, rms, f"layers.{number}")
         for number, layer in enumerate(encoder.layers)
     )
     smooth = replace(tower, encoder=replace(encoder, layers=layers))
     if isinstance(smooth, ImageTower) and smooth.pool is not None:
-        return _pooled(smooth, smooth.pool, sizes)
+        return _pooled(smooth, smooth.pool, rms)
     return smooth
 
 
-def unfolded(tower: ImageTower | TextTower, sizes: Sizes) -> dict[str, F32]:
-    """Factors [in] of the products whose tokens come from no norm of their own, by their names.
+def token_divisors(tower: ImageTower | TextTower, rms: Rms) -> dict[str, F32]:
+    """Return the factors [in] that no norm can absorb, by the linear map's name.
 
-    These have to be divided when they are coded.
+    The tokens of these maps are divided when they are quantised. A pre-norm tower has none.
     """
-    if not tower.encoder.norm_last:
+    if not tower.encoder.post_norm:
         return {}
     return {
         f"layers.{number}.{name}": _factors(
-            sizes[f"layers.{number}.{name}"], *(linear.weight for linear in linears)
+            rms[f"layers.{number}.{name}"], *(linear.weight for linear in linears)
         ).astype(np.float32)
         for number, layer in enumerate(tower.encoder.layers)
         for name, linears in (
             ("query_key_value", (layer.query, layer.key, layer.value)),
             ("query", (layer.query,)),
             ("key_value", (layer.key, layer.value)),
-            ("mlp.widen", (layer.widen,)),
+            ("mlp.widen", (layer.fc1,)),
         )
-        if f"layers.{number}.{name}" in sizes
+        if f"layers.{number}.{name}" in rms
     }
 
 
-def _layer(layer: Layer, encoder: Encoder, sizes: Sizes, name: str) -> Layer:
-    value, mixed = _fed(layer.value, layer.mixed, sizes[f"{name}.mixed"])
-    layer = replace(layer, value=value, mixed=mixed)
-    if encoder.norm_last:  # what the norm gives is added to, too
+def _layer(layer: Layer, encoder: Encoder, rms: Rms, name: str) -> Layer:
+    value, out_proj = _smooth_pair(layer.value, layer.out_proj, rms[f"{name}.mixed"])
+    layer = replace(layer, value=value, out_proj=out_proj)
+    if encoder.post_norm:  # the norm's output is the residual, too
         return layer
-    seen = sizes.get(f"{name}.query_key_value")
-    if seen is None:  # the last layer's, where one token asks
-        seen = sizes[f"{name}.key_value"]
-    norm, (query, key, value) = _normed(
-        layer.attention_norm, (layer.query, layer.key, layer.value), seen
+    tokens = rms.get(f"{name}.query_key_value")
+    if tokens is None:  # the last layer's, with the query of one token
+        tokens = rms[f"{name}.key_value"]
+    norm, (query, key, value) = _smooth_norm(
+        layer.attention_norm, (layer.query, layer.key, layer.value), tokens
     )
     layer = replace(layer, attention_norm=norm, query=query, key=key, value=value)
-    norm, (widen,) = _normed(layer.mlp_norm, (layer.widen,), sizes[f"{name}.mlp.widen"])
-    return replace(layer, mlp_norm=norm, widen=widen)
+    norm, (fc1,) = _smooth_norm(layer.mlp_norm, (layer.fc1,), rms[f"{name}.mlp.widen"])
+    return replace(layer, mlp_norm=norm, fc1=fc1)
 
 
-def _pooled(tower: ImageTower, pool: Pool, sizes: Sizes) -> ImageTower:
-    value, mixed = _fed(pool.value, pool.mixed, sizes["pool.mixed"])
-    output_norm, (key, value) = _normed(
-        tower.output_norm, (pool.key, value), sizes["pool.key_value"]
+def _pooled(tower: ImageTower, pool: AttentionPool, rms: Rms) -> ImageTower:
+    value, out_proj = _smooth_pair(pool.value, pool.out_proj, rms["pool.mixed"])
+    output_norm, (key, value) = _smooth_norm(
+        tower.output_norm, (pool.key, value), rms["pool.key_value"]
     )
-    mlp_norm, (widen,) = _normed(pool.mlp_norm, (pool.widen,), sizes["pool.mlp.widen"])
-    pool = replace(pool, key=key, value=value, mixed=mixed, mlp_norm=mlp_norm, widen=widen)
+    mlp_norm, (fc1,) = _smooth_norm(pool.mlp_norm, (pool.fc1,), rms["pool.mlp.widen"])
+    pool = replace(pool, key=key, value=value, out_proj=out_proj, mlp_norm=mlp_norm, fc1=fc1)
     return replace(tower, output_norm=output_norm, pool=pool)
 
 
-def _normed(norm: Norm, linears: tuple[Linear, ...], sizes: F32) -> tuple[Norm, tuple[Linear, ...]]:
-    """A norm and the maps of what it gives, its channels divided by their factors."""
-    factors = _factors(sizes, *(linear.weight for linear in linears))
+def _smooth_norm(
+    norm: Norm, linears: tuple[Linear, ...], rms: F32
+) -> tuple[Norm, tuple[Linear, ...]]:
+    """Divide a norm's output by the factors, and multiply the linear maps after it by them."""
+    factors = _factors(rms, *(linear.weight for linear in linears))
     lowered = replace(norm, scale=_as_f32(norm.scale / factors), bias=_as_f32(norm.bias / factors))
     return lowered, tuple(
         replace(linear, weight=_as_f32(linear.weight * factors)) for linear in linears
     )
 
 
-def _fed(first: Linear, second: Linear, sizes: F32) -> tuple[Linear, Linear]:
-    """Two maps, the first's outputs divided by the factors of the second's columns.
+def _smooth_pair(first: Linear, second: Linear, rms: F32) -> tuple[Linear, Linear]:
+    """Divide the outputs of the first map by the factors, and multiply the second by them.
 
-    Between them outputs are only mixed with themselves, as an attention does with values.
+    Between them a channel is only averaged with itself, as an attention does with values.
     """
-    factors = _factors(sizes, second.weight)
+    factors = _factors(rms, second.weight)
     bias = None if first.bias is None else _as_f32(first.bias / factors)
     return (
         Linear(weight=_as_f32(first.weight / factors[:, None]), bias=bias),
@@ -121,18 +123,18 @@ def _fed(first: Linear, second: Linear, sizes: F32) -> tuple[Linear, Linear]:
     )
 
 
-def _factors(sizes: F32, *weights: F32) -> F64:
-    """What to divide each channel by, their geometric mean being 1."""
+def _factors(rms: F32, *weights: F32) -> F64:
+    """Return the smoothing factors of the channels; their geometric mean is 1."""
     rows = np.concatenate(weights).astype(np.float64)
     columns: F64 = np.sqrt(np.square(rows).mean(axis=0))
-    factors: F64 = np.sqrt(_lifted(sizes.astype(np.float64)) / _lifted(columns))
-    middle: F64 = np.exp(np.log(factors).mean())
-    return factors / middle
+    factors: F64 = np.sqrt(_nonzero(rms.astype(np.float64)) / _nonzero(columns))
+    geometric_mean: F64 = np.exp(np.log(factors).mean())
+    return factors / geometric_mean
 
 
-def _lifted(sizes: F64) -> F64:
-    """Sizes of which none is zero."""
-    return np.maximum(sizes, max(LEAST * float(sizes.max()), LEAST))
+def _nonzero(rms: F64) -> F64:
+    """Raise zeros to a lower bound."""
+    return np.maximum(rms, max(LEAST * float(rms.max()), LEAST))
 
 
 def _as_f32(array: F64) -> F32:

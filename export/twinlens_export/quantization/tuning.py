@@ -1,4 +1,4 @@
-"""The tuning of a tower for int8: smoothed if that helps, as measured on calibration samples."""
+"""The tuning of a tower for int8: smoothed if that helps, measured on calibration samples."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,54 +11,58 @@ import numpy as np
 
 from twinlens_export.architecture import F32, ImageTower, TextTower
 from twinlens_export.blocks.fp32 import FloatBlocks
+from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import MakeBlocks
 from twinlens_export.graph.graph import Array, Graph
-from twinlens_export.quantization.activation_stats import observed, rows_of
-from twinlens_export.quantization.prescaled_blocks import DividedBlocks
-from twinlens_export.quantization.smoothquant import smoothed, unfolded
+from twinlens_export.quantization.activation_stats import activation_stats, embed
+from twinlens_export.quantization.smoothquant import smoothed, token_divisors
 from twinlens_export.verification.verify import cosines_of
 
 logger = logging.getLogger(__name__)
 
 Tower = TypeVar("Tower", ImageTower, TextTower)
-Draw: TypeAlias = Callable[[Tower, MakeBlocks], Graph]
+BuildTower: TypeAlias = Callable[[Tower, MakeBlocks], Graph]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned(Generic[Tower]):
-    """A tower that is ready for int8."""
+class TunedTower(Generic[Tower]):
+    """A tower ready for int8."""
 
     tower: Tower
-    factors: Mapping[str, F32]
-    """What the tokens of a product are divided by before they are coded, by its name."""
-    draw: Draw[Tower]
+    divisors: Mapping[str, F32]
+    """See `Int8Blocks`."""
+    build_tower: BuildTower[Tower]
 
     def build(self, make_blocks: MakeBlocks) -> Graph:
-        """Its graph, of the blocks that are given."""
-        return self.draw(self.tower, make_blocks)
+        """Build its graph of the given blocks."""
+        return self.build_tower(self.tower, make_blocks)
 
     def blocks(self, *, kept: Collection[str] = ()) -> MakeBlocks:
-        """The blocks in int8, those with a name in `kept` in float32."""
-        return partial(DividedBlocks, factors=self.factors, kept=frozenset(kept))
+        """Return the blocks in int8, those named in `kept` in float32."""
+        return partial(Int8Blocks, divisors=self.divisors, kept=frozenset(kept))
 
 
-def tuned(tower: Tower, draw: Draw[Tower], batches: Sequence[Array], folder: Path) -> Tuned[Tower]:
-    """The tower as it is, or smoothed: the one whose int8 rows are nearer to those in float32.
+def tune(
+    tower: Tower, build_tower: BuildTower[Tower], batches: Sequence[Array], folder: Path
+) -> TunedTower[Tower]:
+    """Return the tower plain or smoothed: the one whose int8 rows are nearer to those in float32.
 
     Args:
         tower: in float32.
-        draw: makes its graph.
-        batches: of calibration samples.
-        folder: for files that are needed meanwhile.
+        build_tower: builds its graph.
+        batches: calibration samples.
+        folder: for temporary files.
     """
-    seen = observed(draw(tower, FloatBlocks), batches, folder)
-    plain = Tuned(tower=tower, factors={}, draw=draw)
-    smooth = Tuned(
-        tower=smoothed(tower, seen.sizes), factors=unfolded(tower, seen.sizes), draw=draw
+    stats = activation_stats(build_tower(tower, FloatBlocks), batches, folder)
+    plain = TunedTower(tower=tower, divisors={}, build_tower=build_tower)
+    smooth = TunedTower(
+        tower=smoothed(tower, stats.rms),
+        divisors=token_divisors(tower, stats.rms),
+        build_tower=build_tower,
     )
     plain_loss, smooth_loss = (
         float(
-            np.mean(1 - cosines_of(rows_of(each.build(each.blocks()), batches, folder), seen.rows))
+            np.mean(1 - cosines_of(embed(each.build(each.blocks()), batches, folder), stats.rows))
         )
         for each in (plain, smooth)
     )

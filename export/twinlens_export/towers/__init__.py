@@ -1,1 +1,1 @@
-"""ONNX graphs of an image and a text tower, built of the blocks of a precision."""
+"""ONNX graphs of the image and text towers, made of the blocks of a precision."""

@@ -1,4 +1,4 @@
-"""The two towers as graphs, built from their weights by hand, block by block."""
+"""The graphs of the two towers, built from their weights block by block."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from twinlens_export.architecture import ImageTower, Linear, Norm, TextTower
 from twinlens_export.blocks.fp32 import FloatBlocks, add_first
 from twinlens_export.blocks.interface import Blocks, MakeBlocks
 from twinlens_export.graph.graph import Graph, ValueInfo
-from twinlens_export.towers.encoder import Stack
+from twinlens_export.towers.encoder import EncoderGraph
 
 IMAGE_INPUT: Final = "pixel_values"
 IMAGE_OUTPUT: Final = "image_embeds"
@@ -21,7 +21,7 @@ _INT: Final = int(onnx.TensorProto.INT64)
 
 
 def image_graph(tower: ImageTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph:
-    """uint8 pixels [B, S, S, 3] to unit rows [B, D]."""
+    """Build the graph of an image tower: uint8 pixels [B, S, S, 3] to unit rows [B, D]."""
     side = tower.side_px
     graph = Graph(
         name="image tower",
@@ -30,21 +30,21 @@ def image_graph(tower: ImageTower, make_blocks: MakeBlocks = FloatBlocks) -> Gra
     )
     blocks = make_blocks(graph)
     tokens = _normed(blocks, _image_tokens(blocks, tower), tower.input_norm, "input_norm")
-    stack = Stack(blocks=blocks, encoder=tower.encoder)
+    encoder = EncoderGraph(blocks=blocks, encoder=tower.encoder)
     if tower.pool is not None:
-        pooled = stack.pool(stack.all(tokens), tower.pool, tower.output_norm)
+        pooled = encoder.pool(encoder.all(tokens), tower.pool, tower.output_norm)
     else:
-        tokens = stack.all_but_last(tokens)
-        pooled = stack.last(tokens, pooled=add_first(graph, tokens))
+        tokens = encoder.all_but_last(tokens)
+        pooled = encoder.last(tokens, pooled=add_first(graph, tokens))
         pooled = blocks.norm(pooled, tower.output_norm, "output_norm")
     _embedding(blocks, pooled, tower.projection)
     return graph
 
 
 def text_graph(tower: TextTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph:
-    """int64 ids [B, T] to unit rows [B, D].
+    """Build the graph of a text tower: int64 ids [B, T] to unit rows [B, D].
 
-    T may be anything up to the context, or must be the context if the tower sees padding.
+    T is at most the context; it is the context if the attention mask is "full".
     """
     graph = Graph(
         name="text tower",
@@ -53,87 +53,89 @@ def text_graph(tower: TextTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph
     )
     blocks = make_blocks(graph)
     tokens = _text_tokens(blocks, tower)
-    counts = _counts(graph, tower) if tower.encoder.sight == "counted" else ""
-    stack = Stack(blocks=blocks, encoder=tower.encoder, counts=counts)
-    tokens = stack.all_but_last(tokens)
-    if tower.place == "end":
-        pooled, seen = _end(graph, tokens, tower)
-        counts = seen if tower.encoder.sight == "causal" else counts
+    counts = _counts(graph, tower) if tower.encoder.attention_mask == "padding" else ""
+    encoder = EncoderGraph(blocks=blocks, encoder=tower.encoder, counts=counts)
+    tokens = encoder.all_but_last(tokens)
+    if tower.pooling == "eos":
+        pooled, length = _end(graph, tokens, tower)
+        counts = length if tower.encoder.attention_mask == "causal" else counts
     else:
-        pooled = add_first(graph, tokens) if tower.place == "first" else _last(graph, tokens)
-    pooled = stack.last(tokens, pooled=pooled, counts=counts)
+        pooled = add_first(graph, tokens) if tower.pooling == "first" else _last(graph, tokens)
+    pooled = encoder.last(tokens, pooled=pooled, counts=counts)
     pooled = _normed(blocks, pooled, tower.output_norm, "output_norm")
     _embedding(blocks, pooled, tower.projection)
     return graph
 
 
 def _image_tokens(blocks: Blocks, tower: ImageTower) -> str:
-    """The class token, if there is one, and the patches: [B, tokens, width], positions added."""
+    """Append the patch embedding: class token, if any, and patches with positions [B, T, width]."""
     graph = blocks.graph
     patch, grid = tower.patch_px, tower.side_px // tower.patch_px
     cut = tower.side_px - tower.side_px % tower.patch_px
     pixels = IMAGE_INPUT
     if cut != tower.side_px:
-        # A convolution drops the pixels that fill no patch.
+        # As a convolution does: drop the pixels beyond the last whole patch.
         bounds = [graph.constant(bound, np.int64) for bound in ([0, 0], [cut, cut], [1, 2])]
         pixels = graph.add("Slice", pixels, *bounds)
     shape = graph.constant([0, grid, patch, grid, patch * 3], np.int64)
     rows = graph.add("Transpose", graph.add("Reshape", pixels, shape), perm=[0, 1, 3, 2, 4])
     shape = graph.constant([0, grid * grid, patch * patch * 3], np.int64)
     numbers = graph.add("Reshape", rows, shape)
-    patches = blocks.bytes_linear(numbers, _folded_patches(tower), "patches")
-    positions = tower.positions
+    patches = blocks.bytes_linear(numbers, _folded_patch_embedding(tower), "patches")
+    positions = tower.position_embedding
     if tower.class_embedding is not None:
-        # A row of zeros in front makes room for the class token, which is the same for all images.
+        # The class token is the same for all images: a row of zeros, and its embedding added to
+        # the first position.
         patches = graph.add("Pad", patches, graph.constant([0, 1, 0, 0, 0, 0], np.int64))
         positions = positions.copy()
         positions[0] += tower.class_embedding
     return graph.add("Add", patches, graph.weight("positions", positions))
 
 
-def _folded_patches(tower: ImageTower) -> Linear:
-    """The patch projection of raw pixels: a patch's bytes as they lie in the image."""
-    mean = np.asarray(tower.pixels.mean, dtype=np.float64)
-    std = np.asarray(tower.pixels.std, dtype=np.float64)
-    weight = tower.patches.astype(np.float64).transpose(0, 2, 3, 1) / std  # colours last
+def _folded_patch_embedding(tower: ImageTower) -> Linear:
+    """Fold the normalisation of pixels into the patch embedding, of bytes in the image's order."""
+    mean = np.asarray(tower.normalization.mean, dtype=np.float64)
+    std = np.asarray(tower.normalization.std, dtype=np.float64)
+    weight = tower.patch_embedding.astype(np.float64).transpose(0, 2, 3, 1) / std  # colours last
     bias = -np.einsum("wijc,c->w", weight, mean)
-    if tower.patches_bias is not None:
-        bias += tower.patches_bias
-    weight = (weight * tower.pixels.factor).reshape(len(weight), -1)
+    if tower.patch_bias is not None:
+        bias += tower.patch_bias
+    weight = (weight * tower.normalization.factor).reshape(len(weight), -1)
     return Linear(weight=weight.astype(np.float32), bias=bias.astype(np.float32))
 
 
 def _text_tokens(blocks: Blocks, tower: TextTower) -> str:
-    """The words [B, T, width], positions added."""
+    """Append token and position embeddings [B, T, width]."""
     graph = blocks.graph
     zero = graph.constant([0], np.int64)
     length = graph.add("Shape", TEXT_INPUT, start=1, end=2)
-    words = blocks.rows(tower.tokens, TEXT_INPUT, "words")
-    places = graph.add("Slice", graph.weight("positions", tower.positions), zero, length, zero)
-    return _normed(blocks, graph.add("Add", words, places), tower.input_norm, "input_norm")
+    tokens = blocks.rows(tower.token_embedding, TEXT_INPUT, "words")
+    table = graph.weight("positions", tower.position_embedding)
+    positions = graph.add("Slice", table, zero, length, zero)
+    return _normed(blocks, graph.add("Add", tokens, positions), tower.input_norm, "input_norm")
 
 
 def _counts(graph: Graph, tower: TextTower) -> str:
-    """How many tokens each text has, padding left out: int64 [B]."""
+    """Append the number of tokens of each text without padding: int64 [B]."""
     padding = graph.add("Equal", TEXT_INPUT, graph.constant(tower.pad_id, np.int64))
-    words = graph.add("Cast", graph.add("Not", padding), to=_INT)
-    return graph.add("ReduceSum", words, graph.constant([1], np.int64), keepdims=0)
+    tokens = graph.add("Cast", graph.add("Not", padding), to=_INT)
+    return graph.add("ReduceSum", tokens, graph.constant([1], np.int64), keepdims=0)
 
 
 def _end(graph: Graph, tokens: str, tower: TextTower) -> tuple[str, str]:
-    """The end token of each text [B, 1, width], and how many tokens there are up to it [B]."""
+    """Append the end token of each text [B, 1, width], and the number of tokens up to it [B]."""
     one = graph.constant([1], np.int64)
-    marks = TEXT_INPUT
+    matches = TEXT_INPUT
     if tower.end_id is not None:
-        marks = graph.add("Equal", TEXT_INPUT, graph.constant(tower.end_id, np.int64))
+        matches = graph.add("Equal", TEXT_INPUT, graph.constant(tower.end_id, np.int64))
     # In float32, which is exact up to 2^24 ids: CUDA's ArgMax takes no integers.
-    place = graph.add("ArgMax", graph.add("Cast", marks, to=_FLOAT), axis=1)
-    pooled = graph.add("GatherND", tokens, graph.add("Unsqueeze", place, one), batch_dims=1)
-    return pooled, graph.add("Add", graph.add("Squeeze", place, one), one)
+    position = graph.add("ArgMax", graph.add("Cast", matches, to=_FLOAT), axis=1)
+    pooled = graph.add("GatherND", tokens, graph.add("Unsqueeze", position, one), batch_dims=1)
+    return pooled, graph.add("Add", graph.add("Squeeze", position, one), one)
 
 
 def _last(graph: Graph, tokens: str) -> str:
-    """The last token of each text, padding or not: [B, 1, width]."""
+    """Append the last token of each text, padding or not: [B, 1, width]."""
     bounds = [graph.constant(bound, np.int64) for bound in ([-1], [2**31 - 1], [1])]
     return graph.add("Slice", tokens, *bounds)
 
@@ -143,7 +145,7 @@ def _normed(blocks: Blocks, tokens: str, norm: Norm | None, name: str) -> str:
 
 
 def _embedding(blocks: Blocks, pooled: str, projection: Linear | None) -> None:
-    """The pooled token [B, 1, width] as the graph's output, a unit row."""
+    """Append projection and L2 norm of the pooled token [B, 1, width]: the graph's output."""
     graph = blocks.graph
     one = graph.constant([1], np.int64)
     rows = graph.add("Squeeze", pooled, one)

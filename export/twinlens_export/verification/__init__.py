@@ -1,1 +1,1 @@
-"""Agreement of an exported tower with the reference model, on sample images and texts."""
+"""Verification: exported towers against the reference model, on real images and texts."""

@@ -1,4 +1,4 @@
-"""Other views of a picture, other wordings of a caption: more to compare towers on."""
+"""Augmentations: further views of an image, further wordings of a caption, to compare towers on."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,32 +14,32 @@ WORDINGS: Final = (
     "{} beside {}",
     "a picture that shows {}, and behind it {} and {}, seen from the left",
 )
-"""Of one caption, or of it and those that follow: from two tokens to about twenty."""
+"""Templates for one caption, or for it and the next ones: from two tokens to about twenty."""
 
 
 def views(images: Pixels) -> Pixels:
-    """Pictures [B, S, S, 3] as they are, then three further views of each: [4 * B, S, S, 3]."""
-    return np.concatenate([images, mirrored(images), dimmed(images), near(images)])
+    """Return images [B, S, S, 3] unchanged, then three further views of each: [4 * B, S, S, 3]."""
+    return np.concatenate([images, mirrored(images), dimmed(images), zoomed(images)])
 
 
 def mirrored(images: Pixels) -> Pixels:
-    """From the other side."""
+    """Flip images from left to right."""
     return np.ascontiguousarray(images[:, :, ::-1])
 
 
 def dimmed(images: Pixels) -> Pixels:
-    """In half the light."""
+    """Halve the brightness."""
     return images // 2
 
 
-def near(images: Pixels) -> Pixels:
-    """The middle of each, a third larger."""
+def zoomed(images: Pixels) -> Pixels:
+    """Enlarge the middle of each image by a third."""
     side = images.shape[1]
-    seen = np.arange(side) * 3 // 4 + side // 8
-    return np.ascontiguousarray(images[:, seen][:, :, seen])
+    kept = np.arange(side) * 3 // 4 + side // 8
+    return np.ascontiguousarray(images[:, kept][:, :, kept])
 
 
 def wordings(captions: Sequence[str]) -> list[str]:
-    """Captions as they are, then the other wordings of each."""
-    following = [[*captions[place:], *captions[:place]] for place in range(len(captions))]
-    return [form.format(*told) for form in WORDINGS for told in following]
+    """Return captions unchanged, then the other wordings of each."""
+    rotated = [[*captions[start:], *captions[:start]] for start in range(len(captions))]
+    return [template.format(*following) for template in WORDINGS for following in rotated]

@@ -1,4 +1,4 @@
-"""The samples: real pictures and texts on which the towers are compared with the original."""
+"""The samples: real images and texts for the verification and the calibration of towers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,70 +21,70 @@ T = TypeVar("T")
 Texts = tuple[tuple[int, ...], ...]
 
 FEWEST: Final = 4
-"""Of each kind: with fewer there is nothing to rank, or nothing apart to calibrate on."""
+"""Of each kind: with fewer there is nothing to rank, or nothing left to calibrate on."""
 FULL_TEXTS: Final = 4
 MOST_CALIBRATED: Final = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleFiles:
-    """Where samples come from; None: the drawings and captions inside the package."""
+    """Files of samples; None: the drawings and captions inside the package."""
 
     images: Path | None = None
-    """A folder of pictures."""
+    """A folder of images."""
     texts: Path | None = None
     """A file of one text a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Pictures and texts, ready for the towers."""
+    """Inputs of the towers."""
 
     images: NDArray[np.uint8]
     """[N, S, S, 3]"""
     texts: Texts
-    """Ids of each text as it was written, unpadded."""
+    """Ids of each text, unpadded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """What towers are compared on, and what they are calibrated on: none is both."""
+    """Samples to compare towers on, and disjoint ones to calibrate on."""
 
     compared: Inputs
-    """Each thing once, then its other views and wordings."""
-    pictures: int
-    """The first so many images show different things: they are what texts rank."""
-    captions: int
-    """The first so many texts tell of different things: they are what images rank."""
+    """Distinct images and captions first, then their further views and wordings."""
+    n_images: int
+    """Number of distinct images, the first of `compared.images`: the gallery of text queries."""
+    n_captions: int
+    """Number of distinct captions, the first of `compared.texts`: the gallery of image queries."""
     full_texts: Texts
-    """Ids of texts that fill the context; they are compared, but rank nothing."""
+    """Ids of texts as long as the context; they are compared, but not part of any ranking."""
     calibration: Inputs
 
 
 def read_samples(files: SampleFiles, checkpoint: Checkpoint, tokenizer: Tokenizer) -> Samples:
     """Read samples and prepare them for a checkpoint.
 
-    Every third is for calibration, the others are compared. What is inside the package is seen in
-    several views and told in several wordings; what a user gives is taken as it is.
+    Every third is for calibration, the others are compared. Samples inside the package get further
+    views and wordings; those of a user are not augmented.
 
     Raises:
         ExportError: something cannot be read, or there are too few.
     """
     try:
-        seen, seen_apart = _apart(_pictures(files.images), "pictures")
-        told, told_apart = _apart(_lines(files.texts), "texts")
+        paths, paths_apart = _apart(_images(files.images), "images")
+        captions, captions_apart = _apart(_lines(files.texts), "texts")
         spec = checkpoint.image_spec
-        images, images_apart = load_batch(seen, spec), load_batch(seen_apart, spec)
+        images, images_apart = load_batch(paths, spec), load_batch(paths_apart, spec)
         if files.images is None:
             images, images_apart = views(images), views(images_apart)[::2]
-        texts, texts_apart = told, told_apart
+        texts, texts_apart = captions, captions_apart
         if files.texts is None:
-            texts, texts_apart = wordings(told), wordings(told_apart)
+            texts, texts_apart = wordings(captions), wordings(captions_apart)
         return Samples(
             compared=Inputs(images=images, texts=_encoded(tokenizer, texts)),
-            pictures=len(seen),
-            captions=len(told),
-            full_texts=_encoded(tokenizer, _filling(told, checkpoint.text_spec)),
+            n_images=len(paths),
+            n_captions=len(captions),
+            full_texts=_encoded(tokenizer, _filling(captions, checkpoint.text_spec)),
             calibration=Inputs(images=images_apart, texts=_encoded(tokenizer, texts_apart)),
         )
     except (ImageError, TextError, OSError) as error:
@@ -93,7 +93,7 @@ def read_samples(files: SampleFiles, checkpoint: Checkpoint, tokenizer: Tokenize
         ) from error
 
 
-def _pictures(folder: Path | None) -> list[Path]:
+def _images(folder: Path | None) -> list[Path]:
     if folder is None:
         return [drawing.path for drawing in bundled_drawings()]
     return sorted(path for path in folder.iterdir() if path.is_file())
@@ -106,18 +106,18 @@ def _lines(file: Path | None) -> list[str]:
 
 
 def _apart(items: Sequence[T], kind: str) -> tuple[list[T], list[T]]:
-    """Those to compare, and those to calibrate on."""
+    """Split items into those to compare, and those to calibrate on."""
     if len(items) < FEWEST:
         raise ExportError(
             f"{len(items)} {kind} are too few to verify a tower with; give {FEWEST} or more"
         )
     apart = range(1, len(items), 3)[:MOST_CALIBRATED]
-    compared = [item for place, item in enumerate(items) if place not in apart]
-    return compared, [items[place] for place in apart]
+    compared = [item for number, item in enumerate(items) if number not in apart]
+    return compared, [items[number] for number in apart]
 
 
 def _filling(lines: Sequence[str], spec: TextSpec) -> list[str]:
-    """Texts that fill the context, each beginning at another line."""
+    """Return texts at least as long as the context, each beginning at another line."""
     repeats = 1 + spec.context // len(lines)  # a line has one token at least
     step = max(1, len(lines) // FULL_TEXTS)
     starts = range(0, len(lines), step)[:FULL_TEXTS]

@@ -1,4 +1,4 @@
-"""The verification: every exported tower against the original, on real pictures and texts."""
+"""The verification of every exported tower against the reference model, on samples."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from twinlens_export.verification.samples import Samples
 T = TypeVar("T", bound=np.generic)
 
 BATCH_SIZES: Final = (1, 3, 17)
-"""Taken in turn: one, a few, and more than any tile of a kernel divides."""
-MOST_ANSWERS: Final = 10
+"""Sizes in turn: one, a few, and a size that is no multiple of any kernel's tile."""
+K: Final = 10
 TIE: Final = 1e-5
-"""Answers whose cosines differ by less are equally good: float32 itself does not order them."""
+"""Hits whose cosines differ by less are equally good: float32 itself does not order them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """The least agreement with which a tower is written."""
+    """The least agreement of a tower worth writing."""
 
     worst_cosine: float
     top1: float = 0.0
@@ -40,70 +40,76 @@ TOLERANCES: Final[Mapping[Precision, Tolerance]] = {
 }
 
 
-class Program(Protocol):
-    """An exported tower that can be run."""
+class Embed(Protocol):
+    """The embedding of one exported tower."""
 
     def __call__(self, batch: NDArray[np.uint8] | NDArray[np.int64], /) -> F32:
-        """Unit rows [B, D] of one batch."""
+        """Return unit rows [B, D] of one batch."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Truth:
-    """What the original makes of what is compared: unit rows [N, D]."""
+class Reference:
+    """Embeddings of the compared samples by the reference model: unit rows [N, D]."""
 
     images: F32
     texts: F32
     full_texts: F32
 
 
-def truth_of(checkpoint: Checkpoint, samples: Samples) -> Truth:
-    """Run the original on what is compared, texts padded to the whole context."""
+def reference_of(checkpoint: Checkpoint, samples: Samples) -> Reference:
+    """Run the reference model on the compared samples, texts padded to the whole context."""
     spec = checkpoint.text_spec
 
     def embed(texts: Sequence[Sequence[int]]) -> F32:
         return reference_model.text_rows(checkpoint, padded(texts, spec.context, spec.pad_id))
 
-    return Truth(
+    return Reference(
         images=reference_model.image_rows(checkpoint, samples.compared.images),
         texts=embed(samples.compared.texts),
         full_texts=embed(samples.full_texts),
     )
 
 
-def image_agreement(program: Program, samples: Samples, truth: Truth) -> Agreement:
-    """How closely an image tower follows the original; its rows search the original's captions."""
-    rows = np.concatenate([program(batch) for batch in _batches(samples.compared.images)])
-    answers = truth.texts[: samples.captions]
-    return _agreement(rows, truth.images, answers=answers, cosines=cosines_of(rows, truth.images))
+def image_agreement(embed: Embed, samples: Samples, reference: Reference) -> Agreement:
+    """Cosine and top-k agreement with the reference model.
+
+    Top-k is of retrieval among the reference model's caption embeddings.
+    """
+    rows = np.concatenate([embed(batch) for batch in _batches(samples.compared.images)])
+    gallery = reference.texts[: samples.n_captions]
+    cosines = cosines_of(rows, reference.images)
+    return _agreement(rows, reference.images, gallery=gallery, cosines=cosines)
 
 
 def text_agreement(
-    program: Program, samples: Samples, truth: Truth, checkpoint: Checkpoint
+    embed: Embed, samples: Samples, reference: Reference, checkpoint: Checkpoint
 ) -> Agreement:
-    """How closely a text tower follows the original; its rows search the original's pictures.
+    """Cosine and top-k agreement with the reference model.
 
-    Every text is embedded cut to the longest of its batch and padded to the whole context.
+    Top-k is of retrieval among the reference model's image embeddings. Every text is embedded
+    twice: trimmed to the longest of its batch, and padded to the context.
     """
     spec = checkpoint.text_spec
     texts = (*samples.compared.texts, *samples.full_texts)
-    wanted = np.concatenate([truth.texts, truth.full_texts])
+    wanted = np.concatenate([reference.texts, reference.full_texts])
     whole = padded(texts, spec.context, spec.pad_id)
     lengths = np.array([len(text) for text in texts])
-    rows = np.concatenate(
+    trimmed_rows = np.concatenate(
         [
-            program(batch[:, : longest.max()] if spec.trim else batch)
+            embed(batch[:, : longest.max()] if spec.trim else batch)
             for batch, longest in zip(_batches(whole), _batches(lengths), strict=True)
         ]
     )
-    full = np.concatenate([program(batch) for batch in _batches(whole)])
-    cosines = np.concatenate([cosines_of(rows, wanted), cosines_of(full, wanted)])
-    answers = truth.images[: samples.pictures]
-    return _agreement(rows[: len(truth.texts)], truth.texts, answers=answers, cosines=cosines)
+    padded_rows = np.concatenate([embed(batch) for batch in _batches(whole)])
+    cosines = np.concatenate([cosines_of(trimmed_rows, wanted), cosines_of(padded_rows, wanted)])
+    rows = trimmed_rows[: len(reference.texts)]
+    gallery = reference.images[: samples.n_images]
+    return _agreement(rows, reference.texts, gallery=gallery, cosines=cosines)
 
 
 def holds(agreement: Agreement, precision: Precision) -> bool:
-    """Whether a tower follows the original as closely as its precision must."""
+    """Return True if the agreement is within the tolerance of a precision."""
     return not _below(agreement, TOLERANCES[precision])
 
 
@@ -113,13 +119,13 @@ def require(
     """Refuse a tower below the tolerance of its precision.
 
     Args:
-        agreement: with the original.
+        agreement: with the reference model.
         precision: of the tower.
-        modality: which tower it is.
-        kept: blocks that are in float32 already.
+        modality: of the tower.
+        kept: blocks already in float32.
 
     Raises:
-        AgreementError: names the figure, its tolerance and the cure.
+        AgreementError: a figure is below its tolerance; the message has both and the cure.
     """
     for figure, got, least in _below(agreement, TOLERANCES[precision]):
         raise AgreementError(
@@ -134,16 +140,16 @@ def _even_with(kept: Sequence[str]) -> str:
 
 
 def _below(agreement: Agreement, tolerance: Tolerance) -> list[tuple[str, float, float]]:
-    """The figures that are too low: name, figure, tolerance."""
+    """Return the figures below their tolerance: name, figure, tolerance."""
     figures = (
-        ("worst cosine with the original", agreement.worst_cosine, tolerance.worst_cosine),
-        ("top-1 agreement with the original", agreement.top1, tolerance.top1),
+        ("worst cosine with the reference model", agreement.worst_cosine, tolerance.worst_cosine),
+        ("top-1 agreement with the reference model", agreement.top1, tolerance.top1),
     )
     return [row for row in figures if not row[1] >= row[2]]  # so that NaN is too low
 
 
 def padded(texts: Sequence[Sequence[int]], length: int, pad_id: int) -> NDArray[np.int64]:
-    """Ids [B, T] of texts, all of one length."""
+    """Pad the ids of texts to one length: [B, T]."""
     ids = np.full((len(texts), length), pad_id, dtype=np.int64)
     for row, text in zip(ids, texts, strict=True):
         row[: len(text)] = text
@@ -160,30 +166,28 @@ def _batches(inputs: NDArray[T]) -> Iterator[NDArray[T]]:
 
 
 def cosines_of(rows: F32, wanted: F32) -> F32:
-    """Cosine of each row with the original's, lengths taken into account."""
+    """Return the cosine of each row with the wanted one; neither need be of unit length."""
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted, axis=1)
     cosines: F32 = np.einsum("nd,nd->n", rows, wanted) / lengths
     return cosines
 
 
-def _agreement(rows: F32, wanted: F32, *, answers: F32, cosines: F32) -> Agreement:
-    """Figures of queries [Q, D] that should rank `answers` as `wanted` [Q, D] does."""
-    truth = wanted @ answers.T
-    count = min(MOST_ANSWERS, len(answers))
-    got, best = _ranked(rows @ answers.T), _ranked(truth)
-    chosen = np.take_along_axis(truth, got[:, :1], axis=1)
-    shared = [
-        len(np.intersect1d(a, b)) for a, b in zip(got[:, :count], best[:, :count], strict=True)
-    ]
+def _agreement(rows: F32, wanted: F32, *, gallery: F32, cosines: F32) -> Agreement:
+    """Compare the rankings of a gallery [N, D] by `rows` [Q, D] and by `wanted` [Q, D]."""
+    scores = wanted @ gallery.T
+    k = min(K, len(gallery))
+    got, best = _ranked(rows @ gallery.T), _ranked(scores)
+    chosen = np.take_along_axis(scores, got[:, :1], axis=1)
+    shared = [len(np.intersect1d(a, b)) for a, b in zip(got[:, :k], best[:, :k], strict=True)]
     return Agreement(
         worst_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
-        top1=float(np.mean(chosen[:, 0] >= truth.max(axis=1) - TIE)),
-        top10=float(np.mean(shared)) / count,
+        top1=float(np.mean(chosen[:, 0] >= scores.max(axis=1) - TIE)),
+        top10=float(np.mean(shared)) / k,
         samples=len(rows),
     )
 
 
 def _ranked(scores: F32) -> NDArray[np.intp]:
-    """Columns of [Q, N], best first; of equals, the lower one."""
+    """Return the columns of [Q, N], best first; of equals, the lower one."""
     return np.argsort(-scores, axis=1, kind="stable")

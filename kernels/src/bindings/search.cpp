@@ -165,10 +165,10 @@ std::vector<std::string> paths() {
 } // namespace
 
 void bind_search(nb::module_ &module) {
-    module.def("sift", &update_topk, nb::kw_only(), "scores"_a.noconvert(), "queries"_a.noconvert(),
-               "rows"_a.noconvert(), "reach"_a.noconvert(), "lengths"_a.noconvert(),
-               "units"_a.noconvert(), "first_row"_a, "best_scores"_a.noconvert(),
-               "best_ids"_a.noconvert(), "threads"_a);
+    module.def("update_topk", &update_topk, nb::kw_only(), "scores"_a.noconvert(),
+               "queries"_a.noconvert(), "rows"_a.noconvert(), "reach"_a.noconvert(),
+               "lengths"_a.noconvert(), "units"_a.noconvert(), "first_row"_a,
+               "best_scores"_a.noconvert(), "best_ids"_a.noconvert(), "threads"_a);
     module.def("paths", &paths);
     module.def("encode", &encode, nb::kw_only(), "rows"_a.noconvert(), "centre"_a.noconvert(),
                "codes"_a.noconvert(), "residual"_a.noconvert().none(), "terms"_a.noconvert(),

@@ -1,4 +1,4 @@
-// features.hpp - what this processor can do, and its system lets this process use.
+// features.hpp - features of this processor that its system lets this process use.
 #pragma once
 
 #include <string_view>

@@ -15,30 +15,35 @@ if(CMAKE_OSX_ARCHITECTURES)
 endif()
 
 # twinlens_instruction_set(NAME LIBRARY search|operators [PROCESSOR regex] [SYSTEM Linux]
-#                          [NEEDS feature...] [GNU flag...] [MSVC flag...])
+#                          [NEEDS feature...] [GNU flag...] [ZIG flag...] [MSVC flag...])
 #
-# Left out where the processor, the system or the compiler does not fit; GNU means GCC and Clang.
+# Left out where the processor, the system or the compiler does not fit. GNU means GCC and Clang; ZIG
+# is tried where the flags of GNU do not compile.
 function(twinlens_instruction_set name)
-  cmake_parse_arguments(PARSE_ARGV 1 own "" "LIBRARY;PROCESSOR;SYSTEM" "NEEDS;GNU;MSVC")
+  cmake_parse_arguments(PARSE_ARGV 1 own "" "LIBRARY;PROCESSOR;SYSTEM" "NEEDS;GNU;ZIG;MSVC")
   if(own_PROCESSOR AND NOT twinlens_processor MATCHES "^(${own_PROCESSOR})$")
     return()
   endif()
   if(own_SYSTEM AND NOT CMAKE_SYSTEM_NAME STREQUAL own_SYSTEM)
     return()
   endif()
-  set(flags "${own_GNU}")
+  set(flags "")
   if(MSVC)
     set(flags "${own_MSVC}")
+  else()
+    foreach(choice GNU ZIG)
+      if(own_${choice} AND NOT flags)
+        string(JOIN " " joined ${own_${choice}})
+        string(MAKE_C_IDENTIFIER "twinlens ${joined}" compiles) # another result for other flags
+        check_cxx_compiler_flag("${joined}" ${compiles})
+        if(${compiles})
+          set(flags "${own_${choice}}")
+        endif()
+      endif()
+    endforeach()
   endif()
   if(own_PROCESSOR AND NOT flags)
     return()
-  endif()
-  if(flags AND NOT MSVC)
-    string(JOIN " " joined ${flags})
-    check_cxx_compiler_flag("${joined}" twinlens_${own_LIBRARY}_${name}_compiles)
-    if(NOT twinlens_${own_LIBRARY}_${name}_compiles)
-      return()
-    endif()
   endif()
   set(source ${TWINLENS_SOURCE_DIR}/${own_LIBRARY}/isa/${name}.cpp)
   set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${flags}")
@@ -77,7 +82,8 @@ twinlens_instruction_set(avx2 LIBRARY search PROCESSOR ${x86}
                          MSVC /arch:AVX2)
 twinlens_instruction_set(neon LIBRARY search PROCESSOR ${arm}
                          NEEDS dotprod
-                         GNU -mcpu=generic+dotprod)
+                         GNU -march=armv8.2-a+dotprod
+                         ZIG -mcpu=generic+v8_2a+dotprod)
 twinlens_instruction_set(scalar LIBRARY search)
 
 twinlens_instruction_set(amx LIBRARY operators PROCESSOR ${x86} SYSTEM Linux
@@ -87,7 +93,7 @@ twinlens_instruction_set(avx512vnni LIBRARY operators PROCESSOR ${x86}
                          NEEDS avx512vnni
                          GNU ${avx512vnni})
 
-# What C++ sees of the list.
+# The list as macros of C++.
 set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)
 file(CONFIGURE OUTPUT ${twinlens_generated}/cpu/instruction_sets.hpp @ONLY CONTENT
 [[// instruction_sets.hpp - written by instruction_sets.cmake: each(name, "features it needs").

@@ -47,7 +47,7 @@ UPPERS: Final = Program(
         "EQ=="
     ),
 )
-"""Bounds [N, Q], in units of each query (coded_queries.py), of its scores less the centre's.
+"""Bounds [N, Q], in units of each query (query_codes.py), of its scores less the centre's.
 
     codes, terms          [N, P] and [N, T], those of `Codes`
     queries               [P, Q], per_left and per_coded [1]: those of `CodedQueries`

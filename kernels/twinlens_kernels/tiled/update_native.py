@@ -12,7 +12,7 @@ def update_topk(
     scores: NDArray[np.float32], queries: Queries, tile: Tile, heap: TopkHeap, *, threads: int
 ) -> None:
     """Update the heap with a tile of N rows, whose scaled float32 scores are [Q, N]."""
-    _native.sift(
+    _native.update_topk(
         scores=scores,
         queries=queries.rows,
         rows=tile.rows,

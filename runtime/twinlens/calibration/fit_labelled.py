@@ -1,7 +1,9 @@
 """Fits of a calibration to pairs labelled matching or not.
 
 All three fits use Platt's targets (1999, section 2.2), just inside 0 and 1, in place of the labels:
-a hundred pairs cannot prove a probability of 1.
+a hundred pairs cannot prove a probability of 1. The curve is fitted at the labels' own share of
+matches and then moved to the prior by its log-odds (King and Zeng 2001, prior correction): weighted
+to a prior of 1e-4 instead, the targets of 600 negatives would outweigh all matches.
 """
 
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import check_prior
 from twinlens.bundle.curves import Beta, Curve, Line, Stairs, beta_features
+from twinlens.bundle.log_odds import logit, sigmoid
 from twinlens.calibration.logistic import fit_logistic
 
 F64 = NDArray[np.float64]
@@ -24,6 +27,8 @@ MIN_PER_CLASS: Final = 10
 """Least number of pairs of either class."""
 MIN_FOR_ISOTONIC: Final = 1000
 """Least number of pairs for isotonic regression, which overfits fewer."""
+_INSIDE: Final = (np.finfo(np.float64).tiny, 1 - 2.0**-53)
+"""Least and largest probability of a step: a prior near 0 or 1 moves others onto them."""
 
 
 class LabelFit(Protocol):
@@ -35,7 +40,7 @@ class LabelFit(Protocol):
         Args:
             cosines: finite.
             labels: True for a matching pair.
-            prior: share of matches that the classes are weighted to; None leaves their own share.
+            prior: share of matches that the curve is moved to; None leaves their own share.
 
         Raises:
             ValueError: too few pairs of either class, or matches are no closer than the others.
@@ -45,10 +50,12 @@ class LabelFit(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cases:
-    """Targets [M] just inside 0 and 1, and weights [M] that sum to 1."""
+    """Targets [M] just inside 0 and 1, weights [M] that sum to 1, and the shift to the prior."""
 
     targets: F64
     shares: F64
+    shift: float
+    """Log-odds of the prior less those of the labels' own share."""
 
 
 def fit_line(cosines: F64, labels: Bools, *, prior: float | None = None) -> Line:
@@ -58,7 +65,7 @@ def fit_line(cosines: F64, labels: Bools, *, prior: float | None = None) -> Line
     design = np.stack([(cosines - centre) / spread, np.ones_like(cosines)])
     weights = fit_logistic(design, cases.targets, cases.shares, np.array([1.0, 0.0]))
     scale = float(weights[0]) / spread
-    return Line(scale=scale, bias=float(weights[1]) - scale * centre)
+    return Line(scale=scale, bias=float(weights[1]) - scale * centre + cases.shift)
 
 
 def fit_beta(cosines: F64, labels: Bools, *, prior: float | None = None) -> Beta:
@@ -70,7 +77,7 @@ def fit_beta(cosines: F64, labels: Bools, *, prior: float | None = None) -> Beta
         kept = 1 - int(negative[0])
         (weight,), bias = _weigh((features[kept],), cases)
         weights = np.where(np.arange(2) == kept, weight, 0.0)
-    return Beta(rising=float(weights[0]), falling=float(weights[1]), bias=bias)
+    return Beta(rising=float(weights[0]), falling=float(weights[1]), bias=bias + cases.shift)
 
 
 def fit_stairs(cosines: F64, labels: Bools, *, prior: float | None = None) -> Stairs:
@@ -88,8 +95,10 @@ def fit_stairs(cosines: F64, labels: Bools, *, prior: float | None = None) -> St
     # Only the ends of a flat run are knots.
     inner = np.zeros(len(levels), dtype=bool)
     inner[1:-1] = (levels[1:-1] == levels[:-2]) & (levels[1:-1] == levels[2:])
+    moved = sigmoid(logit(levels[~inner]) + cases.shift)
     return Stairs(
-        cosines=tuple(steps[~inner].tolist()), probabilities=tuple(levels[~inner].tolist())
+        cosines=tuple(steps[~inner].tolist()),
+        probabilities=tuple(np.clip(moved, *_INSIDE).tolist()),
     )
 
 
@@ -116,13 +125,14 @@ def _cases(cosines: F64, labels: Bools, prior: float | None) -> _Cases:
         )
     if cosines[labels].mean() <= cosines[~labels].mean():
         raise ValueError("matching pairs are no closer than others; does 1 mean a match?")
-    share = n_matching / len(labels)
+    shift = 0.0
     if prior is not None:
         check_prior(prior)
-        share = prior
+        shift = float(logit(prior) - logit(n_matching / len(labels)))
     return _Cases(
         targets=np.where(labels, (n_matching + 1) / (n_matching + 2), 1 / (n_others + 2)),
-        shares=np.where(labels, share / n_matching, (1 - share) / n_others),
+        shares=np.full(len(labels), 1 / len(labels)),
+        shift=shift,
     )
 
 

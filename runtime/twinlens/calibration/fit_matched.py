@@ -51,8 +51,10 @@ def fit_pairs(
 ) -> Line:
     """Fit the line of p = sigmoid(scale * cosine + bias) to the cosines of matched pairs.
 
-    Row i and column i match. The classes are weighted to the prior inside the loss: shifting the
-    intercept afterwards is fragile when positives are one in N.
+    Row i and column i match. The classes are weighted to even odds inside the loss, since an
+    intercept fitted to one positive in N is fragile; the line is then moved to the prior by its
+    log-odds (King and Zeng 2001). Weighted to a prior below 1 / N instead, Platt's targets of the
+    negatives would outweigh all positives.
 
     Args:
         cosines: [N, N], each of N rows against each of N columns.
@@ -70,12 +72,12 @@ def fit_pairs(
     centre, spread = float(matrix.mean()), float(matrix.std())
     standard = (matrix - centre) / spread
     pairs = _Pairs.of(standard.diagonal(), standard[beside])
-    weights, share = _maximise(pairs, prior)
+    weights, share = _maximise(pairs)
     if negatives is not None:
         chosen = _Pairs.of(pairs.matching, standard[negatives & beside])
-        weights = _refit(chosen, weights, share, prior)
+        weights = _refit(chosen, weights, share)
     scale = float(weights[0]) / spread
-    return Line(scale=scale, bias=float(weights[1]) - scale * centre)
+    return Line(scale=scale, bias=float(weights[1]) - scale * centre + float(logit(prior)))
 
 
 def _checked(cosines: NDArray[np.floating]) -> F64:
@@ -93,15 +95,15 @@ def _checked(cosines: NDArray[np.floating]) -> F64:
     return matrix
 
 
-def _refit(chosen: _Pairs, weights: F64, share: float, prior: float) -> F64:
+def _refit(chosen: _Pairs, weights: F64, share: float) -> F64:
     """Fit the weights again on chosen negatives, less their hidden matches by the fit on all."""
-    loads = chosen.counts * (1 - _hidden(chosen, weights, share, prior))
+    loads = chosen.counts * (1 - _hidden(chosen, weights, share))
     if loads.sum() < MIN_PAIRS:
         raise ValueError(
             f"of {chosen.counts.sum():.0f} negatives, all but {loads.sum():.1f} look like matches; "
             "calibrate on random ones"
         )
-    found = _fit(chosen, loads, prior, weights)
+    found = _fit(chosen, loads, weights)
     if found[0] <= 0:
         raise ValueError(
             "matched pairs are no closer than these negatives; "
@@ -118,32 +120,32 @@ def _binned(values: F64) -> tuple[F64, F64]:
     return sums[filled] / counts[filled], counts[filled].astype(np.float64)
 
 
-def _maximise(pairs: _Pairs, prior: float) -> tuple[F64, float]:
+def _maximise(pairs: _Pairs) -> tuple[F64, float]:
     """Alternate between fitting and estimating the hidden matches, until the estimates converge.
 
     Returns the weights and the share of hidden matches.
     """
-    weights = _fit(pairs, pairs.counts, prior, np.array([1.0, 0.0]))
+    weights = _fit(pairs, pairs.counts, np.array([1.0, 0.0]))
     hidden = np.zeros_like(pairs.others)
     share = 1 / (10 * len(pairs.matching))  # start: a hidden match in every tenth row
     for _ in range(ROUNDS):
-        guesses = _hidden(pairs, weights, share, prior)
+        guesses = _hidden(pairs, weights, share)
         moved, hidden = np.abs(guesses - hidden).max(), guesses
         if moved < CONVERGED:
             break
         # At most half: beyond, the two classes would swap.
         share = float(np.clip(np.average(hidden, weights=pairs.counts), 1e-12, 0.5))
-        weights = _fit(pairs, pairs.counts * (1 - hidden), prior, weights)
+        weights = _fit(pairs, pairs.counts * (1 - hidden), weights)
     return weights, share
 
 
-def _hidden(pairs: _Pairs, weights: F64, share: float, prior: float) -> F64:
+def _hidden(pairs: _Pairs, weights: F64, share: float) -> F64:
     """Return the probability that the others in each bin are hidden matches."""
-    return sigmoid(weights[0] * pairs.others + weights[1] + logit(share) - logit(prior))
+    return sigmoid(weights[0] * pairs.others + weights[1] + logit(share))
 
 
-def _fit(pairs: _Pairs, loads: F64, prior: float, weights: F64) -> F64:
-    """Fit the weights of least log-loss; hidden matches are in no load, so in neither class.
+def _fit(pairs: _Pairs, loads: F64, weights: F64) -> F64:
+    """Fit the weights of least log-loss at even odds; hidden matches are in neither class.
 
     The targets are Platt's (1999, section 2.2), just inside 0 and 1: where a threshold separates
     all matches from all others, targets of 0 and 1 would make the slope infinite.
@@ -155,8 +157,6 @@ def _fit(pairs: _Pairs, loads: F64, prior: float, weights: F64) -> F64:
             np.full(len(loads), 1 / (n_others + 2)),
         ]
     )
-    shares = np.concatenate(
-        [np.full(n_matching, prior / n_matching), (1 - prior) * loads / loads.sum()]
-    )
+    shares = np.concatenate([np.full(n_matching, 0.5 / n_matching), 0.5 * loads / loads.sum()])
     values = np.concatenate([pairs.matching, pairs.others])
     return fit_logistic(np.stack([values, np.ones_like(values)]), targets, shares, weights)

@@ -8,6 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.datasets.formats.parquet_file import ParquetDamage, cells, open_parquet
+from twinlens.datasets.quoting import quoted_path, quoted_value
+from twinlens.errors import DatasetError
+
 _BATCH_ROWS: Final = 2**14
 
 
@@ -28,29 +32,29 @@ def parquet_blocks(
 
     Raises:
         ImportError: pyarrow is not installed.
-        OSError: the file cannot be read.
-        ValueError: a column is missing or has no lists of floats, or a list is null or differs in
-            length from those before it.
+        DatasetError: the file is not Parquet or is damaged, or a column is missing or there twice.
+        OSError: the file cannot be opened.
+        ValueError: the column has no lists of floats, or a list is null or differs in length from
+            those before it.
     """
-    try:
-        from pyarrow import parquet  # noqa: PLC0415  an extra, and slow to import
-    except ImportError as error:
-        raise ImportError(
-            f"{path} is Parquet, which needs pyarrow; pip install 'twinlens[parquet]'"
-        ) from error
     wanted = [column] if ids is None else [column, ids]
-    with parquet.ParquetFile(Path(path)) as file:
-        for name in wanted:
-            if name not in file.schema_arrow.names:
-                raise ValueError(
-                    f"{path} has no column {name!r}; "
-                    f"its columns are {', '.join(file.schema_arrow.names)}"
-                )
-        first_row = 0
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=wanted):
-            rows = _rows(batch.column(column), f"column {column!r} of {path}", first_row)
-            yield rows if ids is None else (batch.column(ids).to_pylist(), rows)
-            first_row += len(rows)
+    place = Path(path)
+    with open_parquet(place) as file:
+        file.require_columns(wanted)
+        for batch in file.batches(wanted, n_rows=_BATCH_ROWS):
+            if isinstance(batch, ParquetDamage):
+                raise batch.error
+            where = f"column {quoted_value(column)} of {quoted_path(path)}"
+            rows = _rows(batch.columns[column], where, batch.first_row)
+            yield rows if ids is None else (_ids(batch.columns[ids], place), rows)
+
+
+def _ids(array: Any, path: Path) -> list[int] | list[str]:  # noqa: ANN401  pyarrow's array
+    ids: list[Any] = list(cells(array))
+    for value in ids:
+        if isinstance(value, DatasetError):
+            raise DatasetError(f"{quoted_path(path)} has an id that cannot be read: {value}")
+    return ids
 
 
 def _rows(lists: Any, where: str, first_row: int) -> NDArray[Any]:  # noqa: ANN401  pyarrow's array

@@ -1,23 +1,27 @@
-"""Images in a column of a Parquet file, and the reading of its rows."""
+"""Images in a column of a Parquet file."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from twinlens.datasets.formats.parquet_file import ParquetDamage, cells, open_parquet
+from twinlens.datasets.quoting import quoted_value
 from twinlens.errors import DatasetError, ImageError
 from twinlens.images.named_image import NamedImage
 
 ROWS_AT_ONCE: Final = 32
 """Rows in a batch: their images are in memory together, beside the row group that pyarrow reads."""
-
-Row = dict[str, Any]
+MAX_PATH: Final = 4096
+"""Characters of a path; of a longer text, Linux says that its name is too long."""
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def images_in_parquet(path: Path, *, column: str, root: Path) -> Iterator[NamedImage]:
     """Yield the images in one column: paths, bytes, or structs {bytes, path} of both.
 
-    The name of an image is its path if the cell has one, else photos.parquet/7, by its row.
+    The name of an image is its path if the cell has one, else photos.parquet/7, by its row. A cell
+    without an image is an error in its place, and so is the rest of a damaged row group.
 
     Args:
         path: the file.
@@ -27,60 +31,40 @@ def images_in_parquet(path: Path, *, column: str, root: Path) -> Iterator[NamedI
     Raises:
         DatasetError: pyarrow is not installed, the file is not Parquet, or it lacks the column.
     """
-    names = parquet_columns(path)
-    if names.count(column) != 1:
-        how_many = "more than one" if column in names else "no"
-        raise DatasetError(
-            f"{path} has {how_many} column {column!r}; its columns are {', '.join(names)}"
-        )
-    for number, row in enumerate(parquet_rows(path, [column])):
-        image = image_from_cell(row[column], root)
-        name = str(image) if isinstance(image, Path) else f"{path}/{number}"
-        yield NamedImage(name, image)
-
-
-def parquet_columns(path: Path) -> list[str]:
-    """Return the column names of a Parquet file.
-
-    Raises:
-        DatasetError: pyarrow is not installed, or the file is not Parquet.
-    """
-    with _open_parquet(path) as file:
-        return list(file.schema_arrow.names)
-
-
-def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """Yield the rows of a Parquet file, with these columns only.
-
-    Raises:
-        DatasetError: pyarrow is not installed, or the file is not Parquet.
-    """
-    with _open_parquet(path) as file:
-        for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns)):
-            yield from batch.to_pylist()
-
-
-@contextmanager
-def _open_parquet(path: Path) -> Iterator[Any]:
-    try:
-        from pyarrow import ArrowException, parquet  # noqa: PLC0415  an extra, and slow to import
-    except ImportError as error:
-        raise DatasetError(
-            f"{path} is Parquet, which needs pyarrow; pip install 'twinlens[parquet]'"
-        ) from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            yield file
-    except ArrowException as error:
-        raise DatasetError(f"{path} is not Parquet: {error}") from error
+    with open_parquet(path) as file:
+        file.require_columns([column])
+        for batch in file.batches([column], n_rows=ROWS_AT_ONCE):
+            if isinstance(batch, ParquetDamage):
+                error = ImageError(f"{batch.error} (from row {batch.first_row:,})")
+                yield NamedImage(f"{path}/{batch.first_row}", error)
+                continue
+            for number, cell in enumerate(cells(batch.columns[column]), start=batch.first_row):
+                image = image_from_cell(cell, root)
+                name = str(image) if isinstance(image, Path) else f"{path}/{number}"
+                yield NamedImage(name, image)
 
 
 def image_from_cell(cell: object, root: Path) -> bytes | Path | ImageError:
     """Return the bytes or the path in a cell; for any other cell, an error with its value."""
     if isinstance(cell, dict):  # as the datasets library writes images
         cell = cell.get("bytes") or cell.get("path")
-    if isinstance(cell, bytes) and cell:
-        return cell
+    if isinstance(cell, (bytes, bytearray)) and cell:
+        return bytes(cell)
     if isinstance(cell, str) and cell.strip():
-        return root / cell.strip()
-    return ImageError(f"no image: {cell!r}")
+        return _image_from_text(cell.strip(), root)
+    if isinstance(cell, DatasetError):
+        return ImageError(f"no image: {cell}")
+    return ImageError(f"no image: {quoted_value(cell)}")
+
+
+def _image_from_text(text: str, root: Path) -> Path | ImageError:
+    if text[:5].lower() == "data:":
+        return ImageError(f"a data URI, {quoted_value(text)}; make bytes of it by from_data_uri")
+    if len(text) > MAX_PATH or "\0" in text:
+        return ImageError(
+            f"{len(text):,} characters that are no path, {quoted_value(text)}; "
+            "make bytes of base64 by from_base64"
+        )
+    if _URL.match(text):
+        return ImageError(f"the URL {quoted_value(text)}; fetch it and give its path or its bytes")
+    return root / text

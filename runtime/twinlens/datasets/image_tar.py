@@ -1,72 +1,42 @@
-"""Tar archives in webdataset layout: read once from front to back, nothing written to disk."""
+"""Images in tar archives in webdataset layout: read once, nothing written to disk."""
 
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple
 
-from twinlens.errors import DatasetError, ImageError
+from twinlens.datasets.formats.tar_archive import TarDamage, tar_members
+from twinlens.datasets.hidden_names import is_hidden
+from twinlens.errors import ImageError, quoted
 from twinlens.images.load import IMAGE_SUFFIXES
 from twinlens.images.named_image import NamedImage
-
-MAX_MEMBER_BYTES: Final = 2**28
-"""Larger members are refused unread: a few compressed kilobytes can claim gigabytes."""
-CAPTION: Final = ".txt"
-
-
-class Member(NamedTuple):
-    """One file in a tar."""
-
-    name: str
-    """Used as a name only, never as a path on disk."""
-    key: str
-    """Common part of the names of one sample's files."""
-    suffix: str
-    content: bytes | ImageError | None
-    """Bytes of an image or caption, or the reason for their absence; None for other files, which
-    are not read."""
 
 
 def images_in_tar(path: Path) -> Iterator[NamedImage]:
     """Yield the images of a tar, compressed or not, with or without captions.
 
-    The name of an image is shards/a.tar/dog.jpg.
+    The suffix of an image begins at the last dot of its name, as in the decoders of webdataset:
+    s0.jpg, s0.left.jpg and "10.20.30.jpg" are images. Its name is shards/a.tar/s0.jpg. A hidden
+    file is left out. A link, a member above 256 MiB, the second member of one name and a damaged
+    stretch of the tar are errors in its place.
 
     Raises:
-        DatasetError: the file is not a tar, or is truncated.
+        DatasetError: the file is no tar.
     """
-    for member in read_members(path):
-        if member.suffix in IMAGE_SUFFIXES and member.content is not None:
-            yield NamedImage(f"{path}/{member.name}", member.content)
+    seen: set[str] = set()
+    for member in tar_members(path, wanted=is_image_member):
+        if isinstance(member, TarDamage):
+            yield NamedImage(f"{path}/byte {member.offset}", member.error)
+        elif member.content is not None:
+            content = member.content
+            if member.name in seen:
+                content = ImageError(
+                    f"{quoted(member.name)} is in the tar a second time; unpack it, where the "
+                    "last one stays, and pack it again"
+                )
+            seen.add(member.name)
+            yield NamedImage(f"{path}/{member.name}", content)
 
 
-def read_members(path: Path) -> Iterator[Member]:
-    """Yield the files of a tar.
-
-    Raises:
-        DatasetError: the file is not a tar, or is truncated.
-    """
-    try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                if member.isdir():
-                    continue
-                place = PurePosixPath(member.name)
-                # webdataset's rule: the key ends at the first dot of the name itself.
-                stem, _, ending = place.name.partition(".")
-                suffix = f".{ending.lower()}"
-                wanted = suffix == CAPTION or suffix in IMAGE_SUFFIXES
-                content = _read_content(archive, member) if wanted else None
-                yield Member(member.name, str(place.parent / stem), suffix, content)
-    except (tarfile.TarError, EOFError) as error:
-        raise DatasetError(f"{path} is not a whole tar: {error}") from error
-
-
-def _read_content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | ImageError:
-    if not member.isreg():
-        return ImageError(f"{member.name} is a link or a device, not a file")
-    if member.size > MAX_MEMBER_BYTES:
-        return ImageError(f"{member.name} has {member.size} bytes, more than {MAX_MEMBER_BYTES}")
-    file = archive.extractfile(member)
-    assert file is not None, "a regular file has content"
-    return file.read()
+def is_image_member(name: str) -> bool:
+    """Return True if a member's name is that of an image, and not of a hidden file."""
+    place = PurePosixPath(name)
+    return place.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(place.parts)

@@ -1,124 +1,210 @@
 """Pairs in tables: CSV, TSV and Parquet; a row that is no pair is an error with its line."""
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from twinlens.datasets.image_parquet import image_from_cell, parquet_columns, parquet_rows
-from twinlens.datasets.pairs import Columns, Pairs, parse_label
-from twinlens.errors import DatasetError, ImageError, PairsError
+from twinlens.datasets.formats.csv_records import csv_records
+from twinlens.datasets.formats.parquet_file import (
+    Parquet,
+    ParquetBatch,
+    ParquetDamage,
+    cells,
+    open_parquet,
+)
+from twinlens.datasets.formats.tar_bytes import require_regular_file
+from twinlens.datasets.image_parquet import ROWS_AT_ONCE, image_from_cell
+from twinlens.datasets.pairs import NO_LABELS, Columns, Lose, Pairs, is_missing, parse_label
+from twinlens.datasets.quoting import quoted_path, quoted_value
+from twinlens.errors import DatasetError, ImageError, PairsError, quoted
 from twinlens.images.image_like import ImageLike
 
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 LABEL: Final = "label"
-
+MIN_BASE64: Final = 200
+"""Characters: an image has more, and few paths have so many without a dot."""
+_BASE64: Final = re.compile(r"[\w+/=-]+")
 Row = Mapping[str, Any]
 
 
-def read_csv_pairs(path: Path, *, columns: Columns, root: Path, delimiter: str = ",") -> Pairs:
+class _Pair(NamedTuple):
+    """One row of a table with one of its texts."""
+
+    image: ImageLike
+    text: str
+    label: bool | None
+    kind: str | None
+
+
+def read_csv_pairs(
+    path: Path, *, columns: Columns, root: Path, lose: Lose, delimiter: str = ","
+) -> Pairs:
     """Read the pairs of a CSV file in UTF-8 whose first line has the column names.
 
     Args:
-        path: the file; a byte order mark is skipped.
+        path: the file; a byte order mark is skipped, and a cell may have any length.
         columns: the names of its columns.
         root: folder that relative image paths start from.
+        lose: act on a row that is no pair.
         delimiter: the separator of two cells.
 
     Raises:
         PairsError: a column is missing, or a row is no pair; the message has its line.
+        OSError: the file cannot be opened.
     """
     try:
+        require_regular_file(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-            names = reader.fieldnames or []
-            return _collect(_csv_rows(reader, path), _resolve(columns, names, path), root)
+            records = csv_records(file, delimiter=delimiter)
+            _, names = next(records, (1, []))
+            found = _resolve(columns, names, path)
+            return _collect(_csv_rows(records, names, path), found, root, lose)
     except UnicodeDecodeError as error:
-        raise PairsError(f"{path} is not UTF-8: {error.reason}; save it as UTF-8") from error
-    except csv.Error as error:
-        raise PairsError(f"{path} is not CSV: {error}") from error
+        raise PairsError(
+            f"{quoted_path(path)} is not UTF-8: {error.reason}; save it as UTF-8"
+        ) from error
+    except PairsError:
+        raise
+    except DatasetError as error:
+        raise PairsError(str(error)) from error
+    except ValueError as error:
+        raise PairsError(f"{quoted_path(path)} is not CSV: {error}") from error
 
 
-def read_parquet_pairs(path: Path, *, columns: Columns, root: Path) -> Pairs:
+def read_parquet_pairs(path: Path, *, columns: Columns, root: Path, lose: Lose) -> Pairs:
     """Read the pairs of a Parquet file; images are paths, encoded bytes, or structs of both.
+
+    A cell of texts may be a list; each of them is a pair with the row's image.
 
     Raises:
         PairsError: pyarrow is not installed, a column is missing, or a row is no pair.
+        OSError: the file cannot be opened.
     """
     try:
-        found = _resolve(columns, parquet_columns(path), path)
-        names = [name for name in (found.image, found.text, found.label, found.kind) if name]
-        numbered = (
-            (f"{path} row {number}", row) for number, row in enumerate(parquet_rows(path, names))
-        )
-        return _collect(numbered, found, root)
+        with open_parquet(path) as file:
+            found = _resolve(columns, file.columns, path)
+            return _collect(_parquet_rows(file, found, path), found, root, lose)
     except DatasetError as error:
         raise PairsError(str(error)) from error
 
 
-def _csv_rows(reader: "csv.DictReader[str]", path: Path) -> Iterator[tuple[str, Row]]:
-    """Yield each row with its file and line, for error messages."""
-    for row in reader:
-        where = f"{path} line {reader.line_num}"
-        if None in row or None in row.values():
-            raise PairsError(
-                f"{where} has not the {len(reader.fieldnames or [])} cells that the first line "
-                "names; put quotes around a cell that holds the separator"
+def _csv_rows(
+    records: Iterator[tuple[int, list[str]]], names: Sequence[str], path: Path
+) -> Iterator[tuple[str, Row | PairsError]]:
+    """Yield each row, or the reason for its loss, with its file and line."""
+    for line, record in records:
+        where = f"{quoted_path(path)} line {line}"
+        if len(record) != len(names):
+            problem = PairsError(
+                f"{where} has not the {len(names)} cells that the first line names; put quotes "
+                "around a cell that holds the separator"
             )
-        yield where, row
+            yield where, problem
+        else:
+            yield where, dict(zip(names, record, strict=True))
+
+
+def _parquet_rows(
+    file: Parquet, columns: Columns, path: Path
+) -> Iterator[tuple[str, Row | PairsError]]:
+    """Yield each row, or the reason for the loss of several, with its file and number."""
+    wanted = (columns.image, columns.text, columns.label, columns.kind)
+    names = list(dict.fromkeys(name for name in wanted if name))
+    for batch in file.batches(names, n_rows=ROWS_AT_ONCE):
+        if isinstance(batch, ParquetDamage):
+            yield "", PairsError(f"{batch.error} (from row {batch.first_row:,})")
+        else:
+            yield from _rows_of(batch, path)
+
+
+def _rows_of(batch: ParquetBatch, path: Path) -> Iterator[tuple[str, Row]]:
+    values = zip(*map(cells, batch.columns.values()), strict=True)
+    for number, row in enumerate(values, start=batch.first_row):
+        yield f"{quoted_path(path)} row {number}", dict(zip(batch.columns, row, strict=True))
 
 
 def _resolve(columns: Columns, names: Sequence[str], path: Path) -> Columns:
     """Check that every column exists once, and add the default label column where it exists."""
-    for name in (columns.image, columns.text, columns.label, columns.kind):
+    label: str | None = columns.label
+    if label is None and LABEL in names and columns.kind != LABEL:
+        label = LABEL
+    elif label == NO_LABELS:
+        label = None
+    for name in (columns.image, columns.text, label, columns.kind):
         if name is not None and names.count(name) != 1:
             number = "more than one" if name in names else "no"
             raise PairsError(
-                f"{path} has {number} column {name!r}; its columns are {', '.join(names)}"
+                f"{quoted_path(path)} has {number} column {quoted_value(name)}; its columns are "
+                f"{quoted(', '.join(names))}"
             )
-    label = columns.label or (LABEL if LABEL in names and columns.kind != LABEL else None)
     return Columns(image=columns.image, text=columns.text, label=label, kind=columns.kind)
 
 
-def _collect(rows: Iterator[tuple[str, Row]], columns: Columns, root: Path) -> Pairs:
-    images: list[ImageLike] = []
-    texts: list[str] = []
-    labels: list[bool] = []
-    kinds: list[str] = []
+def _collect(
+    rows: Iterable[tuple[str, Row | PairsError]], columns: Columns, root: Path, lose: Lose
+) -> Pairs:
+    pairs: list[_Pair] = []
     for where, row in rows:
-        images.append(_image(row[columns.image], root, where))
-        texts.append(_text(row[columns.text], columns.text, where))
-        if columns.label is not None:
-            labels.append(_label(row[columns.label], columns.label, where))
-        if columns.kind is not None:
-            kinds.append(str(row[columns.kind] or "").strip())
+        try:
+            if isinstance(row, PairsError):
+                raise row
+            pairs += _pairs_of(row, columns, root, where)
+        except PairsError as error:
+            lose(error)
     return Pairs(
-        images=images,
-        texts=texts,
-        labels=labels if columns.label is not None else None,
-        kinds=kinds if columns.kind is not None else None,
+        images=[pair.image for pair in pairs],
+        texts=[pair.text for pair in pairs],
+        labels=[bool(pair.label) for pair in pairs] if columns.label else None,
+        kinds=[pair.kind or "" for pair in pairs] if columns.kind else None,
     )
+
+
+def _pairs_of(row: Row, columns: Columns, root: Path, where: str) -> list[_Pair]:
+    """Return the pairs of a row: one for each of its texts."""
+    image = _image(row[columns.image], root, where)
+    texts = _texts(row[columns.text], columns.text, where)
+    label = _label(row[columns.label], columns.label, where) if columns.label else None
+    kind = _kind(row[columns.kind]) if columns.kind else None
+    return [_Pair(image, text, label, kind) for text in texts]
 
 
 def _image(cell: object, root: Path, where: str) -> ImageLike:
     image = image_from_cell(cell, root)
     if isinstance(image, ImageError):
         raise PairsError(f"{where} has {image}")
-    if isinstance(image, Path) and not image.is_file():
-        raise PairsError(f"{where} names {image}, which is no file")
+    # Path.is_file raises OSError for a name that is too long.
+    if isinstance(image, Path) and not os.path.isfile(image):  # noqa: PTH113
+        raise PairsError(f"{where} names {quoted_path(image)}, which is no file{_cure_of(cell)}")
     return image
 
 
-def _text(cell: object, name: str, where: str) -> str:
-    if not isinstance(cell, str) or not cell.strip():
-        raise PairsError(f"{where} has no text in {name!r}: {cell!r}")
-    return cell
+def _cure_of(cell: object) -> str:
+    """Return the cure for base64 in the place of a path, or ""."""
+    is_base64 = isinstance(cell, str) and len(cell) > MIN_BASE64 and _BASE64.fullmatch(cell)
+    return "; make bytes of base64 by from_base64" if is_base64 else ""
+
+
+def _texts(cell: object, name: str, where: str) -> list[str]:
+    texts: list[Any] = cell if isinstance(cell, list) and cell else [cell]
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            shown = text if isinstance(text, DatasetError) else quoted_value(text)
+            raise PairsError(f"{where} has no text in {quoted_value(name)}: {shown}")
+    return texts
 
 
 def _label(cell: object, name: str, where: str) -> bool:
     label = parse_label(cell)
     if label is None:
         raise PairsError(
-            f"{where} has {cell!r} in {name!r}, wanted 0 or 1; rename the column if it is no label"
+            f"{where} has {quoted_value(cell)} in {quoted_value(name)}, wanted 0 or 1; rename the "
+            "column if it is no label"
         )
     return label
+
+
+def _kind(cell: object) -> str:
+    """Return the class; a number is one too, 0 as well."""
+    return "" if is_missing(cell) else str(cell).strip()

@@ -1,68 +1,143 @@
 """Pairs in a tar in webdataset layout: the members key.jpg and key.txt are one pair."""
 
+import logging
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
 
-from twinlens.datasets.image_tar import CAPTION, Member, read_members
-from twinlens.datasets.pairs import Pairs
-from twinlens.errors import DatasetError, ImageError, PairsError
+from twinlens.datasets.formats.tar_archive import TarDamage, TarMember, tar_members
+from twinlens.datasets.hidden_names import is_hidden
+from twinlens.datasets.image_tar import is_image_member
+from twinlens.datasets.pairs import Lose, Pairs
+from twinlens.datasets.quoting import quoted_path, quoted_value
+from twinlens.errors import DatasetError, ImageError, PairsError, quoted
 
-TarSample = dict[str, bytes]
-"""Image and caption of one key, by their suffixes."""
+logger = logging.getLogger(__name__)
+
+CAPTION: Final = ".txt"
 
 
-def read_tar_pairs(path: Path) -> Pairs:
+@dataclass(slots=True, kw_only=True)
+class TarSample:
+    """Images and captions of one key, each by its whole name."""
+
+    key: str
+    images: dict[PurePosixPath, bytes] = field(default_factory=dict)
+    captions: dict[PurePosixPath, bytes] = field(default_factory=dict)
+
+    def pairs(self) -> list[tuple[bytes, PurePosixPath]] | None:
+        """Return each image with the name of its caption; None unless all have one.
+
+        A single image belongs to a single caption. Several, as 10.20.jpg and 10.30.jpg of the key
+        10, belong to the captions that differ from them in the suffix only.
+        """
+        if len(self.images) == len(self.captions) == 1:
+            return list(zip(self.images.values(), self.captions, strict=True))
+        found = {name.with_suffix(CAPTION): image for name, image in self.images.items()}
+        # Names of one stem, as 0.png and 0.jpg, would have one caption.
+        if len(found) < len(self.images) or {*found} != {
+            n.with_suffix(CAPTION) for n in self.captions
+        }:
+            return None
+        return [(image, name) for name, image in found.items()]
+
+
+def read_tar_pairs(path: Path, *, lose: Lose) -> Pairs:
     """Read the pairs of a tar, compressed or not, once from front to back.
 
     Nothing is written to disk, so a member's name is used as a key only. The encoded images stay in
-    memory. Members of a pair that are neither an image nor a .txt are ignored.
+    memory. Hidden files and members that are neither an image nor a .txt are left out; a caption
+    without an image, such as README.txt, is left out with a warning.
 
     Raises:
-        PairsError: a pair lacks its image or its text, or the file is not a tar.
+        PairsError: an image lacks its text, or the file is not a whole tar.
     """
-    images, texts = [], []
-    for key, sample in _samples(path):
-        encoded = [content for suffix, content in sample.items() if suffix != CAPTION]
-        if len(encoded) != 1 or CAPTION not in sample:
-            found = ", ".join(sample) or "neither"
-            raise PairsError(f"{path} has {found} of {key!r}, wanted one image and one .txt")
-        try:
-            text = sample[CAPTION].decode("utf-8-sig").strip()
-        except UnicodeDecodeError as error:
-            raise PairsError(f"{path}: {key}.txt is not UTF-8: {error.reason}") from error
-        if not text:
-            raise PairsError(f"{path}: {key}.txt is empty")
-        images.append(encoded[0])
-        texts.append(text)
+    images: list[bytes] = []
+    texts: list[str] = []
+    lonely: PairsError | None = None
+    for sample in _samples(path, lose):
+        pairs = sample.pairs()
+        if pairs:
+            for image, name in pairs:
+                try:
+                    texts.append(
+                        _caption(sample.captions[name], f"{quoted_path(path)}: {quoted_path(name)}")
+                    )
+                    images.append(image)
+                except PairsError as error:
+                    lose(error)
+            continue
+        problem = _half_a_pair(path, sample)
+        if sample.images:
+            lose(problem)
+        elif sample.captions:
+            logger.warning("%s; it is left out", problem)
+        lonely = lonely or problem
     if not images:
-        raise PairsError(f"{path} holds no pairs; wanted key.jpg and key.txt of each")
+        raise lonely or PairsError(
+            f"{quoted_path(path)} holds no pairs; wanted key.jpg and key.txt of each"
+        )
     return Pairs(images=images, texts=texts)
 
 
-def _samples(path: Path) -> Iterator[tuple[str, TarSample]]:
-    """Yield each key with its image and text; the members of a pair must be adjacent."""
-    done: set[str] = set()
-    key, sample = None, TarSample()
-    for _, found, suffix, content in _members(path):
-        if found != key:
-            if key is not None:
-                done.add(key)
-                yield key, sample
-            if found in done:
-                raise PairsError(f"{path} has {found!r} in two places; pack each pair together")
-            key, sample = found, TarSample()
-        if suffix in sample:
-            raise PairsError(f"{path} has {found}{suffix} twice")
-        if isinstance(content, ImageError):
-            raise PairsError(f"{path}: {content}")
-        if content is not None:
-            sample[suffix] = content
-    if key is not None:
-        yield key, sample
+def _half_a_pair(path: Path, sample: TarSample) -> PairsError:
+    found = ", ".join(name.suffix.lower() for name in (*sample.images, *sample.captions))
+    return PairsError(
+        f"{quoted_path(path)} has {quoted(found) or 'neither'} of {quoted_value(sample.key)}, "
+        "wanted one image and one .txt"
+    )
 
 
-def _members(path: Path) -> Iterator[Member]:
+def _caption(content: bytes, where: str) -> str:
     try:
-        yield from read_members(path)
+        text = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise PairsError(f"{where} is not UTF-8: {error.reason}") from error
+    if not text:
+        raise PairsError(f"{where} is empty")
+    return text
+
+
+def _samples(path: Path, lose: Lose) -> Iterator[TarSample]:
+    """Yield the sample of each key; its members must be adjacent."""
+    done: set[str] = set()
+    sample: TarSample | None = None
+    for member in _members(path, lose):
+        place = PurePosixPath(member.name)
+        # webdataset's rule: the key ends at the first dot of the name itself.
+        key = str(place.parent / place.name.partition(".")[0])
+        if sample is None or key != sample.key:
+            if sample is not None:
+                done.add(sample.key)
+                yield sample
+            sample = TarSample(key=key)
+            if key in done:
+                where = f"{quoted_path(path)} has {quoted_value(key)} in two places"
+                lose(PairsError(f"{where}; pack each pair together"))
+        into = sample.captions if _is_caption(member.name) else sample.images
+        if isinstance(member.content, ImageError):
+            lose(PairsError(f"{quoted_path(path)}: {member.content}"))
+        elif place in into:
+            lose(PairsError(f"{quoted_path(path)} has {quoted(member.name)} twice"))
+        elif member.content is not None:
+            into[place] = member.content
+    if sample is not None:
+        yield sample
+
+
+def _members(path: Path, lose: Lose) -> Iterator[TarMember]:
+    """Yield the members that are not hidden."""
+    try:
+        members = tar_members(path, wanted=lambda n: is_image_member(n) or _is_caption(n))
+        for member in members:
+            if isinstance(member, TarDamage):
+                lose(PairsError(str(member.error)))
+            elif not is_hidden(PurePosixPath(member.name).parts):
+                yield member
     except DatasetError as error:
         raise PairsError(str(error)) from error
+
+
+def _is_caption(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() == CAPTION

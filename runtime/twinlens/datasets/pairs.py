@@ -1,13 +1,32 @@
 """Pairs of an image and a text, with their labels and classes."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol, runtime_checkable
 
+import numpy as np
+
+from twinlens.dataframes import several
+from twinlens.datasets.quoting import quoted_value
 from twinlens.errors import PairsError
 from twinlens.images.image_like import ImageLike
 
 LABELS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+NO_LABELS: Final = ""
+"""Name of the column of labels that reads none, even where there is a column "label"."""
+Lose = Callable[[PairsError], None]
+"""Act on a row that is no pair: raise the error, or say it and go on."""
+_NUMBERS: Final = (bool, int, float, np.bool_, np.integer, np.floating)
+
+
+@runtime_checkable
+class _Scalar(Protocol):
+    """A number in an array or a tensor of no dimensions."""
+
+    ndim: int
+
+    def item(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +39,10 @@ class Columns:
     image: str = "image"
     """Column of images: paths, or in Parquet also bytes or structs {bytes, path}."""
     text: str = "text"
-    """Column of texts."""
+    """Column of texts; in Parquet a cell may be a list of several texts of its image."""
     label: str | None = None
-    """Column of labels, 1 for a matching pair, else 0; by default "label" if it exists."""
+    """Column of labels, 1 for a matching pair, else 0; by default "label" if it exists, and none
+    if it is `NO_LABELS`, ""."""
     kind: str | None = None
     """Column of the images' classes, for zero-shot classification; an empty cell is no class."""
 
@@ -31,7 +51,12 @@ class Columns:
 class Pairs:
     """M pairs of an image and a text, row by row.
 
-    Raises PairsError if there is no pair, or if the columns differ in length.
+    Each column is a list, an array, or a Series of pandas, polars or pyarrow, and is kept as a
+    list.
+
+    Raises PairsError if there is no pair, if the columns differ in length, or if a value is not of
+    its kind: a label that is neither a bool nor 0 or 1, a text or a class that is no string, or one
+    string instead of a list of them.
 
     >>> len(Pairs(images=["dog.jpg", "cat.jpg"], texts=["a dog", "a dog"], labels=[True, False]))
     2
@@ -42,20 +67,33 @@ class Pairs:
     texts: Sequence[str]
     """[M]"""
     labels: Sequence[bool] | None = None
-    """[M] True for a matching pair; None if all pairs match."""
+    """[M] True or 1 for a matching pair, False or 0 for another; None if all pairs match."""
     kinds: Sequence[str] | None = None
-    """[M] class of each image; empty for an image without a class."""
+    """[M] class of each image; empty or None for an image without a class."""
 
     def __post_init__(self) -> None:
-        for name in ("texts", "labels", "kinds"):
-            column = getattr(self, name)
-            if column is not None and len(column) != len(self.images):
+        columns: dict[str, list[Any]] = {}
+        for name in ("images", "texts", "labels", "kinds"):
+            if (given := getattr(self, name)) is not None:
+                columns[name] = _listed(given, name)
+                object.__setattr__(self, name, columns[name])
+        for name, column in columns.items():
+            if len(column) != len(self.images):
                 raise PairsError(
                     f"{len(self.images)} images and {len(column)} {name} are not pairs; "
                     "give as many of each"
                 )
         if not self.images:
             raise PairsError("there are no pairs; give at least one")
+        for place, text in enumerate(columns["texts"]):
+            if not isinstance(text, str):
+                raise PairsError(f"text {place} is {quoted_value(text)}, wanted a string")
+        if "labels" in columns:
+            labels = [_label(value, place) for place, value in enumerate(columns["labels"])]
+            object.__setattr__(self, "labels", labels)
+        if "kinds" in columns:
+            kinds = [_kind(value, place) for place, value in enumerate(columns["kinds"])]
+            object.__setattr__(self, "kinds", kinds)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -64,3 +102,39 @@ class Pairs:
 def parse_label(cell: object) -> bool | None:
     """Parse 0 or 1, false or true, no or yes; return None for any other cell."""
     return LABELS.get(str(cell).strip().lower().removesuffix(".0"))
+
+
+def is_missing(value: object) -> bool:
+    """Return True for None, NaN, and the missing values of pandas."""
+    # pandas is not imported here: its NA is known by the name of its type.
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, (float, np.floating)) and math.isnan(value)
+
+
+def _listed(column: Collection[Any], name: str) -> list[Any]:
+    if isinstance(column, (dict, set, frozenset)) or not hasattr(column, "__len__"):
+        raise PairsError(f"{name} is a {type(column).__name__}; give a list, in the order of pairs")
+    try:
+        listed = several(column, name)
+    except TypeError as error:
+        raise PairsError(str(error)) from error
+    return list(listed)
+
+
+def _label(value: object, place: int) -> bool:
+    is_masked = value is np.ma.masked  # its item is 0.0
+    if not is_masked and isinstance(value, _Scalar) and value.ndim == 0:
+        value = value.item()
+    # 0 and 1 may come as floats, as pandas makes them of a column that has gaps.
+    if isinstance(value, _NUMBERS) and value in {0, 1}:
+        return bool(value)
+    raise PairsError(f"label {place} is {quoted_value(value)}, wanted True or False, or 1 or 0")
+
+
+def _kind(value: object, place: int) -> str:
+    if isinstance(value, str):
+        return value
+    if is_missing(value):
+        return ""
+    raise PairsError(f"class {place} is {quoted_value(value)}, wanted a string")

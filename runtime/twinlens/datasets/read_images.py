@@ -2,12 +2,27 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Final
 
-from twinlens.datasets.image_folder import GLOB_CHARACTERS, images_in_folder, images_matching
-from twinlens.datasets.image_parquet import images_in_parquet
+from twinlens.datasets.formats.parquet_file import open_parquet
+from twinlens.datasets.formats.tar_archive import tar_members
+from twinlens.datasets.image_folder import (
+    GLOB_CHARACTERS,
+    FoundFile,
+    files_in_folder,
+    files_matching,
+    is_image_file,
+)
+from twinlens.datasets.image_parquet import MAX_PATH, images_in_parquet
 from twinlens.datasets.image_tar import images_in_tar
-from twinlens.images.named_image import NamedImage
+from twinlens.datasets.quoting import quoted_path
+from twinlens.errors import DatasetError, ImageError
+from twinlens.images.named_image import ListedImage, NamedImage
+
+TAR_SUFFIXES: Final = frozenset({".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst"})
+PACKED_SUFFIXES: Final = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".z"})
 
 
 def read_images(
@@ -18,12 +33,24 @@ def read_images(
 ) -> Iterator[NamedImage]:
     """Read images one at a time, each with a name, for `Model.stream_images`.
 
-    A folder is read with its subfolders, sorted by path; a tar in webdataset layout, front to back;
-    a Parquet file a few rows at a time; a pattern such as "photos/**/*.jpg" gives the matching
-    files; any other file is one image. Only paths and encoded bytes are read, nothing is decoded.
+    A folder is read with its subfolders and the tars in them, sorted by path; a tar in webdataset
+    layout, front to back; a Parquet file a few rows at a time; a pattern such as "photos/**/*.jpg"
+    or "shards/*.tar" gives the matching files, and the images in matching tars and Parquet files;
+    any other file is one image. Only paths and encoded bytes are read, nothing is decoded.
 
         images = twinlens.read_images("photos.parquet", column="photo")
         for block in model.stream_images(images, on_error="skip"): ...
+
+    Left out without a word are files of a folder or a tar without the suffix of an image; hidden
+    files and folders (._IMG.JPG, .thumbnails, @eaDir, __MACOSX, bins), unless the source names
+    them; links to folders below a folder; links to nothing; pipes and devices.
+
+    Lost images are items with an error, and `on_error` decides: a folder that cannot be listed, a
+    link to itself, a link in a tar, a member above 256 MiB, the second member of one name, a
+    damaged stretch or the torn end of a tar, a wrong checksum of a .tar.gz, a damaged row group or
+    a cell without an image in Parquet, and a file of a folder or a pattern that has the suffix of a
+    tar and is none. A compressed tar, or a row group of Parquet, that expands beyond 1,032 times
+    the size of its file and 256 MiB more is an error there.
 
     Args:
         source: a file, a folder or a pattern.
@@ -33,24 +60,75 @@ def read_images(
 
     Raises:
         FileNotFoundError: the source does not exist.
-        DatasetError: during iteration: the tar is truncated, or the file is not Parquet with that
-            column.
+        OSError: the source cannot be opened or listed.
+        DatasetError: the source itself is no tar, or no Parquet file with that column. All three
+            come at once, so that no work is lost by the last of several sources.
     """
     path = Path(source)
-    if path.is_dir():
-        return images_in_folder(path)
-    if not path.exists():
+    if not is_there(path) and len(os.fspath(source)) > MAX_PATH:
+        raise FileNotFoundError(
+            f"{quoted_path(path)} does not exist; give encoded images to the model as bytes"
+        )
+    root = None if image_root is None else Path(image_root)
+    if os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises OSError for a name too long
+        os.scandir(path).close()
+        files = files_in_folder(path, wanted=lambda file: is_image_file(file) or is_tar(file))
+        return _images_of_each(files, column=column, root=root)
+    if not is_there(path):
         if GLOB_CHARACTERS & set(os.fspath(source)):
-            return images_matching(os.fspath(source))
-        raise FileNotFoundError(f"{path} does not exist")
-    if path.suffix.lower() == ".parquet":
-        root = path.parent if image_root is None else Path(image_root)
-        return images_in_parquet(path, column=column, root=root)
-    if is_tar(path):
-        return images_in_tar(path)
-    return iter([NamedImage(str(path), path)])
+            files = files_matching(os.fspath(source))
+            return _images_of_each(files, column=column, root=root)
+        raise FileNotFoundError(f"{quoted_path(path)} does not exist")
+    _check_file(path, column)
+    return _images_of_file(path, column=column, root=root)
+
+
+def is_there(path: Path) -> bool:
+    """Return True if a path exists; of one that no path can be, too long or with a zero, False."""
+    return os.path.exists(path)  # noqa: PTH110  Path.exists raises OSError for a name too long
 
 
 def is_tar(path: Path) -> bool:
-    """Return True if the file has the suffix of a tar, compressed or not."""
-    return ".tar" in [part.lower() for part in path.suffixes]
+    """Return True if the file has the suffix of a tar, compressed or not.
+
+    >>> [is_tar(Path(name)) for name in ("a.tar", "a.tgz", "a.tar.GZ", "a.tar.jpg")]
+    [True, True, True, False]
+    """
+    *before, last = ["", *(suffix.lower() for suffix in path.suffixes)]
+    return last in TAR_SUFFIXES or (before[-1:] == [".tar"] and last in PACKED_SUFFIXES)
+
+
+def _images_of_each(
+    files: Iterator[FoundFile], *, column: str, root: Path | None
+) -> Iterator[NamedImage]:
+    """Yield the images of each file; a file that is no tar or no Parquet is one lost image."""
+    for file in files:
+        if isinstance(file, NamedImage):
+            yield file
+            continue
+        try:
+            yield from _images_of_file(file, column=column, root=root)
+        except (DatasetError, OSError) as error:
+            yield NamedImage(str(file), ImageError(str(error)))
+
+
+def _check_file(path: Path, column: str) -> None:
+    """Open a file and close it again: those of many sources are not open together.
+
+    Raises:
+        OSError, DatasetError: as `read_images`.
+    """
+    if path.suffix.lower() == ".parquet":
+        with open_parquet(path) as file:
+            file.require_columns([column])
+    elif is_tar(path):
+        with closing(tar_members(path, wanted=lambda _: False)) as members:
+            next(members, None)
+
+
+def _images_of_file(path: Path, *, column: str, root: Path | None) -> Iterator[NamedImage]:
+    if path.suffix.lower() == ".parquet":
+        return images_in_parquet(path, column=column, root=path.parent if root is None else root)
+    if is_tar(path):
+        return images_in_tar(path)
+    return iter([ListedImage(str(path), path)])

@@ -1,15 +1,29 @@
-"""Reading of pairs from a table, a tar or a folder."""
+"""Reading of pairs from a table, a tar, a folder, or several tables and tars by a pattern."""
 
+import logging
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from twinlens.datasets.pair_folder import read_folder_pairs
+from twinlens.datasets.image_folder import (
+    GLOB_CHARACTERS,
+    FoundFile,
+    files_in_folder,
+    files_matching,
+    is_image_file,
+)
+from twinlens.datasets.image_parquet import MAX_PATH
+from twinlens.datasets.pair_folder import LIST, TABLE, read_folder_pairs
 from twinlens.datasets.pair_table import DELIMITERS, read_csv_pairs, read_parquet_pairs
 from twinlens.datasets.pair_tar import read_tar_pairs
-from twinlens.datasets.pairs import Columns, Pairs
-from twinlens.datasets.read_images import is_tar
+from twinlens.datasets.pairs import Columns, Lose, Pairs
+from twinlens.datasets.quoting import quoted_path
+from twinlens.datasets.read_images import is_tar, is_there
 from twinlens.errors import PairsError
+from twinlens.images.named_image import NamedImage
+
+logger = logging.getLogger(__name__)
 
 _DEFAULT_COLUMNS: Final = Columns()
 
@@ -19,33 +33,124 @@ def read_pairs(
     *,
     columns: Columns = _DEFAULT_COLUMNS,
     image_root: str | os.PathLike[str] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
 ) -> Pairs:
     """Read pairs: .csv, .tsv, .parquet, .tar in webdataset layout, or a folder with captions.
 
         pairs = twinlens.read_pairs("pairs.csv", columns=twinlens.Columns(text="caption"))
+        pairs = twinlens.read_pairs("shards/*.tar", on_error="skip")
+
+    Left out without a word are hidden files, and files of a folder or a tar that are neither an
+    image nor a .txt; with a warning, a .txt without an image, such as README.txt.
 
     Args:
-        source: the file or folder.
+        source: the file or folder; a folder of tars; or a pattern of tables and tars.
         columns: column names of a table.
         image_root: folder that relative image paths in a table start from; by default the folder of
             the table.
+        on_error: "raise" for the first row, image or caption that is no pair; "skip" to leave it
+            out with a warning.
 
     Raises:
-        PairsError: a row is no pair, with its line; or the source is in no known format.
+        PairsError: a row is no pair, with its line; there is no pair; a tar or a table is no whole
+            one, whose rest would be lost, if on_error is "raise"; or the source is in no known
+            format.
+        OSError: the source cannot be opened or listed.
     """
     path = Path(source)
-    if path.is_dir():
-        return read_folder_pairs(path, columns=columns)
-    if not path.exists():
-        raise PairsError(f"{path} does not exist")
+    lose = _LOSE[on_error]
+    if is_there(path) and not path.is_dir():
+        return _read_file(path, columns, image_root, lose)
+    if is_there(path):
+        shards = _shards(path, lose)
+        if not shards:
+            return read_folder_pairs(path, columns=columns, lose=lose)
+    elif GLOB_CHARACTERS & set(os.fspath(source)) and len(os.fspath(source)) <= MAX_PATH:
+        shards = _paths(files_matching(os.fspath(source)), lose)
+    else:
+        raise PairsError(f"{quoted_path(path)} does not exist")
+    if not shards:
+        raise PairsError(
+            f"no file matches {quoted_path(path)}; name a file, a folder or another pattern"
+        )
+    return _read_shards(shards, columns, image_root, lose)
+
+
+def _raise(error: PairsError) -> None:
+    raise error
+
+
+def _warn(error: PairsError) -> None:
+    logger.warning("%s; it is left out", error)
+
+
+_LOSE: Final[dict[str, Lose]] = {"raise": _raise, "skip": _warn}
+
+
+def _shards(folder: Path, lose: Lose) -> list[Path]:
+    """Return the tars of a folder that has neither a table or list of captions nor an image."""
+    if (folder / TABLE).is_file() or (folder / LIST).is_file():
+        return []
+    found = []
+    for file in files_in_folder(folder, wanted=lambda path: is_image_file(path) or is_tar(path)):
+        if isinstance(file, Path) and is_image_file(file):
+            return []
+        found.append(file)
+    return _paths(found, lose)
+
+
+def _paths(files: Iterable[FoundFile], lose: Lose) -> list[Path]:
+    """Return the files that can be read."""
+    paths = []
+    for file in files:
+        if isinstance(file, NamedImage):
+            lose(PairsError(str(file.image)))
+        else:
+            paths.append(file)
+    return paths
+
+
+def _read_file(
+    path: Path, columns: Columns, image_root: str | os.PathLike[str] | None, lose: Lose
+) -> Pairs:
     root = path.parent if image_root is None else Path(image_root)
     suffix = path.suffix.lower()
     if suffix in DELIMITERS:
-        return read_csv_pairs(path, columns=columns, root=root, delimiter=DELIMITERS[suffix])
+        return read_csv_pairs(
+            path, columns=columns, root=root, lose=lose, delimiter=DELIMITERS[suffix]
+        )
     if suffix == ".parquet":
-        return read_parquet_pairs(path, columns=columns, root=root)
+        return read_parquet_pairs(path, columns=columns, root=root, lose=lose)
     if is_tar(path):
-        return read_tar_pairs(path)
+        return read_tar_pairs(path, lose=lose)
     raise PairsError(
-        f"{path} is not known as pairs; give .csv, .tsv, .parquet, .tar or a folder with captions"
+        f"{quoted_path(path)} is not known as pairs; give .csv, .tsv, .parquet, .tar or a folder "
+        "with captions"
+    )
+
+
+def _read_shards(
+    paths: Sequence[Path],
+    columns: Columns,
+    image_root: str | os.PathLike[str] | None,
+    lose: Lose,
+) -> Pairs:
+    """Read several files as one; a file without pairs is lost as a row is."""
+    read: list[Pairs] = []
+    for path in paths:
+        try:
+            read.append(_read_file(path, columns, image_root, lose))
+        except PairsError as error:
+            lose(error)
+    for name in ("labels", "kinds"):
+        if len({getattr(pairs, name) is None for pairs in read}) > 1:
+            raise PairsError(
+                f"only some of the {len(read)} files have {name}; read them one by one"
+            )
+    labelled, classed = (bool(read) and read[0].labels is not None), bool(read) and read[0].kinds
+    return Pairs(
+        images=[image for pairs in read for image in pairs.images],
+        texts=[text for pairs in read for text in pairs.texts],
+        labels=[label for pairs in read for label in pairs.labels or ()] if labelled else None,
+        kinds=[kind for pairs in read for kind in pairs.kinds or ()] if classed else None,
     )

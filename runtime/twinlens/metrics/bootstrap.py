@@ -19,6 +19,8 @@ F64 = NDArray[np.float64]
 RESAMPLES: Final = 1000
 Z: Final = 1.959963984540054
 """Half the width of a 95 % interval, in standard errors."""
+_ROUNDING: Final = 1e-6
+"""Reach of resamples that are all equal: float32 sums differ by less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +61,32 @@ class Resamples:
         """Return the mean of values [M] with its interval."""
         numbers = np.asarray(values, dtype=np.float64)
         means = self.sums(numbers) / self.sums(np.ones_like(numbers))
-        return interval(float(numbers.mean()), means, least=least, most=most)
+        return interval(float(numbers.mean()), means, groups=self.n_groups, least=least, most=most)
 
 
 def interval(
-    value: float, replicates: F64, *, least: float = -math.inf, most: float = math.inf
+    value: float,
+    replicates: F64,
+    *,
+    groups: int,
+    least: float = -math.inf,
+    most: float = math.inf,
 ) -> Figure:
     """Return a figure with its interval from replicates [R], clipped to its possible values.
 
-    A resample without a defined figure is NaN and does not count.
+    A resample without a defined figure is NaN and does not count. A figure at one end of its
+    possible values, from which no resample differs, reaches as far as the Wilson score interval of
+    G successes in G trials (Wilson 1927): ten right answers of ten are [0.72, 1], not certainty.
+
+    Args:
+        value: the figure on all groups.
+        replicates: the figure on each resample.
+        groups: G, the number of groups that the figure is about.
+        least: smallest possible value.
+        most: largest possible value.
     """
     known = replicates[np.isfinite(replicates)]
     reach = Z * float(known.std(ddof=1)) if known.size > 1 else 0.0
+    if reach < _ROUNDING and value in (least, most):
+        reach = Z**2 / (groups + Z**2)
     return Figure(value=value, low=max(least, value - reach), high=min(most, value + reach))

@@ -182,6 +182,7 @@ def _quality(
         ece=interval(
             ece(guesses, truths, bins=bins),
             np.abs(gaps).sum(axis=0) / masses.sum(axis=0),
+            groups=drawn.n_groups,
             least=0,
             most=1,
         ),
@@ -191,7 +192,13 @@ def _quality(
         diagram=Diagram(
             probabilities=tuple(float(guesses[inside].mean()) for inside in filled),
             shares=tuple(
-                interval(float(truths[inside].mean()), replicates, least=0, most=1)
+                interval(
+                    float(truths[inside].mean()),
+                    replicates,
+                    groups=len(np.unique(drawn.groups[inside])),
+                    least=0,
+                    most=1,
+                )
                 for inside, replicates in zip(filled, shares, strict=True)
             ),
             counts=tuple(int(inside.sum()) for inside in filled),
@@ -202,7 +209,8 @@ def _quality(
 def _auc_figure(scores: F64, labels: Bools, drawn: Resamples) -> Figure:
     ranked = _RankedTruths(scores, labels.astype(np.float64))
     replicates = [_auc(ranked, counts[drawn.groups].astype(np.float64)) for counts in drawn.counts]
-    return interval(auc(scores, labels), np.array(replicates), least=0, most=1)
+    scarcer = int(min(labels.sum(), len(labels) - labels.sum(), drawn.n_groups))
+    return interval(auc(scores, labels), np.array(replicates), groups=scarcer, least=0, most=1)
 
 
 class _RankedTruths:

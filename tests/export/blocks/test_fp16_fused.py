@@ -1,4 +1,4 @@
-"""The blocks by CUDA's own operators, which the CPU provider has in float32 too."""
+"""The fused blocks, in CUDA's operators, which the CPU provider has in float32 too."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -20,8 +20,8 @@ from twinlens_export.precision import in_precision
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 Array = NDArray[Any]
-Program = Callable[[Array], Array]
-Open = Callable[[Graph], Program]
+Embed = Callable[[Array], Array]
+Open = Callable[[Graph], Embed]
 WIDTH, HEADS, TOKENS = 32, 4, 9
 RANDOM = np.random.default_rng(0)
 
@@ -62,7 +62,7 @@ def test_nothing_is_left_that_cuda_has_whole(checkpoint: Checkpoint) -> None:
         found = Counter(node.op for node in graph.nodes)
         assert found["Softmax"] == found["FusedMatMul"] == 0
         assert (found["Attention"], found["MultiHeadAttention"]) == (count - 1, 1)
-        # Of the sums 2 a layer, that before the tokens are pooled is followed by no norm of it all.
+        # Two sums a layer; the one before the pooling is not followed by a norm of all tokens.
         assert found["SkipLayerNormalization"] >= 2 * count - 1
         read = {name for node in graph.nodes for name in node.inputs} | {graph.output.name}
         assert all(read.intersection(node.outputs) for node in graph.nodes)
@@ -71,10 +71,10 @@ def test_nothing_is_left_that_cuda_has_whole(checkpoint: Checkpoint) -> None:
 
 
 def of_blocks(make: MakeBlocks, act: Callable[[Any, str], str]) -> Graph:
-    """What a block makes of tokens of which there is a byte each, 9 of 32 to an item."""
-    port = ValueInfo(name="bytes", dtype=np.uint8, shape=("batch", TOKENS, WIDTH))
+    """Build a graph of one block on 9 tokens of 32 bytes an item."""
+    pixels = ValueInfo(name="bytes", dtype=np.uint8, shape=("batch", TOKENS, WIDTH))
     out = ValueInfo(name="out", dtype=np.float32, shape=("batch", "tokens", "width"))
-    graph = Graph(name="a block", input=port, output=out)
+    graph = Graph(name="a block", input=pixels, output=out)
     blocks = make(graph)
     tokens = blocks.bytes_linear("bytes", ENTRY, "entry")
     graph.add("Identity", act(blocks, tokens), name="out")
@@ -82,12 +82,12 @@ def of_blocks(make: MakeBlocks, act: Callable[[Any, str], str]) -> Graph:
 
 
 ENTRY = linear(WIDTH)
-THREE, TWO, QUERY = linear(3 * WIDTH), linear(2 * WIDTH), linear(WIDTH)
+QKV, KEY_VALUE, QUERY = linear(3 * WIDTH), linear(2 * WIDTH), linear(WIDTH)
 COUNTS = np.array([9, 1, 4])
 
 
 def counts(graph: Graph) -> str:
-    """As many as the first byte of an item says: of a text they are reckoned from its ids."""
+    """Append the counts: here the first byte of an item; in a text tower they come from its ids."""
     first = graph.add("Cast", "bytes", name="numbers", to=7)
     bounds = [graph.constant(bound, np.int64) for bound in ([0, 0], [1, 1], [1, 2])]
     cut = graph.add("Slice", first, *bounds, name="cut")
@@ -97,9 +97,9 @@ def counts(graph: Graph) -> str:
 def mlp(activation: Any, *, bias: bool) -> Mlp:  # noqa: ANN401
     return Mlp(
         norm=NORM,
-        widen=WIDE if bias else Linear(weight=WIDE.weight, bias=None),
+        fc1=FC1 if bias else Linear(weight=FC1.weight, bias=None),
         activation=activation,
-        narrow=NARROW if bias else Linear(weight=NARROW.weight, bias=None),
+        fc2=FC2 if bias else Linear(weight=FC2.weight, bias=None),
     )
 
 
@@ -112,24 +112,24 @@ def twice(blocks: Any, total: str) -> str:  # noqa: ANN401
     return blocks.graph.add("Add", first, second, name="both")
 
 
-NORM, AFTER, WIDE, NARROW = norm(), norm(), linear(4 * WIDTH), linear(WIDTH, 4 * WIDTH)
+NORM, AFTER, FC1, FC2 = norm(), norm(), linear(4 * WIDTH), linear(WIDTH, 4 * WIDTH)
 ACTS: dict[str, Callable[[Any, str], str]] = {
-    "attention": lambda b, x: b.self_attention(b.linear(x, THREE, "a"), HEADS, causal=False),
+    "attention": lambda b, x: b.self_attention(b.linear(x, QKV, "a"), HEADS, causal=False),
     "causal attention": lambda b, x: b.self_attention(
-        b.linear(x, THREE, "a", norm=NORM), HEADS, causal=True
+        b.linear(x, QKV, "a", norm=NORM), HEADS, causal=True
     ),
     "counted attention": lambda b, x: b.counted_attention(
-        b.linear(x, THREE, "a"), HEADS, counts(b.graph)
+        b.linear(x, QKV, "a"), HEADS, counts(b.graph)
     ),
     "pooled attention": lambda b, x: b.pooled_attention(
         b.graph.add("Slice", b.linear(x, QUERY, "q"), *(
             b.graph.constant(bound, np.int64) for bound in ([0], [1], [1])
-        )), b.linear(x, TWO, "a"), HEADS,
+        )), b.linear(x, KEY_VALUE, "a"), HEADS,
     ),
     "counted pooled attention": lambda b, x: b.pooled_attention(
         b.graph.add("Slice", b.linear(x, QUERY, "q"), *(
             b.graph.constant(bound, np.int64) for bound in ([0], [1], [1])
-        )), b.linear(x, TWO, "a"), HEADS, counts(b.graph),
+        )), b.linear(x, KEY_VALUE, "a"), HEADS, counts(b.graph),
     ),
     "a sum and its norm": lambda b, x: b.norm(b.linear_add(x, QUERY, x, "a"), NORM, "n"),
     "a sum without a bias and its norm": lambda b, x: b.norm(
@@ -153,6 +153,6 @@ def test_every_block_is_the_same_as_of_float_blocks(act: str, opened: Open) -> N
     items[:, 0, 0] = COUNTS
     plain = opened(of_blocks(FloatBlocks, ACTS[act]))(items)
     fused = opened(of_blocks(FusedBlocks, ACTS[act]))(items)
-    # FastGelu is the tanh form by another polynomial of CUDA's.
+    # FastGelu is the tanh form; CUDA's uses another polynomial.
     np.testing.assert_allclose(fused, plain, atol=2e-4 if "tanh" in act else 2e-5, rtol=0)
     assert np.ptp(plain) > 0.5

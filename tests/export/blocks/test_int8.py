@@ -1,4 +1,4 @@
-"""The blocks in int8."""
+"""The blocks in int8: storage, packing, and products of special tokens."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,7 +49,7 @@ def test_packed_codes_are_where_they_are_said_to_be(outputs: int, inputs: int) -
 def product_graph(
     blocks: type[FloatBlocks | Int8Blocks], weight: NDArray[np.float32], activation: str = ""
 ) -> Graph:
-    """tokens [B, 2, in] times a weight [in, in], or an MLP of it added to them."""
+    """Build a graph of tokens [B, 2, in] times a weight [in, in], or of an MLP with residual."""
     width = len(weight)
     graph = Graph(
         name=f"product {blocks.__name__}",
@@ -59,8 +59,8 @@ def product_graph(
     linear = Linear(weight=weight, bias=np.zeros(width, np.float32))
     made = blocks(graph)
     if activation in ("gelu", "quick_gelu", "gelu_tanh"):
-        bend: Activation = activation
-        mlp = Mlp(norm=None, widen=linear, activation=bend, narrow=linear)
+        known: Activation = activation
+        mlp = Mlp(norm=None, fc1=linear, activation=known, fc2=linear)
         answer = made.mlp_add("tokens", mlp, "it")
     else:
         answer = made.linear("tokens", linear, "it")
@@ -78,7 +78,7 @@ def test_a_token_of_zeros_gives_zeros_and_no_nan(
     tokens[0, 1] = np.linspace(-3, 3, width)
     sums = opened(product_graph(Int8Blocks, weight, activation))(tokens)
     wanted = opened(product_graph(FloatBlocks, weight, activation))(tokens)
-    # What is raised by LOWEST and coded comes back with the error of half a step.
+    # Quantisation of values minus LOWEST has an error of half a step.
     np.testing.assert_allclose(sums[0, 0], 0, atol=abs(LOWEST) / 50 if activation else 0)
     np.testing.assert_allclose(sums[0, 1], wanted[0, 1], atol=0.02 * np.abs(wanted).max())
 
@@ -104,7 +104,7 @@ def test_a_block_that_is_kept_stays_in_float32(
     whole = image_graph(demo_shaped.image)
     named = {node.name for node in image_graph(demo_shaped.image, Int8Blocks).nodes}
     kept = {name for name in named if name.startswith("layers.") or name == "patches"}
-    # The map before an attention is called by the name of the map behind it.
+    # A fused attention block has the name of its output projection, not of the projection to qkv.
     kept |= {name.replace("mixed", "query_key_value") for name in kept}
     kept_graph = image_graph(demo_shaped.image, lambda graph: Int8Blocks(graph, kept))
     rows = opened(kept_graph)(images)
@@ -112,6 +112,6 @@ def test_a_block_that_is_kept_stays_in_float32(
         opened(whole)(images),
         opened(image_graph(demo_shaped.image, Int8Blocks))(images),
     )
-    # What is left of int8 is the native attention, which on AMX multiplies bfloat16.
+    # Only the native attention is left, which on AMX multiplies bfloat16.
     loss, whole_loss = (1 - (found * exact).sum(axis=1).min() for found in (rows, all_int8))
     assert loss < 0.2 * whole_loss

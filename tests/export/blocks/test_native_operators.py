@@ -1,4 +1,4 @@
-"""The native operators against the functions that stand beside their calls."""
+"""The native operators against the ONNX functions in the same file."""
 
 import os
 import subprocess
@@ -50,8 +50,8 @@ def norm(random: np.random.Generator, width: int) -> Norm:
     return Norm(scale=1 + normal(random, width) / 4, bias=normal(random, width), epsilon=1e-5)
 
 
-def programs(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32) -> list[Any]:
-    """The graph of one block, opened on 1 and on 2 threads, and without the library."""
+def sessions(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32) -> list[Any]:
+    """Open the graph of one block on 1 and on 2 threads, and without the library."""
     graph = Graph(
         name="block",
         input=ValueInfo(name="x", dtype=dtype, shape=("batch", "tokens", width)),
@@ -71,13 +71,13 @@ def programs(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32
 
 
 def require_equal(make: Make, x: NDArray[Any], *, out: int, seed: int) -> None:
-    """The library gives what the functions give, and every item the same beside any others."""
-    one, two, wanted = programs(x.shape[2], seed, make, dtype=x.dtype)
-    got, truth = one(x), wanted(x)
+    """Assert that library and functions agree, and that an item is independent of its batch."""
+    one, two, function = sessions(x.shape[2], seed, make, dtype=x.dtype)
+    got, wanted = one(x), function(x)
     assert got.shape == (*x.shape[:2], out)
-    size = max(1.0, float(np.abs(truth).max()))
-    difference = np.abs(got - truth)
-    # Where float32 rounds otherwise, a number may become the neighbouring code: rarely.
+    size = max(1.0, float(np.abs(wanted).max()))
+    difference = np.abs(got - wanted)
+    # Rarely float32 rounds otherwise, and a value becomes the neighbouring code.
     assert np.quantile(difference, 0.9) <= 2e-5 * size
     assert difference.max() <= 0.05 * size
     np.testing.assert_array_equal(two(x), got)
@@ -139,9 +139,9 @@ def test_mlp_add(
     def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
         mlp = Mlp(
             norm=norm(random, width) if behind_norm else None,
-            widen=linear(random, width, middle),
+            fc1=linear(random, width, middle),
             activation=activation,
-            narrow=linear(random, middle, width),
+            fc2=linear(random, middle, width),
         )
         return blocks.mlp_add("x", mlp, "it")
 
@@ -167,21 +167,21 @@ def test_a_whole_attention(
     whole = True
 
     def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
-        joined = linear(random, width, 3 * width)
-        seen = blocks.linear("x", joined, "joined", norm=norm(random, width))
-        mixed = blocks.self_attention(seen, heads, causal=causal)
+        qkv = linear(random, width, 3 * width)
+        joined = blocks.linear("x", qkv, "joined", norm=norm(random, width))
+        attended = blocks.self_attention(joined, heads, causal=causal)
         if not whole:
-            mixed = blocks.graph.add("Identity", mixed)
-        answer = blocks.linear_add(mixed, linear(random, width, width), "x", "mixed")
+            attended = blocks.graph.add("Identity", attended)
+        total = blocks.linear_add(attended, linear(random, width, width), "x", "mixed")
         assert ("AttentionAdd" in blocks.graph.nodes[-1].op) == (width % 32 == 0 and whole)
-        return answer
+        return total
 
-    one, two, wanted = programs(width, seed, make)
-    got, truth = one(x), wanted(x)
-    # Where bfloat16 or float32 round otherwise, what was attended to has other codes.
-    assert np.abs(got - truth).mean() <= 0.03
+    one, two, function = sessions(width, seed, make)
+    got, wanted = one(x), function(x)
+    # Another rounding of bfloat16 or float32 changes codes of the attention's output.
+    assert np.abs(got - wanted).mean() <= 0.03
     whole = False
-    np.testing.assert_array_equal(programs(width, seed, make)[0](x), got)
+    np.testing.assert_array_equal(sessions(width, seed, make)[0](x), got)
     np.testing.assert_array_equal(two(x), got)
     for item in range(batch):
         np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
@@ -206,7 +206,7 @@ def test_attention(batch: int, tokens: int, shape: tuple[int, int], kind: str, s
 
     def make(blocks: Int8Blocks, _: np.random.Generator) -> str:
         graph = blocks.graph
-        # How many tokens an item has, told by its own first numbers, so that it may stand alone.
+        # The counts come from the first number of each item, so that an item may be a batch.
         counts = graph.add(
             "Cast",
             graph.add(
@@ -228,18 +228,18 @@ def test_attention(batch: int, tokens: int, shape: tuple[int, int], kind: str, s
 
     if "counted" in kind:
         x[:, 0, 0] = lengths
-    one, two, wanted = programs(3 * width, seed, make)
-    got, truth = one(x), wanted(x)
+    one, two, function = sessions(3 * width, seed, make)
+    got, wanted = one(x), function(x)
     # On AMX the products are of bfloat16, which has 8 bits.
-    np.testing.assert_allclose(got, truth, atol=0.06 if operators.path() == "amx" else 2e-5)
-    assert np.abs(got - truth).mean() <= (4e-3 if operators.path() == "amx" else 1e-6)
+    np.testing.assert_allclose(got, wanted, atol=0.06 if operators.path() == "amx" else 2e-5)
+    assert np.abs(got - wanted).mean() <= (4e-3 if operators.path() == "amx" else 1e-6)
     np.testing.assert_array_equal(two(x), got)
     for item in range(batch):
         np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
 
 
 def _halves(graph: Graph, width: int) -> tuple[str, str]:
-    """The first token's query, and everybody's keys and values."""
+    """Return the first token's query, and all tokens' keys and values."""
 
     def cut(start: int, end: int, axis: int, tensor: str) -> str:
         bounds = (graph.constant([value], np.int64) for value in (start, end, axis))
@@ -252,11 +252,11 @@ def _halves(graph: Graph, width: int) -> tuple[str, str]:
 def test_a_token_that_is_no_number_spoils_no_other() -> None:
     def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
         both = linear(random, 64, 128), linear(random, 128, 64)
-        mlp = Mlp(norm=norm(random, 64), widen=both[0], activation="gelu", narrow=both[1])
+        mlp = Mlp(norm=norm(random, 64), fc1=both[0], activation="gelu", fc2=both[1])
         return blocks.mlp_add("x", mlp, "it")
 
     x = normal(np.random.default_rng(0), 1, 33, 64)
-    (one, *_) = programs(64, 0, make)
+    (one, *_) = sessions(64, 0, make)
     whole = one(x)
     for bad in (np.nan, np.inf):
         spoilt = x.copy()
@@ -268,7 +268,7 @@ def test_a_token_that_is_no_number_spoils_no_other() -> None:
 
 @pytest.mark.skipif(operators.path() != "amx", reason="the other path is the one that serves")
 def test_the_other_path_too() -> None:
-    """Which path serves is decided once in a process."""
+    """A process chooses its path once."""
     asked = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     environment = {**os.environ, "TWINLENS_OPERATORS": "avx512vnni"}
     done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)

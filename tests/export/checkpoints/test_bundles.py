@@ -1,15 +1,13 @@
-"""From a checkpoint of any family to a bundle that the runtime opens."""
+"""The bundle of every family, opened by the runtime."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import transformers
-from numpy.typing import NDArray
 from PIL import Image
+from transformers_rows import transformers_rows
 
 import twinlens
 import twinlens_export
@@ -20,8 +18,6 @@ from twinlens_export.verification import verify
 from twinlens_export.verification.samples import SampleFiles
 from twinlens_export.verification.verify import Tolerance
 
-Array = NDArray[Any]
-
 TEXTS = ["a dog", "Two CATS, asleep!", "x", "it is a drawing of a bus in the rain " * 9]
 
 
@@ -31,37 +27,18 @@ def bundle_of(
     sample_files: SampleFiles,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str], Bundle]:
-    """A family's checkpoint in every precision; made once."""
-    made: dict[str, Bundle] = {}
+    """Return the bundle of a family in every precision; exported once."""
 
-    def bundle(name: str) -> Bundle:
-        if name not in made:
-            out = tmp_path_factory.mktemp("bundles") / name
-            with pytest.MonkeyPatch.context() as patch:
-                # Random towers put all pictures almost in one place, so their order says little.
-                patch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.995))  # type: ignore[arg-type]
-                made[name] = twinlens_export.export(
-                    family_folder(name), out, precisions=PRECISIONS, samples=sample_files
-                )
-        return made[name]
+    def export(name: str) -> Bundle:
+        out = tmp_path_factory.mktemp("bundles") / name
+        with pytest.MonkeyPatch.context() as patch:
+            # Random towers put all images almost in one place, so rankings mean little.
+            patch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.995))  # type: ignore[arg-type]
+            return twinlens_export.export(
+                family_folder(name), out, precisions=PRECISIONS, samples=sample_files
+            )
 
-    return bundle
-
-
-def theirs(folder: Path, photos: list[Image.Image]) -> tuple[Array, Array]:
-    """Photos and texts through transformers alone: unit rows."""
-    model = transformers.AutoModel.from_pretrained(folder).eval()
-    pixels = transformers.AutoImageProcessor.from_pretrained(folder)(photos, return_tensors="pt")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    texts = tokenizer(TEXTS, padding="max_length", truncation=True, return_tensors="pt")
-    masked = isinstance(model, transformers.ChineseCLIPModel)
-    names = ("input_ids", "attention_mask") if masked else ("input_ids",)
-    with torch.inference_mode():
-        images = model.get_image_features(pixel_values=pixels["pixel_values"])
-        words = model.get_text_features(**{name: texts[name] for name in names})
-        rows = [getattr(answer, "pooler_output", answer) for answer in (images, words)]
-    image_rows, text_rows = (torch.nn.functional.normalize(row, dim=-1).numpy() for row in rows)
-    return image_rows, text_rows
+    return cache(export)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -74,7 +51,7 @@ def test_the_runtime_agrees_with_transformers_from_end_to_end(
 ) -> None:
     bundle = bundle_of(family)
     model = twinlens.load(bundle.folder, device="cpu", precision=precision)
-    image_rows, text_rows = theirs(family_folder(family), photos)
+    image_rows, text_rows = transformers_rows(family_folder(family), photos, TEXTS)
     # Resampling differs by up to two levels between Pillow's and torchvision's ways.
     assert (model.embed_images(photos) * image_rows).sum(axis=1).min() > 0.999
     least = verify.TOLERANCES[precision].worst_cosine
@@ -101,7 +78,7 @@ def test_siglip_brings_its_own_sense_of_a_match(
     np.testing.assert_allclose(model.match(photos, texts), wanted, rtol=1e-4)
     prior = model.calibration.prior
     assert prior == 1 / 32768
-    # Where half of all pairs match, the odds rise by what matches were rarer in training.
+    # With half of all pairs matching, the odds rise by as much as matches were rarer in training.
     odds = np.asarray(model.match(photos, texts, prior=0.5), dtype=np.float64)
     raised = wanted / (1 - wanted) * (1 - prior) / prior
     np.testing.assert_allclose(odds, raised / (1 + raised), rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Reading checkpoints."""
+"""Checkpoints as they are read: specs, end token, files, and refusals."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from twinlens_export.errors import CheckpointError
 
 @pytest.fixture
 def copied(folders: Callable[[str], Path], tmp_path: Path) -> Path:
-    """A copy of the smallest checkpoint, to be damaged."""
+    """A copy of the smallest checkpoint, for tests that damage it."""
     return Path(shutil.copytree(folders("demo"), tmp_path / "copied"))
 
 

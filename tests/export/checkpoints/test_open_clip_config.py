@@ -1,4 +1,4 @@
-"""What an open_clip_config.json says of the towers."""
+"""The configuration of OpenCLIP checkpoints: read or refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -66,7 +66,7 @@ def test_the_configuration_tells_what_the_weights_do_not(document: Document) -> 
     assert config.image is not None
     assert (config.image.heads, config.image.activation) == (4, "quick_gelu")
     assert (config.text.heads, config.text.epsilon, config.end_id) == (2, 1e-6, 7)
-    assert (config.family.text.sight, config.family.text.place) == ("causal", "end")
+    assert (config.family.text.attention_mask, config.family.text.pooling) == ("causal", "eos")
 
 
 def test_a_silent_configuration_means_what_open_clip_does(document: Document) -> None:
@@ -77,6 +77,6 @@ def test_a_silent_configuration_means_what_open_clip_does(document: Document) ->
 
 def test_siglip_sees_all_and_is_pooled_last(siglip_document: dict[str, Any]) -> None:
     config = read_open_clip_config(siglip_document)
-    assert config.image is None  # timm knows
-    assert (config.family.text.sight, config.family.text.place) == ("all", "last")
+    assert config.image is None  # timm's model has it
+    assert (config.family.text.attention_mask, config.family.text.pooling) == ("full", "last")
     assert config.text.activation == "gelu_tanh"

@@ -1,4 +1,4 @@
-"""OpenCLIP checkpoints: all of them, by open_clip itself."""
+"""OpenCLIP checkpoints of every kind against open_clip."""
 
 import json
 import shutil
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from pickle_trap import SPRUNG, Trap
 from safetensors.torch import save_file
 
 from twinlens.bundle.specs import TextSpec
@@ -21,7 +22,7 @@ from twinlens_export.towers.tower_graphs import image_graph, text_graph
 from twinlens_export.verification import reference_model
 
 Array = NDArray[Any]
-Program = Callable[[Array], Array]
+Embed = Callable[[Array], Array]
 Document = Callable[..., dict[str, Any]]
 
 LEAST = 0.99999
@@ -44,7 +45,7 @@ def open_clip() -> Any:  # noqa: ANN401
 
 
 def write(folder: Path, fields: Mapping[str, Any], library: Any) -> Any:  # noqa: ANN401
-    """A checkpoint of random weights, as open_clip writes it."""
+    """Write a checkpoint of random weights as open_clip does, and return its model."""
     model_cfg = dict(fields["model_cfg"])
     custom = model_cfg.pop("custom_text", False)
     torch.manual_seed(0)
@@ -76,7 +77,7 @@ def test_a_folder_of_openclip_is_followed_from_words_to_rows(
     document: Document,
     open_clip: Any,  # noqa: ANN401
     tmp_path: Path,
-    opened: Callable[[Graph], Program],
+    opened: Callable[[Graph], Embed],
     pixels_of: Callable[[Checkpoint], Array],
 ) -> None:
     fields = document(**changes)
@@ -102,7 +103,7 @@ def test_siglip_of_openclip_is_followed_from_words_to_rows(
     open_clip: Any,  # noqa: ANN401
     siglip_document: dict[str, Any],
     tmp_path: Path,
-    opened: Callable[[Graph], Program],
+    opened: Callable[[Graph], Embed],
     pixels_of: Callable[[Checkpoint], Array],
 ) -> None:
     timm = pytest.importorskip("timm")
@@ -169,13 +170,6 @@ def test_what_was_fetched_from_the_hub_is_read_by_its_id(
     assert found.sha256 == read_checkpoint(str(folder)).sha256
 
 
-class Trap:
-    """Runs when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("sprung"),)
-
-
 def test_a_pickle_that_would_run_is_refused(
     open_clip: Any,  # noqa: ANN401
     tmp_path: Path,
@@ -187,4 +181,4 @@ def test_a_pickle_that_would_run_is_refused(
     torch.save({"state_dict": Trap()}, tmp_path / "open_clip_pytorch_model.bin")
     with pytest.raises(CheckpointError, match="no readable weights"):
         read_checkpoint(str(tmp_path))
-    assert not (tmp_path / "sprung").exists()
+    assert not (tmp_path / SPRUNG).exists()

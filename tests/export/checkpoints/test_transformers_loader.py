@@ -1,14 +1,14 @@
-"""Where checkpoints come from: formats of weights, and what is never run."""
+"""The loader of transformers' checkpoints: formats of weights, the Hub, and untrusted pickles."""
 
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import transformers
+from pickle_trap import SPRUNG, Trap
 from safetensors.torch import load_file
 
 from twinlens.texts.tokenizer import Tokenizer
@@ -18,7 +18,7 @@ from twinlens_export.errors import CheckpointError
 
 @pytest.fixture
 def copied(family_folder: Callable[[str], Path], tmp_path: Path) -> Path:
-    """A copy of a small checkpoint, its weights to be replaced."""
+    """A copy of a tiny checkpoint, for tests that replace its files."""
     return Path(shutil.copytree(family_folder("siglip2"), tmp_path / "copied"))
 
 
@@ -41,20 +41,13 @@ def test_a_pickle_of_weights_is_the_same_checkpoint(
     assert read_checkpoint(str(copied)).sha256 == family_checkpoint("siglip2").sha256
 
 
-class Trap:
-    """Runs when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("sprung"),)
-
-
 def test_a_pickle_that_would_run_is_refused(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copied)
     (copied / "model.safetensors").unlink()
     torch.save({"logit_scale": Trap()}, copied / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match="no readable weights"):
         read_checkpoint(str(copied))
-    assert not (copied / "sprung").exists()
+    assert not (copied / SPRUNG).exists()
 
 
 def test_of_two_formats_the_one_that_cannot_run_is_read(
@@ -70,9 +63,9 @@ def test_half_precision_weights_are_read_in_float32(
     model = transformers.SiglipModel.from_pretrained(copied, dtype=torch.bfloat16)
     model.save_pretrained(copied)
     read = read_checkpoint(str(copied))
-    assert read.image.positions.dtype == "float32"
-    wanted = family_checkpoint("siglip2").image.positions
-    assert abs(read.image.positions - wanted).max() < 0.01
+    assert read.image.position_embedding.dtype == "float32"
+    wanted = family_checkpoint("siglip2").image.position_embedding
+    assert abs(read.image.position_embedding - wanted).max() < 0.01
 
 
 @pytest.mark.parametrize("kind", ["siglip2", "align", "blip"])
@@ -121,9 +114,9 @@ def test_siglip_2_sees_lower_case_although_its_tokenizer_on_the_hub_keeps_upper_
     copied: Path, family_checkpoint: Callable[[str], Checkpoint], tmp_path: Path
 ) -> None:
     path = copied / "tokenizer.json"
-    program = json.loads(path.read_text())
-    program["normalizer"] = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
-    path.write_text(json.dumps(program))
+    document = json.loads(path.read_text())
+    document["normalizer"] = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+    path.write_text(json.dumps(document))
     fields = json.loads((copied / "tokenizer_config.json").read_text())
     fields["tokenizer_class"] = "GemmaTokenizer"
     (copied / "tokenizer_config.json").write_text(json.dumps(fields))
@@ -133,5 +126,5 @@ def test_siglip_2_sees_lower_case_although_its_tokenizer_on_the_hub_keeps_upper_
         (tmp_path / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"])
         ids.append(Tokenizer(tmp_path / "tokenizer.json", checkpoint.text_spec).encode(texts))
     assert read_checkpoint(str(copied)).text_spec.clean == "lower"
-    assert family_checkpoint("siglip2").text_spec.clean == "none"  # its own tokenizer does it
+    assert family_checkpoint("siglip2").text_spec.clean == "none"  # its own tokenizer lower-cases
     assert ids[0].tolist() == ids[1].tolist()

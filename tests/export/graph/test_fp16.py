@@ -1,4 +1,4 @@
-"""The step to fp16."""
+"""The pass to fp16."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The graph and its file."""
+"""The graph and its ONNX file."""
 
 from pathlib import Path
 
@@ -40,11 +40,11 @@ def test_the_same_checkpoint_gives_the_same_bytes(demo_shaped: Checkpoint, tmp_p
 def test_many_weights_lie_beside_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graphs, "LARGEST_INSIDE_BYTES", 1000)
+    monkeypatch.setattr(graphs, "LARGEST_EMBEDDED_BYTES", 1000)
     path = tmp_path / "large.onnx"
-    program, weights = save(doubling(), path)
-    assert program == path
-    assert program.stat().st_size < 1000
+    file, weights = save(doubling(), path)
+    assert file == path
+    assert file.stat().st_size < 1000
     assert weights.stat().st_size >= 64 * 64 * 4
     x = np.ones((3, 64), np.float32)
     session = Session(path, device=CPU, threads=1, name="large")

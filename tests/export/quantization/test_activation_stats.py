@@ -1,4 +1,4 @@
-"""Calibration."""
+"""Activation statistics."""
 
 from pathlib import Path
 
@@ -6,11 +6,16 @@ import numpy as np
 
 from twinlens.bundle.specs import TextSpec
 from twinlens_export.graph.graph import Graph, ValueInfo
-from twinlens_export.quantization.activation_stats import observed, opened, rows_of, text_batches
+from twinlens_export.quantization.activation_stats import (
+    activation_stats,
+    embed,
+    open_graph,
+    text_batches,
+)
 
 
 def product_graph() -> Graph:
-    """tokens [B, T, 2] times a weight: a row's is its tokens' sum."""
+    """Build a graph of tokens [B, T, 2] times a weight, summed over the tokens."""
     graph = Graph(
         name="product",
         input=ValueInfo(name="tokens", dtype=np.float32, shape=("batch", "tokens", 2)),
@@ -23,16 +28,16 @@ def product_graph() -> Graph:
 
 def test_sizes_are_root_mean_squares_over_all_tokens(tmp_path: Path) -> None:
     tokens = np.array([[[3, 0], [-4, 0]], [[0, 1], [5, -1]]], np.float32)
-    seen = observed(product_graph(), [tokens[:1], tokens[1:]], tmp_path)
-    assert set(seen.sizes) == {"it"}
-    np.testing.assert_allclose(seen.sizes["it"], np.sqrt([50 / 4, 2 / 4]), rtol=1e-6)
-    np.testing.assert_array_equal(seen.rows, [[-1, -1, -1], [5, 5, 5]])
+    stats = activation_stats(product_graph(), [tokens[:1], tokens[1:]], tmp_path)
+    assert set(stats.rms) == {"it"}
+    np.testing.assert_allclose(stats.rms["it"], np.sqrt([50 / 4, 2 / 4]), rtol=1e-6)
+    np.testing.assert_array_equal(stats.rows, [[-1, -1, -1], [5, 5, 5]])
 
 
 def test_no_file_is_left(tmp_path: Path) -> None:
-    with opened(product_graph(), tmp_path) as program:
-        assert program(np.ones((1, 1, 2), np.float32)).tolist() == [[2, 2, 2]]
-    assert rows_of(product_graph(), [np.ones((2, 1, 2), np.float32)], tmp_path).shape == (2, 3)
+    with open_graph(product_graph(), tmp_path) as tower:
+        assert tower(np.ones((1, 1, 2), np.float32)).tolist() == [[2, 2, 2]]
+    assert embed(product_graph(), [np.ones((2, 1, 2), np.float32)], tmp_path).shape == (2, 3)
     assert not list(tmp_path.iterdir())
 
 

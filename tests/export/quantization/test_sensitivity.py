@@ -1,4 +1,4 @@
-"""The search for what int8 harms most."""
+"""The sensitivity of blocks to int8."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,8 +10,8 @@ import numpy as np
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from twinlens_export.quantization.activation_stats import rows_of
-from twinlens_export.quantization.sensitivity import costs
+from twinlens_export.quantization.activation_stats import embed
+from twinlens_export.quantization.sensitivity import sensitivities
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
 
 
@@ -19,7 +19,9 @@ def test_every_block_is_tried_and_the_loud_one_is_the_dearest(
     loud_folder: Path, pixels_of: Callable[..., Any], tmp_path: Path
 ) -> None:
     loud = read_checkpoint(str(loud_folder))
-    found = costs(partial(image_graph, loud.image), Int8Blocks, [pixels_of(loud)[:4]], tmp_path)
+    found = sensitivities(
+        partial(image_graph, loud.image), Int8Blocks, [pixels_of(loud)[:4]], tmp_path
+    )
     blocks = ("query_key_value", "mixed", "mlp")
     whole = {f"layers.{number}.{block}" for number in range(5) for block in blocks}
     last = {f"layers.5.{block}" for block in ("query", "key_value", "mixed", "mlp")}
@@ -34,11 +36,11 @@ def test_a_cost_is_what_that_block_alone_loses(
 ) -> None:
     build = partial(text_graph, demo_shaped.text)
     batches = [ids_of(demo_shaped)[:8]]
-    found = costs(build, Int8Blocks, batches, tmp_path)
-    wanted = rows_of(build(FloatBlocks), batches, tmp_path)
+    found = sensitivities(build, Int8Blocks, batches, tmp_path)
+    wanted = embed(build(FloatBlocks), batches, tmp_path)
     others = frozenset(found) - {"layers.1.mlp"}
-    alone = rows_of(build(partial(Int8Blocks, kept=others)), batches, tmp_path)
+    alone = embed(build(partial(Int8Blocks, kept=others)), batches, tmp_path)
     lost = 1 - (alone.astype(np.float64) * wanted).sum(axis=1).mean()
-    # The kept tower's attentions are native, which on AMX cost a little themselves.
+    # The attentions stay native, which on AMX cost a little themselves.
     assert abs(found["layers.1.mlp"] - lost) < 0.25 * lost + 1e-7
     assert "words" in found

@@ -13,8 +13,8 @@ from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph
 from twinlens_export.quantization import tuning
-from twinlens_export.quantization.activation_stats import rows_of
-from twinlens_export.quantization.sensitivity import costs
+from twinlens_export.quantization.activation_stats import embed
+from twinlens_export.quantization.sensitivity import sensitivities
 from twinlens_export.towers.tower_graphs import text_graph
 
 
@@ -25,7 +25,7 @@ def test_a_tower_with_outliers_is_smoothed(
     tmp_path: Path,
 ) -> None:
     spoilt = with_outliers(demo_shaped.text)
-    found = tuning.tuned(spoilt, text_graph, [ids_of(demo_shaped)], tmp_path)
+    found = tuning.tune(spoilt, text_graph, [ids_of(demo_shaped)], tmp_path)
     scale = found.tower.encoder.layers[0].mlp_norm.scale
     assert np.abs(scale).max() < 3 * np.median(np.abs(scale))
     assert not list(tmp_path.iterdir())
@@ -39,46 +39,46 @@ def test_a_tower_stays_as_it_is_where_smoothing_costs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tuning, "smoothed", lambda tower, _: with_outliers(tower))
-    found = tuning.tuned(demo_shaped.text, text_graph, [ids_of(demo_shaped)], tmp_path)
+    found = tuning.tune(demo_shaped.text, text_graph, [ids_of(demo_shaped)], tmp_path)
     assert found.tower is demo_shaped.text
-    assert not found.factors
+    assert not found.divisors
 
 
 def test_tokens_that_are_added_to_as_well_are_divided(
     demo_shaped: Checkpoint, ids_of: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """As in BERT: a few channels of every norm are fifty times larger than the others."""
+    """In a post-norm tower a few channels of every norm are fifty times larger than the others."""
     text, batches = demo_shaped.text, [ids_of(demo_shaped)]
     factors = np.ones(text.encoder.width, np.float32)
     factors[7::60] = 50
     layers = tuple(loud(layer, factors) for layer in text.encoder.layers)
-    encoder = replace(text.encoder, layers=layers, norm_last=True)
+    encoder = replace(text.encoder, layers=layers, post_norm=True)
     bert = replace(text, encoder=encoder, output_norm=None)
-    found = tuning.tuned(bert, text_graph, batches, tmp_path)
+    found = tuning.tune(bert, text_graph, batches, tmp_path)
     whole = {f"layers.{n}.{name}" for n in (0, 1) for name in ("query_key_value", "mlp.widen")}
-    assert set(found.factors) == {
+    assert set(found.divisors) == {
         *whole,
         "layers.2.query",
         "layers.2.key_value",
         "layers.2.mlp.widen",
     }  # fmt: skip
-    wanted = rows_of(text_graph(bert), batches, tmp_path)
+    wanted = embed(text_graph(bert), batches, tmp_path)
 
     def loss(graph: Graph) -> float:
-        return float(1 - (rows_of(graph, batches, tmp_path) * wanted).sum(axis=1).mean())
+        return float(1 - (embed(graph, batches, tmp_path) * wanted).sum(axis=1).mean())
 
     assert loss(found.build(found.blocks())) < 0.5 * loss(text_graph(bert, Int8Blocks))
-    # In float32 nothing is divided, so what is kept is exact.
-    everything = {*costs(found.build, found.blocks(), batches, tmp_path)}
+    # In float32 nothing is divided, so kept blocks are exact.
+    everything = {*sensitivities(found.build, found.blocks(), batches, tmp_path)}
     assert loss(found.build(found.blocks(kept=everything))) < 1e-6
 
 
 def loud(layer: Layer, factors: F32) -> Layer:
     norms = (layer.attention_norm, layer.mlp_norm)
     attention_norm, mlp_norm = (replace(norm, scale=norm.scale * factors) for norm in norms)
-    maps = (layer.query, layer.key, layer.value, layer.widen)
-    query, key, value, widen = (replace(each, weight=each.weight / factors) for each in maps)
+    maps = (layer.query, layer.key, layer.value, layer.fc1)
+    query, key, value, fc1 = (replace(each, weight=each.weight / factors) for each in maps)
     return replace(
         layer, attention_norm=attention_norm, mlp_norm=mlp_norm, query=query, key=key, value=value,
-        widen=widen,
+        fc1=fc1,
     )  # fmt: skip

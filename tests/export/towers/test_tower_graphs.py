@@ -1,4 +1,4 @@
-"""The towers in float32 against transformers."""
+"""The float32 towers against transformers."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -49,13 +49,13 @@ def test_rows_have_length_one(
 def test_what_stands_behind_the_end_token_changes_no_text(
     demo_shaped: Checkpoint, opened: Callable[..., Any], ids_of: Callable[..., Any]
 ) -> None:
-    program = opened(text_graph(demo_shaped.text))
+    tower = opened(text_graph(demo_shaped.text))
     ids = ids_of(demo_shaped)[:10]
     other = ids.copy()
     ends = np.argmax(ids == demo_shaped.text_spec.end_id, axis=1)
     for row, end in zip(other, ends, strict=True):
         row[end + 1 :] = 7
-    np.testing.assert_allclose(program(other), program(ids), atol=1e-6)
+    np.testing.assert_allclose(tower(other), tower(ids), atol=1e-6)
 
 
 def test_graphs_are_valid_onnx(checkpoint: Checkpoint) -> None:
@@ -68,7 +68,7 @@ def test_pixels_that_are_not_rescaled_are_folded_too(
     demo_shaped: Checkpoint, opened: Callable[..., Any], pixels_of: Callable[..., Any]
 ) -> None:
     raw = PixelNormalization(factor=1.0, mean=(100.0, 110.0, 120.0), std=(60.0, 61.0, 62.0))
-    changed = replace(demo_shaped, image=replace(demo_shaped.image, pixels=raw))
+    changed = replace(demo_shaped, image=replace(demo_shaped.image, normalization=raw))
     images = pixels_of(changed)
     rows = opened(image_graph(changed.image))(images)
     assert worst_cosine(rows, reference_model.image_rows(changed, images)) >= LEAST_COSINE

@@ -1,4 +1,4 @@
-"""Other views of a picture, other wordings of a caption."""
+"""Augmentations: further views of an image, further wordings of a caption."""
 
 import numpy as np
 

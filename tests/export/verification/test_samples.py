@@ -1,4 +1,4 @@
-"""Reading samples."""
+"""The samples: order, split, augmentation and errors."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_given_files_are_read_in_order(
     samples = read_samples(sample_files, demo_shaped, tokenizer)
     assert samples.compared.images.shape == (12, 64, 64, 3)
     assert samples.compared.images.dtype == np.uint8
-    assert (samples.pictures, samples.captions) == (12, 13)
+    assert (samples.n_images, samples.n_captions) == (12, 13)
     assert len(samples.compared.texts) == 13
     assert samples.compared.texts[0] == tuple(tokenizer.encode(["a dog"])[0])
     assert {len(text) for text in samples.full_texts} == {demo_shaped.text_spec.context}
@@ -34,14 +34,14 @@ def test_given_files_are_read_in_order(
 def test_nothing_is_both_calibrated_on_and_compared(
     sample_files: SampleFiles, demo_shaped: Checkpoint, tokenizer: Tokenizer
 ) -> None:
-    for files, pictures, captions in ((sample_files, 18, 20), (SampleFiles(), 60, 60)):
+    for files, images, captions in ((sample_files, 18, 20), (SampleFiles(), 60, 60)):
         samples = read_samples(files, demo_shaped, tokenizer)
         seen = {image.tobytes() for image in samples.compared.images}
         tuned = {image.tobytes() for image in samples.calibration.images}
         assert not seen & tuned
         assert not set(samples.compared.texts) & set(samples.calibration.texts)
-        assert pictures // 3 <= len(tuned)
-        assert samples.pictures == pictures - pictures // 3
+        assert images // 3 <= len(tuned)
+        assert samples.n_images == images - images // 3
         assert captions // 3 <= len(samples.calibration.texts)
 
 
@@ -49,7 +49,7 @@ def test_the_package_brings_its_own_in_several_views_and_wordings(
     demo_shaped: Checkpoint, tokenizer: Tokenizer
 ) -> None:
     samples = read_samples(SampleFiles(), demo_shaped, tokenizer)
-    assert (samples.pictures, samples.captions) == (40, 40)
+    assert (samples.n_images, samples.n_captions) == (40, 40)
     assert len(samples.compared.images) == len(samples.compared.texts) == 160
     assert len(set(samples.compared.texts)) == 160
 
@@ -69,7 +69,7 @@ def test_a_file_that_is_no_picture_is_named(
     sample_files: SampleFiles, demo_shaped: Checkpoint, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     for name in ("notes.txt", "a.txt", "b.txt", "c.txt"):
-        (tmp_path / name).write_text("no picture")
+        (tmp_path / name).write_text("no image")
     files = SampleFiles(images=tmp_path, texts=sample_files.texts)
     with pytest.raises(ExportError, match=r"a\.txt"):
         read_samples(files, demo_shaped, tokenizer)

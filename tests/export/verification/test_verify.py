@@ -1,4 +1,4 @@
-"""The figures of a verification, and the gate."""
+"""The figures of the verification, and its tolerances."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
 from twinlens_export.verification import verify
 from twinlens_export.verification.samples import Inputs, Samples
-from twinlens_export.verification.verify import Truth
+from twinlens_export.verification.verify import Reference
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def samples() -> Samples:
     images[:, 0, 0, 0] = np.arange(22)
     return Samples(
         compared=Inputs(images=images, texts=((5, 9), (5, 6, 9), (5, 7, 9))),
-        pictures=20,
-        captions=2,
+        n_images=20,
+        n_captions=2,
         full_texts=((5, 6, 7, 9),),
         calibration=Inputs(images=images[:0], texts=()),
     )
@@ -35,9 +35,9 @@ def agreement(worst_cosine: float = 1.0, top1: float = 1.0) -> Agreement:
 
 
 def test_figures_of_an_image_tower(samples: Samples) -> None:
-    # The third text tells of a thing once more, so it is no answer; else 4 and 7 would agree on it.
+    # The third text is no distinct caption, so it is not in the gallery; there 4 and 7 would agree.
     texts = circle([0, 10, 5.6])
-    truth = Truth(images=circle(np.arange(22)), texts=texts, full_texts=circle([0]))
+    reference = Reference(images=circle(np.arange(22)), texts=texts, full_texts=circle([0]))
     sizes = []
 
     def turned(batch: object) -> object:
@@ -45,7 +45,7 @@ def test_figures_of_an_image_tower(samples: Samples) -> None:
         sizes.append(len(rows))
         return circle(rows + np.where(rows == 4, 3, 0))  # the fifth goes from 4 to 7 degrees
 
-    found = verify.image_agreement(turned, samples, truth)  # type: ignore[arg-type]
+    found = verify.image_agreement(turned, samples, reference)  # type: ignore[arg-type]
     assert sizes == [1, 3, 17, 1]
     assert found.worst_cosine == pytest.approx(np.cos(np.radians(3)))
     assert found.mean_cosine == pytest.approx((21 + np.cos(np.radians(3))) / 22)
@@ -55,11 +55,13 @@ def test_figures_of_an_image_tower(samples: Samples) -> None:
 
 
 def test_an_answer_as_good_as_the_best_agrees(samples: Samples) -> None:
-    truth = Truth(images=circle([0] * 22), texts=circle([1e-4, 0, 0]), full_texts=circle([0]))
+    reference = Reference(
+        images=circle([0] * 22), texts=circle([1e-4, 0, 0]), full_texts=circle([0])
+    )
     found = verify.image_agreement(
         lambda batch: circle([1e-4] * len(batch)),  # type: ignore[arg-type]
         samples,
-        truth,
+        reference,
     )
     assert found.top1 == 1
 
@@ -67,13 +69,13 @@ def test_an_answer_as_good_as_the_best_agrees(samples: Samples) -> None:
 def test_texts_are_seen_trimmed_and_whole(samples: Samples, demo_shaped: Checkpoint) -> None:
     widths = []
 
-    def program(batch: object) -> object:
+    def embed(batch: object) -> object:
         ids = np.asarray(batch)
         widths.append(ids.shape)
         return circle([0] * len(ids))
 
-    truth = Truth(images=circle([0] * 22), texts=circle([0, 0, 0]), full_texts=circle([90]))
-    found = verify.text_agreement(program, samples, truth, demo_shaped)  # type: ignore[arg-type]
+    reference = Reference(images=circle([0] * 22), texts=circle([0, 0, 0]), full_texts=circle([90]))
+    found = verify.text_agreement(embed, samples, reference, demo_shaped)  # type: ignore[arg-type]
     assert widths == [(1, 2), (3, 4), (1, 32), (3, 32)]
     assert found.worst_cosine == pytest.approx(0, abs=1e-6)
     assert found.samples == 3

@@ -55,53 +55,62 @@ struct RandomBlock {
     std::int64_t code(std::int64_t row, std::int64_t at) const { return codes[row * padded + at]; }
 };
 
-inline void check_dots(const KernelTable &kernels, std::int64_t padded) {
-    const RandomBlock block(padded);
-    const std::int64_t levels = kernels.levels, queries = kernels.few_queries;
-    const std::int64_t centre = kernels.centred ? 128 : 0;
-    // [plane][at][lane]; the first lanes are at the ends of the range.
-    std::vector<std::int64_t> numbers(static_cast<std::size_t>(2 * padded * lanes));
-    Aligned<std::int8_t> packed(2 * padded * lanes), rows_of_numbers(2 * padded * lanes);
-    const auto number = [&](std::int64_t plane, std::int64_t at, std::int64_t lane) -> auto & {
-        return numbers[static_cast<std::size_t>((plane * padded + at) * lanes + lane)];
-    };
-    for (std::int64_t plane = 0; plane < 2; ++plane) {
-        for (std::int64_t at = 0; at < padded; ++at) {
-            for (std::int64_t lane = 0; lane < lanes; ++lane) {
-                const std::int64_t value = lane == 0   ? levels
-                                           : lane == 1 ? -levels
-                                                       : whole(-levels, levels);
-                number(plane, at, lane) = value;
-                packed[plane * padded * lanes + at / 4 * 4 * lanes + lane * 4 + at % 4] =
-                    static_cast<std::int8_t>(value);
-                rows_of_numbers[(2 * lane + plane) * padded + at] = static_cast<std::int8_t>(value);
-            }
+// Components of 16 queries in two planes, in the layouts of KernelTable::dots and dots_few. The
+// first two lanes are at the ends of the range.
+struct RandomPlanes {
+    std::int64_t padded;
+    std::vector<std::int64_t> components; // [plane][at][lane]
+    Aligned<std::int8_t> packed, by_query;
+
+    RandomPlanes(std::int64_t padded_, std::int64_t levels)
+        : padded(padded_), components(static_cast<std::size_t>(2 * padded * lanes)),
+          packed(2 * padded * lanes), by_query(2 * padded * lanes) {
+        for (std::int64_t i = 0; i < 2 * padded * lanes; ++i) {
+            const std::int64_t lane = i % lanes, at = i / lanes % padded,
+                               plane = i / lanes / padded;
+            const std::int64_t value = lane == 0   ? levels
+                                       : lane == 1 ? -levels
+                                                   : whole(-levels, levels);
+            components[static_cast<std::size_t>(i)] = value;
+            packed[plane * padded * lanes + at / 4 * 4 * lanes + lane * 4 + at % 4] =
+                static_cast<std::int8_t>(value);
+            by_query[(2 * lane + plane) * padded + at] = static_cast<std::int8_t>(value);
         }
     }
-    Aligned<std::int32_t> dots(2 * block_rows * lanes), few(2 * block_rows * lanes);
+
+    std::int64_t dot(const RandomBlock &block, std::int64_t row, std::int64_t plane,
+                     std::int64_t lane, std::int64_t centre) const {
+        std::int64_t sum = 0;
+        for (std::int64_t at = 0; at < padded; ++at) {
+            sum += (block.code(row, at) - centre) *
+                   components[static_cast<std::size_t>((plane * padded + at) * lanes + lane)];
+        }
+        return sum;
+    }
+};
+
+inline void check_dots(const KernelTable &kernels, std::int64_t padded) {
+    const RandomBlock block(padded);
+    const RandomPlanes planes(padded, kernels.levels);
     const Prefetch prefetch{block.codes.data(), 4};
+    Aligned<std::int32_t> dots(2 * block_rows * lanes), few(2 * block_rows * lanes);
     if (kernels.begin != nullptr) {
         kernels.begin();
     }
-    kernels.dots(block.rows(), packed.data(), prefetch, dots.data());
-    kernels.dots_few(block.rows(), rows_of_numbers.data(), queries, prefetch, few.data());
+    kernels.dots(block.rows(), planes.packed.data(), prefetch, dots.data());
+    kernels.dots_few(block.rows(), planes.by_query.data(), kernels.few_queries, prefetch,
+                     few.data());
     if (kernels.end != nullptr) {
         kernels.end();
     }
     std::int64_t wrong = 0, wrong_few = 0;
-    for (std::int64_t plane = 0; plane < 2; ++plane) {
-        for (std::int64_t row = 0; row < block_rows; ++row) {
-            for (std::int64_t lane = 0; lane < lanes; ++lane) {
-                std::int64_t sum = 0;
-                for (std::int64_t at = 0; at < padded; ++at) {
-                    sum += (block.code(row, at) - centre) * number(plane, at, lane);
-                }
-                wrong += dots[(plane * block_rows + row) * lanes + lane] != sum;
-                if (lane < queries) {
-                    wrong_few += few[(2 * lane + plane) * block_rows + row] != sum;
-                }
-            }
-        }
+    for (std::int64_t i = 0; i < 2 * block_rows * lanes; ++i) {
+        const std::int64_t lane = i % lanes, row = i / lanes % block_rows;
+        const std::int64_t plane = i / lanes / block_rows;
+        const std::int64_t dot = planes.dot(block, row, plane, lane, kernels.centred ? 128 : 0);
+        wrong += dots[i] != dot;
+        wrong_few +=
+            lane < kernels.few_queries && few[(2 * lane + plane) * block_rows + row] != dot;
     }
     expect(wrong == 0, "%s dots: %lld sums, %lld codes a row", kernels.name,
            static_cast<long long>(wrong), static_cast<long long>(padded));
@@ -109,7 +118,7 @@ inline void check_dots(const KernelTable &kernels, std::int64_t padded) {
            static_cast<long long>(wrong_few), static_cast<long long>(padded));
 }
 
-// Whether a pair is kept as it must be: surely if it reaches the floor, or cannot be compared;
+// True if a pair is kept as it must be: surely if it reaches the floor, or cannot be compared;
 // surely not if it is below by more than float32 rounds.
 inline bool kept_rightly(bool kept, double estimate, double margin, double floor) {
     const double upper = estimate + margin;
@@ -120,69 +129,84 @@ inline bool kept_rightly(bool kept, double estimate, double margin, double floor
     return !kept;
 }
 
-inline void check_prune(const KernelTable &kernels, std::int64_t padded) {
-    RandomBlock block(padded);
-    block.terms[3 * 5] = std::numeric_limits<float>::infinity();
-    block.terms[3 * 9 + 1] = std::numeric_limits<float>::quiet_NaN();
+// Random dot products and constants of 16 queries, with floors that all, some or no pairs reach.
+struct RandomPairs {
+    RandomBlock block;
     Lanes group{};
-    for (std::int64_t lane = 0; lane < lanes; ++lane) {
-        group.offset[0][lane] = static_cast<std::int32_t>(whole(-9999, 9999));
-        group.offset[1][lane] = static_cast<std::int32_t>(whole(-9999, 9999));
-        group.step[lane] = std::fabs(normal()) * 1e-3F;
-        group.reach[lane] = std::fabs(normal());
-        group.length[lane] = std::fabs(normal());
-        group.floor[lane] = 300 * normal();
-    }
-    group.floor[3] = std::numeric_limits<float>::infinity();
-    group.floor[4] = -std::numeric_limits<float>::infinity();
-    Aligned<std::int32_t> dots(2 * block_rows * lanes), of_lane(2 * block_rows);
-    for (std::int64_t i = 0; i < 2 * block_rows * lanes; ++i) {
-        dots[i] = static_cast<std::int32_t>(whole(-999999, 999999));
-    }
-    std::vector<CandidatePair> pairs(static_cast<std::size_t>(block_rows * lanes));
-    for (const float base : {0.0F, 64.0F, 128.0F}) {
-        const std::int64_t count =
-            kernels.prune(dots.data(), base, block.rows(), group, pairs.data());
-        std::vector<CandidatePair> few(static_cast<std::size_t>(block_rows));
+    Aligned<std::int32_t> dots, of_lane; // of_lane: the lane of the last call of one_lane
+
+    explicit RandomPairs(std::int64_t padded)
+        : block(padded), dots(2 * block_rows * lanes), of_lane(2 * block_rows) {
+        block.terms[3 * 5] = std::numeric_limits<float>::infinity();
+        block.terms[3 * 9 + 1] = std::numeric_limits<float>::quiet_NaN();
         for (std::int64_t lane = 0; lane < lanes; ++lane) {
-            std::int64_t few_count = 0;
-            if (base != 0) {
-                for (std::int64_t row = 0; row < block_rows; ++row) {
-                    of_lane[row] = dots[row * lanes + lane];
-                    of_lane[block_rows + row] = dots[(block_rows + row) * lanes + lane];
+            group.offset[0][lane] = static_cast<std::int32_t>(whole(-9999, 9999));
+            group.offset[1][lane] = static_cast<std::int32_t>(whole(-9999, 9999));
+            group.step[lane] = std::fabs(normal()) * 1e-3F;
+            group.reach[lane] = std::fabs(normal());
+            group.length[lane] = std::fabs(normal());
+            group.floor[lane] = 300 * normal();
+        }
+        group.floor[3] = std::numeric_limits<float>::infinity();
+        group.floor[4] = -std::numeric_limits<float>::infinity();
+        for (std::int64_t i = 0; i < 2 * block_rows * lanes; ++i) {
+            dots[i] = static_cast<std::int32_t>(whole(-999999, 999999));
+        }
+    }
+
+    const std::int32_t *one_lane(std::int64_t lane) const {
+        for (std::int64_t row = 0; row < 2 * block_rows; ++row) {
+            of_lane[row] = dots[row * lanes + lane];
+        }
+        return of_lane.data();
+    }
+
+    // True if every row of a lane is among the pairs, or not, as it must be.
+    bool right(const std::vector<CandidatePair> &pairs, float base, std::int64_t lane) const {
+        bool all = true;
+        for (std::int64_t row = 0; row < block_rows; ++row) {
+            const double high = dots[row * lanes + lane] - group.offset[0][lane];
+            const double low = dots[(block_rows + row) * lanes + lane] - group.offset[1][lane];
+            const double dot = base == 0 ? high : high * static_cast<double>(base) + low;
+            const float *terms = block.terms.data() + 3 * row;
+            const double estimate =
+                static_cast<double>(terms[0]) * (static_cast<double>(group.step[lane]) * dot);
+            const double margin = static_cast<double>(group.reach[lane] * terms[2]) +
+                                  static_cast<double>(group.length[lane] * terms[1]);
+            const CandidatePair *found = nullptr;
+            for (const CandidatePair &pair : pairs) {
+                if (pair.row == row && pair.lane == lane) {
+                    all = all && found == nullptr;
+                    found = &pair;
                 }
-                few_count =
-                    kernels.prune_few(of_lane.data(), base, block.rows(), group, lane, few.data());
             }
-            bool right = true, right_few = true;
-            for (std::int64_t row = 0; row < block_rows; ++row) {
-                const double high = dots[row * lanes + lane] - group.offset[0][lane];
-                const double low = dots[(block_rows + row) * lanes + lane] - group.offset[1][lane];
-                const double dot = base == 0 ? high : high * static_cast<double>(base) + low;
-                const float *terms = block.terms.data() + 3 * row;
-                const double estimate =
-                    static_cast<double>(terms[0]) * (static_cast<double>(group.step[lane]) * dot);
-                const double margin = static_cast<double>(group.reach[lane] * terms[2]) +
-                                      static_cast<double>(group.length[lane] * terms[1]);
-                const auto is_it = [&](const CandidatePair &pair) {
-                    return pair.row == row && pair.lane == lane;
-                };
-                const auto good = [&](const std::vector<CandidatePair> &all, std::int64_t n) {
-                    const auto last = all.begin() + n;
-                    const auto found = std::find_if(all.begin(), last, is_it);
-                    const bool close = found == last || !std::isfinite(estimate) ||
-                                       std::fabs(static_cast<double>(found->estimate) - estimate) <=
-                                           1e-5 * std::fabs(estimate) + 1e-3;
-                    return close && std::count_if(all.begin(), last, is_it) <= 1 &&
-                           kept_rightly(found != last, estimate, margin,
-                                        static_cast<double>(group.floor[lane]));
-                };
-                right = right && good(pairs, count);
-                right_few = right_few && (base == 0 || good(few, few_count));
-            }
-            expect(right, "%s prune: lane %lld, base %g", kernels.name,
+            const bool close = found == nullptr || !std::isfinite(estimate) ||
+                               std::fabs(static_cast<double>(found->estimate) - estimate) <=
+                                   1e-5 * std::fabs(estimate) + 1e-3;
+            all = all && close &&
+                  kept_rightly(found != nullptr, estimate, margin,
+                               static_cast<double>(group.floor[lane]));
+        }
+        return all;
+    }
+};
+
+inline void check_prune(const KernelTable &kernels, std::int64_t padded) {
+    const RandomPairs random(padded);
+    for (const float base : {0.0F, 64.0F, 128.0F}) {
+        std::vector<CandidatePair> pairs(static_cast<std::size_t>(block_rows * lanes));
+        pairs.resize(static_cast<std::size_t>(kernels.prune(
+            random.dots.data(), base, random.block.rows(), random.group, pairs.data())));
+        for (std::int64_t lane = 0; lane < lanes; ++lane) {
+            expect(random.right(pairs, base, lane), "%s prune: lane %lld, base %g", kernels.name,
                    static_cast<long long>(lane), static_cast<double>(base));
-            expect(right_few, "%s prune_few: lane %lld, base %g", kernels.name,
+            if (base == 0) {
+                continue;
+            }
+            std::vector<CandidatePair> few(static_cast<std::size_t>(block_rows));
+            few.resize(static_cast<std::size_t>(kernels.prune_few(
+                random.one_lane(lane), base, random.block.rows(), random.group, lane, few.data())));
+            expect(random.right(few, base, lane), "%s prune_few: lane %lld, base %g", kernels.name,
                    static_cast<long long>(lane), static_cast<double>(base));
         }
     }

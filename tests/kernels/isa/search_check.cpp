@@ -34,6 +34,17 @@ struct Problem {
         : width(width_), n(n_), queries(queries_), rows(check::normals(n * width)),
           asked(check::normals(queries * width)), centre(static_cast<std::size_t>(width)),
           allowed(static_cast<std::size_t>(n), 1) {
+        make_hard(kind);
+        for (std::int64_t i = 0; i < width; ++i) {
+            double sum = 0;
+            for (std::int64_t row = 0; row < n; ++row) {
+                sum += rows[static_cast<std::size_t>(row * width + i)];
+            }
+            centre[static_cast<std::size_t>(i)] = static_cast<float>(sum / static_cast<double>(n));
+        }
+    }
+
+    void make_hard(int kind) {
         switch (kind % 6) {
         case 0: // duplicates, and rows one step of a float apart
             for (std::int64_t i = 0; i < n * width; ++i) {
@@ -67,13 +78,6 @@ struct Problem {
             break;
         default:
             break;
-        }
-        for (std::int64_t i = 0; i < width; ++i) {
-            double sum = 0;
-            for (std::int64_t row = 0; row < n; ++row) {
-                sum += rows[static_cast<std::size_t>(row * width + i)];
-            }
-            centre[static_cast<std::size_t>(i)] = static_cast<float>(sum / static_cast<double>(n));
         }
     }
 

@@ -11,6 +11,7 @@ from twinlens.bundle.log_odds import sigmoid
 from twinlens.calibration.fit_labelled import (
     LABEL_FITS,
     MIN_FOR_ISOTONIC,
+    Method,
     fit_beta,
     fit_line,
     fit_stairs,
@@ -31,24 +32,30 @@ def draw(seed: int, n: int, *, share: float = 0.3) -> tuple[F64, Bools]:
     return np.where(labels, rng.normal(0.3, 0.04, n), rng.normal(0.2, 0.04, n)), labels
 
 
-def targets_and_weights(labels: Bools, prior: float | None) -> tuple[F64, F64]:
+def targets_of(labels: Bools) -> F64:
     n_matching, n_others = labels.sum(), (~labels).sum()
-    share = n_matching / len(labels) if prior is None else prior
-    targets = np.where(labels, (n_matching + 1) / (n_matching + 2), 1 / (n_others + 2))
-    return targets, np.where(labels, share / n_matching, (1 - share) / n_others)
+    return np.where(labels, (n_matching + 1) / (n_matching + 2), 1 / (n_others + 2))
+
+
+def shift_to(prior: float | None, labels: Bools) -> float:
+    """Log-odds of a prior less those of the labels' own share."""
+    share = labels.mean()
+    return (
+        0.0 if prior is None else float(np.log(prior / (1 - prior)) - np.log(share / (1 - share)))
+    )
 
 
 def reference(features: F64, labels: Bools, prior: float | None) -> F64:
     """Logits by scikit-learn; each pair counts for both classes, for one of them a little."""
-    targets, weights = targets_and_weights(labels, prior)
+    targets = targets_of(labels)
     scaled = (features - features.mean(axis=0)) / features.std(axis=0)
     model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-13, max_iter=1000)
     model.fit(
         np.tile(scaled, (2, 1)),
         np.repeat([1, 0], len(labels)),
-        sample_weight=np.concatenate([weights * targets, weights * (1 - targets)]) * len(labels),
+        sample_weight=np.concatenate([targets, 1 - targets]),
     )
-    return np.asarray(model.decision_function(scaled))
+    return np.asarray(model.decision_function(scaled)) + shift_to(prior, labels)
 
 
 @pytest.mark.parametrize("prior", [None, 0.5, 0.01])
@@ -98,11 +105,13 @@ def test_stairs_are_scikit_learns_isotonic_regression(prior: float | None, digit
     """Cosines rounded to two digits, so that many pairs share one."""
     cosines, labels = draw(0, 3000)
     cosines = cosines.round(digits)
-    targets, weights = targets_and_weights(labels, prior)
-    peer = IsotonicRegression(out_of_bounds="clip").fit(cosines, targets, sample_weight=weights)
-    asked = np.linspace(0, 0.5, 5001)
-    found = sigmoid(fit_stairs(cosines, labels, prior=prior).logits(asked))
-    np.testing.assert_allclose(found, peer.predict(asked), atol=AGREES)
+    peer = IsotonicRegression(out_of_bounds="clip").fit(cosines, targets_of(labels))
+    # Knots alone: between two of them, moved odds are not a straight line.
+    asked = np.unique(cosines)
+    found = fit_stairs(cosines, labels, prior=prior).logits(asked)
+    wanted = peer.predict(asked)
+    moved = np.log(wanted / (1 - wanted)) + shift_to(prior, labels)
+    np.testing.assert_allclose(sigmoid(found), sigmoid(moved), atol=AGREES)
 
 
 def test_stairs_want_a_thousand_pairs() -> None:
@@ -122,7 +131,19 @@ def test_a_prior_moves_the_line_by_its_log_odds() -> None:
     cosines, labels = draw(0, 20_000)
     even, rare = (fit_line(cosines, labels, prior=prior) for prior in (0.5, 0.01))
     moved = even.logits(np.array([0.25])) - rare.logits(np.array([0.25]))
-    assert moved[0] == pytest.approx(np.log(99), abs=0.5)
+    assert moved[0] == pytest.approx(np.log(99), abs=AGREES)
+
+
+@pytest.mark.parametrize("prior", [0.1, 1e-3, 1e-5, 1e-9, 1 - 1e-9])
+@pytest.mark.parametrize("method", ["platt", "beta", "isotonic"])
+def test_a_prior_of_the_fit_is_the_prior_of_the_answer(method: Method, prior: float) -> None:
+    """However rare: the targets of 600 negatives weigh no more than all matches do."""
+    cosines, labels = draw(0, 2000)
+    fit = LABEL_FITS[method]
+    plain = fit(cosines, labels)
+    asked = np.array(getattr(plain, "cosines", np.sort(cosines)))  # isotonic: its knots
+    own = plain.logits(asked) + shift_to(prior, labels)
+    np.testing.assert_allclose(fit(cosines, labels, prior=prior).logits(asked), own, rtol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["platt", "beta", "isotonic"])

@@ -86,9 +86,7 @@ def test_without_hidden_matches_the_fit_is_a_weighted_logistic_regression(
     values = np.concatenate([matrix[diagonal], matrix[~diagonal]])
     # Platt's targets: each pair counts for both classes, for one of them a little.
     up, down = (n + 1) / (n + 2), 1 / (n * (n - 1) + 2)
-    shares = np.concatenate(
-        [np.full(n, prior / n), np.full(n * (n - 1), (1 - prior) / (n * (n - 1)))]
-    )
+    shares = np.concatenate([np.full(n, 0.5 / n), np.full(n * (n - 1), 0.5 / (n * (n - 1)))])
     targets = np.concatenate([np.full(n, up), np.full(n * (n - 1), down)])
     spread = values.std()
     model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(
@@ -98,7 +96,8 @@ def test_without_hidden_matches_the_fit_is_a_weighted_logistic_regression(
     )
     scale, bias = fit_pairs(matrix, prior=prior)
     assert scale == pytest.approx(model.coef_[0, 0] / spread, rel=AGREES)
-    assert bias == pytest.approx(model.intercept_[0], rel=AGREES)
+    wanted = model.intercept_[0] + np.log(prior / (1 - prior))
+    assert bias == pytest.approx(wanted, rel=AGREES)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -169,7 +168,7 @@ def test_the_prior_is_that_of_the_answer() -> None:
     matrix = CLEAR.pairs(np.random.default_rng(0), 1000)
     even, rare = fit_pairs(matrix), fit_pairs(matrix, prior=0.01)
     middle = (even[0] * 0.26 + even[1]) - (rare[0] * 0.26 + rare[1])
-    assert middle == pytest.approx(np.log(99), abs=0.7)
+    assert middle == pytest.approx(np.log(99), rel=AGREES)
 
 
 @pytest.mark.parametrize("n", [MIN_PAIRS, 500])
@@ -186,6 +185,16 @@ def test_pairs_that_a_threshold_separates_give_platts_probabilities(
     found = sigmoid(scale * np.array([match, other]) + bias)
     assert found[0] == pytest.approx((n + 1) / (n + 2), rel=1e-4)
     assert found[1] == pytest.approx(1 / (n * (n - 1) + 2), rel=1e-2)
+
+
+@pytest.mark.parametrize("prior", [0.1, 1e-3, 1e-5, 1e-9])
+def test_a_rare_match_has_the_odds_of_the_densities(prior: float) -> None:
+    """Bayes' rule with the two normals of the world, far below one match in N^2 pairs."""
+    scale, bias = fit_pairs(CLEAR.pairs(np.random.default_rng(0), 1000), prior=prior)
+    cosines = np.array([0.26, 0.3, 0.34])
+    density_ratio = (cosines - (CLEAR.matching + CLEAR.others) / 2) * 0.12 / CLEAR.spread**2
+    wanted = density_ratio + np.log(prior / (1 - prior))
+    np.testing.assert_allclose(scale * cosines + bias, wanted, atol=1.0)
 
 
 def test_pairs_without_any_signal_get_the_prior() -> None:

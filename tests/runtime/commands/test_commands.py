@@ -194,7 +194,7 @@ def test_match_names_a_missing_column(tmp_path: Path, capsys: pytest.CaptureFixt
         (b"image,text\na.png\n", "line 2 has not the 2 cells"),
         (b"image,text\na.png,a dog, asleep\n", "put quotes around a cell that holds the separator"),
         (b'image,text\na.png,"a dog\nb.png,a cat\n', "is not CSV: unexpected end of data"),
-        (b"image,text\na.png," + b"x" * 200_000, "is not CSV: field larger"),
+        (b"image,text\na.png," + b"x" * 200_000, "a.png, which is no file"),
         (b"image,text\na.png,caf\xe9\n", "is not UTF-8: invalid continuation byte"),
     ],
 )

@@ -1,9 +1,8 @@
 """Pairs from CSV, Parquet, folders and tars: all of them, or an error with the line."""
 
-import io
 import sys
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pair_files import png, shard, table
 from PIL import Image
 
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.datasets.read_pairs import read_pairs
 from twinlens.deduplication import distinct
 from twinlens.errors import PairsError
-
-
-def png(shade: int = 0) -> bytes:
-    packed = io.BytesIO()
-    Image.new("RGB", (4, 4), (shade, 0, 0)).save(packed, "PNG")
-    return packed.getvalue()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Folder with dog.png and cat.png."""
-    for place, name in enumerate(("dog.png", "cat.png")):
-        (tmp_path / name).write_bytes(png(place))
-    return tmp_path
-
-
-def table(folder: Path, text: str, name: str = "pairs.csv") -> Path:
-    path = folder / name
-    path.write_text(text, encoding="utf-8", newline="")
-    return path
-
-
-def shard(folder: Path, members: Mapping[str, bytes], mode: str = "w") -> Path:
-    path = folder / "shard.tar"
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return path
 
 
 def test_a_csv_is_read_beside_its_images(folder: Path) -> None:
@@ -88,6 +58,19 @@ def test_classes_are_read_if_named(folder: Path) -> None:
     found = read_pairs(path, columns=Columns(kind="label"))
     assert found.kinds == ["animal", ""]
     assert found.labels is None
+
+
+@pytest.mark.parametrize("cells", [("often", ""), ("1", "0")])
+def test_a_column_named_label_is_left_alone_if_asked(folder: Path, cells: tuple[str, str]) -> None:
+    path = table(folder, f"image,text,label\ndog.png,a,{cells[0]}\ncat.png,b,{cells[1]}\n")
+    assert read_pairs(path, columns=Columns(label="")).labels is None
+
+
+def test_two_columns_named_label_are_refused(folder: Path) -> None:
+    path = table(folder, "image,text,label,label\ndog.png,a,0,1\n")
+    with pytest.raises(PairsError, match="has more than one column 'label'"):
+        read_pairs(path)
+    assert read_pairs(path, columns=Columns(label="")).texts == ["a"]
 
 
 @pytest.mark.parametrize(

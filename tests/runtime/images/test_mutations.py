@@ -1,7 +1,7 @@
 """Mutated files give pixels or an ImageError, never another exception.
 
-A few hundred mutations here; `bench/input/fuzz_images.py` tries any number, and measures time and
-memory.
+A few hundred here; `python -m bench.faults images` does as many as it is told, and looks at time
+and memory.
 """
 
 import random

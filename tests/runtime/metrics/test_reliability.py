@@ -186,3 +186,14 @@ def test_columns_of_other_lengths_are_no_pairs() -> None:
             labels=np.ones(1, bool),
             images=np.arange(2),
         )
+
+
+@pytest.mark.parametrize(("n", "low"), [(1, 0.2065), (3, 0.4385), (10, 0.7225), (100, 0.9630)])
+def test_all_right_is_not_certainty(n: int, low: float) -> None:
+    """Lower ends by statsmodels' proportion_confint(n, n, method="wilson")."""
+    right = Resamples(np.arange(n)).mean(np.ones(n), most=1)
+    assert (right.value, right.high) == (1, 1)
+    assert right.low == pytest.approx(low, abs=1e-4)
+    wrong = Resamples(np.arange(n)).mean(np.zeros(n), most=1)
+    assert (wrong.value, wrong.low) == (0, 0)
+    assert wrong.high == pytest.approx(1 - low, abs=1e-4)

@@ -1,1 +1,1 @@
-"""Peculiarities of image formats: orientation, colours, profiles, scaled and truncated JPEGs."""
+"""Peculiarities of image formats: colours, profiles, scaled and truncated JPEGs."""

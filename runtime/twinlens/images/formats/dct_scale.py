@@ -8,8 +8,8 @@ from typing import Final
 from PIL import Image
 
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images.formats.exif_orientation import UPRIGHT
 from twinlens.images.geometry.crop import crop_box
+from twinlens.images.geometry.exif_orientation import UPRIGHT
 
 SHARPNESS: Final = 2.55
 """Least number of decoded pixels per output pixel, on either axis.

@@ -1,1 +1,1 @@
-"""Geometry of an image: crop, padding and resampling."""
+"""Geometry of an image: orientation, crop, padding and resampling."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images.formats.exif_orientation import Orientation
+from twinlens.images.geometry.exif_orientation import Orientation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from twinlens.bundle.specs import ImageSpec
-from twinlens.images.formats.exif_orientation import ORIENTATIONS, UPRIGHT
 from twinlens.images.geometry import resize_native
 from twinlens.images.geometry.crop import crop_box
+from twinlens.images.geometry.exif_orientation import ORIENTATIONS, UPRIGHT
 from twinlens.images.geometry.resampling import FILTERS
 from twinlens.images.geometry.resize import resize_by_pillow, resize_crop
 from twinlens.images.load import U8, load

@@ -1,0 +1,1 @@
+"""Damaged inputs of the campaigns, each drawn from a seed."""

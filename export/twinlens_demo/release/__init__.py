@@ -1,0 +1,1 @@
+"""The release: bundle, calibration, figures, showcase and model card."""

@@ -1,0 +1,1 @@
+"""The training: tokenizer, captions, augmentation, model and training loop."""
