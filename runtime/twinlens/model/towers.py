@@ -10,13 +10,13 @@ from twinlens.bundle.specs import Modality, Precision
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.tower import Tower
 from twinlens.errors import BundleError, ProviderError
+from twinlens.ort import native_operators
 from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.session import Session
 from twinlens.ort.session_options import CpuMemory
 from twinlens.ort.tensor_type import TensorType
 from twinlens.texts.tokenizer import Tokenizer
-from twinlens_kernels import operators
 
 _UNIT: float = 1e-2
 """Largest distance of a row's length from 1; half precision keeps three digits."""
@@ -71,7 +71,7 @@ class TowerOpener:
         Where the native operators serve, hardly a weight of int8 is packed by onnxruntime: packing
         these costs nothing, and a row does not depend on its batch.
         """
-        native = self.precision == "int8" and operators.path() is not None
+        native = self.precision == "int8" and native_operators.serving() is not None
         return CpuMemory(packed=native or not self.low_memory, arena=not self.low_memory)
 
     def _require_types(self, session: Session, file: TowerFile, modality: Modality) -> None:

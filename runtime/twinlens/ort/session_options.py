@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinlens.errors import ProviderError
+from twinlens.ort import native_operators
 from twinlens.ort.cpu_features import may_saturate
 from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.cuda.tensorrt_cache import engine_folder, model_hash
 from twinlens.ort.device import PROVIDERS
 from twinlens.ort.library import onnxruntime
-from twinlens_kernels import operators
 
 TENSORRT: Final = "TensorrtExecutionProvider"
 
@@ -67,10 +67,7 @@ def open_on_cpu(model: Path | bytes, threads: int, memory: CpuMemory) -> Any:  #
     options.enable_cpu_mem_arena = memory.arena
     if not memory.packed:
         options.add_session_config_entry("session.disable_prepacking", "1")
-    if operators.path() is not None:
-        # onnxruntime does not pass its number of threads to custom operators.
-        options.add_session_config_entry("twinlens.threads", str(threads))
-        options.register_custom_ops_library(str(operators.library()))
+    native_operators.register(options, threads)
     return _inference_session(model, options, [(PROVIDERS["cpu"], {})])
 
 
