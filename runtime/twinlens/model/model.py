@@ -71,6 +71,7 @@ class Model:
             low_memory=low_memory,
         )
         text_tower = opener.open("text")
+        self._operators = opener.operators()
         tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
         if isinstance(text_tower, Tower):
             require_text(bundle, text_tower, tokenizer)
@@ -119,7 +120,9 @@ class Model:
     @property
     def about(self) -> dict[str, str]:
         """What made an embedding of this model, for whoever stores one and for `check_about`."""
-        return about_of(self._manifest.source, self._precision, self._pixels)
+        return about_of(
+            self._manifest.source, self._precision, self._pixels, operators=self._operators
+        )
 
     @property
     def width(self) -> int:

@@ -53,6 +53,15 @@ class TowerOpener:
             return DeviceTower(file, open_on, cuda=self.cuda)
         return Tower(file, open_on, threads=self.threads, low_memory=self.low_memory)
 
+    def operators(self) -> str | None:
+        """Return the instruction set of int8's native operators, or "onnxruntime".
+
+        None for other precisions and devices, which have none.
+        """
+        if self.precision != "int8" or self.device.kind != "cpu":
+            return None
+        return native_operators.serving() or "onnxruntime"
+
     def _session(self, file: TowerFile, threads: int) -> Session:
         path = self.bundle.path(file.file)
         return Session(
@@ -71,7 +80,7 @@ class TowerOpener:
         Where the native operators serve, hardly a weight of int8 is packed by onnxruntime: packing
         these costs nothing, and a row does not depend on its batch.
         """
-        native = self.precision == "int8" and native_operators.serving() is not None
+        native = self.operators() not in (None, "onnxruntime")
         return CpuMemory(packed=native or not self.low_memory, arena=not self.low_memory)
 
     def _require_types(self, session: Session, file: TowerFile, modality: Modality) -> None:

@@ -129,7 +129,7 @@ def test_index_takes_an_image_once_and_replaces_an_index(
         made = run_json(capsys, "index", "demo", *inputs, "--device", "cpu", "--out", str(index))
         assert made["rows"] == len(Index.open(index, verify=True)) == len(bundled_drawings())
     about = Index.open(index).about
-    assert set(about) == {"model", "sha256", "precision", "pixels"}
+    assert set(about) == {"model", "sha256", "precision", "pixels", "operators"}
     assert (about["precision"], about["pixels"]) == ("int8", "exact")
 
 
