@@ -15,11 +15,9 @@ from twinlens.model.model import Model
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.device_choice import resolve
-from twinlens.threads import usable_threads
+from twinlens.threads import read_threads
 
 DEMO: Final = "demo"
-MOST_THREADS: Final = 1024
-"""onnxruntime starts as many as it is told to: a hundred thousand take minutes and the machine."""
 
 PREFERENCE: Final[Mapping[str, tuple[Precision, ...]]] = {
     "cpu": ("int8", "fp32", "fp16"),
@@ -46,7 +44,8 @@ def load(  # noqa: PLR0913  one choice each, none by place
         precision: "auto", "fp32", "fp16" or "int8". "auto" is int8 on a CPU and fp16 on CUDA where
             the bundle has them. Rows of int8 on a processor with native operators and on one
             without differ a little, with cosines of 0.9998 and more; `Model.about` says which.
-        threads: CPU threads for decoding and computing; all that the process may use by default.
+        threads: CPU threads for decoding and computing; all that the process may use by default,
+            at most four for each of these (16 are always allowed).
         pixels: "exact" follows the checkpoint's own preprocessing; "fast" decodes large JPEGs
             smaller, and moves their embeddings a little: a calibration or an index of one is not
             for the other. `PixelOptions` also says what is done with the oddities of image files.
@@ -64,8 +63,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
         ProviderError: the device cannot be used.
         ValueError: device, precision, threads or pixels mean nothing.
     """
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise ValueError(f"threads is {threads}, not between 1 and {MOST_THREADS}")
+    n_threads = read_threads(threads)
     seen = pixels if isinstance(pixels, PixelOptions) else PixelOptions(mode=pixel_mode(pixels))
     opened = open_bundle(folder_of(bundle))
     place = resolve(device)
@@ -73,7 +71,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
         opened,
         device=place,
         precision=_choose(opened, place, precision),
-        threads=threads or usable_threads(),
+        threads=n_threads,
         pixels=seen,
         cuda=cuda,
         low_memory=low_memory,
