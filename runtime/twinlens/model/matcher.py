@@ -11,6 +11,7 @@ from twinlens.bundle.specs import Precision
 from twinlens.errors import CalibrationError
 from twinlens.forks import ForkedLock
 from twinlens.model.match_matrix import MatchMatrix
+from twinlens.model.unit_rows import read_rows_anywhere, read_unit_rows
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
 
@@ -26,12 +27,14 @@ class Matcher:
         *,
         source: str,
         precision: Precision,
+        width: int,
         pixels: PixelMode,
         device: Device,
         threads: int,
     ) -> None:
         self._fitted, self._source, self._precision = fitted, source, precision
-        self._pixels, self._device, self._threads = pixels, device, threads
+        self._width, self._pixels = width, pixels
+        self._device, self._threads = device, threads
         self._opened: MatchMatrix | None = None
         self._opening = ForkedLock()
 
@@ -79,8 +82,13 @@ class Matcher:
 
         Raises:
             CalibrationError: the bundle was not calibrated.
+            ValueError: the rows are no unit rows of width D, or the prior is no share.
         """
-        return self._matrix.run(self.calibration, images, texts, prior=prior)
+        calibration = self.calibration
+        calibration.shift(prior)  # refused before anything is computed
+        left = read_unit_rows(images, name="images", width=self._width)
+        right = read_unit_rows(texts, name="texts", width=self._width)
+        return self._matrix.run(calibration, left, right, prior=prior)
 
     def of_all_on_device(
         self, images: F32 | OnDevice, texts: F32 | OnDevice, *, prior: float | None
@@ -89,5 +97,11 @@ class Matcher:
 
         Raises:
             CalibrationError: the bundle was not calibrated, or not by Platt scaling.
+            ValueError: rows in the memory of the CPU are no unit rows, rows are not of width D, or
+                the prior is no share.
         """
-        return self._matrix.run_on_device(self.calibration, images, texts, prior=prior)
+        calibration = self.calibration
+        calibration.shift(prior)
+        left = read_rows_anywhere(images, name="images", width=self._width)
+        right = read_rows_anywhere(texts, name="texts", width=self._width)
+        return self._matrix.run_on_device(calibration, left, right, prior=prior)

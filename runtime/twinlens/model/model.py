@@ -92,6 +92,7 @@ class Model:
             bundle.calibration(precision),
             source=manifest.source.name,
             precision=precision,
+            width=manifest.width,
             pixels=pixels.mode,
             device=device,
             threads=threads,
@@ -291,7 +292,7 @@ class Model:
 
         Raises:
             CalibrationError: the bundle was not calibrated.
-            ValueError: the two differ in number.
+            ValueError: the two differ in number, or the prior is no share.
         """
         left, right = self._drawn(images), [*dataframes.several(texts, "texts")]
         if isinstance(left, Iterator):
@@ -302,14 +303,14 @@ class Model:
 
     def _match_drawn(self, images: Iterator[Drawn], texts: list[str], prior: float | None) -> F32:
         """As `_match`, of a source of which no more than a few dozen images are held."""
-        _ = self.calibration  # refused before anything is computed
+        self.calibration.shift(prior)  # refused before anything is computed
         rows = self._rows(self._streamed(enumerate(images)))
         if len(rows) != len(texts):
             raise ValueError(f"{len(rows)} images and {len(texts)} texts are not pairs")
         return self._matcher.of_pairs(rows, self.embed_texts(texts), prior=prior)
 
     def _match(self, images: Sequence[Drawn], texts: list[str], prior: float | None) -> F32:
-        _ = self.calibration  # refused before anything is computed
+        self.calibration.shift(prior)  # refused before anything is computed
         if len(images) != len(texts):
             raise ValueError(f"{len(images)} images and {len(texts)} texts are not pairs")
         firsts, places = distinct(images)
@@ -331,6 +332,7 @@ class Model:
 
         Raises:
             CalibrationError: the bundle was not calibrated.
+            ValueError: the rows are not floats of width D and length 1, or the prior is no share.
         """
         return self._matcher.of_all(images, texts, prior=prior)
 
@@ -343,6 +345,8 @@ class Model:
 
         Raises:
             CalibrationError: the bundle was not calibrated, or not by Platt scaling.
+            ValueError: the rows are not floats of width D, those in the memory of the CPU not of
+                length 1, or the prior is no share.
         """
         return self._matcher.of_all_on_device(images, texts, prior=prior)
 
@@ -367,7 +371,7 @@ class Model:
 
         Raises:
             CalibrationError: the bundle was not calibrated.
-            ValueError: a column is missing, or the two differ in length.
+            ValueError: a column is missing, the two differ in length, or the prior is no share.
         """
         images, texts = (dataframes.column(pairs, name) for name in (image, text))
         matching = self._match(images, texts, prior)
@@ -381,6 +385,7 @@ class Model:
         image: str = "image",
         text: str = "text",
         threshold: float = 0.5,
+        prior: float | None = None,
     ) -> dataframes.Answer:
         """1 [B] for every pair that matches with at least the threshold's probability, else 0.
 
@@ -393,11 +398,12 @@ class Model:
             text: name of the column of texts.
             threshold: the probability from which on a pair is said to match. For a precision or
                 a recall, `model.calibration.threshold(precision=0.95)`.
+            prior: share of matching pairs expected; the calibration's own by default.
         """
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold is {threshold}, not between 0 and 1")
         images, texts = (dataframes.column(pairs, name) for name in (image, text))
-        matching = self._match(images, texts, None)
+        matching = self._match(images, texts, prior)
         return dataframes.answer(
             pairs, (matching >= threshold).astype(np.int64), (dataframes.MATCH,)
         )
