@@ -85,7 +85,7 @@ OPERATORS = {"fp32": ["Shape", *MASK, *ROWS], "fp16": ["Shape"], "int8": ["Shape
 def test_the_shape_nodes_of_a_text_tower_are_its_length_and_its_mask(
     precision: str, demo_shaped: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graphs, "LARGEST_INSIDE_BYTES", 1000)
+    monkeypatch.setattr(graphs, "LARGEST_EMBEDDED_BYTES", 1000)
     images = in_precision(partial(image_graph, demo_shaped.image), precision)
     assert shape_nodes(to_model(images)) == ()
     graph = in_precision(partial(text_graph, demo_shaped.text), precision)
