@@ -54,9 +54,10 @@ def load(  # noqa: PLR0913  one choice each, none by place
             system may take back, and keep nothing between two calls. fp32 ViT-B/32 then opens in
             0.04 s instead of 0.6 and holds 63 MB of its own instead of 570, but a single image
             takes 71 ms instead of 42, a single text 21 instead of 10. int8 where the native
-            operators serve is that frugal anyway. In fp32, and in int8 without the native
-            operators, a row of a batch of one then differs by up to 1e-6 from the same row in a
-            larger batch; in fp16, which is meant for CUDA, rows differ by up to 1e-4 anyway.
+            operators serve is that frugal anyway, but for blocks that it keeps in float32. In fp32,
+            and in int8 without the native operators, a row of a batch of one then differs by up to
+            1e-6 from the same row in a larger batch; in fp16, which is meant for CUDA, rows differ
+            by up to 1e-4 anyway.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.

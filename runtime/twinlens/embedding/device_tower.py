@@ -35,9 +35,7 @@ class Lane:
 
         Raises:
             DeviceMemoryError: there is no room for it; the slot of that size is freed.
-            ProviderError: this process was forked after the tower was opened.
         """
-        self._session.require_process()
         shape = (size, *batch.shape[1:])
         try:
             if shape not in self._slots:
@@ -85,8 +83,9 @@ class DeviceTower:
 
         Raises:
             DeviceMemoryError: there is no room for a batch, nor for its halves.
-            ProviderError: the device failed.
+            ProviderError: the device failed, or this process was forked after the tower was opened.
         """
+        self._session.require_process()  # a thread of the parent may have had all lanes
         parts = range(0, max(1, len(batch)), self.largest_batch)
         return np.concatenate([self._rows(batch[at : at + self.largest_batch]) for at in parts])
 

@@ -313,6 +313,7 @@ class Session:
             DeviceMemoryError: there is no room for it.
             ProviderError: the device failed.
         """
+        self.require_process()
         refused = f"{self._device} does not take {array.nbytes} bytes for {self._name}"
         with device_errors(self._device, refused):
             value = onnxruntime().OrtValue.ortvalue_from_numpy(
