@@ -110,7 +110,7 @@ class Bundle:
 
     def _unreadable(self, name: str, error: OSError) -> BundleError:
         return BundleError(
-            f"{self.folder} has no readable {name} ({error.strerror}); export it again"
+            f"{self.folder} has no readable {quoted(name)} ({error.strerror}); export it again"
         )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.specs import ImageSpec, Precision, TargetDevice, TextSpec
+from twinlens.errors import quoted
 
 FORMAT: Final = 1
 LARGEST_SCALE: Final = 1e6
@@ -97,7 +98,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if self.width < 1:
-            raise ValueError(f"width is {self.width}, not a positive number")
+            raise ValueError(f"width is {quoted(self.width)}, not a positive number")
         if not 0 < self.native_scale <= LARGEST_SCALE:
             raise ValueError(
                 f"native_scale is {self.native_scale}, not a positive number of at most "
@@ -106,4 +107,4 @@ class Manifest:
         if not self.towers:
             raise ValueError("towers is empty")
         if self.text.tokenizer not in self.files:
-            raise ValueError(f"files has no hash of {self.text.tokenizer}")
+            raise ValueError(f"files has no hash of {quoted(self.text.tokenizer)}")

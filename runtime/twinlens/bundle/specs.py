@@ -53,11 +53,11 @@ class ImageSpec:
 
     def __post_init__(self) -> None:
         if self.side_px < 1:
-            raise ValueError(f"side_px is {self.side_px}, not a positive number of pixels")
+            raise ValueError(f"side_px is {quoted(self.side_px)}, not a positive number of pixels")
         if self.side_px > LARGEST_SIDE_PX:
             raise ValueError(f"side_px is {quoted(self.side_px)}, wanted at most {LARGEST_SIDE_PX}")
         if len(self.fill) != 3 or not all(0 <= part <= 255 for part in self.fill):
-            raise ValueError(f"fill is {self.fill}, not three numbers of 0..255")
+            raise ValueError(f"fill is {quoted(self.fill)}, not three numbers of 0..255")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class TextSpec:
 
     def __post_init__(self) -> None:
         if self.context < 2:
-            raise ValueError(f"context is {self.context}; a start and an end token need 2")
+            raise ValueError(f"context is {quoted(self.context)}; a start and an end token need 2")
         if self.context > LARGEST_CONTEXT:
             raise ValueError(f"context is {quoted(self.context)}, wanted at most {LARGEST_CONTEXT}")
         for name, token in (("pad_id", self.pad_id), ("end_id", self.end_id)):

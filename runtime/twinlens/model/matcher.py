@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from twinlens.bundle.calibration import Calibration, Level
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
-from twinlens.errors import CalibrationError
+from twinlens.errors import CalibrationError, quoted
 from twinlens.forks import ForkedLock
 from twinlens.model.match_matrix import MatchMatrix
 from twinlens.model.unit_rows import read_rows_anywhere, read_unit_rows
@@ -53,7 +53,7 @@ class Matcher:
         """
         if self._fitted is None:
             raise CalibrationError(
-                f"{self._source} has no calibration for {self._precision}: a cosine "
+                f"{quoted(self._source)} has no calibration for {self._precision}: a cosine "
                 "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs: "
                 "twinlens calibrate BUNDLE pairs.csv"
             )

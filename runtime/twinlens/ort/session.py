@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens import forks
-from twinlens.errors import BundleError, ProviderError
+from twinlens.errors import BundleError, ProviderError, quoted
 from twinlens.forks import ForkedLock, keep_for_ever, renew_in_children
 from twinlens.ort.cuda.imported_wheel import cuda_driver, cuda_runtime
 from twinlens.ort.cuda.node_placement import Placement
@@ -182,7 +182,7 @@ class Session:
         if self._inputs.keys() != inputs or not outputs <= self._outputs.keys():
             raise BundleError(
                 f"{self._name} maps {sorted(self._inputs)} to {sorted(self._outputs)}, "
-                f"wanted {sorted(inputs)} to {sorted(outputs)}; export it again"
+                f"wanted {quoted(sorted(inputs))} to {quoted(sorted(outputs))}; export it again"
             )
 
     def require_types(self, wanted: Mapping[str, TensorType]) -> None:

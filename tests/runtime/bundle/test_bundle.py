@@ -143,6 +143,7 @@ def test_a_manifest_of_another_format_is_refused(bundle: Bundle, document: str) 
         (("image", "resize"), "stretch", r"image\.resize is 'stretch', not one of shortest_edge"),
         (("text", "context"), 1, "text: context is 1"),
         (("text", "tokenizer"), "vocab.json", r"files has no hash of vocab\.json"),
+        (("text", "tokenizer"), "\x1b[2J\n" * 1000, r"files has no hash of \\x1b\[2J\\n"),
         (("towers",), {}, "towers is empty"),
         (("towers", "int4"), {}, "the key 'int4' of towers"),
         (("towers", "fp32", "image"), None, r"towers\.fp32\.image is None"),

@@ -34,6 +34,11 @@ def change(*place: str, value: object) -> Callable[[dict[str, Any]], None]:
         (("text", "pad_id"), 3072, "does not embed 32 tokens, padded with id 3072"),
         (("towers", "int8", "text", "input"), "ids", r"maps \['input_ids'\] .*, wanted \['ids'\]"),
         (("towers", "int8", "text", "output"), "rows", r"to \['text_embeds'\], wanted .*'rows'"),
+        (
+            ("towers", "int8", "text", "output"),
+            "x\n" * 10**5,
+            r"wanted .*\['x\\nx.*\.\.\..*x\\n'\]",
+        ),
         (("towers", "int8", "text", "bytes"), 1, "2175933 bytes, wanted 1"),
     ],
 )
@@ -41,8 +46,10 @@ def test_a_field_that_does_not_fit_the_towers_is_named(
     altered: Altered, place: tuple[str, ...], value: object, message: str
 ) -> None:
     folder = altered(change(*place, value=value))
-    with pytest.raises(BundleError, match=f"{message}.*export it again"):
+    with pytest.raises(BundleError, match=f"{message}.*export it again") as caught:
         twinlens.load(folder, device="cpu", threads=1)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
 
 
 def test_towers_that_were_exchanged_are_refused(altered: Altered) -> None:
