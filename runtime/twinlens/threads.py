@@ -13,8 +13,8 @@ _NO_QUOTA = float(2**20)  # more CPUs than any machine has
 
 MOST_THREADS: Final = 1024
 THREADS_A_CPU: Final = 4
-"""Largest number of threads for each usable CPU: more wait for each other, and start slowly. 1,000
-on two CPUs take 26 s, 100,000 minutes and the machine."""
+"""Largest number of threads for each usable CPU: more wait for each other, and start slowly: a
+load with 1,000 on two CPUs takes half a minute to a minute, and 100,000 take the machine."""
 ALWAYS_ALLOWED: Final = 16
 """Number of threads that a small machine bears, so that one setting serves several."""
 

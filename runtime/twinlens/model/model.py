@@ -1,4 +1,4 @@
-"""The model: two towers, open and ready, and what they answer together."""
+"""The model: two towers, open and ready, and their joint answers."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -115,12 +115,12 @@ class Model:
 
     @property
     def pixels(self) -> PixelMode:
-        """How images become pixels: "exact" or "fast"."""
+        """Pixel mode of its images: "exact" or "fast"."""
         return self._pixels.mode
 
     @property
     def about(self) -> dict[str, str]:
-        """What made an embedding of this model, for whoever stores one and for `check_about`."""
+        """Maker of its embeddings, to be stored beside them: `check_about` compares it."""
         return about_of(
             self._manifest.source, self._precision, self._pixels, operators=self._operators
         )
@@ -247,7 +247,7 @@ class Model:
 
         Args:
             texts: any strings.
-            on_cut: what becomes of a text longer than the context. "ignore" cuts it, "warn" cuts it
+            on_cut: handling of a text longer than the context. "ignore" cuts it, "warn" cuts it
                 and logs which, "error" refuses it.
             progress: show a bar on stderr.
 
