@@ -23,8 +23,8 @@ PREFERENCE: Final[Mapping[str, tuple[Precision, ...]]] = {
     "cpu": ("int8", "fp32", "fp16"),
     "cuda": ("fp16", "fp32"),
 }
-"""Precisions that "auto" takes, the first that is there. int8 on CUDA would copy to the host; fp16 on
-a CPU is no faster."""
+"""Precisions that "auto" takes, the first that is there. int8 on CUDA would copy to the host; fp16
+on a CPU is no faster."""
 
 
 def load(  # noqa: PLR0913  one choice each, none by place

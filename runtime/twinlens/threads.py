@@ -19,6 +19,11 @@ ALWAYS_ALLOWED: Final = 16
 """Number of threads that a small machine bears, so that one setting serves several."""
 
 
+def most_threads() -> int:
+    """Return the largest number of threads that may be asked for on this machine."""
+    return min(MOST_THREADS, max(ALWAYS_ALLOWED, THREADS_A_CPU * usable_threads()))
+
+
 def read_threads(threads: int | None) -> int:
     """Return a number of threads as given, or for None that of the usable CPUs.
 
@@ -28,7 +33,7 @@ def read_threads(threads: int | None) -> int:
     usable = usable_threads()
     if threads is None:
         return usable
-    most = min(MOST_THREADS, max(ALWAYS_ALLOWED, THREADS_A_CPU * usable))
+    most = most_threads()
     if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= most:
         raise ValueError(
             f"threads is {quoted(threads)}, not between 1 and {most}: this process may use "

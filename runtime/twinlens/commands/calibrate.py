@@ -1,34 +1,40 @@
 """twinlens calibrate: fit the calibration of a bundle."""
 
 import argparse
+from contextlib import nullcontext
+from pathlib import Path
 
 from twinlens import dataclass_json
+from twinlens.bundle.bundle import MANIFEST
 from twinlens.bundle.calibration import Calibration
 from twinlens.calibration.calibrate import calibrate
 from twinlens.calibration.calibration_options import CalibrationOptions
-from twinlens.commands.output import Outcome
-from twinlens.commands.table import Table
-from twinlens.datasets.pairs import Columns
-from twinlens.datasets.read_pairs import read_pairs
+from twinlens.commands.inputs import refuse_unused
+from twinlens.commands.misuse import MisuseError
+from twinlens.commands.pairs import read_column_pairs
+from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.printing.table import Table
+from twinlens.commands.writing.targets import require_folder
+from twinlens.commands.writing.whole import whole_folder
+from twinlens.loading import folder_of
 
 
 def run(options: argparse.Namespace) -> Outcome:
     """Fit every precision of the bundle on the pairs, and write the manifest."""
-    columns = Columns(
-        image=options.image_column, text=options.text_column, label=options.label_column
-    )
-    fitted = calibrate(
-        options.bundle,
-        read_pairs(options.pairs, columns=columns),
-        options=CalibrationOptions(
-            prior=options.prior,
-            method=options.method,
-            negatives=options.negatives,
-            fitted_on=options.pairs.name,
-        ),
-        pixels=options.pixels,
-        out=options.out,
-    )
+    _check_out(options)
+    pairs = read_column_pairs(options, options.pairs, label=options.label_column)
+    if pairs.labels is not None:
+        refuse_unused(options, ("negatives",), f"are drawn, but {options.pairs} has labels")
+    chosen = {
+        name: getattr(options, name)
+        for name in ("prior", "method", "negatives")
+        if getattr(options, name) is not None
+    }
+    fitting = CalibrationOptions(**chosen, fitted_on=options.pairs.name)
+    with nullcontext() if options.out is None else whole_folder(options.out) as out:
+        fitted = calibrate(
+            options.bundle, pairs, options=fitting, pixels=options.pixels or "exact", out=out
+        )
     table = Table(
         head=("precision", "level", "curve", "prior", "held-out ECE", "Brier", "log-loss", "AUC"),
         labels=3,
@@ -46,6 +52,19 @@ def run(options: argparse.Namespace) -> Outcome:
             for precision, calibration in fitted.items()
         },
     )
+
+
+def _check_out(options: argparse.Namespace) -> None:
+    """Refuse a place for the calibrated copy that holds something other than a bundle."""
+    out: Path | None = options.out
+    if out is None:
+        return
+    source, place = folder_of(options.bundle).resolve(), out.resolve()
+    if place.is_relative_to(source):
+        raise MisuseError(f"--out {out} lies in the bundle itself; name a folder beside it")
+    require_folder(out, (MANIFEST,), force=options.force)
+    if out.exists() and any(out.iterdir()) and not (out / MANIFEST).exists():
+        raise FileExistsError(f"{out} holds something other than a bundle; name a new folder")
 
 
 def _row(precision: str, calibration: Calibration) -> tuple[str, ...]:

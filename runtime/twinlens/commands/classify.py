@@ -4,39 +4,41 @@ import argparse
 from collections.abc import Iterator
 
 from twinlens.commands.inputs import find_images, open_model
-from twinlens.commands.output import Outcome
+from twinlens.commands.parsing.values import labels, templates
+from twinlens.commands.printing.outcome import Outcome
 from twinlens.images.named_image import NamedImage
+from twinlens.model.zero_shot import TEMPLATES
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Classify the images."""
+    """Classify the images; an unreadable one has no label, and the exit code is 1."""
+    wanted = labels(options.labels)
+    forms = templates(options.template) if options.template else TEMPLATES
     model = open_model(options)
     names: list[str] = []
 
     def collect_names() -> Iterator[NamedImage]:
-        for image in find_images(options.inputs, column=options.image_column):
+        for image in find_images(options):
             names.append(image.name)
             yield image
 
-    classes = model.classify(collect_names(), options.labels, templates=options.template)
-    rows = [
-        {
-            "image": name,
-            "label": best,
-            "probabilities": dict(zip(classes.labels, map(_rounded, shares), strict=True)),
-        }
-        for name, best, shares in zip(
-            names, classes.best, classes.probabilities.tolist(), strict=True
-        )
-    ]
+    classes = model.classify(collect_names(), wanted, templates=forms, on_error="nan")
+    found = list(zip(names, classes.best, classes.probabilities.tolist(), strict=True))
     return Outcome(
         lines=[
-            f"{row['image']}  {row['label']}  {max(shares):.3f}"
-            for row, shares in zip(rows, classes.probabilities.tolist(), strict=True)
+            f"{name}  {best}  {max(shares):.3f}" for name, best, shares in found if best is not None
         ],
-        document=rows,
+        document=[
+            {
+                "image": name,
+                "label": best,
+                "probabilities": None if best is None else _rounded(wanted, shares),
+            }
+            for name, best, shares in found
+        ],
+        code=1 if None in classes.best else 0,
     )
 
 
-def _rounded(share: float) -> float:
-    return round(share, 6)
+def _rounded(names: list[str], shares: list[float]) -> dict[str, float]:
+    return {name: round(share, 6) for name, share in zip(names, shares, strict=True)}

@@ -1,7 +1,6 @@
 """twinlens demo: embed, search, match and classify on the model and drawings inside the package."""
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +9,15 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from twinlens.commands.contact_sheet import Card, QueryRow, draw_sheet
-from twinlens.commands.inputs import check_out, open_model
-from twinlens.commands.output import Outcome
+from twinlens.commands.inputs import open_model
+from twinlens.commands.misuse import MisuseError
+from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.writing.targets import require_file
+from twinlens.commands.writing.whole import whole_file
 from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
-from twinlens.images.load import IMAGE_SUFFIXES
 from twinlens.index.index import Index
 from twinlens.model.model import Model
 
@@ -32,6 +34,7 @@ QUERIES: Final = (
     "a small insect",
 )
 """Free queries; none is the caption of a drawing."""
+SHEET: Final = Path("twinlens-demo.png")
 HITS: Final = 5
 SEARCH_PRIOR: Final = 0.05
 """Share of matching drawings: about three of sixty fit a query."""
@@ -49,25 +52,39 @@ class TimedEmbeddings:
 
 def run(options: argparse.Namespace) -> Outcome:
     """Embed, search both ways, match and classify the drawings, and draw the contact sheet."""
-    check_out(options.out)
-    if options.out.suffix.lower() not in IMAGE_SUFFIXES:
-        raise ValueError(f"--out {options.out} is no name of an image; let it end in .png")
+    # A sheet under its default name is one of an earlier demo.
+    out = options.out or SHEET
+    require_file(out, force=options.force or options.out is None)
+    image_format = _format_of(out)
     model = open_model(options)
     drawings = bundled_drawings()
-    embedded = _embed(model, drawings)
+    embedded = _embed(model, drawings, bar=options.progress.bar)
     figures = _figures(model, drawings, embedded)
     rows = _search(model, drawings, embedded.images)
-    draw_sheet(rows, title=repr(model)).save(options.out)
+    with whole_file(out) as file:
+        draw_sheet(rows, title=repr(model)).save(file, format=image_format)
     document = figures | {
-        "sheet": str(options.out),
+        "sheet": str(out),
         "queries": {row.query: [card.caption for card in row.cards] for row in rows},
     }
-    return Outcome(lines=_lines(model, figures, rows, options.out), document=document)
+    return Outcome(lines=_lines(model, figures, rows, out), document=document)
 
 
-def _embed(model: Model, drawings: Sequence[Drawing]) -> TimedEmbeddings:
+def _format_of(out: Path) -> str:
+    """Return the image format that a file's suffix names.
+
+    Raises:
+        MisuseError: it names none that can be written.
+    """
+    found = Image.registered_extensions().get(out.suffix.lower())
+    if found not in Image.SAVE:
+        raise MisuseError(f"--out {out} is no name of an image; let it end in .png")
+    return found
+
+
+def _embed(model: Model, drawings: Sequence[Drawing], *, bar: bool) -> TimedEmbeddings:
     start = time.perf_counter()
-    images = model.embed_images([d.path for d in drawings], progress=sys.stderr.isatty())
+    images = model.embed_images([d.path for d in drawings], progress=bar)
     middle = time.perf_counter()
     texts = model.embed_texts([d.caption for d in drawings])
     end = time.perf_counter()

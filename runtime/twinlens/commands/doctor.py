@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import version
 from typing import Final
 
-from twinlens.commands.output import Outcome
+from twinlens.commands.printing.outcome import Outcome
 from twinlens.errors import ProviderError
 from twinlens.loading import DEMO, load
 from twinlens.ort import native_operators

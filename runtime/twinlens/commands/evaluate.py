@@ -1,19 +1,23 @@
 """twinlens evaluate: metrics of every precision of a bundle on labelled or matching pairs."""
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from twinlens.bundle.bundle import open_bundle
-from twinlens.commands.output import Outcome
-from twinlens.commands.table import Table
-from twinlens.datasets.pairs import Columns, Pairs
-from twinlens.datasets.read_pairs import read_pairs
+from twinlens.bundle.manifest import Towers
+from twinlens.commands.misuse import MisuseError
+from twinlens.commands.pairs import read_column_pairs, refuse_columns
+from twinlens.commands.parsing.values import templates
+from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.printing.table import Table
+from twinlens.commands.writing.targets import require_folder
+from twinlens.commands.writing.whole import whole_files
+from twinlens.datasets.pairs import Pairs
 from twinlens.demo.samples import CLASS_TEMPLATES, bundled_drawings
+from twinlens.errors import BundleError
 from twinlens.evaluation.evaluate import Evaluation, Findings, evaluate
-from twinlens.evaluation.report import HTML, document, write_report
+from twinlens.evaluation.report import HTML, JSON, document, write_report
 from twinlens.loading import DEMO, folder_of, load
 from twinlens.metrics import retrieval, zero_shot
 from twinlens.metrics.bootstrap import Figure
@@ -33,33 +37,61 @@ RELIABILITY_LABELS: Final = (
 
 def run(options: argparse.Namespace) -> Outcome:
     """Evaluate every precision on the same pairs; return a table, write the report to --out."""
+    if options.out is not None:
+        require_folder(options.out, (HTML, JSON), force=options.force)
+    chosen = templates(options.template) if options.template else None
     pairs = _pairs(options)
+    if chosen and pairs.kinds is None:
+        raise MisuseError("--template is for classes, and no --class-column is named")
     evaluation = evaluate(
         _open_models(options),
         pairs,
-        templates=options.template or (CLASS_TEMPLATES if _is_demo(options) else TEMPLATES),
-        progress=sys.stderr.isatty(),
+        templates=chosen or (CLASS_TEMPLATES if _is_demo(options) else TEMPLATES),
+        progress=options.progress.bar,
     )
     lines = _lines(evaluation)
     if options.out is not None:
-        write_report(evaluation, options.out, title=f"{options.bundle} on {options.data}")
+        with whole_files(options.out) as draft:
+            write_report(evaluation, draft, title=f"{options.bundle} on {options.data}")
         lines += ["", f"report: {options.out / HTML}"]
     return Outcome(lines=lines, document=document(evaluation))
 
 
 def _open_models(options: argparse.Namespace) -> list[Model]:
+    """Open the precisions that are asked for, each on the device that is asked for.
+
+    Raises:
+        BundleError: none is asked for, and none is made for the device.
+        ProviderError: the device cannot be used.
+    """
     towers = open_bundle(folder_of(options.bundle)).manifest.towers
+    asked = [name for names in options.precision or () for name in names]
+    on_cuda = options.device.startswith("cuda")
+    made_for_it = [name for name in towers if not (on_cuda and towers[name].device == "cpu")]
+    if not asked and not made_for_it:
+        raise BundleError(
+            f"{options.bundle} has {', '.join(towers)}, nothing for {options.device}; "
+            "export it with --precision fp16"
+        )
     return [
         load(
             options.bundle,
-            # On CUDA, towers made for the CPU would run by a detour over the CPU.
-            device="cpu" if name in towers and towers[name].device == "cpu" else options.device,
+            device=_device_of(towers.get(name), options.device),
             precision=name,
             threads=options.threads,
-            pixels=options.pixels,
+            pixels=options.pixels or "exact",
         )
-        for name in options.precision or towers
+        for name in asked or made_for_it
     ]
+
+
+def _device_of(towers: Towers | None, device: str) -> str:
+    """Return the device asked for; where none is, the CPU for towers that are made for it.
+
+    On CUDA they would run by a detour over the CPU.
+    """
+    made_for_cpu = towers is not None and towers.device == "cpu"
+    return "cpu" if device == "auto" and made_for_cpu else device
 
 
 def _is_demo(options: argparse.Namespace) -> bool:
@@ -68,19 +100,20 @@ def _is_demo(options: argparse.Namespace) -> bool:
 
 def _pairs(options: argparse.Namespace) -> Pairs:
     if _is_demo(options):
+        refuse_columns(options, "is for a table, but demo is none")
         drawings = bundled_drawings()
         return Pairs(
             images=[drawing.path for drawing in drawings],
             texts=[drawing.caption for drawing in drawings],
             kinds=[drawing.kind for drawing in drawings],
         )
-    columns = Columns(
-        image=options.image_column,
-        text=options.text_column,
+    return read_column_pairs(
+        options,
+        options.data,
         label=options.label_column,
         kind=options.class_column,
+        image_root=options.images,
     )
-    return read_pairs(Path(options.data), columns=columns, image_root=options.images)
 
 
 def _lines(evaluation: Evaluation) -> list[str]:
@@ -88,6 +121,7 @@ def _lines(evaluation: Evaluation) -> list[str]:
     counts = f"{evaluation.images} images, {evaluation.texts} texts"
     others = f" and {evaluation.others} others" if evaluation.others else ""
     table = Table(head=("", *(findings.precision for findings in models)), labels=1)
+    table.rows.append(("device", *(findings.device for findings in models)))
     for direction, found in (
         ("image to text", [findings.image_to_text for findings in models]),
         ("text to image", [findings.text_to_image for findings in models]),

@@ -1,4 +1,4 @@
-"""twinlens info: contents of a bundle and the figures of its verification."""
+"""twinlens info: contents of a bundle or an index, with every hash of its files checked."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,13 @@ from types import MappingProxyType
 from typing import Final
 
 from twinlens import dataclass_json
-from twinlens.bundle.bundle import open_bundle
+from twinlens.bundle.bundle import MANIFEST, open_bundle
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.manifest import Manifest, TowerFile
-from twinlens.commands.output import Outcome
-from twinlens.commands.table import Table
+from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.printing.table import Table
+from twinlens.index.index import Index
+from twinlens.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from twinlens.loading import folder_of
 
 NO_CALIBRATION: Final = (
@@ -24,8 +26,38 @@ NO_COLUMNS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Check the hash of every file; return the towers and calibrations of the manifest."""
-    bundle = open_bundle(folder_of(Path(options.bundle)))
+    """Check the hash of every file of a bundle or an index; return the content of its manifest."""
+    folder = folder_of(options.bundle)
+    if (folder / INDEX_MANIFEST).exists() and not (folder / MANIFEST).exists():
+        return _of_index(folder)
+    return _of_bundle(folder)
+
+
+def _of_index(folder: Path) -> Outcome:
+    """Read an index whole.
+
+    Raises:
+        IndexFileError: a file of it has changed since it was written, or is missing.
+    """
+    index = Index.open(folder, verify=True)
+    removed = index.n_rows - len(index)
+    return Outcome(
+        lines=[
+            f"index of {len(index)} rows of width {index.width}, {removed} removed",
+            *(f"{name} {value}" for name, value in index.about.items()),
+            "every file matches its hash",
+        ],
+        document={
+            "rows": len(index),
+            "removed": removed,
+            "width": index.width,
+            "about": dict(index.about),
+        },
+    )
+
+
+def _of_bundle(folder: Path) -> Outcome:
+    bundle = open_bundle(folder)
     manifest = bundle.manifest
     for precision in manifest.towers:
         bundle.check(precision)

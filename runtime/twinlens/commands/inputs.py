@@ -1,16 +1,17 @@
-"""Inputs of the command line: images, texts in files, the model and the output file."""
+"""Inputs of the command line: images, texts in files, and the model."""
 
 import argparse
 import io
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.commands.misuse import MisuseError
+from twinlens.commands.parsing.arguments import IMAGE_COLUMN
 from twinlens.datasets.read_images import read_images
 from twinlens.embedding.embedded_blocks import EmbeddedBlock
 from twinlens.images.named_image import NamedImage
@@ -25,29 +26,46 @@ def open_model(options: argparse.Namespace) -> Model:
         device=options.device,
         precision=options.precision,
         threads=options.threads,
-        pixels=options.pixels,
+        pixels=options.pixels or "exact",
     )
 
 
-def find_images(sources: Sequence[Path], *, column: str) -> Iterator[NamedImage]:
-    """Return the images of all sources in order; they are read during iteration.
+def refuse_unused(options: argparse.Namespace, names: Iterable[str], reason: str) -> None:
+    """Refuse options that would have no part in the answer: none is dropped unseen.
+
+    Raises:
+        MisuseError: one of them is given.
+    """
+    for name in names:
+        if getattr(options, name) is not None:
+            raise MisuseError(f"--{name.replace('_', '-')} {reason}; leave it out")
+
+
+def find_images(options: argparse.Namespace) -> Iterator[NamedImage]:
+    """Return the images of all inputs in order; they are read, and counted, during iteration.
 
     Raises:
         FileNotFoundError: a source does not exist, or no source has an image.
     """
+    sources: Sequence[Path] = options.inputs
+    column = options.image_column or IMAGE_COLUMN
     found = chain.from_iterable([read_images(source, column=column) for source in sources])
     first = next(found, None)
     if first is None:
         raise FileNotFoundError(f"no image below {', '.join(map(str, sources))}")
-    return chain([first], found)
+    counted: Iterator[NamedImage] = options.progress.counted(chain([first], found), "images")
+    return counted
 
 
 def read_text(path: Path) -> str:
     """Read a file of UTF-8 text, with its line ends unchanged; "-" is the standard input.
 
     Raises:
+        MisuseError: it is a folder.
         ValueError: it is not UTF-8.
     """
+    if path.is_dir():
+        raise MisuseError(f"{path} is a folder; --texts reads files of one text a line")
     content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     try:
         return content.decode("utf-8-sig")
@@ -63,25 +81,13 @@ def read_lines(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def check_out(out: Path) -> None:
-    """Refuse an output file that cannot be written, before the long work.
-
-    Raises:
-        OSError: it is a folder or a device, or its folder is missing or read-only.
-    """
-    if out.exists() and not out.is_file():
-        raise FileExistsError(f"--out {out} is a folder or a device; name a file")
-    if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise PermissionError(f"--out {out} cannot be written; name a file in a folder that can")
-
-
 def embed_readable_images(
-    model: Model, sources: Sequence[Path], *, column: str = "image"
+    model: Model, options: argparse.Namespace
 ) -> tuple[NDArray[np.float32], list[str], list[str]]:
     """Return embeddings [B, D] and names [B] of the readable images, and names of the others."""
-    images = find_images(sources, column=column)
+    images = find_images(options)
     kept: list[EmbeddedBlock] = [
-        *model.stream_images(images, on_error="skip", progress=sys.stderr.isatty())
+        *model.stream_images(images, on_error="skip", progress=options.progress.bar)
     ]
     return (
         np.concatenate([block.rows for block in kept]),

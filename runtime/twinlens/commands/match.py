@@ -1,29 +1,37 @@
 """twinlens match: match probabilities of pairs."""
 
 import argparse
+import math
 
 from twinlens.commands.inputs import open_model
-from twinlens.commands.output import Outcome
-from twinlens.datasets.pairs import Columns
-from twinlens.datasets.read_pairs import read_pairs
+from twinlens.commands.pairs import read_column_pairs
+from twinlens.commands.printing.outcome import Outcome
+from twinlens.datasets.pairs import NO_LABELS
 from twinlens.images.image_like import ImageLike
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Return every pair with its probability."""
-    columns = Columns(image=options.image_column, text=options.text_column)
-    pairs = read_pairs(options.pairs, columns=columns)
+    """Return every pair with its probability; a pair of an unreadable image has none."""
+    pairs = read_column_pairs(options, options.pairs, label=NO_LABELS)
     model = open_model(options)
-    probabilities = model.match(pairs.images, pairs.texts, prior=options.prior).tolist()
+    probabilities = model.match(
+        pairs.images, pairs.texts, prior=options.prior, on_error="nan"
+    ).tolist()
     rows = [
-        {"image": _name(image, number), "text": text, "probability": round(probability, 6)}
+        {
+            "image": _name(image, number),
+            "text": text,
+            "probability": None if math.isnan(probability) else round(probability, 6),
+        }
         for number, (image, text, probability) in enumerate(
             zip(pairs.images, pairs.texts, probabilities, strict=True)
         )
     ]
+    readable = [row for row in rows if row["probability"] is not None]
     return Outcome(
-        lines=[f"{row['probability']:.4f}  {row['image']}  {row['text']}" for row in rows],
+        lines=[f"{row['probability']:.4f}  {row['image']}  {row['text']}" for row in readable],
         document=rows,
+        code=0 if len(readable) == len(rows) else 1,
     )
 
 

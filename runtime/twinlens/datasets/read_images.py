@@ -13,11 +13,11 @@ from twinlens.datasets.image_folder import (
     FoundFile,
     files_in_folder,
     files_matching,
-    is_image_file,
 )
 from twinlens.datasets.image_parquet import MAX_PATH, images_in_parquet
 from twinlens.datasets.image_tar import images_in_tar
 from twinlens.datasets.quoting import quoted_path
+from twinlens.datasets.unread_formats import ImageSuffixes
 from twinlens.errors import DatasetError, ImageError
 from twinlens.images.named_image import ListedImage, NamedImage
 
@@ -41,6 +41,7 @@ def read_images(
         images = twinlens.read_images("photos.parquet", column="photo")
         for block in model.stream_images(images, on_error="skip"): ...
 
+    Images of a folder that Pillow does not read, as HEIC, are left out and counted in a warning.
     Left out without a word are files of a folder or a tar without the suffix of an image; hidden
     files and folders (._IMG.JPG, .thumbnails, @eaDir, __MACOSX, bins), unless the source names
     them; links to folders below a folder; links to nothing; pipes and devices.
@@ -72,8 +73,10 @@ def read_images(
     root = None if image_root is None else Path(image_root)
     if os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises OSError for a name too long
         os.scandir(path).close()
-        files = files_in_folder(path, wanted=lambda file: is_image_file(file) or is_tar(file))
-        return _images_of_each(files, column=column, root=root)
+        is_image = ImageSuffixes()
+        files = files_in_folder(path, wanted=lambda file: is_tar(file) or is_image(file))
+        images = _images_of_each(files, column=column, root=root)
+        return _warned_of(images, is_image, path)
     if not is_there(path):
         if GLOB_CHARACTERS & set(os.fspath(source)):
             files = files_matching(os.fspath(source))
@@ -110,6 +113,13 @@ def _images_of_each(
             yield from _images_of_file(file, column=column, root=root)
         except (DatasetError, OSError) as error:
             yield NamedImage(str(file), ImageError(str(error)))
+
+
+def _warned_of(
+    images: Iterator[NamedImage], is_image: ImageSuffixes, folder: Path
+) -> Iterator[NamedImage]:
+    yield from images
+    is_image.warn(folder)
 
 
 def _check_file(path: Path, column: str) -> None:

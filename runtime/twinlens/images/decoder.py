@@ -12,8 +12,8 @@ from twinlens.images.image_like import ImageLike
 from twinlens.images.kept import Drawn, KeptImage
 from twinlens.images.load import load
 from twinlens.images.named_image import NamedImage
-from twinlens.images.open import path_of
 from twinlens.images.pixel_options import PixelOptions
+from twinlens.images.sources.open import path_of
 
 NumberedImage = tuple[int, Drawn]
 """Index of an image in its stream, for error messages, and the image."""

@@ -19,14 +19,14 @@ from twinlens.images.decoded_image import load_eight_bit
 from twinlens.images.image_like import ImageLike, ReadContent
 from twinlens.images.limits import Limits
 from twinlens.images.named_image import ListedImage, NamedImage
-from twinlens.images.open import (
+from twinlens.images.sources.open import (
     check_size,
     errors_as_image_error,
     path_of,
     read_content,
     source_name,
 )
-from twinlens.images.turns import turn_at
+from twinlens.images.sources.turns import turn_at
 
 LASTING: Final = (list, tuple, deque, np.ndarray, KeysView, ValuesView)
 """Collections whose members stay as they are while others are drawn."""
@@ -91,7 +91,7 @@ def _kept_pil(image: Image.Image, name: str, limits: Limits) -> Image.Image:
     check_size(image, name, limits)
     if (again := _reopened(image, limits)) is not None:
         return again
-    eight_bit = load_eight_bit(image, name)
+    eight_bit = load_eight_bit(image, name, limits)
     return eight_bit.copy() if eight_bit is image else eight_bit
 
 

@@ -23,12 +23,15 @@ class Limits:
     """Width times height. A file of a few hundred bytes can claim gigabytes of pixels."""
     max_bytes: int = 100_000_000
     """Size of the encoded file."""
+    max_scans: int = 100
+    """Scans of a JPEG. Progressive files have about 10; each costs a decoding of the whole image,
+    and a dozen bytes."""
     formats: tuple[str, ...] = FORMATS
     """Pillow's names of the accepted formats."""
 
     def __post_init__(self) -> None:
-        for name, value in (("max_pixels", self.max_pixels), ("max_bytes", self.max_bytes)):
-            if value < 1:
+        for name in ("max_pixels", "max_bytes", "max_scans"):
+            if (value := getattr(self, name)) < 1:
                 raise ValueError(f"{name} is {value}, not a positive number")
         if not self.formats:
             raise ValueError("formats is empty; name one, such as JPEG")

@@ -5,26 +5,41 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
-from twinlens.images.cures import cure_of_content
 from twinlens.images.decoded_image import DecodedImage, decode_file, decode_pil
-from twinlens.images.formats.truncated_jpeg import restore_eoi
+from twinlens.images.formats.jpeg_segments import EOI, lacks_eoi
+from twinlens.images.formats.png_metadata import without_metadata
 from twinlens.images.image_like import U8, Encoded, ImageLike, ReadContent
-from twinlens.images.open import errors_as_image_error, image_from_array, open_encoded, source_name
 from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
+from twinlens.images.sources.cures import cure_of_content
+from twinlens.images.sources.open import (
+    errors_as_image_error,
+    image_from_array,
+    open_encoded,
+    source_name,
+    unknown_format,
+)
 from twinlens.images.transform import transform_into
 
 IMAGE_SUFFIXES: Final = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {
+        *(".avif", ".avifs", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp"),
+        *(".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"),
+        *(".apng", ".png"),
+        *(".pbm", ".pgm", ".pnm", ".ppm"),
+    }
 )
-"""Suffixes of the image files in a folder or a tar; a file given by name may have any suffix."""
-
+"""Suffixes, in lower case, of the image files in a folder or a tar: all those that Pillow gives to
+the formats of `Limits`. A file given by name may have any suffix."""
 HEAD_BYTES: Final = 4096
 """Bytes that tell what a file of no known format is."""
+NOISE: Final = bytes(range(1, 255)) * 2
+"""Bytes that would be decoded into visible pixels if a block of a JPEG were missing. They hold no
+0xff, so no marker."""
 
 
 def load_batch(
@@ -105,18 +120,41 @@ def _decode_encoded(
     image: Encoded | ReadContent, name: str, spec: ImageSpec, mode: PixelMode, read: ReadOptions
 ) -> DecodedImage:
     with open_encoded(image, name, read.limits) as file:
+        if "JPEG" in read.limits.formats and lacks_eoi(file):
+            file.seek(0)
+            return _decode_without_eoi(file.read(), name, spec, mode, read)
+        file.seek(0)
         try:
             return decode_file(file, name, spec, mode, read)
-        except UnidentifiedImageError as error:
-            file.seek(0)
-            known = ", ".join(read.limits.formats)
-            cure = cure_of_content(file.read(HEAD_BYTES), read.limits)
-            raise ImageError(
-                f"{name} is no image that can be decoded; known are {known}{cure}"
-            ) from error
-        except OSError:
-            file.seek(0)
-            completed = restore_eoi(file.read())
-            if completed is None:
+        except (ImageError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise
+        except Exception as error:
+            bare = without_metadata(file) if "PNG" in read.limits.formats else None
+            if bare is None:
+                file.seek(0)
+                cure = cure_of_content(file.read(HEAD_BYTES), read.limits)
+                if cure and isinstance(error, UnidentifiedImageError):
+                    raise unknown_format(name, read.limits, cure) from error
                 raise
-        return decode_file(io.BytesIO(completed), name, spec, mode, read)
+    return decode_file(io.BytesIO(bare), name, spec, mode, read)
+
+
+def _decode_without_eoi(
+    content: bytes, name: str, spec: ImageSpec, mode: PixelMode, read: ReadOptions
+) -> DecodedImage:
+    """Decode a JPEG without its EOI (end of image) marker if nothing but the marker is missing.
+
+    Pillow refuses it as it does a truncated one. An image without its marker is complete: bytes
+    appended to it do not change any pixel. That is the test: two different endings must decode to
+    the same pixels.
+
+    Raises:
+        ImageError: more than the marker is missing; and Pillow's own errors.
+    """
+    plain, noisy = (
+        decode_file(io.BytesIO(content + ending), name, spec, mode, read)
+        for ending in (EOI, NOISE + EOI)
+    )
+    if ImageChops.difference(plain.image, noisy.image).getbbox() is not None:
+        raise ImageError(f"{name} cannot be decoded: the JPEG is truncated")
+    return plain

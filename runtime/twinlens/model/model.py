@@ -1,6 +1,6 @@
 """The model: two towers, open and ready, and their joint answers."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from operator import length_hint
 from typing import Final, Literal
@@ -158,10 +158,10 @@ class Model:
     ) -> F32:
         """Embeddings [B, D] of images: unit rows, in their order, whatever the batch.
 
-        A generator is read as it goes: no more than a few dozen images are held at once. It may
-        refill an array, close a file, or write the next image under the name of the last: each
-        image is copied, or read, as it is drawn. Paths in a list, or of `read_images`, are read by
-        the threads instead.
+        A generator is read as it goes: at most 24 images a thread are held at once. It may refill
+        an array, close a file, or write the next image under the name of the last: each image is
+        copied, or read, as it is drawn. Paths in a list, or of `read_images`, are read by the
+        threads instead.
 
         Args:
             images: paths, encoded bytes, files, PIL images or uint8 arrays [H, W, 3], mixed as you
@@ -172,8 +172,7 @@ class Model:
         Raises:
             ImageError: an image cannot be read; the message has its index and the reason.
         """
-        if on_error not in ("raise", "nan"):
-            raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'nan'")
+        _require_on_error(on_error)
         return self._rows(self.stream_images(images, on_error=on_error, progress=progress))
 
     def stream_images(
@@ -278,7 +277,12 @@ class Model:
         return self._texts.run_on_device([*dataframes.several(texts, "texts")], on_cut=on_cut)
 
     def match(
-        self, images: Batch[ImageLike], texts: Batch[str], *, prior: float | None = None
+        self,
+        images: Batch[ImageLike],
+        texts: Batch[str],
+        *,
+        prior: float | None = None,
+        on_error: Literal["raise", "nan"] = "raise",
     ) -> dataframes.Answer:
         """Probability [B] that image i and text i match.
 
@@ -289,34 +293,40 @@ class Model:
             images: B images.
             texts: B texts.
             prior: share of matching pairs expected; the calibration's own by default.
+            on_error: as for `embed_images`; the probability of an unreadable image is NaN.
 
         Raises:
             CalibrationError: the bundle was not calibrated.
+            ImageError: an image cannot be read; the message has its index and the reason.
             ValueError: the two differ in number, or the prior is no share.
         """
-        left, right = self._drawn(images), [*dataframes.several(texts, "texts")]
-        if isinstance(left, Iterator):
-            matching = self._match_drawn(left, right, prior)
-        else:
-            matching = self._match([*left], right, prior)
+        right = [*dataframes.several(texts, "texts")]
+        matching = self._match(self._drawn(images), right, prior, on_error=on_error)
         return dataframes.answer(images, matching, (dataframes.MATCH,))
 
-    def _match_drawn(self, images: Iterator[Drawn], texts: list[str], prior: float | None) -> F32:
-        """As `_match`, of a source of which no more than a few dozen images are held."""
+    def _match(
+        self,
+        images: Iterable[Drawn],
+        texts: list[str],
+        prior: float | None,
+        *,
+        on_error: Literal["raise", "nan"] = "raise",
+    ) -> F32:
+        _require_on_error(on_error)
         self.calibration.shift(prior)  # refused before anything is computed
-        rows = self._rows(self._streamed(enumerate(images)))
+        places: NDArray[np.intp] | None = None
+        numbered: Iterable[NumberedImage] = enumerate(images)
+        if not isinstance(images, Iterator):  # an iterator is read as it goes, repetitions and all
+            firsts, places = distinct(images)
+            if len(places) != len(texts):
+                raise ValueError(f"{len(places)} images and {len(texts)} texts are not pairs")
+            indices = np.unique(places, return_index=True)[1].tolist()
+            numbered = zip(indices, firsts, strict=True)
+        rows = self._rows(self._streamed(numbered, on_error=on_error))
+        rows = rows if places is None else rows[places]
         if len(rows) != len(texts):
             raise ValueError(f"{len(rows)} images and {len(texts)} texts are not pairs")
         return self._matcher.of_pairs(rows, self.embed_texts(texts), prior=prior)
-
-    def _match(self, images: Sequence[Drawn], texts: list[str], prior: float | None) -> F32:
-        self.calibration.shift(prior)  # refused before anything is computed
-        if len(images) != len(texts):
-            raise ValueError(f"{len(images)} images and {len(texts)} texts are not pairs")
-        firsts, places = distinct(images)
-        indices = np.unique(places, return_index=True)[1].tolist()
-        rows = self._rows(self._streamed(zip(indices, firsts, strict=True)))
-        return self._matcher.of_pairs(rows[places], self.embed_texts(texts), prior=prior)
 
     def probabilities(
         self, images: F32, texts: F32, *, prior: float | None = None
@@ -432,6 +442,7 @@ class Model:
         labels: Batch[str],
         *,
         templates: Batch[str] = TEMPLATES,
+        on_error: Literal["raise", "nan"] = "raise",
     ) -> Classes:
         """Zero-shot classification of images into labels.
 
@@ -442,11 +453,20 @@ class Model:
             images: B images.
             labels: C names, such as "dog".
             templates: texts with one `{}` for the label.
+            on_error: as for `embed_images`; an unreadable image has probabilities of NaN and no
+                best label.
 
         Raises:
+            ImageError: an image cannot be read; the message has its index and the reason.
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
+        _require_on_error(on_error)
         names = [*dataframes.several(labels, "labels")]
         label_rows = self.embed_labels(names, templates=templates)
-        rows = self.embed_images(images)
+        rows = self.embed_images(images, on_error=on_error)
         return classify_rows(rows, label_rows, labels=names, scale=self._manifest.native_scale)
+
+
+def _require_on_error(on_error: str) -> None:
+    if on_error not in ("raise", "nan"):
+        raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'nan'")

@@ -20,12 +20,17 @@ class Classes:
 
     labels: tuple[str, ...]
     probabilities: F32
-    """[B, C], rows summing to 1."""
+    """[B, C], rows summing to 1; NaN for an image that could not be read."""
 
     @property
-    def best(self) -> list[str]:
-        """Most probable label of each image; of equals, the earlier one."""
-        return [self.labels[number] for number in self.probabilities.argmax(axis=1)]
+    def best(self) -> list[str | None]:
+        """Likeliest label of each image; of equals, the earlier one; None where all are NaN."""
+        readable = ~np.isnan(self.probabilities[:, 0])
+        places = self.probabilities.argmax(axis=1)
+        return [
+            self.labels[place] if known else None
+            for place, known in zip(places, readable, strict=True)
+        ]
 
 
 def classify_rows(images: F32, label_rows: F32, *, labels: Sequence[str], scale: float) -> Classes:

@@ -11,7 +11,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from twinlens.bundle.specs import TextSpec
-from twinlens.errors import TextError
+from twinlens.errors import TextError, quoted
 from twinlens.texts.cleaning import cleaner
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Tokenizer:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library has no exception type of its own
             raise TextError(
-                f"{path} is not a tokenizer: {error}; export the bundle again"
+                f"{path} is not a tokenizer: {quoted(str(error))}; export the bundle again"
             ) from error
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_padding()
@@ -75,7 +75,9 @@ class Tokenizer:
                 the first.
         """
         if on_cut not in get_args(OnCut):
-            raise ValueError(f"on_cut is {on_cut!r}, not one of {', '.join(get_args(OnCut))}")
+            raise ValueError(
+                f"on_cut is {quoted(repr(on_cut))}, not one of {', '.join(get_args(OnCut))}"
+            )
         strings = [self._clean(_checked(index, text)) for index, text in enumerate(texts)]
         heads = self._tokenizer.encode_batch_fast([string[:HEAD_CHARACTERS] for string in strings])
         encodings = [self._extended(*pair) for pair in zip(strings, heads, strict=True)]

@@ -1,17 +1,25 @@
 """Truncated and damaged files."""
 
 import io
+import zlib
 from typing import Final
 
 from PIL import Image
 
-from odd_images.makers import encoded, in_folder, jpeg, ramps, truncated
+from odd_images.makers import chunk, encoded, in_folder, jpeg, ramps, truncated
 from odd_images.odd_input import TRUNCATED, UNKNOWN_FORMAT, OddInput, Refused, loaded
 
 
 def overwritten(content: bytes) -> bytes:
     middle = len(content) * 3 // 4
     return content[:middle] + b"\x55" * 20 + content[middle + 20 :]
+
+
+def with_chunk(extra: bytes) -> bytes:
+    """PNG with a chunk before its pixels."""
+    content = encoded(ramps(), "PNG")
+    at = content.index(b"IDAT") - 4
+    return content[:at] + extra + content[at:]
 
 
 DAMAGED: Final = (
@@ -62,6 +70,12 @@ DAMAGED: Final = (
         result="refused",
         make=lambda _: encoded(ramps(), "PNG").replace(b"IHDR\0\0\0\x28", b"IHDR\0\0\0\x29"),
         outcome=Refused(message="is no image that can be decoded|cannot be decoded"),
+    ),
+    OddInput(
+        given="PNG with metadata that is damaged, or larger than 1 MB",
+        result="the image: metadata is dropped, but for transparency, orientation and ICC profile",
+        make=lambda _: with_chunk(chunk(b"zTXt", b"a\0\0" + zlib.compress(b"box " * 400_000))),
+        outcome=loaded(ramps),
     ),
     OddInput(
         given="truncated GIF",

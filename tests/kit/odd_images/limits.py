@@ -72,6 +72,13 @@ SHAPES: Final = (
         read=ReadOptions(limits=Limits(max_pixels=1000)),
     ),
     OddInput(
+        given="JPEG of more scans than the limit (100), here `Limits(max_scans=5)`",
+        result="refused before it is decoded",
+        make=lambda _: jpeg(progressive=True),
+        outcome=Refused(message="has more than 5 scans; save it anew, or raise max_scans"),
+        read=ReadOptions(limits=Limits(max_scans=5)),
+    ),
+    OddInput(
         given="file larger than the limit (100 MB), here `Limits(max_bytes=100)`",
         result="refused before it is read",
         make=in_folder("large.png", encoded(ramps(), "PNG")),
@@ -95,7 +102,7 @@ FORMATS: Final = (
     ),
     OddInput(
         given='a format that is not in the limits, here `Limits(formats=("PNG",))` and a JPEG',
-        result="refused",
+        result="refused unread",
         make=lambda _: jpeg(),
         outcome=Refused(message="is no image that can be decoded; known are PNG$"),
         read=ReadOptions(limits=Limits(formats=("PNG",))),

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from twinlens.__main__ import main
@@ -37,6 +39,21 @@ def run_failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return printed.err
 
 
+def run_misused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1, "an error is one line"
+    return printed.err
+
+
+def names_in(written: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Read the names as the help of `twinlens embed` says."""
+    text, ends = written["name_utf8"].tobytes(), written["name_ends"].tolist()
+    return [text[start:end].decode() for start, end in zip([0, *ends], ends)]  # noqa: B905
+
+
 def test_demo_does_the_whole_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sheet = tmp_path / "sheet.png"
     figures = run_json(capsys, "demo", "--device", "cpu", "--out", str(sheet))
@@ -56,7 +73,7 @@ def test_embed_writes_rows_and_names(tmp_path: Path, capsys: pytest.CaptureFixtu
     )
     with np.load(out) as written:
         assert written["embeddings"].shape == (document["rows"], document["width"])
-        assert len(written["names"]) == document["rows"] == len(bundled_drawings())
+        assert len(names_in(written)) == document["rows"] == len(bundled_drawings())
 
 
 def test_embed_reads_texts_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +82,7 @@ def test_embed_reads_texts_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     out = tmp_path / "rows.npz"
     run_json(capsys, "embed", "demo", str(lines), "--texts", "--device", "cpu", "--out", str(out))
     with np.load(out) as written:
-        assert written["names"].tolist() == ["a dog", "a cat"]
+        assert names_in(written) == ["a dog", "a cat"]
 
 
 def test_search_finds_in_a_folder_that_was_indexed(
@@ -126,7 +143,9 @@ def test_index_takes_an_image_once_and_replaces_an_index(
 ) -> None:
     image, index = DRAWINGS / "1f355.png", tmp_path / "a.index"
     for inputs in ((str(DRAWINGS),), (str(image), str(DRAWINGS), str(image))):
-        made = run_json(capsys, "index", "demo", *inputs, "--device", "cpu", "--out", str(index))
+        made = run_json(
+            *(capsys, "index", "demo", *inputs, "--device", "cpu", "--out", str(index), "--force")
+        )
         assert made["rows"] == len(Index.open(index, verify=True)) == len(bundled_drawings())
     about = Index.open(index).about
     assert set(about) == {"model", "sha256", "precision", "pixels", "operators"}
@@ -246,25 +265,67 @@ def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (("info", "nowhere"), "nowhere is not a bundle"),
         (("classify", "demo", "nowhere.png", "--labels", "a"), "nowhere.png does not exist"),
+        (("classify", "demo", str(DRAWINGS), "--labels", "@nowhere"), "nowhere: No such file"),
         (("search", "demo", "nowhere.index", "x"), "nowhere.index"),
-        (("search", "demo", str(DRAWINGS / "1f355.png"), "x"), "is no twinlens index"),
-        (("embed", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "is a folder or a device"),
+        (("search", "demo", str(DRAWINGS), "x"), "is no twinlens index"),
         (("index", "demo", str(DRAWINGS), "--out", "no/where"), "no/where cannot be written"),
         (("index", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "which belongs to no index"),
-        (("index", "demo", str(DRAWINGS), "--out", __file__), "but an index is a folder"),
-        (("embed", "demo", "--texts", str(DRAWINGS), "--out", "x.npz"), "Is a directory"),
-        (("demo", "--out", "sheet"), "no name of an image; let it end in .png"),
-        (("demo", "--threads", "0"), "threads is 0"),
-        (("classify", "demo", str(DRAWINGS), "--labels", ""), "label 0 is empty"),
-        (("classify", "demo", str(DRAWINGS), "--labels", "a", "--template", "a"), "has 0 places"),
         (("demo", "--device", "cuda"), "twinlens[gpu]"),
-        (("demo", "--device", "tpu"), "device is 'tpu'"),
     ],
 )
 def test_an_error_is_one_line_without_a_traceback(
     arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert message in run_failing(capsys, *arguments)
+
+
+IMAGE = str(DRAWINGS / "1f355.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("search", "demo", IMAGE, "x"), "1f355.png is a file, wanted a folder"),
+        (("info", IMAGE), "1f355.png is a file, wanted a folder"),
+        (("match", IMAGE, "pairs.csv"), "1f355.png is a file, wanted a folder"),
+        (("embed", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "is a folder or a device"),
+        (("index", "demo", str(DRAWINGS), "--out", __file__), "but an index is a folder"),
+        (
+            ("index", "demo", str(DRAWINGS), "--out", "-"),
+            "--out - is the standard output, but this output is a folder",
+        ),
+        (("index", "demo", "", "--out", "x"), "a path is empty"),
+        (("evaluate", "demo", "demo", "--out", __file__), "is a file or a device; name a folder"),
+        (("evaluate", "demo", "demo", "--out", "-"), "this output is a folder"),
+        (("evaluate", "demo", "x.csv", "--images", __file__), "is a file, wanted a folder"),
+        (("embed", "demo", "--texts", str(DRAWINGS), "--out", "x.npz"), "is a folder; --texts"),
+        (("demo", "--out", "sheet"), "no name of an image; let it end in .png"),
+        (("demo", "--threads", "0"), "threads is 0"),
+        (("demo", "--threads", "4097"), "threads is 4097"),
+        (("search", "demo", "--", "a.index", "--"), "-- is there twice"),
+        (("demo", "--threads", "two"), "threads is 'two', not a whole number"),
+        (("classify", "demo", IMAGE, "--labels", ""), "label 0 is empty"),
+        (("classify", "demo", IMAGE, "--labels", "a,"), "label 1 is empty"),
+        (("classify", "demo", IMAGE, "--labels", "a", "a"), "label 'a' is there twice"),
+        (("classify", "demo", IMAGE, "--labels", "a", "--template", "a"), "has 0 places"),
+        (("evaluate", "demo", "demo", "--template", "a"), "has 0 places"),
+        (("demo", "--device", "tpu"), "device is 'tpu'"),
+        (("demo", "--device", "cuda:-1"), "device is 'cuda:-1'"),
+        (("evaluate", "demo", "demo", "--device", "gpu"), "device is 'gpu'"),
+        (("demo", "--precision", "int4"), "precision is 'int4'"),
+        (("demo", "--pixels", "raw"), "argument --pixels: invalid choice: 'raw'"),
+        (("match", "demo", "pairs.csv", "--prior", "1"), "prior is 1.0, not between 0 and 1"),
+        (("match", "demo", "pairs.csv", "--prior", "nan"), "prior is nan, not between"),
+        (("calibrate", "demo", "pairs.csv", "--prior", "often"), "prior is 'often'"),
+        (("search", "demo", "a.index", "x", "-k", "0"), "k is 0, not between 1"),
+        (("search", "demo", "a.index", "x", "-k", "1.5"), "k is '1.5', not a whole number"),
+        (("calibrate", "demo", "p.csv", "--out", str(DRAWINGS.parent / "bundle/b")), "lies in the"),
+    ],
+)
+def test_a_value_that_could_never_work_exits_with_2_and_one_line(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in run_misused(capsys, *arguments)
 
 
 def test_misuse_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -310,7 +371,7 @@ def run_in_shell(script: str, out: Path) -> subprocess.CompletedProcess[str]:
         ("$twinlens embed demo --texts - --device cpu --out $out <&-", 0, ""),
         (
             "$twinlens embed demo --texts - --device cpu --out /dev/null",
-            1,
+            2,
             "twinlens embed: --out /dev/null is a folder or a device; name a file\n",
         ),
         ("PYTHONIOENCODING=ascii $twinlens info demo", 0, ""),
@@ -360,7 +421,8 @@ def test_a_text_too_long_is_said_or_refused(
 ) -> None:
     lines = tmp_path / "lines.txt"
     lines.write_text("a dog\n" + "a dog " * 50 + "\n", encoding="utf-8")
-    arguments = ["embed", "demo", str(lines), "--texts", "--out", str(tmp_path / "rows.npz")]
+    out = str(tmp_path / "rows.npz")
+    arguments = ["embed", "demo", str(lines), "--texts", "--out", out, "--force"]
     assert main(arguments) == 0
     assert "1 of 2 texts are cut to 32 tokens: text 1 has 102" in capsys.readouterr().err
     error = run_failing(capsys, *arguments, "--on-cut", "error")

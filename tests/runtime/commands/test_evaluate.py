@@ -63,7 +63,7 @@ def test_a_table_may_label_its_pairs(tmp_path: Path, capsys: pytest.CaptureFixtu
     [
         (["lost.csv"], "lost.csv does not exist"),
         ([str(HERE / "captions.csv")], "no column 'image'; its columns are file, caption"),
-        (["demo", "--precision", "int4"], "precision is 'int4'"),
+        (["demo", "--precision", "fp32"], "bundle has fp16, int8, not fp32"),
     ],
 )
 def test_an_error_is_one_line(

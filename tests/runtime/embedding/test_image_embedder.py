@@ -1,5 +1,6 @@
 """Stream of images: the rows of `embed_images`, a block at a time, in bounded memory."""
 
+import io
 import logging
 import threading
 import weakref
@@ -157,3 +158,34 @@ def test_a_tower_that_was_replaced_after_opening_is_not_opened_again(
     tower.write_bytes((folder_of("demo") / "onnx/vision_model_fp16.onnx").read_bytes())
     with pytest.raises(BundleError, match="was changed after the export"):
         opened.embed_images(pictures)
+
+
+@pytest.mark.parametrize("n", [1, 40])
+def test_a_file_whose_read_embeds_another_is_read(
+    model: Model, pictures: list[Path], n: int
+) -> None:
+    content = pictures[0].read_bytes()
+
+    class Lazy(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            model.embed_images([io.BytesIO(content)])
+            return super().read(size)
+
+    rows = model.embed_images([Lazy(content) for _ in range(n)])
+    np.testing.assert_allclose(rows, model.embed_images([content] * n), atol=1e-6)
+
+
+@pytest.mark.parametrize("of_list", [True, False])
+def test_a_file_whose_read_embeds_itself_is_an_error_not_a_deadlock(
+    model: Model, pictures: list[Path], of_list: bool
+) -> None:
+    content = pictures[0].read_bytes()
+
+    class Selfish(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            model.embed_images([self] if of_list else iter([self]))
+            return super().read(size)
+
+    with pytest.raises(ImageError, match="the Selfish is read while it is being read"):
+        model.embed_images([Selfish(content)] if of_list else iter([Selfish(content)]))
+    assert threads() == []

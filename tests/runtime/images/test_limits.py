@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from odd_images.makers import encoded, ramps
+from odd_images.makers import encoded, png, ramps
+from PIL import Image, ImageFile
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
@@ -29,6 +30,7 @@ def read(**limits: object) -> ReadOptions:
     [
         ({"max_pixels": 0}, "max_pixels is 0, not a positive number"),
         ({"max_bytes": -1}, "max_bytes is -1, not a positive number"),
+        ({"max_scans": 0}, "max_scans is 0, not a positive number"),
         ({"formats": ()}, "formats is empty; name one, such as JPEG"),
         ({"formats": ("PNG", "EPS")}, "formats has EPS, for which Pillow would run Ghostscript"),
     ],
@@ -74,6 +76,36 @@ def test_a_format_may_be_added() -> None:
     content = encoded(ramps(), "TGA")
     more = read(formats=(*FORMATS, "TGA"))
     np.testing.assert_array_equal(load(content, SPEC, read=more), load(ramps(), SPEC))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "PNG"])
+def test_a_format_that_is_forbidden_is_never_decoded(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = encoded(ramps(), kind)
+    (tmp_path / "a").write_bytes(content)
+    loads: list[object] = []
+    monkeypatch.setattr(ImageFile.ImageFile, "load", loads.append)
+    for given in (content, content[:-2], tmp_path / "a", io.BytesIO(content)):
+        with pytest.raises(ImageError, match=r"known are PNG$"):
+            load(given, SPEC, read=read(formats=("PNG",)))
+    assert loads == []
+
+
+@pytest.mark.parametrize(
+    ("side", "limit", "pillow", "message"),
+    [
+        (200, 64_000_000, 1_000, "has 40,000 pixels, which Pillow itself refuses above 2,000;"),
+        (200, 10_000, 1_000, "has more than 10,000 pixels; shrink it first"),
+        (200, 10_000, None, "is 200 x 200, more than 10,000 pixels; shrink it first"),
+    ],
+)
+def test_the_limit_that_is_named_is_the_one_that_was_passed(
+    side: int, limit: int, pillow: int | None, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillow)
+    with pytest.raises(ImageError, match=message):
+        load(png(side, side), SPEC, read=read(max_pixels=limit))
 
 
 @pytest.mark.parametrize("background", [(0, 0), (0, 0, 256), (-1, 0, 0)])

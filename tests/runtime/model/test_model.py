@@ -166,6 +166,35 @@ def test_a_single_one_is_not_taken_for_a_list(
         call(model)
 
 
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_match_and_classify_spare_the_others_if_asked(
+    model: Model, pictures: list[Path], number: int
+) -> None:
+    images: list[Path | bytes] = list(pictures[:5])
+    texts, labels = ["a dog", "a cat", "a pizza", "a dog", "a dog"], ["dog", "pizza"]
+    matching, classes = model.match(images, texts), model.classify(images, labels)
+    images[number] = b"no image"
+    with pytest.raises(ImageError, match=f"image {number}: "):
+        model.match(images, texts)
+    with pytest.raises(ImageError, match=f"image {number}: "):
+        model.classify(images, labels)
+    spared = model.classify(images, labels, on_error="nan")
+    others = [place for place in range(5) if place != number]
+    found = model.match(images, texts, on_error="nan")
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(found)), [number])
+    np.testing.assert_array_equal(found[others], matching[others])
+    np.testing.assert_array_equal(spared.probabilities[others], classes.probabilities[others])
+    assert np.isnan(spared.probabilities[number]).all()
+    assert spared.best == [None if n == number else classes.best[n] for n in range(5)]
+
+
+def test_match_and_classify_know_two_answers_to_a_bad_image(model: Model) -> None:
+    with pytest.raises(ValueError, match="on_error is 'skip', not 'raise' or 'nan'"):
+        model.match([], [], on_error="skip")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="on_error is 'skip', not 'raise' or 'nan'"):
+        model.classify([], ["dog"], on_error="skip")  # type: ignore[arg-type]
+
+
 def test_match_wants_as_many_texts_as_images(model: Model, pictures: list[Path]) -> None:
     with pytest.raises(ValueError, match="2 images and 1 texts are not pairs"):
         model.match(pictures[:2], ["a dog"])

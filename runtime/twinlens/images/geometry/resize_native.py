@@ -19,9 +19,15 @@ def supports(image: Image.Image) -> bool:
     """Return True if the compiled passes accept this image.
 
     RGB only: other modes are rare, cheaper, or may be memory-mapped files, which Pillow cannot
-    expose. Rows must be contiguous; PILLOW_ALIGNMENT puts gaps between them.
+    expose. Rows must be contiguous, and a band must fit into one block of memory: PILLOW_ALIGNMENT
+    puts gaps between rows, PILLOW_BLOCK_SIZE can make blocks of one row.
     """
-    return resample.NATIVE and image.mode == "RGB" and _imaging.get_alignment() == 1
+    return (
+        resample.NATIVE
+        and image.mode == "RGB"
+        and _imaging.get_alignment() == 1
+        and _imaging.get_block_size() >= 2 * BAND_BYTES
+    )
 
 
 def resize_rgb_into(

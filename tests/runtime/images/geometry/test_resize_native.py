@@ -92,3 +92,16 @@ def test_rows_with_gaps_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> N
     assert not resize_native.supports(image.convert("L"))
     monkeypatch.setattr(resize_native._imaging, "get_alignment", lambda: 64)
     assert not resize_native.supports(image)
+
+
+@pytest.mark.parametrize("block_bytes", [4096, 65_536, 2**20, 2**21])
+def test_memory_blocks_of_any_size_give_the_same_pixels(block_bytes: int) -> None:
+    file = io.BytesIO()
+    noise(700, 900).save(file, "PNG")
+    wanted = load(file, SPEC)
+    before = resize_native._imaging.get_block_size()
+    resize_native._imaging.set_block_size(block_bytes)
+    try:
+        np.testing.assert_array_equal(load(file, SPEC), wanted)
+    finally:
+        resize_native._imaging.set_block_size(before)

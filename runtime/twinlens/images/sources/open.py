@@ -7,16 +7,19 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from twinlens.errors import ImageError, quoted
-from twinlens.images.cures import WANTED_ARRAY, cure_of_object, cure_of_path
+from twinlens.images.formats.jpeg_segments import has_too_many_scans
 from twinlens.images.image_like import U8, Encoded, ReadContent
 from twinlens.images.limits import Limits
-from twinlens.images.turns import turn_at
+from twinlens.images.sources.cures import WANTED_ARRAY, cure_of_object, cure_of_path
+from twinlens.images.sources.turns import turn_at
+
+JPEG_FORMATS: Final = frozenset({"JPEG", "MPO"})
 
 
 def source_name(image: object) -> str:
@@ -108,8 +111,16 @@ def errors_as_image_error(name: str, limits: Limits) -> Iterator[None]:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"{name} has {_limit_passed(error, limits)}") from error
+    except UnidentifiedImageError as error:
+        raise unknown_format(name, limits) from error
     except Exception as error:  # Pillow's decoders raise exceptions of any type
         raise ImageError(f"{name} cannot be decoded: {reason_of(error)}") from error
+
+
+def unknown_format(name: str, limits: Limits, cure: str = "") -> ImageError:
+    """Return the error of a file of no known format."""
+    known = ", ".join(limits.formats)
+    return ImageError(f"{name} is no image that can be decoded; known are {known}{cure}")
 
 
 def _limit_passed(error: Exception, limits: Limits) -> str:
@@ -137,6 +148,21 @@ def check_size(image: Image.Image, name: str, limits: Limits) -> None:
         )
     if image.width == 0 or image.height == 0:
         raise ImageError(f"{name} is {image.width} x {image.height}: it has no pixels")
+
+
+def check_scans(image: Image.Image, name: str, limits: Limits) -> None:
+    """Refuse an unread JPEG of too many scans, before it is decoded.
+
+    Raises:
+        ImageError: it has more than the limit.
+    """
+    file, tiles = getattr(image, "fp", None), getattr(image, "tile", None)
+    if image.format not in JPEG_FORMATS or file is None or not tiles:
+        return
+    if has_too_many_scans(file, limits.max_scans, start=tiles[0][2]):
+        raise ImageError(
+            f"{name} has more than {limits.max_scans} scans; save it anew, or raise max_scans"
+        )
 
 
 def image_from_array(pixels: U8) -> Image.Image:

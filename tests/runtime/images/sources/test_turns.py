@@ -15,7 +15,7 @@ from PIL import Image
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
 from twinlens.images.load import load
-from twinlens.images.turns import turn_at
+from twinlens.images.sources.turns import turn_at
 
 SMALL = ImageSpec(side_px=16)
 PATIENCE_S = 20

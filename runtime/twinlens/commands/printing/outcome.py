@@ -13,3 +13,5 @@ class Outcome:
     document: Any
     """JSON-serialisable, with the same content."""
     code: int = 0
+    to_stderr: bool = False
+    """True if stdout has the output itself."""

@@ -1,0 +1,58 @@
+"""Pairs of the command line, read by the columns that the options name."""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from twinlens.commands.inputs import refuse_unused
+from twinlens.commands.parsing.arguments import IMAGE_COLUMN, TEXT_COLUMN
+from twinlens.datasets.pair_folder import TABLE
+from twinlens.datasets.pairs import Columns, Pairs
+from twinlens.datasets.read_images import is_tar
+from twinlens.datasets.read_pairs import read_pairs
+
+COLUMNS: Final = ("image_column", "text_column", "label_column", "class_column", "images")
+"""Options that only a table has a use for."""
+
+
+def read_column_pairs(
+    options: argparse.Namespace,
+    source: Path,
+    *,
+    label: str | None = None,
+    kind: str | None = None,
+    image_root: Path | None = None,
+) -> Pairs:
+    """Read the pairs of the command line.
+
+    Args:
+        options: the parsed options, with the columns of images and texts.
+        source: the file or folder of pairs.
+        label: column of labels, as of `Columns`.
+        kind: column of classes.
+        image_root: folder that relative image paths start from; by default that of the table.
+
+    Raises:
+        MisuseError: a column is named, but the source has no table.
+        PairsError: something in the source is no pair.
+    """
+    if source.is_dir():
+        refuse_unused(options, {"images"} & vars(options).keys(), "is for a table, not a folder")
+    if is_tar(source) or (source.is_dir() and not (source / TABLE).is_file()):
+        refuse_columns(options, f"is for a table, and {source} has none")
+    columns = Columns(
+        image=options.image_column or IMAGE_COLUMN,
+        text=options.text_column or TEXT_COLUMN,
+        label=label,
+        kind=kind,
+    )
+    return read_pairs(source, columns=columns, image_root=image_root)
+
+
+def refuse_columns(options: argparse.Namespace, reason: str) -> None:
+    """Refuse the options of a table, where none is read.
+
+    Raises:
+        MisuseError: one of them is given.
+    """
+    refuse_unused(options, [name for name in COLUMNS if hasattr(options, name)], reason)

@@ -1,0 +1,104 @@
+"""Arguments of the commands that read images or texts."""
+
+import argparse
+from typing import get_args
+
+from twinlens.commands.parsing import values
+from twinlens.commands.parsing.arguments import (
+    Parser,
+    add_bundle,
+    add_images,
+    add_out,
+    add_pixels,
+    printing,
+    running,
+)
+from twinlens.model.zero_shot import TEMPLATES
+from twinlens.texts.tokenizer import OnCut
+
+Commands = argparse._SubParsersAction  # noqa: SLF001  argparse names it nowhere else
+
+LABELS = "such as: dog cat car, or dog,cat,car, or @FILE with one a line; give pictures before it"
+EMBEDDINGS = """the .npz holds, for numpy.load without pickle:
+  embeddings  float32 [B, D], unit rows
+  name_utf8   uint8 [M], the names (paths, or the texts) in UTF-8, one behind the other
+  name_ends   int64 [B], the end of each name in name_utf8"""
+
+
+def add_demo(commands: "Commands[Parser]") -> None:
+    """Add `twinlens demo`."""
+    parser = commands.add_parser(
+        "demo",
+        parents=[running(), printing()],
+        help="the whole job on the model and drawings inside the package",
+    )
+    add_pixels(parser)
+    add_out(parser, "contact sheet (twinlens-demo.png, replaced)")
+    parser.set_defaults(bundle="demo")
+
+
+def add_embed(commands: "Commands[Parser]") -> None:
+    """Add `twinlens embed`."""
+    parser = commands.add_parser(
+        "embed",
+        parents=[running(), printing()],
+        help="embed pictures or texts",
+        epilog=EMBEDDINGS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_bundle(parser)
+    add_images(parser, words="pictures as of twinlens index; or files of texts, with --texts")
+    add_pixels(parser)
+    parser.add_argument(
+        "--texts", action="store_true", help='the inputs hold one text a line; "-" is stdin'
+    )
+    parser.add_argument(
+        "--on-cut",
+        choices=get_args(OnCut),
+        help="a text longer than the context is cut, cut and said, or refused (warn)",
+    )
+    add_out(parser, '.npz of embeddings and names; "-" is stdout', required=True)
+
+
+def add_index(commands: "Commands[Parser]") -> None:
+    """Add `twinlens index`."""
+    parser = commands.add_parser(
+        "index", parents=[running(), printing()], help="make pictures searchable"
+    )
+    add_bundle(parser)
+    add_images(parser)
+    add_pixels(parser)
+    add_out(parser, "the folder of the index", required=True)
+
+
+def add_search(commands: "Commands[Parser]") -> None:
+    """Add `twinlens search`."""
+    parser = commands.add_parser("search", parents=[running(), printing()], help="search an index")
+    add_bundle(parser)
+    parser.add_argument("index", type=values.folder, help="the folder of the index")
+    parser.add_argument("queries", nargs="+", help="texts, or pictures with --image")
+    parser.add_argument("--image", action="store_true", help="the queries are pictures")
+    add_pixels(parser)
+    parser.add_argument("-k", type=values.hits, default=10, help="hits of each query (10)")
+
+
+def add_classify(commands: "Commands[Parser]") -> None:
+    """Add `twinlens classify`."""
+    parser = commands.add_parser(
+        "classify", parents=[running(), printing()], help="zero-shot labels"
+    )
+    add_bundle(parser)
+    add_images(parser)
+    add_pixels(parser)
+    parser.add_argument("--labels", nargs="+", required=True, help=LABELS)
+    add_templates(parser)
+    parser.swallows = True
+
+
+def add_templates(parser: argparse.ArgumentParser) -> None:
+    """Add the templates of zero-shot classes."""
+    parser.add_argument(
+        "--template",
+        nargs="+",
+        help=f"texts with one {{}} for the class, or @FILE with one a line ({TEMPLATES[0]})",
+    )

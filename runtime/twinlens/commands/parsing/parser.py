@@ -1,0 +1,46 @@
+"""The parser of the whole command line."""
+
+from typing import Final
+
+import twinlens
+from twinlens.commands.parsing import image_commands, pair_commands, values
+from twinlens.commands.parsing.arguments import Parser, printing
+from twinlens.commands.parsing.completion import SHELLS, PrintCompletion
+
+CODES: Final = (
+    "exit code: 0 when all went well, 1 when something failed or was left out, 2 when the command "
+    "line could never work, 130 when it was interrupted"
+)
+
+
+def parser() -> Parser:
+    """Return the parser of all commands."""
+    root = Parser(prog="twinlens", description="CLIP-like models without torch.", epilog=CODES)
+    root.add_argument("--version", action="version", version=f"twinlens {twinlens.__version__}")
+    root.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        choices=SHELLS,
+        help='print a script for the shell: eval "$(twinlens --print-completion bash)"',
+    )
+    commands = root.add_subparsers(
+        dest="command", required=True, metavar="command", parser_class=Parser
+    )
+    image_commands.add_demo(commands)
+    image_commands.add_embed(commands)
+    image_commands.add_index(commands)
+    image_commands.add_search(commands)
+    image_commands.add_classify(commands)
+    pair_commands.add_match(commands)
+    pair_commands.add_calibrate(commands)
+    pair_commands.add_evaluate(commands)
+    info = commands.add_parser(
+        "info",
+        parents=[printing()],
+        help="contents of a bundle or of an index; every hash of its files is checked",
+    )
+    info.add_argument(
+        "bundle", type=values.bundle, help='the folder of a bundle or an index, or "demo"'
+    )
+    commands.add_parser("doctor", parents=[printing()], help="what works here, and the cures")
+    return root

@@ -1,0 +1,145 @@
+"""Types of values on the command line: each reads one argument, or names its kind and range."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from twinlens.bundle.calibration import check_prior
+from twinlens.bundle.specs import PRECISIONS
+from twinlens.commands.misuse import MisuseError
+from twinlens.errors import TwinlensError
+from twinlens.loading import DEMO
+from twinlens.model.zero_shot import TEMPLATES, fill_templates
+from twinlens.threads import most_threads
+
+MOST_HITS: Final = 10**9
+FILE_SIGN: Final = "@"
+"""Begins the name of a file that holds the values, one a line."""
+
+
+def device(value: str) -> str:
+    """Read the name of a device: it may still be absent, but it is one."""
+    if re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,4})?", value) is None:
+        raise MisuseError(f"device is {value!r}, not 'auto', 'cpu', 'cuda' or 'cuda:1'")
+    return value
+
+
+def precision(value: str) -> str:
+    """Read one precision, or "auto"."""
+    return value if value == "auto" else one_precision(value)
+
+
+def one_precision(value: str) -> str:
+    """Read one precision."""
+    if value not in PRECISIONS:
+        raise MisuseError(f"precision is {value!r}, not 'auto', {', '.join(PRECISIONS)}")
+    return value
+
+
+def precisions(value: str) -> list[str]:
+    """Read one precision, or several with commas between them."""
+    return [one_precision(name) for name in value.split(",")]
+
+
+def threads(value: str) -> int:
+    """Read a number of threads."""
+    return _whole_number(value, "threads", most_threads())
+
+
+def hits(value: str) -> int:
+    """Read the number of hits of a query."""
+    return _whole_number(value, "k", MOST_HITS)
+
+
+def prior(value: str) -> float:
+    """Read a share of matching pairs, in (0, 1)."""
+    try:
+        share = float(value)
+    except ValueError as error:
+        raise MisuseError(f"prior is {value!r}, not a number between 0 and 1") from error
+    try:
+        check_prior(share)
+    except ValueError as error:
+        raise MisuseError(str(error)) from error
+    return share
+
+
+def path(value: str) -> Path:
+    """Read a path: an empty one, as of an unset variable, would be the current folder."""
+    if not value:
+        raise MisuseError("a path is empty; name a file or a folder")
+    return Path(value)
+
+
+def folder(value: str) -> Path:
+    """Read the path of a folder: it may still be missing, but it is no file."""
+    place = path(value)
+    if place.is_file():
+        raise MisuseError(f"{place} is a file, wanted a folder")
+    return place
+
+
+def bundle(value: str) -> str:
+    """Read the place of a bundle, a folder or "demo"."""
+    return value if value == DEMO else str(folder(value))
+
+
+def labels(values: Sequence[str]) -> list[str]:
+    """Return labels of words, of words with commas between them, and of files.
+
+    Raises:
+        MisuseError: a label is empty or there twice, or there is none.
+        OSError: a file of labels cannot be read.
+    """
+    found: list[str] = []
+    for value in values:
+        if value.startswith(FILE_SIGN):
+            found += _lines_of(value)
+        else:
+            found += [label.strip() for label in value.split(",")] if "," in value else [value]
+    _check_filled(found, TEMPLATES)
+    return found
+
+
+def templates(values: Sequence[str]) -> list[str]:
+    """Return templates of words and of files.
+
+    Raises:
+        MisuseError: a template has no one place for a label, or there is none.
+        OSError: a file of templates cannot be read.
+    """
+    found: list[str] = []
+    for value in values:
+        found += _lines_of(value) if value.startswith(FILE_SIGN) else [value]
+    _check_filled(["label"], found)
+    return found
+
+
+def _check_filled(names: Sequence[str], forms: Sequence[str]) -> None:
+    try:
+        fill_templates(names, forms)
+    except (TwinlensError, ValueError) as error:
+        raise MisuseError(str(error)) from error
+
+
+def _lines_of(value: str) -> list[str]:
+    """Return the lines of @file that are not empty."""
+    place = path(value.removeprefix(FILE_SIGN))
+    try:
+        text = place.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{place} is not UTF-8 text: {error.reason} at byte {error.start}; convert it first"
+        ) from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _whole_number(value: str, name: str, most: int) -> int:
+    try:
+        number = int(value)
+    except ValueError as error:
+        raise MisuseError(f"{name} is {value!r}, not a whole number") from error
+    if not 1 <= number <= most:
+        raise MisuseError(f"{name} is {number}, not between 1 and {most}")
+    return number

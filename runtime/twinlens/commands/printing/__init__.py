@@ -1,0 +1,1 @@
+"""Output of the command line: outcomes, tables, messages, lines of progress."""

@@ -1,0 +1,1 @@
+"""Output files of the command line: each is whole before it takes its place."""

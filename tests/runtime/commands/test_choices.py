@@ -1,0 +1,366 @@
+"""Every option of every command reaches the act, or is refused: none is dropped unseen."""
+
+import argparse
+import csv
+import importlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+import twinlens
+from twinlens.__main__ import main
+from twinlens.commands.parsing.parser import parser
+from twinlens.demo.samples import bundled_drawings
+from twinlens.index.index import Index
+from twinlens.loading import folder_of, load
+from twinlens.model.model import Model
+
+DRAWINGS: Final = bundled_drawings()[:3]
+IMAGE: Final = str(DRAWINGS[0].path)
+
+
+class Reached(Exception):  # noqa: N818
+    """Raised in place of the act, with what it was given."""
+
+
+def spied(monkeypatch: pytest.MonkeyPatch, place: object, name: str) -> None:
+    def reach(*given: object, **named: object) -> None:
+        raise Reached(given, named)
+
+    monkeypatch.setattr(place, name, reach)
+
+
+def given_to(
+    monkeypatch: pytest.MonkeyPatch, place: object, name: str, line: Sequence[str]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Run the command line; return what the act is called with."""
+    spied(monkeypatch, place, name)
+    monkeypatch.setenv("TWINLENS_TRACEBACK", "1")
+    with pytest.raises(Reached) as reached:
+        main(line)
+    given, named = reached.value.args
+    return given, named
+
+
+@pytest.fixture
+def files(tmp_path: Path, uncalibrated: Path) -> Path:
+    """A folder of a table of pairs, an index, a file of texts and a bundle without calibration."""
+    with (tmp_path / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image", "text", "photo", "caption", "match", "class"])
+        for one, other in zip(DRAWINGS, DRAWINGS[1:] + DRAWINGS[:1], strict=True):
+            rows.writerow([one.path, one.caption, other.path, other.caption, 1, one.kind or "x"])
+    (tmp_path / "texts.txt").write_text("a dog\n", encoding="utf-8")
+    Index.build(np.eye(192, dtype=np.float32)).save(tmp_path / "a.index")
+    return tmp_path
+
+
+LINES: Final = {
+    "demo": ["demo", "--out", "sheet.png"],
+    "embed": ["embed", "demo", IMAGE, "--out", "rows.npz"],
+    "index": ["index", "demo", IMAGE, "--out", "b.index"],
+    "search": ["search", "demo", "a.index", "a dog"],
+    "classify": ["classify", "demo", IMAGE, "--labels", "dog", "cat"],
+    "match": ["match", "demo", "pairs.csv"],
+    "calibrate": ["calibrate", "bundle", "pairs.csv"],
+    "evaluate": ["evaluate", "demo", "pairs.csv"],
+    "info": ["info", "demo"],
+    "doctor": ["doctor"],
+}
+"""A whole line of each command, to which one option is added."""
+
+Check = Callable[[str, pytest.MonkeyPatch], None]
+CHECKS: dict[tuple[str, str], Check] = {}
+"""By command and option, the proof that the option reaches the act."""
+
+
+def check(option: str, *commands: str) -> Callable[[Check], Check]:
+    def keep(function: Check) -> Check:
+        CHECKS.update({(command, option): function for command in commands})
+        return function
+
+    return keep
+
+
+def loaded(command: str, monkeypatch: pytest.MonkeyPatch, *option: str) -> dict[str, Any]:
+    """Return what `load` gets."""
+    room = "evaluate" if command == "evaluate" else "inputs"
+    place = importlib.import_module(f"twinlens.commands.{room}")
+    return given_to(monkeypatch, place, "load", [*LINES[command], *option])[1]
+
+
+RUNNING: Final = ("demo", "embed", "index", "search", "classify", "match", "evaluate")
+
+
+@check("--device", *RUNNING)
+def the_model_is_loaded_on_the_device(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for device in ("cpu", "cuda", "cuda:7"):
+        assert loaded(command, monkeypatch, "--device", device)["device"] == device
+
+
+@check("--precision", *RUNNING)
+def the_model_is_loaded_in_the_precision(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for precision in ("fp32", "fp16", "int8"):
+        assert loaded(command, monkeypatch, "--precision", precision)["precision"] == precision
+
+
+@check("--threads", *RUNNING)
+def the_model_has_the_threads(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded(command, monkeypatch, "--threads", "3")["threads"] == 3
+
+
+@check("--pixels", *(name for name in RUNNING if name != "search"))
+def the_model_is_loaded_for_the_pixels(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded(command, monkeypatch)["pixels"] == "exact"
+    assert loaded(command, monkeypatch, "--pixels", "fast")["pixels"] == "fast"
+
+
+@check("--pixels", "search")
+def pixels_are_of_queries_that_are_pictures(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded("search", monkeypatch, "--image", "--pixels", "fast")["pixels"] == "fast"
+
+
+@check("--image", "search")
+def the_queries_are_pictures(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = [*LINES["search"], "--image"]
+    given, _named = given_to(monkeypatch, Model, "embed_images", line)
+    assert given[1] == ["a dog"]
+
+
+@check("-k", "search")
+def the_index_is_asked_for_k_hits(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = [*LINES["search"], "-k", "4", "--threads", "2"]
+    given, named = given_to(monkeypatch, Index, "search", line)
+    assert (given[2], named) == (4, {"threads": 2})
+
+
+@check("--json", *LINES)
+def the_outcome_is_printed_as_json(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from twinlens import __main__ as program  # noqa: PLC0415
+    from twinlens.commands.printing.outcome import Outcome  # noqa: PLC0415
+
+    room = importlib.import_module(f"twinlens.commands.{command}")
+    monkeypatch.setattr(room, "run", lambda _options: Outcome(lines=[], document={"a": 1}))
+    written: list[str] = []
+    monkeypatch.setattr(program, "_write", lambda text, **_: written.append(text))
+    assert main([*LINES[command], "--json"]) == 0
+    assert json.loads(written[0]) == {"a": 1}
+
+
+@check("--out", "demo", "embed", "index", "calibrate", "evaluate")
+@check("--force", "demo", "embed", "index", "calibrate", "evaluate")
+def an_output_that_is_there_stays_without_force(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = LINES[command]
+    line = at[: at.index("--out")] if "--out" in at else at
+    out = {"index": "there.index", "calibrate": "there", "evaluate": "there"}.get(
+        command, "there.png"
+    )
+    holding = {"index": "index.json", "calibrate": "twinlens.json", "evaluate": "report.json"}
+    if command in holding:
+        Path(out).mkdir()
+        (Path(out) / holding[command]).write_text("old")
+    else:
+        Path(out).write_text("old")
+    assert main([*line, "--out", out]) == 1
+    found = Path(out) / holding[command] if command in holding else Path(out)
+    assert found.read_text() == "old"
+    acts = {
+        "calibrate": ("calibrate", "calibrate"),
+        "evaluate": ("evaluate", "load"),
+        "index": ("index", "open_model"),
+        "embed": ("embed", "open_model"),
+        "demo": ("demo", "open_model"),
+    }
+    room, act = acts[command]
+    place = importlib.import_module(f"twinlens.commands.{room}")
+    given_to(monkeypatch, place, act, [*line, "--out", out, "--force"])
+    assert found.read_text() == "old", "until the new one is whole"
+
+
+@check("--image-column", "embed", "index", "classify")
+def images_are_read_from_the_column(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = importlib.import_module("twinlens.commands.inputs")
+    line = [*LINES[command], "--image-column", "photo"]
+    assert given_to(monkeypatch, place, "read_images", line)[1]["column"] == "photo"
+
+
+@check("--texts", "embed")
+@check("--on-cut", "embed")
+def lines_are_embedded_and_cut_as_told(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = ["embed", "demo", "texts.txt", "--texts", "--on-cut", "error", "--out", "rows.npz"]
+    given, named = given_to(monkeypatch, Model, "embed_texts", line)
+    assert (given[1], named["on_cut"]) == (["a dog"], "error")
+
+
+@check("--labels", "classify")
+@check("--template", "classify")
+def images_are_classified_into_the_labels(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = [*LINES["classify"], "--template", "a {}", "the {}"]
+    given, named = given_to(monkeypatch, Model, "classify", line)
+    assert (given[2], named["templates"]) == (["dog", "cat"], ["a {}", "the {}"])
+
+
+def columns_of(command: str, monkeypatch: pytest.MonkeyPatch, *option: str) -> dict[str, Any]:
+    place = importlib.import_module("twinlens.commands.pairs")
+    return given_to(monkeypatch, place, "read_pairs", [*LINES[command], *option])[1]
+
+
+@check("--image-column", "match", "calibrate", "evaluate")
+def pairs_have_the_column_of_images(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = columns_of(command, monkeypatch, "--image-column", "photo")
+    assert named["columns"].image == "photo"
+
+
+@check("--text-column", "match", "calibrate", "evaluate")
+def pairs_have_the_column_of_texts(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = columns_of(command, monkeypatch, "--text-column", "caption")
+    assert named["columns"].text == "caption"
+
+
+@check("--label-column", "calibrate", "evaluate")
+def pairs_have_the_column_of_labels(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = columns_of(command, monkeypatch, "--label-column", "match")
+    assert named["columns"].label == "match"
+
+
+@check("--class-column", "evaluate")
+@check("--images", "evaluate")
+def pairs_have_classes_and_a_root(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = columns_of(command, monkeypatch, "--class-column", "class", "--images", "photos")
+    assert (named["columns"].kind, named["image_root"]) == ("class", Path("photos"))
+
+
+@check("--template", "evaluate")
+def classes_have_the_templates(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = importlib.import_module("twinlens.commands.evaluate")
+    line = [*LINES["evaluate"], "--class-column", "class", "--template", "a {}"]
+    assert given_to(monkeypatch, place, "evaluate", line)[1]["templates"] == ["a {}"]
+
+
+@check("--prior", "match")
+def pairs_match_at_the_prior(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = [*LINES["match"], "--prior", "0.2"]
+    assert given_to(monkeypatch, Model, "match", line)[1]["prior"] == 0.2
+
+
+@check("--prior", "calibrate")
+@check("--method", "calibrate")
+@check("--negatives", "calibrate")
+@check("--pixels", "calibrate")
+def the_fit_has_the_options(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = importlib.import_module("twinlens.commands.calibrate")
+    chosen = ["--prior", "0.2", "--method", "beta", "--negatives", "hard", "--pixels", "fast"]
+    named = given_to(monkeypatch, place, "calibrate", [*LINES["calibrate"], *chosen])[1]
+    fitting = named["options"]
+    assert (fitting.prior, fitting.method, fitting.negatives) == (0.2, "beta", "hard")
+    assert (fitting.fitted_on, named["pixels"], named["out"]) == ("pairs.csv", "fast", None)
+
+
+def options_of_all_commands() -> Iterator[tuple[str, str]]:
+    for action in parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command, below in action.choices.items():
+                for option in below._actions:
+                    if option.option_strings and option.dest != "help":
+                        yield command, option.option_strings[-1]
+
+
+@pytest.mark.parametrize(("command", "option"), list(options_of_all_commands()))
+def test_an_option_reaches_the_act(
+    command: str, option: str, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    CHECKS[command, option](command, monkeypatch)
+
+
+@pytest.mark.parametrize("precision", [(), ("--precision", "int8"), ("--precision", "fp16,int8")])
+def test_evaluate_on_a_device_that_is_not_there_is_an_error(
+    precision: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "demo", "demo", "--device", "cuda", *precision]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "twinlens[gpu]" in printed.err
+
+
+def test_evaluate_takes_the_precisions_that_are_made_for_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def listed(bundle: str, *, device: str, precision: str, **named: object) -> Model:
+        asked.append((device, precision))
+        return load(bundle, device="cpu", precision="int8")
+
+    monkeypatch.setattr("twinlens.commands.evaluate.load", listed)
+    spied(monkeypatch, importlib.import_module("twinlens.commands.evaluate"), "evaluate")
+    for device in ("auto", "cpu", "cuda:1"):
+        main(["evaluate", "demo", "demo", "--device", device])
+    assert asked == [
+        *(("auto", "fp16"), ("cpu", "int8")),
+        *(("cpu", "fp16"), ("cpu", "int8")),
+        ("cuda:1", "fp16"),
+    ]
+
+
+def test_search_on_a_device_searches_the_index_there(
+    files: Path, monkeypatch: pytest.MonkeyPatch, model: Model
+) -> None:
+    monkeypatch.chdir(files)
+    monkeypatch.setattr("twinlens.commands.search.open_model", lambda _options: model)
+    given, _ = given_to(monkeypatch, Index, "to", [*LINES["search"], "--device", "cuda"])
+    assert given[1] == model.device
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ([*LINES["embed"], "--on-cut", "warn"], "--on-cut is for --texts"),
+        ([*LINES["embed"], "--texts", "--pixels", "fast"], "--pixels is for pictures"),
+        ([*LINES["embed"], "--texts", "--image-column", "a"], "--image-column is for pictures"),
+        ([*LINES["search"], "--pixels", "fast"], "--pixels is for pictures"),
+        (["evaluate", "demo", "demo", "--text-column", "a"], "--text-column is for a table"),
+        (["evaluate", "demo", "demo", "--images", "a"], "--images is for a table"),
+        (["evaluate", "demo", "pairs.csv", "--template", "a {}"], "--template is for classes"),
+        (["match", "demo", "a.tar", "--image-column", "a"], "--image-column is for a table"),
+        (["match", "demo", ".", "--text-column", "a"], "--text-column is for a table"),
+        (["evaluate", "demo", ".", "--images", "a"], "--images is for a table, not a folder"),
+        (
+            [*LINES["calibrate"], "--label-column", "match", "--negatives", "hard"],
+            "--negatives are drawn, but pairs.csv has labels",
+        ),
+    ],
+)
+def test_an_option_without_a_part_in_the_answer_is_refused(
+    line: list[str],
+    message: str,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(files)
+    with pytest.raises(SystemExit, match="2"):
+        main(line)
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"twinlens {twinlens.__version__}\n"
+
+
+def test_the_demo_bundle_has_a_precision_for_each_device() -> None:
+    towers = json.loads((folder_of("demo") / "twinlens.json").read_text("utf-8"))["towers"]
+    assert {name: pair["device"] for name, pair in towers.items()} == {
+        "fp16": "cuda",
+        "int8": "cpu",
+    }

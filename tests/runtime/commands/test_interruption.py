@@ -1,0 +1,83 @@
+"""Ctrl-C at any moment: exit code 130, and no traceback."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Windows sends no such signal")
+
+STRIKE = """
+import signal, sys
+class Striker:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Striker())
+"""
+RUN = "import twinlens_command; sys.exit(twinlens_command.main())"
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "twinlens",
+        "numpy",
+        "numpy._core.multiarray",
+        "PIL.Image",
+        "tokenizers",
+        "twinlens.__main__",
+        "twinlens.commands.classify",
+        "onnxruntime",
+    ],
+)
+def test_an_interruption_of_an_import_is_quiet(module: str) -> None:
+    done = run(STRIKE.format(module=module) + RUN, "classify", "demo", "x.png", "--labels", "a")
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("place", ["parser", "_write", "joined", "_open_closed_streams"])
+def test_an_interruption_of_any_act_is_quiet(place: str) -> None:
+    code = (
+        "import signal, sys, twinlens.__main__ as program\n"
+        "def strike(*_, **__): signal.raise_signal(signal.SIGINT)\n"
+        f"program.{place} = strike\n"
+    )
+    done = run(code + RUN, "info", "demo")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("words", ["raise ImportError('failed') from stop", "raise ValueError"])
+def test_an_interruption_that_a_library_makes_its_own_error_is_quiet(words: str) -> None:
+    code = (
+        "import signal, sys\n"
+        "from twinlens.commands import doctor\n"
+        "def run(options):\n"
+        "    try: signal.raise_signal(signal.SIGINT)\n"
+        f"    except KeyboardInterrupt as stop: {words}\n"
+        "doctor.run = run\n"
+    )
+    done = run(code + RUN, "doctor")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_an_interruption_after_the_answer_is_quiet() -> None:
+    code = "import atexit, signal, sys\natexit.register(signal.raise_signal, signal.SIGINT)\n"
+    done = run(code + RUN, "--version")
+    assert (done.returncode, done.stderr) == (130, "")
+    assert done.stdout == "" or done.stdout.startswith("twinlens ")
+
+
+def test_a_background_job_goes_on() -> None:
+    code = "import signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    done = run(code + STRIKE.format(module="numpy") + RUN, "info", "demo")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
