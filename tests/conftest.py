@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,9 @@ from tokenizers.processors import RobertaProcessing
 from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifest
 from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
 from twinlens.bundle.specs import ImageSpec, TextSpec
+
+# Some tests import onnxruntime themselves; no test writes into the home or asks for a host.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 START: Final = "<|startoftext|>"
 END: Final = "<|endoftext|>"

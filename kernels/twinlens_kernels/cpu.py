@@ -1,10 +1,10 @@
 """Features of this processor, as the compiled kernels detect them."""
 
 from functools import cache
-from importlib.util import find_spec
 
-_NATIVE = find_spec("twinlens_kernels._native") is not None
-if _NATIVE:
+from twinlens_kernels.compiled import NATIVE
+
+if NATIVE:
     from twinlens_kernels import _native
 
 
@@ -17,4 +17,4 @@ def cpu_features() -> frozenset[str] | None:
 
     None where the kernels are not compiled: then nothing is known of the processor.
     """
-    return frozenset(_native.cpu_features()) if _NATIVE else None
+    return frozenset(_native.cpu_features()) if NATIVE else None

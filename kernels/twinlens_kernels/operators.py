@@ -1,9 +1,17 @@
 """Native operators of int8 towers: a library that onnxruntime loads."""
 
 import ctypes
+import os
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
+
+from twinlens_kernels.compiled import module_path, require_whole
+
+VARIABLE: Final = "TWINLENS_OPERATORS"
+"""Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
+PATHS: Final = ("amx", "avx512vnni")
+"""Instruction sets for which there are operators, best first."""
 
 
 @cache
@@ -13,20 +21,55 @@ def library() -> Path | None:
     None where no compiler was found at installation: the functions inside the ONNX model then
     compute the operators.
     """
-    native = find_spec("twinlens_kernels._native")
-    if native is None or native.origin is None:
+    module = module_path()
+    if module is None:
         return None
-    beside = Path(native.origin).parent.glob("*twinlens_operators.*")
-    return next(iter(sorted(beside)), None)
+    return next(iter(sorted(module.parent.glob("*twinlens_operators.*"))), None)
 
 
 @cache
 def path() -> str | None:
     """Return the instruction set in use: "amx" or "avx512vnni".
 
-    None where this processor has neither, or there is no library. The environment variable
-    TWINLENS_OPERATORS may name one of them, or "none".
+    None where this processor has neither, or there is no library that can be loaded. The
+    environment variable TWINLENS_OPERATORS may name one of them, or "none".
+
+    Raises:
+        ValueError: TWINLENS_OPERATORS names none of them, or one that cannot serve here.
     """
+    if is_off():
+        return None
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted and wanted not in PATHS:
+        raise ValueError(f"{VARIABLE} is {wanted[:40]!r}, not one of {', '.join(PATHS)} and none")
+    found = None if failure() is not None else _asked()
+    if wanted and found != wanted:
+        reason = failure() or "this processor or this installation has no such operators"
+        raise ValueError(f"{VARIABLE} is {wanted!r}, but {reason}; unset it, or set it to none")
+    return found
+
+
+def is_off() -> bool:
+    """Return True if the environment variable TWINLENS_OPERATORS is "none"."""
+    return os.environ.get(VARIABLE) == "none"
+
+
+@cache
+def failure() -> str | None:
+    """Return the reason if there is a library, and it cannot be loaded; else None."""
+    found = library()
+    if found is None:
+        return None
+    try:
+        require_whole(found)
+        _asked()
+    except (OSError, AttributeError) as error:
+        return f"{found.name} cannot be loaded: {error}"
+    return None
+
+
+def _asked() -> str | None:
+    """Ask the library, which itself reads the environment variable."""
     found = library()
     if found is None:
         return None

@@ -5,17 +5,16 @@
 computes the weights with fused multiplications (its ARM builds), a byte may be one level apart.
 """
 
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens_kernels.compiled import NATIVE as NATIVE
+
 if TYPE_CHECKING:
     from twinlens_kernels._native import Taps as Taps
 
-NATIVE: Final[bool] = find_spec("twinlens_kernels._native") is not None
-"""True if the passes are compiled; without them, only this constant works."""
 if NATIVE:
     from twinlens_kernels import _native
 

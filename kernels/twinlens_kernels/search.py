@@ -1,6 +1,5 @@
 """Searches of twinlens_kernels: argument checks, and the choice of an implementation."""
 
-from importlib.util import find_spec
 from typing import Final
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 
 from twinlens_kernels import numpy_encode
 from twinlens_kernels.codes import Codes
+from twinlens_kernels.compiled import NATIVE
 from twinlens_kernels.range_hits import Ranges
 from twinlens_kernels.tiled.corpus import Corpus
 from twinlens_kernels.tiled.exact_scores import score_pairs
@@ -24,9 +24,6 @@ from twinlens_kernels.validation import (
 )
 
 _update_topk: UpdateTopk
-NATIVE: Final[bool] = find_spec("twinlens_kernels._native") is not None
-"""True if the compiled kernels are installed."""
-# Looked up, not imported in `try`: a broken compiled module must not look like a missing one.
 if NATIVE:
     from twinlens_kernels import native
     from twinlens_kernels.tiled.update_native import update_topk as _update_topk

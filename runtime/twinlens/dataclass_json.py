@@ -29,7 +29,7 @@ def read(kind: type[T], value: object, path: str = "") -> T:
     known = {field.name for field in fields}
     for name in value:
         if name not in known:
-            raise RecordError(f"{_join(path, name)} is not a known field")
+            raise RecordError(f"{_join(path, quoted(name))} is not a known field")
     found: dict[str, object] = {}
     for field in fields:
         field_path = _join(path, field.name)
@@ -84,7 +84,7 @@ def _check_union(arguments: tuple[Any, ...], value: object, path: str) -> object
         return _check(inner[0], value, path)
     kinds = {typing.get_args(typing.get_type_hints(part)["kind"])[0]: part for part in inner}
     found = value.get("kind") if isinstance(value, dict) else None
-    if found not in kinds:
+    if not isinstance(found, str) or found not in kinds:
         raise RecordError(f"{_join(path, 'kind')} is {_show(found)}, not {', '.join(kinds)}")
     return read(kinds[found], value, path)
 
@@ -94,7 +94,9 @@ def _check_mapping(arguments: tuple[Any, ...], value: object, path: str) -> dict
         raise RecordError(f"{path} is {_show(value)}, not an object")
     for name in value:
         _check(arguments[0], name, f"the key {quoted(repr(name))} of {path}")
-    return {name: _check(arguments[1], part, _join(path, name)) for name, part in value.items()}
+    return {
+        name: _check(arguments[1], part, _join(path, quoted(name))) for name, part in value.items()
+    }
 
 
 def _check_tuple(arguments: tuple[Any, ...], value: object, path: str) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
-"""About: what made the embeddings that somebody stored, compared with the model that uses them."""
+"""Makers of stored embeddings, compared with the model that uses them."""
 
+import logging
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -8,18 +9,34 @@ from twinlens.bundle.specs import Modality, Precision
 from twinlens.errors import IndexFileError
 from twinlens.images.pixel_options import PixelOptions
 
+logger = logging.getLogger(__name__)
+
 ONLY_IMAGES: Final = frozenset({"pixels"})
-"""What has no part in the embedding of a text."""
+"""Entries that have no part in the embedding of a text."""
+CLOSE: Final = frozenset({"operators"})
+"""Entries that may differ: rows of one int8 bundle by native operators and by onnxruntime's own
+have a cosine of 0.9998 or more, which moves a hit only where two are that close."""
 
 
-def about_of(source: Source, precision: Precision, pixels: PixelOptions) -> dict[str, str]:
-    """What makes the embeddings of a model: an index keeps it, and `check_about` compares it."""
-    return {
+def about_of(
+    source: Source, precision: Precision, pixels: PixelOptions, *, operators: str | None
+) -> dict[str, str]:
+    """Return the maker of a model's embeddings: an index keeps it, `check_about` compares it.
+
+    Args:
+        source: checkpoint of the bundle.
+        precision: of the towers.
+        pixels: preprocessing of the images.
+        operators: instruction set of the native operators, or "onnxruntime"; None where the
+            precision has no native ones.
+    """
+    about = {
         "model": source.name,
         "sha256": source.sha256,
         "precision": precision,
         "pixels": str(pixels),
     }
+    return about if operators is None else {**about, "operators": operators}
 
 
 def check_about(
@@ -31,14 +48,16 @@ def check_about(
 ) -> None:
     """Refuse to compare embeddings that were made differently.
 
-    What only one of the two tells is not compared: an index may say nothing of its making.
+    An entry that only one of the two has is not compared: an index may say nothing of its making.
+    Other "operators" are only logged, as a warning: the rows of one int8 bundle on two processors
+    have a cosine of 0.9998 or more.
 
     Args:
-        stored: what made the stored embeddings, `Index.about`.
-        model: what makes the others, `Model.about`.
-        modality: what is embedded now; texts do not care how images become pixels.
-        mixed: what may differ, such as "precision": the embeddings of int8 and fp16 towers of one
-            checkpoint are close, but their cosines are not quite the same.
+        stored: maker of the stored embeddings, `Index.about`.
+        model: maker of the others, `Model.about`.
+        modality: kind of the others; texts do not depend on how images become pixels.
+        mixed: entries that may differ, such as "precision": the embeddings of int8 and fp16 towers
+            of one checkpoint are close, but their cosines are not quite the same.
 
     Raises:
         IndexFileError: something differs; the message names both.
@@ -46,6 +65,14 @@ def check_about(
     irrelevant = {*mixed, *(ONLY_IMAGES if modality == "text" else ())}
     for name, found in stored.items():
         if name in irrelevant or name not in model or model[name] == found:
+            continue
+        if name in CLOSE:
+            logger.warning(
+                "the index was made with operators %s, this model has %s: their rows differ a "
+                "little, with cosines of 0.9998 and more",
+                found,
+                model[name],
+            )
             continue
         raise IndexFileError(
             f"the index was made with {_words(stored)}, but this model is {_words(model)}; "

@@ -2,10 +2,44 @@
 
 import os
 from pathlib import Path
+from typing import Final
+
+from twinlens.errors import quoted
 
 _GROUPS = Path("/proc/self/cgroup")
 _MOUNT = Path("/sys/fs/cgroup")
 _NO_QUOTA = float(2**20)  # more CPUs than any machine has
+
+
+MOST_THREADS: Final = 1024
+THREADS_A_CPU: Final = 4
+"""Largest number of threads for each usable CPU: more wait for each other, and start slowly: a
+load with 1,000 on two CPUs takes half a minute to a minute, and 100,000 take the machine."""
+ALWAYS_ALLOWED: Final = 16
+"""Number of threads that a small machine bears, so that one setting serves several."""
+
+
+def most_threads() -> int:
+    """Return the largest number of threads that may be asked for on this machine."""
+    return min(MOST_THREADS, max(ALWAYS_ALLOWED, THREADS_A_CPU * usable_threads()))
+
+
+def read_threads(threads: int | None) -> int:
+    """Return a number of threads as given, or for None that of the usable CPUs.
+
+    Raises:
+        ValueError: it is no positive integer, or far above the usable CPUs.
+    """
+    usable = usable_threads()
+    if threads is None:
+        return usable
+    most = most_threads()
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= most:
+        raise ValueError(
+            f"threads is {quoted(threads)}, not between 1 and {most}: this process may use "
+            f"{usable} CPUs"
+        )
+    return threads
 
 
 def usable_threads() -> int:

@@ -25,7 +25,7 @@ FLAGS = {
 def test_nothing_is_known_where_the_kernels_are_not_compiled() -> None:
     assert (cpu_features() is None) is not NATIVE
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu, "_NATIVE", False)
+        patch.setattr(cpu, "NATIVE", False)
         assert cpu_features.__wrapped__() is None
 
 

@@ -11,6 +11,7 @@ import pytest
 import twinlens
 from twinlens import Model
 from twinlens.bundle.bundle import MANIFEST
+from twinlens.bundle.sealed_json import write_sealed
 from twinlens.loading import folder_of
 
 
@@ -21,14 +22,14 @@ def model() -> Model:
 
 @pytest.fixture
 def altered(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
-    """Copies the demo bundle and lets a function change its manifest."""
+    """Copies the demo bundle and lets a function change its manifest, which is sealed anew."""
 
     def alter(change: Callable[[dict[str, Any]], None]) -> Path:
         folder = tmp_path / "bundle"
         shutil.copytree(folder_of("demo"), folder)
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         change(manifest)
-        (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        write_sealed(folder / MANIFEST, manifest)
         return folder
 
     return alter

@@ -1,13 +1,21 @@
 """Embeddings that were made differently are not compared unknowingly."""
 
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 
 import twinlens
 from twinlens import Model
+from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import IndexFileError
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.images.read_options import ReadOptions
 from twinlens.provenance import check_about
+from twinlens_kernels import operators
 
 
 def test_a_model_says_what_made_its_embeddings(model: Model) -> None:
@@ -16,6 +24,7 @@ def test_a_model_says_what_made_its_embeddings(model: Model) -> None:
         "sha256": model.about["sha256"],
         "precision": "int8",
         "pixels": "exact",
+        "operators": operators.path() or "onnxruntime",
     }
     assert len(model.about["sha256"]) == 64
     black = PixelOptions(mode="fast", read=ReadOptions(background=(0, 0, 0)))
@@ -61,3 +70,49 @@ def test_what_may_be_mixed_is_said(model: Model) -> None:
     check_about(
         {**model.about, "precision": "fp32"}, model.about, modality="text", mixed=["precision"]
     )
+
+
+def test_only_a_precision_with_native_operators_names_them() -> None:
+    assert "operators" not in twinlens.load("demo", device="cpu", precision="fp16").about
+
+
+@pytest.mark.parametrize("modality", ["image", "text"])
+def test_other_operators_are_a_warning_and_no_refusal(
+    model: Model, modality: twinlens.Modality, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = {**model.about, "operators": "neon"}
+    check_about(stored, model.about, modality=modality)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "made with operators neon, this model has" in record.message
+    caplog.clear()
+    check_about(model.about, model.about, modality=modality)
+    check_about(stored, model.about, modality=modality, mixed=["operators"])
+    without = {name: value for name, value in model.about.items() if name != "operators"}
+    check_about(without, model.about, modality=modality)
+    assert not caplog.records
+
+
+@pytest.mark.skipif(operators.path() is None, reason="there are no native operators here")
+def test_rows_by_other_operators_are_as_close_as_said(model: Model) -> None:
+    drawings = bundled_drawings()
+    code = (
+        "import numpy as np, sys, twinlens; "
+        "from twinlens.demo.samples import bundled_drawings as drawings; "
+        "model = twinlens.load('demo', device='cpu'); "
+        "assert model.about['operators'] == 'onnxruntime'; "
+        "images = model.embed_images([drawing.path for drawing in drawings()]); "
+        "texts = model.embed_texts([drawing.caption for drawing in drawings()]); "
+        "np.save(sys.stdout.buffer, np.concatenate([images, texts]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TWINLENS_OPERATORS": "none"},
+        capture_output=True,
+        check=True,
+    )
+    theirs = np.load(io.BytesIO(done.stdout))
+    images = model.embed_images([drawing.path for drawing in drawings])
+    texts = model.embed_texts([drawing.caption for drawing in drawings])
+    cosines = (np.concatenate([images, texts]) * theirs).sum(axis=1)
+    assert 0.9998 <= cosines.min() < 1

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from twinlens import threads
-from twinlens.threads import quota_cpus, usable_threads
+from twinlens.threads import quota_cpus, read_threads, usable_threads
 
 UNLIMITED = 1000
 
@@ -54,3 +54,16 @@ def test_threads_follow_affinity_and_quota_but_are_never_none(
     monkeypatch.setattr(threads, "quota_cpus", lambda **_: granted)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 5}, raising=False)
     assert usable_threads() == wanted
+
+
+@pytest.mark.parametrize(("cpus", "most"), [(1, 16), (2, 16), (5, 20), (64, 256), (1000, 1024)])
+def test_threads_far_above_the_cpus_are_refused(
+    monkeypatch: pytest.MonkeyPatch, cpus: int, most: int
+) -> None:
+    monkeypatch.setattr(threads, "usable_threads", lambda: cpus)
+    assert read_threads(None) == cpus
+    for number in (1, cpus, most):
+        assert read_threads(number) == number
+    for number in (0, -1, most + 1, 10**400):
+        with pytest.raises(ValueError, match=f"not between 1 and {most}: .* may use {cpus} CPUs"):
+            read_threads(number)

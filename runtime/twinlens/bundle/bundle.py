@@ -3,20 +3,29 @@
 import hashlib
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from twinlens import dataclass_json
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.manifest import FORMAT, Manifest, TowerFile
+from twinlens.bundle.regular_file import open_regular, regular_size
+from twinlens.bundle.sealed_json import SEAL, seal_of, write_sealed
 from twinlens.bundle.specs import Precision
-from twinlens.errors import BundleError
+from twinlens.errors import BundleError, quoted
 
 MANIFEST: Final = "twinlens.json"
 """Written last: a folder without one is not a bundle."""
 
 _INSIDE: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
+
+MOST_BYTES: Final = 2**30
+"""Largest file that is read, towers apart, whose size the manifest has: a sparse file of any size
+costs nothing to make, and hours to read. tokenizer.json of SigLIP 2 has 34 million bytes."""
+MOST_MANIFEST_BYTES: Final = 2**24
+"""Largest manifest that is read; those of real bundles have some ten kilobytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +51,14 @@ class Bundle:
             self.check_tower(tower)
 
     def check_tower(self, tower: TowerFile) -> None:
-        """Compare the files of one tower with the hashes of the manifest.
+        """Compare the files of one tower with their size and the hashes of the manifest.
 
         Raises:
             BundleError: a file is missing or was changed.
         """
+        self._check_size(tower)
         for name, wanted in tower.hashes().items():
-            self.check_file(name, wanted)
+            self._check_hash(name, wanted, most_bytes=tower.bytes)
 
     def check_files(self) -> None:
         """Compare the files that all precisions read, all but the towers, with their hashes.
@@ -57,7 +67,7 @@ class Bundle:
             BundleError: a file is missing or was changed.
         """
         for name, wanted in self.manifest.files.items():
-            self.check_file(name, wanted)
+            self._check_hash(name, wanted, most_bytes=MOST_BYTES)
 
     def calibration(self, precision: Precision) -> Calibration | None:
         """Return the calibration of the towers of this precision, if there is one.
@@ -73,69 +83,109 @@ class Bundle:
             )
         return found
 
-    def check_file(self, name: str, wanted: str) -> None:
-        """Compare one file with a sha256.
-
-        Raises:
-            BundleError: it is missing or was changed.
-        """
+    def _check_hash(self, name: str, wanted: str, *, most_bytes: int) -> None:
         try:
-            got = sha256_of(self.path(name))
+            got = sha256_of(self.path(name), most_bytes=most_bytes)
         except OSError as error:
-            raise BundleError(
-                f"{self.folder} has no readable {name} ({error.strerror}); export it again"
-            ) from error
+            raise self._unreadable(name, error) from error
         if got != wanted:
             raise BundleError(
                 f"{self.path(name)} was changed after the export: sha256 {got[:12]}..., "
-                f"wanted {wanted[:12]}...; export it again or copy it once more"
+                f"wanted {quoted(wanted[:12])}...; export it again or copy it once more"
             )
+
+    def _check_size(self, tower: TowerFile) -> None:
+        """Compare the bytes of a tower's files, all together, with those of the manifest."""
+        got = 0
+        for name in tower.hashes():
+            try:
+                got += regular_size(self.path(name))
+            except OSError as error:
+                raise self._unreadable(name, error) from error
+        if got != tower.bytes:
+            raise BundleError(
+                f"{self.path(tower.file)} was changed after the export: {got} bytes, "
+                f"wanted {tower.bytes}; export it again or copy it once more"
+            )
+
+    def _unreadable(self, name: str, error: OSError) -> BundleError:
+        return BundleError(
+            f"{self.folder} has no readable {quoted(name)} ({error.strerror}); export it again"
+        )
 
 
 def open_bundle(folder: Path) -> Bundle:
     """Read and check a bundle's manifest; the files themselves are checked by `Bundle.check`.
 
     Raises:
-        BundleError: no bundle, one of another format, or a manifest with a wrong field.
+        BundleError: no bundle, one of another format, or a manifest that was changed.
     """
     path = folder / MANIFEST
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BundleError(
-            f"{folder} is not a bundle: no readable {MANIFEST} ({error.strerror}); "
-            "make one with twinlens-export"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path} is not JSON ({error}); export it again") from error
+    document = _read_document(folder)
     found = document.get("format") if isinstance(document, dict) else None
-    if found != FORMAT:
+    if not isinstance(document, dict) or found != FORMAT:
         raise BundleError(
-            f"{path} has format {found!r}, this twinlens reads {FORMAT}; "
+            f"{path} has format {quoted(repr(found))}, this twinlens reads {FORMAT}; "
             "export it again or install the matching twinlens"
         )
+    _require_seal(path, document)
     try:
         manifest = dataclass_json.read(Manifest, document)
-    except dataclass_json.RecordError as error:
+    except (dataclass_json.RecordError, RecursionError) as error:
         raise BundleError(f"{path} is damaged: {error}; export it again") from error
     for name in _names(manifest):
         if not _INSIDE.fullmatch(name):
-            raise BundleError(f"{path} names {name!r}, which is no plain path inside the bundle")
+            raise BundleError(
+                f"{path} names {quoted(repr(name))}, which is no plain path inside the bundle"
+            )
     return Bundle(folder=folder, manifest=manifest)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, the last act of an export: a folder is a bundle from here on."""
-    document = dataclass_json.write(manifest)
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    draft = folder / f"{MANIFEST}.draft"
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(folder / MANIFEST)
+    write_sealed(folder / MANIFEST, dataclass_json.write(manifest))
 
 
-def sha256_of(path: Path) -> str:
-    """Return the hex digest of a file, read in pieces."""
-    with path.open("rb") as file:
+def _read_document(folder: Path) -> Any:  # noqa: ANN401  any value that JSON has
+    path = folder / MANIFEST
+    try:
+        with open_regular(path, most_bytes=MOST_MANIFEST_BYTES) as file:
+            content = file.read(MOST_MANIFEST_BYTES)
+    except (OSError, ValueError) as error:  # ValueError: the path has a NUL
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BundleError(
+            f"{quoted(str(folder))} is not a bundle: no readable {MANIFEST} ({reason}); "
+            "make one with twinlens-export"
+        ) from error
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is not JSON ({error}); export it again") from error
+
+
+def _require_seal(path: Path, document: dict[str, Any]) -> None:
+    """Take the seal out of the document, and compare it with the fields."""
+    found = document.pop(SEAL, None)
+    if found is None:
+        raise BundleError(f"{path} has no {SEAL} of its own; export it again")
+    try:
+        whole = found == seal_of(document)
+    except RecursionError:
+        whole = False
+    if not whole:
+        raise BundleError(
+            f"{path} was changed after it was written: its fields do not match its own {SEAL}; "
+            "export it again, copy it once more, or change it with twinlens calibrate"
+        )
+
+
+def sha256_of(path: Path, *, most_bytes: int = sys.maxsize) -> str:
+    """Return the hex digest of a file, read in pieces.
+
+    Raises:
+        OSError: it is no regular file, is longer than `most_bytes`, or cannot be read.
+    """
+    with open_regular(path, most_bytes=most_bytes) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twinlens.bundle.curves import Curve
 from twinlens.bundle.log_odds import logit, sigmoid
 from twinlens.bundle.pixel_mode import PixelMode
-from twinlens.errors import CalibrationError
+from twinlens.errors import CalibrationError, quoted
 
 F32 = NDArray[np.float32]
 
@@ -83,6 +83,9 @@ class Calibration:
 
     def __post_init__(self) -> None:
         check_prior(self.prior)
+        for name, count in (("matching", self.matching), ("others", self.others)):
+            if not 0 <= count < 2**63:
+                raise ValueError(f"{name} is {quoted(count)}, not a number of pairs")
 
     def probability(self, cosines: F32, *, prior: float | None = None) -> F32:
         """Return the match probability of each cosine; NaN stays NaN.

@@ -14,6 +14,10 @@ F64 = NDArray[np.float64]
 EDGE: Final = 2.0**-24
 """Cosines are clipped to this distance from -1 and 1, half of float32's step at 1: no log of 0."""
 
+LARGEST_LOGIT: Final = 1e30
+"""Largest log-odds of a curve, far from what float32 holds (3e38), so that no product of a curve
+and a cosine overflows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -28,6 +32,11 @@ class Line:
             raise ValueError(f"scale is {self.scale}; a higher cosine must mean a likelier match")
         if not math.isfinite(self.bias):
             raise ValueError(f"bias is {self.bias}, not a finite number")
+        if not self.scale + abs(self.bias) <= LARGEST_LOGIT:
+            raise ValueError(
+                f"scale and bias are {self.scale} and {self.bias}, wanted at most "
+                f"{LARGEST_LOGIT:g} together"
+            )
 
     def __str__(self) -> str:
         return f"sigmoid({self.scale:.2f} cos {self.bias:+.2f})"
@@ -57,6 +66,11 @@ class Beta:
             )
         if not math.isfinite(self.rising + self.falling + self.bias):
             raise ValueError(f"bias is {self.bias}, not a finite number")
+        if not max(self.rising, self.falling, abs(self.bias)) <= LARGEST_LOGIT:
+            raise ValueError(
+                f"rising, falling and bias are {self.rising}, {self.falling} and {self.bias}, "
+                f"wanted at most {LARGEST_LOGIT:g} each"
+            )
 
     def __str__(self) -> str:
         return f"beta({self.rising:.2f}, {self.falling:.2f}, {self.bias:+.2f})"

@@ -7,8 +7,12 @@ from typing import Final
 
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.specs import ImageSpec, Precision, TargetDevice, TextSpec
+from twinlens.errors import quoted
 
 FORMAT: Final = 1
+LARGEST_SCALE: Final = 1e6
+"""Largest scale of a cosine: from here on the rounding of float32 cosines, 6e-8, decides. CLIP
+clamps its scale to 100."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,7 @@ class TowerFile:
     file: str
     sha256: str
     bytes: int
+    """Size of all its files together."""
     input: str
     output: str
     agreement: Agreement
@@ -71,7 +76,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Contents of twinlens.json: all that the runtime knows about a bundle."""
+    """Contents of twinlens.json: all that the runtime knows about a bundle.
+
+    The file bears, besides these fields, their sha256: `twinlens.bundle.sealed_json`.
+    """
 
     format: int = FORMAT
     family: str
@@ -90,8 +98,13 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if self.width < 1:
-            raise ValueError(f"width is {self.width}, not a positive number")
+            raise ValueError(f"width is {quoted(self.width)}, not a positive number")
+        if not 0 < self.native_scale <= LARGEST_SCALE:
+            raise ValueError(
+                f"native_scale is {self.native_scale}, not a positive number of at most "
+                f"{LARGEST_SCALE:g}"
+            )
         if not self.towers:
             raise ValueError("towers is empty")
         if self.text.tokenizer not in self.files:
-            raise ValueError(f"files has no hash of {self.text.tokenizer}")
+            raise ValueError(f"files has no hash of {quoted(self.text.tokenizer)}")

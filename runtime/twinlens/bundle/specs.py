@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from twinlens.errors import quoted
+
 Precision = Literal["fp32", "fp16", "int8"]
 Modality = Literal["image", "text"]
 TargetDevice = Literal["any", "cpu", "cuda"]
@@ -25,6 +27,13 @@ Clean = Literal["none", "lower", "openai", "openai_cased", "canonical", "siglip"
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 
+LARGEST_SIDE_PX: Final = 2**13
+"""Largest side of an image tower's input; a batch of one has 200 MB there. Real ones end
+at 1024."""
+LARGEST_CONTEXT: Final = 2**16
+"""Largest context of a text tower; real ones end at 8192."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
     """Preprocessing of an image to the image tower's uint8 [B, S, S, 3].
@@ -44,9 +53,11 @@ class ImageSpec:
 
     def __post_init__(self) -> None:
         if self.side_px < 1:
-            raise ValueError(f"side_px is {self.side_px}, not a positive number of pixels")
+            raise ValueError(f"side_px is {quoted(self.side_px)}, not a positive number of pixels")
+        if self.side_px > LARGEST_SIDE_PX:
+            raise ValueError(f"side_px is {quoted(self.side_px)}, wanted at most {LARGEST_SIDE_PX}")
         if len(self.fill) != 3 or not all(0 <= part <= 255 for part in self.fill):
-            raise ValueError(f"fill is {self.fill}, not three numbers of 0..255")
+            raise ValueError(f"fill is {quoted(self.fill)}, not three numbers of 0..255")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,4 +79,9 @@ class TextSpec:
 
     def __post_init__(self) -> None:
         if self.context < 2:
-            raise ValueError(f"context is {self.context}; a start and an end token need 2")
+            raise ValueError(f"context is {quoted(self.context)}; a start and an end token need 2")
+        if self.context > LARGEST_CONTEXT:
+            raise ValueError(f"context is {quoted(self.context)}, wanted at most {LARGEST_CONTEXT}")
+        for name, token in (("pad_id", self.pad_id), ("end_id", self.end_id)):
+            if token is not None and not 0 <= token < 2**31:
+                raise ValueError(f"{name} is {quoted(token)}, not the id of a token")

@@ -3,17 +3,21 @@
 import argparse
 import platform
 from importlib.metadata import version
+from typing import Final
 
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.errors import ProviderError
 from twinlens.loading import DEMO, load
+from twinlens.ort import native_operators
 from twinlens.ort.cpu_features import may_saturate
 from twinlens.ort.cuda.imported_wheel import cuda_driver
 from twinlens.ort.device import CPU, Device
 from twinlens.ort.device_choice import probe
 from twinlens.ort.distributions import installed_distributions
 from twinlens.threads import usable_threads
-from twinlens_kernels import NATIVE, operators
+from twinlens_kernels.compiled import FAILURE, NATIVE
+
+NO_COMPILER: Final = "no compiler was found at installation"
 
 
 def run(_options: argparse.Namespace) -> Outcome:
@@ -22,6 +26,7 @@ def run(_options: argparse.Namespace) -> Outcome:
     devices = {str(device): _error_on(device) for device in (CPU, gpu)}
     gpu_works = devices[str(gpu)] is None
     gpu_names = _gpu_names() if gpu_works else []
+    damaged = [reason for reason in (FAILURE, native_operators.failure()) if reason]
     towers_error = _towers_error_on(gpu) if gpu_works else None
     document = {
         "twinlens": version("twinlens"),
@@ -31,7 +36,8 @@ def run(_options: argparse.Namespace) -> Outcome:
         "gpus": gpu_names,
         "towers_on_cuda": towers_error,
         "native_kernels": NATIVE,
-        "native_operators": operators.path(),
+        "native_operators": _native_operators(),
+        "damaged": damaged,
         "vnni": not may_saturate(),
         "threads": usable_threads(),
     }
@@ -41,17 +47,29 @@ def run(_options: argparse.Namespace) -> Outcome:
         *(f"{name}: {error or 'works'}" for name, error in devices.items()),
         *(f"cuda:{number} is {name}" for number, name in enumerate(gpu_names)),
         *([f"towers on {gpu}: {towers_error or 'every node'}"] if gpu_works else []),
-        "kernels: " + ("native" if NATIVE else "numpy (no compiler was found at installation)"),
+        "kernels: " + ("native" if NATIVE else f"numpy ({FAILURE or NO_COMPILER})"),
         f"int8 on this processor: {_int8_products()}",
         f"threads this process may use: {document['threads']}",
     ]
     return Outcome(lines=lines, document=document, code=1 if devices["cpu"] else 0)
 
 
+def _native_operators() -> str | None:
+    try:
+        return native_operators.serving()
+    except ProviderError:
+        return None
+
+
 def _int8_products() -> str:
-    path = operators.path()
+    try:
+        path = native_operators.serving()
+    except ProviderError as error:
+        return str(error)
     if path is not None:
         return f"native operators ({path})"
+    if native_operators.failure() is not None:
+        return f"onnxruntime's own operators, slower ({native_operators.failure()})"
     if may_saturate():
         return "onnxruntime's wider products, slower (it has no VNNI)"
     return "onnxruntime's 8-bit products (the native operators want AVX-512 VNNI and a compiler)"

@@ -83,8 +83,9 @@ class DeviceTower:
 
         Raises:
             DeviceMemoryError: there is no room for a batch, nor for its halves.
-            ProviderError: the device failed.
+            ProviderError: the device failed, or this process was forked after the tower was opened.
         """
+        self._session.require_process()  # a thread of the parent may have had all lanes
         parts = range(0, max(1, len(batch)), self.largest_batch)
         return np.concatenate([self._rows(batch[at : at + self.largest_batch]) for at in parts])
 

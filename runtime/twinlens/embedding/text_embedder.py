@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
 from twinlens.ort.io_binding import OnDevice
+from twinlens.progress import progress_bar
 from twinlens.texts.tokenizer import OnCut, Tokenizer
 
 F32 = NDArray[np.float32]
@@ -46,11 +46,11 @@ class TextEmbedder:
         once = sorted(set(ids), key=len)
         rows = np.empty((len(once), width), dtype=np.float32)
         start = 0
-        with tqdm(total=len(once), disable=not progress, unit="text") as bar:
+        with progress_bar(progress, total=len(once), unit="text") as update:
             for found in self._parts(once):
                 rows[start : start + len(found)] = found
                 start += len(found)
-                bar.update(len(found))
+                update(len(found))
         place = {row: number for number, row in enumerate(once)}
         return rows[[place[row] for row in ids]]
 

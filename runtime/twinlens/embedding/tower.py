@@ -1,6 +1,5 @@
 """Tower: one ONNX model that embeds pixels or token ids."""
 
-import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.manifest import TowerFile
+from twinlens.forks import ForkedLock
 from twinlens.ort.io_binding import OnDevice
 from twinlens.ort.session import Session
 
@@ -63,7 +63,7 @@ class Tower:
         self._file, self._open_on, self._threads = file, open_on, threads
         self._session = self._opened(threads)
         self._single = self._session if threads == 1 or low_memory else None
-        self._opening = threading.Lock()
+        self._opening = ForkedLock()
 
     def embed(self, batch: NDArray[Any]) -> F32:
         """Return the unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""

@@ -1,6 +1,5 @@
 """Matcher: cosines of two towers as match probabilities."""
 
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -9,8 +8,10 @@ from numpy.typing import NDArray
 from twinlens.bundle.calibration import Calibration, Level
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
-from twinlens.errors import CalibrationError
+from twinlens.errors import CalibrationError, quoted
+from twinlens.forks import ForkedLock
 from twinlens.model.match_matrix import MatchMatrix
+from twinlens.model.unit_rows import read_rows_anywhere, read_unit_rows
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
 
@@ -26,12 +27,16 @@ class Matcher:
         *,
         source: str,
         precision: Precision,
+        width: int,
         pixels: PixelMode,
         device: Device,
         threads: int,
     ) -> None:
         self._fitted, self._source, self._precision = fitted, source, precision
-        self._pixels, self._device, self._threads = pixels, device, threads
+        self._width, self._pixels = width, pixels
+        self._device, self._threads = device, threads
+        self._opened: MatchMatrix | None = None
+        self._opening = ForkedLock()
 
     @property
     def level(self) -> Level | Literal["none"]:
@@ -48,17 +53,20 @@ class Matcher:
         """
         if self._fitted is None:
             raise CalibrationError(
-                f"{self._source} has no calibration for {self._precision}: a cosine "
+                f"{quoted(self._source)} has no calibration for {self._precision}: a cosine "
                 "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs: "
                 "twinlens calibrate BUNDLE pairs.csv"
             )
         self._fitted.require_pixels(self._pixels)
         return self._fitted
 
-    @cached_property
+    @property
     def _matrix(self) -> MatchMatrix:
         """Opened at first use: it has threads of its own, and few callers need it."""
-        return MatchMatrix(device=self._device, threads=self._threads)
+        with self._opening:
+            if self._opened is None:
+                self._opened = MatchMatrix(device=self._device, threads=self._threads)
+            return self._opened
 
     def of_pairs(self, images: F32, texts: F32, *, prior: float | None) -> F32:
         """Probability [B] that row i of unit rows [B, D] matches row i of the others.
@@ -74,8 +82,13 @@ class Matcher:
 
         Raises:
             CalibrationError: the bundle was not calibrated.
+            ValueError: the rows are no unit rows of width D, or the prior is no share.
         """
-        return self._matrix.run(self.calibration, images, texts, prior=prior)
+        calibration = self.calibration
+        calibration.shift(prior)  # refused before anything is computed
+        left = read_unit_rows(images, name="images", width=self._width)
+        right = read_unit_rows(texts, name="texts", width=self._width)
+        return self._matrix.run(calibration, left, right, prior=prior)
 
     def of_all_on_device(
         self, images: F32 | OnDevice, texts: F32 | OnDevice, *, prior: float | None
@@ -84,5 +97,11 @@ class Matcher:
 
         Raises:
             CalibrationError: the bundle was not calibrated, or not by Platt scaling.
+            ValueError: rows in the memory of the CPU are no unit rows, rows are not of width D, or
+                the prior is no share.
         """
-        return self._matrix.run_on_device(self.calibration, images, texts, prior=prior)
+        calibration = self.calibration
+        calibration.shift(prior)
+        left = read_rows_anywhere(images, name="images", width=self._width)
+        right = read_rows_anywhere(texts, name="texts", width=self._width)
+        return self._matrix.run_on_device(calibration, left, right, prior=prior)

@@ -1,4 +1,4 @@
-"""The model: two towers, open and ready, and what they answer together."""
+"""The model: two towers, open and ready, and their joint answers."""
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
@@ -7,17 +7,14 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from twinlens import dataframes
 from twinlens.batch import Batch
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.calibration import Calibration, Level
-from twinlens.bundle.manifest import TowerFile
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.deduplication import distinct
-from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError, blocks
 from twinlens.embedding.image_embedder import ImageEmbedder
 from twinlens.embedding.text_embedder import TextEmbedder
@@ -28,12 +25,13 @@ from twinlens.images.kept import Drawn, drawn
 from twinlens.images.named_image import NamedImage
 from twinlens.images.pixel_options import EXACT, PixelOptions
 from twinlens.model.matcher import Matcher
-from twinlens.model.towers import open_tower
+from twinlens.model.towers import TowerOpener, require_text
 from twinlens.model.zero_shot import TEMPLATES, Classes, classify_rows, fill_templates
 from twinlens.normalization import unit_rows
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
+from twinlens.progress import counted, progress_bar
 from twinlens.provenance import about_of
 from twinlens.texts.tokenizer import OnCut, Tokenizer
 
@@ -64,22 +62,29 @@ class Model:
         self._manifest, self._device, self._precision = manifest, device, precision
         self._pixels = pixels
 
-        def opened(file: TowerFile) -> Tower | DeviceTower:
-            return open_tower(
-                bundle, file, device=device, threads=threads, cuda=cuda, low_memory=low_memory
-            )
-
-        towers = manifest.towers[precision]
+        opener = TowerOpener(
+            bundle=bundle,
+            precision=precision,
+            device=device,
+            threads=threads,
+            cuda=cuda,
+            low_memory=low_memory,
+        )
+        text_tower = opener.open("text")
+        self._operators = opener.operators()
+        tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
+        if isinstance(text_tower, Tower):
+            require_text(bundle, text_tower, tokenizer)
         on_cpu = device.kind == "cpu"
         self._images = ImageEmbedder(
             decode=Decoder(spec=manifest.image, pixels=pixels),
-            tower=opened(towers.image),
+            tower=opener.open("image"),
             threads=threads,
             on_cpu=on_cpu,
         )
         self._texts = TextEmbedder(
-            tokenizer=Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text),
-            tower=opened(towers.text),
+            tokenizer=tokenizer,
+            tower=text_tower,
             threads=threads,
             on_cpu=on_cpu,
         )
@@ -87,6 +92,7 @@ class Model:
             bundle.calibration(precision),
             source=manifest.source.name,
             precision=precision,
+            width=manifest.width,
             pixels=pixels.mode,
             device=device,
             threads=threads,
@@ -109,13 +115,15 @@ class Model:
 
     @property
     def pixels(self) -> PixelMode:
-        """How images become pixels: "exact" or "fast"."""
+        """Pixel mode of its images: "exact" or "fast"."""
         return self._pixels.mode
 
     @property
     def about(self) -> dict[str, str]:
-        """What made an embedding of this model, for whoever stores one and for `check_about`."""
-        return about_of(self._manifest.source, self._precision, self._pixels)
+        """Maker of its embeddings, to be stored beside them: `check_about` compares it."""
+        return about_of(
+            self._manifest.source, self._precision, self._pixels, operators=self._operators
+        )
 
     @property
     def width(self) -> int:
@@ -220,9 +228,10 @@ class Model:
     ) -> Generator[EmbeddedBlock]:
         with (
             closing(self._images.run(images)) as embedded,
-            tqdm(embedded, total=total, disable=not progress, unit="image") as shown,
+            progress_bar(progress, total=total, unit="image") as update,
         ):
-            yield from blocks(shown, width=self.width, size=size, on_error=on_error)
+            counting = counted(embedded, update)
+            yield from blocks(counting, width=self.width, size=size, on_error=on_error)
 
     def _rows(self, found: Iterable[EmbeddedBlock]) -> F32:
         none = np.empty((0, self.width), dtype=np.float32)
@@ -237,7 +246,7 @@ class Model:
 
         Args:
             texts: any strings.
-            on_cut: what becomes of a text longer than the context. "ignore" cuts it, "warn" cuts it
+            on_cut: handling of a text longer than the context. "ignore" cuts it, "warn" cuts it
                 and logs which, "error" refuses it.
             progress: show a bar on stderr.
 
@@ -289,7 +298,7 @@ class Model:
         Raises:
             CalibrationError: the bundle was not calibrated.
             ImageError: an image cannot be read; the message has its index and the reason.
-            ValueError: the two differ in number.
+            ValueError: the two differ in number, or the prior is no share.
         """
         right = [*dataframes.several(texts, "texts")]
         matching = self._match(self._drawn(images), right, prior, on_error=on_error)
@@ -304,7 +313,7 @@ class Model:
         on_error: Literal["raise", "nan"] = "raise",
     ) -> F32:
         _require_on_error(on_error)
-        _ = self.calibration  # refused before anything is computed
+        self.calibration.shift(prior)  # refused before anything is computed
         places: NDArray[np.intp] | None = None
         numbered: Iterable[NumberedImage] = enumerate(images)
         if not isinstance(images, Iterator):  # an iterator is read as it goes, repetitions and all
@@ -333,6 +342,7 @@ class Model:
 
         Raises:
             CalibrationError: the bundle was not calibrated.
+            ValueError: the rows are not floats of width D and length 1, or the prior is no share.
         """
         return self._matcher.of_all(images, texts, prior=prior)
 
@@ -345,6 +355,8 @@ class Model:
 
         Raises:
             CalibrationError: the bundle was not calibrated, or not by Platt scaling.
+            ValueError: the rows are not floats of width D, those in the memory of the CPU not of
+                length 1, or the prior is no share.
         """
         return self._matcher.of_all_on_device(images, texts, prior=prior)
 
@@ -369,7 +381,7 @@ class Model:
 
         Raises:
             CalibrationError: the bundle was not calibrated.
-            ValueError: a column is missing, or the two differ in length.
+            ValueError: a column is missing, the two differ in length, or the prior is no share.
         """
         images, texts = (dataframes.column(pairs, name) for name in (image, text))
         matching = self._match(images, texts, prior)
@@ -383,6 +395,7 @@ class Model:
         image: str = "image",
         text: str = "text",
         threshold: float = 0.5,
+        prior: float | None = None,
     ) -> dataframes.Answer:
         """1 [B] for every pair that matches with at least the threshold's probability, else 0.
 
@@ -395,11 +408,12 @@ class Model:
             text: name of the column of texts.
             threshold: the probability from which on a pair is said to match. For a precision or
                 a recall, `model.calibration.threshold(precision=0.95)`.
+            prior: share of matching pairs expected; the calibration's own by default.
         """
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold is {threshold}, not between 0 and 1")
         images, texts = (dataframes.column(pairs, name) for name in (image, text))
-        matching = self._match(images, texts, None)
+        matching = self._match(images, texts, prior)
         return dataframes.answer(
             pairs, (matching >= threshold).astype(np.int64), (dataframes.MATCH,)
         )

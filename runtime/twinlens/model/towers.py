@@ -1,42 +1,124 @@
-"""Towers of a bundle, opened on a device."""
+"""Towers of a bundle, opened on a device, compared with its manifest."""
+
+from dataclasses import dataclass
+
+import numpy as np
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.manifest import TowerFile
+from twinlens.bundle.specs import Modality, Precision
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.tower import Tower
+from twinlens.errors import BundleError, ProviderError
+from twinlens.ort import native_operators
 from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.session import Session
+from twinlens.ort.session_options import CpuMemory
+from twinlens.ort.tensor_type import TensorType
+from twinlens.texts.tokenizer import Tokenizer
+
+_UNIT: float = 1e-2
+"""Largest distance of a row's length from 1; half precision keeps three digits."""
 
 
-def open_tower(  # noqa: PLR0913  one choice each, none by place
-    bundle: Bundle,
-    file: TowerFile,
-    *,
-    device: Device,
-    threads: int,
-    cuda: CudaOptions,
-    low_memory: bool,
-) -> Tower | DeviceTower:
-    """Open one tower; each of its sessions checks the bytes of the file before it reads them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TowerOpener:
+    """Bundle and choices of one model, by which its towers are opened."""
 
-    Raises:
-        BundleError: a file is missing or was changed.
-        ProviderError: the device cannot be used.
-    """
-    path = bundle.path(file.file)
+    bundle: Bundle
+    precision: Precision
+    device: Device
+    threads: int
+    cuda: CudaOptions
+    low_memory: bool
 
-    def open_on(threads: int) -> Session:
-        bundle.check_tower(file)
+    def open(self, modality: Modality) -> Tower | DeviceTower:
+        """Open one tower; each of its sessions checks the bytes of the file before it reads them.
+
+        Raises:
+            BundleError: a file is missing or was changed, or the tower is not that of the manifest.
+            ProviderError: the device cannot be used.
+        """
+        towers = self.bundle.manifest.towers[self.precision]
+        file = towers.image if modality == "image" else towers.text
+
+        def open_on(threads: int) -> Session:
+            self.bundle.check_tower(file)
+            session = self._session(file, threads)
+            self._require_types(session, file, modality)
+            return session
+
+        if self.device.kind == "cuda":
+            return DeviceTower(file, open_on, cuda=self.cuda)
+        return Tower(file, open_on, threads=self.threads, low_memory=self.low_memory)
+
+    def operators(self) -> str | None:
+        """Return the instruction set of int8's native operators, or "onnxruntime".
+
+        None for other precisions and devices, which have none.
+        """
+        if self.precision != "int8" or self.device.kind != "cpu":
+            return None
+        return native_operators.serving() or "onnxruntime"
+
+    def _session(self, file: TowerFile, threads: int) -> Session:
+        path = self.bundle.path(file.file)
         return Session(
             path,
-            device=device,
+            device=self.device,
             threads=threads,
             name=str(path),
-            cuda=cuda,
-            low_memory=low_memory,
+            cuda=self.cuda,
+            memory=self._memory(),
+            beside=[self.bundle.path(name) for name in file.beside],
         )
 
-    if device.kind == "cuda":
-        return DeviceTower(file, open_on, cuda=cuda)
-    return Tower(file, open_on, threads=threads, low_memory=low_memory)
+    def _memory(self) -> CpuMemory:
+        """Return the memory of a session: with low memory as little as the promise allows.
+
+        Where the native operators serve, hardly a weight of int8 is packed by onnxruntime: packing
+        these costs nothing, and a row does not depend on its batch.
+        """
+        native = self.operators() not in (None, "onnxruntime")
+        return CpuMemory(packed=native or not self.low_memory, arena=not self.low_memory)
+
+    def _require_types(self, session: Session, file: TowerFile, modality: Modality) -> None:
+        """Compare the input and output of a tower with width, side and dtypes of the manifest."""
+        manifest = self.bundle.manifest
+        side = manifest.image.side_px
+        pixels = TensorType("uint8", (None, side, side, 3))
+        ids = TensorType("int64", (None, None))
+        session.require(inputs={file.input}, outputs={file.output})
+        session.require_types(
+            {
+                file.input: pixels if modality == "image" else ids,
+                file.output: TensorType("float", (None, manifest.width)),
+            }
+        )
+
+
+def require_text(bundle: Bundle, tower: Tower, tokenizer: Tokenizer) -> None:
+    """Embed one empty text, padded to the whole context, on the tower of a CPU.
+
+    A graph names neither its longest text nor its largest id. The price is the run of one text.
+
+    Raises:
+        BundleError: the tower does not take the context or the ids of the manifest.
+    """
+    spec, width = bundle.manifest.text, bundle.manifest.width
+    (row,) = tokenizer.encode_ragged([""])
+    ids = np.full((1, spec.context), spec.pad_id, dtype=np.int64)
+    ids[0, : len(row)] = row
+    wanted = f"{spec.context} tokens, padded with id {spec.pad_id}, as a row of width {width}"
+    try:
+        rows = tower.embed(ids)
+    except ProviderError as error:
+        raise BundleError(
+            f"the text tower in {bundle.folder} does not embed {wanted}: {error}; export it again"
+        ) from error
+    if rows.shape != (1, width) or not abs(np.linalg.norm(rows) - 1) < _UNIT:
+        raise BundleError(
+            f"the text tower in {bundle.folder} embeds {wanted}, as {list(rows.shape)} of length "
+            f"{np.linalg.norm(rows):.3g}, wanted a unit row; export it again"
+        )

@@ -3,10 +3,16 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from twinlens import forks
 from twinlens.errors import DeviceMemoryError, ProviderError
 from twinlens.ort.cuda.installation import cure_of
 from twinlens.ort.cuda.out_of_memory import is_out_of_memory
 from twinlens.ort.device import Device
+
+
+def in_one_line(error: Exception) -> str:
+    """Return the message of onnxruntime's error, whose line breaks would tear ours."""
+    return " ".join(str(error).splitlines())
 
 
 @contextmanager
@@ -24,11 +30,12 @@ def device_errors(device: Device, failure: str) -> Generator[None]:
         ProviderError: the device failed otherwise; on CUDA the message has the cure.
     """
     try:
-        yield
+        with forks.call():
+            yield
     except ProviderError:
         raise
     except Exception as error:
-        message = f"{failure}: {error}"
+        message = f"{failure}: {in_one_line(error)}"
         if is_out_of_memory(error):
             raise DeviceMemoryError(f"{message}; give less at a time") from error
         cure = f"; {cure_of(message)}" if device.kind == "cuda" else ""

@@ -9,16 +9,26 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import BundleError, ProviderError
+from twinlens import forks
+from twinlens.errors import BundleError, ProviderError, quoted
+from twinlens.forks import ForkedLock, keep_for_ever, renew_in_children
 from twinlens.ort.cuda.imported_wheel import cuda_driver, cuda_runtime
 from twinlens.ort.cuda.node_placement import Placement
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.cuda.pinned_memory import pinned
 from twinlens.ort.device import PROVIDERS, Device
-from twinlens.ort.device_errors import device_errors
+from twinlens.ort.device_errors import device_errors, in_one_line
 from twinlens.ort.io_binding import OnDevice, Slot
 from twinlens.ort.library import onnxruntime
-from twinlens.ort.session_options import TENSORRT, CudaPlace, open_on_cpu, open_on_cuda
+from twinlens.ort.session_options import (
+    PLENTY,
+    TENSORRT,
+    CpuMemory,
+    CudaPlace,
+    open_on_cpu,
+    open_on_cuda,
+)
+from twinlens.ort.tensor_type import TensorType
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +52,13 @@ class Session:
         threads: int,
         name: str,
         cuda: CudaOptions = DEFAULT,
-        low_memory: bool = False,
+        memory: CpuMemory = PLENTY,
+        beside: Sequence[Path] = (),
     ) -> None:
         """Open a model.
+
+        A fork waits for the runs of other threads. In the child a session with threads of its own,
+        which a fork does not copy, is opened anew at its first run; its files must be as they were.
 
         Args:
             model: the file, or its bytes.
@@ -52,29 +66,94 @@ class Session:
             threads: CPU threads inside one operator.
             name: of the model, for error messages.
             cuda: options of a CUDA device.
-            low_memory: True if a CPU keeps no second copy of the weights in its preferred layout,
-                and no memory between two runs.
+            memory: memory that a session on the CPU keeps.
+            beside: files of its external data.
 
         Raises:
             ProviderError: it cannot run on that device.
             BundleError: this onnxruntime cannot read the model.
         """
         self._name, self._device, self._cuda = name, device, cuda
-        if device.kind == "cpu":
-            self._session = self._opened_on_cpu(model, threads, low_memory=low_memory)
-        else:
-            self._session = self._opened_on_cuda(model, threads)
+        self._model = model if isinstance(model, bytes) else model.absolute()
+        self._threads, self._memory = threads, memory
+        on_disk = [] if isinstance(model, bytes) else [model, *beside]
+        self._files = {path.absolute(): _signature(path) for path in on_disk}
+        self._torn = False
+        self._opening = ForkedLock()
+        self._opened = self._open()
+        renew_in_children(self)
         self._require_device()
-        self._inputs = {node.name: node for node in self._session.get_inputs()}
-        self._outputs = {node.name: node for node in self._session.get_outputs()}
+        self._inputs = {node.name: node for node in self._opened.get_inputs()}
+        self._outputs = {node.name: node for node in self._opened.get_outputs()}
 
-    def _opened_on_cpu(self, model: Path | bytes, threads: int, *, low_memory: bool) -> Any:  # noqa: ANN401  untyped
+    def renew(self, *, torn: bool) -> None:
+        """Forget the session in a forked child if it has threads or a device, which are lost there.
+
+        It is never destroyed: that would wait for its threads for ever.
+        """
+        self._torn = self._torn or torn
+        if self._opened is not None and (self._threads > 1 or self._device.kind == "cuda" or torn):
+            keep_for_ever(self._opened)
+            self._opened = None
+
+    def require_process(self) -> None:
+        """Check that a forked child may use the session.
+
+        Raises:
+            ProviderError: it may not; the message has the cure.
+        """
+        if self._opened is not None:
+            return
+        if self._device.kind == "cuda":
+            raise ProviderError(
+                f"{self._name} was opened on {self._device} before this process was forked, and "
+                "CUDA does not survive a fork; load the model in the child, or start it with "
+                "multiprocessing's 'spawn'"
+            )
+        if self._torn:
+            raise ProviderError(
+                f"{self._name} was running in another thread while this process was forked; fork "
+                "when no thread embeds, or start the child with multiprocessing's 'spawn'"
+            )
+
+    @property
+    def _session(self) -> Any:  # noqa: ANN401  onnxruntime's InferenceSession
+        """The open session; in a forked child it may be opened here.
+
+        Raises:
+            BundleError: a file was changed after it was opened in the parent.
+            ProviderError: the child cannot use it.
+        """
+        opened = self._opened
+        if opened is not None:
+            return opened
+        self.require_process()
+        with self._opening:
+            if self._opened is None:
+                for path, before in self._files.items():
+                    if _signature(path) != before:
+                        raise BundleError(
+                            f"{path} was changed after it was opened, and a forked process cannot "
+                            "open it again; load the bundle in this process"
+                        )
+                self._opened = self._open()
+            return self._opened
+
+    def _open(self) -> Any:  # noqa: ANN401  onnxruntime's InferenceSession
+        if self._device.kind == "cpu":
+            return self._opened_on_cpu(self._model, self._threads)
+        return self._opened_on_cuda(self._model, self._threads)
+
+    def _opened_on_cpu(self, model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  untyped
         try:
-            return open_on_cpu(model, threads, low_memory=low_memory)
+            with forks.call():
+                return open_on_cpu(model, threads, self._memory)
         except ProviderError:
             raise
         except Exception as error:  # onnxruntime's own classes are private
-            raise BundleError(f"{self._name} cannot be opened: {error}; export it again") from error
+            raise BundleError(
+                f"{self._name} cannot be opened: {in_one_line(error)}; export it again"
+            ) from error
 
     def _opened_on_cuda(self, model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  untyped
         number = self._device.number
@@ -103,8 +182,22 @@ class Session:
         if self._inputs.keys() != inputs or not outputs <= self._outputs.keys():
             raise BundleError(
                 f"{self._name} maps {sorted(self._inputs)} to {sorted(self._outputs)}, "
-                f"wanted {sorted(inputs)} to {sorted(outputs)}; export it again"
+                f"wanted {quoted(sorted(inputs))} to {quoted(sorted(outputs))}; export it again"
             )
+
+    def require_types(self, wanted: Mapping[str, TensorType]) -> None:
+        """Check the types of some inputs and outputs, which are there.
+
+        Raises:
+            BundleError: one is another.
+        """
+        nodes = {**self._inputs, **self._outputs}
+        for name, kind in wanted.items():
+            got = TensorType.of(nodes[name])
+            if not kind.takes(got):
+                raise BundleError(
+                    f"{self._name} has {name} as {got}, its manifest wants {kind}; export it again"
+                )
 
     @cached_property
     def placement(self) -> Placement | None:
@@ -145,8 +238,9 @@ class Session:
             DeviceMemoryError: the device has no room for them.
             ProviderError: the device failed while it ran.
         """
+        session = self._session
         with device_errors(self._device, self._failure(feeds)):
-            (rows,) = self._session.run([output], dict(feeds))
+            (rows,) = session.run([output], dict(feeds))
         return np.asarray(rows, dtype=np.float32)
 
     def run_on_device(self, feeds: Feeds, output: str) -> OnDevice:
@@ -157,10 +251,11 @@ class Session:
             ProviderError: the device failed while it ran.
         """
         arrays = _contiguous(feeds)
+        session = self._session
         with device_errors(self._device, self._failure(feeds)):
-            binding = self._bound(arrays)
+            binding = _bound(session, arrays)
             binding.bind_output(output, self._device.kind, self._device.number)
-            self._session.run_with_iobinding(binding, self._run_options(_NOT_RECORDED))
+            session.run_with_iobinding(binding, self._run_options(_NOT_RECORDED))
             (value,) = binding.get_outputs()
         return OnDevice(value)
 
@@ -172,11 +267,12 @@ class Session:
             ProviderError: the device failed while it ran.
         """
         arrays = _contiguous(feeds)
+        session = self._session
         with device_errors(self._device, self._failure(feeds)):
-            binding = self._bound(arrays)
+            binding = _bound(session, arrays)
             for name in outputs:
                 binding.bind_output(name, "cpu")
-            self._session.run_with_iobinding(binding)
+            session.run_with_iobinding(binding)
             return tuple(binding.copy_outputs_to_cpu())
 
     def slot(self, shape: tuple[int, ...], *, recorded: int) -> Slot:
@@ -195,16 +291,17 @@ class Session:
         options = self._run_options(recorded)
         no_place = f"{self._device} has no place for {list(shape)} in {self._name}"
         failed = f"{self._name} failed on {list(shape)}"
+        session = self._session
         with device_errors(self._device, no_place):
             input_value = self._allocate(shape, dtype)
             output_value = self._allocate((shape[0], output_node.shape[1]), np.float32)
-            binding = self._session.io_binding()
+            binding = session.io_binding()
             binding.bind_ortvalue_input(input_name, input_value)
             binding.bind_ortvalue_output(output_name, output_value)
 
         def run() -> None:
             with device_errors(self._device, failed):
-                self._session.run_with_iobinding(binding, options)
+                session.run_with_iobinding(binding, options)
 
         staging = pinned(shape, dtype, self._cuda_runtime, number=self._device.number)
         return Slot(staging=staging, input_value=input_value, output_value=output_value, run=run)
@@ -216,6 +313,7 @@ class Session:
             DeviceMemoryError: there is no room for it.
             ProviderError: the device failed.
         """
+        self.require_process()
         refused = f"{self._device} does not take {array.nbytes} bytes for {self._name}"
         with device_errors(self._device, refused):
             value = onnxruntime().OrtValue.ortvalue_from_numpy(
@@ -227,16 +325,6 @@ class Session:
         return onnxruntime().OrtValue.ortvalue_from_shape_and_type(
             shape, dtype, self._device.kind, self._device.number
         )
-
-    def _bound(self, feeds: Feeds) -> Any:  # noqa: ANN401  onnxruntime's IOBinding
-        """Bind inputs whose arrays are contiguous, and which the caller keeps alive for the run."""
-        binding = self._session.io_binding()
-        for name, value in feeds.items():
-            if isinstance(value, OnDevice):
-                value.bind(binding, name)
-            else:
-                binding.bind_cpu_input(name, value)
-        return binding
 
     def _run_options(self, recorded: int) -> Any:  # noqa: ANN401  onnxruntime's RunOptions
         if self._device.kind == "cpu" or not self._cuda.graphs:
@@ -253,6 +341,26 @@ class Session:
     def _failure(self, feeds: Feeds) -> str:
         shapes = {name: list(value.shape) for name, value in feeds.items()}
         return f"{self._name} failed on {shapes}"
+
+
+def _bound(session: Any, feeds: Feeds) -> Any:  # noqa: ANN401  onnxruntime's classes
+    """Bind inputs whose arrays are contiguous, and which the caller keeps alive for the run."""
+    binding = session.io_binding()
+    for name, value in feeds.items():
+        if isinstance(value, OnDevice):
+            value.bind(binding, name)
+        else:
+            binding.bind_cpu_input(name, value)
+    return binding
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    """Return numbers of a file that change with its content; None if it cannot be found."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _contiguous(feeds: Feeds) -> Feeds:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinlens.errors import ProviderError
+from twinlens.ort import native_operators
 from twinlens.ort.cpu_features import may_saturate
 from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.cuda.tensorrt_cache import engine_folder, model_hash
 from twinlens.ort.device import PROVIDERS
 from twinlens.ort.library import onnxruntime
-from twinlens_kernels import operators
 
 TENSORRT: Final = "TensorrtExecutionProvider"
 
@@ -46,17 +46,28 @@ class CudaPlace:
         return [(TENSORRT, self.options.tensorrt_options(self.number, folder)), cuda]
 
 
-def open_on_cpu(model: Path | bytes, threads: int, *, low_memory: bool) -> Any:  # noqa: ANN401  untyped
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuMemory:
+    """Memory that a session on the CPU keeps."""
+
+    packed: bool = True
+    """True if it keeps a second copy of the weights, in the layout that its products prefer; else
+    they stay in the mapped file. Without it a product with one row is summed in another order than
+    one with several, and a row of a batch of one differs in its last bits."""
+    arena: bool = True
+    """True if it keeps the memory of a run for the next one."""
+
+
+PLENTY: Final = CpuMemory()
+
+
+def open_on_cpu(model: Path | bytes, threads: int, memory: CpuMemory) -> Any:  # noqa: ANN401  untyped
     """Open an InferenceSession on the CPU; the errors are onnxruntime's own."""
     options = _session_options(threads)
-    if low_memory:
-        # The weights stay in the mapped file, and the memory of a run is given back after it.
+    options.enable_cpu_mem_arena = memory.arena
+    if not memory.packed:
         options.add_session_config_entry("session.disable_prepacking", "1")
-        options.enable_cpu_mem_arena = False
-    if operators.path() is not None:
-        # onnxruntime does not pass its number of threads to custom operators.
-        options.add_session_config_entry("twinlens.threads", str(threads))
-        options.register_custom_ops_library(str(operators.library()))
+    native_operators.register(options, threads)
     return _inference_session(model, options, [(PROVIDERS["cpu"], {})])
 
 

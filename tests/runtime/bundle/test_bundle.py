@@ -1,5 +1,7 @@
 import json
 import math
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,22 @@ from twinlens.bundle.bundle import MANIFEST, Bundle, open_bundle, write_manifest
 from twinlens.bundle.calibration import Calibration, HeldOut, Threshold
 from twinlens.bundle.curves import Beta, Curve, Line, Stairs
 from twinlens.bundle.manifest import FORMAT, Manifest
+from twinlens.bundle.sealed_json import sealed, write_sealed
 from twinlens.errors import BundleError, TwinlensError
+from twinlens.loading import folder_of
 
 FILES = ("onnx/vision_model.onnx", "onnx/text_model.onnx", "tokenizer.json", "config.json")
 
 
 def alter(bundle: Bundle, *place: str, value: object) -> Path:
-    """Change one field of the manifest, and nothing else."""
+    """Change one field of the manifest, and seal it anew."""
     path = bundle.path(MANIFEST)
     document = json.loads(path.read_text(encoding="utf-8"))
     part: dict[str, Any] = document
     for name in place[:-1]:
         part = part[name]
     part[place[-1]] = value
-    path.write_text(json.dumps(document), encoding="utf-8")
+    write_sealed(path, document)
     return bundle.folder
 
 
@@ -64,9 +68,17 @@ def test_a_manifest_survives_the_disk(bundle: Bundle, tmp_path: Path, curve: Cur
 
 
 def test_a_manifest_that_could_not_be_read_is_not_written(bundle: Bundle, tmp_path: Path) -> None:
+    towers = bundle.manifest.towers["fp32"]
+    unknown = replace(towers.text, agreement=replace(towers.text.agreement, top1=math.nan))
+    manifest = replace(bundle.manifest, towers={"fp32": replace(towers, text=unknown)})
+    write_manifest(tmp_path, bundle.manifest)
+    before = (tmp_path / MANIFEST).read_bytes()
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_manifest(tmp_path, replace(bundle.manifest, native_scale=math.nan))
-    assert not (tmp_path / MANIFEST).exists()
+        write_manifest(tmp_path, manifest)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [MANIFEST]
+    assert (tmp_path / MANIFEST).read_bytes() == before
+    with pytest.raises(ValueError, match="native_scale is nan, not a positive number"):
+        replace(bundle.manifest, native_scale=math.nan)
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
@@ -100,11 +112,38 @@ def test_a_manifest_of_another_format_is_refused(bundle: Bundle, document: str) 
         (("width",), 0, "width is 0"),
         (("width",), "3", "width is '3', not int"),
         (("widht",), 3, "widht is not a known field"),
-        (("native_scale",), math.inf, "native_scale is inf, not a finite number"),
+        (("native_scale",), -1, "native_scale is -1.0, not a positive number"),
+        (("native_scale",), 1e308, r"native_scale is 1e\+308, not a positive .* at most 1e\+06"),
+        (("native_scale",), 10**400, r"native_scale is 1000*\.\.\., not a finite number"),
+        (("image", "side_px"), 10**5, "image: side_px is 100000, wanted at most 8192"),
+        (("text", "context"), 2**20, "text: context is 1048576, wanted at most 65536"),
+        (("text", "context"), 2**64, "text: context is 18446744073709551616, wanted at most 65536"),
+        (("text", "pad_id"), 10**300, r"text: pad_id is 1000*\.\.\.0*, not the id of a token"),
+        (("text", "pad_id"), -1, "text: pad_id is -1, not the id of a token"),
+        (("text", "end_id"), 2**31, "text: end_id is 2147483648, not the id of a token"),
+        (("a\nb",), 1, r"a\\nb is not a known field"),
+        (("x" * 10**5,), 1, "xxx is not a known field"),
+        (("made_by",), {"a\n": 1}, r"made_by\.a\\n is 1, not str"),
+        (
+            ("calibrations",),
+            {"fp32": {"curve": {"kind": []}}},
+            r"curve\.kind is \[\], not platt",
+        ),
+        (
+            ("calibrations",),
+            {"fp32": {"curve": {"kind": "platt", "scale": 1e308, "bias": 0}}},
+            r"fp32\.curve: scale and bias are 1e\+308 and 0\.0, wanted at most 1e\+30 together",
+        ),
+        (
+            ("calibrations",),
+            {"fp32": {"curve": {"kind": "beta", "rising": 1, "falling": 1e308, "bias": 0}}},
+            r"rising, falling and bias are 1\.0, 1e\+308 and 0\.0, wanted at most 1e\+30 each",
+        ),
         (("image", "side_px"), 0, "image: side_px is 0"),
         (("image", "resize"), "stretch", r"image\.resize is 'stretch', not one of shortest_edge"),
         (("text", "context"), 1, "text: context is 1"),
         (("text", "tokenizer"), "vocab.json", r"files has no hash of vocab\.json"),
+        (("text", "tokenizer"), "\x1b[2J\n" * 1000, r"files has no hash of \\x1b\[2J\\n"),
         (("towers",), {}, "towers is empty"),
         (("towers", "int4"), {}, "the key 'int4' of towers"),
         (("towers", "fp32", "image"), None, r"towers\.fp32\.image is None"),
@@ -127,8 +166,96 @@ def test_a_wrong_field_of_a_manifest_is_named(
     bundle: Bundle, place: tuple[str, ...], value: object, message: str
 ) -> None:
     folder = alter(bundle, *place, value=value)
-    with pytest.raises(BundleError, match=f"is damaged: .*{message}.*; export it again"):
+    with pytest.raises(BundleError, match=f"is damaged: .*{message}.*; export it again") as caught:
         open_bundle(folder)
+    assert len(str(caught.value)) < 400 + len(str(folder))
+
+
+def test_a_number_that_json_has_not_is_refused(bundle: Bundle) -> None:
+    path = bundle.path(MANIFEST)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(sealed({**document, "native_scale": math.inf})))
+    with pytest.raises(BundleError, match="native_scale is inf, not a finite number"):
+        open_bundle(bundle.folder)
+
+
+def test_every_flipped_bit_of_a_manifest_is_refused_or_changes_nothing(tmp_path: Path) -> None:
+    demo = open_bundle(folder_of("demo"))
+    whole = demo.path(MANIFEST).read_bytes()
+    loaded = 0
+    for bit in np.random.default_rng(0).integers(8 * len(whole), size=1000):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << (bit % 8)
+        (tmp_path / MANIFEST).write_bytes(content)
+        try:
+            found = open_bundle(tmp_path)
+        except BundleError:
+            continue
+        loaded += 1
+        assert found.manifest == demo.manifest
+    assert loaded < 100  # a space that became a tab or a line feed, a digit beyond float64's
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("native_scale",), 99.0),
+        (("text", "context"), 3),
+        (("image", "interpolation"), "bilinear"),
+        (("sha256",), "0" * 64),
+        (("sha256",), []),
+    ],
+)
+def test_an_edited_manifest_is_refused(
+    bundle: Bundle, place: tuple[str, ...], value: object
+) -> None:
+    path = bundle.path(MANIFEST)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    part = document
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"was changed after it was written: .* its own sha256"):
+        open_bundle(bundle.folder)
+    del document["sha256"]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(BundleError, match="has no sha256 of its own; export it again"):
+        open_bundle(bundle.folder)
+
+
+def test_a_manifest_may_be_indented_anew(bundle: Bundle) -> None:
+    path = bundle.path(MANIFEST)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(dict(reversed(document.items()))), encoding="utf-8")
+    assert open_bundle(bundle.folder).manifest == bundle.manifest
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices have other names elsewhere")
+@pytest.mark.parametrize("name", [MANIFEST, *FILES])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "circle", "sparse"])
+def test_only_regular_files_of_a_sane_size_are_read(bundle: Bundle, name: str, kind: str) -> None:
+    path = bundle.path(name)
+    path.unlink()
+    makers: dict[str, Callable[[], object]] = {
+        "pipe": lambda: os.mkfifo(path),
+        "device": lambda: path.symlink_to("/dev/zero"),
+        "folder": path.mkdir,
+        "circle": lambda: path.symlink_to(path.name),
+        "sparse": lambda: (path.touch(), os.truncate(path, 2**40)),
+    }
+    makers[kind]()
+    reasons = "Not a regular file|Is a directory|Too many levels|1099511627776 bytes, wanted"
+    with pytest.raises(BundleError, match=reasons):
+        open_bundle(bundle.folder).check("fp32")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "\ud800", "a\nb"])
+def test_a_folder_of_any_name_that_is_no_bundle_is_one_short_line(name: str) -> None:
+    with pytest.raises(BundleError, match=r"is not a bundle: no readable twinlens\.json") as caught:
+        open_bundle(Path(name))
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -175,9 +302,10 @@ def test_one_flipped_bit_is_found(bundle: Bundle, name: str) -> None:
 def test_a_file_that_was_cut_or_prolonged_is_found(bundle: Bundle, name: str) -> None:
     path = bundle.path(name)
     whole = path.read_bytes()
+    found = r"\d+ bytes, wanted \d+" if name.startswith("onnx/") else "sha256 .*, wanted .*"
     for content in (whole[:-1], whole + b"\n", b""):
         path.write_bytes(content)
-        with pytest.raises(BundleError, match=r"sha256 .*, wanted .*; export it again"):
+        with pytest.raises(BundleError, match=f"{found}; export it again"):
             bundle.check("fp32")
 
 

@@ -148,7 +148,7 @@ def test_index_takes_an_image_once_and_replaces_an_index(
         )
         assert made["rows"] == len(Index.open(index, verify=True)) == len(bundled_drawings())
     about = Index.open(index).about
-    assert set(about) == {"model", "sha256", "precision", "pixels"}
+    assert set(about) == {"model", "sha256", "precision", "pixels", "operators"}
     assert (about["precision"], about["pixels"]) == ("int8", "exact")
 
 
@@ -301,6 +301,7 @@ IMAGE = str(DRAWINGS / "1f355.png")
         (("embed", "demo", "--texts", str(DRAWINGS), "--out", "x.npz"), "is a folder; --texts"),
         (("demo", "--out", "sheet"), "no name of an image; let it end in .png"),
         (("demo", "--threads", "0"), "threads is 0"),
+        (("demo", "--threads", "4097"), "threads is 4097"),
         (("search", "demo", "--", "a.index", "--"), "-- is there twice"),
         (("demo", "--threads", "two"), "threads is 'two', not a whole number"),
         (("classify", "demo", IMAGE, "--labels", ""), "label 0 is empty"),

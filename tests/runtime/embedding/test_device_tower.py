@@ -109,6 +109,15 @@ def test_several_batches_are_under_way_at_once(bundle: Bundle, gpu: Gpu) -> None
         np.testing.assert_array_equal(found[number], rows)
 
 
+def test_a_forked_child_gets_an_error_though_all_lanes_are_taken(bundle: Bundle, gpu: Gpu) -> None:
+    tower = image_tower(bundle, device=Device(kind="cuda"), cuda=CudaOptions(lanes=1))
+    tower._lanes.get()  # as by a thread of the parent, in the middle of a run
+    tower._session.renew(torn=False)
+    for act in (tower.embed, tower.single_threaded(), tower.embed_on_device):
+        with pytest.raises(ProviderError, match="CUDA does not survive a fork; load the model in"):
+            act(images(bundle, 2))
+
+
 def test_rows_may_stay_on_the_device(bundle: Bundle, gpu: Gpu) -> None:
     for device in (CPU, Device(kind="cuda")):
         tower = image_tower(bundle, device=device)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -237,6 +238,77 @@ def test_a_matrix_of_probabilities_is_that_of_its_cosines(model: Model) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda rows: 10 * rows,
+            "row 0 of images has length 10, wanted unit rows.*divide each row",
+        ),
+        (lambda rows: rows * np.float32(1.01), r"row 0 of images has length 1\.01, wanted unit"),
+        (lambda rows: 0 * rows, "row 0 of images has length 0, wanted unit rows"),
+        (lambda rows: np.where(rows == rows[0, 0], np.inf, rows), "row 0 of images has length inf"),
+        (lambda rows: np.concatenate([rows, 2 * rows]), "row 3 of images has length 2, wanted"),
+        (lambda rows: rows[0], r"images have shape \[192\], wanted \[B, 192\]; give one row as"),
+        (lambda rows: rows[:, :5], r"images have shape \[3, 5\], wanted \[B, 192\]"),
+        (lambda rows: rows[None], r"images have shape \[1, 3, 192\], wanted \[B, 192\]"),
+        (lambda rows: rows.astype(np.int64), "images are int64, wanted the floats"),
+        (lambda rows: rows.astype(str), "images are <U32, wanted the floats"),
+        (lambda _: [[1.0], [1.0, 2.0]], "images are no array of rows: .*; give float32"),
+        (lambda _: None, "images are object, wanted the floats"),
+    ],
+)
+def test_rows_that_are_no_embeddings_are_refused_with_the_cure(
+    model: Model, spoil: Callable[[np.ndarray], Any], message: str
+) -> None:
+    rows = model.embed_texts(TEXTS[:3])
+    for act in (model.probabilities, model.probabilities_on_device):
+        with pytest.raises(ValueError, match=message):
+            act(spoil(rows), rows)
+        with pytest.raises(ValueError, match=message.replace("images", "texts")):
+            act(rows, spoil(rows))
+
+
+def test_rows_of_nan_and_of_other_floats_are_taken(model: Model) -> None:
+    rows = model.embed_texts(TEXTS[:3])
+    wanted = model.probabilities(rows, rows)
+    np.testing.assert_array_equal(model.probabilities(rows.astype(np.float64), rows), wanted)
+    halves = rows.astype(np.float16)
+    np.testing.assert_allclose(model.probabilities(halves, rows), wanted, atol=0.01)
+    np.testing.assert_array_equal(model.probabilities(rows.tolist(), rows), wanted)  # type: ignore[arg-type]
+    spoilt = rows.copy()
+    spoilt[1] = np.nan
+    found = model.probabilities(spoilt, rows)
+    assert np.isnan(found[1]).all()
+    np.testing.assert_array_equal(found[[0, 2]], wanted[[0, 2]])
+    on_device = model.embed_texts_on_device(TEXTS[:3])
+    kept = model.probabilities_on_device(on_device, rows).numpy()
+    np.testing.assert_allclose(kept, wanted, rtol=1e-5)
+
+
+def test_every_answer_takes_a_prior(model: Model, pictures: list[Path]) -> None:
+    table = {"image": pictures[:4], "text": ["a face", "a dog", "a car", "a flag"]}
+    for prior in (None, 0.01, 0.99):
+        matching = np.asarray(model.match(table["image"], table["text"], prior=prior))
+        both = np.asarray(model.predict_proba(table, prior=prior))
+        np.testing.assert_array_equal(both[:, 1], matching)
+        for threshold in (0.1, 0.5):
+            said = np.asarray(model.predict(table, prior=prior, threshold=threshold))
+            np.testing.assert_array_equal(said, matching >= threshold)
+    assert np.any(model.predict(table, prior=0.99) != model.predict(table, prior=0.0001))
+    rows = model.embed_texts(TEXTS[:2])
+    for prior in (0, 1, -1, 2, float("nan")):
+        for act in (
+            lambda prior=prior: model.match(["no such file"], ["a"], prior=prior),
+            lambda prior=prior: model.predict(table, prior=prior),
+            lambda prior=prior: model.predict_proba(table, prior=prior),
+            lambda prior=prior: model.probabilities(rows, rows, prior=prior),
+            lambda prior=prior: model.probabilities_on_device(rows, rows, prior=prior),
+        ):
+            with pytest.raises(ValueError, match=r"prior is .*, not between 0 and 1"):
+                act()
+
+
 def test_hits_have_the_probabilities_of_their_cosines(model: Model) -> None:
     rows = model.embed_texts(TEXTS)
     hits = twinlens.Index.build(rows).search(rows, k=3)
@@ -342,7 +414,10 @@ def test_cuda_without_cuda_is_an_error_with_the_cure() -> None:
         ({"device": "gpu"}, "device is 'gpu'"),
         ({"precision": "int4"}, "precision is 'int4'"),
         ({"threads": 0}, "threads is 0"),
-        ({"threads": 100_000}, "threads is 100000, not between 1 and 1024"),
+        ({"threads": 100_000}, r"threads is 100000, not between 1 and \d+: .* may use \d+ CPUs"),
+        ({"threads": 1024 * 4 + 1}, "threads is 4097, not between 1 and"),
+        ({"threads": 2.0}, "threads is 2.0, not between 1 and"),
+        ({"threads": True}, "threads is True, not between 1 and"),
     ],
 )
 def test_an_argument_that_means_nothing_is_refused(

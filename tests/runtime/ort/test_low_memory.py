@@ -1,10 +1,13 @@
 """Low memory: the same embeddings, from one session."""
 
+import numpy as np
 import pytest
 
 import twinlens
+from twinlens import Model
 from twinlens.demo.samples import bundled_drawings
 from twinlens.embedding.tower import Tower
+from twinlens_kernels import operators
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
@@ -28,3 +31,28 @@ def test_no_second_session_is_opened_where_memory_is_low() -> None:
         assert isinstance(tower, Tower)
         tower.single_threaded()
         assert len({id(tower._session), id(tower._single)}) == opened
+
+
+def largest_change(model: Model) -> float:
+    """Largest difference between a row alone and in a batch."""
+    pictures = [drawing.path for drawing in bundled_drawings()[:30]]
+    texts = [f"a dog number {number}" * (1 + number % 3) for number in range(30)]
+    alone = [model.embed_images([picture]) for picture in pictures]
+    named = [model.embed_texts([text], on_cut="ignore") for text in texts]
+    images = np.concatenate(alone) - model.embed_images(pictures)
+    words = np.concatenate(named) - model.embed_texts(texts, on_cut="ignore")
+    return float(max(np.abs(images).max(), np.abs(words).max()))
+
+
+@pytest.mark.parametrize("low_memory", [False, True])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("precision", "bound"), [("int8", 1e-6), ("fp16", 1e-4)])
+def test_a_row_does_not_depend_on_its_batch(
+    precision: str, bound: float, threads: int, low_memory: bool
+) -> None:
+    model = twinlens.load(
+        "demo", device="cpu", precision=precision, threads=threads, low_memory=low_memory
+    )
+    if precision == "int8" and (not low_memory or operators.path() is not None):
+        bound = 0
+    assert largest_change(model) <= bound

@@ -9,8 +9,9 @@ from twinlens.bundle.calibration import check_prior
 from twinlens.bundle.specs import PRECISIONS
 from twinlens.commands.misuse import MisuseError
 from twinlens.errors import TwinlensError
-from twinlens.loading import DEMO, MOST_THREADS
+from twinlens.loading import DEMO
 from twinlens.model.zero_shot import TEMPLATES, fill_templates
+from twinlens.threads import most_threads
 
 MOST_HITS: Final = 10**9
 FILE_SIGN: Final = "@"
@@ -43,7 +44,7 @@ def precisions(value: str) -> list[str]:
 
 def threads(value: str) -> int:
     """Read a number of threads."""
-    return _whole_number(value, "threads", MOST_THREADS)
+    return _whole_number(value, "threads", most_threads())
 
 
 def hits(value: str) -> int:

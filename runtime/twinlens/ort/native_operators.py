@@ -1,0 +1,68 @@
+"""Native operators of int8 towers, in the sessions of onnxruntime."""
+
+import logging
+from functools import cache
+from typing import Any
+
+from twinlens.errors import ProviderError
+from twinlens.ort.device_errors import in_one_line
+from twinlens.ort.library import onnxruntime
+from twinlens_kernels import operators
+
+logger = logging.getLogger(__name__)
+
+
+def serving() -> str | None:
+    """Return the instruction set of the native operators; None if onnxruntime's own serve.
+
+    Raises:
+        ProviderError: the environment variable TWINLENS_OPERATORS asks for what there is not.
+    """
+    if operators.is_off():
+        return None
+    try:
+        path = operators.path()
+    except ValueError as error:
+        raise ProviderError(str(error)) from error
+    if failure() is None:
+        return path
+    _warn()
+    return None
+
+
+def failure() -> str | None:
+    """Return the reason if the native operators are installed, but cannot be loaded; else None."""
+    return operators.failure() or _refused()
+
+
+def register(options: Any, threads: int) -> None:  # noqa: ANN401  onnxruntime's SessionOptions
+    """Let a session use the native operators, where they serve."""
+    if serving() is None:
+        return
+    # onnxruntime does not pass its number of threads to custom operators.
+    options.add_session_config_entry("twinlens.threads", str(threads))
+    options.register_custom_ops_library(str(operators.library()))
+
+
+@cache
+def _refused() -> str | None:
+    """Return the reason if onnxruntime itself refuses a library that can be loaded; else None."""
+    if operators.failure() is not None or operators.library() is None:
+        return None
+    try:
+        options = onnxruntime().SessionOptions()
+        options.register_custom_ops_library(str(operators.library()))
+    except ProviderError:  # there is no onnxruntime, which is told where one is needed
+        return None
+    except Exception as error:  # noqa: BLE001  onnxruntime's own classes are private
+        return f"onnxruntime refuses them: {in_one_line(error)}"
+    return None
+
+
+@cache
+def _warn() -> None:
+    logger.warning(
+        "int8 towers run on onnxruntime's own operators, slower and with slightly other rows, for "
+        "the native ones cannot be loaded: %s",
+        failure(),
+    )
