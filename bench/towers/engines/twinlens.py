@@ -14,8 +14,8 @@ class Towers(Engine):
     """Engine of the bare towers, packed batch in, rows out: the peers are timed so too."""
 
     def __init__(self, model: twinlens.Model) -> None:
-        self._images, self._texts = model._images.tower, model._texts.tower
-        self._pack = model._texts.tokenizer.pack
+        self._images, self._texts = model._encoders.images.tower, model._encoders.texts.tower
+        self._pack = model._encoders.texts.tokenizer.pack
 
     def images(self, pixels: U8) -> Embed:
         ready = np.ascontiguousarray(pixels)

@@ -1,9 +1,8 @@
 """The model: two towers, open and ready, and their joint answers."""
 
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterable
 from operator import length_hint
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,30 +13,23 @@ from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.calibration import Calibration, Level
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
-from twinlens.deduplication import distinct
-from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError, blocks
-from twinlens.embedding.image_embedder import ImageEmbedder
-from twinlens.embedding.text_embedder import TextEmbedder
-from twinlens.embedding.tower import Tower
-from twinlens.images.decoder import Decoder, NumberedImage
+from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError
 from twinlens.images.image_like import ImageLike
-from twinlens.images.kept import Drawn, drawn
+from twinlens.images.kept import Drawn
 from twinlens.images.named_image import NamedImage
 from twinlens.images.pixel_options import EXACT, PixelOptions
+from twinlens.model.encoders import ROWS_AT_ONCE, Encoders
 from twinlens.model.matcher import Matcher
-from twinlens.model.towers import TowerOpener, require_text
+from twinlens.model.towers import TowerOpener
 from twinlens.model.zero_shot import TEMPLATES, Classes, classify_rows, fill_templates
 from twinlens.normalization import unit_rows
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
-from twinlens.progress import counted, progress_bar
 from twinlens.provenance import about_of
-from twinlens.texts.tokenizer import OnCut, Tokenizer
+from twinlens.texts.tokenizer import OnCut
 
 F32 = NDArray[np.float32]
-
-ROWS_AT_ONCE: Final = 1024
 
 
 class Model:
@@ -61,7 +53,6 @@ class Model:
         bundle.check_files()
         self._manifest, self._device, self._precision = manifest, device, precision
         self._pixels = pixels
-
         opener = TowerOpener(
             bundle=bundle,
             precision=precision,
@@ -70,24 +61,7 @@ class Model:
             cuda=cuda,
             low_memory=low_memory,
         )
-        text_tower = opener.open("text")
-        self._operators = opener.operators()
-        tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
-        if isinstance(text_tower, Tower):
-            require_text(bundle, text_tower, tokenizer)
-        on_cpu = device.kind == "cpu"
-        self._images = ImageEmbedder(
-            decode=Decoder(spec=manifest.image, pixels=pixels),
-            tower=opener.open("image"),
-            threads=threads,
-            on_cpu=on_cpu,
-        )
-        self._texts = TextEmbedder(
-            tokenizer=tokenizer,
-            tower=text_tower,
-            threads=threads,
-            on_cpu=on_cpu,
-        )
+        self._encoders = Encoders(bundle, opener, pixels=pixels)
         self._matcher = Matcher(
             bundle.calibration(precision),
             source=manifest.source.name,
@@ -122,7 +96,7 @@ class Model:
     def about(self) -> dict[str, str]:
         """Maker of its embeddings, to be stored beside them: `check_about` compares it."""
         return about_of(
-            self._manifest.source, self._precision, self._pixels, operators=self._operators
+            self._manifest.source, self._precision, self._pixels, operators=self._encoders.operators
         )
 
     @property
@@ -173,7 +147,8 @@ class Model:
             ImageError: an image cannot be read; the message has its index and the reason.
         """
         _require_on_error(on_error)
-        return self._rows(self.stream_images(images, on_error=on_error, progress=progress))
+        found = self.stream_images(images, on_error=on_error, progress=progress)
+        return self._encoders.rows_of(found)
 
     def stream_images(
         self,
@@ -189,8 +164,7 @@ class Model:
             store(block.names, block.rows)
 
         The images are read as the blocks are asked for. A source that fails after K images gives
-        K rows, and then its error. Whoever stops early may close the generator
-        or forget it; either way its threads end.
+        K rows, and then its error. A generator that is closed, or forgotten, ends its threads.
 
         Args:
             images: as for `embed_images`.
@@ -206,36 +180,13 @@ class Model:
             raise ValueError(f"on_error is {on_error!r}, not 'raise', 'nan' or 'skip'")
         if block < 1:
             raise ValueError(f"block is {block}, not a positive number of rows")
-        return self._streamed(
-            enumerate(self._drawn(images)),
+        return self._encoders.stream(
+            enumerate(self._encoders.drawn(images)),
             size=block,
             on_error=on_error,
             progress=progress,
             total=length_hint(images) or None,
         )
-
-    def _drawn(self, images: Batch[ImageLike | NamedImage]) -> Iterable[Drawn]:
-        return drawn(dataframes.several(images, "images"), self._pixels.read.limits)
-
-    def _streamed(
-        self,
-        images: Iterable[NumberedImage],
-        *,
-        size: int = ROWS_AT_ONCE,
-        on_error: OnError = "raise",
-        progress: bool = False,
-        total: int | None = None,
-    ) -> Generator[EmbeddedBlock]:
-        with (
-            closing(self._images.run(images)) as embedded,
-            progress_bar(progress, total=total, unit="image") as update,
-        ):
-            counting = counted(embedded, update)
-            yield from blocks(counting, width=self.width, size=size, on_error=on_error)
-
-    def _rows(self, found: Iterable[EmbeddedBlock]) -> F32:
-        none = np.empty((0, self.width), dtype=np.float32)
-        return np.concatenate([none, *(block.rows for block in found)])
 
     def embed_texts(
         self, texts: Batch[str], *, on_cut: OnCut = "warn", progress: bool = False
@@ -254,7 +205,7 @@ class Model:
             TextError: something is not a string, or is too long; the message has its index.
         """
         strings = [*dataframes.several(texts, "texts")]
-        return self._texts.run(strings, width=self.width, on_cut=on_cut, progress=progress)
+        return self._encoders.texts.run(strings, width=self.width, on_cut=on_cut, progress=progress)
 
     def embed_images_on_device(self, images: Batch[ImageLike]) -> OnDevice:
         """As `embed_images`, but in one batch, whose rows [B, D] stay in the memory of the device.
@@ -265,7 +216,8 @@ class Model:
             DeviceMemoryError: the device has no room for so many at once.
             ImageError: an image cannot be read; the message has its index and the reason.
         """
-        return self._images.run_on_device(enumerate(self._drawn(images)))
+        drawn = self._encoders.drawn(images)
+        return self._encoders.images.run_on_device(enumerate(drawn))
 
     def embed_texts_on_device(self, texts: Batch[str], *, on_cut: OnCut = "warn") -> OnDevice:
         """As `embed_texts`, but in one batch, whose rows [B, D] stay in the memory of the device.
@@ -274,7 +226,9 @@ class Model:
             DeviceMemoryError: the device has no room for so many at once.
             TextError: something is not a string, or is too long; the message has its index.
         """
-        return self._texts.run_on_device([*dataframes.several(texts, "texts")], on_cut=on_cut)
+        return self._encoders.texts.run_on_device(
+            [*dataframes.several(texts, "texts")], on_cut=on_cut
+        )
 
     def match(
         self,
@@ -301,7 +255,7 @@ class Model:
             ValueError: the two differ in number, or the prior is no share.
         """
         right = [*dataframes.several(texts, "texts")]
-        matching = self._match(self._drawn(images), right, prior, on_error=on_error)
+        matching = self._match(self._encoders.drawn(images), right, prior, on_error=on_error)
         return dataframes.answer(images, matching, (dataframes.MATCH,))
 
     def _match(
@@ -314,19 +268,8 @@ class Model:
     ) -> F32:
         _require_on_error(on_error)
         self.calibration.shift(prior)  # refused before anything is computed
-        places: NDArray[np.intp] | None = None
-        numbered: Iterable[NumberedImage] = enumerate(images)
-        if not isinstance(images, Iterator):  # an iterator is read as it goes, repetitions and all
-            firsts, places = distinct(images)
-            if len(places) != len(texts):
-                raise ValueError(f"{len(places)} images and {len(texts)} texts are not pairs")
-            indices = np.unique(places, return_index=True)[1].tolist()
-            numbered = zip(indices, firsts, strict=True)
-        rows = self._rows(self._streamed(numbered, on_error=on_error))
-        rows = rows if places is None else rows[places]
-        if len(rows) != len(texts):
-            raise ValueError(f"{len(rows)} images and {len(texts)} texts are not pairs")
-        return self._matcher.of_pairs(rows, self.embed_texts(texts), prior=prior)
+        left, right = self._encoders.pair_rows(images, texts, on_error=on_error)
+        return self._matcher.of_pairs(left, right, prior=prior)
 
     def probabilities(
         self, images: F32, texts: F32, *, prior: float | None = None
@@ -428,10 +371,8 @@ class Model:
         Raises:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
-        names, forms = (
-            [*dataframes.several(labels, "labels")],
-            [*dataframes.several(templates, "templates")],
-        )
+        names = [*dataframes.several(labels, "labels")]
+        forms = [*dataframes.several(templates, "templates")]
         texts = fill_templates(names, forms)
         stacked = self.embed_texts(texts).reshape(len(names), len(forms), self.width)
         return unit_rows(stacked.mean(axis=1))

@@ -27,7 +27,7 @@ def test_embeddings_are_the_same_where_memory_is_low(precision: str) -> None:
 def test_no_second_session_is_opened_where_memory_is_low() -> None:
     for low_memory, opened in ((True, 1), (False, 2)):
         model = twinlens.load("demo", device="cpu", threads=2, low_memory=low_memory)
-        tower = model._images.tower
+        tower = model._encoders.images.tower
         assert isinstance(tower, Tower)
         tower.single_threaded()
         assert len({id(tower._session), id(tower._single)}) == opened

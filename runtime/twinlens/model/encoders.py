@@ -1,0 +1,117 @@
+"""Encoders: the image and the text half of a model, each with its tower."""
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinlens import dataframes
+from twinlens.batch import Batch
+from twinlens.bundle.bundle import Bundle
+from twinlens.deduplication import distinct
+from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError, blocks
+from twinlens.embedding.image_embedder import ImageEmbedder
+from twinlens.embedding.text_embedder import TextEmbedder
+from twinlens.embedding.tower import Tower
+from twinlens.images.decoder import Decoder, NumberedImage
+from twinlens.images.image_like import ImageLike
+from twinlens.images.kept import Drawn, drawn
+from twinlens.images.named_image import NamedImage
+from twinlens.images.pixel_options import PixelOptions
+from twinlens.model.towers import TowerOpener, require_text
+from twinlens.progress import counted, progress_bar
+from twinlens.texts.tokenizer import Tokenizer
+
+F32 = NDArray[np.float32]
+
+ROWS_AT_ONCE: Final = 1024
+"""Rows of a block by default."""
+
+
+class Encoders:
+    """Image and text embedder of one bundle, opened on a device."""
+
+    def __init__(self, bundle: Bundle, opener: TowerOpener, *, pixels: PixelOptions) -> None:
+        manifest = bundle.manifest
+        text_tower = opener.open("text")
+        self.operators = opener.operators()
+        tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
+        if isinstance(text_tower, Tower):
+            require_text(bundle, text_tower, tokenizer)
+        on_cpu = opener.device.kind == "cpu"
+        self.images = ImageEmbedder(
+            decode=Decoder(spec=manifest.image, pixels=pixels),
+            tower=opener.open("image"),
+            threads=opener.threads,
+            on_cpu=on_cpu,
+        )
+        self.texts = TextEmbedder(
+            tokenizer=tokenizer, tower=text_tower, threads=opener.threads, on_cpu=on_cpu
+        )
+        self._width, self._limits = manifest.width, pixels.read.limits
+
+    def drawn(self, images: Batch[ImageLike | NamedImage]) -> Iterable[Drawn]:
+        """Return the images as they may be decoded later; an iterator is read as it goes.
+
+        Raises:
+            TypeError: it is a single image.
+        """
+        return drawn(dataframes.several(images, "images"), self._limits)
+
+    def stream(
+        self,
+        images: Iterable[NumberedImage],
+        *,
+        size: int = ROWS_AT_ONCE,
+        on_error: OnError = "raise",
+        progress: bool = False,
+        total: int | None = None,
+    ) -> Generator[EmbeddedBlock]:
+        """Yield the embeddings of images in blocks of `size` rows.
+
+        Raises:
+            ImageError: an image cannot be read, and on_error is "raise".
+        """
+        with (
+            closing(self.images.run(images)) as embedded,
+            progress_bar(progress, total=total, unit="image") as update,
+        ):
+            counting = counted(embedded, update)
+            yield from blocks(counting, width=self._width, size=size, on_error=on_error)
+
+    def rows_of(self, found: Iterable[EmbeddedBlock]) -> F32:
+        """Return the rows [B, D] of blocks."""
+        none = np.empty((0, self._width), dtype=np.float32)
+        return np.concatenate([none, *(block.rows for block in found)])
+
+    def pair_rows(
+        self,
+        images: Iterable[Drawn],
+        texts: list[str],
+        *,
+        on_error: Literal["raise", "nan"] = "raise",
+    ) -> tuple[F32, F32]:
+        """Return the rows [B, D] of images and those of their texts; an image is embedded once.
+
+        Raises:
+            ImageError: an image cannot be read, and on_error is "raise".
+            TextError: something is not a string.
+            ValueError: the two differ in number.
+        """
+        if isinstance(images, Iterator):  # read as it goes, repetitions and all
+            left = self.rows_of(self.stream(enumerate(images), on_error=on_error))
+            _require_pairs(len(left), len(texts))
+        else:
+            firsts, places = distinct(images)
+            _require_pairs(len(places), len(texts))
+            indices = np.unique(places, return_index=True)[1].tolist()
+            numbered = zip(indices, firsts, strict=True)
+            left = self.rows_of(self.stream(numbered, on_error=on_error))[places]
+        return left, self.texts.run(texts, width=self._width, on_cut="warn", progress=False)
+
+
+def _require_pairs(n_images: int, n_texts: int) -> None:
+    if n_images != n_texts:
+        raise ValueError(f"{n_images} images and {n_texts} texts are not pairs")
