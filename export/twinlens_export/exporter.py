@@ -93,7 +93,7 @@ class _TowerSource(Generic[Tower]):
     build_tower: BuildTower[Tower]
     batches: Sequence[Array]
     """Calibration samples."""
-    agreement: Callable[[verify.Embed], Agreement]
+    agreement: Callable[[verify.EmbedRows], Agreement]
 
 
 def _cleaned(checkpoint: Checkpoint, clean: Clean | None) -> Checkpoint:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from twinlens.bundle.calibration import Calibration
-from twinlens.bundle.curves import Line
+from twinlens.bundle.curves import PlattCurve
 from twinlens.bundle.manifest import Towers
 from twinlens.bundle.specs import Precision
 from twinlens_export.checkpoints.checkpoint import Checkpoint
@@ -25,7 +25,7 @@ def native_calibrations(
         return {}
     return {
         precision: Calibration(
-            curve=Line(scale=checkpoint.native_scale, bias=checkpoint.native_bias),
+            curve=PlattCurve(scale=checkpoint.native_scale, bias=checkpoint.native_bias),
             prior=1 / BATCH,
             level="native",
             fitted_on=f"the checkpoint's own training, in batches of {BATCH}",

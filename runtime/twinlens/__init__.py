@@ -17,12 +17,19 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Final
 
 from twinlens.batch import Batch
-from twinlens.bundle.calibration import Calibration, Drawn, HeldOut, Level, Negatives, Threshold
-from twinlens.bundle.curves import Beta, Curve, Line, Stairs
+from twinlens.bundle.calibration import (
+    Calibration,
+    CalibrationLevel,
+    HeldOut,
+    Negatives,
+    NegativeSampling,
+    Threshold,
+)
+from twinlens.bundle.curves import BetaCurve, CalibrationCurve, IsotonicCurve, PlattCurve
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Modality, Precision
 from twinlens.dataframes import Answer, Table
-from twinlens.embedding.embedded_blocks import EmbeddedBlock, Lost, OnError
+from twinlens.embedding.embedded_blocks import EmbeddedBlock, LostImage, OnError
 from twinlens.errors import (
     BundleError,
     CalibrationError,
@@ -50,7 +57,7 @@ from twinlens.index.index import Index
 from twinlens.loading import load
 from twinlens.model.model import Model
 from twinlens.model.zero_shot import Classes
-from twinlens.ort.cuda.options import CudaOptions, Growth, Search
+from twinlens.ort.cuda.options import ArenaGrowth, ConvolutionSearch, CudaOptions
 from twinlens.ort.io_binding import OnDevice
 from twinlens.provenance import check_about
 from twinlens.search.semantic_search import Response, semantic_search
@@ -59,17 +66,17 @@ from twinlens.texts.tokenizer import OnCut
 if TYPE_CHECKING:
     from twinlens.calibration.calibrate import calibrate
     from twinlens.calibration.calibration_options import CalibrationOptions
-    from twinlens.calibration.fit_labelled import Method
+    from twinlens.calibration.fit_labelled import CalibrationMethod
     from twinlens.datasets.embedding_parquet import parquet_blocks
     from twinlens.datasets.pairs import Columns, Pairs
     from twinlens.datasets.read_images import read_images
     from twinlens.datasets.read_pairs import read_pairs
-    from twinlens.evaluation.evaluate import Evaluation, Findings, evaluate
+    from twinlens.evaluation.evaluate import Evaluation, ModelEvaluation, evaluate
     from twinlens.images.data_uri import from_base64, from_data_uri
-    from twinlens.metrics.bootstrap import Figure
+    from twinlens.metrics.bootstrap import Estimate
     from twinlens.metrics.reliability import Diagram, Histograms, Quality, Reliability
     from twinlens.metrics.retrieval import Retrieval
-    from twinlens.metrics.thresholds import Decision
+    from twinlens.metrics.thresholds import OperatingPoint
     from twinlens.metrics.zero_shot import ZeroShot
 
 __all__ = [  # noqa: RUF022  by room
@@ -78,7 +85,7 @@ __all__ = [  # noqa: RUF022  by room
     "Model",
     "Batch",
     "EmbeddedBlock",
-    "Lost",
+    "LostImage",
     "OnError",
     "OnCut",
     "Precision",
@@ -86,8 +93,8 @@ __all__ = [  # noqa: RUF022  by room
     "check_about",
     # devices
     "CudaOptions",
-    "Search",
-    "Growth",
+    "ConvolutionSearch",
+    "ArenaGrowth",
     "OnDevice",
     # images
     "ImageLike",
@@ -119,31 +126,31 @@ __all__ = [  # noqa: RUF022  by room
     "Response",
     # probabilities
     "Calibration",
-    "Level",
+    "CalibrationLevel",
     "Negatives",
-    "Drawn",
+    "NegativeSampling",
     "HeldOut",
     "Threshold",
-    "Curve",
-    "Line",
-    "Beta",
-    "Stairs",
+    "CalibrationCurve",
+    "PlattCurve",
+    "BetaCurve",
+    "IsotonicCurve",
     "calibrate",
     "CalibrationOptions",
-    "Method",
+    "CalibrationMethod",
     "Classes",
     # evaluation
     "evaluate",
     "Evaluation",
-    "Findings",
-    "Figure",
+    "ModelEvaluation",
+    "Estimate",
     "Retrieval",
     "ZeroShot",
     "Reliability",
     "Quality",
     "Diagram",
     "Histograms",
-    "Decision",
+    "OperatingPoint",
     # errors
     "TwinlensError",
     "BundleError",
@@ -164,24 +171,24 @@ __version__ = _version("twinlens")
 _LATE: Final = {
     "calibrate": "twinlens.calibration.calibrate",
     "CalibrationOptions": "twinlens.calibration.calibration_options",
-    "Method": "twinlens.calibration.fit_labelled",
+    "CalibrationMethod": "twinlens.calibration.fit_labelled",
     "parquet_blocks": "twinlens.datasets.embedding_parquet",
     "Columns": "twinlens.datasets.pairs",
     "Pairs": "twinlens.datasets.pairs",
     "read_images": "twinlens.datasets.read_images",
     "read_pairs": "twinlens.datasets.read_pairs",
     "Evaluation": "twinlens.evaluation.evaluate",
-    "Findings": "twinlens.evaluation.evaluate",
+    "ModelEvaluation": "twinlens.evaluation.evaluate",
     "evaluate": "twinlens.evaluation.evaluate",
     "from_base64": "twinlens.images.data_uri",
     "from_data_uri": "twinlens.images.data_uri",
-    "Figure": "twinlens.metrics.bootstrap",
+    "Estimate": "twinlens.metrics.bootstrap",
     "Diagram": "twinlens.metrics.reliability",
     "Histograms": "twinlens.metrics.reliability",
     "Quality": "twinlens.metrics.reliability",
     "Reliability": "twinlens.metrics.reliability",
     "Retrieval": "twinlens.metrics.retrieval",
-    "Decision": "twinlens.metrics.thresholds",
+    "OperatingPoint": "twinlens.metrics.thresholds",
     "ZeroShot": "twinlens.metrics.zero_shot",
 }
 """Homes of the names imported at first use: a service that only embeds starts 20 ms sooner."""

@@ -40,7 +40,7 @@ TOLERANCES: Final[Mapping[Precision, Tolerance]] = {
 }
 
 
-class Embed(Protocol):
+class EmbedRows(Protocol):
     """The embedding of one exported tower."""
 
     def __call__(self, batch: NDArray[np.uint8] | NDArray[np.int64], /) -> F32:
@@ -71,7 +71,7 @@ def reference_of(checkpoint: Checkpoint, samples: Samples) -> Reference:
     )
 
 
-def image_agreement(embed: Embed, samples: Samples, reference: Reference) -> Agreement:
+def image_agreement(embed: EmbedRows, samples: Samples, reference: Reference) -> Agreement:
     """Cosine and top-k agreement with the reference model.
 
     Top-k is of retrieval among the reference model's caption embeddings.
@@ -83,7 +83,7 @@ def image_agreement(embed: Embed, samples: Samples, reference: Reference) -> Agr
 
 
 def text_agreement(
-    embed: Embed, samples: Samples, reference: Reference, checkpoint: Checkpoint
+    embed: EmbedRows, samples: Samples, reference: Reference, checkpoint: Checkpoint
 ) -> Agreement:
     """Cosine and top-k agreement with the reference model.
 

@@ -8,14 +8,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle.curves import Curve
+from twinlens.bundle.curves import CalibrationCurve
 from twinlens.bundle.log_odds import logit, sigmoid
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.errors import CalibrationError, quoted
 
 F32 = NDArray[np.float32]
 
-Level = Literal["native", "fitted-labels", "fitted-pairs"]
+CalibrationLevel = Literal["native", "fitted-labels", "fitted-pairs"]
 """Source of the probabilities, on which their trustworthiness depends:
 
 * "native": the checkpoint's own scale and bias;
@@ -24,7 +24,7 @@ Level = Literal["native", "fitted-labels", "fitted-pairs"]
 
 A bundle without any has level "none".
 """
-Drawn = Literal["random", "hard"]
+NegativeSampling = Literal["random", "hard"]
 """Negatives of an image: "random", all wrong texts; "hard", those nearest to its own text."""
 Negatives = Literal["random", "hard", "labelled"]
 
@@ -61,10 +61,10 @@ class Calibration:
     prior' is the share of matches in the data at hand; by default the fitted prior.
     """
 
-    curve: Curve
+    curve: CalibrationCurve
     prior: float
     """Share of matching pairs among all pairs for which the curve holds, in (0, 1)."""
-    level: Level
+    level: CalibrationLevel
     fitted_on: str
     """Description of the pairs."""
     matching: int

@@ -20,7 +20,7 @@ and a cosine overflows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class PlattCurve:
     """Platt scaling (Platt 1999): scale * cosine + bias."""
 
     kind: Literal["platt"] = "platt"
@@ -47,7 +47,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beta:
+class BetaCurve:
     """Beta calibration (Kull et al. 2017): rising * ln s - falling * ln(1 - s) + bias.
 
     s = (1 + cosine) / 2. Unlike a line it may bend; it has three parameters.
@@ -82,7 +82,7 @@ class Beta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stairs:
+class IsotonicCurve:
     """Isotonic regression (Zadrozny and Elkan 2002): knots, linear between them, constant beyond.
 
     On a flat step the order of cosines is lost.
@@ -111,10 +111,10 @@ class Stairs:
         return logit(np.interp(cosines, self.cosines, self.probabilities))
 
 
-Curve: TypeAlias = Line | Beta | Stairs
+CalibrationCurve: TypeAlias = PlattCurve | BetaCurve | IsotonicCurve
 
 
 def beta_features(cosines: F64) -> tuple[F64, F64]:
-    """Return ln s and -ln(1 - s) of s = (1 + cosine) / 2, the features that `Beta` weights."""
+    """Return ln s and -ln(1 - s) of s = (1 + cosine) / 2, the features that `BetaCurve` weights."""
     inside = np.clip(cosines, -1 + EDGE, 1 - EDGE)
     return np.log1p(inside) - math.log(2), math.log(2) - np.log1p(-inside)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from twinlens.bundle.calibration import Drawn
-from twinlens.calibration.fit_labelled import LABEL_FITS, Method
+from twinlens.bundle.calibration import NegativeSampling
+from twinlens.calibration.fit_labelled import LABEL_FITS, CalibrationMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +18,9 @@ class CalibrationOptions:
     prior: float | None = None
     """Share of matching pairs among the pairs of the application, in (0, 1); by default the share
     among the labels, and 0.5 without labels."""
-    method: Method = "platt"
+    method: CalibrationMethod = "platt"
     """Without labels only "platt"; with labels also "beta", and "isotonic" from 1,000 pairs on."""
-    negatives: Drawn = "random"
+    negatives: NegativeSampling = "random"
     """Without labels: "random" for all other texts of an image, which are easy to tell from its
     own, or "hard" for those nearest to its own text. Texts nearest to the image would be selected
     by the cosine that is calibrated."""

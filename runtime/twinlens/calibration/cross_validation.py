@@ -8,8 +8,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle.calibration import Calibration, HeldOut, Level, Negatives, Threshold
-from twinlens.bundle.curves import Curve
+from twinlens.bundle.calibration import Calibration, CalibrationLevel, HeldOut, Negatives, Threshold
+from twinlens.bundle.curves import CalibrationCurve
 from twinlens.bundle.log_odds import sigmoid
 from twinlens.metrics import reliability
 
@@ -27,7 +27,7 @@ STEPS: Final = (0.01, *(step / 20 for step in range(1, 20)), 0.99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoredPairs:
+class LabelledCosines:
     """Cosines of pairs, with their labels."""
 
     cosines: F64
@@ -40,18 +40,18 @@ class PairSample(Protocol):
     """Pairs to be fitted and scored on parts of them, chosen by their images."""
 
     prior: float
-    level: Level
+    level: CalibrationLevel
     negatives: Negatives
     images: Places
     """[P], index of each pair's image."""
     matching: int
     others: int
 
-    def fit(self, chosen: Bools) -> Curve:
+    def fit(self, chosen: Bools) -> CalibrationCurve:
         """Fit the curve of the chosen [P] pairs."""
         ...
 
-    def score(self, chosen: Bools) -> ScoredPairs:
+    def score(self, chosen: Bools) -> LabelledCosines:
         """Return the chosen [P] pairs and their negatives."""
         ...
 

@@ -14,14 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import check_prior
-from twinlens.bundle.curves import Beta, Curve, Line, Stairs, beta_features
+from twinlens.bundle.curves import (
+    BetaCurve,
+    CalibrationCurve,
+    IsotonicCurve,
+    PlattCurve,
+    beta_features,
+)
 from twinlens.bundle.log_odds import logit, sigmoid
 from twinlens.calibration.logistic import fit_logistic
 
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-Method = Literal["platt", "isotonic", "beta"]
+CalibrationMethod = Literal["platt", "isotonic", "beta"]
 
 MIN_PER_CLASS: Final = 10
 """Least number of pairs of either class."""
@@ -34,7 +40,9 @@ _INSIDE: Final = (np.finfo(np.float64).tiny, 1 - 2.0**-53)
 class LabelFit(Protocol):
     """Function that fits a curve to labelled cosines."""
 
-    def __call__(self, cosines: F64, labels: Bools, *, prior: float | None = None) -> Curve:
+    def __call__(
+        self, cosines: F64, labels: Bools, *, prior: float | None = None
+    ) -> CalibrationCurve:
         """Fit the curve of cosines [M] to their labels [M].
 
         Args:
@@ -58,17 +66,17 @@ class _Cases:
     """Log-odds of the prior less those of the labels' own share."""
 
 
-def fit_line(cosines: F64, labels: Bools, *, prior: float | None = None) -> Line:
+def fit_line(cosines: F64, labels: Bools, *, prior: float | None = None) -> PlattCurve:
     """Fit Platt scaling: logistic regression of the labels on the cosine."""
     cases = _cases(cosines, labels, prior)
     centre, spread = _standard(cosines)
     design = np.stack([(cosines - centre) / spread, np.ones_like(cosines)])
     weights = fit_logistic(design, cases.targets, cases.shares, np.array([1.0, 0.0]))
     scale = float(weights[0]) / spread
-    return Line(scale=scale, bias=float(weights[1]) - scale * centre + cases.shift)
+    return PlattCurve(scale=scale, bias=float(weights[1]) - scale * centre + cases.shift)
 
 
-def fit_beta(cosines: F64, labels: Bools, *, prior: float | None = None) -> Beta:
+def fit_beta(cosines: F64, labels: Bools, *, prior: float | None = None) -> BetaCurve:
     """Fit beta calibration; a negative weight is dropped, as in Kull et al. 2017."""
     cases = _cases(cosines, labels, prior)
     features = beta_features(cosines)
@@ -77,10 +85,10 @@ def fit_beta(cosines: F64, labels: Bools, *, prior: float | None = None) -> Beta
         kept = 1 - int(negative[0])
         (weight,), bias = _weigh((features[kept],), cases)
         weights = np.where(np.arange(2) == kept, weight, 0.0)
-    return Beta(rising=float(weights[0]), falling=float(weights[1]), bias=bias + cases.shift)
+    return BetaCurve(rising=float(weights[0]), falling=float(weights[1]), bias=bias + cases.shift)
 
 
-def fit_stairs(cosines: F64, labels: Bools, *, prior: float | None = None) -> Stairs:
+def fit_stairs(cosines: F64, labels: Bools, *, prior: float | None = None) -> IsotonicCurve:
     """Fit isotonic regression by pooling adjacent violators (Ayer et al. 1955)."""
     cases = _cases(cosines, labels, prior)
     if len(cosines) < MIN_FOR_ISOTONIC:
@@ -96,13 +104,13 @@ def fit_stairs(cosines: F64, labels: Bools, *, prior: float | None = None) -> St
     inner = np.zeros(len(levels), dtype=bool)
     inner[1:-1] = (levels[1:-1] == levels[:-2]) & (levels[1:-1] == levels[2:])
     moved = sigmoid(logit(levels[~inner]) + cases.shift)
-    return Stairs(
+    return IsotonicCurve(
         cosines=tuple(steps[~inner].tolist()),
         probabilities=tuple(np.clip(moved, *_INSIDE).tolist()),
     )
 
 
-LABEL_FITS: Final[Mapping[Method, LabelFit]] = {
+LABEL_FITS: Final[Mapping[CalibrationMethod, LabelFit]] = {
     "platt": fit_line,
     "isotonic": fit_stairs,
     "beta": fit_beta,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import check_prior
-from twinlens.bundle.curves import Line
+from twinlens.bundle.curves import PlattCurve
 from twinlens.bundle.log_odds import logit, sigmoid
 from twinlens.calibration.logistic import fit_logistic
 
@@ -48,7 +48,7 @@ class _Pairs:
 
 def fit_pairs(
     cosines: NDArray[np.floating], *, prior: float = 0.5, negatives: Bools | None = None
-) -> Line:
+) -> PlattCurve:
     """Fit the line of p = sigmoid(scale * cosine + bias) to the cosines of matched pairs.
 
     Row i and column i match. The classes are weighted to even odds inside the loss, since an
@@ -77,7 +77,7 @@ def fit_pairs(
         chosen = _Pairs.of(pairs.matching, standard[negatives & beside])
         weights = _refit(chosen, weights, share)
     scale = float(weights[0]) / spread
-    return Line(scale=scale, bias=float(weights[1]) - scale * centre + float(logit(prior)))
+    return PlattCurve(scale=scale, bias=float(weights[1]) - scale * centre + float(logit(prior)))
 
 
 def _checked(cosines: NDArray[np.floating]) -> F64:

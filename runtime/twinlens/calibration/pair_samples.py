@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle.calibration import Level, Negatives
-from twinlens.bundle.curves import Curve
+from twinlens.bundle.calibration import CalibrationLevel, Negatives
+from twinlens.bundle.curves import CalibrationCurve
 from twinlens.calibration.calibration_options import CalibrationOptions
-from twinlens.calibration.cross_validation import F64, Bools, Places, ScoredPairs
+from twinlens.calibration.cross_validation import F64, Bools, LabelledCosines, Places
 from twinlens.calibration.fit_labelled import LABEL_FITS
 from twinlens.calibration.fit_matched import fit_pairs
 from twinlens.errors import CalibrationError
@@ -22,7 +22,7 @@ NEAREST: Final = 5
 class LabelledSample:
     """Pairs labelled matching or not."""
 
-    level: Level = "fitted-labels"
+    level: CalibrationLevel = "fitted-labels"
     negatives: Negatives = "labelled"
 
     def __init__(
@@ -36,20 +36,20 @@ class LabelledSample:
         share = np.clip(labels.mean(), 1e-9, 1 - 1e-9)
         self.prior = float(share) if options.prior is None else options.prior
 
-    def fit(self, chosen: Bools) -> Curve:
+    def fit(self, chosen: Bools) -> CalibrationCurve:
         """Fit the curve of the chosen [P] pairs, by the method of the options."""
         fit = LABEL_FITS[self._options.method]
         return fit(self._cosines[chosen], self._labels[chosen], prior=self._options.prior)
 
-    def score(self, chosen: Bools) -> ScoredPairs:
+    def score(self, chosen: Bools) -> LabelledCosines:
         """Return the cosines and labels of the chosen [P] pairs."""
-        return ScoredPairs(cosines=self._cosines[chosen], labels=self._labels[chosen])
+        return LabelledCosines(cosines=self._cosines[chosen], labels=self._labels[chosen])
 
 
 class MatchedSample:
     """Matching pairs: image i and text i match, image i and every other text do not."""
 
-    level: Level = "fitted-pairs"
+    level: CalibrationLevel = "fitted-pairs"
 
     def __init__(self, images: F32, texts: F32, options: CalibrationOptions) -> None:
         if options.method != "platt":
@@ -66,18 +66,18 @@ class MatchedSample:
         self.prior = 0.5 if options.prior is None else options.prior
         self.matching, self.others = n, int(self._wrong.sum())
 
-    def fit(self, chosen: Bools) -> Curve:
+    def fit(self, chosen: Bools) -> CalibrationCurve:
         """Fit the line of the chosen [P] pairs, with the texts of each other as negatives."""
         square = np.ix_(chosen, chosen)
         wrong = self._wrong[square] if self.negatives == "hard" else None
         return fit_pairs(self._cosines[square], prior=self.prior, negatives=wrong)
 
-    def score(self, chosen: Bools) -> ScoredPairs:
+    def score(self, chosen: Bools) -> LabelledCosines:
         """Return the cosines of the chosen [P] images with their own and with their wrong texts."""
         own = self._cosines.diagonal()[chosen]
         wrong = self._cosines[chosen][self._wrong[chosen]]
         labels = np.arange(len(own) + len(wrong)) < len(own)
-        return ScoredPairs(cosines=np.concatenate([own, wrong]), labels=labels)
+        return LabelledCosines(cosines=np.concatenate([own, wrong]), labels=labels)
 
 
 def _nearest(texts: F32) -> Bools:

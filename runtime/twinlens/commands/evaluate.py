@@ -16,11 +16,11 @@ from twinlens.commands.writing.whole import whole_files
 from twinlens.datasets.pairs import Pairs
 from twinlens.demo.samples import CLASS_TEMPLATES, bundled_drawings
 from twinlens.errors import BundleError
-from twinlens.evaluation.evaluate import Evaluation, Findings, evaluate
+from twinlens.evaluation.evaluate import Evaluation, ModelEvaluation, evaluate
 from twinlens.evaluation.report import HTML, JSON, document, write_report
 from twinlens.loading import DEMO, folder_of, load
 from twinlens.metrics import retrieval, zero_shot
-from twinlens.metrics.bootstrap import Figure
+from twinlens.metrics.bootstrap import Estimate
 from twinlens.metrics.reliability import Reliability
 from twinlens.model.model import Model
 from twinlens.model.zero_shot import TEMPLATES
@@ -141,7 +141,7 @@ def _lines(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _zero_shot_rows(models: Sequence[Findings]) -> list[tuple[str, ...]]:
+def _zero_shot_rows(models: Sequence[ModelEvaluation]) -> list[tuple[str, ...]]:
     found = [findings.zero_shot for findings in models if findings.zero_shot is not None]
     return [
         (
@@ -153,7 +153,7 @@ def _zero_shot_rows(models: Sequence[Findings]) -> list[tuple[str, ...]]:
     ]
 
 
-def _reliability_rows(models: Sequence[Findings]) -> list[tuple[str, ...]]:
+def _reliability_rows(models: Sequence[ModelEvaluation]) -> list[tuple[str, ...]]:
     """Return rows of calibrated figures, each with its uncalibrated counterpart."""
     rows: list[tuple[str, ...]] = [("calibration", *(findings.level for findings in models))]
     for kind in dict.fromkeys(kind for findings in models for kind in findings.reliability):
@@ -179,7 +179,7 @@ def _reliability_cells(reliability: Reliability | None) -> list[str]:
     return [f"{figure.value:.4f}" for figure in figures]
 
 
-def _cell(figures: Mapping[str, Figure], change: Mapping[str, Figure] | None, name: str) -> str:
+def _cell(figures: Mapping[str, Estimate], change: Mapping[str, Estimate] | None, name: str) -> str:
     if change is None:
         return f"{figures[name].value:.4f}"
     half = (change[name].high - change[name].low) / 2

@@ -20,7 +20,7 @@ OnError = Literal["raise", "nan", "skip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class LostImage:
     """An unreadable image of a stream."""
 
     index: int
@@ -38,7 +38,7 @@ class EmbeddedBlock:
     """Of each image: its path, the name that its source gave it, or "image 7"."""
     rows: F32
     """[B, D], unit rows; NaN for an unreadable image if on_error is "nan"."""
-    lost: tuple[Lost, ...] = ()
+    lost: tuple[LostImage, ...] = ()
     """The unreadable images since the previous block."""
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ def blocks(
     rows = np.empty((size, width), dtype=np.float32)
     indices: list[int] = []
     names: list[str] = []
-    lost: list[Lost] = []
+    lost: list[LostImage] = []
 
     def block() -> EmbeddedBlock:
         found = EmbeddedBlock(
@@ -77,7 +77,7 @@ def blocks(
             if on_error == "raise":
                 raise row
             logger.warning("%s", row)
-            lost.append(Lost(index=number, name=name, reason=str(row)))
+            lost.append(LostImage(index=number, name=name, reason=str(row)))
             if on_error == "skip":
                 continue
         rows[len(indices)] = np.nan if isinstance(row, ImageError) else row

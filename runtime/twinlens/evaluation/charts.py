@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from twinlens.metrics.bootstrap import Figure
+from twinlens.metrics.bootstrap import Estimate
 from twinlens.metrics.reliability import Diagram, Histograms, Reliability
 from twinlens.metrics.retrieval import MEASURES, Retrieval
 
@@ -152,7 +152,7 @@ def _colours(names: Iterable[str]) -> list[str]:
     return [COLOURS[place % len(COLOURS)] for place, _ in enumerate(names)]
 
 
-def _whisker(figure: Figure, colour: str, left: float, wide: float, y: float) -> list[str]:
+def _whisker(figure: Estimate, colour: str, left: float, wide: float, y: float) -> list[str]:
     ends = [(left + wide * end, y) for end in (figure.low, figure.high)]
     return [_line(ends, colour, width=2, opacity=0.45), _dot(left + wide * figure.value, y, colour)]
 

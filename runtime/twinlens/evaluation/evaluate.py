@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from twinlens.bundle.calibration import Level, Negatives
+from twinlens.bundle.calibration import CalibrationLevel, Negatives
 from twinlens.bundle.specs import Precision
 from twinlens.datasets.pairs import Pairs
 from twinlens.evaluation.ground_truth import GroundTruth, ground_truth
@@ -15,7 +15,7 @@ from twinlens.evaluation.predictions import Predictions, predict
 from twinlens.metrics.bootstrap import Resamples
 from twinlens.metrics.reliability import Reliability, measure_reliability
 from twinlens.metrics.retrieval import Retrieval, measure_retrieval
-from twinlens.metrics.thresholds import Decision, Thresholds
+from twinlens.metrics.thresholds import OperatingPoint, Thresholds
 from twinlens.metrics.zero_shot import ZeroShot, measure_zero_shot
 from twinlens.model.model import Model
 from twinlens.model.zero_shot import TEMPLATES
@@ -24,7 +24,7 @@ REFERENCE: Final[Precision] = "fp32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class ModelEvaluation:
     """Metrics of one model."""
 
     precision: Precision
@@ -33,11 +33,11 @@ class Findings:
     text_to_image: Retrieval
     zero_shot: ZeroShot | None
     """None if no image has a class."""
-    level: Level | Literal["none"]
+    level: CalibrationLevel | Literal["none"]
     """Level of its calibration."""
     reliability: Mapping[Negatives, Reliability]
     """Reliability by source of the non-matching pairs; empty without a calibration or negatives."""
-    thresholds: Mapping[Negatives, tuple[Decision, ...]]
+    thresholds: Mapping[Negatives, tuple[OperatingPoint, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Evaluation:
     others: int
     """Pairs labelled not to match."""
     templates: tuple[str, ...]
-    models: tuple[Findings, ...]
+    models: tuple[ModelEvaluation, ...]
 
 
 def evaluate(
@@ -97,13 +97,13 @@ def evaluate(
 
 def _measure(
     truth: GroundTruth, predictions: Predictions, *, reference: Predictions | None, seed: int
-) -> Findings:
+) -> ModelEvaluation:
     of_image, of_text = truth.relevant
     # A text is resampled together with its image; with several images, with the first.
     owners = of_image[np.unique(of_text, return_index=True)[1]]
     scored = score_predictions(truth, predictions, seed=seed)
     calibration = predictions.calibration
-    return Findings(
+    return ModelEvaluation(
         precision=predictions.precision,
         device=predictions.device,
         image_to_text=measure_retrieval(

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from twinlens import dataclass_json
 from twinlens.evaluation.charts import reliability_diagram, retrieval_chart, score_histogram
-from twinlens.evaluation.evaluate import Evaluation, Findings
+from twinlens.evaluation.evaluate import Evaluation, ModelEvaluation
 from twinlens.metrics import retrieval, zero_shot
-from twinlens.metrics.bootstrap import Figure
+from twinlens.metrics.bootstrap import Estimate
 from twinlens.metrics.reliability import Quality, Reliability
 from twinlens.metrics.retrieval import Retrieval
-from twinlens.metrics.thresholds import Decision
+from twinlens.metrics.thresholds import OperatingPoint
 
 HTML: Final = "report.html"
 JSON: Final = "report.json"
@@ -91,7 +91,7 @@ def _counts(evaluation: Evaluation) -> str:
     )
 
 
-def _retrieval(models: Sequence[Findings]) -> list[str]:
+def _retrieval(models: Sequence[ModelEvaluation]) -> list[str]:
     directions: dict[str, dict[str, Retrieval]] = {
         "Image to text": {findings.precision: findings.image_to_text for findings in models},
         "Text to image": {findings.precision: findings.text_to_image for findings in models},
@@ -127,7 +127,7 @@ def _zero_shot(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _probabilities(findings: Findings) -> list[str]:
+def _probabilities(findings: ModelEvaluation) -> list[str]:
     parts = [f"<h2>Probabilities, {findings.precision} on {escape(findings.device)}</h2>"]
     if not findings.reliability:
         reason = (
@@ -164,7 +164,7 @@ def _qualities(reliability: Reliability) -> list[str]:
     return _table(["probability", "ECE", "Brier", "log-loss", "AUC"], rows)
 
 
-def _decisions(decisions: Sequence[Decision]) -> list[str]:
+def _decisions(decisions: Sequence[OperatingPoint]) -> list[str]:
     rows = [
         [
             f"{one.threshold:g}",
@@ -179,7 +179,7 @@ def _decisions(decisions: Sequence[Decision]) -> list[str]:
     return _table(head, rows)
 
 
-def _changed(figure: Figure, change: Mapping[str, Figure] | None, name: str) -> str:
+def _changed(figure: Estimate, change: Mapping[str, Estimate] | None, name: str) -> str:
     if change is None:
         return _figure(figure)
     lost = change[name]
@@ -188,7 +188,7 @@ def _changed(figure: Figure, change: Mapping[str, Figure] | None, name: str) -> 
     )
 
 
-def _figure(figure: Figure) -> str:
+def _figure(figure: Estimate) -> str:
     return f"{figure.value:.3f} <small>[{figure.low:.3f}, {figure.high:.3f}]</small>"
 
 

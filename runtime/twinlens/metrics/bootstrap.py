@@ -24,7 +24,7 @@ _ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Estimate:
     """Measured figure with its 95 % interval."""
 
     value: float
@@ -57,7 +57,7 @@ class Resamples:
         of_groups = np.bincount(self.groups, weights=numbers, minlength=self.n_groups)
         return (self.counts @ of_groups.astype(np.float32)).astype(np.float64)
 
-    def mean(self, values: ArrayLike, *, least: float = 0, most: float = math.inf) -> Figure:
+    def mean(self, values: ArrayLike, *, least: float = 0, most: float = math.inf) -> Estimate:
         """Return the mean of values [M] with its interval."""
         numbers = np.asarray(values, dtype=np.float64)
         means = self.sums(numbers) / self.sums(np.ones_like(numbers))
@@ -71,7 +71,7 @@ def interval(
     groups: int,
     least: float = -math.inf,
     most: float = math.inf,
-) -> Figure:
+) -> Estimate:
     """Return a figure with its interval from replicates [R], clipped to its possible values.
 
     A resample without a defined figure is NaN and does not count. A figure at one end of its
@@ -89,4 +89,4 @@ def interval(
     reach = Z * float(known.std(ddof=1)) if known.size > 1 else 0.0
     if reach < _ROUNDING and value in (least, most):
         reach = Z**2 / (groups + Z**2)
-    return Figure(value=value, low=max(least, value - reach), high=min(most, value + reach))
+    return Estimate(value=value, low=max(least, value - reach), high=min(most, value + reach))

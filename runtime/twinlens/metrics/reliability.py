@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twinlens.metrics.bootstrap import RESAMPLES, Figure, Resamples, interval
+from twinlens.metrics.bootstrap import RESAMPLES, Estimate, Resamples, interval
 
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -41,7 +41,7 @@ class Diagram:
 
     probabilities: tuple[float, ...]
     """Mean probability of each non-empty bin."""
-    shares: tuple[Figure, ...]
+    shares: tuple[Estimate, ...]
     """Share of matches of each non-empty bin."""
     counts: tuple[int, ...]
 
@@ -59,10 +59,10 @@ class Histograms:
 class Quality:
     """Quality of one kind of probability; lower is better, except for the AUC."""
 
-    ece: Figure
-    brier: Figure
-    log_loss: Figure
-    auc: Figure
+    ece: Estimate
+    brier: Estimate
+    log_loss: Estimate
+    auc: Estimate
     diagram: Diagram
 
 
@@ -79,7 +79,7 @@ class Reliability:
     """Quality of (1 + cosine) / 2, AutoGluon's probability."""
     constant: Quality
     """Quality of the base rate given for every pair: perfectly calibrated, but uninformative."""
-    cosine_auc: Figure
+    cosine_auc: Estimate
     """AUC of the raw cosines: a calibration keeps the order, so it differs only by rounding."""
     probabilities: Histograms
     cosines: Histograms
@@ -206,7 +206,7 @@ def _quality(
     )
 
 
-def _auc_figure(scores: F64, labels: Bools, drawn: Resamples) -> Figure:
+def _auc_figure(scores: F64, labels: Bools, drawn: Resamples) -> Estimate:
     ranked = _RankedTruths(scores, labels.astype(np.float64))
     replicates = [_auc(ranked, counts[drawn.groups].astype(np.float64)) for counts in drawn.counts]
     scarcer = int(min(labels.sum(), len(labels) - labels.sum(), drawn.n_groups))

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.metrics.bootstrap import Figure, Resamples
+from twinlens.metrics.bootstrap import Estimate, Resamples
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -81,11 +81,11 @@ class Retrieval:
 
     queries: int
     candidates: int
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Estimate]
     """Mean of each of MEASURES over the queries."""
     median_rank: float
     """Median rank of each query's best relevant row; 1 is best."""
-    change: Mapping[str, Figure] | None = None
+    change: Mapping[str, Estimate] | None = None
     """Difference to the reference, paired by query; a loss is below 0."""
 
 
@@ -138,6 +138,6 @@ def measure_retrieval(ranks: Ranks, drawn: Resamples, *, before: Ranks | None = 
 
 def measure_change(
     after: Mapping[str, F64], before: Mapping[str, F64], drawn: Resamples
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """Compute the mean change of each measure on the same queries, by a paired bootstrap."""
     return {name: drawn.mean(after[name] - before[name], least=-1, most=1) for name in after}

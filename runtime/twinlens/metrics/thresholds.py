@@ -10,7 +10,7 @@ SHOWN: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class OperatingPoint:
     """Figures of one threshold: pairs of at least this probability are said to match."""
 
     threshold: float
@@ -45,12 +45,12 @@ class Thresholds:
         self._below = np.concatenate([[0], np.cumsum(truths[order])])
         self._n_matching = int(truths.sum())
 
-    def at(self, threshold: float) -> Decision:
+    def at(self, threshold: float) -> OperatingPoint:
         """Return the figures of one threshold."""
         first = int(np.searchsorted(self._ascending, threshold, side="left"))
         n_said = len(self._ascending) - first
         right = self._n_matching - int(self._below[first])
-        return Decision(
+        return OperatingPoint(
             threshold=threshold,
             precision=right / n_said if n_said else None,
             recall=right / self._n_matching,
@@ -58,6 +58,6 @@ class Thresholds:
             said=n_said / len(self._ascending),
         )
 
-    def table(self) -> tuple[Decision, ...]:
+    def table(self) -> tuple[OperatingPoint, ...]:
         """Return the figures of round thresholds."""
         return tuple(self.at(threshold) for threshold in SHOWN)

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from twinlens.metrics.bootstrap import Figure, Resamples
+from twinlens.metrics.bootstrap import Estimate, Resamples
 from twinlens.metrics.retrieval import F64, Ranks, measure_change
 
 MEASURES: Final[Mapping[str, str]] = {"top1": "top-1", "top5": "top-5"}
@@ -18,9 +18,9 @@ class ZeroShot:
 
     images: int
     labels: tuple[str, ...]
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Estimate]
     """top1 and top5; of equal cosines, the earlier label comes first."""
-    change: Mapping[str, Figure] | None = None
+    change: Mapping[str, Estimate] | None = None
     """Difference to the reference, paired by image; a loss is below 0."""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration
-from twinlens.bundle.curves import Line
+from twinlens.bundle.curves import PlattCurve
 from twinlens.errors import CalibrationError
 from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
@@ -30,7 +30,7 @@ class MatchMatrix:
         self, calibration: Calibration, queries: F32, rows: F32, *, prior: float | None
     ) -> NDArray[np.float32]:
         """Return the matrix as a numpy array."""
-        if isinstance(calibration.curve, Line):
+        if isinstance(calibration.curve, PlattCurve):
             return self._session.run(
                 _feeds(calibration, calibration.curve, queries, rows, prior), _OUTPUT
             )
@@ -49,7 +49,7 @@ class MatchMatrix:
         Raises:
             CalibrationError: the calibration is not a line.
         """
-        if not isinstance(calibration.curve, Line):
+        if not isinstance(calibration.curve, PlattCurve):
             raise CalibrationError(
                 f"a calibration of kind {calibration.curve.kind} is computed on the CPU; "
                 "ask for `probabilities`, or calibrate with method='platt'"
@@ -65,7 +65,7 @@ class MatchMatrix:
 
 
 def _feeds(
-    calibration: Calibration, line: Line, queries: F32, rows: F32, prior: float | None
+    calibration: Calibration, line: PlattCurve, queries: F32, rows: F32, prior: float | None
 ) -> dict[str, NDArray[np.float32]]:
     return {
         "queries": np.asarray(queries, dtype=np.float32),
@@ -75,7 +75,7 @@ def _feeds(
 
 
 def _line(
-    calibration: Calibration, line: Line, prior: float | None
+    calibration: Calibration, line: PlattCurve, prior: float | None
 ) -> dict[str, NDArray[np.float32]]:
     bias = line.bias + calibration.shift(prior)
     return {

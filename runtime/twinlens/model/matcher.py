@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle.calibration import Calibration, Level
+from twinlens.bundle.calibration import Calibration, CalibrationLevel
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.errors import CalibrationError, quoted
@@ -39,7 +39,7 @@ class Matcher:
         self._opening = ForkedLock()
 
     @property
-    def level(self) -> Level | Literal["none"]:
+    def level(self) -> CalibrationLevel | Literal["none"]:
         """Level of the calibration; "none" if there is none for these pixels."""
         fitted = self._fitted
         return "none" if fitted is None or fitted.pixels != self._pixels else fitted.level

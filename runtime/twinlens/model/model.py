@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from twinlens import dataframes
 from twinlens.batch import Batch
 from twinlens.bundle.bundle import Bundle
-from twinlens.bundle.calibration import Calibration, Level
+from twinlens.bundle.calibration import Calibration, CalibrationLevel
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError
@@ -105,7 +105,7 @@ class Model:
         return self._manifest.width
 
     @property
-    def level(self) -> Level | Literal["none"]:
+    def level(self) -> CalibrationLevel | Literal["none"]:
         """Trust in its probabilities: native, fitted on pairs with or without labels, or none."""
         return self._matcher.level
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinlens.bundle.calibration import Calibration, Threshold
-from twinlens.bundle.curves import Line
+from twinlens.bundle.curves import PlattCurve
 from twinlens.errors import CalibrationError
 
 CALIBRATION = Calibration(
-    curve=Line(scale=100.0, bias=-25.0),
+    curve=PlattCurve(scale=100.0, bias=-25.0),
     prior=0.5,
     level="fitted-pairs",
     fitted_on="made up",
@@ -54,7 +54,9 @@ def test_a_tiny_probability_keeps_its_digits() -> None:
 @pytest.mark.parametrize("scale", [1e-3, 100.0, 1e30])
 def test_no_cosine_overflows(scale: float) -> None:
     cosines = np.linspace(-1, 1, 1001, dtype=np.float32)
-    found = replace(CALIBRATION, curve=Line(scale=scale, bias=0)).probability(cosines, prior=1e-9)
+    found = replace(CALIBRATION, curve=PlattCurve(scale=scale, bias=0)).probability(
+        cosines, prior=1e-9
+    )
     assert ((found >= 0) & (found <= 1)).all()
 
 

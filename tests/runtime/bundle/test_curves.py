@@ -5,25 +5,25 @@ import math
 import numpy as np
 import pytest
 
-from twinlens.bundle.curves import Beta, Curve, Line, Stairs
+from twinlens.bundle.curves import BetaCurve, CalibrationCurve, IsotonicCurve, PlattCurve
 
-CURVES: list[Curve] = [
-    Line(scale=100, bias=-25),
-    Beta(rising=30, falling=2, bias=5),
-    Beta(rising=0, falling=3, bias=0),
-    Stairs(cosines=(0.1, 0.2, 0.3), probabilities=(0.01, 0.01, 0.9)),
+CURVES: list[CalibrationCurve] = [
+    PlattCurve(scale=100, bias=-25),
+    BetaCurve(rising=30, falling=2, bias=5),
+    BetaCurve(rising=0, falling=3, bias=0),
+    IsotonicCurve(cosines=(0.1, 0.2, 0.3), probabilities=(0.01, 0.01, 0.9)),
 ]
 
 
 @pytest.mark.parametrize("curve", CURVES)
-def test_no_curve_falls(curve: Curve) -> None:
+def test_no_curve_falls(curve: CalibrationCurve) -> None:
     logits = curve.logits(np.linspace(-1, 1, 10_001))
     assert np.isfinite(logits).all()
     assert (np.diff(logits) >= 0).all()
 
 
 @pytest.mark.parametrize("curve", CURVES)
-def test_nan_stays_nan_in_any_shape(curve: Curve) -> None:
+def test_nan_stays_nan_in_any_shape(curve: CalibrationCurve) -> None:
     found = curve.logits(np.array([[0.2, np.nan], [np.nan, 0.2]]))
     assert np.isnan(found).tolist() == [[False, True], [True, False]]
     assert found[0, 0] == found[1, 1]
@@ -32,12 +32,12 @@ def test_nan_stays_nan_in_any_shape(curve: Curve) -> None:
 def test_beta_is_the_published_formula() -> None:
     share = (1 + 0.25) / 2
     wanted = 3 * math.log(share) - 2 * math.log(1 - share) + 1
-    found = Beta(rising=3, falling=2, bias=1).logits(np.array([0.25]))
+    found = BetaCurve(rising=3, falling=2, bias=1).logits(np.array([0.25]))
     assert found[0] == pytest.approx(wanted, rel=1e-12)
 
 
 def test_stairs_are_straight_between_knots_and_flat_beyond() -> None:
-    stairs = Stairs(cosines=(0.1, 0.3), probabilities=(0.2, 0.8))
+    stairs = IsotonicCurve(cosines=(0.1, 0.3), probabilities=(0.2, 0.8))
     found = stairs.logits(np.array([-1, 0.1, 0.2, 0.3, 1]))
     low, high = math.log(0.25), math.log(4)
     np.testing.assert_allclose(found, [low, low, 0, high, high], atol=1e-12)
@@ -46,21 +46,21 @@ def test_stairs_are_straight_between_knots_and_flat_beyond() -> None:
 @pytest.mark.parametrize("scale", [0, -1, math.nan, math.inf])
 def test_a_scale_that_tells_no_matches_is_refused(scale: float) -> None:
     with pytest.raises(ValueError, match="a higher cosine must mean a likelier match"):
-        Line(scale=scale, bias=0)
+        PlattCurve(scale=scale, bias=0)
 
 
 @pytest.mark.parametrize("bias", [math.nan, math.inf])
 def test_a_bias_that_is_not_finite_is_refused(bias: float) -> None:
     with pytest.raises(ValueError, match=f"bias is {bias}, not a finite number"):
-        Line(scale=1, bias=bias)
+        PlattCurve(scale=1, bias=bias)
     with pytest.raises(ValueError, match="not a finite number"):
-        Beta(rising=1, falling=1, bias=bias)
+        BetaCurve(rising=1, falling=1, bias=bias)
 
 
 @pytest.mark.parametrize(("rising", "falling"), [(-1, 2), (2, -1), (0, 0), (math.nan, 1)])
 def test_a_beta_that_may_fall_is_refused(rising: float, falling: float) -> None:
     with pytest.raises(ValueError, match="a higher cosine must mean a likelier match"):
-        Beta(rising=rising, falling=falling, bias=0)
+        BetaCurve(rising=rising, falling=falling, bias=0)
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_stairs_that_are_none_are_refused(
     cosines: tuple[float, ...], probabilities: tuple[float, ...], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        Stairs(cosines=cosines, probabilities=probabilities)
+        IsotonicCurve(cosines=cosines, probabilities=probabilities)

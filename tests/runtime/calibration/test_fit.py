@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration
-from twinlens.bundle.curves import Beta, Line, Stairs
+from twinlens.bundle.curves import BetaCurve, IsotonicCurve, PlattCurve
 from twinlens.calibration.calibration_options import CalibrationOptions
 from twinlens.calibration.fit import fit_calibration
 from twinlens.calibration.fit_matched import fit_pairs
@@ -82,7 +82,7 @@ def test_matched_pairs_are_fitted_by_pair_fit(fit: Fit) -> None:
     space = Space()
     pairs = matched(range(200))
     cosines = space.embed_images(pairs.images, on_error="nan") @ space.embed_texts(pairs.texts).T
-    assert isinstance(found.curve, Line)
+    assert isinstance(found.curve, PlattCurve)
     assert found.curve.scale == pytest.approx(fit_pairs(cosines).scale, rel=1e-6)
     assert (found.level, found.negatives, found.prior) == ("fitted-pairs", "random", 0.5)
     assert (found.matching, found.others) == (200, 200 * 199)
@@ -148,7 +148,7 @@ def test_thresholds_trade_precision_for_recall(fit: Fit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "kind"), [("platt", Line), ("beta", Beta), ("isotonic", Stairs)]
+    ("method", "kind"), [("platt", PlattCurve), ("beta", BetaCurve), ("isotonic", IsotonicCurve)]
 )
 def test_labelled_pairs_are_fitted_by_any_method(fit: Fit, method: str, kind: type) -> None:
     found = fit(labelled(700, wrong_each=2), method=method)

@@ -11,7 +11,7 @@ from twinlens.bundle.log_odds import sigmoid
 from twinlens.calibration.fit_labelled import (
     LABEL_FITS,
     MIN_FOR_ISOTONIC,
-    Method,
+    CalibrationMethod,
     fit_beta,
     fit_line,
     fit_stairs,
@@ -136,7 +136,9 @@ def test_a_prior_moves_the_line_by_its_log_odds() -> None:
 
 @pytest.mark.parametrize("prior", [0.1, 1e-3, 1e-5, 1e-9, 1 - 1e-9])
 @pytest.mark.parametrize("method", ["platt", "beta", "isotonic"])
-def test_a_prior_of_the_fit_is_the_prior_of_the_answer(method: Method, prior: float) -> None:
+def test_a_prior_of_the_fit_is_the_prior_of_the_answer(
+    method: CalibrationMethod, prior: float
+) -> None:
     """However rare: the targets of 600 negatives weigh no more than all matches do."""
     cosines, labels = draw(0, 2000)
     fit = LABEL_FITS[method]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.calibration import Calibration
-from twinlens.bundle.curves import Line
+from twinlens.bundle.curves import PlattCurve
 from twinlens.datasets.pairs import Pairs
 from twinlens.errors import ImageError, PairsError
 from twinlens.evaluation.evaluate import evaluate
@@ -31,7 +31,7 @@ def open_model(bundle: Bundle, calibration: Calibration | None = None) -> Model:
 @pytest.fixture
 def calibration(bundle: Bundle) -> Calibration:
     return Calibration(
-        curve=Line(scale=3.0, bias=-0.4),
+        curve=PlattCurve(scale=3.0, bias=-0.4),
         prior=0.5,
         level="fitted-labels",
         fitted_on="made up",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from twinlens.evaluation.charts import reliability_diagram, retrieval_chart, score_histogram
-from twinlens.evaluation.evaluate import Evaluation, Findings
+from twinlens.evaluation.evaluate import Evaluation, ModelEvaluation
 from twinlens.evaluation.report import html_report, write_report
 from twinlens.metrics.bootstrap import Resamples
 from twinlens.metrics.reliability import Reliability, ScoredPairs, measure_reliability
@@ -45,7 +45,7 @@ def retrieval() -> Retrieval:
 
 @pytest.fixture(scope="module")
 def evaluation(scored: ScoredPairs, reliability: Reliability, retrieval: Retrieval) -> Evaluation:
-    measured = Findings(
+    measured = ModelEvaluation(
         precision="int8",
         device="cpu",
         image_to_text=retrieval,
@@ -55,7 +55,7 @@ def evaluation(scored: ScoredPairs, reliability: Reliability, retrieval: Retriev
         reliability={"random": reliability},
         thresholds={"random": Thresholds(scored.probabilities, scored.labels).table()},
     )
-    bare = Findings(
+    bare = ModelEvaluation(
         precision="fp32",
         device="cpu",
         image_to_text=retrieval,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twinlens.bundle.calibration import Calibration
-from twinlens.bundle.curves import Beta, Curve, Line
+from twinlens.bundle.curves import BetaCurve, CalibrationCurve, PlattCurve
 from twinlens.errors import CalibrationError
 from twinlens.model.match_matrix import MatchMatrix
 from twinlens.ort.device import CPU
@@ -15,7 +15,7 @@ FLOAT32_LOGIT = 1e-5
 """Error of a logit from float32 cosines scaled by 100: some 1e-7 each."""
 
 
-def calibration(curve: Curve) -> Calibration:
+def calibration(curve: CalibrationCurve) -> Calibration:
     return Calibration(
         curve=curve,
         prior=0.5,
@@ -28,8 +28,8 @@ def calibration(curve: Curve) -> Calibration:
     )
 
 
-STEEP = calibration(Line(scale=100, bias=-25))
-BENT = calibration(Beta(rising=30, falling=2, bias=5))
+STEEP = calibration(PlattCurve(scale=100, bias=-25))
+BENT = calibration(BetaCurve(rising=30, falling=2, bias=5))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import argparse
 from typing import get_args
 
-from twinlens.bundle.calibration import Drawn
+from twinlens.bundle.calibration import NegativeSampling
 from twinlens.calibration.fit_labelled import LABEL_FITS
 from twinlens.commands.parsing import values
 from twinlens.commands.parsing.arguments import (
@@ -48,7 +48,7 @@ def add_calibrate(commands: "Commands[Parser]") -> None:
         "--method", choices=list(LABEL_FITS), help="without labels only platt (platt)"
     )
     parser.add_argument(
-        "--negatives", choices=get_args(Drawn), help="of pairs without labels (random)"
+        "--negatives", choices=get_args(NegativeSampling), help="of pairs without labels (random)"
     )
     add_out(parser, "a folder for a calibrated copy (the bundle itself is changed)")
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-Search = Literal["heuristic", "exhaustive", "default"]
-Growth = Literal["as_requested", "doubling"]
+ConvolutionSearch = Literal["heuristic", "exhaustive", "default"]
+ArenaGrowth = Literal["as_requested", "doubling"]
 
-_GROWTH: Final[Mapping[Growth, str]] = {
+_GROWTH: Final[Mapping[ArenaGrowth, str]] = {
     "as_requested": "kSameAsRequested",
     "doubling": "kNextPowerOfTwo",
 }
@@ -23,10 +23,10 @@ class CudaOptions:
     CudaOptions(tensorrt=Path("engines"))    # minutes at first, then from the folder
     """
 
-    convolution_search: Search = "heuristic"
+    convolution_search: ConvolutionSearch = "heuristic"
     """Choice of the algorithm of a convolution. "exhaustive", onnxruntime's own default, tries all
     of them for every new shape, which takes seconds each time."""
-    arena_growth: Growth = "as_requested"
+    arena_growth: ArenaGrowth = "as_requested"
     """Growth of the arena: by as much as is requested, or to twice its size, onnxruntime's own
     default."""
     memory_bytes: int | None = None
