@@ -1,4 +1,4 @@
-"""What importing the runtime may bring along; import-linter and ruff look at the source."""
+"""Imports that the runtime brings along; import-linter and ruff look at the source."""
 
 import subprocess
 import sys

@@ -79,7 +79,7 @@ class Model:
 
     @property
     def device(self) -> str:
-        """Where the towers run: "cpu" or "cuda:0"."""
+        """Device of the towers: "cpu" or "cuda:0"."""
         return str(self._device)
 
     @property
