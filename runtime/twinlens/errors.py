@@ -8,7 +8,7 @@
     ├── IndexBusyError    (RuntimeError)  another writer has the index, or has changed it
     ├── IndexFileError    (ValueError)    the folder is not a whole, unchanged index
     ├── PairsError        (ValueError)    something in the pairs cannot be read as a pair
-    ├── DatasetError     (ValueError)    a tar or a table of pictures cannot be read
+    ├── DatasetError      (ValueError)    a tar or a table of images cannot be read
     ├── ProviderError     (RuntimeError)  the device asked for is not the device there is
     │   └── DeviceMemoryError (MemoryError)   it has no room for what it was given
     └── TextError         (ValueError)    something given as a text cannot be tokenised
