@@ -54,15 +54,45 @@ def column(table: object, name: str) -> list[Any]:
 def several(values: Batch[T], name: str) -> Iterable[T]:
     """Return several values; refuse a single one, which would pass as its characters or rows.
 
+    Refused too is what has no order, as a set, and what would pass as its keys or column names, as
+    a dict or a table.
+
     Raises:
-        TypeError: the input is a single image or text.
+        TypeError: the input is a single image or text, or no sequence of them.
     """
-    shape: tuple[int, ...] = getattr(values, "shape", ())
-    is_image = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
-    if is_image or isinstance(values, ONE) or hasattr(values, "read"):
-        raise TypeError(f"{name} is one {type(values).__name__}; give a list of them")
+    kind = type(values).__name__
+    if cure := _cure_of_collection(values):
+        raise TypeError(f"{name} is a {kind}{cure}")
+    if isinstance(values, ONE) or hasattr(values, "read") or _is_image(values):
+        raise TypeError(f"{name} is one {kind}; give a list of them")
+    try:
+        iter(values)
+    except TypeError as error:
+        raise TypeError(f"{name} is a {kind}, not several; give a list of them") from error
     # pyarrow has its own scalars.
     return plain(values) if hasattr(values, "to_pylist") else values
+
+
+def _is_image(values: object) -> bool:
+    shape: tuple[int, ...] = getattr(values, "shape", ())
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
+
+
+def _cure_of_collection(values: object) -> str:
+    """Return the reason and the cure for a collection whose items are not what they seem, or ""."""
+    shape: tuple[int, ...] = getattr(values, "shape", ())
+    if len(shape) == 3 and shape[0] in (3, 4) and not _is_image(values):
+        return (
+            f" of shape [{shape[0]}, H, W]; of one image give [H, W, {shape[0]}], "
+            "of gray ones a list of [H, W]"
+        )
+    if isinstance(values, Mapping):
+        return ", which is read by its keys; give the list of its values, or of one column"
+    if isinstance(values, (set, frozenset)):
+        return ", which has no order; give a list"
+    if hasattr(values, "columns") or hasattr(values, "column_names"):
+        return ", a table; give one of its columns"
+    return ""
 
 
 def plain(values: Iterable[Any]) -> list[Any]:

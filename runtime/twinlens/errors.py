@@ -13,8 +13,14 @@
     │   └── DeviceMemoryError (MemoryError)   it has no room for what it was given
     └── TextError         (ValueError)    something given as a text cannot be tokenised
 
-Every message is one sentence (what failed, what was got, what was wanted), then the cure.
+Every message is one sentence (what failed, what was got, what was wanted), then the cure. Inputs in
+it are `quoted`: one line of at most 80 characters.
 """
+
+from typing import Final
+
+QUOTED_CHARACTERS: Final = 80
+"""Longest input in a message; a data URI given as a path can have megabytes."""
 
 
 class TwinlensError(Exception):
@@ -63,3 +69,21 @@ class DeviceMemoryError(ProviderError, MemoryError):
 
 class TextError(TwinlensError, ValueError):
     """Something given as a text cannot be tokenised."""
+
+
+def quoted(value: object) -> str:
+    """Return a value as one line of at most 80 characters, for a message.
+
+    A str is given without quotation marks. Of a longer one the middle is left out, so that the end
+    of a path shows. Line breaks, control characters and lone surrogates are escaped.
+    """
+    text = value if isinstance(value, str) else repr(value)
+    if len(text) > QUOTED_CHARACTERS:
+        half = (QUOTED_CHARACTERS - len("...")) // 2
+        text = f"{text[:half]}...{text[-half - 1 :]}"
+    line = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+    # Escapes have made it longer again.
+    return line if len(line) <= QUOTED_CHARACTERS else f"{line[: QUOTED_CHARACTERS - 3]}..."

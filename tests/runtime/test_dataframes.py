@@ -128,3 +128,39 @@ def test_what_is_no_table_is_refused(table: object) -> None:
 def test_one_string_is_no_column() -> None:
     with pytest.raises(TypeError, match="the column is one str; give a list"):
         dataframes.column({"image": "dog.png"}, "image")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("a dog", "texts is one str; give a list of them"),
+        (b"a dog", "texts is one bytes; give a list of them"),
+        (np.zeros((4, 5)), "texts is one ndarray; give a list of them"),
+        (np.zeros((4, 5, 3)), "texts is one ndarray; give a list of them"),
+        (np.zeros((3, 40, 50)), r"a ndarray of shape \[3, H, W\]; of one image give \[H, W, 3\]"),
+        (np.zeros((4, 40, 50)), r"a ndarray of shape \[4, H, W\]; .* of gray ones a list of"),
+        ({"text": ["a dog"]}, "texts is a dict, which is read by its keys; give the list of its"),
+        ({"a dog"}, "texts is a set, which has no order; give a list"),
+        (frozenset({"a dog"}), "texts is a frozenset, which has no order; give a list"),
+        (pd.DataFrame({"text": ["a dog"]}), "texts is a DataFrame, a table; give one of its col"),
+        (pl.DataFrame({"text": ["a dog"]}), "texts is a DataFrame, a table; give one of its col"),
+        (pa.table({"text": ["a dog"]}), "texts is a Table, a table; give one of its columns"),
+        (None, "texts is a NoneType, not several; give a list of them"),
+        (7, "texts is a int, not several; give a list of them"),
+        (np.array("a dog"), "texts is a ndarray, not several; give a list of them"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_several_is_refused(values: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        dataframes.several(values, "texts")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [list, tuple, iter, np.array, pd.Series, pl.Series, pa.array, dict.fromkeys(WORDS).keys],
+    ids=str,
+)
+def test_what_is_several_is_taken_in_its_order(make: Callable[..., object]) -> None:
+    values = make(WORDS) if make.__qualname__ != "dict.keys" else make()
+    assert [str(value) for value in dataframes.several(values, "texts")] == WORDS  # type: ignore[arg-type]

@@ -5,7 +5,8 @@ from typing import Final, Literal, get_args
 PixelMode = Literal["exact", "fast"]
 """Fidelity of pixels to the checkpoint's own preprocessing.
 
-* "exact", the default: within one level (of 255) of it.
+* "exact", the default: within two levels (of 255) of it, and within one unless the image is
+  magnified; `twinlens/images/IMAGES.md` has the figures.
 * "fast": a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that keeps at least `SHARPNESS`
   times the side (`twinlens.images.formats.dct_scale`); then as exact. Every other format, a small
   image, a PIL image and an array are exact.

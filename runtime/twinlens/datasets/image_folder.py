@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
-from twinlens.images.load import IMAGE_SUFFIXES
-from twinlens.images.named_image import NamedImage
+from twinlens.datasets.unread_formats import ImageSuffixes
+from twinlens.images.named_image import ListedImage, NamedImage
 
 GLOB_CHARACTERS = frozenset("*?[")
 
@@ -14,12 +14,16 @@ GLOB_CHARACTERS = frozenset("*?[")
 def images_in_folder(folder: Path) -> Iterator[NamedImage]:
     """Yield every file with an image suffix below a folder; links to folders are not followed.
 
+    Images that Pillow cannot read, such as HEIC, are counted in a warning.
+
     Raises:
         OSError: a folder cannot be listed.
     """
+    is_image = ImageSuffixes()
     for path in _files(folder):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            yield NamedImage(str(path), path)
+        if is_image(path):
+            yield ListedImage(str(path), path)
+    is_image.warn(folder)
 
 
 def images_matching(pattern: str) -> Iterator[NamedImage]:
@@ -35,7 +39,7 @@ def images_matching(pattern: str) -> Iterator[NamedImage]:
     folder = Path(*parts[:fixed])
     for path in _files(folder):
         if _matches(path.relative_to(folder).parts, parts[fixed:]):
-            yield NamedImage(str(path), path)
+            yield ListedImage(str(path), path)
 
 
 def _files(folder: Path) -> Iterator[Path]:

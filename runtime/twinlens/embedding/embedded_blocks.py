@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.embedding.deferred_error import DeferredError
 from twinlens.embedding.image_embedder import Embedded
 from twinlens.errors import ImageError
 
@@ -49,6 +50,8 @@ def blocks(
 ) -> Generator[EmbeddedBlock]:
     """Yield blocks of `size` rows; the last one may be smaller.
 
+    An error of `embedded` comes after a block of the rows before it.
+
     Raises:
         ImageError: an image could not be read and on_error is "raise".
     """
@@ -68,7 +71,8 @@ def blocks(
             filled.clear()
         return found
 
-    for number, name, row in embedded:
+    source = DeferredError(embedded)
+    for number, name, row in source:
         if isinstance(row, ImageError):
             if on_error == "raise":
                 raise row
@@ -83,3 +87,4 @@ def blocks(
             yield block()
     if indices or lost:
         yield block()
+    source.raise_error()

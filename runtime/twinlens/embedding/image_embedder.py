@@ -9,11 +9,11 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.embedding.deferred_error import DeferredError
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
 from twinlens.errors import ImageError
-from twinlens.images.decoder import Decoder, DecodeResult
-from twinlens.images.named_image import NumberedImage
+from twinlens.images.decoder import Decoder, DecodeResult, NumberedImage
 from twinlens.ort.io_binding import OnDevice
 
 F32 = NDArray[np.float32]
@@ -56,8 +56,14 @@ class ImageEmbedder:
         JPEGs; a tower on both threads beside two decoders takes 13.0). If there are too few images
         for all threads, or the tower is on another device, the threads only decode, and the tower
         embeds the pixels in larger batches.
+
+        An error of the source comes after the embeddings of all images before it.
         """
-        source = iter(images)
+        source = DeferredError(images)
+        yield from self._ahead(source)
+        source.raise_error()
+
+    def _ahead(self, source: Iterator[NumberedImage]) -> Generator[Embedded]:
         first = list(islice(source, IMAGES_A_THREAD * self.threads))
         few = len(first) < IMAGES_A_THREAD * self.threads
         if few or not self.on_cpu:

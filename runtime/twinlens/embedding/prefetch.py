@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import islice
 from typing import TypeVar
 
@@ -18,15 +19,19 @@ def prefetch(
     The consuming thread reads the items, one for each result, so at most `waiting` items are
     pending at any time. Exceptions of `work` and of the items reach the consumer. Whether it ends
     by exhaustion, an error, an interrupt or `close()`: running work is finished, pending work is
-    dropped, and no thread is left.
+    dropped, and no thread is left. The threads work in the consumer's context (`contextvars`).
     """
     source = iter(items)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="twinlens")
+
+    def submit(item: Item) -> Future[Result]:
+        return pool.submit(copy_context().run, work, item)
+
     try:
-        pending = deque(pool.submit(work, item) for item in islice(source, waiting))
+        pending = deque(submit(item) for item in islice(source, waiting))
         while pending:
             result = pending.popleft().result()
-            pending.extend(pool.submit(work, item) for item in islice(source, 1))
+            pending.extend(submit(item) for item in islice(source, 1))
             yield result
     finally:
         pool.shutdown(cancel_futures=True)

@@ -1,5 +1,6 @@
 """Decoded images with eight bits a channel, and the facts that their transform needs."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -9,10 +10,12 @@ from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
 from twinlens.images.formats.color_modes import to_eight_bit
 from twinlens.images.formats.dct_scale import reduce_while_decoding
+from twinlens.images.formats.png_transparency import raw_mode, scale_transparent_colour
 from twinlens.images.geometry.crop import CropBox, crop_box
 from twinlens.images.geometry.exif_orientation import UPRIGHT, Orientation, orientation_of
-from twinlens.images.open import SOURCE_READ_LOCK, check_size
+from twinlens.images.open import check_size
 from twinlens.images.read_options import ReadOptions
+from twinlens.images.turns import turn_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ def decode_file(
         check_size(image, name, read.limits)
         stored = image.size
         reduction = reduce_while_decoding(image, spec) if mode == "fast" else 1
-        image.load()
+        _load(image)
         return DecodedImage(
             image=to_eight_bit(image, name),
             # Pillow turns a TIFF upright while it decodes, which may swap width and height.
@@ -60,6 +63,26 @@ def decode_pil(image: Image.Image, name: str, read: ReadOptions) -> DecodedImage
         ImageError: it is beyond the limits; and Pillow's own errors.
     """
     check_size(image, name, read.limits)
-    with SOURCE_READ_LOCK:
-        image.load()
-    return DecodedImage(image=to_eight_bit(image, name), size=image.size)
+    return DecodedImage(image=load_eight_bit(image, name), size=image.size)
+
+
+def load_eight_bit(image: Image.Image, name: str) -> Image.Image:
+    """Load a PIL image, and return it with eight bits a channel; the same if it has them.
+
+    It is loaded in its own turn, and in that of the file that it is read from.
+
+    Raises:
+        ImageError: the range of its values is unknown; and Pillow's own errors.
+    """
+    with turn_at(image):
+        file = getattr(image, "fp", None)
+        # Two images of one archive share its file.
+        with turn_at(file) if file is not None else nullcontext():
+            _load(image)
+    return to_eight_bit(image, name)
+
+
+def _load(image: Image.Image) -> None:
+    raw = raw_mode(image)
+    image.load()
+    scale_transparent_colour(image, raw)

@@ -1,6 +1,5 @@
 """Decoding of one image of a stream to its pixels, or to the reason of the failure."""
 
-import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,11 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.specs import ImageSpec
-from twinlens.errors import ImageError
+from twinlens.errors import ImageError, quoted
 from twinlens.images.image_like import ImageLike
+from twinlens.images.kept import Drawn, KeptImage
 from twinlens.images.load import load
-from twinlens.images.named_image import NamedImage, NumberedImage
+from twinlens.images.named_image import NamedImage
+from twinlens.images.open import path_of
 from twinlens.images.pixel_options import PixelOptions
+
+NumberedImage = tuple[int, Drawn]
+"""Index of an image in its stream, for error messages, and the image."""
 
 
 class DecodeResult(NamedTuple):
@@ -37,18 +41,25 @@ class Decoder:
         """Decode one image; an error goes into the result, with the image's index and name."""
         number, given = numbered
         plain = f"image {number}"
-        name, image = given if isinstance(given, NamedImage) else (_path_of(given) or plain, given)
+        if isinstance(given, (NamedImage, KeptImage)):
+            name, image = given.name or plain, given.image
+        else:
+            name, image = _name_of(given, plain), given
         try:
             if isinstance(image, ImageError):
                 raise image
             mode, read = self.pixels.mode, self.pixels.read
             return DecodeResult(number, name, load(image, self.spec, mode=mode, read=read))
         except ImageError as error:
-            is_named = name == plain or name in str(error)
-            failure = ImageError(f"{plain}: {error}" if is_named else f"{plain} ({name}): {error}")
+            short = quoted(name)
+            is_named = name == plain or short in str(error)
+            failure = ImageError(f"{plain}: {error}" if is_named else f"{plain} ({short}): {error}")
             failure.__cause__ = error
             return DecodeResult(number, name, failure)
 
 
-def _path_of(image: ImageLike) -> str | None:
-    return os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
+def _name_of(image: ImageLike, otherwise: str) -> str:
+    try:
+        return path_of(image) or otherwise
+    except Exception:  # noqa: BLE001  `load` tells the reason
+        return otherwise

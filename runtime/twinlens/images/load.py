@@ -5,22 +5,31 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError
+from twinlens.images.cures import cure_of_content
 from twinlens.images.decoded_image import DecodedImage, decode_file, decode_pil
 from twinlens.images.formats.truncated_jpeg import restore_eoi
-from twinlens.images.image_like import U8, Encoded, ImageLike
+from twinlens.images.image_like import U8, Encoded, ImageLike, ReadContent
 from twinlens.images.open import errors_as_image_error, image_from_array, open_encoded, source_name
 from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
 from twinlens.images.transform import transform_into
 
 IMAGE_SUFFIXES: Final = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {
+        *(".avif", ".avifs", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp"),
+        *(".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"),
+        *(".apng", ".png"),
+        *(".pbm", ".pgm", ".pnm", ".ppm"),
+    }
 )
-"""Suffixes of the image files in a folder or a tar; a file given by name may have any suffix."""
+"""Suffixes, in lower case, of the image files in a folder or a tar: all those that Pillow gives to
+the formats of `Limits`. A file given by name may have any suffix."""
+HEAD_BYTES: Final = 4096
+"""Bytes that tell what a file of no known format is."""
 
 
 def load_batch(
@@ -46,7 +55,7 @@ def load_batch(
 
 
 def load(
-    image: ImageLike,
+    image: ImageLike | ReadContent,
     spec: ImageSpec,
     *,
     mode: PixelMode = "exact",
@@ -75,7 +84,7 @@ def load(
 
 def load_into(
     row: U8,
-    image: ImageLike,
+    image: ImageLike | ReadContent,
     spec: ImageSpec,
     *,
     mode: PixelMode = "exact",
@@ -98,11 +107,18 @@ def load_into(
 
 
 def _decode_encoded(
-    image: Encoded, name: str, spec: ImageSpec, mode: PixelMode, read: ReadOptions
+    image: Encoded | ReadContent, name: str, spec: ImageSpec, mode: PixelMode, read: ReadOptions
 ) -> DecodedImage:
     with open_encoded(image, name, read.limits) as file:
         try:
             return decode_file(file, name, spec, mode, read)
+        except UnidentifiedImageError as error:
+            file.seek(0)
+            known = ", ".join(read.limits.formats)
+            cure = cure_of_content(file.read(HEAD_BYTES), read.limits)
+            raise ImageError(
+                f"{name} is no image that can be decoded; known are {known}{cure}"
+            ) from error
         except OSError:
             file.seek(0)
             completed = restore_eoi(file.read())

@@ -14,5 +14,7 @@ class NamedImage(NamedTuple):
     """The image, or the reason for its absence."""
 
 
-NumberedImage = tuple[int, ImageLike | NamedImage]
-"""Index of an image in its stream, for error messages, and the image."""
+class ListedImage(NamedImage):
+    """An image of a listing of files: its path stays when the next one is drawn."""
+
+    __slots__ = ()

@@ -1,36 +1,54 @@
 """Opening of image sources within the limits; every failure is an ImageError with a reason."""
 
+import inspect
 import io
 import os
+import re
 import stat
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from twinlens.errors import ImageError
-from twinlens.images.image_like import U8, Encoded
+from twinlens.errors import ImageError, quoted
+from twinlens.images.cures import WANTED_ARRAY, cure_of_object, cure_of_path
+from twinlens.images.image_like import U8, Encoded, ReadContent
 from twinlens.images.limits import Limits
-
-SOURCE_READ_LOCK: Final = threading.Lock()
-"""Serialises reads of the caller's PIL images and binary files.
-
-PIL images are not thread-safe: concurrent reads silently corrupt pixels, so reads of one object are
-serialised. The caller may give one object twice, and a binary file has one position.
-"""
+from twinlens.images.turns import turn_at
 
 
 def source_name(image: object) -> str:
-    """Return the name of an image source for error messages.
+    """Return the name of an image source for error messages, as one short line.
 
     Raises:
         ImageError: the object is nothing image-like.
     """
-    if isinstance(image, (str, os.PathLike)):
-        return os.fspath(image)
+    try:
+        return quoted(_long_name(image))
+    except ImageError:
+        raise
+    except Exception as error:  # a caller's own class may raise anything
+        kind = type(image).__name__
+        raise ImageError(f"the {kind} has no path or name: {reason_of(error)}") from error
+
+
+def path_of(image: object) -> str | None:
+    """Return the path that an image source is, or None; raise what its `__fspath__` raises."""
+    return os.fsdecode(image) if isinstance(image, (str, os.PathLike)) else None
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the text of an error as one short line, or its type where it has none."""
+    return quoted(str(error) or repr(error))
+
+
+def _long_name(image: object) -> str:
+    if isinstance(image, ReadContent):
+        return image.name
+    if (path := path_of(image)) is not None:
+        return path
     if isinstance(image, (bytes, bytearray, memoryview)):
         return f"{memoryview(image).nbytes} bytes"
     if isinstance(image, np.ndarray):
@@ -40,14 +58,11 @@ def source_name(image: object) -> str:
     if hasattr(image, "read"):
         name = getattr(image, "name", None)
         return name if isinstance(name, str) else f"the {type(image).__name__}"
-    raise ImageError(
-        f"a {type(image).__name__} is not an image; "
-        "give a path, bytes, a PIL image or a uint8 array [H, W, 3]"
-    )
+    raise ImageError(f"a {type(image).__name__} is not an image; {cure_of_object(image)}")
 
 
 @contextmanager
-def open_encoded(image: Encoded, name: str, limits: Limits) -> Iterator[BinaryIO]:
+def open_encoded(image: Encoded | ReadContent, name: str, limits: Limits) -> Iterator[BinaryIO]:
     """Open an encoded image as a binary file.
 
     A path stays open until the context ends. The caller's own file is read as a whole, from its
@@ -57,13 +72,31 @@ def open_encoded(image: Encoded, name: str, limits: Limits) -> Iterator[BinaryIO
         ImageError: it cannot be read, or is larger than the limit.
     """
     if isinstance(image, (str, os.PathLike)):
-        with _open_path(name, limits) as file:
+        with _open_path(os.fsdecode(image), name, limits) as file:
             yield file
-    elif isinstance(image, (bytes, bytearray, memoryview)):
-        _check_bytes(memoryview(image).nbytes, name, limits)
-        yield io.BytesIO(image)
     else:
-        yield io.BytesIO(_read_file(image, name, limits))
+        yield io.BytesIO(read_content(image, name, limits))
+
+
+def read_content(
+    image: Encoded | ReadContent, name: str, limits: Limits
+) -> bytes | bytearray | memoryview:
+    """Read an encoded image as a whole; bytes of any kind are not copied.
+
+    Raises:
+        ImageError: it cannot be read, or is larger than the limit.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        with _open_path(os.fsdecode(image), name, limits) as file:
+            content = _read_up_to(file, name, limits.max_bytes + 1)
+        _check_bytes(len(content), name, limits)
+        return content
+    if isinstance(image, ReadContent):
+        return image.content
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        _check_bytes(memoryview(image).nbytes, name, limits)
+        return image
+    return _read_file(image, name, limits)
 
 
 @contextmanager
@@ -74,15 +107,21 @@ def errors_as_image_error(name: str, limits: Limits) -> Iterator[None]:
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        # Pillow's own limit of 179 million pixels always applies, beside ours.
-        raise ImageError(
-            f"{name} has more than {limits.max_pixels:,} pixels; shrink it first"
-        ) from error
-    except UnidentifiedImageError as error:
-        known = ", ".join(limits.formats)
-        raise ImageError(f"{name} is no image that can be decoded; known are {known}") from error
+        raise ImageError(f"{name} has {_limit_passed(error, limits)}") from error
     except Exception as error:  # Pillow's decoders raise exceptions of any type
-        raise ImageError(f"{name} cannot be decoded: {str(error) or repr(error)}") from error
+        raise ImageError(f"{name} cannot be decoded: {reason_of(error)}") from error
+
+
+def _limit_passed(error: Exception, limits: Limits) -> str:
+    """Return the number of pixels that a file claims, the limit that it passes, and the cure."""
+    # Pillow's message has the number of pixels first, then its own limit.
+    numbers = [int(digits) for digits in re.findall(r"\d+", str(error))]
+    if len(numbers) < 2 or numbers[0] > limits.max_pixels:
+        return f"more than {limits.max_pixels:,} pixels; shrink it first"
+    return (
+        f"{numbers[0]:,} pixels, which Pillow itself refuses above {numbers[1]:,}; "
+        "shrink it first, or set PIL.Image.MAX_IMAGE_PIXELS"
+    )
 
 
 def check_size(image: Image.Image, name: str, limits: Limits) -> None:
@@ -112,8 +151,7 @@ def image_from_array(pixels: U8) -> Image.Image:
         pixels = pixels[:, :, 0]
     if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] in (3, 4)):
         raise ImageError(
-            f"an array of shape {list(pixels.shape)} is not an image; "
-            "wanted [H, W], [H, W, 3] or [H, W, 4]"
+            f"an array of shape {list(pixels.shape)} is not an image; wanted {WANTED_ARRAY}"
         )
     if 0 in pixels.shape:
         raise ImageError(f"an array of shape {list(pixels.shape)} has no pixels")
@@ -121,18 +159,18 @@ def image_from_array(pixels: U8) -> Image.Image:
 
 
 @contextmanager
-def _open_path(name: str, limits: Limits) -> Iterator[BinaryIO]:
+def _open_path(path: str, name: str, limits: Limits) -> Iterator[BinaryIO]:
     try:
         # stat comes first: opening a pipe without a writer would block for ever.
-        status = os.stat(name)  # noqa: PTH116  a name need not be a Path
+        status = os.stat(path)  # noqa: PTH116  a name need not be a Path
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             raise ImageError(f"{name} is no regular file; read it and give the bytes")
-        file = open(name, "rb")  # noqa: PTH123, SIM115  closed below
+        file = open(path, "rb")  # noqa: PTH123, SIM115  closed below
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
         reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{name} cannot be opened: {reason}") from error
+        raise ImageError(f"{name} cannot be opened: {reason}{cure_of_path(path)}") from error
     with file:
         _check_bytes(os.fstat(file.fileno()).st_size, name, limits)
         yield file
@@ -142,20 +180,36 @@ def _read_file(file: BinaryIO, name: str, limits: Limits) -> bytes:
     if isinstance(file, io.TextIOBase):
         raise ImageError(f"{name} is opened as text; open it with mode 'rb'")
     try:
-        with SOURCE_READ_LOCK:
-            if getattr(file, "seekable", lambda: False)():
+        with turn_at(file):
+            if _can_seek(file):
                 file.seek(0)
-            content = _read_up_to(file, limits.max_bytes + 1)
+            content = _read_up_to(file, name, limits.max_bytes + 1)
+    except ImageError:
+        raise
     except Exception as error:  # a caller's own file class may raise anything
-        raise ImageError(f"{name} cannot be read: {str(error) or repr(error)}") from error
+        raise ImageError(f"{name} cannot be read: {reason_of(error)}") from error
     _check_bytes(len(content), name, limits)
     return content
 
 
-def _read_up_to(file: BinaryIO, n_bytes: int) -> bytes:
+def _can_seek(file: BinaryIO) -> bool:
+    try:
+        return file.seekable()
+    except Exception:  # noqa: BLE001  a member of a tar read as a stream raises AttributeError
+        return False
+
+
+def _read_up_to(file: BinaryIO, name: str, n_bytes: int) -> bytes:
     """Read at most `n_bytes`; a raw file or a socket may return fewer at a time than it has."""
     parts = []
     while n_bytes > 0 and (part := file.read(n_bytes)):
+        if inspect.isawaitable(part):
+            getattr(part, "close", lambda: None)()  # else Python warns that none awaited it
+            raise ImageError(
+                f"{name} is read by await; give its .file, or the bytes of `await upload.read()`"
+            )
+        if not isinstance(part, (bytes, bytearray, memoryview)):
+            raise ImageError(f"{name} gives {type(part).__name__}, not bytes; open it in mode 'rb'")
         parts.append(part)
         n_bytes -= len(part)
     return b"".join(parts)

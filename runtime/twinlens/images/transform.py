@@ -32,8 +32,7 @@ def transform_into(row: U8, decoded: DecodedImage, spec: ImageSpec, read: ReadOp
     if decoded.orientation.transpose is None and not profile:
         _write_upright(row, image, crop, spec)
         return
-    # The horizontal axis of the upright image goes first, as if it had been turned before.
-    small = resize_crop(image, crop, resampling, vertical_first=decoded.orientation.swapped)
+    small = resize_crop(image, crop, resampling, vertical_first=crop.vertical_first)
     if profile:
         small = to_srgb(small, profile)
     small = _pad(small, crop, spec)
@@ -50,7 +49,8 @@ def _write_upright(row: U8, image: Image.Image, crop: CropBox, spec: ImageSpec) 
         vertical.offset : vertical.offset + vertical.length,
         horizontal.offset : horizontal.offset + horizontal.length,
     ]
-    resize_crop_into(target, image, crop, FILTERS[spec.interpolation], vertical_first=False)
+    filter_ = FILTERS[spec.interpolation]
+    resize_crop_into(target, image, crop, filter_, vertical_first=crop.vertical_first)
 
 
 def _pad(small: Image.Image, crop: CropBox, spec: ImageSpec) -> Image.Image:

@@ -1,6 +1,6 @@
 """The model: two towers, open and ready, and what they answer together."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from operator import length_hint
 from typing import Final, Literal
@@ -22,9 +22,10 @@ from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError, blocks
 from twinlens.embedding.image_embedder import ImageEmbedder
 from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Tower
-from twinlens.images.decoder import Decoder
+from twinlens.images.decoder import Decoder, NumberedImage
 from twinlens.images.image_like import ImageLike
-from twinlens.images.named_image import NamedImage, NumberedImage
+from twinlens.images.kept import Drawn, drawn
+from twinlens.images.named_image import NamedImage
 from twinlens.images.pixel_options import EXACT, PixelOptions
 from twinlens.model.matcher import Matcher
 from twinlens.model.towers import open_tower
@@ -149,7 +150,10 @@ class Model:
     ) -> F32:
         """Embeddings [B, D] of images: unit rows, in their order, whatever the batch.
 
-        A generator is read as it goes: no more than a few dozen images are held at once.
+        A generator is read as it goes: no more than a few dozen images are held at once. It may
+        refill an array, close a file, or write the next image under the name of the last: each
+        image is copied, or read, as it is drawn. Paths in a list, or of `read_images`, are read by
+        the threads instead.
 
         Args:
             images: paths, encoded bytes, files, PIL images or uint8 arrays [H, W, 3], mixed as you
@@ -177,7 +181,8 @@ class Model:
         for block in model.stream_images(twinlens.read_images("photos")):
             store(block.names, block.rows)
 
-        The images are read as the blocks are asked for. Whoever stops early may close the generator
+        The images are read as the blocks are asked for. A source that fails after K images gives
+        K rows, and then its error. Whoever stops early may close the generator
         or forget it; either way its threads end.
 
         Args:
@@ -195,12 +200,15 @@ class Model:
         if block < 1:
             raise ValueError(f"block is {block}, not a positive number of rows")
         return self._streamed(
-            enumerate(dataframes.several(images, "images")),
+            enumerate(self._drawn(images)),
             size=block,
             on_error=on_error,
             progress=progress,
             total=length_hint(images) or None,
         )
+
+    def _drawn(self, images: Batch[ImageLike | NamedImage]) -> Iterable[Drawn]:
+        return drawn(dataframes.several(images, "images"), self._pixels.read.limits)
 
     def _streamed(
         self,
@@ -249,7 +257,7 @@ class Model:
             DeviceMemoryError: the device has no room for so many at once.
             ImageError: an image cannot be read; the message has its index and the reason.
         """
-        return self._images.run_on_device(enumerate(dataframes.several(images, "images")))
+        return self._images.run_on_device(enumerate(self._drawn(images)))
 
     def embed_texts_on_device(self, texts: Batch[str], *, on_cut: OnCut = "warn") -> OnDevice:
         """As `embed_texts`, but in one batch, whose rows [B, D] stay in the memory of the device.
@@ -277,10 +285,22 @@ class Model:
             CalibrationError: the bundle was not calibrated.
             ValueError: the two differ in number.
         """
-        left, right = [*dataframes.several(images, "images")], [*dataframes.several(texts, "texts")]
-        return dataframes.answer(images, self._match(left, right, prior), (dataframes.MATCH,))
+        left, right = self._drawn(images), [*dataframes.several(texts, "texts")]
+        if isinstance(left, Iterator):
+            matching = self._match_drawn(left, right, prior)
+        else:
+            matching = self._match([*left], right, prior)
+        return dataframes.answer(images, matching, (dataframes.MATCH,))
 
-    def _match(self, images: list[ImageLike], texts: list[str], prior: float | None) -> F32:
+    def _match_drawn(self, images: Iterator[Drawn], texts: list[str], prior: float | None) -> F32:
+        """As `_match`, of a source of which no more than a few dozen images are held."""
+        _ = self.calibration  # refused before anything is computed
+        rows = self._rows(self._streamed(enumerate(images)))
+        if len(rows) != len(texts):
+            raise ValueError(f"{len(rows)} images and {len(texts)} texts are not pairs")
+        return self._matcher.of_pairs(rows, self.embed_texts(texts), prior=prior)
+
+    def _match(self, images: Sequence[Drawn], texts: list[str], prior: float | None) -> F32:
         _ = self.calibration  # refused before anything is computed
         if len(images) != len(texts):
             raise ValueError(f"{len(images)} images and {len(texts)} texts are not pairs")

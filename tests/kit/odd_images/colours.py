@@ -1,6 +1,7 @@
 """Colour modes, bit depths, transparency and colour profiles."""
 
 import struct
+import zlib
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from odd_images.makers import (
     RED,
     WHITE,
     WIDTH,
+    chunk,
     encoded,
     gray,
     plain,
@@ -79,6 +81,20 @@ def deep_png() -> bytes:
     values = np.asarray(ramps()).astype(">u2") * 257
     rows = b"".join(b"\0" + row.tobytes() for row in values.astype(">u2"))
     return png(WIDTH, HEIGHT, bits=16, rows=rows)
+
+
+def half_clear_png() -> bytes:
+    """PNG of 2-bit gray: level 1 of 3, which is transparent, on the left, and level 2."""
+    rows = (b"\0" + b"\x55" * (WIDTH // 8) + b"\xaa" * (WIDTH // 8)) * HEIGHT
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 2, 0, 0, 0, 0)
+    body = chunk(b"tRNS", struct.pack(">H", 1)) + chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
+
+
+def half_clear() -> Image.Image:
+    image = Image.new("RGB", (WIDTH, HEIGHT), WHITE)
+    image.paste((170, 170, 170), (WIDTH // 2, 0, WIDTH, HEIGHT))
+    return image
 
 
 ADOBE: Final = b"\xff\xee\x00\x0eAdobe"
@@ -184,6 +200,12 @@ COLOURS: Final = (
         result="the background there",
         make=saved(plain(RED), "PNG", transparency=RED),
         outcome=loaded(plain(WHITE)),
+    ),
+    OddInput(
+        given="the same at 1, 2, 4 or 16 bits, or a PIL image opened from it and not yet loaded",
+        result="the background there (of 16 bits in RGB the upper eight are compared)",
+        make=lambda _: half_clear_png(),
+        outcome=loaded(half_clear),
     ),
     OddInput(
         given="PIL image of mode RGBA, LA, PA, La or RGBa",

@@ -31,6 +31,13 @@ class Stream(io.RawIOBase):
         return len(part)
 
 
+class Upload:
+    """Upload of a web framework."""
+
+    async def read(self, _size: int = -1) -> bytes:
+        raise AssertionError("nobody waits for it")
+
+
 def read_to_its_end() -> BinaryIO:
     file = io.BytesIO(encoded(ramps(), "PNG"))
     file.read()
@@ -96,7 +103,25 @@ CONTAINERS: Final = (
         given="base64 or a data URI as a str",
         result="refused: a str is a path; see `twinlens.from_data_uri`",
         make=lambda _: "data:image/png;base64,iVBORw0KGgo=",
-        outcome=Refused(message="cannot be opened: No such file"),
+        outcome=Refused(message=r"decode a data URI with twinlens\.from_data_uri$"),
+    ),
+    OddInput(
+        given="URL",
+        result="refused: fetch it and give the bytes",
+        make=lambda _: "https://example.org/a.jpg",
+        outcome=Refused(message="fetch the URL and give the bytes$"),
+    ),
+    OddInput(
+        given="path in bytes",
+        result="refused: bytes are an image's content; `os.fsdecode` makes it a str",
+        make=lambda _: b"photos/a.jpg",
+        outcome=Refused(message=r"give os\.fsdecode\(path\)$"),
+    ),
+    OddInput(
+        given="upload of a web framework, which is read by `await`",
+        result="refused: give its `.file`",
+        make=lambda _: Upload(),
+        outcome=Refused(message=r"give its \.file, or the bytes of `await upload"),
     ),
     OddInput(
         given="None, a number, a list",

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -85,3 +86,10 @@ def test_a_closed_or_forgotten_generator_leaves_no_thread() -> None:
     next(answers)
     del answers
     assert mine() == []
+
+
+def test_the_threads_work_in_the_context_of_the_consumer() -> None:
+    given: ContextVar[int] = ContextVar("given", default=0)
+    given.set(7)
+    found = prefetch(lambda number: number * given.get(), range(5), threads=2, waiting=3)
+    assert list(found) == [0, 7, 14, 21, 28]

@@ -24,6 +24,8 @@ def is_resizable(image: Image.Image) -> bool:
 def to_eight_bit(image: Image.Image, name: str) -> Image.Image:
     """Scale 16-bit gray to eight bits (65535 becomes 255); return other images unchanged.
 
+    Gray with a transparent colour becomes gray with alpha: 257 values of 16 bits share one of 8.
+
     Raises:
         ImageError: the mode is I or F, whose value range is unknown.
     """
@@ -42,7 +44,11 @@ def to_eight_bit(image: Image.Image, name: str) -> Image.Image:
         wide = wide << np.uint16(4) | wide >> np.uint16(8)
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
         wide = ~wide
-    return _sixteen_to_eight_bit(wide)
+    gray, clear = _sixteen_to_eight_bit(wide), image.info.get("transparency")
+    if not isinstance(clear, int):
+        return gray
+    alpha = Image.fromarray(np.where(wide == clear, 0, 255).astype(np.uint8))
+    return Image.merge("LA", (gray, alpha))
 
 
 def flatten(image: Image.Image, background: Colour) -> Image.Image:

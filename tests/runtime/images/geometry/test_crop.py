@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from pillow_resize import ORDER_IS_CHOSEN, resized
 
 from twinlens.bundle.specs import ImageSpec
+from twinlens.images.geometry.crop import height_first
+from twinlens.images.geometry.resampling import FILTERS
 from twinlens.images.load import U8, load
 
 ROUNDING = 2
@@ -19,8 +22,7 @@ def letterbox(image: Image.Image, side: int, fill: tuple[int, int, int]) -> U8:
     """Reference implementation of open_clip's ResizeKeepRatio(longest=1) and CenterCropOrPad."""
     ratio = max(image.width / side, image.height / side)
     width, height = (max(1, round(length / ratio)) for length in image.size)
-    small = image.resize((width, image.height), Image.Resampling.BICUBIC)
-    small = small.resize((width, height), Image.Resampling.BICUBIC)
+    small = resized(image, (width, height), Image.Resampling.BICUBIC)
     square = Image.new("RGB", (side, side), fill)
     square.paste(small, ((side - width) // 2, (side - height) // 2))
     return np.asarray(square)
@@ -53,3 +55,20 @@ def test_a_letterbox_is_turned_with_its_image(tag: int) -> None:
 def test_a_fill_that_is_no_colour_is_refused(fill: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match=r"fill is .*, not three numbers of 0\.\.255"):
         ImageSpec(side_px=4, resize="pad", fill=fill)
+
+
+@pytest.mark.skipif(not ORDER_IS_CHOSEN, reason="this Pillow always begins with the width")
+@settings(max_examples=300, deadline=None)
+@given(
+    size=st.tuples(st.integers(2, 120), st.integers(2, 120)),
+    new=st.tuples(st.integers(2, 60), st.integers(2, 60)),
+    filter_=st.sampled_from([resampling.filter for resampling in FILTERS.values()]),
+)
+def test_the_order_of_the_passes_is_that_of_pillow(
+    size: tuple[int, int], new: tuple[int, int], filter_: Image.Resampling
+) -> None:
+    random = np.random.default_rng(size[0])
+    image = Image.fromarray(random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    between = (size[0], new[1]) if height_first(size, new) else (new[0], size[1])
+    wanted = image.resize(new, filter_)
+    np.testing.assert_array_equal(image.resize(between, filter_).resize(new, filter_), wanted)
