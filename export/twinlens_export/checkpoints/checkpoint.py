@@ -11,9 +11,14 @@ from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens_export.architecture import F32, ImageTower, TextTower
 from twinlens_export.checkpoints.families import FAMILIES, Family
 from twinlens_export.checkpoints.hub_files import CONFIG, OPEN_CLIP_CONFIG, json_of
-from twinlens_export.checkpoints.loaded import LoadedCheckpoint, ReferenceModel
+from twinlens_export.checkpoints.loaded import (
+    LoadedCheckpoint,
+    ReferenceModel,
+    ReferencePreparation,
+)
 from twinlens_export.checkpoints.open_clip_loader import load_open_clip
 from twinlens_export.checkpoints.state_dict import StateDict, split_fused
+from twinlens_export.checkpoints.tokenizer import LoadedTokenizer
 from twinlens_export.checkpoints.transformers_loader import load_transformers
 from twinlens_export.errors import CheckpointError
 
@@ -27,6 +32,8 @@ class Checkpoint:
     sha256: str
     """Of all weights and their names, independent of the files they came in."""
     model: ReferenceModel
+    preparation: ReferencePreparation
+    tokenizer: LoadedTokenizer
     image: ImageTower
     text: TextTower
     image_spec: ImageSpec
@@ -64,6 +71,8 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         family=family,
         sha256=_sha256(loaded.weights),
         model=loaded.model,
+        preparation=loaded.preparation,
+        tokenizer=loaded.tokenizer,
         image=image,
         text=text,
         image_spec=preprocessing.image,

@@ -64,6 +64,7 @@ WITHOUT_EFFECT: Final = frozenset(
         "input_data_format",
         "processor_class",
         "return_tensors",
+        "use_fast",  # one of two implementations of the same processor
         "_valid_processor_keys",
     }
 )

@@ -1,10 +1,13 @@
 """The loaded checkpoint: weights, configuration and reference model, of any library."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.families import Family
@@ -25,12 +28,25 @@ class ReferenceModel(Protocol):
         ...
 
 
+class ReferencePreparation(Protocol):
+    """The checkpoint's own tokenizer and image processor: the reference of ids and pixels."""
+
+    def ids(self, texts: Sequence[str], context: int) -> NDArray[np.int64]:
+        """Return the ids [B, T] of texts, truncated and padded to the context."""
+        ...
+
+    def pixels(self, image: Image.Image) -> F32:
+        """Return the normalised floats [3, S, S] of an image."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedCheckpoint:
     """A checkpoint as its library loads it, before its towers are taken apart."""
 
     family: Family
     model: ReferenceModel
+    preparation: ReferencePreparation
     weights: Mapping[str, F32]
     """The state dict under the family's names."""
     image: EncoderConfig

@@ -2,11 +2,15 @@
 
 import importlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.hub_files import (
@@ -50,6 +54,22 @@ class OpenClipModel:
         return features
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenClipPreparation:
+    """A tokenizer and a transform of open_clip; see `ReferencePreparation`."""
+
+    tokenizer: Any
+    transform: Any
+
+    def ids(self, texts: Sequence[str], context: int) -> NDArray[np.int64]:
+        """See `ReferencePreparation`."""
+        return np.asarray(self.tokenizer(list(texts), context_length=context), dtype=np.int64)
+
+    def pixels(self, image: Image.Image) -> F32:
+        """See `ReferencePreparation`."""
+        return np.asarray(self.transform(image), dtype=np.float32)
+
+
 def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
     """Load a checkpoint of OpenCLIP's own two transformers, or of SigLIP in OpenCLIP.
 
@@ -64,6 +84,7 @@ def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
         checkpoint, "weights", CURE, lambda: library.create_model(place, weights_only=True).eval()
     )
     theirs = read_part(checkpoint, "tokenizer", CURE, lambda: library.get_tokenizer(place))
+    transform = read_part(checkpoint, "image transform", CURE, lambda: _transform(library, model))
     weights = _weights(model)
     tokenizer = read_open_clip_tokenizer(
         theirs,
@@ -74,6 +95,7 @@ def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
     return LoadedCheckpoint(
         family=config.family,
         model=OpenClipModel(model=model),
+        preparation=OpenClipPreparation(tokenizer=theirs, transform=transform),
         weights=weights,
         image=config.image or _timm_encoder(model.visual.trunk),
         text=config.text,
@@ -87,6 +109,13 @@ def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
             TOKENIZER: tokenizer.json,
         },
     )
+
+
+def _transform(library: Any, model: Any) -> Any:  # noqa: ANN401  untyped
+    """Return open_clip's own transform of an image, as in inference."""
+    transforms = library.transform
+    config = transforms.PreprocessCfg(**model.visual.preprocess_cfg)
+    return transforms.image_transform_v2(config, is_train=False)
 
 
 def _library() -> Any:  # noqa: ANN401  it ships no types

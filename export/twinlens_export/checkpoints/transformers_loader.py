@@ -1,14 +1,17 @@
 """The loader of checkpoints saved by transformers: a folder, or an id on the Hub."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
+from PIL import Image
 
-from twinlens_export.architecture import Activation
+from twinlens_export.architecture import F32, Activation
 from twinlens_export.checkpoints.families import Family, family_of
 from twinlens_export.checkpoints.hub_files import (
     CONFIG,
@@ -53,6 +56,26 @@ class TransformersModel:
         return _features(self.model.get_text_features(input_ids=ids, **mask))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformersPreparation:
+    """A tokenizer and an image processor of transformers; see `ReferencePreparation`."""
+
+    tokenizer: Any
+    processor: Any
+
+    def ids(self, texts: Sequence[str], context: int) -> NDArray[np.int64]:
+        """See `ReferencePreparation`."""
+        rows = self.tokenizer(
+            list(texts), padding="max_length", truncation=True, max_length=context
+        )["input_ids"]
+        return np.array(rows, dtype=np.int64)
+
+    def pixels(self, image: Image.Image) -> F32:
+        """See `ReferencePreparation`."""
+        (values,) = self.processor(image, return_tensors="pt")["pixel_values"]
+        return np.asarray(values, dtype=np.float32)
+
+
 def load_transformers(checkpoint: str) -> LoadedCheckpoint:
     """Load a checkpoint of any supported family of transformers.
 
@@ -83,6 +106,7 @@ def load_transformers(checkpoint: str) -> LoadedCheckpoint:
     return LoadedCheckpoint(
         family=family,
         model=TransformersModel(model=model, masked_id=masked_id),
+        preparation=TransformersPreparation(tokenizer=theirs, processor=processor),
         weights=state,
         image=image,
         text=text,
