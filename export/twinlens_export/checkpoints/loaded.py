@@ -1,8 +1,9 @@
 """The loaded checkpoint: weights, configuration and reference model, of any library."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from twinlens_export.checkpoints.families import Family
 from twinlens_export.checkpoints.preprocessing import Preprocessing
 from twinlens_export.checkpoints.state_dict import EncoderConfig
 from twinlens_export.checkpoints.tokenizer import LoadedTokenizer
+from twinlens_export.errors import CheckpointError
 
 
 class ReferenceModel(Protocol):
@@ -61,3 +63,22 @@ class LoadedCheckpoint:
     """The learned logit bias, if it was trained with one."""
     files: Mapping[str, str]
     """Contents of the text files that the Hub's tools expect beside the weights, by name."""
+
+
+def scale_of(model: Any) -> float:  # noqa: ANN401  of either library
+    """Return exp of a model's learned logit scale.
+
+    Raises:
+        CheckpointError: it is not finite.
+    """
+    logit_scale = float(model.logit_scale.item())
+    try:
+        scale = math.exp(logit_scale)
+    except OverflowError:
+        scale = math.inf
+    if not math.isfinite(scale):
+        raise CheckpointError(
+            f"the checkpoint's logit_scale is {logit_scale}, whose exponential is not finite; give "
+            "a checkpoint saved before its training diverged"
+        )
+    return scale

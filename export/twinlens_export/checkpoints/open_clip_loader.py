@@ -1,7 +1,6 @@
 """The loader of checkpoints saved by OpenCLIP: a folder, or an id on the Hub."""
 
 import importlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from twinlens.errors import quoted
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.hub_files import (
     OPEN_CLIP_CONFIG,
@@ -21,7 +21,7 @@ from twinlens_export.checkpoints.hub_files import (
     read_part,
     text_of,
 )
-from twinlens_export.checkpoints.loaded import LoadedCheckpoint
+from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
 from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
 from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_tokenizer
 from twinlens_export.checkpoints.state_dict import EncoderConfig
@@ -102,7 +102,7 @@ def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
         end_id=config.end_id,
         preprocessing=config.preprocessing,
         tokenizer=tokenizer,
-        native_scale=math.exp(model.logit_scale.item()),
+        native_scale=scale_of(model),
         native_bias=None if model.logit_bias is None else model.logit_bias.item(),
         files={
             OPEN_CLIP_CONFIG: text_of(checkpoint, OPEN_CLIP_CONFIG) or "",
@@ -124,7 +124,7 @@ def _library() -> Any:  # noqa: ANN401  it ships no types
     except (ImportError, RuntimeError) as error:  # torchvision's, where it does not fit torch
         raise CheckpointError(
             "an OpenCLIP checkpoint is verified against open_clip, which cannot be imported "
-            f"({error}); pip install open_clip_torch"
+            f"({quoted(str(error))}); pip install open_clip_torch"
         ) from error
 
 
@@ -136,7 +136,7 @@ def _folder(checkpoint: str) -> Path:
     """
     found = next((path for name in WEIGHTS if (path := path_of(checkpoint, name))), None)
     if found is None:
-        raise CheckpointError(f"{checkpoint} has none of {', '.join(WEIGHTS)}; {CURE}")
+        raise CheckpointError(f"{quoted(checkpoint)} has none of {', '.join(WEIGHTS)}; {CURE}")
     for name in TOKENIZER_FILES:
         path_of(checkpoint, name)
     return found.parent

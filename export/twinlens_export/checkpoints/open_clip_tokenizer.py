@@ -10,6 +10,7 @@ from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from tokenizers.processors import TemplateProcessing
 
 from twinlens.bundle.specs import Clean, TextSpec
+from twinlens.errors import quoted
 from twinlens_export.checkpoints.tokenizer import LoadedTokenizer, read_tokenizer
 from twinlens_export.errors import CheckpointError
 
@@ -66,7 +67,7 @@ def _clean(options: Mapping[str, Any], *, default: str) -> Clean:
     for name, value in options.items():
         if value and (name != "clean" or value not in CLEANS):
             raise CheckpointError(
-                f"tokenizer_kwargs has {name} = {value!r}, which is not supported; "
+                f"tokenizer_kwargs has {name} = {quoted(repr(value))}, which is not supported; "
                 f"clean = {' or '.join(CLEANS)} is"
             )
     return CLEANS[options.get("clean") or default]

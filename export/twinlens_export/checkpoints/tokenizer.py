@@ -102,7 +102,8 @@ class _SiglipConverter(SpmConverter):  # type: ignore[misc]  # untyped
 
     def tokenizer(self, proto: Any) -> Tokenizer:  # noqa: ANN401  protobuf's
         self.handle_byte_fallback = proto.trainer_spec.byte_fallback
-        return super().tokenizer(proto)
+        converted: Tokenizer = super().tokenizer(proto)
+        return converted
 
     def post_processor(self) -> processors.TemplateProcessing:
         end = self.original_tokenizer.eos_token

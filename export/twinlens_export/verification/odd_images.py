@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 SIZES: Final = (
-    (640, 427), (427, 640), (301, 299), (33, 200), (63, 65), (200, 33), (500, 41), (41, 500), (3, 5),
-    (1, 1),
+    (640, 427), (427, 640), (301, 299), (33, 200), (63, 65), (200, 33), (500, 41), (41, 500),
+    (3, 5), (1, 1),
 )  # fmt: skip
 """Width and height in px: wide, tall, nearly square, enlarged on one axis, tiny."""
 MODES: Final = ("L", "LA", "RGBA", "P", "1", "CMYK", "YCbCr")

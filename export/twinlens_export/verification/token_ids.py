@@ -81,6 +81,11 @@ def require_ids(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: Sequence[st
     words = checkpoint.tokenizer.added[:MOST_TRIED]
     tried = [*texts, *ODD_TEXTS, *texts_with((*checkpoint.tokenizer.marks, *words))]
     found = _full(checkpoint, tokenizer.encode_ragged(tried))
+    if (largest := int(found.max())) >= (rows := len(checkpoint.text.token_embedding)):
+        raise AgreementError(
+            f"the tokenizer gives a special token or padding the id {largest}, but the embedding "
+            f"of the text tower has {rows} rows; give the tokenizer of this checkpoint"
+        )
     wanted = _own_ids(checkpoint, tried)
     named = set()
     for text, ours, theirs in zip(tried, found, wanted, strict=True):

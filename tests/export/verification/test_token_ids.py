@@ -169,7 +169,7 @@ def test_a_tokenizer_that_knows_no_word_of_the_samples_is_refused(
         vocab={word: number for number, word in enumerate(words)}, model_max_length=16
     ).save_pretrained(folder)
     checkpoint = read_checkpoint(str(folder))
-    texts = [letter for letter in "abcdefghijkl"]
+    texts = list("abcdefghijkl")
     with pytest.raises(AgreementError, match="12 different texts only 1 rows of ids"):
         require_ids(checkpoint, tokenizer_of(checkpoint, tmp_path), texts)
 
