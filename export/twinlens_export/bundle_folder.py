@@ -65,10 +65,19 @@ def new_folder(out: Path) -> Iterator[Path]:
     """Yield a folder beside `out`: moved to `out` at the end, deleted on an error.
 
     Anything at `out` is replaced, and the remains of killed exports are removed.
+
+    Raises:
+        ExportError: the place cannot be written.
     """
     clear_remains(out)
     draft = _beside(out, "draft")
-    draft.mkdir(parents=True)
+    try:
+        draft.mkdir(parents=True)
+    except OSError as error:
+        raise ExportError(
+            f"no folder can be made beside {quoted(str(out))} ({quoted(error.strerror or '')}); "
+            "give a place that can be written"
+        ) from error
     try:
         with _locked(draft):
             yield draft

@@ -158,3 +158,12 @@ def test_folders_of_others_beside_it_stay(tmp_path: Path) -> None:
     with new_folder(tmp_path / "out") as folder:
         (folder / "a").write_text("a")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, "out"])
+
+
+def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with (
+        pytest.raises(ExportError, match=r"no folder can be made beside .*file.*; give a place"),
+        new_folder(tmp_path / "file" / "out"),
+    ):
+        pass
