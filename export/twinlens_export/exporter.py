@@ -14,12 +14,13 @@ import onnx
 from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifest
 from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
 from twinlens.bundle.specs import PRECISIONS, Clean, Modality, Precision
+from twinlens.errors import TextError, quoted
 from twinlens.ort.device import CPU
 from twinlens.ort.distributions import installed_distributions
 from twinlens.ort.session import Session
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens.threads import usable_threads
-from twinlens_export.bundle_folder import new_folder, require_free
+from twinlens_export.bundle_folder import clear_remains, new_folder, require_free
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.errors import CheckpointError
@@ -32,7 +33,15 @@ from twinlens_export.quantization.tuning import BuildTower, Tower, tune
 from twinlens_export.siglip_calibration import native_calibrations
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
 from twinlens_export.verification import verify
-from twinlens_export.verification.samples import SampleFiles, Samples, read_samples
+from twinlens_export.verification.pixels import require_pixels
+from twinlens_export.verification.samples import (
+    SampleFiles,
+    Samples,
+    read_samples,
+    sample_images,
+    sample_texts,
+)
+from twinlens_export.verification.token_ids import require_ids
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +67,9 @@ def export(  # noqa: PLR0913 - each is an independent wish
 ) -> Bundle:
     """Write the bundle of a checkpoint, its towers verified against the reference model.
 
+    Token ids and pixels are compared with those of the checkpoint's own tokenizer and image
+    processor first, on the samples and on odd texts and images.
+
     Args:
         checkpoint: a folder saved by transformers, or a Hub id.
         out: the bundle's folder, new or empty.
@@ -73,15 +85,28 @@ def export(  # noqa: PLR0913 - each is an independent wish
     """
     target = Path(out)
     wanted = _known(precisions)
+    clear_remains(target)
     require_free(target, force=force)
-    read = _cleaned(read_checkpoint(os.fspath(checkpoint)), clean)
+    original = read_checkpoint(os.fspath(checkpoint))
+    read = _cleaned(original, clean)
     with new_folder(target) as folder:
         for name, text in read.files.items():
             (folder / name).write_text(text, encoding="utf-8")
-        tokenizer = Tokenizer(folder / TOKENIZER, read.text_spec)
-        towers = _write_towers(read, read_samples(samples, read, tokenizer), folder, wanted)
+        compared = read_samples(samples, read, _tokenizer(folder, read))
+        require_ids(original, _tokenizer(folder, original), sample_texts(samples))
+        require_pixels(original, sample_images(samples))
+        towers = _write_towers(read, compared, folder, wanted)
         write_manifest(folder, _manifest(read, folder, towers))
     return open_bundle(target)
+
+
+def _tokenizer(folder: Path, checkpoint: Checkpoint) -> Tokenizer:
+    try:
+        return Tokenizer(folder / TOKENIZER, checkpoint.text_spec)
+    except TextError as error:
+        raise CheckpointError(
+            f"the runtime cannot use the tokenizer of {quoted(checkpoint.name)} ({error})"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

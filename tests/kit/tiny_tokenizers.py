@@ -22,9 +22,18 @@ def byte_vocabulary() -> dict[str, int]:
 
 
 def siglip_tokenizer(
-    folder: Path, corpus: Sequence[str], *, vocabulary: int, context: int
+    folder: Path,
+    corpus: Sequence[str],
+    *,
+    vocabulary: int,
+    context: int,
+    byte_fallback: bool = False,
 ) -> transformers.SiglipTokenizer:
-    """Train SigLIP's tokenizer: SentencePiece, a unigram model with T5's normalisation."""
+    """Train SigLIP's tokenizer: SentencePiece, a unigram model with T5's normalisation.
+
+    With byte fallback, as mC4's of the multilingual checkpoints has it, an unknown letter becomes
+    its UTF-8 bytes.
+    """
     file = folder / "corpus.txt"
     file.write_text("\n".join([*corpus] * 20), encoding="utf-8")
     sentencepiece.SentencePieceTrainer.train(
@@ -38,6 +47,7 @@ def siglip_tokenizer(
         eos_id=1,
         unk_id=2,
         bos_id=-1,
+        byte_fallback=byte_fallback,
         minloglevel=2,
     )
     return transformers.SiglipTokenizer(str(folder / "spiece.model"), model_max_length=context)

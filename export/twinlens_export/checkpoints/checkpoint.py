@@ -4,18 +4,39 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from twinlens.bundle.specs import ImageSpec, TextSpec
+from twinlens.errors import quoted
 from twinlens_export.architecture import F32, ImageTower, TextTower
+from twinlens_export.checkpoints.diagnosis import require_checkpoint
 from twinlens_export.checkpoints.families import FAMILIES, Family
-from twinlens_export.checkpoints.hub_files import CONFIG, OPEN_CLIP_CONFIG, json_of
-from twinlens_export.checkpoints.loaded import LoadedCheckpoint, ReferenceModel
+from twinlens_export.checkpoints.hub_files import (
+    CONFIG,
+    OPEN_CLIP_CONFIG,
+    json_of,
+    path_of,
+    read_part,
+)
+from twinlens_export.checkpoints.loaded import (
+    LoadedCheckpoint,
+    ReferenceModel,
+    ReferencePreparation,
+)
 from twinlens_export.checkpoints.open_clip_loader import load_open_clip
 from twinlens_export.checkpoints.state_dict import StateDict, split_fused
+from twinlens_export.checkpoints.tokenizer import LoadedTokenizer
 from twinlens_export.checkpoints.transformers_loader import load_transformers
 from twinlens_export.errors import CheckpointError
+
+TRANSFORMERS_WEIGHTS: Final = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +48,8 @@ class Checkpoint:
     sha256: str
     """Of all weights and their names, independent of the files they came in."""
     model: ReferenceModel
+    preparation: ReferencePreparation
+    tokenizer: LoadedTokenizer
     image: ImageTower
     text: TextTower
     image_spec: ImageSpec
@@ -42,12 +65,24 @@ class Checkpoint:
 def read_checkpoint(checkpoint: str) -> Checkpoint:
     """Read a local folder or a Hub id, of transformers or of OpenCLIP.
 
-    A folder of both is read as one of transformers.
+    A folder of both is read as one of transformers, unless it lacks transformers' weights or its
+    model is custom code.
 
     Raises:
         CheckpointError: it cannot be read or fetched, or is of no supported family.
     """
+    require_checkpoint(checkpoint)
+    return read_part(
+        checkpoint,
+        "configuration of the model",
+        "give a whole checkpoint, unchanged since it was saved",
+        lambda: _read(checkpoint),
+    )
+
+
+def _read(checkpoint: str) -> Checkpoint:
     loaded = _load(checkpoint)
+    _require_finite(loaded.weights)
     family, preprocessing = loaded.family, loaded.preprocessing
     state = StateDict(family=family, weights=split_fused(loaded.weights, family))
     spec = loaded.tokenizer.spec
@@ -64,6 +99,8 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
         family=family,
         sha256=_sha256(loaded.weights),
         model=loaded.model,
+        preparation=loaded.preparation,
+        tokenizer=loaded.tokenizer,
         image=image,
         text=text,
         image_spec=preprocessing.image,
@@ -74,11 +111,26 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
     )
 
 
+def _require_finite(weights: Mapping[str, F32]) -> None:
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(
+                f"the checkpoint has NaN or infinity among its weights {quoted(name)}; give one "
+                "saved before its training diverged"
+            )
+
+
 def _load(checkpoint: str) -> LoadedCheckpoint:
     config = json_of(checkpoint, CONFIG) or {}
-    if config.get("model_type") not in FAMILIES and json_of(checkpoint, OPEN_CLIP_CONFIG):
+    is_other = config.get("model_type") not in FAMILIES or "auto_map" in config
+    if json_of(checkpoint, OPEN_CLIP_CONFIG) and (is_other or not _has_weights(checkpoint)):
         return load_open_clip(checkpoint)
     return load_transformers(checkpoint)
+
+
+def _has_weights(checkpoint: str) -> bool:
+    """Return True if a checkpoint has weights of transformers."""
+    return any(path_of(checkpoint, name) for name in TRANSFORMERS_WEIGHTS)
 
 
 def _sha256(weights: Mapping[str, F32]) -> str:

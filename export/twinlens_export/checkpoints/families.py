@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from twinlens.errors import quoted
 from twinlens_export.architecture import AttentionMask, Pooling
 from twinlens_export.errors import CheckpointError
 
@@ -228,6 +229,6 @@ def family_of(model_type: str) -> Family:
         return FAMILIES[model_type]
     except KeyError:
         raise CheckpointError(
-            f"the checkpoint is a {model_type!r}, which is not supported; give one whose "
-            f"config.json has model_type {' or '.join(FAMILIES)}, or an OpenCLIP checkpoint"
+            f"the checkpoint is a {quoted(repr(model_type))}, which is not supported; give one "
+            f"whose config.json has model_type {' or '.join(FAMILIES)}, or an OpenCLIP checkpoint"
         ) from None

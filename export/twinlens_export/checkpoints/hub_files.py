@@ -1,14 +1,14 @@
 """The files of a checkpoint, in a local folder or on the Hub, and the errors of reading them."""
 
 import json
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from safetensors import SafetensorError
 from transformers.utils import cached_file
 
+from twinlens.errors import TwinlensError, quoted
+from twinlens_export.checkpoints.diagnosis import cure_of, reason_of
 from twinlens_export.errors import CheckpointError
 
 T = TypeVar("T")
@@ -17,9 +17,6 @@ CONFIG: Final = "config.json"
 OPEN_CLIP_CONFIG: Final = "open_clip_config.json"
 PREPROCESSOR: Final = "preprocessor_config.json"
 TOKENIZER: Final = "tokenizer.json"
-
-FAILURES: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.PickleError)
-"""Errors by which the libraries refuse an unreadable checkpoint."""
 
 
 def path_of(checkpoint: str, name: str) -> Path | None:
@@ -41,9 +38,19 @@ def path_of(checkpoint: str, name: str) -> Path | None:
 
 
 def text_of(checkpoint: str, name: str) -> str | None:
-    """Return the unchanged text of one of the checkpoint's files; None: it has none."""
+    """Return the unchanged text of one of the checkpoint's files; None: it has none.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
     path = path_of(checkpoint, name)
-    return None if path is None else path.read_text(encoding="utf-8")
+    try:
+        return None if path is None else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            f"{quoted(checkpoint)} has a {name} that is not a text in UTF-8 "
+            f"({quoted(str(error))}); fetch it again"
+        ) from error
 
 
 def json_of(checkpoint: str, name: str) -> dict[str, Any] | None:
@@ -57,10 +64,12 @@ def json_of(checkpoint: str, name: str) -> dict[str, Any] | None:
         return None
     try:
         document = json.loads(text)
-    except ValueError as error:
-        raise CheckpointError(f"{checkpoint} has a {name} that is not JSON ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{quoted(checkpoint)} has a {name} that is not JSON ({quoted(str(error))})"
+        ) from error
     if not isinstance(document, dict):
-        raise CheckpointError(f"{checkpoint} has a {name} that is not a JSON object")
+        raise CheckpointError(f"{quoted(checkpoint)} has a {name} that is not a JSON object")
     return document
 
 
@@ -78,12 +87,15 @@ def read_part(checkpoint: str, part: str, cure: str, read: Callable[[], T]) -> T
     """
     try:
         return read()
-    except FAILURES as error:
-        lines = str(error).strip().splitlines()
-        reason = lines[0] if lines else type(error).__name__
+    except (TwinlensError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # the libraries have no type in common
         if not Path(checkpoint).is_dir():
             cure = (
                 "check the name and the connection (HF_HUB_OFFLINE allows only files fetched "
                 "before), or give a local folder"
             )
-        raise CheckpointError(f"{checkpoint} has no readable {part} ({reason}); {cure}") from error
+        cure = cure_of(checkpoint, error) or cure
+        raise CheckpointError(
+            f"{quoted(checkpoint)} has no readable {part} ({reason_of(error)}); {cure}"
+        ) from error

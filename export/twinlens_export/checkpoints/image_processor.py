@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from twinlens.bundle.specs import ImageSpec
+from twinlens.errors import quoted
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.checkpoints.preprocessing import (
     OPENAI_MEAN,
@@ -64,6 +65,7 @@ WITHOUT_EFFECT: Final = frozenset(
         "input_data_format",
         "processor_class",
         "return_tensors",
+        "use_fast",  # one of two implementations of the same processor
         "_valid_processor_keys",
     }
 )
@@ -114,8 +116,8 @@ def _refuse_unknown(fields: Fields, defaults: Fields) -> None:
         # A field that is off has no effect, known or not.
         if name not in defaults and name not in WITHOUT_EFFECT and value not in (None, False):
             raise CheckpointError(
-                f"the image processor has {name} = {value!r}, which may change pixels and is not "
-                f"supported; known are {', '.join(sorted(defaults))}"
+                f"the image processor has {name} = {quoted(repr(value))}, which may change pixels "
+                f"and is not supported; known are {', '.join(sorted(defaults))}"
             )
 
 

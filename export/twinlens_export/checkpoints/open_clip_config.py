@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from twinlens.errors import quoted
 from twinlens_export.architecture import Activation, AttentionMask, Pooling
 from twinlens_export.checkpoints.families import OPEN_CLIP, OPEN_CLIP_SIGLIP, Family
 from twinlens_export.checkpoints.open_clip_preprocessing import read_preprocess_cfg
@@ -140,7 +141,7 @@ def _refuse_others(model: Fields, image: Fields, text: Fields) -> None:
             if field in known or not value or (field, value) in SUPPORTED_VALUES:
                 continue
             raise CheckpointError(
-                f"{part} has {field} = {value!r}, which is not supported; {SUPPORTED}"
+                f"{part} has {field} = {quoted(repr(value))}, which is not supported; {SUPPORTED}"
             )
 
 
@@ -148,7 +149,9 @@ def _pooling(text: Fields, mask: AttentionMask) -> Pooling:
     kind = text["pool_type"]
     known = [name for name in POOLINGS if mask == "full" or POOLINGS[name] == "eos"]
     if kind not in known:
-        raise CheckpointError(f"text_cfg has pool_type {kind!r}; supported are {', '.join(known)}")
+        raise CheckpointError(
+            f"text_cfg has pool_type {quoted(repr(kind))}; supported are {', '.join(known)}"
+        )
     return POOLINGS[kind]
 
 
@@ -157,7 +160,8 @@ def _require_pooling(image: Fields) -> None:
     for field, known in fields.items():
         if image.get(field) not in known:
             raise CheckpointError(
-                f"vision_cfg has {field} {image.get(field)!r}; {known[0]!r} is supported"
+                f"vision_cfg has {field} {quoted(repr(image.get(field)))}; "
+                f"{known[0]!r} is supported"
             )
 
 

@@ -1,13 +1,17 @@
 """The loader of checkpoints saved by OpenCLIP: a folder, or an id on the Hub."""
 
 import importlib
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
+from twinlens.errors import quoted
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.hub_files import (
     OPEN_CLIP_CONFIG,
@@ -17,7 +21,7 @@ from twinlens_export.checkpoints.hub_files import (
     read_part,
     text_of,
 )
-from twinlens_export.checkpoints.loaded import LoadedCheckpoint
+from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
 from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
 from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_tokenizer
 from twinlens_export.checkpoints.state_dict import EncoderConfig
@@ -50,6 +54,22 @@ class OpenClipModel:
         return features
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenClipPreparation:
+    """A tokenizer and a transform of open_clip; see `ReferencePreparation`."""
+
+    tokenizer: Any
+    transform: Any
+
+    def ids(self, texts: Sequence[str], context: int) -> NDArray[np.int64]:
+        """See `ReferencePreparation`."""
+        return np.asarray(self.tokenizer(list(texts), context_length=context), dtype=np.int64)
+
+    def pixels(self, image: Image.Image) -> F32:
+        """See `ReferencePreparation`."""
+        return np.asarray(self.transform(image), dtype=np.float32)
+
+
 def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
     """Load a checkpoint of OpenCLIP's own two transformers, or of SigLIP in OpenCLIP.
 
@@ -64,6 +84,7 @@ def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
         checkpoint, "weights", CURE, lambda: library.create_model(place, weights_only=True).eval()
     )
     theirs = read_part(checkpoint, "tokenizer", CURE, lambda: library.get_tokenizer(place))
+    transform = read_part(checkpoint, "image transform", CURE, lambda: _transform(library, model))
     weights = _weights(model)
     tokenizer = read_open_clip_tokenizer(
         theirs,
@@ -74,13 +95,14 @@ def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
     return LoadedCheckpoint(
         family=config.family,
         model=OpenClipModel(model=model),
+        preparation=OpenClipPreparation(tokenizer=theirs, transform=transform),
         weights=weights,
         image=config.image or _timm_encoder(model.visual.trunk),
         text=config.text,
         end_id=config.end_id,
         preprocessing=config.preprocessing,
         tokenizer=tokenizer,
-        native_scale=math.exp(model.logit_scale.item()),
+        native_scale=scale_of(model),
         native_bias=None if model.logit_bias is None else model.logit_bias.item(),
         files={
             OPEN_CLIP_CONFIG: text_of(checkpoint, OPEN_CLIP_CONFIG) or "",
@@ -89,13 +111,20 @@ def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
     )
 
 
+def _transform(library: Any, model: Any) -> Any:  # noqa: ANN401  untyped
+    """Return open_clip's own transform of an image, as in inference."""
+    transforms = library.transform
+    config = transforms.PreprocessCfg(**model.visual.preprocess_cfg)
+    return transforms.image_transform_v2(config, is_train=False)
+
+
 def _library() -> Any:  # noqa: ANN401  it ships no types
     try:
         return importlib.import_module("open_clip")
     except (ImportError, RuntimeError) as error:  # torchvision's, where it does not fit torch
         raise CheckpointError(
             "an OpenCLIP checkpoint is verified against open_clip, which cannot be imported "
-            f"({error}); pip install open_clip_torch"
+            f"({quoted(str(error))}); pip install open_clip_torch"
         ) from error
 
 
@@ -107,7 +136,7 @@ def _folder(checkpoint: str) -> Path:
     """
     found = next((path for name in WEIGHTS if (path := path_of(checkpoint, name))), None)
     if found is None:
-        raise CheckpointError(f"{checkpoint} has none of {', '.join(WEIGHTS)}; {CURE}")
+        raise CheckpointError(f"{quoted(checkpoint)} has none of {', '.join(WEIGHTS)}; {CURE}")
     for name in TOKENIZER_FILES:
         path_of(checkpoint, name)
     return found.parent

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from twinlens.bundle.specs import ImageSpec
+from twinlens.errors import quoted
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.checkpoints.preprocessing import (
     OPENAI_MEAN,
@@ -52,12 +53,14 @@ def read_preprocess_cfg(fields: Fields, *, side_px: int) -> Preprocessing:
     for name in fields:
         if name not in DEFAULTS:
             raise CheckpointError(
-                f"preprocess_cfg has {name} = {fields[name]!r}, which may change pixels and is "
-                f"not supported; known are {', '.join(DEFAULTS)}"
+                f"preprocess_cfg has {name} = {quoted(repr(fields[name]))}, which may change "
+                f"pixels and is not supported; known are {', '.join(DEFAULTS)}"
             )
     known = {**DEFAULTS, **{name: value for name, value in fields.items() if value is not None}}
     if known["mode"] != "RGB":
-        raise CheckpointError(f"preprocess_cfg has mode {known['mode']!r}; RGB is supported")
+        raise CheckpointError(
+            f"preprocess_cfg has mode {quoted(repr(known['mode']))}; RGB is supported"
+        )
     given = side_px if known["size"] is None else square_side({"size": known["size"]})
     if given != side_px:
         raise CheckpointError(f"preprocess_cfg resizes to {given}, the tower sees {side_px} pixels")
@@ -77,7 +80,7 @@ def read_preprocess_cfg(fields: Fields, *, side_px: int) -> Preprocessing:
 def _choice(table: Mapping[str, Any], name: str, field: str) -> Any:  # noqa: ANN401  of the table
     if name not in table:
         raise CheckpointError(
-            f"preprocess_cfg has {field} {name!r}; supported are {', '.join(table)}"
+            f"preprocess_cfg has {field} {quoted(repr(name))}; supported are {', '.join(table)}"
         )
     return table[name]
 

@@ -10,6 +10,7 @@ from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from tokenizers.processors import TemplateProcessing
 
 from twinlens.bundle.specs import Clean, TextSpec
+from twinlens.errors import quoted
 from twinlens_export.checkpoints.tokenizer import LoadedTokenizer, read_tokenizer
 from twinlens_export.errors import CheckpointError
 
@@ -47,6 +48,7 @@ def read_open_clip_tokenizer(
     if not own:
         loaded = read_tokenizer(tokenizer.tokenizer, context=context, trim=trim)
         return replace(loaded, spec=replace(loaded.spec, clean=clean))
+    marks = [tokenizer.decoder[id_] for id_ in (tokenizer.sot_token_id, tokenizer.eot_token_id)]
     return LoadedTokenizer(
         spec=TextSpec(
             context=min(context, tokenizer.context_length),
@@ -56,6 +58,8 @@ def read_open_clip_tokenizer(
             clean=clean,
         ),
         json=_converted(tokenizer).to_str(),
+        marks=tuple(marks),
+        vocabulary={word: id_ for word, id_ in tokenizer.encoder.items() if word not in marks},
     )
 
 
@@ -63,7 +67,7 @@ def _clean(options: Mapping[str, Any], *, default: str) -> Clean:
     for name, value in options.items():
         if value and (name != "clean" or value not in CLEANS):
             raise CheckpointError(
-                f"tokenizer_kwargs has {name} = {value!r}, which is not supported; "
+                f"tokenizer_kwargs has {name} = {quoted(repr(value))}, which is not supported; "
                 f"clean = {' or '.join(CLEANS)} is"
             )
     return CLEANS[options.get("clean") or default]

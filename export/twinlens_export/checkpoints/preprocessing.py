@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from twinlens.bundle.specs import ImageSpec
+from twinlens.errors import quoted
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.errors import CheckpointError
 
@@ -39,7 +40,9 @@ def square_side(size: Any) -> int:  # noqa: ANN401  any value of the JSON
         sides.update(value if isinstance(value, (list, tuple)) else (value,))
     if len(sides) != 1:
         shown = dict(size) if isinstance(size, Mapping) else size
-        raise CheckpointError(f"the images are not square: {shown}; square ones are supported")
+        raise CheckpointError(
+            f"the images are not square: {quoted(shown)}; square ones are supported"
+        )
     return int(sides.pop())
 
 
@@ -51,5 +54,5 @@ def rgb(values: Any) -> tuple[float, ...]:  # noqa: ANN401  any value of the JSO
     """
     numbers = tuple(values) if isinstance(values, (list, tuple)) else (values,) * 3
     if len(numbers) != 3:
-        raise CheckpointError(f"{list(numbers)} are not three numbers, one for each colour")
+        raise CheckpointError(f"{quoted(list(numbers))} are not three numbers, one for each colour")
     return tuple(float(number) for number in numbers)

@@ -44,14 +44,24 @@ class StateDict:
     def image_tower(
         self, config: EncoderConfig, *, side_px: int, normalization: PixelNormalization
     ) -> ImageTower:
-        """Return the image tower."""
+        """Return the image tower.
+
+        Raises:
+            CheckpointError: the checkpoint lacks a weight, or its images are not RGB.
+        """
         names = self.family.image
         reader = _TowerReader(state=self, config=config)
         positions = self.array(names.position_embedding)
+        patches = self.array(f"{names.patch_embedding}.weight")
+        if patches.shape[1] != 3:
+            raise CheckpointError(
+                f"the image tower takes {patches.shape[1]} channels, wanted 3 (red, green, blue); "
+                "give a checkpoint trained on RGB images"
+            )
         return ImageTower(
             side_px=side_px,
             normalization=normalization,
-            patch_embedding=self.array(f"{names.patch_embedding}.weight"),
+            patch_embedding=patches,
             patch_bias=self.weights.get(f"{names.patch_embedding}.bias"),
             class_embedding=self.weights.get(names.class_embedding),
             # timm keeps a batch dim of one.

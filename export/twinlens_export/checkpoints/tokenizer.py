@@ -1,13 +1,27 @@
 """The tokenizer of a checkpoint, as a tokenizer.json and the bundle's text spec."""
 
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from tokenizers import processors
+from tokenizers import Tokenizer, processors
 from transformers.convert_slow_tokenizer import SpmConverter
 
 from twinlens.bundle.specs import Clean, TextSpec
+from twinlens.errors import quoted
 from twinlens_export.errors import CheckpointError
+
+ROLES: Final = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+"""Roles of transformers' special tokens; those with a role stay text inside a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +31,12 @@ class LoadedTokenizer:
     spec: TextSpec
     json: str
     """Content of tokenizer.json."""
+    marks: tuple[str, ...] = ()
+    """Special tokens that stay text inside a text."""
+    vocabulary: Mapping[str, int] = field(default_factory=dict)
+    """Ids of all other tokens, which a text may contain."""
+    added: tuple[str, ...] = ()
+    """Those of them that were added to the vocabulary of the training."""
 
 
 def read_tokenizer(
@@ -28,6 +48,9 @@ def read_tokenizer(
 ) -> LoadedTokenizer:
     """Read a tokenizer of transformers: CLIP's, Gemma's, BERT's or SigLIP's.
 
+    A special token without a role, as a fine-tune adds one, is read as one token inside a text, as
+    transformers does; those with a role (the end, padding) stay text.
+
     Args:
         tokenizer: transformers' own.
         context: number of the tower's positions.
@@ -36,15 +59,23 @@ def read_tokenizer(
             the Hub is Gemma's own, which keeps upper case.
 
     Raises:
-        CheckpointError: the runtime cannot reproduce the tokenizer.
+        CheckpointError: the runtime cannot reproduce the tokenizer, or it has no words.
     """
+    marks = {str(token) for role in ROLES if (token := getattr(tokenizer, role, None))}
+    vocabulary = {word: id_ for word, id_ in tokenizer.get_vocab().items() if word not in marks}
+    if not vocabulary:
+        # transformers answers so where there are no files of a tokenizer.
+        raise CheckpointError(
+            "the tokenizer has no words, so its files are missing; "
+            "save it beside the weights with tokenizer.save_pretrained"
+        )
     if tokenizer.pad_token_id is None:
         raise CheckpointError(
             "the tokenizer has no padding token; name one in tokenizer_config.json"
         )
     if tokenizer.padding_side != "right":
         raise CheckpointError(
-            f"the tokenizer pads on the {tokenizer.padding_side}, wanted right; "
+            f"the tokenizer pads on the {quoted(tokenizer.padding_side)}, wanted right; "
             "set padding_side in tokenizer_config.json to right if the checkpoint was trained so"
         )
     clean = _clean(tokenizer)
@@ -56,12 +87,23 @@ def read_tokenizer(
             trim=trim,
             clean="lower" if clean == "none" and lower_case and _keeps_case(tokenizer) else clean,
         ),
-        json=_fast(tokenizer).to_str(),
+        json=_without_other_marks(_fast(tokenizer).to_str(), marks),
+        marks=tuple(sorted(marks)),
+        vocabulary=vocabulary,
+        added=tuple(word for word in tokenizer.get_added_vocab() if word in vocabulary),
     )
 
 
 class _SiglipConverter(SpmConverter):  # type: ignore[misc]  # untyped
     """Converter of SigLIP's SentencePiece model, for which transformers has none of its own."""
+
+    handle_byte_fallback = True
+    """False is the default: unknown letters would all become one id."""
+
+    def tokenizer(self, proto: Any) -> Tokenizer:  # noqa: ANN401  protobuf's
+        self.handle_byte_fallback = proto.trainer_spec.byte_fallback
+        converted: Tokenizer = super().tokenizer(proto)
+        return converted
 
     def post_processor(self) -> processors.TemplateProcessing:
         end = self.original_tokenizer.eos_token
@@ -78,6 +120,24 @@ def _fast(tokenizer: Any) -> Any:  # noqa: ANN401
         f"a {type(tokenizer).__name__} has no tokenizer.json and none can be made of it; "
         "save the checkpoint with its fast tokenizer"
     )
+
+
+def _without_other_marks(text: str, marks: set[str]) -> str:
+    """Return a tokenizer.json whose only special tokens are `marks`: the runtime reads the others.
+
+    The runtime takes special tokens inside a text as text.
+    """
+    document = json.loads(text)
+    others = [
+        token
+        for token in document["added_tokens"]
+        if token["special"] and token["content"] not in marks
+    ]
+    if not others:
+        return text
+    for token in others:
+        token["special"] = False
+    return json.dumps(document, ensure_ascii=False)
 
 
 def _end_id(tokenizer: Any) -> int | None:  # noqa: ANN401

@@ -1,30 +1,33 @@
 """The loader of checkpoints saved by transformers: a folder, or an id on the Hub."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
+from PIL import Image
 
-from twinlens_export.architecture import Activation
-from twinlens_export.checkpoints.families import Family, family_of
+from twinlens.errors import quoted
+from twinlens_export.architecture import F32, Activation
+from twinlens_export.checkpoints.diagnosis import prefix_of, require_plain
+from twinlens_export.checkpoints.families import FAMILIES, Family, family_of
 from twinlens_export.checkpoints.hub_files import (
     CONFIG,
     PREPROCESSOR,
     TOKENIZER,
+    json_of,
     read_part,
     text_of,
 )
 from twinlens_export.checkpoints.image_processor import read_processor
-from twinlens_export.checkpoints.loaded import LoadedCheckpoint
+from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
 from twinlens_export.checkpoints.preprocessing import square_side
 from twinlens_export.checkpoints.state_dict import EncoderConfig
 from twinlens_export.checkpoints.tokenizer import read_tokenizer
 from twinlens_export.errors import CheckpointError
-
-T = TypeVar("T")
 
 CURE: Final = "save the model, its tokenizer and its image processor there with save_pretrained"
 ACTIVATIONS: Final[Mapping[str, Activation]] = {
@@ -53,19 +56,38 @@ class TransformersModel:
         return _features(self.model.get_text_features(input_ids=ids, **mask))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformersPreparation:
+    """A tokenizer and an image processor of transformers; see `ReferencePreparation`."""
+
+    tokenizer: Any
+    processor: Any
+
+    def ids(self, texts: Sequence[str], context: int) -> NDArray[np.int64]:
+        """See `ReferencePreparation`."""
+        rows = self.tokenizer(
+            list(texts), padding="max_length", truncation=True, max_length=context
+        )["input_ids"]
+        return np.array(rows, dtype=np.int64)
+
+    def pixels(self, image: Image.Image) -> F32:
+        """See `ReferencePreparation`."""
+        (values,) = self.processor(image, return_tensors="pt")["pixel_values"]
+        return np.asarray(values, dtype=np.float32)
+
+
 def load_transformers(checkpoint: str) -> LoadedCheckpoint:
     """Load a checkpoint of any supported family of transformers.
 
     Raises:
         CheckpointError: it cannot be read or fetched, or is of no supported family.
     """
-    config = _load(checkpoint, "configuration", transformers.AutoConfig.from_pretrained)
+    require_plain(checkpoint, json_of(checkpoint, CONFIG) or {}, FAMILIES)
+    config = _load(checkpoint, "configuration", "AutoConfig")
     family = family_of(config.model_type)
     image, text = _encoder(config.vision_config), _encoder(config.text_config)
-    processor = _load(
-        checkpoint, "image processor", transformers.AutoImageProcessor.from_pretrained
-    )
-    theirs = _load(checkpoint, "tokenizer", transformers.AutoTokenizer.from_pretrained)
+    processor = _load(checkpoint, "image processor", "AutoImageProcessor")
+    theirs = _load(checkpoint, "tokenizer", "AutoTokenizer")
     preprocessing = read_processor(
         processor.to_dict(), side_px=square_side(config.vision_config.image_size)
     )
@@ -83,13 +105,14 @@ def load_transformers(checkpoint: str) -> LoadedCheckpoint:
     return LoadedCheckpoint(
         family=family,
         model=TransformersModel(model=model, masked_id=masked_id),
+        preparation=TransformersPreparation(tokenizer=theirs, processor=processor),
         weights=state,
         image=image,
         text=text,
         end_id=None if end_id == names.legacy_end_id else end_id,
         preprocessing=preprocessing,
         tokenizer=tokenizer,
-        native_scale=math.exp(model.logit_scale.item()),
+        native_scale=scale_of(model),
         native_bias=model.logit_bias.item() if hasattr(model, "logit_bias") else None,
         # The tokenizer as loaded, which does not always agree with its file.
         files={**_configs(checkpoint, config, processor), TOKENIZER: tokenizer.json},
@@ -104,8 +127,14 @@ def _configs(checkpoint: str, config: Any, processor: Any) -> dict[str, str]:  #
     }
 
 
-def _load(checkpoint: str, part: str, load: Callable[..., T], **options: object) -> T:
-    return read_part(checkpoint, part, CURE, lambda: load(checkpoint, **options))
+def _load(checkpoint: str, part: str, kind: str, **options: object) -> Any:  # noqa: ANN401
+    """Load a part by a class of transformers, whose import fails where torchvision's does."""
+
+    def load() -> Any:  # noqa: ANN401
+        known = getattr(transformers, kind)
+        return known.from_pretrained(checkpoint, trust_remote_code=False, **options)
+
+    return read_part(checkpoint, part, CURE, load)
 
 
 def _model(checkpoint: str, family: Family) -> Any:  # noqa: ANN401
@@ -117,18 +146,24 @@ def _model(checkpoint: str, family: Family) -> Any:  # noqa: ANN401
     model, report = _load(
         checkpoint,
         "weights",
-        getattr(transformers, family.model).from_pretrained,
+        family.model,
         dtype=torch.float32,
         attn_implementation="eager",
         weights_only=True,
         output_loading_info=True,
     )
     missing = sorted(report["missing_keys"])
+    if missing and (prefix := prefix_of(missing, report["unexpected_keys"])):
+        raise CheckpointError(
+            f"all weights of {quoted(checkpoint)} are named {quoted(prefix)}..., as torch.compile "
+            "(_orig_mod.) and DataParallel (module.) name them; save the model inside with "
+            "save_pretrained"
+        )
     if missing:
         # transformers only warns, and fills them with noise.
         raise CheckpointError(
-            f"{checkpoint} lacks {len(missing)} weights of a {family.model}, such as {missing[0]}; "
-            "give a whole checkpoint"
+            f"{quoted(checkpoint)} lacks {len(missing)} weights of a {family.model}, such as "
+            f"{missing[0]}; give a whole checkpoint"
         )
     return model.eval()
 
@@ -136,8 +171,8 @@ def _model(checkpoint: str, family: Family) -> Any:  # noqa: ANN401
 def _encoder(config: Any) -> EncoderConfig:  # noqa: ANN401  of one tower
     if config.hidden_act not in ACTIVATIONS:
         raise CheckpointError(
-            f"the checkpoint's activation is {config.hidden_act!r}, which is not supported; "
-            f"supported are {', '.join(ACTIVATIONS)}"
+            f"the checkpoint's activation is {quoted(repr(config.hidden_act))}, which is not "
+            f"supported; supported are {', '.join(ACTIVATIONS)}"
         )
     return EncoderConfig(
         layers=config.num_hidden_layers,

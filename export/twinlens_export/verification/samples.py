@@ -1,12 +1,14 @@
 """The samples: real images and texts for the verification and the calibration of towers."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from twinlens.bundle.specs import TextSpec
 from twinlens.demo.samples import bundled_drawings
@@ -24,6 +26,8 @@ FEWEST: Final = 4
 """Of each kind: with fewer there is nothing to rank, or nothing left to calibrate on."""
 FULL_TEXTS: Final = 4
 MOST_CALIBRATED: Final = 48
+MOST_OPENED: Final = 64
+"""Images whose pixels are compared with those of the checkpoint's own processor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,20 @@ def read_samples(files: SampleFiles, checkpoint: Checkpoint, tokenizer: Tokenize
         raise ExportError(
             f"the samples cannot be read ({error}); give others by --images and --texts"
         ) from error
+
+
+def sample_texts(files: SampleFiles) -> list[str]:
+    """Return all texts of the samples, with their further wordings if they are the package's."""
+    lines = _lines(files.texts)
+    return wordings(lines) if files.texts is None else lines
+
+
+def sample_images(files: SampleFiles) -> Iterator[Image.Image]:
+    """Yield the images of the samples that Pillow opens, as they are stored."""
+    for path in _images(files.images)[:MOST_OPENED]:
+        with contextlib.suppress(OSError), Image.open(path) as image:
+            image.load()
+            yield image
 
 
 def _images(folder: Path | None) -> list[Path]:

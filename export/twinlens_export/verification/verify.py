@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from twinlens.bundle.manifest import Agreement
 from twinlens.bundle.specs import Modality, Precision
+from twinlens.errors import quoted
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
@@ -58,7 +59,28 @@ class Reference:
 
 
 def reference_of(checkpoint: Checkpoint, samples: Samples) -> Reference:
-    """Run the reference model on the compared samples, texts padded to the whole context."""
+    """Run the reference model on the compared samples, texts padded to the whole context.
+
+    Raises:
+        AgreementError: the model fails, or gives NaN or infinity.
+    """
+    try:
+        reference = _reference_of(checkpoint, samples)
+    except Exception as error:  # torch has no type of its own
+        raise AgreementError(
+            f"the checkpoint's own model fails on the samples ({quoted(str(error))}); "
+            "its configuration and its weights do not fit: give a whole checkpoint"
+        ) from error
+    for kind, rows in (("images", reference.images), ("texts", reference.texts)):
+        if not np.isfinite(rows).all():
+            raise AgreementError(
+                f"the checkpoint's own model gives NaN or infinity for {kind}, so nothing can be "
+                "compared with it; give a checkpoint saved before its training diverged"
+            )
+    return reference
+
+
+def _reference_of(checkpoint: Checkpoint, samples: Samples) -> Reference:
     spec = checkpoint.text_spec
 
     def embed(texts: Sequence[Sequence[int]]) -> F32:
