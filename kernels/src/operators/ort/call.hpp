@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <limits>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,13 @@ struct StatusError {
 inline void require(Status *status) {
     if (status != nullptr) {
         throw StatusError{status};
+    }
+}
+
+// Without memory for a status ONNX Runtime returns none, as for success, and makes nothing.
+inline void require_made(const void *made) {
+    if (made == nullptr) {
+        throw std::bad_alloc();
     }
 }
 
@@ -62,6 +71,7 @@ inline Tensor tensor_of(const Api &api, const Value *value) {
         }
     } own{api};
     require(api.call(ApiIndex::shape, value, &own.shape));
+    require_made(own.shape);
     const Shape *shape = own.shape;
     std::size_t count = 0;
     require(api.call(ApiIndex::dim_count, shape, &count));
@@ -90,6 +100,7 @@ class Call {
         Value *value = nullptr;
         require(api_.call(ApiIndex::output, context_, std::size_t{0}, dims.data(), dims.size(),
                           &value));
+        require_made(value);
         void *data = nullptr;
         require(api_.call(ApiIndex::data, value, &data));
         return static_cast<float *>(data);
@@ -104,6 +115,7 @@ class Call {
     struct Work {
         Part part;
         void *work;
+        std::atomic<std::int64_t> begun{0};
         std::atomic<bool> failed{false};
         std::exception_ptr failure; // the first, written by the part that set `failed`
     };
@@ -112,6 +124,7 @@ class Call {
     // other parts have nothing to do.
     static void run_part(void *given, std::size_t index) noexcept {
         Work *work = static_cast<Work *>(given);
+        ++work->begun;
         if (work->failed) {
             return;
         }
@@ -130,7 +143,7 @@ class Call {
             part(work, 0);
             return;
         }
-        Work given{part, work, {}, {}};
+        Work given{part, work, {}, {}, {}};
         const auto count = static_cast<std::size_t>(parts);
         void (*function)(void *, std::size_t) = &Call::run_part;
         Status *status = call->api_.call(ApiIndex::parallel_for,
@@ -143,6 +156,9 @@ class Call {
             std::rethrow_exception(given.failure);
         }
         require(status);
+        if (given.begun != parts) { // as require_made
+            throw std::bad_alloc();
+        }
     }
 
     const Api &api_;
@@ -168,7 +184,7 @@ class NodeInfo {
     }
 
     float number(const char *name) const {
-        float value = 0;
+        float value = std::numeric_limits<float>::quiet_NaN();
         require(api_.call(ApiIndex::attribute_float, info_, name, &value));
         return value;
     }

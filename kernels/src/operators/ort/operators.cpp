@@ -225,6 +225,7 @@ void register_operators(SessionOptions *options, const Api &api) {
     const std::lock_guard<std::mutex> lock(guard);
     Domain *domain = nullptr;
     require(api.call(ApiIndex::create_domain, "twinlens", &domain));
+    require_made(domain);
     kept.push_back(
         std::make_unique<std::vector<OperatorDefinition>>(all_operators(threads_of(api, options))));
     for (const OperatorDefinition &op : *kept.back()) {
