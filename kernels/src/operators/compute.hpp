@@ -11,12 +11,16 @@
 //
 // A row of the output depends on its own inputs alone, to the bit: not on other rows of the batch,
 // the threads or the split. A row with a NaN gives a row of NaN. Scratch memory is kept by each
-// thread for its next call.
+// thread for its next call; without memory for it a function throws std::bad_alloc. No rows, an
+// empty batch, give none.
 #pragma once
 
 #include <cstdint>
 
 namespace twinlens::operators {
+
+// Inputs of a linear layer at most: sums of 255 * 128 * 65536 still fit into an int32.
+constexpr std::int64_t most_inputs = 65536;
 
 // Weights w [out, in] are packed as [ceil(out / 16)][ceil(in / 64)][16 quads][16 outputs][4
 // inputs], zero beyond the ends: 1 KiB is 16 outputs times 64 inputs, and a quad is 4 neighbouring
@@ -26,7 +30,7 @@ struct Linear {
     const float *scales;      // [out]
     const float *bias;        // [out], or null
     const std::int32_t *sums; // [out], of `sums_of`
-    std::int64_t in, out;     // in <= 65536
+    std::int64_t in, out;     // 1 <= in <= most_inputs, 1 <= out
 };
 
 // LayerNorm over the width of a row, with the population variance.
@@ -44,7 +48,7 @@ enum class Activation {
 constexpr float lowest = -0.17F;
 
 // Thread pool of the caller: `run` calls part(work, index) for index 0 .. parts - 1, in any order,
-// on any thread, and returns when all are done.
+// on any thread, and returns when all are done; then it throws the first exception of a part.
 struct Pool {
     void *state;
     int threads;
@@ -57,10 +61,12 @@ struct Pool {
 struct Attention {
     const float *query, *key, *value;
     std::int64_t query_stride, key_stride, value_stride; // floats from one token to the next
-    std::int64_t batch, heads, head_width;               // head_width <= 256
+    std::int64_t batch, heads, head_width;
     std::int64_t queries, keys;
-    bool causal;                // query i attends to keys 0 .. i
-    const std::int64_t *counts; // [batch] keys of each item, from the first on; null: all
+    bool causal; // query i attends to keys 0 .. i
+    // [batch] keys of each item, from the first on: a negative count is none, and one beyond `keys`
+    // is all, as null is for each item.
+    const std::int64_t *counts;
 };
 
 // The instruction set that serves, "amx" or "avx512vnni": the one that the environment's

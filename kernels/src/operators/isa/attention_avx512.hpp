@@ -225,8 +225,12 @@ inline void attend(const Attention &all, const Head &head) {
 
 // Four parts a thread, as other work may slow one thread down.
 template <typename Engine> void attention(const Attention &all, float *out, const Pool &pool) {
+    if (all.queries == 0) { // of a batch that may have any size
+        return;
+    }
     const std::int64_t heads = all.batch * all.heads;
-    const std::int64_t parts = min<std::int64_t>(heads, pool.threads > 1 ? 4 * pool.threads : 1);
+    const std::int64_t threads = max(pool.threads, 1);
+    const std::int64_t parts = min(heads, threads > 1 ? 4 * threads : 1);
     run(pool, parts, [&](std::int64_t index) {
         const Range own = share_of(heads, parts, index);
         const typename Engine::Session session;

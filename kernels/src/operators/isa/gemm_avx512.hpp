@@ -77,7 +77,7 @@ struct OutputBlock {
 template <typename Finish>
 TWINLENS_INLINE void finish_rows(OutputBlock &block, std::int64_t n, const Panel &panel,
                                  const Finish &finish) {
-    const Columns &columns = *block.columns;
+    const Columns *columns = block.columns; // null before the first block, which has no rows
     const std::int64_t end = min(block.done + n, block.rows);
     for (; block.done < end; ++block.done) {
         const std::int64_t row = block.row + block.done;
@@ -85,9 +85,9 @@ TWINLENS_INLINE void finish_rows(OutputBlock &block, std::int64_t n, const Panel
         const std::int32_t *sums = block.sums + block.done * block_side;
         for (int half = 0; half < 2; ++half) {
             const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums + 16 * half));
-            const __m512 scale = _mm512_mul_ps(step, _mm512_load_ps(columns.scales + 16 * half));
-            finish(row, columns.first + 16 * half, columns.lanes[half],
-                   _mm512_fmadd_ps(sum, scale, _mm512_load_ps(columns.bias + 16 * half)));
+            const __m512 scale = _mm512_mul_ps(step, _mm512_load_ps(columns->scales + 16 * half));
+            finish(row, columns->first + 16 * half, columns->lanes[half],
+                   _mm512_fmadd_ps(sum, scale, _mm512_load_ps(columns->bias + 16 * half)));
         }
     }
 }
@@ -143,6 +143,10 @@ struct Chunks {
 template <typename Engine, typename Finish>
 void gemm(const Panel &panel, const Linear &linear, std::int64_t zero, Range pairs,
           const Finish &finish) {
+    // An empty batch, or a part beyond the last tile of rows.
+    if (panel.rows == 0) {
+        return;
+    }
     const std::int64_t steps = ceil_div(linear.in, tile_width);
     const std::int64_t column_bytes = steps * tile_bytes;
     const Chunks chunks = Chunks::of(steps);

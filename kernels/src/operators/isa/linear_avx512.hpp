@@ -78,6 +78,9 @@ inline Panel copied_rows(const std::uint8_t *x, Range rows, std::int64_t width) 
         for (std::int64_t at = 0; at < width; at += tile_width, codes += tile_bytes) {
             const auto n = min(width - at, tile_width);
             std::memcpy(codes, from + at, static_cast<std::size_t>(n));
+            if (n < tile_width) { // else codes of an earlier call, where weights may be no zeros
+                std::memset(codes + n, 128, static_cast<std::size_t>(tile_width - n));
+            }
         }
         return 1.0F;
     });

@@ -51,6 +51,8 @@ struct ApiBase {
     const char *(*get_version)();
 };
 
+enum class FailureCode : int { invalid_argument = 2, runtime_exception = 6 };
+
 enum class Type : int { float32 = 1, uint8 = 2, int8 = 3, int64 = 7 };
 
 // OrtCustomOp of version 17: the callbacks of an operator.
@@ -96,9 +98,9 @@ class Api {
         reinterpret_cast<Called>(at(index))(arguments...);
     }
 
-    Status *failure(const char *reason) const {
-        constexpr int invalid_argument = 2;
-        return call(ApiIndex::create_status, invalid_argument, reason);
+    // Null where memory is short.
+    Status *failure(FailureCode code, const char *reason) const {
+        return call(ApiIndex::create_status, static_cast<int>(code), reason);
     }
 
   private:

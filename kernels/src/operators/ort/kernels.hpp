@@ -2,28 +2,43 @@
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "operators/compute.hpp"
 #include "operators/ort/call.hpp"
+#include "operators/ort/refusal.hpp"
 #include "operators/ort/stored_weights.hpp"
 
 namespace twinlens::ort {
 
 using operators::Activation;
 
+// An operator of a node. The constructor checks all that the model stores, `compute` in constant
+// time what only a run knows: the shapes of its inputs.
 struct Kernel {
+    explicit Kernel(const NodeInfo &node) : name(node.name()) {}
+    Kernel(const Kernel &) = delete;
+    Kernel &operator=(const Kernel &) = delete;
     virtual ~Kernel() = default;
     virtual void compute(const Call &call) const = 0;
-};
 
-inline void require_width(const Tensor &tokens, std::int64_t width) {
-    if (tokens.last() != width) {
-        throw std::invalid_argument("an operator of twinlens got tokens of another width");
+    Input input(std::size_t index, const char *role) const { return {name, index, role}; }
+
+    // Tokens of input 0, whose last side is `width`.
+    Tensor tokens(const Call &call, std::int64_t width) const {
+        const Input at = input(0, "tokens");
+        Tensor x = call.input(at);
+        if (x.dims.empty() || x.dims.back() != width) {
+            throw refusal(at, "of shape " + shape_text(x.dims),
+                          "[..., " + std::to_string(width) + "]");
+        }
+        return x;
     }
-}
+
+    const char *name;
+};
 
 inline std::vector<std::int64_t> with_last(std::vector<std::int64_t> dims, std::int64_t last) {
     dims.back() = last;
@@ -31,12 +46,11 @@ inline std::vector<std::int64_t> with_last(std::vector<std::int64_t> dims, std::
 }
 
 struct BytesLinear : Kernel {
-    explicit BytesLinear(const NodeInfo &node) : weight(node, 1, node.integer("inputs")) {}
+    explicit BytesLinear(const NodeInfo &node) : Kernel(node), weight(node, 1, "inputs") {}
 
     void compute(const Call &call) const override {
-        const Tensor x = call.input(0);
         const Linear linear = weight.linear();
-        require_width(x, linear.in);
+        const Tensor x = tokens(call, linear.in);
         float *out = call.output(with_last(x.dims, linear.out));
         operators::bytes_product(static_cast<const std::uint8_t *>(x.data), x.rows(), linear, out,
                                  call.pool());
@@ -47,17 +61,19 @@ struct BytesLinear : Kernel {
 
 template <bool normed, bool adding> struct LinearKernel : Kernel {
     explicit LinearKernel(const NodeInfo &node)
-        : norm(node, normed), weight(node, normed ? 3 : 1, node.integer("inputs")) {}
+        : Kernel(node), norm(node, normed), weight(node, normed ? 3 : 1, "inputs") {}
 
     void compute(const Call &call) const override {
-        const Tensor x = call.input(0);
         const Linear linear = weight.linear();
-        require_width(x, linear.in);
-        const Tensor residual = adding ? call.input(4) : Tensor{};
-        if (adding && (residual.last() != linear.out || residual.rows() != x.rows())) {
-            throw std::invalid_argument("LinearAdd adds to tokens of another shape");
+        const Tensor x = tokens(call, linear.in);
+        const std::vector<std::int64_t> dims = with_last(x.dims, linear.out);
+        Tensor residual;
+        if (adding) {
+            const Input at = input(4, "residual");
+            residual = call.input(at);
+            require_shape(at, residual.dims, dims);
         }
-        float *out = call.output(with_last(x.dims, linear.out));
+        float *out = call.output(dims);
         operators::product(x.floats(), x.rows(), norm.norm(), linear, residual.floats(), out,
                            call.pool());
     }
@@ -66,7 +82,8 @@ template <bool normed, bool adding> struct LinearKernel : Kernel {
     Weight weight;
 };
 
-inline Activation activation_of(const std::string &name) {
+inline Activation activation_of(const NodeInfo &node) {
+    const std::string name = node.text("activation");
     if (name == "quick_gelu") {
         return Activation::quick_gelu;
     }
@@ -76,23 +93,20 @@ inline Activation activation_of(const std::string &name) {
     if (name == "gelu_tanh") {
         return Activation::gelu_tanh;
     }
-    throw std::invalid_argument("an operator of twinlens has an unknown activation");
+    throw refusal(node.name(), "attribute activation", quoted(name),
+                  "quick_gelu, gelu or gelu_tanh");
 }
 
 template <bool normed> struct MlpAdd : Kernel {
     explicit MlpAdd(const NodeInfo &node)
-        : norm(node, normed), activation(activation_of(node.text("activation"))),
-          fc1(node, normed ? 3 : 1, node.integer("inputs")),
-          fc2(node, normed ? 6 : 4, node.integer("middle")) {
-        const Linear first = fc1.linear(), second = fc2.linear();
-        if (first.out != second.in || first.in != second.out) {
-            throw std::invalid_argument("the two weights of an MLP do not fit");
-        }
+        : Kernel(node), norm(node, normed), activation(activation_of(node)),
+          fc1(node, normed ? 3 : 1, "inputs"), fc2(node, normed ? 6 : 4, "middle") {
+        fc1.require_outputs(node, normed ? 3 : 1, fc2.linear().in);
+        fc2.require_outputs(node, normed ? 6 : 4, fc1.linear().in);
     }
 
     void compute(const Call &call) const override {
-        const Tensor x = call.input(0);
-        require_width(x, fc1.linear().in);
+        const Tensor x = tokens(call, fc1.linear().in);
         float *out = call.output(x.dims);
         operators::mlp(x.floats(), x.rows(), norm.norm(), fc1.linear(), activation, fc2.linear(),
                        out, call.pool());
@@ -103,30 +117,42 @@ template <bool normed> struct MlpAdd : Kernel {
     Weight fc1, fc2;
 };
 
+// More heads than a width has elements divide no width.
+inline std::int64_t heads_of(const NodeInfo &node) {
+    return node.integer("heads", 1, std::numeric_limits<std::int32_t>::max());
+}
+
 template <bool pooled, bool counted, bool causal> struct AttentionKernel : Kernel {
-    explicit AttentionKernel(const NodeInfo &node) : heads(node.integer("heads")) {}
+    explicit AttentionKernel(const NodeInfo &node) : Kernel(node), heads(heads_of(node)) {}
 
     void compute(const Call &call) const override {
         constexpr std::int64_t parts = pooled ? 2 : 3;
-        const Tensor first = call.input(0), joined = pooled ? call.input(1) : first;
-        if (joined.dims.size() != 3 || joined.last() % (parts * heads) != 0) {
-            throw std::invalid_argument("the heads of an attention do not divide its width");
+        const Input at = input(pooled ? 1 : 0, pooled ? "keys and values" : "tokens");
+        const Tensor joined = call.input(at);
+        const Tensor first = pooled ? call.input(input(0, "queries")) : joined;
+        if (joined.dims.size() != 3 || joined.dims[2] == 0 ||
+            joined.dims[2] % (parts * heads) != 0) {
+            throw refusal(at, "of shape " + shape_text(joined.dims),
+                          "[batch, tokens, a multiple of " + std::to_string(parts) + " * " +
+                              std::to_string(heads) + " heads]");
         }
         const std::int64_t batch = joined.dims[0], keys = joined.dims[1];
-        const std::int64_t width = joined.last() / parts;
-        if (pooled && first.dims != std::vector<std::int64_t>{batch, 1, width}) {
-            throw std::invalid_argument("an attention got queries of another shape");
+        const std::int64_t width = joined.dims[2] / parts;
+        if (pooled) {
+            require_shape(input(0, "queries"), first.dims, {batch, 1, width});
         }
-        const Tensor counts = counted ? call.input(pooled ? 2 : 1) : Tensor{};
-        if (counted && counts.dims != std::vector<std::int64_t>{batch}) {
-            throw std::invalid_argument("an attention got counts of another shape");
+        Tensor counts;
+        if (counted) {
+            const Input counts_at = input(pooled ? 2 : 1, "counts");
+            counts = call.input(counts_at);
+            require_shape(counts_at, counts.dims, {batch});
         }
         operators::Attention attention{};
         attention.query = first.floats();
         attention.key = joined.floats() + (pooled ? 0 : width);
         attention.value = attention.key + width;
-        attention.query_stride = first.last();
-        attention.key_stride = attention.value_stride = joined.last();
+        attention.query_stride = first.dims[2];
+        attention.key_stride = attention.value_stride = joined.dims[2];
         attention.batch = batch;
         attention.heads = heads;
         attention.head_width = width / heads;
@@ -143,24 +169,28 @@ template <bool pooled, bool counted, bool causal> struct AttentionKernel : Kerne
 
 template <bool causal> struct AttentionAdd : Kernel {
     explicit AttentionAdd(const NodeInfo &node)
-        : norm(node, true), heads(node.integer("heads")), qkv(node, 3, node.integer("inputs")),
-          out_proj(node, 6, node.integer("middle")) {
-        const Linear first = qkv.linear(), second = out_proj.linear();
-        if (first.out != 3 * first.in || second.in != first.in || second.out != first.in ||
-            first.in % heads != 0 || first.in % 32 != 0) {
-            throw std::invalid_argument("the weights of an attention do not fit");
+        : Kernel(node), norm(node, true), heads(heads_of(node)), qkv(node, 3, "inputs"),
+          out_proj(node, 6, "middle") {
+        const std::int64_t width = qkv.linear().in;
+        if (width % heads != 0 || width % 32 != 0) {
+            throw refusal(node.name(), "attribute inputs", std::to_string(width),
+                          "a multiple of 32 and of " + std::to_string(heads) + " heads");
         }
+        node.integer("middle", width, width);
+        qkv.require_outputs(node, 3, 3 * width);
+        out_proj.require_outputs(node, 6, width);
     }
 
     void compute(const Call &call) const override {
-        const Tensor x = call.input(0);
-        require_width(x, qkv.linear().in);
+        const std::int64_t width = qkv.linear().in;
+        const Tensor x = tokens(call, width);
         if (x.dims.size() != 3) {
-            throw std::invalid_argument("an attention got tokens of another shape");
+            throw refusal(input(0, "tokens"), "of shape " + shape_text(x.dims),
+                          "[batch, tokens, " + std::to_string(width) + "]");
         }
-        const operators::Tokens tokens{x.dims[0], x.dims[1], heads, causal, nullptr};
+        const operators::Tokens all{x.dims[0], x.dims[1], heads, causal, nullptr};
         float *out = call.output(x.dims);
-        operators::self_attention(x.floats(), tokens, norm.norm(), qkv.linear(), out_proj.linear(),
+        operators::self_attention(x.floats(), all, norm.norm(), qkv.linear(), out_proj.linear(),
                                   out, call.pool());
     }
 

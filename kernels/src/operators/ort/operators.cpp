@@ -4,10 +4,14 @@
 // stored beside its calls in the model.
 
 #include <algorithm>
-#include <cstdlib>
+#include <atomic>
+#include <charconv>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,6 +20,7 @@
 #include "operators/ort/api.hpp"
 #include "operators/ort/call.hpp"
 #include "operators/ort/kernels.hpp"
+#include "operators/ort/refusal.hpp"
 
 namespace twinlens::ort {
 namespace {
@@ -28,23 +33,74 @@ struct OperatorDefinition : Operator {
     int threads;
 };
 
-// A kernel, with the state of its calls.
-struct KernelInstance {
-    Api api;
-    std::unique_ptr<Kernel> kernel;
-    int threads;
-};
+constexpr const char *out_of_memory = "twinlens: out of memory; give less at a time";
 
-template <typename Work> Status *as_status(const Api &api, const Work &work) {
+// Runs work(); no exception leaves it. Null is success, so a failure for which there is no memory
+// gives `spare`.
+template <typename Work, typename Spare>
+Status *as_status(const Api &api, const Work &work, const Spare &spare) noexcept {
+    Status *status = nullptr;
     try {
         work();
         return nullptr;
     } catch (const StatusError &error) {
         return error.status;
+    } catch (const std::bad_alloc &) {
+        status = api.failure(FailureCode::runtime_exception, out_of_memory);
     } catch (const std::exception &error) {
-        return api.failure(error.what());
+        status = api.failure(FailureCode::invalid_argument, error.what());
+    } catch (...) {
+        status = api.failure(FailureCode::runtime_exception, "twinlens: an unknown error");
     }
+    return status != nullptr ? status : spare();
 }
+
+// A kernel, with the state of its calls.
+class KernelInstance {
+  public:
+    KernelInstance(const Api &api, std::unique_ptr<Kernel> kernel, int threads)
+        : api_(api), kernel_(std::move(kernel)), threads_(threads) {
+        refill();
+    }
+    KernelInstance(const KernelInstance &) = delete;
+    KernelInstance &operator=(const KernelInstance &) = delete;
+    ~KernelInstance() {
+        if (Status *status = spare_.exchange(nullptr); status != nullptr) {
+            api_.release(ApiIndex::release_status, status);
+        }
+    }
+
+    Status *compute(KernelContext *context) noexcept {
+        return as_status(
+            api_,
+            [&] {
+                if (spare_ == nullptr) {
+                    refill();
+                }
+                kernel_->compute(Call(api_, context, threads_));
+            },
+            [&] { return spare_.exchange(nullptr); });
+    }
+
+  private:
+    void refill() {
+        Status *made = api_.failure(FailureCode::runtime_exception, out_of_memory);
+        if (made == nullptr) {
+            throw std::bad_alloc();
+        }
+        made = spare_.exchange(made);
+        if (made != nullptr) { // another run was as quick
+            api_.release(ApiIndex::release_status, made);
+        }
+    }
+
+    Api api_;
+    std::unique_ptr<Kernel> kernel_;
+    int threads_;
+    std::atomic<Status *> spare_{nullptr}; // made while there is memory
+};
+
+Status *no_spare() { return nullptr; }
 
 const OperatorDefinition *definition(const Operator *given) {
     return static_cast<const OperatorDefinition *>(given);
@@ -52,17 +108,18 @@ const OperatorDefinition *definition(const Operator *given) {
 
 Status *create(const Operator *given, const Table *table, const KernelInfo *info, void **kernel) {
     const Api api(table);
-    return as_status(api, [&] {
-        const OperatorDefinition *op = definition(given);
-        *kernel = new KernelInstance{api, op->make(NodeInfo(api, info)), op->threads};
-    });
+    *kernel = nullptr; // without it, and without a status, onnxruntime refuses as well
+    return as_status(
+        api,
+        [&] {
+            const OperatorDefinition *op = definition(given);
+            *kernel = new KernelInstance(api, op->make(NodeInfo(api, info, op->name)), op->threads);
+        },
+        no_spare);
 }
 
 Status *compute(void *kernel, KernelContext *context) {
-    const KernelInstance *instance = static_cast<const KernelInstance *>(kernel);
-    return as_status(instance->api, [&] {
-        instance->kernel->compute(Call(instance->api, context, instance->threads));
-    });
+    return static_cast<KernelInstance *>(kernel)->compute(context);
 }
 
 template <typename K> std::unique_ptr<Kernel> make(const NodeInfo &node) {
@@ -130,20 +187,33 @@ std::vector<OperatorDefinition> all_operators(int threads) {
     return all;
 }
 
-// Threads of the session. ONNX Runtime does not tell, so whoever opens the session sets
-// twinlens.threads.
+// More threads than this for each core cut the work without doing it sooner.
+constexpr int most_threads_a_core = 4;
+
+// Threads of the session, at most four a core. ONNX Runtime does not tell, so whoever opens the
+// session sets twinlens.threads.
 int threads_of(const Api &api, const SessionOptions *options) {
     const char *key = "twinlens.threads";
     int present = 0;
     require(api.call(ApiIndex::has_config, options, key, &present));
+    const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     if (present == 0) {
-        return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+        return cores;
     }
     std::size_t size = 0;
     require(api.call(ApiIndex::config, options, key, static_cast<char *>(nullptr), &size));
     std::string value(size, '\0');
     require(api.call(ApiIndex::config, options, key, value.data(), &size));
-    return std::max(1, std::atoi(value.c_str()));
+    value.resize(size == 0 ? 0 : size - 1); // without the terminating zero
+    std::int64_t threads = 0;
+    const char *end = value.data() + value.size();
+    const auto [stop, failure] = std::from_chars(value.data(), end, threads);
+    if (failure != std::errc() || stop != end || threads < 1) {
+        throw std::invalid_argument(std::string(key) + " is " + quoted(value) +
+                                    ", wanted a number of threads, 1 or more");
+    }
+    return static_cast<int>(
+        std::min<std::int64_t>(threads, std::int64_t{most_threads_a_core} * cores));
 }
 
 } // namespace
@@ -155,6 +225,7 @@ void register_operators(SessionOptions *options, const Api &api) {
     const std::lock_guard<std::mutex> lock(guard);
     Domain *domain = nullptr;
     require(api.call(ApiIndex::create_domain, "twinlens", &domain));
+    require_made(domain);
     kept.push_back(
         std::make_unique<std::vector<OperatorDefinition>>(all_operators(threads_of(api, options))));
     for (const OperatorDefinition &op : *kept.back()) {
@@ -177,21 +248,25 @@ extern "C" TWINLENS_EXPORT twinlens::ort::Status *
 RegisterCustomOps(twinlens::ort::SessionOptions *options, const twinlens::ort::ApiBase *base) {
     using namespace twinlens;
     const ort::Table *table = base->get_api(ort::version);
-    if (table == nullptr || !operators::supported()) {
+    if (table == nullptr) {
         return nullptr;
     }
     const ort::Api api(table);
-    try {
-        ort::register_operators(options, api);
-        return nullptr;
-    } catch (const ort::StatusError &error) {
-        return error.status;
-    } catch (const std::exception &error) {
-        return api.failure(error.what());
-    }
+    return ort::as_status(
+        api,
+        [&] {
+            if (operators::supported()) {
+                ort::register_operators(options, api);
+            }
+        },
+        ort::no_spare);
 }
 
 // The instruction set that serves, or null; asked before a session is opened.
 extern "C" TWINLENS_EXPORT const char *twinlens_operators_path() {
-    return twinlens::operators::path_name();
+    try {
+        return twinlens::operators::path_name();
+    } catch (...) { // without memory for the choice none serves
+        return nullptr;
+    }
 }

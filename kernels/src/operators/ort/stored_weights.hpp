@@ -1,12 +1,16 @@
 // stored_weights.hpp - weights and layer norms that are stored in the model.
+//
+// All shapes are checked here, when the kernel is made: the kernels of compute.hpp trust them.
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
+#include <limits>
+#include <string>
 #include <vector>
 
 #include "operators/compute.hpp"
 #include "operators/ort/call.hpp"
+#include "operators/ort/refusal.hpp"
 
 namespace twinlens::ort {
 
@@ -16,39 +20,64 @@ using operators::Norm;
 // A weight that is stored in the model, not copied, with the sums of its codes.
 class Weight {
   public:
-    Weight(const NodeInfo &node, std::size_t first, std::int64_t inputs)
-        : codes_(node.constant(first)), scales_(node.constant(first + 1)),
-          bias_(node.constant(first + 2)), inputs_(inputs) {
-        const std::int64_t outputs = scales_.last();
-        const std::vector<std::int64_t> wanted{(outputs + 15) / 16, (inputs + 63) / 64, 16, 16, 4};
-        if (codes_.dims != wanted || bias_.last() != outputs) {
-            throw std::invalid_argument("a weight of an operator of twinlens is packed otherwise");
+    // `inputs` names the attribute that has the layer's width.
+    Weight(const NodeInfo &node, std::size_t first, const char *inputs)
+        : inputs_(node.integer(inputs, 1, operators::most_inputs)) {
+        const Input codes = node.input(first, "codes"), scales = node.input(first + 1, "scales"),
+                    bias = node.input(first + 2, "bias");
+        codes_ = node.constant(codes);
+        scales_ = node.constant(scales);
+        bias_ = node.constant(bias);
+        if (scales_.dims.size() != 1 || scales_.empty()) {
+            throw refusal(scales, "of shape " + shape_text(scales_.dims), "[outputs]");
         }
-        sums_.resize(static_cast<std::size_t>(outputs));
-        operators::sums_of(codes(), inputs, outputs, sums_.data());
+        require_shape(bias, bias_.dims, scales_.dims);
+        require_shape(codes, codes_.dims, {(outputs() + 15) / 16, (inputs_ + 63) / 64, 16, 16, 4});
+        sums_.resize(static_cast<std::size_t>(outputs()));
+        operators::sums_of(linear().codes, inputs_, outputs(), sums_.data());
     }
 
     Linear linear() const {
-        return {codes(), scales_.floats(), bias_.floats(), sums_.data(), inputs_, scales_.last()};
+        return {static_cast<const std::int8_t *>(codes_.data),
+                scales_.floats(),
+                bias_.floats(),
+                sums_.data(),
+                inputs_,
+                outputs()};
+    }
+
+    // Checks the number of outputs of input `first` + 1.
+    void require_outputs(const NodeInfo &node, std::size_t first, std::int64_t wanted) const {
+        require_shape(node.input(first + 1, "scales"), scales_.dims, {wanted});
     }
 
   private:
-    const std::int8_t *codes() const { return static_cast<const std::int8_t *>(codes_.data); }
+    std::int64_t outputs() const { return scales_.dims[0]; }
 
     Tensor codes_, scales_, bias_;
     std::int64_t inputs_;
     std::vector<std::int32_t> sums_;
 };
 
-// A layer norm that is stored in the model; or none.
+// A layer norm over `inputs` that is stored in the model; or none.
 class StoredNorm {
   public:
     StoredNorm(const NodeInfo &node, bool present) {
-        if (present) {
-            scale_ = node.constant(1);
-            bias_ = node.constant(2);
-            norm_ = {scale_.floats(), bias_.floats(), node.number("epsilon")};
+        if (!present) {
+            return;
         }
+        const std::vector<std::int64_t> wanted{node.integer("inputs", 1, operators::most_inputs)};
+        const Input scale = node.input(1, "norm scale"), bias = node.input(2, "norm bias");
+        scale_ = node.constant(scale);
+        bias_ = node.constant(bias);
+        require_shape(scale, scale_.dims, wanted);
+        require_shape(bias, bias_.dims, wanted);
+        const float epsilon = node.number("epsilon");
+        if (!(epsilon >= 0 && epsilon <= std::numeric_limits<float>::max())) {
+            throw refusal(node.name(), "attribute epsilon", std::to_string(epsilon),
+                          "a finite number, 0 or more");
+        }
+        norm_ = {scale_.floats(), bias_.floats(), epsilon};
     }
 
     const Norm *norm() const { return norm_.scale == nullptr ? nullptr : &norm_; }

@@ -1,0 +1,250 @@
+"""Graphs that do not fit the native operators, and memory that is short: an error, no signal."""
+
+import re
+import subprocess
+import sys
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from twinlens_kernels import operators
+
+onnxruntime = pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.skipif(
+    operators.path() is None, reason="this processor, or this installation, has no native operators"
+)
+Array = NDArray[Any]
+WIDTH: Final = 64
+
+
+def floats(*shape: int) -> Array:
+    return np.ones(shape, np.float32)
+
+
+def weight(inputs: int, outputs: int, name: str = "") -> dict[str, Array]:
+    sides = (-(-outputs // 16), -(-inputs // 64), 16, 16, 4)
+    return {
+        f"codes{name}": np.ones(sides, np.int8),
+        f"scales{name}": floats(outputs),
+        f"bias{name}": floats(outputs),
+    }
+
+
+def norm(width: int) -> dict[str, Array]:
+    return {"norm scale": floats(width), "norm bias": floats(width)}
+
+
+def node(name: str) -> tuple[dict[str, Array], dict[str, Array], dict[str, Any]]:
+    """Return the stored inputs, the fed inputs and the attributes of a sound operator."""
+    x = {"x": floats(2, 3, WIDTH)}
+    heads, sizes = {"heads": 2}, {"inputs": WIDTH}
+    normed = norm(WIDTH) if name.startswith("Norm") else {}
+    epsilon = {"epsilon": 1e-5} if normed else {}
+    if name.endswith("MlpAdd"):
+        stored = {**normed, **weight(WIDTH, 96, "1"), **weight(96, WIDTH, "2")}
+        return stored, x, {**sizes, "middle": 96, "activation": "gelu", **epsilon}
+    if name.endswith("AttentionAdd"):
+        stored = {**normed, **weight(WIDTH, 3 * WIDTH, "1"), **weight(WIDTH, WIDTH, "2")}
+        return stored, x, {**sizes, "middle": WIDTH, **heads, **epsilon}
+    if name.endswith("Linear") or name == "LinearAdd":
+        if name == "BytesLinear":
+            x = {"x": np.ones((2, 3, WIDTH), np.uint8)}
+        residual = {"residual": floats(2, 3, 32)} if name == "LinearAdd" else {}
+        return {**normed, **weight(WIDTH, 32)}, x | residual, {**sizes, **epsilon}
+    fed = {"x": floats(2, 3, 3 * WIDTH)}
+    if "Pooled" in name:
+        fed = {"x": floats(2, 1, WIDTH), "pairs": floats(2, 3, 2 * WIDTH)}
+    if "Counted" in name:
+        fed["counts"] = np.full(2, 3)
+    return {}, fed, heads
+
+
+NAMES: Final = (
+    "BytesLinear", "Linear", "NormLinear", "LinearAdd", "MlpAdd", "NormMlpAdd",
+    "NormSelfAttentionAdd", "NormCausalAttentionAdd", "SelfAttention", "CausalAttention",
+    "CountedAttention", "PooledAttention", "CountedPooledAttention",
+)  # fmt: skip
+
+
+def rows(name: str, changed: dict[str, Any], *, threads: str = "2") -> Array:
+    """Return the output of an operator of which some inputs and attributes are changed."""
+    stored, fed, attributes = (
+        {key: changed.get(key, value) for key, value in part.items()} for part in node(name)
+    )
+    first, *others = fed
+    made = helper.make_node(name, [first, *stored, *others], ["y"], domain="twinlens")
+    made.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+    inputs = [
+        helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(array.dtype), None)
+        for key, array in fed.items()
+    ]
+    output = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    arrays = [numpy_helper.from_array(array, key) for key, array in stored.items()]
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("twinlens", 1)]
+    graph = helper.make_graph([made], "g", inputs, [output], arrays)
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 2, 4
+    options.add_session_config_entry("twinlens.threads", threads)
+    options.register_custom_ops_library(str(operators.library()))
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return np.asarray(session.run(None, fed)[0])
+
+
+def require_refusal(name: str, changed: dict[str, Any], message: str, **more: str) -> None:
+    with pytest.raises(Exception, match=re.escape(message)) as caught:
+        rows(name, changed, **more)
+    assert type(caught.value).__module__.startswith("onnxruntime")
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "3"])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_batch_gives_no_rows(name: str, threads: str) -> None:
+    _, fed, _ = node(name)
+    whole = rows(name, {}, threads=threads)
+    empty = {key: array[:0] for key, array in fed.items()}
+    assert rows(name, empty, threads=threads).shape == (0, *whole.shape[1:])
+
+
+def test_a_part_beyond_the_last_rows() -> None:
+    """A hidden layer of 8192 lets a part have 32 rows: two threads take 8 parts of 7 tiles."""
+    changed = {**weight(WIDTH, 8192, "1"), **weight(8192, WIDTH, "2"), "middle": 8192}
+    x = np.random.default_rng(0).normal(size=(194, WIDTH)).astype(np.float32)
+    one = rows("MlpAdd", {**changed, "x": x}, threads="1")
+    np.testing.assert_array_equal(rows("MlpAdd", {**changed, "x": x}), one)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "Attention" in name])
+@pytest.mark.parametrize("heads", [0, -1, -(2**63), 2**63 - 1, 7])
+def test_heads(name: str, heads: int) -> None:
+    with pytest.raises(Exception, match=rf"twinlens\.{name}: .*heads"):
+        rows(name, {"heads": heads})
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("Attention")])
+@pytest.mark.parametrize("inputs", [0, -5, 65_537, 2**63 - 1])
+def test_inputs(name: str, inputs: int) -> None:
+    require_refusal(
+        name, {"inputs": inputs}, f"{name}: attribute inputs is {inputs}, wanted 1 to 65536"
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("Attention")])
+def test_stored_arrays_of_another_shape(name: str) -> None:
+    for key, array in node(name)[0].items():
+        # The scales say how many outputs there are, so the bias may be the one that does not fit.
+        role = {"scales": "(scales|bias)"}.get(key.rstrip("12"), key.rstrip("12"))
+        others = [array[:0], array[None][:0], array[:-1], np.concatenate([array, array])]
+        for other in others:
+            wanted = rf"twinlens\.{name}: input \d \({role}\) is of shape .*, wanted \["
+            with pytest.raises(Exception, match=wanted):
+                rows(name, {key: other})
+
+
+@pytest.mark.parametrize("middle", [0, -1, 2**62])
+def test_middle(middle: int) -> None:
+    message = f"MlpAdd: attribute middle is {middle}, wanted 1 to 65536"
+    require_refusal("MlpAdd", {"middle": middle}, message)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "message"),
+    [
+        (
+            "Linear",
+            {"x": np.float32(1)},
+            "Linear: input 0 (tokens) is of shape [], wanted [..., 64]",
+        ),
+        ("BytesLinear", {"x": np.ones((3, 63), np.uint8)}, "[3, 63], wanted [..., 64]"),
+        ("LinearAdd", {"residual": floats(6, 32)}, "input 4 (residual) is of shape [6, 32]"),
+        ("LinearAdd", {"residual": floats(2, 4, 32)}, "[2, 4, 32], wanted [2, 3, 32]"),
+        ("NormSelfAttentionAdd", {"x": floats(6, 64)}, "[6, 64], wanted [batch, tokens, 64]"),
+        ("SelfAttention", {"x": floats(6, 192)}, "[6, 192], wanted [batch, tokens, "),
+        ("SelfAttention", {"x": floats(2, 3, 0)}, "[2, 3, 0], wanted [batch, tokens, "),
+        ("PooledAttention", {"x": floats(2, 2, 64)}, "input 0 (queries) is of shape [2, 2, 64]"),
+        ("CountedAttention", {"counts": np.full(3, 1)}, "input 1 (counts) is of shape [3]"),
+        ("MlpAdd", {"activation": "relu\n" + "x" * 999}, f'is "relu?{"x" * 75}...", wanted quick'),
+        ("NormLinear", {"epsilon": float("nan")}, "attribute epsilon is"),
+        ("NormMlpAdd", {"epsilon": -1.0}, "attribute epsilon is -1.0"),
+        ("NormMlpAdd", {"epsilon": float("inf")}, "attribute epsilon is inf"),
+    ],
+)
+def test_refusals(name: str, changed: dict[str, Any], message: str) -> None:
+    changed = {key: np.asarray(v) if isinstance(v, np.float32) else v for key, v in changed.items()}
+    require_refusal(name, changed, message)
+
+
+@pytest.mark.parametrize("threads", ["", "abc", "1.5", "0", "-7", "9" * 99, "2 "])
+def test_threads_that_are_none(threads: str) -> None:
+    told = threads if len(threads) <= 80 else f"{threads[:80]}..."
+    require_refusal("Linear", {}, f'twinlens.threads is "{told}', threads=threads)
+
+
+@pytest.mark.parametrize("name", ["Linear", "MlpAdd", "SelfAttention", "NormSelfAttentionAdd"])
+def test_threads_far_above_the_cores(name: str) -> None:
+    np.testing.assert_array_equal(rows(name, {}, threads="2000000000"), rows(name, {}, threads="1"))
+
+
+@pytest.mark.parametrize("name", ["CountedAttention", "CountedPooledAttention"])
+def test_counts_beyond_the_tokens(name: str) -> None:
+    """A negative count is none, one beyond the tokens all of them."""
+    got = rows(name, {"counts": np.array([-(2**63), 2**63 - 1])})
+    np.testing.assert_array_equal(got, rows(name, {"counts": np.array([0, 3])}))
+    assert not got[0].any()
+
+
+def test_the_widest_layer() -> None:
+    """Sums of 65,536 products of the largest codes and weights fit into int32."""
+    wide = 65_536
+    changed = {**weight(wide, 16), "inputs": wide, "x": np.full((1, wide), 255, np.uint8)}
+    changed |= {"codes": np.full_like(changed["codes"], -128), "bias": np.zeros(16, np.float32)}
+    changed["scales"] = floats(16)
+    np.testing.assert_array_equal(rows("BytesLinear", changed), [[-127 * 128 * wide] * 16])
+
+
+SHORT_OF_MEMORY: Final = """
+import resource, sys
+import numpy as np, onnxruntime
+from twinlens_kernels import operators
+from twinlens.loading import folder_of
+threads, above = sys.argv[1], int(sys.argv[2])
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads, options.log_severity_level = int(threads), 4
+options.add_session_config_entry("twinlens.threads", threads)
+options.register_custom_ops_library(str(operators.library()))
+path = folder_of("demo") / "onnx" / "vision_model_int8.onnx"
+session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+feeds = {"pixel_values": np.zeros((64, 64, 64, 3), np.uint8)}
+with open("/proc/self/statm") as file:
+    taken = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + above, resource.RLIM_INFINITY))
+ends = []
+for _ in range(3):
+    try:
+        ends.append(str(session.run(None, feeds)[0].shape))
+    except Exception as error:
+        ends.append(type(error).__name__)
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+(rows,) = session.run(None, feeds)
+print(*ends, rows.shape)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_memory_that_is_short(threads: str) -> None:
+    """Rows or an exception, never a signal; and the session serves once there is memory again."""
+    ends = []
+    for above_kb in (64, 1_000, 8_000, 30_000):
+        asked = [sys.executable, "-c", SHORT_OF_MEMORY, threads, str(above_kb * 1024)]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, f"{above_kb} KB: {done.returncode}\n{done.stderr[-2000:]}"
+        ends.append(done.stdout)
+    assert "Exception" in ends[0] or "Fail" in ends[0]
+    assert all(end.endswith("(64, 192)\n") for end in ends)
