@@ -1,4 +1,4 @@
-"""What is no whole, plain checkpoint is refused in one line with its cure, or exported."""
+"""Checkpoints that are not whole and plain are refused in one line with its cure, or exported."""
 
 import argparse
 import json
