@@ -20,12 +20,18 @@ def prefetch(
     pending at any time. Exceptions of `work` and of the items reach the consumer. Whether it ends
     by exhaustion, an error, an interrupt or `close()`: running work is finished, pending work is
     dropped, and no thread is left. The threads work in the consumer's context (`contextvars`).
+
+    Raises:
+        MemoryError: no thread can be started.
     """
     source = iter(items)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="twinlens")
 
     def submit(item: Item) -> Future[Result]:
-        return pool.submit(copy_context().run, work, item)
+        try:
+            return pool.submit(copy_context().run, work, item)
+        except RuntimeError as error:  # "can't start new thread"
+            raise MemoryError(f"{error}: free memory, or raise the limit on threads") from error
 
     try:
         pending = deque(submit(item) for item in islice(source, waiting))

@@ -93,3 +93,19 @@ def test_the_threads_work_in_the_context_of_the_consumer() -> None:
     given.set(7)
     found = prefetch(lambda number: number * given.get(), range(5), threads=2, waiting=3)
     assert list(found) == [0, 7, 14, 21, 28]
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_no_more_threads_is_out_of_memory(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
+    """As pthread_create fails under a limit on memory or on threads."""
+    start, threads = threading.Thread.start, iter(range(started))
+
+    def limited(thread: threading.Thread) -> None:
+        if next(threads, None) is None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    busy = threading.Event()
+    with pytest.raises(MemoryError, match="can't start new thread: free memory, or raise the lim"):
+        list(prefetch(lambda _: busy.wait(0.1), range(9), threads=3, waiting=6))
