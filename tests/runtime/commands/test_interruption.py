@@ -77,7 +77,8 @@ def test_an_interruption_after_the_answer_is_quiet() -> None:
 
 
 def test_a_background_job_goes_on() -> None:
+    ours = signal.getsignal(signal.SIGINT)
     code = "import signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     done = run(code + STRIKE.format(module="numpy") + RUN, "info", "demo")
     assert (done.returncode, done.stderr) == (0, "")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is ours
