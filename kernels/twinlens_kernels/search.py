@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens_kernels import numpy_encode
 from twinlens_kernels.codes import Codes
 from twinlens_kernels.compiled import NATIVE
+from twinlens_kernels.encoding import numpy_encode
 from twinlens_kernels.range_hits import Ranges
 from twinlens_kernels.tiled.corpus import Corpus
 from twinlens_kernels.tiled.exact_scores import score_pairs

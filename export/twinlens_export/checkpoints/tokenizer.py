@@ -1,7 +1,7 @@
 """The tokenizer of a checkpoint, as a tokenizer.json and the bundle's text spec."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -63,6 +63,24 @@ def read_tokenizer(
     """
     marks = {str(token) for role in ROLES if (token := getattr(tokenizer, role, None))}
     vocabulary = {word: id_ for word, id_ in tokenizer.get_vocab().items() if word not in marks}
+    _require_usable(tokenizer, vocabulary)
+    clean = _clean(tokenizer)
+    return LoadedTokenizer(
+        spec=TextSpec(
+            context=min(context, tokenizer.model_max_length),
+            end_id=_end_id(tokenizer),
+            pad_id=tokenizer.pad_token_id,
+            trim=trim,
+            clean="lower" if clean == "none" and lower_case and _keeps_case(tokenizer) else clean,
+        ),
+        json=_without_other_marks(_fast(tokenizer).to_str(), marks),
+        marks=tuple(sorted(marks)),
+        vocabulary=vocabulary,
+        added=tuple(word for word in tokenizer.get_added_vocab() if word in vocabulary),
+    )
+
+
+def _require_usable(tokenizer: Any, vocabulary: Collection[str]) -> None:  # noqa: ANN401
     if not vocabulary:
         # transformers answers so where there are no files of a tokenizer.
         raise CheckpointError(
@@ -78,20 +96,6 @@ def read_tokenizer(
             f"the tokenizer pads on the {quoted(tokenizer.padding_side)}, wanted right; "
             "set padding_side in tokenizer_config.json to right if the checkpoint was trained so"
         )
-    clean = _clean(tokenizer)
-    return LoadedTokenizer(
-        spec=TextSpec(
-            context=min(context, tokenizer.model_max_length),
-            end_id=_end_id(tokenizer),
-            pad_id=tokenizer.pad_token_id,
-            trim=trim,
-            clean="lower" if clean == "none" and lower_case and _keeps_case(tokenizer) else clean,
-        ),
-        json=_without_other_marks(_fast(tokenizer).to_str(), marks),
-        marks=tuple(sorted(marks)),
-        vocabulary=vocabulary,
-        added=tuple(word for word in tokenizer.get_added_vocab() if word in vocabulary),
-    )
 
 
 class _SiglipConverter(SpmConverter):  # type: ignore[misc]  # untyped

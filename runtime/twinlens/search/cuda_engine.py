@@ -15,7 +15,7 @@ from twinlens.ort.session import Session
 from twinlens.search.engine import require_search
 from twinlens.search.shortlist import Shortlist
 from twinlens_kernels import Codes, rescore, topk
-from twinlens_kernels.float16_rows import HalfBounds, HalfQueries, to_halves
+from twinlens_kernels.encoding.float16_rows import HalfBounds, HalfQueries, to_halves
 from twinlens_kernels.graphs.nearest import NEAREST, cuts, padded_rows
 
 logger = logging.getLogger(__name__)

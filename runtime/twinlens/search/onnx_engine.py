@@ -14,8 +14,8 @@ from twinlens.search.engine import require_search
 from twinlens.search.row_batches import RowBatch, RowBatches
 from twinlens.search.shortlist import Ranking
 from twinlens_kernels import Codes, rescore, topk
+from twinlens_kernels.encoding.query_codes import LARGEST_TERM, LARGEST_WIDTH, CodedQueries
 from twinlens_kernels.graphs.upper_bounds import UPPERS
-from twinlens_kernels.query_codes import LARGEST_TERM, LARGEST_WIDTH, CodedQueries
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_cases import KINDS, SEEDS, draw, every_score, unit_rows
 
-from twinlens_kernels.float16_rows import HalfQueries, to_halves
+from twinlens_kernels.encoding.float16_rows import HalfQueries, to_halves
 
 
 @settings(max_examples=300, deadline=None)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from search_cases import KINDS, SEEDS, draw, every_score
 
 from twinlens_kernels import encode
-from twinlens_kernels.query_codes import LARGEST_TERM, CodedQueries
+from twinlens_kernels.encoding.query_codes import LARGEST_TERM, CodedQueries
 
 
 @settings(max_examples=300, deadline=None)

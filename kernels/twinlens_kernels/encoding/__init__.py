@@ -1,0 +1,1 @@
+"""Encodings of rows and queries in fewer bits, each with a bound on its error."""
