@@ -88,3 +88,25 @@ def blocks(
     if indices or lost:
         yield block()
     source.raise_error()
+
+
+def require_choices(on_error: str, size: int) -> None:
+    """Check the choices of a stream.
+
+    Raises:
+        ValueError: on_error is unknown, or the size of a block is not positive.
+    """
+    if on_error not in ("raise", "nan", "skip"):
+        raise ValueError(f"on_error is {on_error!r}, not 'raise', 'nan' or 'skip'")
+    if size < 1:
+        raise ValueError(f"block is {size}, not a positive number of rows")
+
+
+def require_no_skip(on_error: str) -> None:
+    """Check the choice of a call whose rows keep their places.
+
+    Raises:
+        ValueError: on_error is neither "raise" nor "nan".
+    """
+    if on_error not in ("raise", "nan"):
+        raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'nan'")

@@ -13,7 +13,12 @@ from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.calibration import Calibration, CalibrationLevel
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
-from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError
+from twinlens.embedding.embedded_blocks import (
+    EmbeddedBlock,
+    OnError,
+    require_choices,
+    require_no_skip,
+)
 from twinlens.images.image_like import ImageLike
 from twinlens.images.kept import Drawn
 from twinlens.images.named_image import NamedImage
@@ -133,9 +138,8 @@ class Model:
         """Embeddings [B, D] of images: unit rows, in their order, whatever the batch.
 
         A generator is read as it goes: at most 24 images a thread are held at once. It may refill
-        an array, close a file, or write the next image under the name of the last: each image is
-        copied, or read, as it is drawn. Paths in a list, or of `read_images`, are read by the
-        threads instead.
+        an array, close a file, or reuse a name: each image is copied, or read, as it is drawn.
+        Paths in a list, or of `read_images`, are read by the threads instead.
 
         Args:
             images: paths, encoded bytes, files, PIL images or uint8 arrays [H, W, 3], mixed as you
@@ -146,7 +150,7 @@ class Model:
         Raises:
             ImageError: an image cannot be read; the message has its index and the reason.
         """
-        _require_on_error(on_error)
+        require_no_skip(on_error)
         found = self.stream_images(images, on_error=on_error, progress=progress)
         return self._encoders.rows_of(found)
 
@@ -176,10 +180,7 @@ class Model:
         Raises:
             ImageError: an image cannot be read; the message has its index and the reason.
         """
-        if on_error not in ("raise", "nan", "skip"):
-            raise ValueError(f"on_error is {on_error!r}, not 'raise', 'nan' or 'skip'")
-        if block < 1:
-            raise ValueError(f"block is {block}, not a positive number of rows")
+        require_choices(on_error, block)
         return self._encoders.stream(
             enumerate(self._encoders.drawn(images)),
             size=block,
@@ -266,7 +267,7 @@ class Model:
         *,
         on_error: Literal["raise", "nan"] = "raise",
     ) -> F32:
-        _require_on_error(on_error)
+        require_no_skip(on_error)
         self.calibration.shift(prior)  # refused before anything is computed
         left, right = self._encoders.pair_rows(images, texts, on_error=on_error)
         return self._matcher.of_pairs(left, right, prior=prior)
@@ -401,13 +402,8 @@ class Model:
             ImageError: an image cannot be read; the message has its index and the reason.
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
-        _require_on_error(on_error)
+        require_no_skip(on_error)
         names = [*dataframes.several(labels, "labels")]
         label_rows = self.embed_labels(names, templates=templates)
         rows = self.embed_images(images, on_error=on_error)
         return classify_rows(rows, label_rows, labels=names, scale=self._manifest.native_scale)
-
-
-def _require_on_error(on_error: str) -> None:
-    if on_error not in ("raise", "nan"):
-        raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'nan'")
