@@ -159,7 +159,7 @@ def test_what_is_not_several_is_refused(values: object, message: str) -> None:
 @pytest.mark.parametrize(
     "make",
     [list, tuple, iter, np.array, pd.Series, pl.Series, pa.array, dict.fromkeys(WORDS).keys],
-    ids=str,
+    ids=["list", "tuple", "iter", "numpy", "pandas", "polars", "pyarrow", "keys"],
 )
 def test_what_is_several_is_taken_in_its_order(make: Callable[..., object]) -> None:
     values = make(WORDS) if make.__qualname__ != "dict.keys" else make()

@@ -97,10 +97,13 @@ def test_no_argument_reaches_the_terminal_raw_or_whole(
     assert "y" * 100 not in said
 
 
-def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_warning_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a long path would be cut in the message
     hostile = tmp_path / "\x1b[31m\n.png"
     hostile.write_bytes(b"no image")
-    assert main(["classify", "demo", str(tmp_path), "--labels", "a,b", "--device", "cpu"]) == 1
+    assert main(["classify", "demo", ".", "--labels", "a,b", "--device", "cpu"]) == 1
     printed = capsys.readouterr()
     assert printed.err.count("\n") == 1
     assert r"\x1b[31m\n.png is no image" in printed.err

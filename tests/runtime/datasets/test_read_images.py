@@ -17,7 +17,7 @@ from twinlens import Model
 from twinlens.datasets.formats import tar_archive
 from twinlens.datasets.read_images import read_images
 from twinlens.demo.samples import bundled_drawings
-from twinlens.errors import DatasetError, ImageError
+from twinlens.errors import DatasetError, ImageError, quoted
 from twinlens.images.named_image import NamedImage
 
 DRAWINGS = [drawing.path for drawing in bundled_drawings()[:6]]
@@ -112,7 +112,7 @@ def test_a_link_in_a_tar_is_one_lost_image(model: Model, shard: Path) -> None:
     (block,) = model.stream_images(twinlens.read_images(shard), on_error="skip")
     np.testing.assert_array_equal(block.rows, model.embed_images(DRAWINGS[:3]))
     assert [lost.reason for lost in block.lost] == [
-        f"image 3 ({shard}/x/4.png): x/4.png is a link or a device, not a file"
+        f"image 3 ({quoted(f'{shard}/x/4.png')}): x/4.png is a link or a device, not a file"
     ]
 
 
@@ -174,8 +174,8 @@ def test_an_empty_cell_is_one_lost_image(model: Model, tmp_path: Path) -> None:
     (block,) = model.stream_images(images, on_error="skip")
     assert block.names == (f"{path}/0",)
     assert [lost.reason for lost in block.lost] == [
-        f"image 1 ({path}/1): no image: None",
-        f"image 2 ({path}/2): no image: b''",
+        f"image 1 ({quoted(f'{path}/1')}): no image: None",
+        f"image 2 ({quoted(f'{path}/2')}): no image: b''",
     ]
 
 
