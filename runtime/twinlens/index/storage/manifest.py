@@ -5,15 +5,15 @@ Every change ends with an atomic rename that replaces it. It contains its own ha
 counts, so a reader that maps only those sees one consistent snapshot.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from twinlens import dataclass_json
+from twinlens.bundle.sealed_json import seal_of
 from twinlens.errors import IndexFileError, quoted
 from twinlens.index.ids import repr_of
 from twinlens.index.layout import ID_TEXT, IdKind, Layout
@@ -121,7 +121,7 @@ def read_manifest(folder: Path) -> IndexManifest:
     except (ValueError, RecursionError) as error:
         raise IndexFileError(f"{path} is damaged: it is not JSON ({error}); {CURE}") from error
     found = document.get("format") if isinstance(document, dict) else None
-    if isinstance(document, dict) and document.pop("sha256", None) != _digest(document):
+    if isinstance(document, dict) and document.pop("sha256", None) != seal_of(document):
         raise IndexFileError(f"{path} is damaged: it does not match its own hash; {CURE}")
     if found != FORMAT:
         raise IndexFileError(
@@ -140,7 +140,7 @@ def write_manifest(folder: Path, manifest: IndexManifest) -> None:
     Until `sync_folder`, a loss of power may still bring back the previous one.
     """
     document = dataclass_json.write(manifest)
-    document["sha256"] = _digest(document)
+    document["sha256"] = seal_of(document)
     draft = folder / DRAFT
     try:
         with draft.open("w", encoding="ascii") as file:
@@ -180,12 +180,6 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _digest(document: Mapping[str, Any]) -> str:
-    """Return the sha256 of a document in canonical form, independent of its indentation."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def _no_index(path: Path) -> OSError | IndexFileError:
