@@ -9,6 +9,10 @@
     ├── IndexFileError    (ValueError)    the folder is not a whole, unchanged index
     ├── PairsError        (ValueError)    something in the pairs cannot be read as a pair
     ├── DatasetError      (ValueError)    a tar or a table of images cannot be read
+    ├── ClosedError       (RuntimeError)  the model, or the engine around it, is closed or closing
+    ├── DeadlineError     (TimeoutError)  the time allowed for an answer is over
+    ├── OverloadedError   (RuntimeError)  the queue has no room; it says when to come again
+    ├── RunCancelledError (RuntimeError)  the caller cancelled the run
     ├── ProviderError     (RuntimeError)  the device asked for is not the device there is
     │   └── DeviceMemoryError (MemoryError)   it has no room for what it was given
     └── TextError         (ValueError)    something given as a text cannot be tokenised
@@ -65,6 +69,34 @@ class ProviderError(TwinlensError, RuntimeError):
 
 class DeviceMemoryError(ProviderError, MemoryError):
     """The device has no room for what it was given; less at a time may fit."""
+
+
+class ClosedError(TwinlensError, RuntimeError):
+    """The model, or the engine around it, is closed or closing."""
+
+
+class DeadlineError(TwinlensError, TimeoutError):
+    """The time allowed for an answer is over."""
+
+
+class OverloadedError(TwinlensError, RuntimeError):
+    """The queue has no room for all items of a request."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """Seconds until the work now queued is done."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _overloaded, (str(self), self.retry_after_s)
+
+
+def _overloaded(message: str, retry_after_s: float) -> OverloadedError:
+    return OverloadedError(message, retry_after_s=retry_after_s)
+
+
+class RunCancelledError(TwinlensError, RuntimeError):
+    """The caller cancelled the run."""
 
 
 class TextError(TwinlensError, ValueError):

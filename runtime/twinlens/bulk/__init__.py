@@ -1,0 +1,1 @@
+"""Bulk embedding: resumable shards of Parquet."""

@@ -1,0 +1,1 @@
+"""The service: an engine of `serving` behind HTTP."""

@@ -1,0 +1,1 @@
+"""Embedders, deployments and sharded search on other people's engines."""
