@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from twinlens.errors import quoted
-from twinlens.http.call import Call
+from twinlens.http.calls.call import Call
 from twinlens.http.errors import HttpError, as_http_error, unforeseen
 from twinlens.http.exchange import exchange_of
 from twinlens.http.guards.authorization import KeyGuard
@@ -21,7 +21,7 @@ from twinlens.http.guards.error_answer import error_answer
 from twinlens.http.guards.hosts import HostGuard
 from twinlens.http.guards.recorder import Recorder
 from twinlens.http.routes.table import ROUTES, RouteEntry
-from twinlens.http.service import Service
+from twinlens.http.service.service import Service
 
 
 def application(service: Service) -> ASGIApp:
@@ -64,7 +64,7 @@ def _endpoint(entry: RouteEntry) -> Callable[[Request], Awaitable[Response]]:
         exchange.route = entry.path
         try:
             return await entry.act(Call(request))
-        except Exception as error:  # the gate of all routes: none tells of the inside
+        except Exception as error:  # noqa: BLE001  the gate of all routes: none tells of the inside
             found = as_http_error(error)
             if found is None:
                 exchange.failure = error

@@ -71,7 +71,9 @@ def not_ready(message: str, *, code: str = "not_ready") -> HttpError:
     return HttpError(503, message, code=code, headers={"retry-after": "1"})
 
 
-def as_http_error(error: Exception, places: Sequence[str] = ()) -> HttpError | None:
+def as_http_error(  # noqa: PLR0911  a table of errors
+    error: Exception, places: Sequence[str] = ()
+) -> HttpError | None:
     """Return the answer to an error of the engine, or None if it was not foreseen.
 
     Args:

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from twinlens.http.errors import HttpError
 from twinlens.http.exchange import exchange_of
 from twinlens.http.guards.error_answer import error_answer
-from twinlens.http.keys import KeyRing
+from twinlens.http.service.keys import KeyRing
 
 OPEN: Final = frozenset({"/health/live", "/health/ready"})
 """Paths that orchestrators ask without a key; they tell one word."""

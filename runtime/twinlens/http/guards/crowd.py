@@ -6,7 +6,7 @@ from twinlens.http.errors import overloaded
 from twinlens.http.exchange import exchange_of
 from twinlens.http.guards.authorization import OPEN
 from twinlens.http.guards.error_answer import error_answer
-from twinlens.http.service import Service
+from twinlens.http.service.service import Service
 
 
 class CrowdGuard:

@@ -11,9 +11,7 @@ from twinlens.http.exchange import Exchange
 def error_answer(error: HttpError, exchange: Exchange) -> Response:
     """Return the answer of an error, and note its code for the log."""
     exchange.code = error.code
-    detail = ErrorDetail(
-        message=error.message, type=error.type, param=error.param, code=error.code
-    )
+    detail = ErrorDetail(message=error.message, type=error.type, param=error.param, code=error.code)
     return Response(
         msgspec.json.encode(ErrorAnswer(error=detail)),
         status_code=error.status,

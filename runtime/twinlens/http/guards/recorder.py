@@ -11,7 +11,7 @@ from twinlens.http.errors import CLIENT_LEFT, unforeseen
 from twinlens.http.exchange import KEY, Exchange
 from twinlens.http.guards.error_answer import error_answer
 from twinlens.http.request_log import log_request
-from twinlens.http.service import Service
+from twinlens.http.service.service import Service
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from twinlens.http.bodies.answers import Classified, ClassifyAnswer
 from twinlens.http.bodies.items import Items
 from twinlens.http.bodies.requests import ClassifyRequest
-from twinlens.http.call import Call
+from twinlens.http.calls.call import Call
 from twinlens.http.errors import invalid
 from twinlens.http.routes.embeddings import require_model
 from twinlens.model.zero_shot import TEMPLATES, fill_templates
@@ -37,9 +37,7 @@ async def classify(call: Call) -> Response:
     return call.answer(
         ClassifyAnswer(
             results=[
-                Classified(
-                    label=best or "", shares=dict(zip(classes.labels, shares, strict=True))
-                )
+                Classified(label=best or "", shares=dict(zip(classes.labels, shares, strict=True)))
                 for best, shares in zip(classes.best, classes.probabilities.tolist(), strict=True)
             ],
             model=deployment.name,

@@ -6,7 +6,7 @@ from twinlens.http.bodies.answers import ApiVersion, BilledUnits, CohereAnswer, 
 from twinlens.http.bodies.encoding import encoded
 from twinlens.http.bodies.items import Items
 from twinlens.http.bodies.requests import CohereInput, CohereRequest
-from twinlens.http.call import Call
+from twinlens.http.calls.call import Call
 from twinlens.http.errors import invalid
 from twinlens.http.routes.embeddings import require_model, require_width
 from twinlens.serving.work import Priority

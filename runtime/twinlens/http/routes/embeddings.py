@@ -7,8 +7,8 @@ from twinlens.http.bodies.answers import Embedding, EmbeddingsAnswer, Embeddings
 from twinlens.http.bodies.encoding import encoded
 from twinlens.http.bodies.items import Items
 from twinlens.http.bodies.requests import EmbeddingsRequest, Part
-from twinlens.http.call import Call
-from twinlens.http.deployment import Deployment
+from twinlens.http.calls.call import Call
+from twinlens.http.service.deployment import Deployment
 from twinlens.http.errors import HttpError, invalid
 
 

@@ -6,8 +6,8 @@ from starlette.responses import Response
 from twinlens.http.bodies.answers import MatchAnswer
 from twinlens.http.bodies.items import Items
 from twinlens.http.bodies.requests import MatchRequest
-from twinlens.http.call import Call
-from twinlens.http.errors import as_http_error, invalid
+from twinlens.http.calls.call import Call
+from twinlens.http.errors import invalid
 from twinlens.http.routes.embeddings import require_model
 
 
@@ -17,10 +17,7 @@ async def match(call: Call) -> Response:
     deployment = await call.service.deployment()
     require_model(deployment, request.model)
     model = deployment.model
-    try:
-        calibration = model.calibration
-    except Exception as error:
-        raise as_http_error(error) or error from None
+    calibration = model.calibration
     if not request.pairs:
         raise invalid("pairs is empty; give one or more", param="pairs")
     items = Items()

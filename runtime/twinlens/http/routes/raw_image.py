@@ -6,7 +6,7 @@ from twinlens.errors import quoted
 from twinlens.http.bodies.answers import RawAnswer
 from twinlens.http.bodies.encoding import encoded, little_endian
 from twinlens.http.bodies.items import Items
-from twinlens.http.call import Call
+from twinlens.http.calls.call import Call
 from twinlens.http.errors import HttpError, invalid
 
 FLOATS = "application/octet-stream"
@@ -37,9 +37,7 @@ async def embed(call: Call) -> Response:
         found.headers["x-twinlens-width"] = str(deployment.model.width)
         return found
     (row,) = await encoded(answer.rows, "float")
-    return call.answer(
-        RawAnswer(embedding=row, model=deployment.name, twinlens=deployment.maker)
-    )
+    return call.answer(RawAnswer(embedding=row, model=deployment.name, twinlens=deployment.maker))
 
 
 def _accepted(header: str) -> str:

@@ -7,8 +7,8 @@ from starlette.responses import Response
 from twinlens.http.bodies.answers import Hit, SearchAnswer, SearchResult
 from twinlens.http.bodies.items import Items
 from twinlens.http.bodies.requests import SearchRequest
-from twinlens.http.call import Call
-from twinlens.http.deployment import Deployment
+from twinlens.http.calls.call import Call
+from twinlens.http.service.deployment import Deployment
 from twinlens.http.errors import HttpError, invalid
 from twinlens.http.routes.embeddings import require_model
 from twinlens.index.hits import Hits
@@ -52,9 +52,6 @@ def _index(deployment: Deployment, request: SearchRequest) -> Index:
 def _told(hits: Hits) -> list[list[Hit]]:
     columns = hits.ids.tolist(), hits.rows.tolist(), hits.cosines.tolist()
     return [
-        [
-            Hit(id=name, row=row, cosine=cosine)
-            for name, row, cosine in zip(*query, strict=True)
-        ]
+        [Hit(id=name, row=row, cosine=cosine) for name, row, cosine in zip(*query, strict=True)]
         for query in zip(*columns, strict=True)
     ]

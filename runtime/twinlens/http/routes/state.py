@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from twinlens.http.bodies.answers import Health, ModelEntry, ModelsAnswer
-from twinlens.http.call import Call
+from twinlens.http.calls.call import Call
 from twinlens.http.errors import not_ready
 
 DESCRIPTION: Final = "openapi.json"
@@ -16,9 +16,7 @@ DESCRIPTION: Final = "openapi.json"
 async def models(call: Call) -> Response:
     """Return the list of models, which has one."""
     deployment = await call.service.deployment()
-    entry = ModelEntry(
-        id=deployment.name, created=deployment.created, twinlens=deployment.maker
-    )
+    entry = ModelEntry(id=deployment.name, created=deployment.created, twinlens=deployment.maker)
     return call.answer(ModelsAnswer(data=[entry]))
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from twinlens.http.bodies import answers, requests
-from twinlens.http.call import Call
+from twinlens.http.calls.call import Call
 from twinlens.http.routes import classify, cohere, embeddings, match, raw_image, search, state
 
 Act = Callable[[Call], Awaitable[Response]]
@@ -93,7 +93,9 @@ ROUTES: Final = (
     RouteEntry(
         method="GET", path="/health/ready", act=state.ready, answer=answers.Health, errors=(503,)
     ),
-    RouteEntry(method="GET", path="/metrics", act=state.metrics, answer="text/plain", errors=(401,)),
+    RouteEntry(
+        method="GET", path="/metrics", act=state.metrics, answer="text/plain", errors=(401,)
+    ),
     RouteEntry(
         method="GET",
         path="/openapi.json",

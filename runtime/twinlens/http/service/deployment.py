@@ -10,7 +10,7 @@ from typing import Self
 
 from twinlens.errors import IndexFileError
 from twinlens.http.bodies.answers import Maker
-from twinlens.http.metrics import Metrics
+from twinlens.http.service.metrics import Metrics
 from twinlens.http.options import admission
 from twinlens.index.index import Index
 from twinlens.loading import load
@@ -137,5 +137,3 @@ def _refused_queries(index: Index, model: Model) -> str | None:
 def default_name(bundle: str | os.PathLike[str]) -> str:
     """Return the name of the bundle's folder: requests name the model by it."""
     return Path(os.path.abspath(bundle)).name  # noqa: PTH100  "." and ".." have names too
-
-

@@ -9,12 +9,12 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from twinlens.http.bodies.room import BodyRoom
-from twinlens.http.deployment import Deployment, Source
+from twinlens.http.service.deployment import Deployment, Source
 from twinlens.http.errors import not_ready
-from twinlens.http.keys import KeyRing
-from twinlens.http.metrics import Metrics
+from twinlens.http.service.keys import KeyRing
+from twinlens.http.service.metrics import Metrics
 from twinlens.http.options import HttpOptions
-from twinlens.serving.stats import ServingStats
+from twinlens.serving.answers import ServingStats
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from twinlens.http.bodies.items import Items
 from twinlens.http.bodies.reading import read_body, read_json
-from twinlens.http.deployment import Deployment
-from twinlens.http.disconnection import while_connected
+from twinlens.http.service.deployment import Deployment
+from twinlens.http.calls.disconnection import while_connected
 from twinlens.http.errors import HttpError, as_http_error, invalid
 from twinlens.http.exchange import exchange_of
-from twinlens.http.service import Service
-from twinlens.http.wishes import Wish, wish_of
+from twinlens.http.service.service import Service
+from twinlens.http.calls.wishes import Wish, wish_of
 from twinlens.serving.answers import EmbeddedRequest
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from twinlens.serving.observer import RunReport
-from twinlens.serving.stats import ServingStats
+from twinlens.serving.answers import ServingStats
 
 BUCKETS_S: Final = tuple(1e-4 * 1.5**step for step in range(34))
 """From 0.1 ms to 65 s, each half as large again."""
@@ -93,12 +93,10 @@ class _State(Collector):
             "twinlens_queue_items", "Items that wait for a worker.", labels=("kind", "class")
         )
         stats = self._service.stats()
-        for (kind, priority), items in (stats.waiting.items() if stats else ()):
+        for (kind, priority), items in stats.waiting.items() if stats else ():
             queues.add_metric((kind, priority), items)
         yield queues
 
 
 def _histogram(name: str, words: str, label: str, registry: CollectorRegistry) -> Histogram:
-    return Histogram(
-        f"twinlens_{name}", words, (label,), registry=registry, buckets=BUCKETS_S
-    )
+    return Histogram(f"twinlens_{name}", words, (label,), registry=registry, buckets=BUCKETS_S)
