@@ -61,11 +61,13 @@ from twinlens.index.index import Index
 from twinlens.loading import load
 from twinlens.model.model import Model
 from twinlens.model.zero_shot import Classes
+from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.cuda.options import ArenaGrowth, ConvolutionSearch, CudaOptions
 from twinlens.ort.io_binding import OnDevice
 from twinlens.provenance import check_about
 from twinlens.search.semantic_search import Response, semantic_search
 from twinlens.texts.tokenizer import OnCut
+from twinlens.texts.tokens import Tokens
 
 if TYPE_CHECKING:
     from twinlens.calibration.calibrate import calibrate
@@ -92,6 +94,8 @@ __all__ = [  # noqa: RUF022  by room
     "LostImage",
     "OnError",
     "OnCut",
+    "Tokens",
+    "Cancellation",
     "Precision",
     "Modality",
     "check_about",
