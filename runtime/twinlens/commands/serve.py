@@ -38,12 +38,12 @@ def run(options: argparse.Namespace) -> Outcome:
 
 
 def _serve(options: argparse.Namespace) -> Outcome:
-    from twinlens.http.service.deployment import Source, default_name  # noqa: PLC0415  an extra has it
     from twinlens.http.guards.hosts import LOOPBACK  # noqa: PLC0415
-    from twinlens.http.service.keys import KeyRing  # noqa: PLC0415
     from twinlens.http.options import HttpOptions  # noqa: PLC0415
     from twinlens.http.server import sockets as doors  # noqa: PLC0415
     from twinlens.http.server.server import serve  # noqa: PLC0415
+    from twinlens.http.service.deployment import Source, default_name  # noqa: PLC0415  an extra has it
+    from twinlens.http.service.keys import KeyRing  # noqa: PLC0415
     from twinlens.http.service.service import Service  # noqa: PLC0415
 
     keys = None if options.api_key_file is None else KeyRing(options.api_key_file)
@@ -56,10 +56,11 @@ def _serve(options: argparse.Namespace) -> Outcome:
     opened = doors.listening_sockets(place)
     local = doors.is_local(opened)
     if keys is None and not options.no_auth and not local:
+        places = ", ".join(map(doors.url_of, opened))
         for one in opened:
             one.close()
         raise MisuseError(
-            f"{', '.join(map(doors.url_of, opened))} can be reached from other machines; "
+            f"{places} can be reached from other machines; "
             "give --api-key-file FILE, or --no-auth if everyone may ask"
         )
     hosts = tuple(options.allowed_host or ())

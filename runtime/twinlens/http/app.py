@@ -62,14 +62,17 @@ def _endpoint(entry: RouteEntry) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         exchange = exchange_of(request.scope)
         exchange.route = entry.path
+        call = Call(request)
         try:
-            return await entry.act(Call(request))
+            return await entry.act(call)
         except Exception as error:  # noqa: BLE001  the gate of all routes: none tells of the inside
             found = as_http_error(error)
             if found is None:
                 exchange.failure = error
                 found = unforeseen(exchange.request_id)
             return error_answer(found, exchange)
+        finally:
+            call.end()
 
     return endpoint
 

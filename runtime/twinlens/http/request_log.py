@@ -107,7 +107,7 @@ def logging_to_stderr(form: LogForm) -> Iterator[None]:
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(JsonLines() if form == "json" else ShortLines())
     listener = logging.handlers.QueueListener(waiting, lines)
-    root, ours, server = (logging.getLogger(name) for name in (None, "twinlens", "uvicorn"))
+    root, ours, server = (logging.getLogger(name) for name in (None, "twinlens.http", "uvicorn"))
     before = root.handlers[:], ours.level, server.level
     root.handlers = [_Full(waiting)]
     ours.setLevel(logging.WARNING if form == "off" else logging.INFO)

@@ -33,9 +33,7 @@ def _add_doors(parser: Parser) -> None:
     parser.add_argument("--host", help="address to listen at (127.0.0.1)")
     parser.add_argument("--port", type=values.port, help="its port; 0 is any free one (8000)")
     parser.add_argument("--uds", type=values.path, help="a unix socket instead")
-    parser.add_argument(
-        "--fd", type=values.descriptor, help="a socket instead, by number"
-    )
+    parser.add_argument("--fd", type=values.descriptor, help="a socket instead, by number")
     parser.add_argument(
         "--api-key-file", type=values.path, help="keys that callers must bear, one a line"
     )

@@ -9,8 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from twinlens.errors import quoted
-from twinlens.http.bodies.room import BodyRoom
-from twinlens.http.errors import ClientLeftError, HttpError, invalid
+from twinlens.http.errors import ClientLeftError, HttpError, invalid, overloaded
 from twinlens.http.exchange import Exchange
 from twinlens.http.options import HttpOptions
 
@@ -21,51 +20,74 @@ PLACE: Final = re.compile(r" - at `\$\.?(.*)`$")
 UNKNOWN: Final = re.compile(r"unknown field `(.*)`")
 
 
-async def read_body(
-    receive: Receive,
-    headers: Headers,
-    exchange: Exchange,
-    *,
-    limit: int,
-    room: BodyRoom,
-    options: HttpOptions,
-) -> bytes:
-    """Read a whole body of at most `limit` bytes; the room holds them for the exchange.
+class BodyReader:
+    """Reads bodies, and holds at most so many bytes of all of them at one time.
 
-    Bytes are counted as they come, so a false `content-length`, or none, changes nothing.
-
-    Raises:
-        ClientLeftError: the client left before the end.
-        HttpError: 413 if it is larger, 408 if it comes too slowly, 429 if there is no room.
+    The event loop alone uses it: it has no lock.
     """
-    declared = headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    parts: list[bytes] = []
-    try:
-        async with asyncio.timeout_at(start + options.body_grace_s) as clock:
-            while not exchange.body_done:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientLeftError
-                part: bytes = message.get("body", b"")
-                if exchange.body_bytes + len(part) > limit:
-                    raise _too_large(limit)
-                room.take(len(part))
-                exchange.body_bytes += len(part)
-                parts.append(part)
-                paced = exchange.body_bytes / options.slowest_bytes_per_s
-                clock.reschedule(start + options.body_grace_s + paced)
-    except TimeoutError:
-        raise HttpError(
-            408,
-            f"only {exchange.body_bytes:,} bytes of the body came in {loop.time() - start:.0f} s; "
-            f"wanted {options.slowest_bytes_per_s:,} a second",
-            code="body_timeout",
-        ) from None
-    return b"".join(parts)
+
+    def __init__(self, options: HttpOptions) -> None:
+        self._options, self.held_bytes = options, 0
+
+    async def read(
+        self, receive: Receive, headers: Headers, exchange: Exchange, *, limit: int
+    ) -> bytes:
+        """Read a whole body of at most `limit` bytes, which are held until they are released.
+
+        Bytes are counted as they come, so a false `content-length`, or none, changes nothing.
+
+        Raises:
+            ClientLeftError: the client left before the end.
+            HttpError: 413 if it is larger, 408 if it comes too slowly, 429 if there is no room.
+        """
+        declared = headers.get("content-length", "")
+        if declared.isascii() and declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        options, now = self._options, asyncio.get_running_loop().time
+        start = now()
+        parts: list[bytes] = []
+        try:
+            async with asyncio.timeout_at(start + options.body_grace_s) as clock:
+                while not exchange.body_done:
+                    part = await _part(receive)
+                    if exchange.body_bytes + len(part) > limit:
+                        raise _too_large(limit)
+                    self._hold(len(part))
+                    exchange.body_bytes += len(part)
+                    parts.append(part)
+                    paced = exchange.body_bytes / options.slowest_bytes_per_s
+                    clock.reschedule(start + options.body_grace_s + paced)
+        except TimeoutError:
+            raise _too_slow(exchange.body_bytes, now() - start) from None
+        return b"".join(parts)
+
+    def release(self, n_bytes: int) -> None:
+        """Hold so many bytes less."""
+        self.held_bytes -= n_bytes
+
+    def _hold(self, n_bytes: int) -> None:
+        most = self._options.max_held_bytes
+        if self.held_bytes + n_bytes > most:
+            raise overloaded(
+                f"the bodies of other requests fill the {most:,} bytes of room; come again"
+            )
+        self.held_bytes += n_bytes
+
+
+async def _part(receive: Receive) -> bytes:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientLeftError
+    part: bytes = message.get("body", b"")
+    return part
+
+
+def _too_slow(n_bytes: int, seconds: float) -> HttpError:
+    return HttpError(
+        408,
+        f"only {n_bytes:,} bytes of the body came in {seconds:.0f} s; send it faster",
+        code="body_timeout",
+    )
 
 
 def read_json(body: bytes, kind: type[T]) -> T:

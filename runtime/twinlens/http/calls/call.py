@@ -7,13 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from twinlens.http.bodies.items import Items
-from twinlens.http.bodies.reading import read_body, read_json
-from twinlens.http.service.deployment import Deployment
+from twinlens.http.bodies.reading import read_json
 from twinlens.http.calls.disconnection import while_connected
+from twinlens.http.calls.wishes import Wish, wish_of
 from twinlens.http.errors import HttpError, as_http_error, invalid
 from twinlens.http.exchange import exchange_of
+from twinlens.http.service.deployment import Deployment
 from twinlens.http.service.service import Service
-from twinlens.http.calls.wishes import Wish, wish_of
 from twinlens.serving.answers import EmbeddedRequest
 
 T = TypeVar("T")
@@ -27,16 +27,23 @@ class Call:
         self.exchange = exchange_of(request.scope)
         self.headers = request.headers
         self._receive = request.receive
+        self._used: Deployment | None = None
+
+    async def deployment(self) -> Deployment:
+        """Return the deployment in service, which stays open until the call ends."""
+        self._used = found = await self.service.deployment()
+        found.users += 1
+        return found
+
+    def end(self) -> None:
+        """Let go of the deployment."""
+        if self._used is not None:
+            self._used.leave()
 
     async def body(self, limit: int) -> bytes:
         """Read the whole body, of at most `limit` bytes."""
-        return await read_body(
-            self._receive,
-            self.headers,
-            self.exchange,
-            limit=limit,
-            room=self.service.room,
-            options=self.service.options,
+        return await self.service.bodies.read(
+            self._receive, self.headers, self.exchange, limit=limit
         )
 
     async def json(self, kind: type[T]) -> T:

@@ -64,11 +64,11 @@ def _milliseconds(written: str) -> float:
 
 def _priority(body: str | None, header: str | None) -> Priority | None:
     if body is not None:
-        return cast(Priority, body)
+        return cast("Priority", body)
     if header is None:
         return None
     if header.strip().lower() in PRIORITIES:
-        return cast(Priority, header.strip().lower())
+        return cast("Priority", header.strip().lower())
     if BROWSERS.match(header):
         return None
     raise HttpError(

@@ -43,8 +43,8 @@ class Recorder:
             exchange.status = exchange.status or CLIENT_LEFT
             raise
         finally:
-            self._service.room.give_back(exchange.body_bytes)
-            metrics.held_bytes.set(self._service.room.held)
+            self._service.bodies.release(exchange.body_bytes)
+            metrics.held_bytes.set(self._service.bodies.held_bytes)
             metrics.requests.labels(exchange.route, str(exchange.status)).inc()
             metrics.seconds.labels(exchange.route).observe(exchange.seconds)
             log_request(exchange)

@@ -15,7 +15,7 @@ from twinlens.normalization import unit_rows
 async def classify(call: Call) -> Response:
     """Return the likeliest label of each image."""
     request = await call.json(ClassifyRequest)
-    deployment = await call.service.deployment()
+    deployment = await call.deployment()
     require_model(deployment, request.model)
     templates = TEMPLATES if request.templates is None else request.templates
     try:

@@ -15,7 +15,7 @@ from twinlens.serving.work import Priority
 async def embed(call: Call) -> Response:
     """Embed texts, images, or inputs of one of them each."""
     request = await call.json(CohereRequest)
-    deployment = await call.service.deployment()
+    deployment = await call.deployment()
     require_model(deployment, request.model)
     require_width(deployment, request.output_dimension, "output_dimension")
     _require_possible(request)

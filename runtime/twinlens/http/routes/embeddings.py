@@ -8,14 +8,14 @@ from twinlens.http.bodies.encoding import encoded
 from twinlens.http.bodies.items import Items
 from twinlens.http.bodies.requests import EmbeddingsRequest, Part
 from twinlens.http.calls.call import Call
-from twinlens.http.service.deployment import Deployment
 from twinlens.http.errors import HttpError, invalid
+from twinlens.http.service.deployment import Deployment
 
 
 async def embeddings(call: Call) -> Response:
     """Embed texts, images, or both."""
     request = await call.json(EmbeddingsRequest)
-    deployment = await call.service.deployment()
+    deployment = await call.deployment()
     require_model(deployment, request.model)
     require_width(deployment, request.dimensions, "dimensions")
     _require_plain(request)

@@ -14,7 +14,7 @@ from twinlens.http.routes.embeddings import require_model
 async def match(call: Call) -> Response:
     """Return the calibrated probability of each pair, or 409 if the bundle has no calibration."""
     request = await call.json(MatchRequest)
-    deployment = await call.service.deployment()
+    deployment = await call.deployment()
     require_model(deployment, request.model)
     model = deployment.model
     calibration = model.calibration

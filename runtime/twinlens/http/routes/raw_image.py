@@ -28,7 +28,7 @@ async def embed(call: Call) -> Response:
     image = await call.body(call.service.options.max_raw_bytes)
     if not image:
         raise invalid("the body is empty; it is to be a picture", param="body")
-    deployment = await call.service.deployment()
+    deployment = await call.deployment()
     items = Items()
     items.add_raw(image, "body")
     answer = await call.embed(deployment, items, wish)

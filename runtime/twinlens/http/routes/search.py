@@ -8,9 +8,9 @@ from twinlens.http.bodies.answers import Hit, SearchAnswer, SearchResult
 from twinlens.http.bodies.items import Items
 from twinlens.http.bodies.requests import SearchRequest
 from twinlens.http.calls.call import Call
-from twinlens.http.service.deployment import Deployment
 from twinlens.http.errors import HttpError, invalid
 from twinlens.http.routes.embeddings import require_model
+from twinlens.http.service.deployment import Deployment
 from twinlens.index.hits import Hits
 from twinlens.index.index import Index
 
@@ -18,7 +18,7 @@ from twinlens.index.index import Index
 async def search(call: Call) -> Response:
     """Return the k best rows of the index for each query."""
     request = await call.json(SearchRequest)
-    deployment = await call.service.deployment()
+    deployment = await call.deployment()
     require_model(deployment, request.model)
     index = _index(deployment, request)
     items = Items()

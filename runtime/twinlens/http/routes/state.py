@@ -15,7 +15,7 @@ DESCRIPTION: Final = "openapi.json"
 
 async def models(call: Call) -> Response:
     """Return the list of models, which has one."""
-    deployment = await call.service.deployment()
+    deployment = await call.deployment()
     entry = ModelEntry(id=deployment.name, created=deployment.created, twinlens=deployment.maker)
     return call.answer(ModelsAnswer(data=[entry]))
 

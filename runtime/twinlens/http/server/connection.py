@@ -3,7 +3,6 @@
 import time
 from typing import Any, Final
 
-import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 ENDINGS: Final = (signal.SIGTERM, signal.SIGINT)
 SWEEP_S: Final = 1.0
+DOUBLED_S: Final = 0.5
+"""Time in which the same signal again is no second one: `timeout`, and a terminal with a program
+that passes signals on, send each twice."""
 SPARE_FILES: Final = 64
 """Descriptors kept for bundles, indexes and libraries."""
 
@@ -50,6 +53,7 @@ class Server(uvicorn.Server):
         self._ending = asyncio.Event()
         self.ended_by: int | None = None
         """Signal that ended it."""
+        self._signalled = 0.0
         self.failure: Exception | None = None
         """Error of the opening, which ended it."""
         self.left_over = 0
@@ -99,9 +103,12 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  uvicorn's
         """Begin the end at the first signal; at the second, end at once."""
+        now = time.monotonic()
         if self.ended_by is not None:
-            os._exit(128 + sig)
-        self.ended_by = sig
+            if sig != self.ended_by or now - self._signalled > DOUBLED_S:
+                os._exit(128 + sig)
+            return
+        self.ended_by, self._signalled = sig, now
         self._loop.call_soon_threadsafe(self._begin_end)
 
     def _begin_end(self) -> None:

@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from twinlens.errors import IndexFileError
 from twinlens.http.bodies.answers import Maker
-from twinlens.http.service.metrics import Metrics
 from twinlens.http.options import admission
+from twinlens.http.service.metrics import Metrics
 from twinlens.index.index import Index
 from twinlens.loading import load
 from twinlens.model.model import Model
@@ -36,9 +36,9 @@ class Source:
     timeout_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Deployment:
-    """A bundle in service."""
+    """A bundle in service, and the number of requests that are at work on it."""
 
     name: str
     created: int
@@ -48,6 +48,9 @@ class Deployment:
     index: Index | None
     no_image_queries: str | None
     """Reason why images cannot be queries to the index, if they cannot."""
+    users: int = 0
+    unused: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a deployment that takes no more users has none."""
 
     @property
     def maker(self) -> Maker:
@@ -90,8 +93,21 @@ class Deployment:
             no_image_queries=reason,
         )
 
+    def leave(self) -> None:
+        """End a request's work on it."""
+        self.users -= 1
+        if self.users == 0:
+            self.unused.set()
+
     async def close(self, timeout_s: float) -> int:
-        """Answer what was accepted, end the engine; return the number of requests left over."""
+        """Wait for its users, end the engine; return the number of requests left over.
+
+        It is in service no more, so that nobody becomes a user.
+        """
+        if self.users:
+            self.unused.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.unused.wait(), timeout_s)
         left = await self.serving.drain(timeout_s)
         await self.serving.aclose()
         await asyncio.to_thread(self.model.close)

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from twinlens.serving.observer import RunReport
 from twinlens.serving.answers import ServingStats
+from twinlens.serving.observer import RunReport
 
 BUCKETS_S: Final = tuple(1e-4 * 1.5**step for step in range(34))
 """From 0.1 ms to 65 s, each half as large again."""

@@ -8,12 +8,12 @@ from typing import Self
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from twinlens.http.bodies.room import BodyRoom
-from twinlens.http.service.deployment import Deployment, Source
+from twinlens.http.bodies.reading import BodyReader
 from twinlens.http.errors import not_ready
+from twinlens.http.options import HttpOptions
+from twinlens.http.service.deployment import Deployment, Source
 from twinlens.http.service.keys import KeyRing
 from twinlens.http.service.metrics import Metrics
-from twinlens.http.options import HttpOptions
 from twinlens.serving.answers import ServingStats
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Service:
     ) -> None:
         self.source, self.options, self.keys = source, options, keys
         self.metrics = Metrics()
-        self.room = BodyRoom(options.max_held_bytes)
+        self.bodies = BodyReader(options)
         self.requests_in_progress = 0
         self.draining = False
         """True from the signal to end on: not ready, but still answering."""
