@@ -1,6 +1,6 @@
 """The model: two towers, open and ready, and their joint answers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -189,4 +189,15 @@ class Model(_EmbeddingModel):
         names = [*dataframes.several(labels, "labels")]
         label_rows = self.embed_labels(names, templates=templates)
         rows = self.embed_images(images, on_error=on_error)
-        return classify_rows(rows, label_rows, labels=names, scale=self._manifest.native_scale)
+        return self.classify_rows(rows, label_rows, labels=names)
+
+    def classify_rows(self, images: F32, label_rows: F32, *, labels: Sequence[str]) -> Classes:
+        """Zero-shot classification of embeddings, as `classify`; a row of NaN gives NaN.
+
+        Args:
+            images: unit rows [B, D].
+            label_rows: unit rows [C, D], of `embed_labels`.
+            labels: their C names.
+        """
+        scale = self._manifest.native_scale
+        return classify_rows(images, label_rows, labels=labels, scale=scale)
