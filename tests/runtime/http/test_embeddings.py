@@ -172,9 +172,7 @@ def test_what_is_no_json_is_a_400(service: InProcess, content: bytes) -> None:
 @pytest.mark.parametrize("media", [None, "text/plain", "application/x-www-form-urlencoded"])
 def test_another_media_type_is_a_415(service: InProcess, media: str | None) -> None:
     headers = {} if media is None else {"content-type": media}
-    status, error = service.refused(
-        "/v1/embeddings", content=b'{"input": "a"}', headers=headers
-    )
+    status, error = service.refused("/v1/embeddings", content=b'{"input": "a"}', headers=headers)
     assert (status, error["code"]) == (415, "unsupported_media_type")
 
 
