@@ -53,7 +53,7 @@ def _add_doors(parser: Parser) -> None:
 def _add_limits(parser: Parser) -> None:
     """Add bounds of requests and of the end."""
     parser.add_argument(
-        "--max-queue", type=values.queue, help="items of a kind that may wait (2048)"
+        "--max-queue", type=values.queue, help="items of a kind that may wait (8192)"
     )
     parser.add_argument(
         "--max-body-mb", type=values.megabytes, default=32, help="largest body in MiB (32)"
