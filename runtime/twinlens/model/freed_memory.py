@@ -11,8 +11,8 @@ _GLIBC: Final = "linux"
 def give_back() -> None:
     """Let the C library give the memory back that was freed, if it is glibc.
 
-    glibc keeps large blocks for later once a program has freed one: of the 560 MB of its own that a
-    process holds when it closes its second fp32 ViT-B/32, all but 1 MB stay until it is asked.
+    glibc keeps large blocks for later once a program has freed one: a process that closes its
+    second fp32 ViT-B/32 has 563 MB of its own before, 558 after, and 38 once glibc is asked.
     """
     if sys.platform != _GLIBC:
         return

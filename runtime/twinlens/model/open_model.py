@@ -31,8 +31,9 @@ class _OpenModel:
             ProviderError: the device cannot be used.
             ValueError: the threads are too many.
         """
-        self._bundle = replace(bundle, folder=bundle.folder.absolute())
-        self._manifest, self._options = bundle.manifest, options
+        # A later session, and a pickle, must not depend on the working directory.
+        bundle = replace(bundle, folder=bundle.folder.absolute())
+        self._bundle, self._manifest, self._options = bundle, bundle.manifest, options
         threads = read_threads(options.threads)
         bundle.check_files()
         opener = TowerOpener(bundle=bundle, options=options, threads=threads)

@@ -13,7 +13,16 @@ import pytest
 from onnxruntime import SessionOptions
 
 import twinlens
-from twinlens import ImageError, Model, NamedImage, TextError, Tokens
+from twinlens import (
+    ImageError,
+    Limits,
+    Model,
+    NamedImage,
+    PixelOptions,
+    ReadOptions,
+    TextError,
+    Tokens,
+)
 from twinlens.bundle.bundle import Bundle
 from twinlens.demo.samples import bundled_drawings
 from twinlens.ort import session_options
@@ -246,6 +255,20 @@ def test_a_warm_model_opens_nothing_more(
     monkeypatch.setattr(session_options, "_inference_session", None)
     model.embed_images(pictures)
     model.embed_texts(TEXTS, on_cut="ignore")
+
+
+def test_a_session_that_is_opened_later_is_found_from_any_folder(
+    uncalibrated: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(uncalibrated.parent)
+    model = twinlens.load(uncalibrated.name, device="cpu", threads=2)
+    monkeypatch.chdir("/")
+    assert model.embed_images(pictures).shape == (37, 192)
+
+
+def test_limits_that_forbid_its_image_do_not_stop_a_warm_up() -> None:
+    read = ReadOptions(limits=Limits(formats=("PNG",), max_pixels=4))
+    twinlens.load("demo", device="cpu", threads=1, pixels=PixelOptions(read=read)).warm_up()
 
 
 @pytest.mark.parametrize("spinning", [False, True])
