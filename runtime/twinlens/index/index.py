@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from twinlens.errors import ProviderError, quoted
+from twinlens.index.arrays.layout import Layout
 from twinlens.index.blocks import Embeddings, RowStream, blocks_of, mean_row
 from twinlens.index.filters import Filter, select
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike, repr_of
 from twinlens.index.ingest import Ingest, pieces
-from twinlens.index.layout import Layout
 from twinlens.index.query import read_queries, search_range, search_topk
 from twinlens.index.searchable import EngineFactory, Searchable, cpu_engine, engine_factory
 from twinlens.index.snapshot import Snapshot

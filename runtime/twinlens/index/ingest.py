@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError
+from twinlens.index.arrays.growable_array import GrowableArray
+from twinlens.index.arrays.layout import IdKind
+from twinlens.index.arrays.mapped_array import read_ahead
 from twinlens.index.blocks import RowBlock
-from twinlens.index.growable_array import GrowableArray
 from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import (
     Ids,
@@ -21,8 +23,6 @@ from twinlens.index.ids import (
     show_id,
     slice_ids,
 )
-from twinlens.index.layout import IdKind
-from twinlens.index.mapped_array import read_ahead
 from twinlens.index.snapshot import Snapshot
 from twinlens_kernels import encode
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IndexBusyError
+from twinlens.index.arrays.layout import Layout
 from twinlens.index.blocks import RowBlock
 from twinlens.index.ids import Sections
 from twinlens.index.ingest import Ingest, live_pieces
-from twinlens.index.layout import Layout
 from twinlens.index.snapshot import Snapshot
 from twinlens.index.storage.folder import HELD, LOCK, exclusive, require_target
 from twinlens.index.storage.manifest import IndexManifest, read_manifest

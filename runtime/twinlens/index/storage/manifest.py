@@ -15,8 +15,8 @@ from typing import Final
 from twinlens import dataclass_json
 from twinlens.bundle.sealed_json import seal_of
 from twinlens.errors import IndexFileError, quoted
+from twinlens.index.arrays.layout import ID_TEXT, IdKind, Layout
 from twinlens.index.ids import repr_of
-from twinlens.index.layout import ID_TEXT, IdKind, Layout
 
 FORMAT: Final = 2
 MANIFEST: Final = "index.json"

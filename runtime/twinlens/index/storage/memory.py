@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.index.arrays.growable_array import GrowableArray
+from twinlens.index.arrays.layout import ID_TEXT, Layout
 from twinlens.index.blocks import RowBlock
-from twinlens.index.growable_array import GrowableArray
 from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import Sections
 from twinlens.index.ingest import Ingest, live_pieces
-from twinlens.index.layout import ID_TEXT, Layout
 from twinlens.index.snapshot import Snapshot
 
 
