@@ -172,16 +172,6 @@ def read_about(about: Mapping[str, str] | None) -> dict[str, str]:
     return metadata
 
 
-def sync_folder(folder: Path) -> None:
-    """Flush the names of `folder` to disk where the system can (Windows cannot open a folder)."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def _no_index(path: Path) -> OSError | IndexFileError:
     if not path.exists():
         return FileNotFoundError(2, "No such file or directory", str(path))

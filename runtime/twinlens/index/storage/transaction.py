@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.durable.whole import sync_folder
 from twinlens.errors import IndexFileError
 from twinlens.index.arrays.layout import ID_TEXT, Layout, Section
 from twinlens.index.ids import Sections
@@ -21,7 +22,6 @@ from twinlens.index.storage.manifest import (
     IndexManifest,
     Part,
     Removed,
-    sync_folder,
     write_manifest,
 )
 
