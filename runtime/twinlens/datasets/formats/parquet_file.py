@@ -38,6 +38,8 @@ class Parquet:
         self._path, self._file = path, file
         self.columns: list[str] = self._ours(lambda: list(file.schema_arrow.names))
         """Names of the columns."""
+        self.schema: Any = file.schema_arrow
+        """Schema of pyarrow."""
 
     def require_columns(self, names: Sequence[str]) -> None:
         """Refuse a file that lacks one of the columns, or has one twice.
@@ -146,7 +148,7 @@ def open_parquet(path: Path) -> Iterator[Parquet]:
     require_regular_file(path)
     path.open("rb").close()
     try:
-        file = library.parquet.ParquetFile(path)
+        file = library.parquet.ParquetFile(path, page_checksum_verification=True)
     except Exception as error:  # pyarrow promises no type
         raise DatasetError(f"{quoted_path(path)} is not Parquet: {quoted(str(error))}") from error
     with file:
