@@ -195,8 +195,8 @@ class Index(IndexReader):
         """Append rows: all of them, or an error and none. On disk, this is one commit.
 
         A commit waits eight times for the disk: 3 ms on an idle one, 30 ms on a busy one, however
-        many rows it has. Add many at a time, or take a `writer`. An index without rows takes the kind of ids of
-        its first rows.
+        many rows it has. Add many at a time, or take a `writer`. An index without rows takes the
+        kind of ids of its first rows.
 
         Args:
             embeddings: As for `build`.
