@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.batch import Batch
-from twinlens.bulk.schema import stored_name
 from twinlens.dataframes import several
 from twinlens.embedding.embedded_blocks import EmbeddedBlock
 from twinlens.embedding.text_blocks import name_of
@@ -33,7 +32,7 @@ class ItemBlock:
     """Consecutive items."""
 
     names: tuple[str, ...]
-    """[B], as they are stored."""
+    """[B]"""
     rows: NDArray[np.float32]
     """[B, D], unit rows; NaN for a lost item."""
     reasons: tuple[str | None, ...]
@@ -69,7 +68,7 @@ def text_blocks(
     model: Model, texts: Batch[str], wanted: Wanted, *, most: int = BLOCK_TEXTS, on_cut: OnCut
 ) -> Generator[ItemBlock]:
     """Yield the wanted texts, embedded, at most so many at a time; the name is the text."""
-    chosen = (text for text in several(texts, "texts") if wanted(stored_name(name_of(text)), text))
+    chosen = (text for text in several(texts, "texts") if wanted(name_of(text), text))
     size = min(most, BLOCK_TEXTS)
     for block in model.stream_texts(chosen, block=size, on_cut=on_cut, on_error="nan"):
         yield _block(block, "text")
@@ -89,11 +88,11 @@ def _named(
     kind = ListedImage if isinstance(source, LASTING) else NamedImage
     for number, image in enumerate(source):
         if isinstance(image, NamedImage):
-            if wanted(stored_name(image.name), image.image):
+            if wanted(image.name, image.image):
                 yield image
             continue
         name = _path_of(image)
-        if not wanted(f"image {number}" if name is None else stored_name(name), image):
+        if not wanted(f"image {number}" if name is None else name, image):
             continue
         if name is None or kind is ListedImage:
             yield kind(f"image {number}" if name is None else name, image)
@@ -111,7 +110,7 @@ def _path_of(image: ImageLike) -> str | None:
 def _block(block: EmbeddedBlock, noun: str) -> ItemBlock:
     reasons = {one.index: _without_number(one.reason, f"{noun} {one.index}") for one in block.lost}
     return ItemBlock(
-        names=tuple(map(stored_name, block.names)),
+        names=block.names,
         rows=block.rows,
         reasons=tuple(reasons.get(number) for number in block.indices.tolist()),
     )

@@ -30,8 +30,9 @@ MET: Final = 2
 
 
 def key_of(name: str) -> Key:
-    """Return the halves of the BLAKE2b of 16 bytes of a name's UTF-8, lowest byte first."""
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    """Return the halves of the BLAKE2b of 16 bytes of a name as it is stored, lowest byte first."""
+    letters = name.encode("utf-8", "backslashreplace")  # those of `stored_name`
+    digest = hashlib.blake2b(letters, digest_size=16).digest()
     first, second = _PAIR.unpack(digest)
     return first, second
 

@@ -12,12 +12,11 @@ from twinlens.bulk.shard import Shard
 from twinlens.datasets.formats import embedding_schema as columns
 from twinlens.datasets.formats.parquet_file import Parquet, ParquetDamage, open_parquet, pyarrow
 from twinlens.errors import DatasetError, EmbeddingsError, quoted
+from twinlens.provenance import CLOSE
 
 logger = logging.getLogger(__name__)
 
 NAMES_AT_ONCE: Final = 2**16
-_CLOSE: Final = frozenset({"operators"})
-"""Entries of `Model.about` that may differ: rows by other operators have cosines of 0.9998."""
 
 Item = tuple[str, str | None]
 """Name of an item, and the reason if it is lost."""
@@ -136,7 +135,7 @@ def other_operators(folder: EmbeddingFolder, about: StoredAbout) -> str | None:
 
 
 def _entries(about: StoredAbout) -> dict[str, object]:
-    made = {name: value for name, value in about.about.items() if name not in _CLOSE}
+    made = {name: value for name, value in about.about.items() if name not in CLOSE}
     return made | {
         "width": about.width,
         "dtype": about.dtype,

@@ -5,14 +5,18 @@
     embedding  fixed_size_list<float32 | float16>[D]    unit row; null for a lost item
     lost       string                                   reason of the loss; null for the others
 
+A character that UTF-8 does not have, as names of files may, is written as Python's escape of it.
+
 Under the key `twinlens`, the metadata of the schema has a JSON object. Its entry `about` is the
 maker of the rows, as `Model.about` and `Index.about` give it; writers may add entries of their own.
 """
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
+from twinlens.datasets.formats.parquet_file import pyarrow
+from twinlens.datasets.quoting import quoted_value
 from twinlens.errors import DatasetError, quoted
 
 NAME: Final = "name"
@@ -48,9 +52,11 @@ def embedding_schema(
 
     Raises:
         ImportError: pyarrow is not installed.
+        ValueError: dtype is another.
     """
-    import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
-
+    if dtype not in get_args(FloatType):
+        raise ValueError(f"dtype is {quoted_value(dtype)}, wanted 'float32' or 'float16'")
+    pa = pyarrow("a file of embeddings")
     numbers = pa.float16() if dtype == "float16" else pa.float32()
     keys = {None: [], "name": [pa.field(NAME, pa.string())], "id": [pa.field(ID, pa.int64())]}
     fields = [
@@ -91,3 +97,12 @@ def about_in(schema: Any) -> dict[str, str]:  # noqa: ANN401  pyarrow's schema
             "strings; write the file again"
         )
     return dict(about)
+
+
+def stored_name(name: str) -> str:
+    r"""Return a name as it is stored: a character that UTF-8 does not have is escaped.
+
+    >>> stored_name("caf\udce9.jpg") == "caf\\udce9.jpg"
+    True
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -36,10 +36,10 @@ class Parquet:
 
     def __init__(self, path: Path, file: Any) -> None:  # noqa: ANN401  pyarrow's file
         self._path, self._file = path, file
-        self.columns: list[str] = self._ours(lambda: list(file.schema_arrow.names))
-        """Names of the columns."""
-        self.schema: Any = file.schema_arrow
+        self.schema: Any = self._ours(lambda: file.schema_arrow)
         """Schema of pyarrow."""
+        self.columns: list[str] = self._ours(lambda: list(self.schema.names))
+        """Names of the columns."""
 
     def require_columns(self, names: Sequence[str]) -> None:
         """Refuse a file that lacks one of the columns, or has one twice.
