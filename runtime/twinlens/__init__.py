@@ -37,6 +37,8 @@ from twinlens.errors import (
     DatasetError,
     DeadlineError,
     DeviceMemoryError,
+    EmbeddingsBusyError,
+    EmbeddingsError,
     IdError,
     ImageError,
     IndexBusyError,
@@ -59,6 +61,8 @@ from twinlens.index.filters import Filter
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike
 from twinlens.index.index import Index
+from twinlens.index.index_reader import IndexReader
+from twinlens.index.row_writer import RowWriter
 from twinlens.loading import load
 from twinlens.model.model import Model
 from twinlens.model.zero_shot import Classes
@@ -71,10 +75,14 @@ from twinlens.texts.tokenizer import OnCut
 from twinlens.texts.tokens import Tokens
 
 if TYPE_CHECKING:
+    from twinlens.bulk.embed_to_parquet import embed_to_parquet
+    from twinlens.bulk.options import BulkOptions, BulkReport, LostItem
+    from twinlens.bulk.shard import Shard
     from twinlens.calibration.calibrate import calibrate
     from twinlens.calibration.calibration_options import CalibrationOptions
     from twinlens.calibration.fit_labelled import CalibrationMethod
     from twinlens.datasets.embedding_parquet import parquet_blocks
+    from twinlens.datasets.formats.embedding_schema import FloatType
     from twinlens.datasets.pairs import Columns, Pairs
     from twinlens.datasets.read_images import read_images
     from twinlens.datasets.read_pairs import read_pairs
@@ -130,8 +138,17 @@ __all__ = [  # noqa: RUF022  by room
     "parquet_blocks",
     "Table",
     "Answer",
+    # millions
+    "embed_to_parquet",
+    "BulkOptions",
+    "BulkReport",
+    "LostItem",
+    "Shard",
+    "FloatType",
     # search
     "Index",
+    "IndexReader",
+    "RowWriter",
     "Hits",
     "RangeHits",
     "Embeddings",
@@ -187,6 +204,8 @@ __all__ = [  # noqa: RUF022  by room
     "DatasetError",
     "DeadlineError",
     "DeviceMemoryError",
+    "EmbeddingsBusyError",
+    "EmbeddingsError",
     "IdError",
     "ImageError",
     "IndexBusyError",
@@ -202,10 +221,16 @@ __all__ = [  # noqa: RUF022  by room
 __version__ = _version("twinlens")
 
 _LATE: Final = {
+    "embed_to_parquet": "twinlens.bulk.embed_to_parquet",
+    "BulkOptions": "twinlens.bulk.options",
+    "BulkReport": "twinlens.bulk.options",
+    "LostItem": "twinlens.bulk.options",
+    "Shard": "twinlens.bulk.shard",
     "calibrate": "twinlens.calibration.calibrate",
     "CalibrationOptions": "twinlens.calibration.calibration_options",
     "CalibrationMethod": "twinlens.calibration.fit_labelled",
     "parquet_blocks": "twinlens.datasets.embedding_parquet",
+    "FloatType": "twinlens.datasets.formats.embedding_schema",
     "Columns": "twinlens.datasets.pairs",
     "Pairs": "twinlens.datasets.pairs",
     "read_images": "twinlens.datasets.read_images",

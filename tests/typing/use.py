@@ -11,6 +11,7 @@ import twinlens
 from twinlens import (
     Cancellation,
     EmbeddedBlock,
+    Index,
     Limits,
     Model,
     NamedImage,
@@ -41,4 +42,12 @@ def use(named: Iterator[NamedImage]) -> list[EmbeddedBlock]:
         pixels = np.stack([other.preprocess("photo.jpg"), other.preprocess(next(named))])
         other.embed_pixels(pixels, cancel=Cancellation())
         other.embed_tokens(tokens[0] + tokens[1:], cancel=None)
+    index = Index.build(np.eye(3), ids=["a", "b", "c"])
+    if "a" in index:
+        index.update(np.eye(3)[:1], [*index.ids[:1]])
+    second = Index.build(index.blocks(100))
+    second.update(index.blocks())
+    second.merge(index, Index.from_parquet("photos.parquet"))
+    with second.writer() as writer:
+        writer.add([1.0, 0.0, 0.0], ["d"])
     return [*model.stream_images(named)]

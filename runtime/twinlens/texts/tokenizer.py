@@ -63,21 +63,24 @@ class Tokenizer:
         """
         return self.pack(self.encode_ragged(texts, on_cut=on_cut))
 
-    def encode_ragged(self, texts: Sequence[str], *, on_cut: OnCut = "ignore") -> list[list[int]]:
+    def encode_ragged(
+        self, texts: Sequence[str], *, on_cut: OnCut = "ignore", first: int = 0
+    ) -> list[list[int]]:
         """Encode texts as lists of ids, with start and end tokens, without padding.
 
         Args and errors are those of `encode_marked`.
         """
-        rows, _ = self.encode_marked(texts, on_cut=on_cut)
+        rows, _ = self.encode_marked(texts, on_cut=on_cut, first=first)
         return rows
 
     def encode_marked(
-        self, texts: Sequence[str], *, on_cut: OnCut = "ignore"
+        self, texts: Sequence[str], *, on_cut: OnCut = "ignore", first: int = 0
     ) -> tuple[list[list[int]], list[int]]:
         """Encode texts as `encode_ragged` does; also return the places of the truncated ones.
 
         Args:
             texts: any strings.
+            first: index of the first text, for the messages.
             on_cut: handling of a text longer than the context. "ignore" truncates it, "warn"
                 truncates it and logs its index, "error" refuses it.
 
@@ -89,12 +92,12 @@ class Tokenizer:
             raise ValueError(
                 f"on_cut is {quoted(repr(on_cut))}, not one of {', '.join(get_args(OnCut))}"
             )
-        strings = [self._clean(_checked(index, text)) for index, text in enumerate(texts)]
+        strings = [self._clean(_checked(index, text)) for index, text in enumerate(texts, first)]
         heads = self._tokenizer.encode_batch_fast([string[:HEAD_CHARACTERS] for string in strings])
         encodings = [self._extended(*pair) for pair in zip(strings, heads, strict=True)]
         marked = [index for index, encoding in enumerate(encodings) if encoding.overflowing]
         if on_cut != "ignore":
-            cut = {i: self._truncated_length(strings[i], encodings[i]) for i in marked}
+            cut = {first + i: self._truncated_length(strings[i], encodings[i]) for i in marked}
             self._report(cut, len(texts), on_cut)
         return [encoding.ids for encoding in encodings], marked
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from twinlens.bulk.shard import Shard
 from twinlens.bundle.calibration import check_prior
 from twinlens.bundle.specs import PRECISIONS
 from twinlens.commands.misuse import MisuseError
@@ -49,6 +50,14 @@ def precisions(value: str) -> list[str]:
 def threads(value: str) -> int:
     """Read a number of threads."""
     return _whole_number(value, "threads", most_threads())
+
+
+def shard(value: str) -> Shard:
+    """Read a shard such as 2/8."""
+    try:
+        return Shard.read(value)
+    except ValueError as error:
+        raise MisuseError(str(error)) from error
 
 
 def hits(value: str) -> int:

@@ -13,16 +13,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from twinlens.index.storage.manifest import sync_folder
-
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def whole_file(out: Path) -> Iterator[BinaryIO]:
-    """Open a draft beside `out` that replaces it at the end; an error leaves the old file."""
+def whole_file(out: Path, *, draft_name: str | None = None) -> Iterator[BinaryIO]:
+    """Open a draft beside `out` that replaces it at the end; an error leaves the old file.
+
+    Args:
+        out: the file.
+        draft_name: name of the draft, for a writer that deletes those it left behind itself; by
+            default a free one, and those left behind are named in a warning.
+    """
     target = out.resolve()  # a link stays a link
-    draft = _draft_in(target.parent)
+    draft = _draft_in(target.parent) if draft_name is None else target.with_name(draft_name)
     try:
         with draft.open("xb") as file:
             yield file
@@ -80,6 +84,16 @@ def whole_folder(out: Path) -> Iterator[Path]:
         raise
     sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names of `folder` to disk where the system can (Windows cannot open a folder)."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _draft_in(folder: Path) -> Path:
