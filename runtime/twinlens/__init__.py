@@ -45,6 +45,7 @@ from twinlens.errors import (
     PairsError,
     ProviderError,
     RunCancelledError,
+    ShardError,
     TextError,
     TwinlensError,
 )
@@ -171,6 +172,7 @@ __all__ = [  # noqa: RUF022  by room
     "PairsError",
     "ProviderError",
     "RunCancelledError",
+    "ShardError",
     "TextError",
 ]
 

@@ -3,22 +3,20 @@
 import os
 import threading
 from collections.abc import Mapping
-from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from twinlens.errors import ProviderError, quoted
+from twinlens.errors import ProviderError
 from twinlens.index.blocks import Embeddings, RowStream, blocks_of, mean_row
 from twinlens.index.filters import Filter, select
 from twinlens.index.hits import Hits, RangeHits
-from twinlens.index.ids import IdsLike, repr_of
+from twinlens.index.ids import IdsLike
 from twinlens.index.ingest import Ingest, pieces
 from twinlens.index.layout import Layout
-from twinlens.index.query import read_queries, search_range, search_topk
+from twinlens.index.query import read_cosine, read_queries, search_range, search_topk
 from twinlens.index.searchable import EngineFactory, Searchable, cpu_engine, engine_factory
 from twinlens.index.snapshot import Snapshot
 from twinlens.index.storage.disk import DiskStore, new_index, write_pieces
@@ -240,14 +238,11 @@ class Index:
         [[2, 1]]
         """
         snapshot = self._whole().snapshot
-        if isinstance(cosine, (bool, np.bool_)) or not isinstance(cosine, Real):
-            raise TypeError(f"cosine is a {type(cosine).__name__}, wanted a number from -1 to 1")
-        if not -1 <= cosine <= 1:
-            raise ValueError(f"cosine is {quoted(repr_of(cosine))}, not between -1 and 1")
+        floor = read_cosine(cosine)
         return search_range(
             snapshot,
             read_queries(queries, snapshot.layout.width),
-            float(cosine),
+            floor,
             select(snapshot, filter),
             threads=self._threads_of(threads),
         )
