@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError, IndexFileError, ShardError
+from twinlens.index.arrays.layout import IdKind
 from twinlens.index.ids import (
     Ids,
     IdsLike,
@@ -18,7 +19,6 @@ from twinlens.index.ids import (
     require_kind,
     show_id,
 )
-from twinlens.index.layout import IdKind
 from twinlens.integrations.shards.shard import ShardHits, ShardState
 
 I64 = NDArray[np.int64]

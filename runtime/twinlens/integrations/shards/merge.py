@@ -7,6 +7,7 @@ these by (cosine, number of the row in all) gives the order of the whole.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +70,5 @@ def _cosines(parts: Sequence[ShardHits], *, axis: int) -> NDArray[np.float64]:
 def _ids(parts: Sequence[ShardHits], rows: I64, *, axis: int) -> I64 | NDArray[np.object_]:
     """Return the ids beside the rows; the rows themselves where no shard has ids."""
     # A shard without rows has no kind of ids yet.
-    given = [part.ids for part in parts if part.ids is not None]
-    if not given:
-        return rows
-    ids: I64 | NDArray[np.object_] = np.concatenate(given, axis=axis)
-    return ids
+    given: list[NDArray[Any]] = [part.ids for part in parts if part.ids is not None]
+    return np.concatenate(given, axis=axis) if given else rows

@@ -9,10 +9,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.index.arrays.layout import IdKind
 from twinlens.index.blocks import blocks_of
 from twinlens.index.filters import Selection
 from twinlens.index.ids import Ids
-from twinlens.index.layout import IdKind
+from twinlens.index.ingest import Ingest
 from twinlens.index.query import range_rows, topk_rows
 from twinlens.index.searchable import Searchable, cpu_engine
 from twinlens.index.snapshot import Snapshot
@@ -102,8 +103,8 @@ class IndexShard:
 
     def add(self, rows: NDArray[np.floating], ids: Ids | None) -> ShardState:
         """Append rows [n, D] in one commit; return the state after it."""
-        blocks = blocks_of(rows, ids)
-        return self._publish(self._store.append(self._snapshot(), blocks, threads=self._threads))
+        ingest = Ingest(self._snapshot(), threads=self._threads)
+        return self._publish(self._store.append(ingest, blocks_of(rows, ids)))
 
     def remove(self, rows: I64) -> ShardState:
         """Remove live rows by their numbers in one commit; return the state after it."""

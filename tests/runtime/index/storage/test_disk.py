@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from twinlens.durable import lock
 from twinlens.errors import IndexBusyError, IndexFileError
 from twinlens.index.index import Index
-from twinlens.index.storage import disk, folder, transaction
+from twinlens.index.storage import disk, transaction
 from twinlens.index.storage.folder import exclusive
 from twinlens.index.storage.manifest import read_manifest
 
@@ -122,7 +123,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     def refuse(descriptor: int) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(folder, "_lock", refuse)
+    monkeypatch.setattr(lock, "_lock", refuse)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
