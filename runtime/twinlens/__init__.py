@@ -37,6 +37,8 @@ from twinlens.errors import (
     DatasetError,
     DeadlineError,
     DeviceMemoryError,
+    EmbeddingsBusyError,
+    EmbeddingsError,
     IdError,
     ImageError,
     IndexBusyError,
@@ -71,10 +73,14 @@ from twinlens.search.semantic_search import Response, semantic_search
 from twinlens.texts.tokenizer import OnCut
 
 if TYPE_CHECKING:
+    from twinlens.bulk.embed_to_parquet import embed_to_parquet
+    from twinlens.bulk.options import BulkOptions, BulkReport, LostItem
+    from twinlens.bulk.shard import Shard
     from twinlens.calibration.calibrate import calibrate
     from twinlens.calibration.calibration_options import CalibrationOptions
     from twinlens.calibration.fit_labelled import CalibrationMethod
     from twinlens.datasets.embedding_parquet import parquet_blocks
+    from twinlens.datasets.formats.embedding_schema import FloatType
     from twinlens.datasets.pairs import Columns, Pairs
     from twinlens.datasets.read_images import read_images
     from twinlens.datasets.read_pairs import read_pairs
@@ -122,6 +128,13 @@ __all__ = [  # noqa: RUF022  by room
     "parquet_blocks",
     "Table",
     "Answer",
+    # millions
+    "embed_to_parquet",
+    "BulkOptions",
+    "BulkReport",
+    "LostItem",
+    "Shard",
+    "FloatType",
     # search
     "Index",
     "IndexReader",
@@ -168,6 +181,8 @@ __all__ = [  # noqa: RUF022  by room
     "DatasetError",
     "DeadlineError",
     "DeviceMemoryError",
+    "EmbeddingsBusyError",
+    "EmbeddingsError",
     "IdError",
     "ImageError",
     "IndexBusyError",
@@ -183,10 +198,16 @@ __all__ = [  # noqa: RUF022  by room
 __version__ = _version("twinlens")
 
 _LATE: Final = {
+    "embed_to_parquet": "twinlens.bulk.embed_to_parquet",
+    "BulkOptions": "twinlens.bulk.options",
+    "BulkReport": "twinlens.bulk.options",
+    "LostItem": "twinlens.bulk.options",
+    "Shard": "twinlens.bulk.shard",
     "calibrate": "twinlens.calibration.calibrate",
     "CalibrationOptions": "twinlens.calibration.calibration_options",
     "CalibrationMethod": "twinlens.calibration.fit_labelled",
     "parquet_blocks": "twinlens.datasets.embedding_parquet",
+    "FloatType": "twinlens.datasets.formats.embedding_schema",
     "Columns": "twinlens.datasets.pairs",
     "Pairs": "twinlens.datasets.pairs",
     "read_images": "twinlens.datasets.read_images",

@@ -3,6 +3,8 @@
     TwinlensError
     ├── BundleError       (ValueError)    the folder is not a whole, unchanged bundle
     ├── CalibrationError  (ValueError)    no probability can be told for these towers
+    ├── EmbeddingsError   (ValueError)    a folder of embeddings is damaged, or made otherwise
+    ├── EmbeddingsBusyError (RuntimeError) another job writes the same names there
     ├── IdError           (ValueError)    an id of an index's row is unknown, or is there twice
     ├── ImageError        (ValueError)    something given as an image cannot be read as one
     ├── IndexBusyError    (RuntimeError)  another writer has the index, or has changed it
@@ -38,6 +40,14 @@ class BundleError(TwinlensError, ValueError):
 
 class CalibrationError(TwinlensError, ValueError):
     """No probability can be told for these towers."""
+
+
+class EmbeddingsError(TwinlensError, ValueError):
+    """A folder of embeddings is damaged, holds something else, or was made otherwise."""
+
+
+class EmbeddingsBusyError(TwinlensError, RuntimeError):
+    """Another job is at work on the same names of a folder of embeddings."""
 
 
 class IdError(TwinlensError, ValueError):

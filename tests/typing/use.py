@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 
 import twinlens
-from twinlens import EmbeddedBlock, Limits, Model, NamedImage, PixelOptions, ReadOptions
+from twinlens import EmbeddedBlock, Index, Limits, Model, NamedImage, PixelOptions, ReadOptions
 
 
 def use(named: Iterator[NamedImage]) -> list[EmbeddedBlock]:
@@ -27,4 +27,12 @@ def use(named: Iterator[NamedImage]) -> list[EmbeddedBlock]:
     model.embed_images(np.zeros((1, 2, 2, 3), dtype=np.uint8))
     model.embed_images(twinlens.read_images("photos"))
     model.classify(pd.Series(["photo.jpg"]), labels=["dog"], templates=("a {}",))
+    index = Index.build(np.eye(3), ids=["a", "b", "c"])
+    if "a" in index:
+        index.update(np.eye(3)[:1], [*index.ids[:1]])
+    other = Index.build(index.blocks(100))
+    other.update(index.blocks())
+    other.merge(index, Index.from_parquet("photos.parquet"))
+    with other.writer() as writer:
+        writer.add([1.0, 0.0, 0.0], ["d"])
     return [*model.stream_images(named)]

@@ -28,6 +28,7 @@ from twinlens.datasets.formats.embedding_schema import (
     FORMAT,
     FloatType,
     embedding_schema,
+    stored_name,
 )
 from twinlens.datasets.formats.parquet_file import pyarrow
 from twinlens.errors import DatasetError, quoted
@@ -104,7 +105,7 @@ def table_of(
     """Return a table of n items.
 
     Args:
-        names: [n], each as `stored_name` gives it.
+        names: [n]
         rows: [n, D] unit rows; the row of a lost item has no meaning.
         about: everything that makes a row.
         reasons: [n], None of an item that is not lost; None if none is.
@@ -125,17 +126,8 @@ def table_of(
     )
     text = library.string()
     columns = [
-        library.array(names, text),
+        library.array([stored_name(name) for name in names], text),
         embeddings,
         library.array(told or [None] * len(names), text),
     ]
     return library.Table.from_arrays(columns, schema=schema)
-
-
-def stored_name(name: str) -> str:
-    r"""Return a name as it is stored: a character that UTF-8 does not have is escaped.
-
-    >>> stored_name("caf\udce9.jpg") == "caf\\udce9.jpg"
-    True
-    """
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")

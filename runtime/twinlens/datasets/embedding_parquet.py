@@ -1,5 +1,6 @@
 """Embeddings in Parquet files, as blocks for an index."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,12 +18,22 @@ from twinlens.datasets.formats.embedding_schema import (
     KeyColumn,
     about_in,
 )
-from twinlens.datasets.formats.parquet_file import ParquetDamage, cells, open_parquet
+from twinlens.datasets.formats.parquet_file import (
+    ParquetBatch,
+    ParquetDamage,
+    cells,
+    open_parquet,
+)
 from twinlens.datasets.hidden_names import is_hidden
 from twinlens.datasets.quoting import quoted_path, quoted_value
 from twinlens.errors import DatasetError, quoted
+from twinlens.provenance import CLOSE
+
+logger = logging.getLogger(__name__)
 
 _BATCH_ROWS: Final = 2**14
+_MAX_NAMED: Final = 3
+"""Lost items that a warning names; it counts the others."""
 
 Block = NDArray[Any] | tuple[list[int] | list[str], NDArray[Any]]
 """Rows [n, D], or a pair of their ids [n] and them."""
@@ -33,14 +44,18 @@ def parquet_blocks(
 ) -> Iterator[NDArray[Any] | tuple[list[int] | list[str], NDArray[Any]]]:
     """Yield blocks [n, D] of a column of lists of floats, for `Index.build` or `Index.write`.
 
-    The file is read row group by row group, so memory holds little more than one of them:
+    A file is read row group by row group, so memory holds little more than one of them:
 
         Index.write("photos.index", parquet_blocks("rows.parquet", ids="path"))
+        Index.write("photos.index", parquet_blocks("photos.embeddings", ids="name"))
 
-    Files and folders that twinlens wrote are read by `Index.from_parquet`, with their metadata.
+    Of a folder, as `embed_to_parquet` writes it, the files `*.parquet` are read in order of their
+    names; those that begin with "." or "_" are passed over. Where a file says by its column `lost`
+    that an item has no embedding, it is left out, and named in a warning. `Index.from_parquet`
+    reads the metadata too.
 
     Args:
-        path: the file.
+        path: the file or the folder.
         column: column of embeddings: FixedSizeList, List or LargeList of float16, float32 or
             float64.
         ids: column of integers or strings; each block is then a pair (ids [n], rows [n, D]).
@@ -52,7 +67,10 @@ def parquet_blocks(
         ValueError: the column has no lists of floats, or a list is null or differs in length from
             those before it.
     """
-    yield from _blocks(Path(path), column=column, ids=ids, lost=None)
+    lost = _LostItems(path)
+    for place in _files_at(Path(path)):
+        yield from _blocks(place, column=column, ids=ids, lost=lost)
+    lost.warn()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +84,9 @@ class StoredEmbeddings:
     """Column of the ids; None if there is none."""
     width: int | None
     """D; None if the lists of the column may differ in length."""
-    has_lost: bool
-    """True if there is a column of reasons; rows with a reason have no embedding."""
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the rows, file by file, without lost ones; memory holds a row group.
+        """Yield the rows, file by file; lost ones are left out and named in a warning.
 
         If there are none but the width is known, one block of none tells it.
 
@@ -81,9 +97,10 @@ class StoredEmbeddings:
         """
         if self.width is not None:
             yield np.empty((0, self.width), dtype=np.float32)
-        lost = LOST if self.has_lost else None
+        lost = _LostItems(self.paths[0] if len(self.paths) == 1 else self.paths[0].parent)
         for path in self.paths:
             yield from _blocks(path, column=EMBEDDING, ids=self.key, lost=lost)
+        lost.warn()
 
 
 def open_embeddings(source: str | os.PathLike[str]) -> StoredEmbeddings:
@@ -101,23 +118,31 @@ def open_embeddings(source: str | os.PathLike[str]) -> StoredEmbeddings:
             those before it; or there is none in the folder.
         OSError: a file cannot be opened.
     """
-    place = Path(source).absolute()
-    paths = _files_of(place) if place.is_dir() else (place,)
-    if not paths:
-        raise DatasetError(
-            f"{quoted_path(source)} has no file *.parquet; name a folder of embeddings, or a file"
-        )
+    paths = _files_at(Path(source).absolute())
     first = _described(paths[0])
     for path in paths[1:]:
         found = _described(path)
-        if replace(found, paths=first.paths) != first:
+        if replace(found, paths=first.paths, about=_made(found)) != replace(
+            first, about=_made(first)
+        ):
             raise DatasetError(f"{quoted_path(path)} {_difference(found, first)}")
     return replace(first, paths=paths)
 
 
-def _files_of(folder: Path) -> tuple[Path, ...]:
-    found = [path for path in folder.iterdir() if path.suffix == ".parquet"]
+def _files_at(source: Path) -> tuple[Path, ...]:
+    """Return the file, or the visible Parquet files of a folder.
+
+    Raises:
+        DatasetError: the folder has none.
+    """
+    if not source.is_dir():
+        return (source,)
+    found = [path for path in source.iterdir() if path.suffix == ".parquet"]
     hidden = {path for path in found if path.name.startswith("_") or is_hidden([path.name])}
+    if not set(found) - hidden:
+        raise DatasetError(
+            f"{quoted_path(source)} has no file *.parquet; name a folder of embeddings, or a file"
+        )
     return tuple(sorted(set(found) - hidden))
 
 
@@ -141,14 +166,18 @@ def _described(path: Path) -> StoredEmbeddings:
             about=about,
             key=keys[0] if keys else None,
             width=getattr(kind, "list_size", None),
-            has_lost=LOST in file.columns,
         )
+
+
+def _made(stored: StoredEmbeddings) -> dict[str, str]:
+    """Return the maker of rows but for what hardly changes them: a fleet has several processors."""
+    return {name: value for name, value in stored.about.items() if name not in CLOSE}
 
 
 def _difference(found: StoredEmbeddings, first: StoredEmbeddings) -> str:
     """Return the reason why two files are not of one folder."""
     before = quoted_path(first.paths[0].name)
-    if found.about != first.about:
+    if _made(found) != _made(first):
         ours, theirs = quoted(str(dict(found.about))), quoted(str(dict(first.about)))
         return f"was made by {ours}, {before} by {theirs}; embed both with the same model"
     if found.width != first.width:
@@ -158,22 +187,56 @@ def _difference(found: StoredEmbeddings, first: StoredEmbeddings) -> str:
     return f"has other columns than {before}; keep files of one kind in a folder"
 
 
-def _blocks(path: Path, *, column: str, ids: str | None, lost: str | None) -> Iterator[Block]:
-    wanted = [name for name in (column, ids, lost) if name is not None]
+def _blocks(path: Path, *, column: str, ids: str | None, lost: "_LostItems") -> Iterator[Block]:
+    wanted = [column] if ids is None else [column, ids]
     with open_parquet(path) as file:
         file.require_columns(wanted)
-        for batch in file.batches(wanted, n_rows=_BATCH_ROWS):
+        read = sorted({*wanted, *({LOST, NAME} & set(file.columns))})
+        for batch in file.batches(read, n_rows=_BATCH_ROWS):
             if isinstance(batch, ParquetDamage):
                 raise batch.error
-            columns = batch.columns
-            numbers = batch.first_row + np.arange(len(columns[column]))
-            if lost is not None and columns[lost].null_count < len(numbers):
-                kept = columns[lost].is_null()
-                numbers = numbers[kept.to_numpy(zero_copy_only=False)]
-                columns = {name: array.filter(kept) for name, array in columns.items()}
+            numbers, columns = lost.left_out(batch, column)
             where = f"column {quoted_value(column)} of {quoted_path(path)}"
             rows = _rows(columns[column], where, numbers)
             yield rows if ids is None else (_ids(columns[ids], path), rows)
+
+
+class _LostItems:
+    """Items of which a file says that they have no embedding, and the reason."""
+
+    def __init__(self, source: str | os.PathLike[str]) -> None:
+        self._source, self._count = source, 0
+        self._told: list[str] = []
+
+    def left_out(
+        self, batch: ParquetBatch, column: str
+    ) -> tuple[NDArray[np.int64], dict[str, Any]]:
+        """Return the numbers [n] of the rows of a batch, and its columns, without lost items."""
+        columns = batch.columns
+        reasons, lists = columns.get(LOST), columns[column]
+        numbers = batch.first_row + np.arange(len(lists))
+        # A column of that name in a file of another program may mean something else.
+        if reasons is None or str(reasons.type) != "string" or not lists.null_count:
+            return numbers, columns
+        kept = lists.is_valid().to_numpy(zero_copy_only=False)
+        kept |= reasons.is_null().to_numpy(zero_copy_only=False)
+        for place in np.flatnonzero(~kept)[: _MAX_NAMED - len(self._told)].tolist():
+            name = columns[NAME][place].as_py() if NAME in columns else f"row {numbers[place]}"
+            self._told.append(f"{quoted(name)} ({quoted(str(reasons[place]))})")
+        self._count += int(np.count_nonzero(~kept))
+        return numbers[kept], {name: array.filter(kept) for name, array in columns.items()}
+
+    def warn(self) -> None:
+        """Name the first lost items, and count all."""
+        if self._count:
+            more = self._count - len(self._told)
+            logger.warning(
+                "%s: %d lost items are left out: %s%s",
+                quoted_path(self._source),
+                self._count,
+                ", ".join(self._told),
+                f" and {more} more" if more else "",
+            )
 
 
 def _ids(array: Any, path: Path) -> list[int] | list[str]:  # noqa: ANN401  pyarrow's array

@@ -17,10 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def whole_file(out: Path) -> Iterator[BinaryIO]:
-    """Open a draft beside `out` that replaces it at the end; an error leaves the old file."""
+def whole_file(out: Path, *, draft_name: str | None = None) -> Iterator[BinaryIO]:
+    """Open a draft beside `out` that replaces it at the end; an error leaves the old file.
+
+    Args:
+        out: the file.
+        draft_name: name of the draft, for a writer that deletes those it left behind itself; by
+            default a free one, and those left behind are named in a warning.
+    """
     target = out.resolve()  # a link stays a link
-    draft = _draft_in(target.parent)
+    draft = _draft_in(target.parent) if draft_name is None else target.with_name(draft_name)
     try:
         with draft.open("xb") as file:
             yield file

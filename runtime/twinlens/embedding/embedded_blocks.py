@@ -21,7 +21,7 @@ OnError = Literal["raise", "nan", "skip"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostImage:
-    """An unreadable image of a stream."""
+    """An unreadable image of a stream, or a text that cannot be embedded."""
 
     index: int
     name: str
@@ -30,12 +30,12 @@ class LostImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedBlock:
-    """Embeddings of consecutive images of a stream."""
+    """Embeddings of consecutive images or texts of a stream."""
 
     indices: NDArray[np.int64]
     """[B], ascending positions in the source."""
     names: tuple[str, ...]
-    """Of each image: its path, the name that its source gave it, or "image 7"."""
+    """Of each image: its path, the name that its source gave it, or "image 7"; each text itself."""
     rows: F32
     """[B, D], unit rows; NaN for an unreadable image if on_error is "nan"."""
     lost: tuple[LostImage, ...] = ()

@@ -35,14 +35,18 @@ class TextEmbedder:
     on_cpu: bool
     """True if the tower computes on these threads too; False if on a device of its own."""
 
-    def run(self, texts: Sequence[str], *, width: int, on_cut: OnCut, progress: bool) -> F32:
+    def run(
+        self, texts: Sequence[str], *, width: int, on_cut: OnCut, progress: bool, first: int = 0
+    ) -> F32:
         """Return the embeddings [B, D] of texts, in their order.
 
         Neither repetition nor padding costs anything: each distinct text is embedded once, sorted
         by length. On a CPU, lengths are not rounded up to fewer shapes: multiples of 4 would cost
-        a fifth.
+        a fifth. Messages count the texts from `first`.
         """
-        ids = [tuple(row) for row in self.tokenizer.encode_ragged(texts, on_cut=on_cut)]
+        ids = [
+            tuple(row) for row in self.tokenizer.encode_ragged(texts, on_cut=on_cut, first=first)
+        ]
         once = sorted(set(ids), key=len)
         rows = np.empty((len(once), width), dtype=np.float32)
         start = 0

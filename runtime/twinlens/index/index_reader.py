@@ -242,6 +242,7 @@ class IndexReader:
             TypeError: cosine is no number; else as for `search`.
             ValueError: cosine is not between -1 and 1; else as for `search`.
 
+        >>> from twinlens import Index
         >>> index = Index.build([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
         >>> found = index.search_within([[0.0, 3.0, 4.0]], 0.5)
         >>> found.of(0).rows.tolist()

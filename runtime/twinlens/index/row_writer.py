@@ -75,14 +75,12 @@ class RowWriter:
         if not is_stream(embeddings):
             rows = read_floats(embeddings)
             embeddings = rows[None] if rows.ndim == 1 else rows
-        block = _joined(list(blocks_of(embeddings, ids)))
+        blocks = list(blocks_of(embeddings, ids))
         with self._lock:
             if self._closed:
                 raise ClosedError("the writer has ended with its block; take another of the index")
-            self._check(block)
-            if len(block.rows):
-                self._waiting.append(block)
-                self._n_waiting += len(block.rows)
+            if blocks:
+                self._wait(_joined(blocks))
             if self._n_waiting >= self._size:
                 self.commit()
 
@@ -103,8 +101,8 @@ class RowWriter:
                     raise
             self._forget()
 
-    def _check(self, block: RowBlock) -> None:
-        """Check a block against the index and the waiting rows."""
+    def _wait(self, block: RowBlock) -> None:
+        """Check a block against the index and the waiting rows, and join these."""
         if self._ingest is None:
             self._ingest = self._begin()
             if self._waiting:
@@ -114,6 +112,9 @@ class RowWriter:
         except BaseException:
             self._ingest = None  # it may hold ids of the block
             raise
+        if len(block.rows):
+            self._waiting.append(block)
+            self._n_waiting += len(block.rows)
 
     def _forget(self) -> None:
         self._waiting, self._n_waiting, self._ingest = [], 0, None

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from operator import length_hint
 from typing import Final, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from twinlens.bundle.bundle import Bundle
 from twinlens.deduplication import distinct
 from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError, blocks
 from twinlens.embedding.image_embedder import ImageEmbedder
+from twinlens.embedding.text_blocks import text_blocks
 from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Tower
 from twinlens.images.decoder import Decoder, NumberedImage
@@ -22,7 +24,7 @@ from twinlens.images.named_image import NamedImage
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.model.towers import TowerOpener, require_text
 from twinlens.progress import counted, progress_bar
-from twinlens.texts.tokenizer import Tokenizer
+from twinlens.texts.tokenizer import OnCut, Tokenizer
 
 F32 = NDArray[np.float32]
 
@@ -80,6 +82,25 @@ class Encoders:
         ):
             counting = counted(embedded, update)
             yield from blocks(counting, width=self._width, size=size, on_error=on_error)
+
+    def stream_texts(
+        self, texts: Iterable[str], *, size: int, on_cut: OnCut, on_error: OnError, progress: bool
+    ) -> Generator[EmbeddedBlock]:
+        """Yield the embeddings of texts in blocks of `size` rows.
+
+        Raises:
+            TextError: a text cannot be embedded, and on_error is "raise".
+        """
+
+        def embed(several: list[str], first: int) -> F32:
+            return self.texts.run(
+                several, width=self._width, on_cut=on_cut, progress=False, first=first
+            )
+
+        with progress_bar(progress, total=length_hint(texts) or None, unit="text") as update:
+            for block in text_blocks(embed, texts, width=self._width, size=size, on_error=on_error):
+                update(len(block) + (len(block.lost) if on_error == "skip" else 0))
+                yield block
 
     def rows_of(self, found: Iterable[EmbeddedBlock]) -> F32:
         """Return the rows [B, D] of blocks."""

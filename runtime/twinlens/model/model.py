@@ -208,6 +208,39 @@ class Model:
         strings = [*dataframes.several(texts, "texts")]
         return self._encoders.texts.run(strings, width=self.width, on_cut=on_cut, progress=progress)
 
+    def stream_texts(
+        self,
+        texts: Batch[str],
+        *,
+        block: int = ROWS_AT_ONCE,
+        on_cut: OnCut = "warn",
+        on_error: OnError = "raise",
+        progress: bool = False,
+    ) -> Generator[EmbeddedBlock]:
+        """The embeddings of texts a block at a time: of a million nothing is held but one block.
+
+        The names of a block are the texts. Equal texts of a block are embedded once.
+
+        Args:
+            texts: any strings.
+            block: rows of a block, at most.
+            on_cut: as for `embed_texts`.
+            on_error: as for `stream_images`, for a text that is no string, or too long with on_cut
+                "error".
+            progress: show a bar on stderr.
+
+        Raises:
+            TextError: a text cannot be embedded; the message has its index and the reason.
+        """
+        require_choices(on_error, block)
+        return self._encoders.stream_texts(
+            dataframes.several(texts, "texts"),
+            size=block,
+            on_cut=on_cut,
+            on_error=on_error,
+            progress=progress,
+        )
+
     def embed_images_on_device(self, images: Batch[ImageLike]) -> OnDevice:
         """As `embed_images`, but in one batch, whose rows [B, D] stay in the memory of the device.
 

@@ -62,11 +62,14 @@ class Tokenizer:
         """
         return self.pack(self.encode_ragged(texts, on_cut=on_cut))
 
-    def encode_ragged(self, texts: Sequence[str], *, on_cut: OnCut = "ignore") -> list[list[int]]:
+    def encode_ragged(
+        self, texts: Sequence[str], *, on_cut: OnCut = "ignore", first: int = 0
+    ) -> list[list[int]]:
         """Encode texts as lists of ids, with start and end tokens, without padding.
 
         Args:
             texts: any strings.
+            first: index of the first text, for the messages.
             on_cut: handling of a text longer than the context. "ignore" truncates it, "warn"
                 truncates it and logs its index, "error" refuses it.
 
@@ -78,12 +81,12 @@ class Tokenizer:
             raise ValueError(
                 f"on_cut is {quoted(repr(on_cut))}, not one of {', '.join(get_args(OnCut))}"
             )
-        strings = [self._clean(_checked(index, text)) for index, text in enumerate(texts)]
+        strings = [self._clean(_checked(index, text)) for index, text in enumerate(texts, first)]
         heads = self._tokenizer.encode_batch_fast([string[:HEAD_CHARACTERS] for string in strings])
         encodings = [self._extended(*pair) for pair in zip(strings, heads, strict=True)]
         if on_cut != "ignore":
             lengths = map(self._truncated_length, strings, encodings)
-            cut = {index: length for index, length in enumerate(lengths) if length}
+            cut = {index: length for index, length in enumerate(lengths, first) if length}
             self._report(cut, len(texts), on_cut)
         return [encoding.ids for encoding in encodings]
 

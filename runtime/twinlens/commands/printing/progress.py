@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Final, Self, TextIO, TypeVar
 
+from twinlens.progress import Tally
+
 T = TypeVar("T")
 
 INTERVAL_S: Final = 60.0
@@ -21,7 +23,7 @@ class Progress:
         self.bar = command in WITH_BAR and stream.isatty()
         """True if a bar is shown in place of lines."""
         self._command, self._stream, self._interval_s = command, stream, interval_s
-        self._drawn, self._noun = 0, ""
+        self._tally, self._noun = Tally(), ""
         self._start = time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._tell, daemon=True)
@@ -45,8 +47,12 @@ class Progress:
         """Yield the items and count them, for the lines."""
         self._noun = noun
         for item in items:
-            self._drawn += 1
+            self._tally.drawn += 1
             yield item
+
+    def follow(self, tally: Tally, noun: str) -> None:
+        """Tell the counts of a job, which it keeps itself."""
+        self._tally, self._noun = tally, noun
 
     def _tell(self) -> None:
         while not self._over.wait(self._interval_s):
@@ -56,6 +62,15 @@ class Progress:
                 self._stream.flush()
 
     def _line(self) -> str:
-        minutes = round((time.monotonic() - self._start) / 60)
-        count = f", {self._drawn:,} {self._noun}" if self._noun else ""
-        return f"twinlens {self._command}: {minutes} min{count}"
+        seconds = time.monotonic() - self._start
+        return f"twinlens {self._command}: {round(seconds / 60)} min{self._count(seconds)}"
+
+    def _count(self, seconds: float) -> str:
+        tally = self._tally
+        if not self._noun:
+            return ""
+        total = "" if tally.total is None else f" of {tally.total:,}"
+        worked = tally.embedded + tally.lost
+        rate = f", {worked / seconds:,.3g} a second" if worked else ""
+        lost = f", {tally.lost:,} lost" if tally.lost else ""
+        return f", {tally.drawn:,}{total} {self._noun}{rate}{lost}"

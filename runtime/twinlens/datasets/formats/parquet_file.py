@@ -148,7 +148,7 @@ def open_parquet(path: Path) -> Iterator[Parquet]:
     require_regular_file(path)
     path.open("rb").close()
     try:
-        file = library.parquet.ParquetFile(path)
+        file = library.parquet.ParquetFile(path, page_checksum_verification=True)
     except Exception as error:  # pyarrow promises no type
         raise DatasetError(f"{quoted_path(path)} is not Parquet: {quoted(str(error))}") from error
     with file:
