@@ -48,6 +48,7 @@ from twinlens.errors import (
     ProviderError,
     RequestSizeError,
     RunCancelledError,
+    ShardError,
     TextError,
     TwinlensError,
 )
@@ -215,6 +216,7 @@ __all__ = [  # noqa: RUF022  by room
     "ProviderError",
     "RequestSizeError",
     "RunCancelledError",
+    "ShardError",
     "TextError",
 ]
 

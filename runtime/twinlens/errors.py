@@ -16,6 +16,7 @@
     ├── OverloadedError   (RuntimeError)  the queue has no room; it says when to come again
     ├── RequestSizeError  (ValueError)    a request is larger than the engine ever accepts
     ├── RunCancelledError (RuntimeError)  the caller cancelled the run
+    ├── ShardError        (RuntimeError)  a shard of an index did not answer, or has changed
     ├── ProviderError     (RuntimeError)  the device asked for is not the device there is
     │   └── DeviceMemoryError (MemoryError)   it has no room for what it was given
     └── TextError         (ValueError)    something given as a text cannot be tokenised
@@ -75,6 +76,10 @@ class PairsError(TwinlensError, ValueError):
 
 class DatasetError(TwinlensError, ValueError):
     """A tar or a table of pictures cannot be read."""
+
+
+class ShardError(TwinlensError, RuntimeError):
+    """A shard of an index did not answer, or is not the one that was opened."""
 
 
 class ProviderError(TwinlensError, RuntimeError):
