@@ -1,0 +1,6 @@
+"""Report."""
+
+from pathlib import Path
+
+
+def report(path: Path) -> None: ...
