@@ -44,6 +44,7 @@ from twinlens.errors import (
     OverloadedError,
     PairsError,
     ProviderError,
+    RequestSizeError,
     RunCancelledError,
     TextError,
     TwinlensError,
@@ -61,11 +62,13 @@ from twinlens.index.index import Index
 from twinlens.loading import load
 from twinlens.model.model import Model
 from twinlens.model.zero_shot import Classes
+from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.cuda.options import ArenaGrowth, ConvolutionSearch, CudaOptions
 from twinlens.ort.io_binding import OnDevice
 from twinlens.provenance import check_about
 from twinlens.search.semantic_search import Response, semantic_search
 from twinlens.texts.tokenizer import OnCut
+from twinlens.texts.tokens import Tokens
 
 if TYPE_CHECKING:
     from twinlens.calibration.calibrate import calibrate
@@ -82,6 +85,12 @@ if TYPE_CHECKING:
     from twinlens.metrics.retrieval import Retrieval
     from twinlens.metrics.thresholds import OperatingPoint
     from twinlens.metrics.zero_shot import ZeroShot
+    from twinlens.serving.admission_limits import AdmissionLimits
+    from twinlens.serving.answers import EmbeddedRequest, ServingStats, Timings
+    from twinlens.serving.async_model import AsyncModel
+    from twinlens.serving.observer import Observer, RunReport
+    from twinlens.serving.serving_model import ServingModel
+    from twinlens.serving.work import Base64Image, Kind, Priority, QueueName
 
 __all__ = [  # noqa: RUF022  by room
     # open and embed
@@ -92,6 +101,8 @@ __all__ = [  # noqa: RUF022  by room
     "LostImage",
     "OnError",
     "OnCut",
+    "Tokens",
+    "Cancellation",
     "Precision",
     "Modality",
     "check_about",
@@ -155,6 +166,19 @@ __all__ = [  # noqa: RUF022  by room
     "Diagram",
     "Histograms",
     "OperatingPoint",
+    # services
+    "AsyncModel",
+    "AdmissionLimits",
+    "Base64Image",
+    "EmbeddedRequest",
+    "Kind",
+    "Observer",
+    "Priority",
+    "QueueName",
+    "RunReport",
+    "ServingModel",
+    "ServingStats",
+    "Timings",
     # errors
     "TwinlensError",
     "BundleError",
@@ -170,6 +194,7 @@ __all__ = [  # noqa: RUF022  by room
     "OverloadedError",
     "PairsError",
     "ProviderError",
+    "RequestSizeError",
     "RunCancelledError",
     "TextError",
 ]
@@ -198,6 +223,18 @@ _LATE: Final = {
     "Retrieval": "twinlens.metrics.retrieval",
     "OperatingPoint": "twinlens.metrics.thresholds",
     "ZeroShot": "twinlens.metrics.zero_shot",
+    "AdmissionLimits": "twinlens.serving.admission_limits",
+    "EmbeddedRequest": "twinlens.serving.answers",
+    "ServingStats": "twinlens.serving.answers",
+    "Timings": "twinlens.serving.answers",
+    "AsyncModel": "twinlens.serving.async_model",
+    "Observer": "twinlens.serving.observer",
+    "RunReport": "twinlens.serving.observer",
+    "ServingModel": "twinlens.serving.serving_model",
+    "Base64Image": "twinlens.serving.work",
+    "Kind": "twinlens.serving.work",
+    "Priority": "twinlens.serving.work",
+    "QueueName": "twinlens.serving.work",
 }
 """Homes of the names imported at first use: a service that only embeds starts 20 ms sooner."""
 

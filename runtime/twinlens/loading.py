@@ -12,6 +12,7 @@ from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.errors import BundleError
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.model.model import Model
+from twinlens.model.model_options import ModelOptions
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.device import Device
 from twinlens.ort.device_choice import resolve
@@ -36,6 +37,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
     pixels: str | PixelOptions = "exact",
     cuda: CudaOptions = DEFAULT,
     low_memory: bool = False,
+    spinning: bool = False,
 ) -> Model:
     """Open a bundle: the folder that twinlens-export wrote, or "demo", inside the package.
 
@@ -59,25 +61,28 @@ def load(  # noqa: PLR0913  one choice each, none by place
             and in int8 without the native operators, a row of a batch of one then differs by up to
             1e-6 from the same row in a larger batch; in fp16, which is meant for CUDA, rows differ
             by up to 1e-4 anyway.
+        spinning: let the threads of a session on the CPU watch for the next operator instead of
+            sleeping.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
         ProviderError: the device cannot be used.
         ValueError: device, precision, threads or pixels mean nothing.
     """
-    n_threads = read_threads(threads)
+    read_threads(threads)  # refused before anything is opened
     seen = pixels if isinstance(pixels, PixelOptions) else PixelOptions(mode=pixel_mode(pixels))
     opened = open_bundle(folder_of(bundle))
     place = resolve(device)
-    return Model(
-        opened,
+    options = ModelOptions(
         device=place,
         precision=_choose(opened, place, precision),
-        threads=n_threads,
+        threads=threads,
         pixels=seen,
         cuda=cuda,
         low_memory=low_memory,
+        spinning=spinning,
     )
+    return Model(opened, options)
 
 
 def folder_of(bundle: str | os.PathLike[str]) -> Path:

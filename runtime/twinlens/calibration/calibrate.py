@@ -16,9 +16,9 @@ from twinlens.datasets.pairs import Pairs
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.loading import DEMO, folder_of
 from twinlens.model.model import Model
+from twinlens.model.model_options import ModelOptions
 from twinlens.ort.device import CPU
 from twinlens.ort.device_choice import resolve
-from twinlens.threads import usable_threads
 
 _DEFAULT_OPTIONS: Final = CalibrationOptions()
 
@@ -86,10 +86,9 @@ def _uncalibrated(bundle: Bundle, precision: Precision, pixels: PixelMode) -> Mo
     """Open the model without its calibration, which may be one for other towers."""
     towers = bundle.manifest.towers[precision]
     manifest = dataclasses.replace(bundle.manifest, calibrations={})
-    return Model(
-        dataclasses.replace(bundle, manifest=manifest),
+    options = ModelOptions(
         device=CPU if towers.device == "cpu" else resolve("auto"),
         precision=precision,
-        threads=usable_threads(),
         pixels=PixelOptions(mode=pixels),
     )
+    return Model(dataclasses.replace(bundle, manifest=manifest), options)

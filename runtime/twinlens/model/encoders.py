@@ -1,11 +1,13 @@
 """Encoders: the image and the text half of a model, each with its tower."""
 
+import io
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from twinlens import dataframes
 from twinlens.batch import Batch
@@ -23,6 +25,7 @@ from twinlens.images.pixel_options import PixelOptions
 from twinlens.model.towers import TowerOpener, require_text
 from twinlens.progress import counted, progress_bar
 from twinlens.texts.tokenizer import Tokenizer
+from twinlens.texts.tokens import tokenizer_key
 
 F32 = NDArray[np.float32]
 
@@ -36,11 +39,10 @@ class Encoders:
     def __init__(self, bundle: Bundle, opener: TowerOpener, *, pixels: PixelOptions) -> None:
         manifest = bundle.manifest
         text_tower = opener.open("text")
-        self.operators = opener.operators()
         tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
         if isinstance(text_tower, Tower):
             require_text(bundle, text_tower, tokenizer)
-        on_cpu = opener.device.kind == "cpu"
+        on_cpu = opener.options.device.kind == "cpu"
         self.images = ImageEmbedder(
             decode=Decoder(spec=manifest.image, pixels=pixels),
             tower=opener.open("image"),
@@ -48,9 +50,29 @@ class Encoders:
             on_cpu=on_cpu,
         )
         self.texts = TextEmbedder(
-            tokenizer=tokenizer, tower=text_tower, threads=opener.threads, on_cpu=on_cpu
+            tokenizer=tokenizer,
+            key=tokenizer_key(manifest.text, sha256=manifest.files[manifest.text.tokenizer]),
+            tower=text_tower,
+            threads=opener.threads,
+            on_cpu=on_cpu,
         )
         self._width, self._limits = manifest.width, pixels.read.limits
+
+    def warm_up(self) -> None:
+        """Run both towers once in each of their sessions, and decode one image."""
+        side = self.images.decode.spec.side_px
+        file = io.BytesIO()
+        Image.new("RGB", (side, side)).save(file, "JPEG")
+        pixels = self.images.decode.one(file.getvalue())
+        ids = self.texts.tokenizer.encode([""])
+        for tower, batch in ((self.images.tower, pixels[None]), (self.texts.tower, ids)):
+            for embed in (tower.embed, tower.single_threaded()):
+                embed(batch)
+
+    def close(self) -> None:
+        """Close both towers."""
+        self.images.tower.close()
+        self.texts.tower.close()
 
     def drawn(self, images: Batch[ImageLike | NamedImage]) -> Iterable[Drawn]:
         """Return the images as they may be decoded later; an iterator is read as it goes.

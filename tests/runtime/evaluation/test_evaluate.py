@@ -15,6 +15,7 @@ from twinlens.errors import ImageError, PairsError
 from twinlens.evaluation.evaluate import evaluate
 from twinlens.metrics.reliability import auc, brier, ece
 from twinlens.model.model import Model
+from twinlens.model.model_options import ModelOptions
 from twinlens.ort.device import CPU
 
 TEXTS = ("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l")
@@ -25,7 +26,7 @@ def open_model(bundle: Bundle, calibration: Calibration | None = None) -> Model:
         bundle.manifest, calibrations={"fp32": calibration} if calibration else {}
     )
     opened = dataclasses.replace(bundle, manifest=manifest)
-    return Model(opened, device=CPU, precision="fp32", threads=1)
+    return Model(opened, ModelOptions(device=CPU, precision="fp32", threads=1))
 
 
 @pytest.fixture
