@@ -3,7 +3,7 @@
     python -m bench.serving prepare        checkpoint, bundle, plain graphs, captions and pictures
     python -m bench.serving run [--scenarios ...] [--contenders ...] [--stop-after SECONDS]
     python -m bench.serving run --small    everything in two minutes, on the demo's model
-    python -m bench.serving report         results/serving.json, and its tables
+    python -m bench.serving report         its tables; --publish: results/serving.json, README.md
 
 Every service is a process of its own, the load generator another. All are started once, and those
 that are not asked are stopped by SIGSTOP, so that contenders take turns within a scenario and cost
@@ -12,6 +12,7 @@ a run that was cut goes on. Nothing else should run beside `run`.
 """
 
 import argparse
+import importlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +21,6 @@ from typing import Final
 from bench.harness.paths import BUILD
 from bench.harness.results_log import ResultsLog
 from bench.serving.contenders import BY_NAME, CONTENDERS
-from bench.serving.inputs.prepare import SMALL, prepare
 from bench.serving.report import report
 from bench.serving.scenarios.alone import offline, one_caption
 from bench.serving.scenarios.lives import idle, start, stop
@@ -34,6 +34,7 @@ from bench.towers.inputs.workspace import Workspace
 
 WORK: Final = BUILD / "bench-towers"
 """That of bench.towers, whose checkpoint, bundle and graphs are taken if they are there."""
+SMALL: Final = "demo"
 SMALL_SECONDS: Final = 0.15
 
 SCENARIOS: Final[Mapping[str, Callable[[Setting], None]]] = {
@@ -79,6 +80,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--stop-after", type=float, default=float("inf"), metavar="SECONDS")
     parser.add_argument("--small", action="store_true", help="short, and on the demo's model")
+    parser.add_argument(
+        "--publish", action="store_true", help="report: write bench/results and bench/README.md"
+    )
     options = parser.parse_args()
     if options.small:
         options.model = SMALL
@@ -86,11 +90,12 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     name = "serving-small.jsonl" if options.small else "serving.jsonl"
     if options.act == "prepare":
+        prepare = importlib.import_module("bench.serving.inputs.prepare").prepare  # torch
         prepare(Workspace(model=options.model, work=options.work))
     elif options.act == "run":
         run(options, ResultsLog(options.work / name, echo=True))
     else:
-        report(options.work / name)
+        report(ResultsLog(options.work / name), options.model, publish=options.publish)
 
 
 if __name__ == "__main__":

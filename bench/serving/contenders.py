@@ -47,7 +47,10 @@ class Contender:
 
 
 def _ours(workspace: Workspace, port: int) -> list[str]:
-    return [sys.executable, "-m", "twinlens", "serve", str(workspace.bundle), "--port", str(port)]
+    return [
+        *(sys.executable, "-m", "twinlens", "serve", str(workspace.bundle), "--port", str(port)),
+        *("--name", "clip", "--log", "off"),
+    ]
 
 
 def _plain(workspace: Workspace, port: int) -> list[str]:

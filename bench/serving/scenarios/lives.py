@@ -106,4 +106,3 @@ def stopped(setting: Setting, contender: Contender) -> Facts:
             count for end, count in found["before_split"].items() if end not in {"200", "429"}
         ),
     }
-

@@ -14,6 +14,8 @@ TIMES: Final = 3.0
 SECONDS: Final = 8.0
 CALM_S: Final = 4.0
 REST_S: Final = 1.0
+BOUND_MS: Final = 2500.0
+"""Longest wait of accepted requests: the engine's bound of a queue, 2 s, and a quarter more."""
 
 
 def overload(setting: Setting) -> None:
