@@ -88,6 +88,10 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "which the next one removes"): (
         "export/test_bundle_folder.py::test_the_draft_of_an_export_that_runs_is_left_alone",
     ),
+    (README, "writes a bundle's towers as models of a Triton repository"): (
+        "export/test_triton.py::test_the_configuration_is_tritons_and_fits_the_model",
+        "export/test_triton.py::test_a_plain_onnxruntime_gives_the_rows_of_twinlens",
+    ),
     (IMAGES, "twinlens has the order of Pillow 13 with any Pillow"): (
         "parity/test_odd_sizes.py::test_a_crop_is_within_one_level_or_two_if_it_is_magnified",
     ),
