@@ -109,9 +109,13 @@ def _forget(stream: TextIO) -> None:
 
 def _is_interrupted(error: BaseException | None) -> bool:
     """Return True if an interruption is behind the error: a library's import makes it its own."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # one may be its own cause
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return error is not None
+    return False
 
 
 def _message(error: Exception) -> str:
