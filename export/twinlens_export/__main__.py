@@ -7,10 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import twinlens_command
 import twinlens_export
 from twinlens.bundle.specs import PRECISIONS
 from twinlens.commands.info import tower_table
 from twinlens.errors import TwinlensError
+from twinlens_command import INTERRUPTED, is_interrupted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,11 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             force=options.force,
         )
         table = tower_table(bundle.manifest, timing.speed_columns(bundle))
-    except (TwinlensError, OSError) as error:
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if is_interrupted(error):
+            return INTERRUPTED
+        if not isinstance(error, (TwinlensError, OSError)):
+            raise
         sys.stderr.write(f"twinlens-export: {' '.join(str(error).split())}\n")
         return 1
-    except KeyboardInterrupt:
-        return 130
     for line in (*table, str(bundle.folder)):
         sys.stdout.write(f"{line}\n")
     return 0
@@ -81,4 +87,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(twinlens_command.export())

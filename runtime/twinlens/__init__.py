@@ -12,6 +12,10 @@ K hits of a query, S side of an image in px, T tokens of a text, C labels, M pai
 (2, 192)
 """
 
+from twinlens_command import take_signal_if_run as _take_signal_if_run  # isort: skip
+
+_take_signal_if_run("twinlens")
+
 from importlib import import_module as _import
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Final
