@@ -93,6 +93,16 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (IMAGES, "twinlens has the order of Pillow 13 with any Pillow"): (
         "parity/test_odd_sizes.py::test_a_crop_is_within_one_level_or_two_if_it_is_magnified",
     ),
+    (IMAGES, '`PixelOptions(passes="width_first")` has the other'): (
+        (
+            "runtime/images/geometry/test_crop.py"
+            "::test_the_other_order_is_the_width_first_of_every_picture"
+        ),
+        (
+            "runtime/test_provenance.py"
+            "::test_the_order_of_the_passes_is_a_choice_that_the_embeddings_tell"
+        ),
+    ),
 }
 
 

@@ -31,7 +31,7 @@ from twinlens.bundle.calibration import (
 )
 from twinlens.bundle.curves import BetaCurve, CalibrationCurve, IsotonicCurve, PlattCurve
 from twinlens.bundle.pixel_mode import PixelMode
-from twinlens.bundle.specs import Modality, Precision
+from twinlens.bundle.specs import Modality, PassOrder, Precision
 from twinlens.dataframes import Answer, Table
 from twinlens.embedding.embedded_blocks import EmbeddedBlock, LostImage, OnError
 from twinlens.errors import (
@@ -98,6 +98,7 @@ __all__ = [  # noqa: RUF022  by room
     "OnCut",
     "Precision",
     "Modality",
+    "PassOrder",
     "check_about",
     # devices
     "CudaOptions",

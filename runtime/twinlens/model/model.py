@@ -22,7 +22,7 @@ from twinlens.embedding.embedded_blocks import (
 from twinlens.images.image_like import ImageLike
 from twinlens.images.kept import Drawn
 from twinlens.images.named_image import NamedImage
-from twinlens.images.pixel_options import EXACT, PixelOptions
+from twinlens.images.pixel_options import EXACT, PixelOptions, with_passes
 from twinlens.model.encoders import ROWS_AT_ONCE, Encoders
 from twinlens.model.matcher import Matcher
 from twinlens.model.towers import TowerOpener
@@ -101,7 +101,11 @@ class Model:
     def about(self) -> dict[str, str]:
         """Maker of its embeddings, to be stored beside them: `check_about` compares it."""
         return about_of(
-            self._manifest.source, self._precision, self._pixels, operators=self._encoders.operators
+            self._manifest.source,
+            self._precision,
+            self._pixels,
+            passes=with_passes(self._manifest.image, self._pixels).passes,
+            operators=self._encoders.operators,
         )
 
     @property
