@@ -65,6 +65,18 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, '`on_error="nan"` spares the others'): (
         "runtime/model/test_model.py::test_a_bad_image_becomes_nan_if_asked_and_spares_the_others",
     ),
+    (README, "is left out and named, and the exit code is 1"): (
+        "runtime/commands/test_left_out.py::test_classify_labels_the_others",
+        "runtime/commands/test_left_out.py::test_search_finds_for_the_others",
+        "runtime/commands/test_left_out.py::test_match_answers_the_others",
+        "runtime/commands/test_left_out.py::test_evaluate_measures_the_others",
+        "runtime/commands/test_left_out.py::test_calibrate_fits_the_others",
+    ),
+    (README, "So is a row of a table that is no pair"): (
+        "runtime/commands/test_left_out.py::test_match_leaves_out_a_row_that_is_no_pair",
+        "runtime/commands/test_left_out.py::test_evaluate_measures_the_others",
+        "runtime/commands/test_left_out.py::test_calibrate_fits_the_others",
+    ),
     (README, "A model may be loaded before a process forks"): (
         "runtime/test_forks.py::test_children_embed_to_the_bit_what_their_parent_does",
         "runtime/test_forks.py::test_a_fork_beside_a_thread_that_embeds_waits_for_its_run",
@@ -94,6 +106,16 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     (IMAGES, "twinlens has the order of Pillow 13 with any Pillow"): (
         "parity/test_odd_sizes.py::test_a_crop_is_within_one_level_or_two_if_it_is_magnified",
+    ),
+    (IMAGES, '`PixelOptions(passes="width_first")` has the other'): (
+        (
+            "runtime/images/geometry/test_crop.py"
+            "::test_the_other_order_is_the_width_first_of_every_picture"
+        ),
+        (
+            "runtime/test_provenance.py"
+            "::test_the_order_of_the_passes_is_a_choice_that_the_embeddings_tell"
+        ),
     ),
 }
 

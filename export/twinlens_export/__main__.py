@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import twinlens_command
 import twinlens_export
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.commands.info import tower_table
 from twinlens.errors import TwinlensError
+from twinlens_command import INTERRUPTED, is_interrupted
 from twinlens_export.triton import require_free, write_repository
 
 DEFAULT_PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "int8")
@@ -29,11 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         lines = _repository(options) if options.out is None else _bundle(options)
-    except (TwinlensError, OSError) as error:
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if is_interrupted(error):
+            return INTERRUPTED
+        if not isinstance(error, (TwinlensError, OSError)):
+            raise
         sys.stderr.write(f"twinlens-export: {' '.join(str(error).split())}\n")
         return 1
-    except KeyboardInterrupt:
-        return 130
     for line in lines:
         sys.stdout.write(f"{line}\n")
     return 0
@@ -121,4 +127,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(twinlens_command.export())

@@ -12,6 +12,10 @@ K hits of a query, S side of an image in px, T tokens of a text, C labels, M pai
 (2, 192)
 """
 
+from twinlens_command import take_signal_if_run as _take_signal_if_run  # isort: skip
+
+_take_signal_if_run("twinlens")
+
 from importlib import import_module as _import
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Final
@@ -27,7 +31,7 @@ from twinlens.bundle.calibration import (
 )
 from twinlens.bundle.curves import BetaCurve, CalibrationCurve, IsotonicCurve, PlattCurve
 from twinlens.bundle.pixel_mode import PixelMode
-from twinlens.bundle.specs import Modality, Precision
+from twinlens.bundle.specs import Modality, PassOrder, Precision
 from twinlens.dataframes import Answer, Table
 from twinlens.embedding.embedded_blocks import EmbeddedBlock, LostImage, OnError
 from twinlens.errors import (
@@ -114,6 +118,7 @@ __all__ = [  # noqa: RUF022  by room
     "Cancellation",
     "Precision",
     "Modality",
+    "PassOrder",
     "check_about",
     # devices
     "CudaOptions",

@@ -24,7 +24,7 @@ from twinlens.images.decoder import Decoder, NumberedImage
 from twinlens.images.image_like import ImageLike
 from twinlens.images.kept import Drawn, drawn
 from twinlens.images.named_image import NamedImage
-from twinlens.images.pixel_options import PixelOptions
+from twinlens.images.pixel_options import PixelOptions, with_passes
 from twinlens.model.towers import TowerOpener, require_text
 from twinlens.progress import counted, progress_bar
 from twinlens.texts.tokenizer import OnCut, Tokenizer
@@ -47,7 +47,7 @@ class Encoders:
             require_text(bundle, text_tower, tokenizer)
         on_cpu = opener.options.device.kind == "cpu"
         self.images = ImageEmbedder(
-            decode=Decoder(spec=manifest.image, pixels=pixels),
+            decode=Decoder(spec=with_passes(manifest.image, pixels), pixels=pixels),
             tower=opener.open("image"),
             threads=opener.threads,
             on_cpu=on_cpu,

@@ -110,6 +110,7 @@ class Model(_EmbeddingModel):
         image: str = "image",
         text: str = "text",
         prior: float | None = None,
+        on_error: Literal["raise", "nan"] = "raise",
     ) -> dataframes.Answer:
         """Probabilities [B, 2] that a pair does not match and that it does.
 
@@ -121,13 +122,15 @@ class Model(_EmbeddingModel):
             image: name of the column of images.
             text: name of the column of texts.
             prior: share of matching pairs expected; the calibration's own by default.
+            on_error: as for `embed_images`; an unreadable image has probabilities of NaN.
 
         Raises:
             CalibrationError: the bundle was not calibrated.
+            ImageError: an image cannot be read; the message has its index and the reason.
             ValueError: a column is missing, the two differ in length, or the prior is no share.
         """
         images, texts = (dataframes.column(pairs, name) for name in (image, text))
-        matching = self._match(images, texts, prior)
+        matching = self._match(images, texts, prior, on_error=on_error)
         both = np.stack([1 - matching, matching], axis=1)
         return dataframes.answer(pairs, both, dataframes.PROBABILITIES)
 
@@ -143,7 +146,7 @@ class Model(_EmbeddingModel):
         """1 [B] for every pair that matches with at least the threshold's probability, else 0.
 
         Of a pandas, polars or pyarrow table comes a column of it, pandas' with its index. The
-        errors are those of `predict_proba`.
+        errors are those of `predict_proba`; of an unreadable image there is no 0 or 1.
 
         Args:
             pairs: columns by name.

@@ -12,6 +12,7 @@ from twinlens.errors import ClosedError
 from twinlens.model.encoders import Encoders
 from twinlens.model.freed_memory import give_back
 from twinlens.model.matcher import Matcher
+from twinlens.images.pixel_options import with_passes
 from twinlens.model.model_options import ModelOptions
 from twinlens.model.pickled_model import PickledModel
 from twinlens.model.towers import TowerOpener
@@ -71,8 +72,13 @@ class _OpenModel:
     @property
     def about(self) -> dict[str, str]:
         """Maker of its embeddings, to be stored beside them: `check_about` compares it."""
+        pixels = self._options.pixels
         return about_of(
-            self._manifest.source, self.precision, self._options.pixels, operators=self._operators
+            self._manifest.source,
+            self.precision,
+            pixels,
+            passes=with_passes(self._manifest.image, pixels).passes,
+            operators=self._operators,
         )
 
     @property

@@ -170,7 +170,7 @@ def an_output_that_is_there_stays_without_force(
     found = Path(out) / holding[command] if command in holding else Path(out)
     assert found.read_text() == "old"
     acts = {
-        "calibrate": ("calibrate", "calibrate"),
+        "calibrate": ("calibrate", "calibrate_bundle"),
         "evaluate": ("evaluate", "load"),
         "index": ("index", "open_model"),
         "embed": ("embed", "open_model"),
@@ -269,7 +269,7 @@ def pairs_match_at_the_prior(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def the_fit_has_the_options(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     place = importlib.import_module("twinlens.commands.calibrate")
     chosen = ["--prior", "0.2", "--method", "beta", "--negatives", "hard", "--pixels", "fast"]
-    named = given_to(monkeypatch, place, "calibrate", [*LINES["calibrate"], *chosen])[1]
+    named = given_to(monkeypatch, place, "calibrate_bundle", [*LINES["calibrate"], *chosen])[1]
     fitting = named["options"]
     assert (fitting.prior, fitting.method, fitting.negatives) == (0.2, "beta", "hard")
     assert (fitting.fitted_on, named["pixels"], named["out"]) == ("pairs.csv", "fast", None)
