@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 from http_servers import InProcess, LoopThread, in_process
+from starlette.datastructures import Headers
+from starlette.types import Message
 
 from twinlens.http.bodies.reading import BodyReader
+from twinlens.http.errors import HttpError
+from twinlens.http.exchange import Exchange
 from twinlens.http.guards.hosts import LOOPBACK
 from twinlens.http.options import HttpOptions
 from twinlens.http.request_log import JsonLines, ShortLines
@@ -42,8 +46,8 @@ def bearer(key: str = KEYS[0]) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
-def asked(service: InProcess, **more: Any) -> int:
-    headers = {**bearer(), **more.pop("headers", {})}
+def asked(service: InProcess, **headers: str) -> int:
+    headers = bearer() | headers
     return service.post("/v1/embeddings", json={"input": "a dog"}, headers=headers).status_code
 
 
@@ -60,7 +64,7 @@ def asked(service: InProcess, **more: Any) -> int:
 def test_a_page_that_calls_itself_localhost_is_refused(
     guarded: InProcess, host: str, status: int
 ) -> None:
-    assert asked(guarded, headers={"host": host}) == status
+    assert asked(guarded, host=host) == status
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -187,16 +191,14 @@ def test_a_client_that_leaves_takes_its_items_along(service: InProcess) -> None:
     async def leave() -> int:
         messages = iter([{"type": "http.request", "body": body}, {"type": "http.disconnect"}])
 
-        async def receive() -> Any:
+        async def receive() -> Message:
             return next(messages)
 
-        async def send(message: Any) -> None:
+        async def send(message: Message) -> None:
             sent.append(message)
 
-        scope = {
-            "type": "http", "method": "POST", "path": "/v1/embeddings", "raw_path": b"/v1/embeddings",
-            "query_string": b"", "root_path": "", "headers": [(b"content-type", b"application/json"), (b"content-length", b"1")],
-        }  # fmt: skip
+        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/v1/embeddings"}
+        scope["headers"] = [(b"content-type", b"application/json"), (b"content-length", b"1")]
         before = service.service.stats()
         await service.application(scope, receive, send)
         after = service.service.stats()
@@ -271,15 +273,10 @@ def test_a_path_cannot_forge_a_line_of_the_log(
 
 def test_a_reader_holds_no_byte_of_a_body_it_refused() -> None:
     async def read() -> int:
-        from starlette.datastructures import Headers
-
-        from twinlens.http.errors import HttpError
-        from twinlens.http.exchange import Exchange
-
         reader = BodyReader(HttpOptions(max_held_bytes=10))
         exchange = Exchange(method="POST", path="/", request_id="", trace=None)
 
-        async def receive() -> Any:
+        async def receive() -> Message:
             return {"type": "http.request", "body": b"123456", "more_body": True}
 
         with pytest.raises(HttpError) as caught:

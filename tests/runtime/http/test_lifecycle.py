@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -23,9 +23,9 @@ from twinlens.loading import folder_of
 TEXTS = ["a dog", "a slice of pizza", "a red car"]
 
 
-def over(place: Path, **settings: Any) -> httpx.Client:
+def over(place: Path) -> httpx.Client:
     """Return a client of a unix socket."""
-    transport = httpx.HTTPTransport(uds=str(place), **settings)
+    transport = httpx.HTTPTransport(uds=str(place))
     return httpx.Client(transport=transport, base_url="http://socket", timeout=PATIENCE_S)
 
 
@@ -39,7 +39,7 @@ class Load:
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -260,8 +260,10 @@ def test_a_request_that_comes_before_the_server_is_answered(
     plant, arguments = "", ["--fd", str(number)]
     if way == "systemd":
         plant, arguments = (
-            f"import os; os.dup2({number}, 3); os.set_inheritable(3, True); "
-            "os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}",
+            (
+                f"import os; os.dup2({number}, 3); os.set_inheritable(3, True); "
+                "os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}"
+            ),
             [],
         )
     with (
