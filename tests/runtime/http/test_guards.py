@@ -31,8 +31,7 @@ def guarded(loop: LoopThread, tmp_path_factory: pytest.TempPathFactory) -> Itera
     file.write_text(f"# callers\n{KEYS[0]}\n\n  {KEYS[1]}\n", "ascii")
     options = HttpOptions(
         timeout_s=60,
-        max_json_bytes=10_000,
-        max_raw_bytes=20_000,
+        max_body_bytes=10_000,
         max_held_bytes=25_000,
         body_grace_s=0.2,
         allowed_hosts=LOOPBACK,
@@ -273,14 +272,14 @@ def test_a_path_cannot_forge_a_line_of_the_log(
 
 def test_a_reader_holds_no_byte_of_a_body_it_refused() -> None:
     async def read() -> int:
-        reader = BodyReader(HttpOptions(max_held_bytes=10))
+        reader = BodyReader(HttpOptions(max_held_bytes=10, max_body_bytes=100))
         exchange = Exchange(method="POST", path="/", request_id="", trace=None)
 
         async def receive() -> Message:
             return {"type": "http.request", "body": b"123456", "more_body": True}
 
         with pytest.raises(HttpError) as caught:
-            await reader.read(receive, Headers(), exchange, limit=100)
+            await reader.read(receive, Headers(), exchange)
         assert caught.value.status == 429
         reader.release(exchange.body_bytes)
         return reader.held_bytes

@@ -111,6 +111,28 @@ BAD: dict[str, tuple[str, dict[str, Any], int, str | None, str]] = {
         "images",
         "is empty",
     ),
+    "many labels": (
+        "/classify",
+        {"images": ["eA"], "labels": [f"{n}" for n in range(2049)]},
+        422,
+        "labels",
+        "2,049 labels",
+    ),
+    "a long label": (
+        "/classify",
+        {"images": ["eA"], "labels": ["a", "b" * 1001]},
+        422,
+        "labels[1]",
+        "1,001 characters",
+    ),
+    "a long template": (
+        "/classify",
+        {"images": ["eA"], "labels": ["a"], "templates": ["{}" * 501]},
+        422,
+        "templates[0]",
+        "1,002 characters",
+    ),
+    "many hits": ("/search", {"texts": ["a"] * 51, "k": 1000}, 422, "k", "more than 50,000"),
     "no query": ("/search", {}, 422, "texts", "wanted texts or images"),
     "queries of both kinds": (
         "/search",
