@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import twinlens
 from bench.bulk.folders import contents, differences
-from bench.bulk.models import WORK
+from bench.bulk.models import work_folder
 from bench.bulk.pictures import encoded
 from twinlens import Model
 
@@ -30,10 +30,14 @@ OPTIONS: Final = twinlens.BulkOptions(part_rows=100)
 def run(kills: int, count: int, seed: int) -> dict[str, Any]:
     rng = random.Random(seed)
     model = twinlens.load("demo", device="cpu", threads=1)
-    wanted_in, out = WORK / "undisturbed", WORK / "killed"
-    for folder in (wanted_in, out):
-        shutil.rmtree(folder, ignore_errors=True)
-    WORK.mkdir(parents=True, exist_ok=True)
+    with work_folder() as work:
+        return _figures(model, work, rng, kills, count)
+
+
+def _figures(
+    model: Model, work: Path, rng: random.Random, kills: int, count: int
+) -> dict[str, Any]:
+    wanted_in, out = work / "undisturbed", work / "killed"
     began = time.monotonic()
     job(model, count, wanted_in)
     whole_s = time.monotonic() - began

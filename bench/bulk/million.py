@@ -3,16 +3,17 @@
 python -m bench.bulk million [--count 1000000]
 """
 
-import shutil
 import threading
 import time
+from pathlib import Path
 from typing import Any, Final
 
 import twinlens
 from bench.bulk.folders import contents
-from bench.bulk.models import WORK, tiny_model
+from bench.bulk.models import tiny_model, work_folder
 from bench.bulk.pictures import arrays
 from bench.harness.memory import memory_mb
+from twinlens import Model
 from twinlens.bulk.job import BulkJob
 
 SAMPLES_S: Final = 0.5
@@ -21,8 +22,11 @@ SHARES: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 def run(count: int) -> dict[str, Any]:
     model = tiny_model(threads=2)
-    out = WORK / "million"
-    shutil.rmtree(out, ignore_errors=True)
+    with work_folder() as work:
+        return _figures(model, work / "million", count)
+
+
+def _figures(model: Model, out: Path, count: int) -> dict[str, Any]:
     model.embed_images([image.image for image in arrays(64)])
     options = twinlens.BulkOptions()
     job = BulkJob(model, out, options)

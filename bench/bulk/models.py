@@ -1,6 +1,9 @@
 """A tiny CLIP of random weights, exported once: a million pictures in minutes."""
 
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +14,14 @@ from twinlens import Model
 
 WORK: Final = BUILD / "bench-bulk"
 BUNDLE: Final = WORK / "tiny-clip"
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """Make a folder for one run, and delete it: several may run at once."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=WORK) as folder:
+        yield Path(folder)
 
 
 def tiny_model(*, threads: int) -> Model:

@@ -16,16 +16,21 @@ from typing import Any
 
 from bench.bulk.disk import CALLS, Disk, Image, recorded
 from bench.bulk.folders import contents, differences
-from bench.bulk.models import WORK, tiny_model
+from bench.bulk.models import tiny_model, work_folder
 from bench.bulk.traced_job import again
 from bench.harness.paths import ROOT
+from twinlens import Model
 
 
 def run(count: int, seed: int) -> dict[str, Any]:
     model = tiny_model(threads=1)
-    folder, log, place = WORK / "traced", WORK / "strace.log", WORK / "replayed"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    with work_folder() as work:
+        return _figures(model, work, count, seed)
+
+
+def _figures(model: Model, work: Path, count: int, seed: int) -> dict[str, Any]:
+    folder, log, place = work / "traced", work / "strace.log", work / "replayed"
+    folder.mkdir()
     _trace(folder, log, count)
     wanted, _ = contents(folder)
     rng, disk, tally = random.Random(seed), Disk(folder), Counter[str]()

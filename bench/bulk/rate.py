@@ -6,10 +6,11 @@ python -m bench.bulk rate [--count 20000]
 import shutil
 import statistics
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import twinlens
-from bench.bulk.models import WORK, tiny_model
+from bench.bulk.models import tiny_model, work_folder
 from bench.bulk.pictures import arrays, encoded
 from bench.harness.timing import rounds_in_turn
 from twinlens import Model, NamedImage
@@ -27,8 +28,11 @@ def run(count: int) -> dict[str, Any]:
 
 
 def compared(model: Model, source: Source, count: int) -> dict[str, Any]:
-    out = WORK / "rate"
+    with work_folder() as work:
+        return _figures(model, source, count, work / "rate")
 
+
+def _figures(model: Model, source: Source, count: int, out: Path) -> dict[str, Any]:
     def alone() -> None:
         for _ in model.stream_images(source(count), block=1024, on_error="skip"):
             pass

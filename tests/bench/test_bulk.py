@@ -16,13 +16,13 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.skipif(sys.platform != "linux", reason="needs fork")
 def test_killed_jobs_leave_nothing_wrong(tmp_path: Path) -> None:
     out = tmp_path / "bulk.json"
-    line = ["kills", "--kills", "4", "--count", "150", "--out", str(out)]
+    line = ["kills", "--kills", "3", "--count", "120", "--out", str(out)]
     command = [sys.executable, "-m", "bench.bulk", *line]
     run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 0, run.stderr
     figures = json.loads(out.read_text(encoding="utf-8"))["kills"]
-    assert figures["kills"] == 4
-    assert figures["rows"] == 150
+    assert figures["kills"] == 3
+    assert figures["rows"] == 120
     wrong = ("failed jobs", "repeated", "changed", "missing", "foreign", "other")
     assert [figures[name] for name in wrong] == [0] * len(wrong)
 
