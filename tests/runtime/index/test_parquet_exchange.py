@@ -225,8 +225,8 @@ def test_memory_holds_a_few_blocks(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     of_numpy, of_arrow = map(int, done.stdout.split())
-    assert of_numpy < 85e6
-    assert of_arrow < 80e6
+    assert of_numpy < 65e6  # 52 MB are blocks
+    assert of_arrow < 25e6
 
 
 def test_the_names_of_the_face_read_and_write() -> None:
