@@ -330,6 +330,17 @@ def test_a_job_that_takes_lost_items_out_is_alone(
     assert embed(colours, folder, out).n_lost == 1
 
 
+def test_a_part_that_another_job_has_deleted_is_none(
+    colours: Model, pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = pictures(20), tmp_path / "out"
+    embed(colours, folder, out)
+    parts = EmbeddingFolder.parts
+    gone = out / "part-000000-00000000.parquet"
+    monkeypatch.setattr(EmbeddingFolder, "parts", lambda self: [gone, *parts(self)])
+    assert embed(colours, folder, out).embedded == 0
+
+
 def test_a_part_that_is_written_slowly_is_written_after_its_time(
     colours: Model, pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
