@@ -50,6 +50,15 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
             "::test_a_killed_writer_leaves_the_old_index_or_the_new_one"
         ),
     ),
+    (README, "Rows come out again, to the bit"): (
+        "runtime/index/test_parquet_exchange.py::test_an_index_comes_back_to_the_bit",
+        "runtime/index/test_read_back.py::test_blocks_are_those_of_the_call_whatever_changes_then",
+        "runtime/index/test_update.py::test_merged_indexes_answer_as_one_that_was_built_of_all",
+        "runtime/index/test_stateful.py::test_an_index_is_like_a_list_that_is_searched_by_brute_force",
+    ),
+    (README, "take them on in [five lines each]"): (
+        "integrations/test_handoffs.py::test_a_block_of_the_document_finds_the_nearest",
+    ),
     (README, "readers beside a writer see one of the two"): (
         "runtime/index/storage/test_disk.py::test_one_index_may_be_searched_while_it_is_changed",
     ),
@@ -93,6 +102,33 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     (README, "refuses an index that was made by another model or from other pixels"): (
         "runtime/test_provenance.py::test_another_making_is_refused_and_both_are_named",
+    ),
+    (README, "no row twice, none missing, each to the bit as without the interruption"): (
+        "runtime/bulk/test_killed_jobs.py::test_a_job_that_was_killed_anywhere_goes_on",
+        "runtime/bulk/test_job.py::test_a_job_that_was_cut_anywhere_goes_on",
+    ),
+    (README, "or in another dtype is refused, and the difference named"): (
+        "runtime/bulk/test_job.py::test_a_folder_that_was_made_otherwise_is_refused",
+        "runtime/bulk/test_job.py::test_another_model_is_refused_by_its_name",
+    ),
+    (README, "Other operators are a warning, and each part says which made it"): (
+        "runtime/bulk/test_job.py::test_other_operators_are_a_warning_and_each_part_names_its_own",
+    ),
+    (README, "eight machines may write into one folder at once"): (
+        "runtime/bulk/test_job.py::test_shards_share_a_folder_and_make_the_whole",
+        "runtime/bulk/test_job.py::test_one_job_at_a_time_embeds_a_name",
+    ),
+    (README, "the lock of a process that died is free"): (
+        "runtime/bulk/test_job.py::test_the_lock_and_the_drafts_of_a_dead_job_are_no_obstacle",
+    ),
+    (README, "28 bytes a name"): (
+        (
+            "runtime/bulk/test_name_table.py"
+            "::test_a_name_costs_28_bytes_and_none_is_forgotten_in_growing"
+        ),
+    ),
+    (README, "commits some thousand rows at a time, so it goes on likewise"): (
+        "runtime/bulk/test_index_job.py::test_an_index_that_was_cut_anywhere_goes_on",
     ),
     (README, "A file that was changed afterwards is refused"): (
         "runtime/bundle/test_bundle.py::test_every_flipped_bit_of_a_manifest_is_refused_or_changes_nothing",
