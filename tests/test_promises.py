@@ -65,9 +65,31 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, '`on_error="nan"` spares the others'): (
         "runtime/model/test_model.py::test_a_bad_image_becomes_nan_if_asked_and_spares_the_others",
     ),
+    (README, "is left out and named, and the exit code is 1"): (
+        "runtime/commands/test_left_out.py::test_classify_labels_the_others",
+        "runtime/commands/test_left_out.py::test_search_finds_for_the_others",
+        "runtime/commands/test_left_out.py::test_match_answers_the_others",
+        "runtime/commands/test_left_out.py::test_evaluate_measures_the_others",
+        "runtime/commands/test_left_out.py::test_calibrate_fits_the_others",
+    ),
+    (README, "So is a row of a table that is no pair"): (
+        "runtime/commands/test_left_out.py::test_match_leaves_out_a_row_that_is_no_pair",
+        "runtime/commands/test_left_out.py::test_evaluate_measures_the_others",
+        "runtime/commands/test_left_out.py::test_calibrate_fits_the_others",
+    ),
     (README, "A model may be loaded before a process forks"): (
         "runtime/test_forks.py::test_children_embed_to_the_bit_what_their_parent_does",
         "runtime/test_forks.py::test_a_fork_beside_a_thread_that_embeds_waits_for_its_run",
+    ),
+    (README, "opens the same, unchanged bundle or says why it cannot"): (
+        "runtime/model/test_pickling.py::test_another_process_gives_the_same_rows_with_the_same_options",
+        "runtime/model/test_pickling.py::test_a_bundle_that_is_gone_or_was_changed_is_refused",
+    ),
+    (README, "with `threads=1` they share one session a tower"): (
+        "runtime/model/test_parts.py::test_threads_share_one_session_a_tower",
+    ),
+    (README, "gives the memory of the towers back to the system"): (
+        "runtime/model/test_closing.py::test_memory_goes_back_to_the_system_each_time",
     ),
     (README, "refuses an index that was made by another model or from other pixels"): (
         "runtime/test_provenance.py::test_another_making_is_refused_and_both_are_named",
@@ -78,8 +100,22 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "which the next one removes"): (
         "export/test_bundle_folder.py::test_the_draft_of_an_export_that_runs_is_left_alone",
     ),
+    (README, "writes a bundle's towers as models of a Triton repository"): (
+        "export/test_triton.py::test_the_configuration_is_tritons_and_fits_the_model",
+        "export/test_triton.py::test_a_plain_onnxruntime_gives_the_rows_of_twinlens",
+    ),
     (IMAGES, "twinlens has the order of Pillow 13 with any Pillow"): (
         "parity/test_odd_sizes.py::test_a_crop_is_within_one_level_or_two_if_it_is_magnified",
+    ),
+    (IMAGES, '`PixelOptions(passes="width_first")` has the other'): (
+        (
+            "runtime/images/geometry/test_crop.py"
+            "::test_the_other_order_is_the_width_first_of_every_picture"
+        ),
+        (
+            "runtime/test_provenance.py"
+            "::test_the_order_of_the_passes_is_a_choice_that_the_embeddings_tell"
+        ),
     ),
 }
 

@@ -31,6 +31,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "resize": ("shortest_edge", "squash", "pad"),
         "interpolation": ("bicubic", "bilinear", "lanczos"),
         "crop": ("floor", "round"),
+        "passes": ("pillow_13", "width_first"),
         "clean": ("none", "lower", "openai", "openai_cased", "canonical", "siglip"),
         "kind": ("platt", "beta", "isotonic"),
         "pixels": ("exact", "fast"),

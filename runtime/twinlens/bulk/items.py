@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twinlens.batch import Batch
 from twinlens.dataframes import several
-from twinlens.embedding.embedded_blocks import EmbeddedBlock
+from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError
 from twinlens.embedding.text_blocks import name_of
 from twinlens.images.image_like import ImageLike
 from twinlens.images.kept import LASTING
@@ -64,19 +64,24 @@ def image_blocks(
         yield _block(block, "image")
 
 
-def text_blocks(
-    model: Model, texts: Batch[str], wanted: Wanted, *, most: int = BLOCK_TEXTS, on_cut: OnCut
+def text_blocks(  # noqa: PLR0913  a choice each, none by place
+    model: Model,
+    texts: Batch[str],
+    wanted: Wanted,
+    *,
+    most: int = BLOCK_TEXTS,
+    on_cut: OnCut,
+    on_error: OnError = "nan",
 ) -> Generator[ItemBlock]:
-    """Yield the wanted texts, embedded, at most so many at a time; the name is the text."""
+    """Yield the wanted texts, embedded, at most so many at a time; the name is the text.
+
+    Raises:
+        TextError: a text cannot be embedded, and on_error is "raise".
+    """
     chosen = (text for text in several(texts, "texts") if wanted(name_of(text), text))
     size = min(most, BLOCK_TEXTS)
-    for block in model.stream_texts(chosen, block=size, on_cut=on_cut, on_error="nan"):
+    for block in model.stream_texts(chosen, block=size, on_cut=on_cut, on_error=on_error):
         yield _block(block, "text")
-
-
-def every_item(_name: str, _item: object) -> bool:
-    """Return True: every item is wanted."""
-    return True
 
 
 def _named(

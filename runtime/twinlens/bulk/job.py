@@ -1,7 +1,6 @@
 """Bulk job: items of a source into the parts of a folder, but for those that are there."""
 
 import logging
-import time
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from twinlens.batch import Batch
 from twinlens.bulk.folder import EmbeddingFolder
+from twinlens.bulk.gather import gathered
 from twinlens.bulk.items import ItemBlock, image_blocks, text_blocks
 from twinlens.bulk.name_table import MET, NameTable, key_of
 from twinlens.bulk.options import BulkOptions, BulkReport, LostItem
@@ -27,8 +27,6 @@ MOST_LOST: Final = 1000
 """Lost items that a report lists."""
 MOST_TOLD: Final = 3
 """Vanished names that a message gives."""
-_NAME_LETTERS: Final = 2**25
-"""Letters of names after which a part is written: texts may be long."""
 
 
 class BulkJob:
@@ -109,8 +107,8 @@ class BulkJob:
 
     def _write(self, blocks: Iterable[ItemBlock]) -> None:
         """Write parts; an error of the source comes after those of the items before it."""
-        source = DeferredError(blocks)
-        while part := self._gathered(source):
+        source, options = DeferredError(blocks), self._options
+        for part in gathered(source, rows=options.part_rows, seconds=options.part_s):
             # Whoever sees the mark of an earlier run beside these rows would take them for all.
             self._folder.unmark()
             names = [name for block in part for name in block.names]
@@ -123,22 +121,6 @@ class BulkJob:
             self.tally.lost += len(reasons) - reasons.count(None)
             self.tally.embedded += reasons.count(None)
         source.raise_error()
-
-    def _gathered(self, blocks: Iterable[ItemBlock]) -> list[ItemBlock]:
-        """Return the blocks of one part."""
-        part: list[ItemBlock] = []
-        until = time.monotonic() + self._options.part_s
-        n_items = n_letters = 0
-        for block in blocks:
-            if not len(block):
-                continue
-            part.append(block)
-            n_items += len(block)
-            n_letters += sum(map(len, block.names))
-            full = n_items >= self._options.part_rows or n_letters >= _NAME_LETTERS
-            if full or time.monotonic() >= until:
-                break
-        return part
 
     def _add_lost(self, name: str, reason: str) -> None:
         self._n_lost += 1

@@ -1,7 +1,7 @@
 """Items that a folder of embeddings has already: their names, and the reasons of the lost ones."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,22 +107,26 @@ def names_not_met(
 def require_same(stored: StoredAbout, own: StoredAbout, place: Path) -> None:
     """Refuse a part that was made otherwise: its rows are no neighbours of ours.
 
-    Other operators are named in a warning: each part says which made it.
+    Other operators pass: each part says which made it.
 
     Raises:
         EmbeddingsError: names each difference.
     """
-    theirs, ours = _entries(stored), _entries(own)
-    differing = [
-        f"{name} {_short(theirs.get(name))}, this job has {_short(ours.get(name))}"
-        for name in sorted({*theirs, *ours})
-        if theirs.get(name) != ours.get(name)
-    ]
+    differing = differences(_entries(stored), _entries(own))
     if differing:
         raise EmbeddingsError(
-            f"{place} was made with {'; '.join(differing)}: name another folder, load what made "
-            "it, or begin anew with --force"
+            f"{place} was made with {differing}: name another folder, load what made it, or begin "
+            "anew with --force"
         )
+
+
+def differences(theirs: Mapping[str, object], ours: Mapping[str, object]) -> str:
+    """Return the entries in which two makers of rows differ, operators apart; "" if in none."""
+    return "; ".join(
+        f"{name} {_short(theirs.get(name))}, not {_short(ours.get(name))}"
+        for name in sorted({*theirs, *ours} - CLOSE)
+        if theirs.get(name) != ours.get(name)
+    )
 
 
 def other_operators(folder: EmbeddingFolder, about: StoredAbout) -> str | None:
@@ -135,8 +139,7 @@ def other_operators(folder: EmbeddingFolder, about: StoredAbout) -> str | None:
 
 
 def _entries(about: StoredAbout) -> dict[str, object]:
-    made = {name: value for name, value in about.about.items() if name not in CLOSE}
-    return made | {
+    return dict(about.about) | {
         "width": about.width,
         "dtype": about.dtype,
         "kind of items": about.modality,

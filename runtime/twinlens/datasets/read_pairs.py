@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -33,7 +33,7 @@ def read_pairs(
     *,
     columns: Columns = _DEFAULT_COLUMNS,
     image_root: str | os.PathLike[str] | None = None,
-    on_error: Literal["raise", "skip"] = "raise",
+    on_error: Literal["raise", "skip"] | Callable[[PairsError], None] = "raise",
 ) -> Pairs:
     """Read pairs: .csv, .tsv, .parquet, .tar in webdataset layout, or a folder with captions.
 
@@ -49,16 +49,17 @@ def read_pairs(
         image_root: folder that relative image paths in a table start from; by default the folder of
             the table.
         on_error: "raise" for the first row, image or caption that is no pair; "skip" to leave it
-            out with a warning.
+            out with a warning; or an act of your own on its PairsError, such as `lost.append`.
 
     Raises:
         PairsError: a row is no pair, with its line; there is no pair; a tar or a table is no whole
             one, whose rest would be lost, if on_error is "raise"; or the source is in no known
             format.
         OSError: the source cannot be opened or listed.
+        ValueError: on_error is none of these.
     """
     path = Path(source)
-    lose = _LOSE[on_error]
+    lose = _lose(on_error)
     if is_there(path) and not path.is_dir():
         return _read_file(path, columns, image_root, lose)
     if is_there(path):
@@ -84,7 +85,13 @@ def _warn(error: PairsError) -> None:
     logger.warning("%s; it is left out", error)
 
 
-_LOSE: Final[dict[str, Lose]] = {"raise": _raise, "skip": _warn}
+def _lose(on_error: str | Lose) -> Lose:
+    """Return the act on what is no pair."""
+    if callable(on_error):
+        return on_error
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error is {on_error!r}, not 'raise', 'skip' or a function")
+    return _raise if on_error == "raise" else _warn
 
 
 def _shards(folder: Path, lose: Lose) -> list[Path]:

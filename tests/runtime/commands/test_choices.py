@@ -158,9 +158,8 @@ def an_output_that_is_there_stays_without_force(
 ) -> None:
     at = LINES[command]
     line = at[: at.index("--out")] if "--out" in at else at
-    out = {"index": "there.index", "calibrate": "there", "evaluate": "there"}.get(
-        command, "there.png"
-    )
+    names = {"index": "there.index", "embed": "there.npz", "demo": "there.png"}
+    out = names.get(command, "there")
     holding = {"index": "index.json", "calibrate": "twinlens.json", "evaluate": "report.json"}
     if command in holding:
         Path(out).mkdir()
@@ -171,7 +170,7 @@ def an_output_that_is_there_stays_without_force(
     found = Path(out) / holding[command] if command in holding else Path(out)
     assert found.read_text() == "old"
     acts = {
-        "calibrate": ("calibrate", "calibrate"),
+        "calibrate": ("calibrate", "calibrate_bundle"),
         "evaluate": ("evaluate", "load"),
         "index": ("index", "open_model"),
         "embed": ("embed", "open_model"),
@@ -194,8 +193,22 @@ def images_are_read_from_the_column(command: str, monkeypatch: pytest.MonkeyPatc
 @check("--on-cut", "embed")
 def lines_are_embedded_and_cut_as_told(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     line = ["embed", "demo", "texts.txt", "--texts", "--on-cut", "error", "--out", "rows.npz"]
-    given, named = given_to(monkeypatch, Model, "embed_texts", line)
-    assert (given[1], named["on_cut"]) == (["a dog"], "error")
+    given, named = given_to(monkeypatch, Model, "stream_texts", line)
+    assert (list(given[1]), named["on_cut"]) == (["a dog"], "error")
+
+
+@check("--dtype", "embed")
+@check("--shard", "embed")
+@check("--retry-lost", "embed")
+def the_job_has_the_options(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = importlib.import_module("twinlens.commands.embed")
+    chosen = ["--dtype", "float16", "--shard", "2/3", "--retry-lost"]
+    line = ["embed", "demo", IMAGE, "--out", "parts"]
+    given, _named = given_to(monkeypatch, place, "BulkJob", [*line, *chosen])
+    options = given[2]
+    assert (options.dtype, str(options.shard), options.retry_lost) == ("float16", "2/3", True)
+    given, _named = given_to(monkeypatch, place, "BulkJob", line)
+    assert given[2] == twinlens.BulkOptions()
 
 
 @check("--labels", "classify")
@@ -256,7 +269,7 @@ def pairs_match_at_the_prior(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def the_fit_has_the_options(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     place = importlib.import_module("twinlens.commands.calibrate")
     chosen = ["--prior", "0.2", "--method", "beta", "--negatives", "hard", "--pixels", "fast"]
-    named = given_to(monkeypatch, place, "calibrate", [*LINES["calibrate"], *chosen])[1]
+    named = given_to(monkeypatch, place, "calibrate_bundle", [*LINES["calibrate"], *chosen])[1]
     fitting = named["options"]
     assert (fitting.prior, fitting.method, fitting.negatives) == (0.2, "beta", "hard")
     assert (fitting.fitted_on, named["pixels"], named["out"]) == ("pairs.csv", "fast", None)
@@ -322,6 +335,8 @@ def test_search_on_a_device_searches_the_index_there(
     ("line", "message"),
     [
         ([*LINES["embed"], "--on-cut", "warn"], "--on-cut is for --texts"),
+        ([*LINES["embed"], "--shard", "1/2"], "--shard is for a folder"),
+        ([*LINES["embed"], "--retry-lost"], "--retry-lost is for a folder"),
         ([*LINES["embed"], "--texts", "--pixels", "fast"], "--pixels is for pictures"),
         ([*LINES["embed"], "--texts", "--image-column", "a"], "--image-column is for pictures"),
         ([*LINES["search"], "--pixels", "fast"], "--pixels is for pictures"),

@@ -148,7 +148,7 @@ def test_index_takes_an_image_once_and_replaces_an_index(
         )
         assert made["rows"] == len(Index.open(index, verify=True)) == len(bundled_drawings())
     about = Index.open(index).about
-    assert set(about) == {"model", "sha256", "precision", "pixels", "operators"}
+    assert set(about) == {"model", "sha256", "precision", "pixels", "passes", "operators"}
     assert (about["precision"], about["pixels"]) == ("int8", "exact")
 
 
@@ -270,6 +270,8 @@ def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
         (("search", "demo", str(DRAWINGS), "x"), "is no twinlens index"),
         (("index", "demo", str(DRAWINGS), "--out", "no/where"), "no/where cannot be written"),
         (("index", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "which belongs to no index"),
+        (("embed", "demo", str(DRAWINGS), "--out", "no/where"), "no/where cannot be written"),
+        (("embed", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "to no folder of embeddings"),
         (("demo", "--device", "cuda"), "twinlens[gpu]"),
     ],
 )
@@ -288,7 +290,13 @@ IMAGE = str(DRAWINGS / "1f355.png")
         (("search", "demo", IMAGE, "x"), "1f355.png is a file, wanted a folder"),
         (("info", IMAGE), "1f355.png is a file, wanted a folder"),
         (("match", IMAGE, "pairs.csv"), "1f355.png is a file, wanted a folder"),
-        (("embed", "demo", str(DRAWINGS), "--out", str(DRAWINGS)), "is a folder or a device"),
+        (("embed", "demo", str(DRAWINGS), "--out", "rows.csv"), "let it end in .npz, .npy or"),
+        (("embed", "demo", IMAGE, "--out", "x", "--shard", "4/3"), "shard is 4/3, wanted i/n"),
+        (("embed", "demo", IMAGE, "--out", "x", "--shard", "half"), "shard is 'half', not a"),
+        (
+            ("embed", "demo", IMAGE, "--out", "x", "--shard", "1/2", "--force"),
+            "would take the parts of the other shards",
+        ),
         (("index", "demo", str(DRAWINGS), "--out", __file__), "but an index is a folder"),
         (
             ("index", "demo", str(DRAWINGS), "--out", "-"),

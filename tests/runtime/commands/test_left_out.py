@@ -73,6 +73,74 @@ def test_match_answers_the_others(folder: Path, capsys: pytest.CaptureFixture[st
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+@pytest.fixture
+def drawings_and(folder: Path) -> Path:
+    """A table of the drawings, with an unreadable image in the middle and a row that is no pair."""
+    drawings = bundled_drawings()
+    rows = [f'{drawing.path},"{drawing.caption}"' for drawing in drawings]
+    rows[7:7] = [f"{folder / 'b.png'},pizza", f"{drawings[7].path}, "]
+    table = folder / "drawings.csv"
+    table.write_text("\n".join(["image,text", *rows, ""]), encoding="utf-8")
+    return table
+
+
+def test_evaluate_measures_the_others(
+    drawings_and: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ("evaluate", "demo", str(drawings_and), "--out", str(tmp_path / "report"))
+    found, said = run_partly(capsys, *line)
+    bad = drawings_and.parent / "b.png"
+    assert [lost["name"] for lost in found["lost"]] == [str(bad)]
+    assert f"line 10 has no text in {'text'!r}" in said
+    assert said.count(f"WARNING: image 7: {bad} ") == 1, "named once, not once a precision"
+    drawings = bundled_drawings()
+    whole = drawings_and.with_name("whole.csv")
+    rows = [f'{drawing.path},"{drawing.caption}"' for drawing in drawings]
+    whole.write_text("\n".join(["image,text", *rows, ""]), encoding="utf-8")
+    assert main(["evaluate", "demo", str(whole), "--device", "cpu", "--json"]) == 0
+    assert found | {"lost": []} == json.loads(capsys.readouterr().out)
+    report = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert "1 images could not be read" in report
+
+
+def test_calibrate_fits_the_others(
+    drawings_and: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["calibrate", "demo", str(drawings_and), "--out", str(tmp_path / "out"), "--json"]
+    assert main(line) == 1
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert {c["matching"] for c in found.values()} == {len(bundled_drawings())}
+    bad = drawings_and.parent / "b.png"
+    assert printed.err.count(f"WARNING: image 7: {bad} ") == 1
+    assert "line 10 has no text in 'text'" in printed.err
+    assert main(["info", str(tmp_path / "out")]) == 0
+
+
+def test_match_leaves_out_a_row_that_is_no_pair(
+    drawings_and: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, said = run_partly(capsys, "match", "demo", str(drawings_and))
+    assert [row["image"] for row in rows if row["probability"] is not None] == [
+        str(drawing.path) for drawing in bundled_drawings()
+    ]
+    assert "line 10 has no text in 'text': ' '; it is left out" in said
+
+
+@pytest.mark.parametrize("command", ["match", "evaluate", "calibrate"])
+def test_a_table_without_a_pair_is_an_error_that_names_its_first_row(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "pairs.csv"
+    table.write_text("image,text\n,pizza\nlost.png,pizza\n", encoding="utf-8")
+    out = ["--out", str(tmp_path / "out")] if command == "calibrate" else []
+    assert main([command, "demo", str(table), *out]) == 1
+    printed = capsys.readouterr()
+    last = printed.err.splitlines()[-1]
+    assert (printed.out, last.startswith(f"twinlens {command}: ")) == ("", True)
+    assert "line 2 has no image" in last
+
+
 @pytest.mark.parametrize("command", ["classify", "match"])
 def test_no_readable_image_is_no_crash(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

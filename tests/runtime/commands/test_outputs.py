@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from twinlens.__main__ import main
 from twinlens.bundle.bundle import open_bundle
-from twinlens.commands.writing.embeddings_file import write_embeddings
+from twinlens.bulk.items import ItemBlock
+from twinlens.bulk.schema import StoredAbout
+from twinlens.commands.writing.npz_file import write_npz
 from twinlens.demo.samples import bundled_drawings
 from twinlens.durable.whole import whole_file, whole_files, whole_folder
 
@@ -134,25 +136,28 @@ def test_an_error_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("line", "act"),
+    ("line", "name", "act"),
     [
-        (["embed", "demo", IMAGE], "twinlens.commands.writing.embeddings_file.np.savez"),
-        (["demo"], "PIL.Image.Image.save"),
+        (["embed", "demo", IMAGE], "out.npz", "zipfile.ZipFile.open"),
+        (["embed", "demo", IMAGE], "out.npy", "numpy.lib.format.write_array_header_1_0"),
+        (["embed", "demo", IMAGE], "out.parquet", "pyarrow.parquet.ParquetWriter.write_table"),
+        (["demo"], "out.png", "PIL.Image.Image.save"),
     ],
 )
 def test_a_disk_that_fills_up_leaves_the_old_output(
     line: list[str],
+    name: str,
     act: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out = tmp_path / "out.png"
+    out = tmp_path / name
     out.write_bytes(b"old")
     monkeypatch.setattr(act, disk_full)
     assert main([*line, "--device", "cpu", "--out", str(out), "--force"]) == 1
     assert "No space left on device" in capsys.readouterr().err
-    assert (listed(tmp_path), out.read_bytes()) == (["out.png"], b"old")
+    assert (listed(tmp_path), out.read_bytes()) == ([name], b"old")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Windows knows no such signal")
@@ -162,9 +167,9 @@ def test_a_killed_writer_leaves_the_old_output_and_a_draft_that_is_named(
     out = tmp_path / "rows.npz"
     out.write_bytes(b"old")
     code = (
-        "import os, signal, sys, numpy as np, twinlens.__main__ as program\n"
-        "def killed(file, **arrays): file.write(b'half'); os.kill(os.getpid(), signal.SIGKILL)\n"
-        "np.savez = killed\n"
+        "import os, signal, sys, zipfile, twinlens.__main__ as program\n"
+        "def killed(self, *_, **__): self.fp.write(b'half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "zipfile.ZipFile.open = killed\n"
         "program.main(sys.argv[1:])"
     )
     line = ["embed", "demo", IMAGE, "--device", "cpu", "--out", str(out), "--force"]
@@ -238,7 +243,10 @@ def test_one_long_text_takes_the_room_of_one_long_text(tmp_path: Path) -> None:
 def test_any_name_comes_back() -> None:
     names = ["", "a\nb\0", "caf\xe9 🍕", "photos/\udcff.png", "x" * 300]
     file = io.BytesIO()
-    write_embeddings(file, np.zeros((5, 2), dtype=np.float32), names)
+    rows = np.zeros((5, 2), dtype=np.float32)
+    block = ItemBlock(names=tuple(names), rows=rows, reasons=(None,) * 5)
+    about = StoredAbout(about={}, modality="image", width=2, dtype="float32", device="cpu")
+    write_npz(file, [block], about)
     file.seek(0)
     assert names_in(np.load(file)) == names
 

@@ -5,6 +5,7 @@ from typing import get_args
 
 from twinlens.commands.parsing import values
 from twinlens.commands.parsing.arguments import (
+    IMAGES,
     Parser,
     add_bundle,
     add_images,
@@ -13,16 +14,23 @@ from twinlens.commands.parsing.arguments import (
     printing,
     running,
 )
+from twinlens.datasets.formats.embedding_schema import FloatType
 from twinlens.model.zero_shot import TEMPLATES
 from twinlens.texts.tokenizer import OnCut
 
 Commands = argparse._SubParsersAction  # noqa: SLF001  argparse names it nowhere else
 
 LABELS = "such as: dog cat car, or dog,cat,car, or @FILE with one a line; give pictures before it"
-EMBEDDINGS = """the .npz holds, for numpy.load without pickle:
-  embeddings  float32 [B, D], unit rows
+EMBEDDINGS = """A folder gets Parquet parts with the columns name, embedding and lost: the reason
+where there is no embedding. A job that was cut goes on when it is called again; new items
+are embedded, and --force begins anew. The name of a text is the text: each is there once.
+
+One .parquet has the same columns, in the order of the source. The .npz holds, for numpy.load
+without pickle:
+  embeddings  float32 [B, D], unit rows; without those of lost items
   name_utf8   uint8 [M], the names (paths, or the texts) in UTF-8, one behind the other
-  name_ends   int64 [B], the end of each name in name_utf8"""
+  name_ends   int64 [B], the end of each name in name_utf8
+An .npy holds the rows alone: row i is item i of the source, NaN if it is lost."""
 
 
 def add_demo(commands: "Commands[Parser]") -> None:
@@ -57,7 +65,26 @@ def add_embed(commands: "Commands[Parser]") -> None:
         choices=get_args(OnCut),
         help="a text longer than the context is cut, cut and said, or refused (warn)",
     )
-    add_out(parser, '.npz of embeddings and names; "-" is stdout', required=True)
+    parser.add_argument(
+        "--dtype", choices=get_args(FloatType), default="float32", help="stored numbers (float32)"
+    )
+    parser.add_argument(
+        "--shard",
+        type=values.shard,
+        metavar="I/N",
+        help="of a folder: embed the names of the I-th of N shards; others may run at once",
+    )
+    parser.add_argument(
+        "--retry-lost",
+        action="store_true",
+        default=None,
+        help="of a folder: embed again what was lost before",
+    )
+    add_out(
+        parser,
+        'a folder; or a file .npz, .npy or .parquet; "-" is an .npz to stdout',
+        required=True,
+    )
 
 
 def add_index(commands: "Commands[Parser]") -> None:
@@ -66,9 +93,13 @@ def add_index(commands: "Commands[Parser]") -> None:
         "index", parents=[running(), printing()], help="make pictures searchable"
     )
     add_bundle(parser)
-    add_images(parser)
+    add_images(parser, words=f"{IMAGES}; or folders that twinlens embed wrote")
     add_pixels(parser)
-    add_out(parser, "the folder of the index", required=True)
+    add_out(
+        parser,
+        "the folder of the index; one that is there gets the pictures that it lacks",
+        required=True,
+    )
 
 
 def add_search(commands: "Commands[Parser]") -> None:

@@ -1,31 +1,44 @@
-"""The .npz of `twinlens embed`: embeddings, and their names in as many bytes as they have.
+"""Files of embeddings by their suffix: .npz, .npy and .parquet."""
 
-    embeddings  float32 [B, D], unit rows
-    name_utf8   uint8 [M], the names in UTF-8, one behind the other
-    name_ends   int64 [B], the end of each name in `name_utf8`
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO, Final
 
-Plain numpy reads it, without pickle. An array of str would give each name the width of the longest,
-four bytes a letter: a million short texts and one of 4,000 letters make 16 GB.
+from twinlens.bulk.items import ItemBlock
+from twinlens.bulk.schema import StoredAbout
+from twinlens.commands.misuse import MisuseError
+from twinlens.commands.writing.npy_file import write_npy
+from twinlens.commands.writing.npz_file import write_npz
+from twinlens.commands.writing.parquet_file import write_parquet
+from twinlens.commands.writing.targets import STDOUT
 
-    rows = np.load("rows.npz")
-    text, ends = rows["name_utf8"].tobytes(), rows["name_ends"].tolist()
-    names = [text[start:end].decode() for start, end in zip([0, *ends], ends)]
-"""
+Write = Callable[[BinaryIO, Iterable[ItemBlock], StoredAbout], None]
+"""Writes blocks of items into an open file."""
 
-from collections.abc import Sequence
-from typing import BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
+WRITERS: Final[Mapping[str, Write]] = MappingProxyType(
+    {".npz": write_npz, ".npy": write_npy, ".parquet": write_parquet}
+)
 
 
-def write_embeddings(file: BinaryIO, embeddings: NDArray[np.float32], names: Sequence[str]) -> None:
-    """Write embeddings [B, D] and their names [B] into a file, which need not be seekable."""
-    # The name of a file need not be text; the bytes of an index's ids are the same.
-    letters = [name.encode("utf-8", "surrogatepass") for name in names]
-    np.savez(
-        file,
-        embeddings=embeddings,
-        name_utf8=np.frombuffer(b"".join(letters), dtype=np.uint8),
-        name_ends=np.cumsum([len(name) for name in letters], dtype=np.int64),
-    )
+def writer_for(out: Path) -> Write | None:
+    """Return the writer of a file of that name; None for a folder, of Parquet parts.
+
+    A folder is one that exists, or a name without a suffix; the standard output is an .npz.
+
+    Raises:
+        MisuseError: the name has another suffix, or is that of a device.
+    """
+    if str(out) == STDOUT:
+        return write_npz
+    suffix = out.suffix.lower()
+    if out.is_dir() or (not suffix and not out.exists()):
+        return None
+    if out.exists() and not out.is_file():
+        raise MisuseError(f"--out {out} is a folder or a device; name a file")
+    if suffix not in WRITERS:
+        raise MisuseError(
+            f"--out {out} is no file of a known format; let it end in .npz, .npy or .parquet, or "
+            "name a folder without a suffix, or one that is there"
+        )
+    return WRITERS[suffix]

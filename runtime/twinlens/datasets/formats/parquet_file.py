@@ -40,6 +40,7 @@ class Parquet:
         """Schema of pyarrow."""
         self.columns: list[str] = self._ours(lambda: list(self.schema.names))
         """Names of the columns."""
+        self.n_rows: int = self._ours(lambda: int(file.metadata.num_rows))
 
     def require_columns(self, names: Sequence[str]) -> None:
         """Refuse a file that lacks one of the columns, or has one twice.

@@ -1,0 +1,40 @@
+"""The .parquet of `twinlens embed`: one file of the schema of a folder, in order of the source."""
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Final
+
+import numpy as np
+
+from twinlens.bulk.items import ItemBlock
+from twinlens.bulk.schema import COMPRESSION, StoredAbout, table_of
+from twinlens.datasets.formats.parquet_file import pyarrow
+
+GROUP_ROWS: Final = 8192
+
+
+def write_parquet(file: BinaryIO, blocks: Iterable[ItemBlock], about: StoredAbout) -> None:
+    """Write every item, a lost one with its reason; memory holds a row group.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+    """
+    library = pyarrow("the output")
+    with library.parquet.ParquetWriter(
+        file, about.schema(), compression=COMPRESSION, write_page_checksum=True
+    ) as writer:
+        for group in _groups(blocks):
+            names = [name for block in group for name in block.names]
+            reasons = [reason for block in group for reason in block.reasons]
+            rows = np.concatenate([block.rows for block in group])
+            writer.write_table(table_of(names, rows, about, reasons=reasons))
+
+
+def _groups(blocks: Iterable[ItemBlock]) -> Iterator[list[ItemBlock]]:
+    group: list[ItemBlock] = []
+    for block in blocks:
+        group.append(block)
+        if sum(map(len, group)) >= GROUP_ROWS:
+            yield group
+            group = []
+    if group:
+        yield group
