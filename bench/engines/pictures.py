@@ -17,18 +17,19 @@ _SEED: Final = 15
 
 
 def write_pictures(folder: Path, n_pictures: int) -> list[Path]:
-    """Return eight files of pictures {name, image}; one in 200 is cut in the middle."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Return eight files of pictures {name, image}, made if they are not there.
+
+    One in 200 is cut in the middle.
+    """
+    paths = [folder / f"{n_pictures}-{file}.parquet" for file in range(FILES)]
+    if paths[-1].exists():
+        return paths
     drawings = [Image.open(drawing.path).convert("RGB") for drawing in bundled_drawings()]
     random = np.random.default_rng(_SEED)
-    paths = []
-    for file, numbers in enumerate(np.array_split(np.arange(n_pictures), FILES)):
+    for path, numbers in zip(paths, np.array_split(np.arange(n_pictures), FILES), strict=True):
         contents = [_content(drawings, number, random) for number in numbers.tolist()]
         names = [f"{number}.png" for number in numbers.tolist()]
-        paths.append(folder / f"{n_pictures}-{file}.parquet")
-        parquet.write_table(
-            pa.table({"name": names, "image": contents}), paths[-1], row_group_size=256
-        )
+        parquet.write_table(pa.table({"name": names, "image": contents}), path, row_group_size=256)
     return paths
 
 

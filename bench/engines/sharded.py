@@ -18,15 +18,21 @@ WIDTH: Final = 512
 CORES: Final = 2
 
 
-def measure_sharded(folder: Path, *, rows_a_shard: int) -> dict[str, Any]:
-    """Return ms of a search by one index and by its shards, for one query and for many."""
+def prepare_sharded(folder: Path, *, rows_a_shard: int) -> list[Path]:
+    """Return the folders of the index and of its shards, which are made if they are not there."""
     n_rows = SHARDS * rows_a_shard
-    rows = np.load(corpus_file(folder, n_rows, WIDTH), mmap_mode="r")
-    twinlens.Index.write(folder / "whole", rows)
-    places = [folder / f"part-{shard}" for shard in range(SHARDS)]
-    for place, part in zip(places, np.split(rows, SHARDS), strict=True):
-        twinlens.Index.write(place, part)
-    whole = twinlens.Index.open(folder / "whole")
+    places = [folder / f"{n_rows}-{name}.index" for name in ("whole", *range(SHARDS))]
+    if not places[-1].exists():
+        rows = np.load(corpus_file(folder, n_rows, WIDTH), mmap_mode="r")
+        for place, part in zip(places, (rows, *np.split(rows, SHARDS)), strict=True):
+            twinlens.Index.write(place, part)
+    return places
+
+
+def measure_sharded(folder: Path, *, rows_a_shard: int, rounds: int) -> dict[str, Any]:
+    """Return ms of a search by one index and by its shards, for one query and for many."""
+    places = prepare_sharded(folder, rows_a_shard=rows_a_shard)
+    whole = twinlens.Index.open(places[0])
     ray.init(
         num_cpus=SHARDS,
         include_dashboard=False,
@@ -35,16 +41,16 @@ def measure_sharded(folder: Path, *, rows_a_shard: int) -> dict[str, Any]:
         log_to_driver=False,
     )
     begun = time.perf_counter()
-    with ShardedIndex.open(places) as sharded:
+    with ShardedIndex.open(places[1:]) as sharded:
         opened_s = time.perf_counter() - begun
         cells = [
-            _cell(whole, sharded, n_queries, rounds=rounds)
-            for n_queries, rounds in ((1, 60), (16, 20), (256, 8))
+            _cell(whole, sharded, n_queries, rounds=least * rounds)
+            for n_queries, least in ((1, 20), (16, 8), (256, 3))
         ]
     ray.shutdown()
     return {
         "shards": SHARDS,
-        "rows": n_rows,
+        "rows": SHARDS * rows_a_shard,
         "width": WIDTH,
         "threads_of_the_index": CORES,
         "opened_s": round(opened_s, 2),

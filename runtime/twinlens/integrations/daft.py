@@ -6,13 +6,14 @@
 
     photos = daft.from_glob_path("photos/**")
     photos = photos.with_column("image", daft.col("path").download(on_error="null"))
-    rows = embed(photos, EmbeddingJob("demo", image="image", name="path"), processes=2)
-    rows.write_parquet("embeddings")
+    job = EmbeddingJob("demo", image="image", name="path")
+    embed(photos, job, processes=2).write_parquet("embeddings")
 
 A job that was stopped goes on with the rows that are not written yet:
 
     done = daft.read_parquet("embeddings/*.parquet")
-    photos = photos.join(done, left_on="path", right_on="name", how="anti")
+    left = photos.join(done, left_on="path", right_on="name", how="anti")
+    embed(left, job, processes=2).write_parquet("embeddings")
 
 Without `write_mode="overwrite"`, Daft writes new files beside those of the first run. A file that a
 kill cut off has no footer: Daft names it, and it is to be deleted before.

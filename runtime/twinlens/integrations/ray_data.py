@@ -15,14 +15,15 @@ CPUs of Ray are permits, not cores: reading and writing want one each, and a dat
 hold all of them waits for ever. With `device="cuda"` in the job, give `num_gpus`, as 0.5 for two
 actors a GPU.
 
-Checkpoints of Ray Data resume a job. They know an item by a column that the source and the rows
-both have, so the rows are written under the name that it has in the source:
+Checkpoints of Ray Data resume a job, if they are set before the source is opened:
 
     from ray.data.checkpoint import CheckpointConfig
 
     context = ray.data.DataContext.get_current()
     context.checkpoint_config = CheckpointConfig("path", "/shared/checkpoint")
-    rows.rename_columns({"name": "path"}).write_parquet("embeddings")
+
+They know an item by a column that the source and the rows both have. So the rows of this example
+are written by `rows.rename_columns({"name": "path"}).write_parquet("embeddings")`.
 """
 
 from collections.abc import Mapping
