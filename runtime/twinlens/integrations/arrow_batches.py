@@ -1,4 +1,4 @@
-"""Arrow batches embedded: names, embeddings and reasons of losses, in the schema of `twinlens embed`.
+"""Arrow batches embedded: rows {name, embedding, lost} in the schema of `twinlens embed`.
 
 The engines (Ray Data, Daft, Spark) differ in who calls this, and when.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twinlens.bulk.schema import StoredAbout, stored_name, table_of
+from twinlens.bulk.schema import StoredAbout, table_of
 from twinlens.datasets.formats.parquet_file import cells
 from twinlens.datasets.image_parquet import image_from_cell
 from twinlens.errors import DatasetError, ImageError, quoted
@@ -147,7 +147,7 @@ def _own_name(cell: object) -> object:
 
 
 def _named(names: Sequence[object], reasons: Reasons) -> tuple[list[str], Reasons]:
-    """Return names [n] as they are stored; an item without one is lost, too.
+    """Return names [n] and the reasons; an item without a name is lost, too.
 
     Raises:
         ValueError: no item has a name.
@@ -158,6 +158,6 @@ def _named(names: Sequence[object], reasons: Reasons) -> tuple[list[str], Reason
             "bytes and pixels have no names, by which their rows are known; give `name`, a column "
             "of names"
         )
-    more = {place: "it has no name; give each item one" for place in nameless}
-    called = [stored_name("" if name is None else str(name)) for name in names]
+    more = dict.fromkeys(nameless, "it has no name; give each item one")
+    called = ["" if name is None else str(name) for name in names]
     return called, {**more, **reasons}

@@ -29,7 +29,7 @@ class EmbeddingJob:
     text: str | None = None
     """Column of texts. One longer than the context is cut."""
     name: str | None = None
-    """Column of names. By default a path, or a text, is its own name; bytes and pixels have none."""
+    """Column of names; by default a path, or a text, is its own. Bytes and pixels have none."""
     root: str = "."
     """Folder that relative paths of images start from."""
     device: str = "cpu"
@@ -71,7 +71,6 @@ class EmbeddingJob:
             BundleError: the folder is no whole bundle.
         """
         return open_bundle(folder_of(self.bundle)).manifest.width
-
 
     def require_columns(self, known: Iterable[str]) -> None:
         """Refuse a table without the columns of the job.

@@ -7,9 +7,23 @@
     photos = ray.data.read_binary_files("photos", include_paths=True)
     job = EmbeddingJob("demo", image="bytes", name="path")
     actors = ray.data.ActorPoolStrategy(size=2)
-    rows = photos.map_batches(Embedder, fn_constructor_args=[job], compute=actors, num_cpus=1,
+    rows = photos.map_batches(Embedder, fn_constructor_args=[job], compute=actors, num_cpus=0.5,
                               batch_size=256, batch_format="pyarrow")
     rows.write_parquet("embeddings")
+
+CPUs of Ray are permits, not cores: reading and writing want one each, and a dataset whose actors
+hold all of them waits for ever. With `device="cuda"` in the job, give `num_gpus`, as 0.5 for two
+actors a GPU.
+
+Checkpoints of Ray Data resume a job, if they are set before the source is opened:
+
+    from ray.data.checkpoint import CheckpointConfig
+
+    context = ray.data.DataContext.get_current()
+    context.checkpoint_config = CheckpointConfig("path", "/shared/checkpoint")
+
+They know an item by a column that the source and the rows both have. So the rows of this example
+are written by `rows.rename_columns({"name": "path"}).write_parquet("embeddings")`.
 """
 
 from collections.abc import Mapping
