@@ -46,6 +46,10 @@ def _is_deep(image: Image.Image, _: Checkpoint) -> bool:
     return image.mode not in MODES
 
 
+def _has_no_shades(image: Image.Image, checkpoint: Checkpoint) -> bool:
+    return image.mode in {"1", "P"} and hasattr(checkpoint.preparation, "transform")
+
+
 def _is_tall(image: Image.Image, checkpoint: Checkpoint) -> bool:
     processor = type(getattr(checkpoint.preparation, "processor", None)).__name__
     other_order = int(PIL.__version__.split(".")[0]) < 13 or not processor.endswith("Pil")
@@ -62,6 +66,11 @@ NAMED: Final = (
         name="images of 16 bits are scaled",
         reason="transformers and open_clip clip them, to white for the most part",
         explains=_is_deep,
+    ),
+    NamedDifference(
+        name="images of a palette, and of black and white, are resized in their colours",
+        reason="open_clip resizes before it converts to RGB, and so takes the nearest pixel",
+        explains=_has_no_shades,
     ),
     NamedDifference(
         name="of tall images the height is resized first",
