@@ -16,6 +16,7 @@ from twinlens.errors import quoted
 from twinlens.images.load import load
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
+from twinlens_export.checkpoints.open_clip_loader import OpenClipPreparation
 from twinlens_export.errors import AgreementError
 from twinlens_export.verification.odd_images import odd_images
 
@@ -46,8 +47,9 @@ def _is_deep(image: Image.Image, _: Checkpoint) -> bool:
     return image.mode not in MODES
 
 
-def _has_no_shades(image: Image.Image, checkpoint: Checkpoint) -> bool:
-    return image.mode in {"1", "P"} and hasattr(checkpoint.preparation, "transform")
+def _is_converted_late(image: Image.Image, checkpoint: Checkpoint) -> bool:
+    other_colours = image.mode in {"1", "P", "CMYK", "YCbCr"}
+    return other_colours and isinstance(checkpoint.preparation, OpenClipPreparation)
 
 
 def _is_tall(image: Image.Image, checkpoint: Checkpoint) -> bool:
@@ -68,9 +70,9 @@ NAMED: Final = (
         explains=_is_deep,
     ),
     NamedDifference(
-        name="images of a palette, and of black and white, are resized in their colours",
-        reason="open_clip resizes before it converts to RGB, and so takes the nearest pixel",
-        explains=_has_no_shades,
+        name="images of other colours are converted to RGB before they are resized",
+        reason="open_clip converts them afterwards, so that it has the nearest pixel of a palette",
+        explains=_is_converted_late,
     ),
     NamedDifference(
         name="of tall images the height is resized first",
