@@ -81,6 +81,12 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "runtime/test_forks.py::test_children_embed_to_the_bit_what_their_parent_does",
         "runtime/test_forks.py::test_a_fork_beside_a_thread_that_embeds_waits_for_its_run",
     ),
+    (README, "a call that comes near it is a `MemoryError`"): (
+        (
+            "runtime/ort/test_address_space.py"
+            "::test_a_limit_that_is_near_is_an_error_and_no_crash_and_no_hang"
+        ),
+    ),
     (README, "refuses an index that was made by another model or from other pixels"): (
         "runtime/test_provenance.py::test_another_making_is_refused_and_both_are_named",
     ),
