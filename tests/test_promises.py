@@ -100,6 +100,12 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "gives the memory of the towers back to the system"): (
         "runtime/model/test_closing.py::test_memory_goes_back_to_the_system_each_time",
     ),
+    (README, "a call that comes near it is a `MemoryError`"): (
+        (
+            "runtime/ort/test_address_space.py"
+            "::test_a_limit_that_is_near_is_an_error_and_no_crash_and_no_hang"
+        ),
+    ),
     (README, "refuses an index that was made by another model or from other pixels"): (
         "runtime/test_provenance.py::test_another_making_is_refused_and_both_are_named",
     ),
@@ -132,6 +138,11 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     (README, "A file that was changed afterwards is refused"): (
         "runtime/bundle/test_bundle.py::test_every_flipped_bit_of_a_manifest_is_refused_or_changes_nothing",
+    ),
+    (README, "is read by its letters"): (
+        "export/verification/test_token_ids.py::test_no_text_contains_a_special_token",
+        "export/verification/test_token_ids.py::test_a_tokenizer_that_reads_its_own_end_is_refused",
+        "parity/test_tokenizers.py::test_a_mark_inside_a_text_stays_text",
     ),
     (README, "which the next one removes"): (
         "export/test_bundle_folder.py::test_the_draft_of_an_export_that_runs_is_left_alone",
