@@ -50,6 +50,15 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
             "::test_a_killed_writer_leaves_the_old_index_or_the_new_one"
         ),
     ),
+    (README, "Rows come out again, to the bit"): (
+        "runtime/index/test_parquet_exchange.py::test_an_index_comes_back_to_the_bit",
+        "runtime/index/test_read_back.py::test_blocks_are_those_of_the_call_whatever_changes_then",
+        "runtime/index/test_update.py::test_merged_indexes_answer_as_one_that_was_built_of_all",
+        "runtime/index/test_stateful.py::test_an_index_is_like_a_list_that_is_searched_by_brute_force",
+    ),
+    (README, "take them on in [five lines each]"): (
+        "integrations/test_handoffs.py::test_a_block_of_the_document_finds_the_nearest",
+    ),
     (README, "readers beside a writer see one of the two"): (
         "runtime/index/storage/test_disk.py::test_one_index_may_be_searched_while_it_is_changed",
     ),
@@ -91,11 +100,49 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "gives the memory of the towers back to the system"): (
         "runtime/model/test_closing.py::test_memory_goes_back_to_the_system_each_time",
     ),
+    (README, "a call that comes near it is a `MemoryError`"): (
+        (
+            "runtime/ort/test_address_space.py"
+            "::test_a_limit_that_is_near_is_an_error_and_no_crash_and_no_hang"
+        ),
+    ),
     (README, "refuses an index that was made by another model or from other pixels"): (
         "runtime/test_provenance.py::test_another_making_is_refused_and_both_are_named",
     ),
+    (README, "no row twice, none missing, each to the bit as without the interruption"): (
+        "runtime/bulk/test_killed_jobs.py::test_a_job_that_was_killed_anywhere_goes_on",
+        "runtime/bulk/test_job.py::test_a_job_that_was_cut_anywhere_goes_on",
+    ),
+    (README, "or in another dtype is refused, and the difference named"): (
+        "runtime/bulk/test_job.py::test_a_folder_that_was_made_otherwise_is_refused",
+        "runtime/bulk/test_job.py::test_another_model_is_refused_by_its_name",
+    ),
+    (README, "Other operators are a warning, and each part says which made it"): (
+        "runtime/bulk/test_job.py::test_other_operators_are_a_warning_and_each_part_names_its_own",
+    ),
+    (README, "eight machines may write into one folder at once"): (
+        "runtime/bulk/test_job.py::test_shards_share_a_folder_and_make_the_whole",
+        "runtime/bulk/test_job.py::test_one_job_at_a_time_embeds_a_name",
+    ),
+    (README, "the lock of a process that died is free"): (
+        "runtime/bulk/test_job.py::test_the_lock_and_the_drafts_of_a_dead_job_are_no_obstacle",
+    ),
+    (README, "28 bytes a name"): (
+        (
+            "runtime/bulk/test_name_table.py"
+            "::test_a_name_costs_28_bytes_and_none_is_forgotten_in_growing"
+        ),
+    ),
+    (README, "commits some thousand rows at a time, so it goes on likewise"): (
+        "runtime/bulk/test_index_job.py::test_an_index_that_was_cut_anywhere_goes_on",
+    ),
     (README, "A file that was changed afterwards is refused"): (
         "runtime/bundle/test_bundle.py::test_every_flipped_bit_of_a_manifest_is_refused_or_changes_nothing",
+    ),
+    (README, "is read by its letters"): (
+        "export/verification/test_token_ids.py::test_no_text_contains_a_special_token",
+        "export/verification/test_token_ids.py::test_a_tokenizer_that_reads_its_own_end_is_refused",
+        "parity/test_tokenizers.py::test_a_mark_inside_a_text_stays_text",
     ),
     (README, "which the next one removes"): (
         "export/test_bundle_folder.py::test_the_draft_of_an_export_that_runs_is_left_alone",
@@ -103,6 +150,40 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "writes a bundle's towers as models of a Triton repository"): (
         "export/test_triton.py::test_the_configuration_is_tritons_and_fits_the_model",
         "export/test_triton.py::test_a_plain_onnxruntime_gives_the_rows_of_twinlens",
+    ),
+    (README, "Rows are those of `embed_texts` and `embed_images` to the bit"): (
+        "runtime/http/test_process.py::test_a_real_server_has_the_rows_of_the_model",
+    ),
+    (README, "its clients, LlamaIndex's `OpenAIEmbedding` and LangChain's"): (
+        "runtime/http/test_clients.py::test_openai_embeds_texts_in_base64_and_in_floats",
+        "runtime/http/test_clients.py::test_llama_index_embeds_documents_and_queries",
+        "runtime/http/test_clients.py::test_langchain_embeds_documents_and_queries",
+    ),
+    (README, "What has no room is a 429 at once with `retry-after`"): (
+        "runtime/http/test_process.py::test_a_flood_is_answered_200_or_429_and_is_over_when_it_ends",
+        "runtime/http/test_guards.py::test_a_queue_that_is_full_refuses_at_once_and_all_or_nothing",
+    ),
+    (README, "a client that leaves is not computed for"): (
+        "runtime/http/test_process.py::test_a_client_that_leaves_is_not_computed_for",
+    ),
+    (README, "No URL is fetched, no width is cut, no unknown field is dropped"): (
+        "runtime/http/test_embeddings.py::test_no_url_is_fetched",
+        "runtime/http/test_embeddings.py::test_a_bad_request_is_named_with_its_place_and_cure",
+    ),
+    (README, "`--host` needs `--api-key-file` (one key a line) or `--no-auth`"): (
+        "runtime/commands/test_choices.py::test_an_option_without_a_part_in_the_answer_is_refused",
+        "runtime/http/test_guards.py::test_no_other_key_opens",
+        "runtime/http/test_guards.py::test_a_page_that_calls_itself_localhost_is_refused",
+    ),
+    (README, "every request that was accepted is answered"): (
+        "runtime/http/test_lifecycle.py::test_sigterm_under_load_loses_nothing",
+        "runtime/http/test_lifecycle.py::test_a_request_at_work_when_the_door_closes_is_answered",
+    ),
+    (README, "a bad one changes nothing"): (
+        (
+            "runtime/http/test_lifecycle.py"
+            "::test_sighup_changes_the_bundle_under_load_and_a_bad_one_changes_nothing"
+        ),
     ),
     (IMAGES, "twinlens has the order of Pillow 13 with any Pillow"): (
         "parity/test_odd_sizes.py::test_a_crop_is_within_one_level_or_two_if_it_is_magnified",

@@ -1,4 +1,4 @@
-"""Indexes of 98 MB each, written to Parquet, read from it and merged, in a process of its own.
+"""Indexes of 33 MB each, written to Parquet, read from it and merged, in a process of its own.
 
 Prints the peak of numpy's memory beyond that of the index, and the peak of pyarrow's, in bytes.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from twinlens.index import blocks as index_blocks
 from twinlens.index.index import Index
 
-N_BLOCKS, BLOCK_ROWS, WIDTH = 24, 4000, 256
+N_BLOCKS, BLOCK_ROWS, WIDTH = 32, 4000, 64
 
 
 def blocks(name: str) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
@@ -26,7 +26,7 @@ def blocks(name: str) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
 
 
 def main(place: Path) -> None:
-    index_blocks.SAMPLE_ROWS = 2**12  # type: ignore[misc]  the sample of a new index is 32 MB
+    index_blocks.SAMPLE_ROWS = 2**12  # type: ignore[misc]  the sample of a new index is 8 MB
     first = Index.write(place / "first", blocks("a"))
     second = Index.write(place / "second", blocks("b"))
     tracemalloc.start()

@@ -140,12 +140,14 @@ class IndexJob:
             )
 
     def _lacking(self, images: Iterable[NamedImage]) -> Iterator[NamedImage]:
-        for waiting in _batches(images):
+        source = DeferredError(images)
+        for waiting in _batches(source):
             known = self._known([image.name for image in waiting])
             for image, there in zip(waiting, known, strict=True):
                 self.tally.drawn += 1
                 if self._is_new(image.name, image.image, known=there):
                     yield image
+        source.raise_error()
 
     def _known(self, names: Sequence[str]) -> list[bool]:
         return [False] * len(names) if self._index is None else self._index.contains(names).tolist()

@@ -92,20 +92,18 @@ def _named(
     # The members of a collection stay as they are: threads may read them later.
     kind = ListedImage if isinstance(source, LASTING) else NamedImage
     for number, image in enumerate(source):
-        if isinstance(image, NamedImage):
+        if isinstance(image, NamedImage) and image.name:
             if wanted(image.name, image.image):
                 yield image
             continue
-        name = _path_of(image)
-        if not wanted(f"image {number}" if name is None else name, image):
-            continue
-        if name is None or kind is ListedImage:
-            yield kind(f"image {number}" if name is None else name, image)
-        else:
-            yield image
+        bare = image.image if isinstance(image, NamedImage) else image
+        path = _path_of(bare)
+        if wanted(path or f"image {number}", bare):
+            # A path of a generator keeps its own form: it is read when it is drawn.
+            yield image if path and kind is NamedImage else kind(path or f"image {number}", bare)
 
 
-def _path_of(image: ImageLike) -> str | None:
+def _path_of(image: object) -> str | None:
     try:
         return path_of(image)
     except Exception:  # noqa: BLE001  the object's own; its reading tells the reason

@@ -1,7 +1,7 @@
 """Bulk job: items of a source into the parts of a folder, but for those that are there."""
 
 import logging
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -79,6 +79,7 @@ class BulkJob:
                 self.about.about.get("operators"),
             )
         if self._options.retry_lost:
+            self._folder.unmark()
             take_out_lost(self._folder, self.about, self._options.shard)
         for name, reason in read_names(self._folder, self.about, self._options.shard, self._names):
             self._add_lost(name, reason or "")
@@ -108,7 +109,7 @@ class BulkJob:
     def _write(self, blocks: Iterable[ItemBlock]) -> None:
         """Write parts; an error of the source comes after those of the items before it."""
         source, options = DeferredError(blocks), self._options
-        for part in gathered(source, rows=options.part_rows, seconds=options.part_s):
+        for part in gathered(self._counted(source), rows=options.part_rows, seconds=options.part_s):
             # Whoever sees the mark of an earlier run beside these rows would take them for all.
             self._folder.unmark()
             names = [name for block in part for name in block.names]
@@ -118,9 +119,13 @@ class BulkJob:
             for name, reason in zip(names, reasons, strict=True):
                 if reason is not None:
                     self._add_lost(name, reason)
-            self.tally.lost += len(reasons) - reasons.count(None)
-            self.tally.embedded += reasons.count(None)
         source.raise_error()
+
+    def _counted(self, blocks: Iterable[ItemBlock]) -> Iterator[ItemBlock]:
+        for block in blocks:
+            self.tally.lost += block.n_lost
+            self.tally.embedded += len(block) - block.n_lost
+            yield block
 
     def _add_lost(self, name: str, reason: str) -> None:
         self._n_lost += 1

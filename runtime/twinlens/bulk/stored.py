@@ -1,5 +1,6 @@
 """Items that a folder of embeddings has already: their names, and the reasons of the lost ones."""
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,9 @@ Item = tuple[str, str | None]
 
 
 def stored_items(path: Path, about: StoredAbout) -> Iterator[Item]:
-    """Yield the items of one part.
+    """Yield the items of one part; none if it is gone.
+
+    Another job deletes a part of which it has taken out the last lost item.
 
     Raises:
         EmbeddingsError: it is damaged, or was made otherwise than `about`.
@@ -32,6 +35,8 @@ def stored_items(path: Path, about: StoredAbout) -> Iterator[Item]:
         with open_parquet(path) as file:
             require_same(StoredAbout.of(file.schema, str(path)), about, path)
             yield from _items(file)
+    except FileNotFoundError:
+        return
     except DatasetError as error:
         raise EmbeddingsError(
             f"{error}; delete {quoted(path.name)}, and its items are embedded anew"
@@ -132,9 +137,10 @@ def differences(theirs: Mapping[str, object], ours: Mapping[str, object]) -> str
 def other_operators(folder: EmbeddingFolder, about: StoredAbout) -> str | None:
     """Return the operators that made the first part of a folder, if ours are others."""
     for path in folder.parts():
-        with open_parquet(path) as file:
-            theirs = StoredAbout.of(file.schema, str(path)).about.get("operators")
-        return theirs if theirs != about.about.get("operators") else None
+        with contextlib.suppress(FileNotFoundError, DatasetError):  # told when they are read
+            with open_parquet(path) as file:
+                theirs = StoredAbout.of(file.schema, str(path)).about.get("operators")
+            return theirs if theirs != about.about.get("operators") else None
     return None
 
 

@@ -26,6 +26,7 @@ from twinlens.commands.writing.embeddings_file import Write, writer_for
 from twinlens.commands.writing.targets import STDOUT, require_file, require_folder
 from twinlens.datasets.formats.parquet_file import pyarrow
 from twinlens.durable.whole import whole_file
+from twinlens.errors import quoted
 from twinlens.model.model import Model
 from twinlens.progress import Tally, watched
 
@@ -76,7 +77,9 @@ def _into_folder(options: argparse.Namespace) -> Outcome:
 def _lines(report: BulkReport) -> list[str]:
     where = f"of width {report.width} in {report.out}"
     lines = [f"{report.rows:,} embeddings {where}, {report.embedded:,} of them new"]
-    lines += [f"lost: {item.name}: {item.reason}" for item in report.lost[:TOLD]]
+    for item in report.lost[:TOLD]:
+        name = quoted(item.name)
+        lines.append(f"lost: {'' if name in item.reason else f'{name}: '}{item.reason}")
     if report.n_lost > TOLD:
         lines.append(f"lost: {report.n_lost - TOLD:,} more; see the column `lost`, or --json")
     if report.n_lost:

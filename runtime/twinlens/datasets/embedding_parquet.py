@@ -84,6 +84,8 @@ class StoredEmbeddings:
     """Column of the ids; None if there is none."""
     width: int | None
     """D; None if the lists of the column may differ in length."""
+    has_lost: bool
+    """True if there is a column of reasons."""
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows, file by file; lost ones are left out and named in a warning.
@@ -166,6 +168,7 @@ def _described(path: Path) -> StoredEmbeddings:
             about=about,
             key=keys[0] if keys else None,
             width=getattr(kind, "list_size", None),
+            has_lost=LOST in file.columns,
         )
 
 

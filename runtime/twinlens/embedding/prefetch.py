@@ -7,6 +7,8 @@ from contextvars import copy_context
 from itertools import chain, islice
 from typing import TypeVar
 
+from twinlens.ort.address_space import require_address_space, touch_exceptions
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -25,7 +27,7 @@ def prefetch(
     dropped, and no thread is left. The threads work in the consumer's context (`contextvars`).
 
     Raises:
-        MemoryError: no thread can be started.
+        MemoryError: no thread can be started, or the limit of this process's memory is near.
     """
     source = iter(items)
     first = list(islice(source, 2))
@@ -33,19 +35,24 @@ def prefetch(
         yield work(first.pop())
         return
     ready = chain(_emptied(first), source)
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="twinlens")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="twinlens", initializer=touch_exceptions)
 
-    def submit(item: Item) -> Future[Result]:
+    def submit(item: Item, to_start: int) -> Future[Result]:
+        # A thread that finds no memory as it begins is lost, and who started it waits for ever.
+        require_address_space("a thread", threads=to_start)
         try:
             return pool.submit(copy_context().run, work, item)
         except RuntimeError as error:  # "can't start new thread"
             raise MemoryError(f"{error}: free memory, or raise the limit on threads") from error
 
     try:
-        pending = deque(submit(item) for item in islice(ready, waiting))
+        pending = deque(
+            submit(item, to_start=max(threads - number, 0))
+            for number, item in enumerate(islice(ready, waiting))
+        )
         while pending:
             result = pending.popleft().result()
-            pending.extend(submit(item) for item in islice(ready, 1))
+            pending.extend(submit(item, to_start=0) for item in islice(ready, 1))
             yield result
     finally:
         pool.shutdown(cancel_futures=True)

@@ -19,9 +19,7 @@ class HttpOptions:
 
     timeout_s: float = 10.0
     """Time for an answer, from the whole request on; a request may ask for less."""
-    max_json_bytes: int = 16 << 20
-    max_raw_bytes: int = 32 << 20
-    """Largest body of a picture that comes as it is."""
+    max_body_bytes: int = 32 << 20
     max_held_bytes: int = 256 << 20
     """Bytes of bodies held at one time, over all requests."""
     max_requests: int = 1000

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from twinlens import forks
 from twinlens.errors import BundleError, ClosedError, ProviderError, quoted
 from twinlens.forks import ForkedLock, keep_for_ever, renew_in_children
+from twinlens.ort.address_space import SESSION_BYTES, require_address_space, touch_exceptions
 from twinlens.ort.cancellation import Cancellation, cancellable
 from twinlens.ort.cuda.imported_wheel import cuda_driver, cuda_runtime
 from twinlens.ort.cuda.node_placement import Placement
@@ -176,6 +177,9 @@ class Session:
         return self._opened_on_cuda(self._model, self._threads)
 
     def _opened_on_cpu(self, model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  untyped
+        act = f"{self._name} with {threads} threads"
+        require_address_space(act, n_bytes=SESSION_BYTES, threads=threads - 1)
+        touch_exceptions()
         try:
             with forks.call():
                 return open_on_cpu(model, threads, self._memory, spinning=self._spinning)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from twinlens.__main__ import main
 from twinlens.demo.samples import bundled_drawings
+from twinlens.errors import quoted
 from twinlens.index.index import Index
 
 PIZZA = next(drawing.path for drawing in bundled_drawings() if drawing.path.name == "1f355.png")
@@ -42,7 +43,7 @@ def test_classify_labels_the_others(folder: Path, capsys: pytest.CaptureFixture[
     rows, said = run_partly(capsys, *line)
     assert [row["label"] for row in rows] == ["pizza", None, "pizza"]
     assert rows[1] == {"image": str(folder / "b.png"), "label": None, "probabilities": None}
-    assert f"WARNING: image 1: {folder / 'b.png'} " in said
+    assert f"WARNING: image 1: {quoted(str(folder / 'b.png'))} " in said
     assert main([*line, "--device", "cpu"]) == 1
     assert [row.split()[0] for row in capsys.readouterr().out.splitlines()] == [
         str(folder / "a.png"),
@@ -59,7 +60,7 @@ def test_search_finds_for_the_others(folder: Path, capsys: pytest.CaptureFixture
     answers, said = run_partly(capsys, "search", "demo", str(index), *queries, "--image")
     assert [answer["query"] for answer in answers] == queries
     assert [answer["hits"] and answer["hits"][0]["row"] for answer in answers] == [0, None, 0]
-    assert f"WARNING: image 1: {folder / 'b.png'} " in said
+    assert f"WARNING: image 1: {quoted(str(folder / 'b.png'))} " in said
 
 
 def test_match_answers_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +69,7 @@ def test_match_answers_the_others(folder: Path, capsys: pytest.CaptureFixture[st
     right, lost, wrong = (row["probability"] for row in rows)
     assert lost is None
     assert right > 0.5 > wrong
-    assert f"WARNING: image 1: {folder / 'b.png'} " in said
+    assert f"WARNING: image 1: {quoted(str(folder / 'b.png'))} " in said
     assert main([*line, "--device", "cpu"]) == 1
     assert len(capsys.readouterr().out.splitlines()) == 2
 
@@ -92,7 +93,9 @@ def test_evaluate_measures_the_others(
     bad = drawings_and.parent / "b.png"
     assert [lost["name"] for lost in found["lost"]] == [str(bad)]
     assert f"line 10 has no text in {'text'!r}" in said
-    assert said.count(f"WARNING: image 7: {bad} ") == 1, "named once, not once a precision"
+    assert said.count(f"WARNING: image 7: {quoted(str(bad))} ") == 1, (
+        "named once, not once a precision"
+    )
     drawings = bundled_drawings()
     whole = drawings_and.with_name("whole.csv")
     rows = [f'{drawing.path},"{drawing.caption}"' for drawing in drawings]
@@ -112,7 +115,7 @@ def test_calibrate_fits_the_others(
     found = json.loads(printed.out)
     assert {c["matching"] for c in found.values()} == {len(bundled_drawings())}
     bad = drawings_and.parent / "b.png"
-    assert printed.err.count(f"WARNING: image 7: {bad} ") == 1
+    assert printed.err.count(f"WARNING: image 7: {quoted(str(bad))} ") == 1
     assert "line 10 has no text in 'text'" in printed.err
     assert main(["info", str(tmp_path / "out")]) == 0
 

@@ -19,9 +19,9 @@ import pytest
 from numpy.typing import NDArray
 
 from twinlens.__main__ import main
-from twinlens.bundle.bundle import open_bundle
 from twinlens.bulk.items import ItemBlock
 from twinlens.bulk.schema import StoredAbout
+from twinlens.bundle.bundle import open_bundle
 from twinlens.commands.writing.npz_file import write_npz
 from twinlens.demo.samples import bundled_drawings
 from twinlens.durable.whole import whole_file, whole_files, whole_folder

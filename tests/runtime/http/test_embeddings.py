@@ -21,7 +21,7 @@ def rows_of(answer: dict[str, Any]) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def asked(service: InProcess, **body: Any) -> dict[str, Any]:
+def asked(service: InProcess, **body: object) -> dict[str, Any]:
     answer = service.post("/v1/embeddings", json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
@@ -174,6 +174,13 @@ def test_another_media_type_is_a_415(service: InProcess, media: str | None) -> N
     headers = {} if media is None else {"content-type": media}
     status, error = service.refused("/v1/embeddings", content=b'{"input": "a"}', headers=headers)
     assert (status, error["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_compressed_body_is_a_415(service: InProcess) -> None:
+    for path, media in (("/v1/embeddings", "application/json"), ("/embed", "image/png")):
+        headers = {"content-type": media, "content-encoding": "gzip"}
+        status, error = service.refused(path, content=b"\x1f\x8b", headers=headers)
+        assert (status, error["code"]) == (415, "unsupported_content_encoding")
 
 
 def test_time_may_only_be_shortened(service: InProcess) -> None:

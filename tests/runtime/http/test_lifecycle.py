@@ -8,9 +8,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -23,9 +24,9 @@ from twinlens.loading import folder_of
 TEXTS = ["a dog", "a slice of pizza", "a red car"]
 
 
-def over(place: Path, **settings: Any) -> httpx.Client:
+def over(place: Path) -> httpx.Client:
     """Return a client of a unix socket."""
-    transport = httpx.HTTPTransport(uds=str(place), **settings)
+    transport = httpx.HTTPTransport(uds=str(place))
     return httpx.Client(transport=transport, base_url="http://socket", timeout=PATIENCE_S)
 
 
@@ -39,7 +40,7 @@ class Load:
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -87,28 +88,50 @@ def test_sigterm_under_load_loses_nothing(tmp_path: Path) -> None:
     assert not place.exists()
 
 
-def test_a_request_at_work_when_the_door_closes_is_answered(tmp_path: Path) -> None:
-    place = tmp_path / "socket"
-    arguments = ("demo", "--uds", str(place), "--notice", "0", "--timeout", "60")
-    plant = """
+SLOW = """
 import time, twinlens.model.model as model
 embed = model.Model.embed_tokens
 def slow(self, tokens, **named):
     if len(tokens) == 3:
-        time.sleep(0.5)
+        time.sleep({seconds})
     return embed(self, tokens, **named)
 model.Model.embed_tokens = slow
 """
-    with ServerProcess(*arguments, plant=plant) as server:
-        with over(place) as client, ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(client.post, "/v1/embeddings", json={"input": TEXTS})
-            while "twinlens_requests_in_progress 2.0" not in client.get("/metrics").text:
-                assert not asked.done()
+
+
+@contextmanager
+def asked(place: Path) -> Iterator[Future[httpx.Response]]:
+    """Send a request, and wait until it is at work."""
+    with over(place) as client, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.post, "/v1/embeddings", json={"input": TEXTS})
+        while "twinlens_requests_in_progress 2.0" not in client.get("/metrics").text:
+            assert not answer.done()
+        yield answer
+
+
+def test_a_request_at_work_when_the_door_closes_is_answered(tmp_path: Path) -> None:
+    place = tmp_path / "socket"
+    arguments = ("demo", "--uds", str(place), "--notice", "0", "--timeout", "60")
+    with ServerProcess(*arguments, plant=SLOW.format(seconds=0.5)) as server:
+        with asked(place) as answer:
             server.process.send_signal(signal.SIGTERM)
-            assert asked.result().status_code == 200
+            assert answer.result().status_code == 200
         code, out = server.ended()
     assert "0 accepted and not answered" in out
     assert code == 0
+
+
+def test_a_request_that_outlasts_the_drain_is_told_and_counted(tmp_path: Path) -> None:
+    place = tmp_path / "socket"
+    arguments = ("demo", "--uds", str(place), "--notice", "0", "--drain", "1", "--timeout", "60")
+    with ServerProcess(*arguments, plant=SLOW.format(seconds=2)) as server:
+        with asked(place) as answer:
+            server.process.send_signal(signal.SIGTERM)
+            assert answer.result().status_code == 503
+            assert answer.result().json()["error"]["code"] == "draining"
+        code, out = server.ended()
+    assert "1 accepted and not answered" in out
+    assert code == 1
 
 
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
@@ -260,8 +283,10 @@ def test_a_request_that_comes_before_the_server_is_answered(
     plant, arguments = "", ["--fd", str(number)]
     if way == "systemd":
         plant, arguments = (
-            f"import os; os.dup2({number}, 3); os.set_inheritable(3, True); "
-            "os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}",
+            (
+                f"import os; os.dup2({number}, 3); os.set_inheritable(3, True); "
+                "os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}"
+            ),
             [],
         )
     with (

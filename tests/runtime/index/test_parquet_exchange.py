@@ -136,7 +136,7 @@ def metadata(content: bytes) -> Callable[[Path], None]:
             r"b\.parquet was made by .*fp32.*, a\.parquet by .*int8.*; embed both with the same",
         ),
         (
-            lambda folder: parquet.write_table(table(0, 4).drop(["lost"]), folder / "b.parquet"),
+            lambda folder: parquet.write_table(table(0, 4).drop(["name"]), folder / "b.parquet"),
             r"b\.parquet has other columns than a\.parquet",
         ),
         (
@@ -225,8 +225,8 @@ def test_memory_holds_a_few_blocks(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     of_numpy, of_arrow = map(int, done.stdout.split())
-    assert of_numpy < 85e6
-    assert of_arrow < 80e6
+    assert of_numpy < 65e6  # 52 MB are blocks
+    assert of_arrow < 25e6
 
 
 def test_the_names_of_the_face_read_and_write() -> None:

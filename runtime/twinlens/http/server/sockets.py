@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""Errors of an address of a family that the machine does not have."""
 FIRST_PASSED: Final = 3
 """Descriptor of the first socket that systemd passes (sd_listen_fds)."""
 
@@ -77,15 +79,17 @@ def _at_address(host: str, port: int) -> list[socket.socket]:
     if port == 0:
         found = found[:1]  # another address would get another free port
     sockets: list[socket.socket] = []
+    absent: OSError | None = None
     try:
         for family, kind, protocol, _, address in found:
-            one = socket.socket(family, kind, protocol)
-            sockets.append(one)
-            if os.name == "posix":
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            one.bind(address)
+            try:
+                sockets.append(_bound(family, kind, protocol, address))
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    raise
+                absent = error  # localhost is ::1 too where there is no IPv6
+        if absent is not None and not sockets:
+            raise absent
     except OSError as error:
         for one in sockets:
             one.close()
@@ -95,12 +99,28 @@ def _at_address(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
+def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket:  # noqa: ANN401
+    one = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind(address)
+    except OSError:
+        one.close()
+        raise
+    return one
+
+
 def _at_path(path: Path) -> socket.socket:
     """Listen at a path; the socket of a server that is no more is replaced.
 
     Raises:
-        OSError: another server listens there, or something else lies there.
+        OSError: another server listens there, something else lies there, or the system has none.
     """
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(errno.EAFNOSUPPORT, "this system has no unix sockets", str(path))
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise FileExistsError(errno.EEXIST, "there is a file that is no socket", str(path))
