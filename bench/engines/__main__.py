@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")
     parser.add_argument("--out", type=Path, default=RESULTS / "engines.json", metavar="FILE")
     parser.add_argument("--small", action="store_true", help="few pictures and rows")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     work = options.work.resolve()  # actors run from another folder
     work.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ def test_keys_an_index_and_refusals_are_those_of_the_service(address: str, tmp_p
     keys.write_text(key)
     served = ray_serve.deployment("demo", index=index, api_key_file=keys, threads=1)
     serve.run(served.bind(), name="keyed", route_prefix="/keyed")
-    body = {"input": "a red apple", "k": 1}
+    body = {"texts": ["a red apple"], "k": 1}
     assert httpx.post(f"{address}/keyed/search", json=body).status_code == 401
     with httpx.Client(headers={"authorization": f"Bearer {key}"}) as client:
         answer = client.post(f"{address}/keyed/search", json=body)

@@ -297,6 +297,11 @@ def test_actors_answer_as_the_index_does(acting: Pair) -> None:
     assert_same_ranges(
         acting.sharded.search_within(QUERIES, 0.3), acting.whole.search_within(QUERIES, 0.3)
     )
+    for wanted in (np.arange(400) % 3 == 0, [399, 0, 17]):
+        assert_same_hits(
+            acting.sharded.search(QUERIES, filter=wanted),
+            acting.whole.search(QUERIES, filter=wanted),
+        )
 
 
 def end_in(index: ShardedIndex, shard: int, function: str) -> None:

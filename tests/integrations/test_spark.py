@@ -48,7 +48,8 @@ def write_source(folder: Path, number: int, paths: list[Path]) -> None:
 
 
 def test_the_example_embeds_files_and_the_next_run_only_new_ones(
-    spark: Any, tmp_path: Path  # noqa: ANN401
+    spark: Any,  # noqa: ANN401  a session of Spark
+    tmp_path: Path,
 ) -> None:
     paths = write_pictures(tmp_path / "files", 12)
     places = {name: str(tmp_path / name) for name in ("photos", "embeddings", "progress")}

@@ -65,7 +65,8 @@ def deployment(
     key_file = None if api_key_file is None else Path(api_key_file)
 
     def app() -> "_ServedApp":
-        return _ServedApp(Service(source, options, keys=key_file and KeyRing(key_file)))
+        keys = None if key_file is None else KeyRing(key_file)
+        return _ServedApp(Service(source, options, keys=keys))
 
     # The engine has limits of its own, and forms batches of the requests that wait in it: Ray's
     # limit, 5 by default, would leave it none.

@@ -41,7 +41,7 @@ class ShardedIndex:
     to the last bit. Without ids, the rows of all serve as ids. No id may be in two shards.
 
     An actor that ends while it searches is started anew, opens its folder again and answers: the
-    answer is whole, or it is a ShardError. Shards have one writer: this object, or none.
+    answer is whole, or it is an error. Shards have one writer: this object, or none.
     """
 
     def __init__(self, actors: ShardActors, states: Sequence[ShardState]) -> None:
