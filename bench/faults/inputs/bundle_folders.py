@@ -48,7 +48,7 @@ FIGURES: Final = frozenset({"thresholds", "held_out", "agreement", "made_by", "f
 
 
 def linked(source: Path, place: Path) -> None:
-    """Make `place` a copy of the source, with hard links to its files, or copies on another disk."""
+    """Make `place` a copy of the source, of hard links, or of copies on another disk."""
     for file in sorted(source.rglob("*")):
         target = place / file.relative_to(source)
         if file.is_dir():
