@@ -74,6 +74,19 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, '`on_error="nan"` spares the others'): (
         "runtime/model/test_model.py::test_a_bad_image_becomes_nan_if_asked_and_spares_the_others",
     ),
+    (README, "on your own pairs as they come"): (
+        "runtime/datasets/test_layouts.py::test_the_output_of_img2dataset_is_read_in_each_layout",
+        "runtime/datasets/test_layouts.py::test_the_captions_of_a_tar_may_be_in_its_json",
+        (
+            "runtime/datasets/test_layouts.py"
+            "::test_the_captions_of_coco_are_read_with_all_captions_of_an_image"
+        ),
+        (
+            "runtime/datasets/test_layouts.py"
+            "::test_an_image_folder_of_hugging_face_is_read_by_its_metadata"
+        ),
+        "runtime/datasets/test_layouts.py::test_folders_of_classes_are_their_texts_and_classes",
+    ),
     (README, "is left out and named, and the exit code is 1"): (
         "runtime/commands/test_left_out.py::test_classify_labels_the_others",
         "runtime/commands/test_left_out.py::test_search_finds_for_the_others",

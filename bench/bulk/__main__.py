@@ -44,7 +44,7 @@ def answer(name: str, options: argparse.Namespace) -> dict[str, Any]:
     if name == "power":
         from bench.bulk import power_cuts  # noqa: PLC0415
 
-        return power_cuts.run(options.count or 60, options.seed)
+        return power_cuts.run(options.count or 200, options.seed)
     if name == "million":
         from bench.bulk import million  # noqa: PLC0415
 

@@ -1,6 +1,6 @@
 """Losses of power at every system call of a job, replayed on a disk that forgets.
 
-    python -m bench.bulk power [--count 60]
+    python -m bench.bulk power [--count 200]
 
 After each call the disk may hold several states (disk.py). In each, every visible part must be
 whole, and the next job must make the folder what an undisturbed one makes, to the bit.

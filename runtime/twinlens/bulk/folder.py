@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from twinlens.bulk.schema import COMPRESSION
+from twinlens.bulk.schema import PARQUET
 from twinlens.bulk.shard import WHOLE, Shard
 from twinlens.datasets.formats.parquet_file import pyarrow
 from twinlens.durable.lock import exclusive_lock
@@ -150,9 +150,7 @@ class EmbeddingFolder:
     def _write(self, path: Path, table: Any) -> None:  # noqa: ANN401  pyarrow's table
         library = pyarrow(quoted(str(self.path)))
         with whole_file(path, draft_name=self._draft()) as file:
-            library.parquet.write_table(
-                table, file, compression=COMPRESSION, write_page_checksum=True
-            )
+            library.parquet.write_table(table, file, **PARQUET)
 
     def _draft(self) -> str:
         shard = self._shard

@@ -1,6 +1,5 @@
 """Index job: what an index on disk lacks of a source, committed some thousand rows at a time."""
 
-import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
@@ -19,6 +18,7 @@ from twinlens.embedding.deferred_error import DeferredError
 from twinlens.errors import IndexFileError
 from twinlens.images.named_image import NamedImage
 from twinlens.index.index import Index
+from twinlens.index.storage.manifest import MANIFEST
 from twinlens.model.model import Model
 from twinlens.progress import Tally
 
@@ -50,7 +50,8 @@ class IndexJob:
     def __init__(self, out: Path, *, about: Mapping[str, str], width: int, anew: bool) -> None:
         self._out, self._about, self._width, self._anew = out, about, width, anew
         self._index: Index | None = None
-        if not anew and out.is_dir() and os.listdir(out):  # noqa: PTH208
+        # Without a manifest there is none, or what a writer has left that was killed.
+        if not anew and (out / MANIFEST).exists():
             self._index = Index.open(out)
             _require_same(self._index, about, out)
         self.before = 0 if self._index is None else len(self._index)

@@ -16,6 +16,7 @@ have is written as Python's escape of it, `\udcff`.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -34,7 +35,11 @@ from twinlens.datasets.formats.parquet_file import pyarrow
 from twinlens.errors import DatasetError, quoted
 
 METADATA: Final = b"twinlens"
-COMPRESSION: Final = "zstd"
+PARQUET: Final[Mapping[str, Any]] = MappingProxyType(
+    {"compression": "zstd", "use_dictionary": False, "write_page_checksum": True}
+)
+"""Settings of pyarrow's writers. No value is there twice: a dictionary of 8,192 rows of 512 numbers
+takes 520 ms to write, and none 90 ms (EPYC)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from typing import Final
 
 from twinlens.commands.inputs import refuse_unused
 from twinlens.commands.parsing.arguments import IMAGE_COLUMN, TEXT_COLUMN
-from twinlens.datasets.pair_folder import TABLE
+from twinlens.datasets.layouts.pair_folder import TABLE
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.datasets.read_images import is_tar
-from twinlens.datasets.read_pairs import read_pairs
+from twinlens.datasets.read_pairs import read_pairs, shards_of
 from twinlens.errors import PairsError
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def read_column_pairs(
     """
     if source.is_dir():
         refuse_unused(options, {"images"} & vars(options).keys(), "is for a table, not a folder")
-    if is_tar(source) or (source.is_dir() and not (source / TABLE).is_file()):
+    if is_tar(source) or (source.is_dir() and not has_table(source)):
         refuse_columns(options, f"is for a table, and {source} has none")
     columns = Columns(
         image=options.image_column or IMAGE_COLUMN,
@@ -62,6 +62,16 @@ def read_column_pairs(
     for error in lost:
         logger.warning("%s; it is left out", error)
     return pairs, [str(error) for error in lost]
+
+
+def has_table(folder: Path) -> bool:
+    """Return True if a folder of pairs has a table with columns."""
+    tables = (path for path in shards_of(folder, _ignore) if not is_tar(path))
+    return (folder / TABLE).is_file() or any(True for _ in tables)
+
+
+def _ignore(_: PairsError) -> None:
+    """Leave the error to the reading of the pairs."""
 
 
 def refuse_columns(options: argparse.Namespace, reason: str) -> None:

@@ -127,6 +127,17 @@ def test_an_index_that_is_replaced_stays_until_the_new_one_is_whole(
     assert Index.open(out, verify=True).ids.tolist() == [f"{archive}/a.png"]
 
 
+def test_what_a_writer_left_that_was_killed_is_no_obstacle(
+    bundle: Bundle, colours: Model, pictures: Pictures, tmp_path: Path, capsys: Capture
+) -> None:
+    folder, out = pictures(5), tmp_path / "index"
+    out.mkdir()
+    (out / "index.lock").touch()
+    (out / "rows.1.f32").write_bytes(b"x" * 99)
+    assert run(capsys, "index", bundle.folder, folder, "--out", out)["rows"] == 5
+    whole(colours, out, folder)
+
+
 def test_an_index_with_other_ids_is_refused(
     bundle: Bundle, pictures: Pictures, tmp_path: Path, capsys: Capture
 ) -> None:

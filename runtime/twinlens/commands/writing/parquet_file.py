@@ -6,7 +6,7 @@ from typing import BinaryIO, Final
 import numpy as np
 
 from twinlens.bulk.items import ItemBlock
-from twinlens.bulk.schema import COMPRESSION, StoredAbout, table_of
+from twinlens.bulk.schema import PARQUET, StoredAbout, table_of
 from twinlens.datasets.formats.parquet_file import pyarrow
 
 GROUP_ROWS: Final = 8192
@@ -19,9 +19,7 @@ def write_parquet(file: BinaryIO, blocks: Iterable[ItemBlock], about: StoredAbou
         ImportError: pyarrow is not installed.
     """
     library = pyarrow("the output")
-    with library.parquet.ParquetWriter(
-        file, about.schema(), compression=COMPRESSION, write_page_checksum=True
-    ) as writer:
+    with library.parquet.ParquetWriter(file, about.schema(), **PARQUET) as writer:
         for group in _groups(blocks):
             names = [name for block in group for name in block.names]
             reasons = [reason for block in group for reason in block.reasons]
