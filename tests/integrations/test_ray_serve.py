@@ -49,4 +49,4 @@ def test_keys_an_index_and_refusals_are_those_of_the_service(address: str, tmp_p
         answer = client.post(f"{address}/keyed/search", json=body)
         refused = client.post(f"{address}/keyed/v1/embeddings", json={"input": 3})
     assert "apple" in answer.text
-    assert refused.status_code == 400
+    assert refused.status_code == 422
