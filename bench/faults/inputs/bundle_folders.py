@@ -90,6 +90,8 @@ def _rewrite(path: Path, content: bytes) -> None:
 
 def _edit(folder: Path, edit: Callable[[dict[str, Any]], str]) -> str:
     path = folder / MANIFEST
+    if not path.is_file():  # a pipe, say, after another damage: to read it would block
+        return "no manifest is left"
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError):
