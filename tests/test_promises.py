@@ -69,6 +69,16 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "runtime/test_forks.py::test_children_embed_to_the_bit_what_their_parent_does",
         "runtime/test_forks.py::test_a_fork_beside_a_thread_that_embeds_waits_for_its_run",
     ),
+    (README, "opens the same, unchanged bundle or says why it cannot"): (
+        "runtime/model/test_pickling.py::test_another_process_gives_the_same_rows_with_the_same_options",
+        "runtime/model/test_pickling.py::test_a_bundle_that_is_gone_or_was_changed_is_refused",
+    ),
+    (README, "with `threads=1` they share one session a tower"): (
+        "runtime/model/test_parts.py::test_threads_share_one_session_a_tower",
+    ),
+    (README, "gives the memory of the towers back to the system"): (
+        "runtime/model/test_closing.py::test_memory_goes_back_to_the_system_each_time",
+    ),
     (README, "refuses an index that was made by another model or from other pixels"): (
         "runtime/test_provenance.py::test_another_making_is_refused_and_both_are_named",
     ),

@@ -88,7 +88,7 @@ if TYPE_CHECKING:
     from twinlens.serving.admission_limits import AdmissionLimits
     from twinlens.serving.answers import EmbeddedRequest, ServingStats, Timings
     from twinlens.serving.async_model import AsyncModel
-    from twinlens.serving.observer import Observer, RunReport
+    from twinlens.serving.observer import DropReason, Observer, RunReport
     from twinlens.serving.serving_model import ServingModel
     from twinlens.serving.work import Base64Image, Kind, Priority, QueueName
 
@@ -170,6 +170,7 @@ __all__ = [  # noqa: RUF022  by room
     "AsyncModel",
     "AdmissionLimits",
     "Base64Image",
+    "DropReason",
     "EmbeddedRequest",
     "Kind",
     "Observer",
@@ -228,6 +229,7 @@ _LATE: Final = {
     "ServingStats": "twinlens.serving.answers",
     "Timings": "twinlens.serving.answers",
     "AsyncModel": "twinlens.serving.async_model",
+    "DropReason": "twinlens.serving.observer",
     "Observer": "twinlens.serving.observer",
     "RunReport": "twinlens.serving.observer",
     "ServingModel": "twinlens.serving.serving_model",

@@ -8,7 +8,16 @@ import pandas as pd
 import polars as pl
 
 import twinlens
-from twinlens import EmbeddedBlock, Limits, Model, NamedImage, PixelOptions, ReadOptions
+from twinlens import (
+    Cancellation,
+    EmbeddedBlock,
+    Limits,
+    Model,
+    NamedImage,
+    PixelOptions,
+    ReadOptions,
+    Tokens,
+)
 
 
 def use(named: Iterator[NamedImage]) -> list[EmbeddedBlock]:
@@ -27,4 +36,9 @@ def use(named: Iterator[NamedImage]) -> list[EmbeddedBlock]:
     model.embed_images(np.zeros((1, 2, 2, 3), dtype=np.uint8))
     model.embed_images(twinlens.read_images("photos"))
     model.classify(pd.Series(["photo.jpg"]), labels=["dog"], templates=("a {}",))
+    with twinlens.load("demo", threads=1, spinning=True) as other:
+        tokens: Tokens = other.tokenize(iter(["a dog"]))
+        pixels = np.stack([other.preprocess("photo.jpg"), other.preprocess(next(named))])
+        other.embed_pixels(pixels, cancel=Cancellation())
+        other.embed_tokens(tokens[0] + tokens[1:], cancel=None)
     return [*model.stream_images(named)]

@@ -111,7 +111,10 @@ class DeviceTower:
 
     def close(self) -> None:
         """Give the memory back, and refuse later calls; those at work end as usual."""
+        lost = self._session.lost  # with all lanes, which a thread of the parent may hold
         self._session.close()
+        if lost:
+            return
         idle: list[Lane] = []
         with suppress(queue.Empty):
             while True:

@@ -165,6 +165,8 @@ def _require_pixels(pixels: object, side: int) -> None:
             f"pixels are a {quoted(type(pixels).__name__)}, wanted a numpy array uint8 "
             f"[B, {side}, {side}, 3] of Model.preprocess; np.stack makes one of several images"
         )
+    if np.ma.is_masked(pixels):
+        raise ImageError("pixels are a masked array, whose missing values have no meaning here")
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3):
         one = "; give one image as pixels[None]" if pixels.shape == (side, side, 3) else ""
         raise ImageError(

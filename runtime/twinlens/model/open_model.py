@@ -10,6 +10,7 @@ from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.errors import ClosedError
 from twinlens.model.encoders import Encoders
+from twinlens.model.freed_memory import give_back
 from twinlens.model.matcher import Matcher
 from twinlens.model.model_options import ModelOptions
 from twinlens.model.pickled_model import PickledModel
@@ -30,8 +31,9 @@ class _OpenModel:
             ProviderError: the device cannot be used.
             ValueError: the threads are too many.
         """
-        self._bundle = replace(bundle, folder=bundle.folder.absolute())
-        self._manifest, self._options = bundle.manifest, options
+        # A later session, and a pickle, must not depend on the working directory.
+        bundle = replace(bundle, folder=bundle.folder.absolute())
+        self._bundle, self._manifest, self._options = bundle, bundle.manifest, options
         threads = read_threads(options.threads)
         bundle.check_files()
         opener = TowerOpener(bundle=bundle, options=options, threads=threads)
@@ -139,9 +141,11 @@ class _OpenModel:
         handlers may call it. The properties stay.
         """
         encoders, self._open_encoders = self._open_encoders, None
+        self._matcher.close()
         if encoders is not None:
             encoders.close()
-        self._matcher.close()
+            del encoders
+            give_back()
 
     def __enter__(self) -> Self:
         self._require_open()

@@ -12,11 +12,12 @@ from twinlens.ort.library import onnxruntime
 class Cancellation:
     """Switch that ends the calls which have it, from any thread; it is thrown once, for good.
 
-    A run on the CPU ends at its next operator, within 3 ms for a ViT-B/32; a run on another device
-    comes to its end, and the next batch of the call does not begin. The call then raises
-    RunCancelledError. A call that begins after `cancel` raises it before it computes anything, and
-    one that has its rows already returns them. One Cancellation may be given to several calls, one
-    after the other or at once: all of them end.
+    A run on the CPU ends at its next operator: 16 images of ViT-B/32 in int8 7 ms after `cancel`,
+    29 at most, of 180 (AVX-512 VNNI, 1 thread). A run on another device comes to its end, and the
+    next batch of the call does not begin. The call then raises RunCancelledError. A call that
+    begins after `cancel` raises it before it computes anything, and one that has its rows already
+    returns them. One Cancellation may be given to several calls, one after the other or at once:
+    all of them end.
     """
 
     def __init__(self) -> None:

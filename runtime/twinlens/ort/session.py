@@ -101,6 +101,11 @@ class Session:
         """True from `close` on."""
         return self._closed
 
+    @property
+    def lost(self) -> bool:
+        """True in a forked child whose parent had opened the session, until it is opened anew."""
+        return self._opened is None and not self._closed
+
     def close(self) -> None:
         """Give the memory back, and refuse later runs; a second time changes nothing.
 

@@ -1,7 +1,6 @@
 """The engine for services: requests of many callers on one loaded model."""
 
 import asyncio
-import os
 import weakref
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -68,8 +67,7 @@ class AsyncModel:
         self._queues = Queues(self._limits, workers=count)
         self._workers = Workers(model, self._queues, count=count, observer=observer or NoObserver())
         self._labels = LabelRows()
-        self._process: int | None = None
-        self._draining = False
+        self._started = self._draining = False
         weakref.finalize(self, self._workers.stop, CLOSED).atexit = False
 
     async def __aenter__(self) -> Self:
@@ -111,7 +109,7 @@ class AsyncModel:
     @property
     def ready(self) -> bool:
         """True if the model is warm, all workers live, and requests are accepted."""
-        return self._workers.is_ready and not self._draining and self._process == os.getpid()
+        return self._workers.is_ready and not self._draining
 
     @property
     def draining(self) -> bool:
@@ -129,8 +127,8 @@ class AsyncModel:
         """
         if self._draining:
             raise ClosedError(CLOSED)
-        if self._process is None:
-            self._process = os.getpid()
+        if not self._started:
+            self._started = True
             self._workers.start()
 
     async def wait_ready(self) -> None:
@@ -303,8 +301,6 @@ class AsyncModel:
         `drain` comes before it where no request may be lost. A second call does nothing.
         """
         self._draining = True
-        if self._process not in {None, os.getpid()}:
-            return  # the threads are those of the parent
         self._workers.stop(CLOSED)
         await self._workers.wait_for(lambda: self._workers.alive == 0)
         self._workers.join()
@@ -316,7 +312,8 @@ class AsyncModel:
     async def _embed(
         self, values: list[Given], *, priority: Priority | None, timeout_s: float | None
     ) -> EmbeddedRequest:
-        self._require_process()
+        if not self._started:
+            raise ClosedError("the engine is not started; use it in `async with`, or start() it")
         request, items = read_request(
             values,
             width=self._model.width,
@@ -347,13 +344,13 @@ class AsyncModel:
         """
         loop = asyncio.get_running_loop()
         request.future = loop.create_future()
-        self._workers.submit(request, items)
-        del items  # the frames of this coroutine would keep them for as long as it waits
         timer = loop.call_later(request.deadline - monotonic(), self._expire, request)
         try:
+            self._workers.submit(request, items)
+            del items  # embedded ones are no longer needed
             await request.future
-        except asyncio.CancelledError:
-            self._workers.end(request, "cancelled")
+        except BaseException:  # cancelled, or closed with its loop
+            self._workers.drop(request, "cancelled")
             raise
         finally:
             timer.cancel()
@@ -372,12 +369,6 @@ class AsyncModel:
     def _expire(self, request: Request) -> None:
         passed = f"{monotonic() - request.arrived:.2f} s have passed since the request came"
         error = DeadlineError(f"{passed}; allow more time, or ask later")
-        self._workers.end(request, "expired", error)
+        self._workers.drop(request, "expired", error)
         if request.ended and request.future is not None and not request.future.done():
             request.future.set_result(None)
-
-    def _require_process(self) -> None:
-        if self._process is None:
-            raise ClosedError("the engine is not started; use it in `async with`, or start() it")
-        if self._process != os.getpid():
-            raise ClosedError("the engine's threads are in the parent process; open one here too")

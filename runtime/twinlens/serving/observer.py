@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from twinlens.serving.work import Kind, Priority
 
-Why = Literal["expired", "cancelled", "refused"]
+DropReason = Literal["expired", "cancelled", "refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Observer(Protocol):
     def on_run(self, report: RunReport) -> None:
         """Take note of a run that has ended."""
 
-    def on_dropped(self, why: Why, items: int) -> None:
+    def on_dropped(self, why: DropReason, items: int) -> None:
         """Take note of items of one request that were not accepted, or not embedded any more."""
 
 
@@ -42,5 +42,5 @@ class NoObserver:
     def on_run(self, report: RunReport) -> None:
         """Ignore a run."""
 
-    def on_dropped(self, why: Why, items: int) -> None:
+    def on_dropped(self, why: DropReason, items: int) -> None:
         """Ignore dropped items."""

@@ -73,6 +73,7 @@ def read_request(  # noqa: PLR0913  one choice each, none by place
         (_text if given.kind == "text" else _image)(request, row, given, costs)
         for row, given in enumerate(values)
     ]
+    request.n_bytes = sum(item.n_bytes for item in items)
     is_small = len(items) <= limits.interactive_items
     is_short = sum(item.seconds for item in items) <= limits.interactive_s
     request.priority = priority or ("interactive" if is_small and is_short else "bulk")

@@ -56,6 +56,8 @@ class Request:
     """[B, D], filled by the workers."""
     left: int
     """Items not yet embedded."""
+    n_bytes: int = 0
+    """Bytes of its texts and encoded images, which its caller holds until it ends."""
     ended: bool = False
     """True once it is answered, failed, expired or cancelled."""
     error: Exception | None = None

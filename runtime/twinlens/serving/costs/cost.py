@@ -98,7 +98,7 @@ class Costs:
         """Return the estimated tokens of a text."""
         head = text[:HEAD_CHARACTERS]
         n_bytes = len(head) if head.isascii() else len(head.encode("utf-8", "surrogatepass"))
-        return int(min(2 + self._tokens_a_byte * n_bytes, self.context))
+        return round(min(2 + self._tokens_a_byte * n_bytes, self.context))
 
     def text_s(self, tokens: int) -> float:
         """Return the estimated seconds of one text more in a run."""

@@ -40,7 +40,7 @@ class Queues:
         self._requests: set[Request] = set()
         self._refusal: str | None = None
         self.n_bytes = 0
-        """Bytes held by items that wait or are worked at."""
+        """Bytes held by requests that have not ended."""
         self.counts: Counter[str] = Counter()
         """Requests accepted, refused, and ended in each way; runs, and items of them."""
 
@@ -48,6 +48,15 @@ class Queues:
     def unfinished(self) -> int:
         """Requests accepted and not ended."""
         return len(self._requests)
+
+    @property
+    def has_waiting(self) -> bool:
+        """True if there are items that no worker has taken."""
+        return any(self._waiting.values())
+
+    def has(self, request: Request) -> bool:
+        """Return True for a request that was accepted and has not ended."""
+        return request in self._requests
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -95,7 +104,7 @@ class Queues:
             self._waiting[name].add(request, own)
             if request.priority == "interactive":
                 self._budgets.arrive(name.kind, now)
-        self.n_bytes += sum(item.n_bytes for item in items)
+        self.n_bytes += request.n_bytes
         self._requests.add(request)
         self.counts["accepted"] += 1
 
@@ -137,16 +146,17 @@ class Queues:
                 ended.append(request)
         return ended
 
-    def end(self, request: Request, end: End, error: Exception | None = None) -> list[Run]:
-        """End a request and drop its waiting items; return the runs that serve nobody any more."""
-        if request.ended:
-            return []
+    def end(self, request: Request, end: End, error: Exception | None = None) -> None:
+        """End a request: drop its waiting items, and cancel runs that serve nobody any more."""
         request.ended, request.error = True, error
         for waiting in self._waiting.values():
-            self.n_bytes -= sum(item.n_bytes for item in waiting.drop(request))
-        self._requests.discard(request)
+            waiting.drop(request)
+        self.n_bytes -= request.n_bytes
+        self._requests.remove(request)
         self.counts[end] += 1
-        return [run for run in self._runs if all(item.request.ended for item in run.items)]
+        for run in self._runs:
+            if run.cancellation is not None and all(item.request.ended for item in run.items):
+                run.cancellation.cancel()
 
     def end_waiting(self, reason: str) -> list[Request]:
         """End every request with waiting items, and return them."""
@@ -170,7 +180,7 @@ class Queues:
                 "ask for it in parts, or allow more time"
             )
         work = self.work_s()
-        n_bytes = self.n_bytes + sum(item.n_bytes for items in parts.values() for item in items)
+        n_bytes = self.n_bytes + request.n_bytes
         both = {name: seconds + own.get(name, 0) for name, seconds in work.items()}
         for name, items in parts.items():
             wait_s = drain_s(work, name, workers=workers)
@@ -179,7 +189,7 @@ class Queues:
             late = wait_s > 0 and drain_s(both, name, workers=workers) > allowed
             too_long = wait_s > limits.wait_s(request.priority)
             if full or late or too_long or n_bytes > limits.bytes_for(request.priority):
-                raise self._overloaded(name, wait_s)
+                raise self._overloaded(name, wait_s or sum(work.values()) / workers)
 
     def _overloaded(self, name: QueueName, wait_s: float) -> OverloadedError:
         return OverloadedError(
@@ -224,7 +234,7 @@ class Queues:
             seconds=seconds,
             taken=now,
             worker=worker,
-            is_long=is_long(name, seconds),
+            is_long=is_long(len(items), seconds),
         )
         self._runs.append(run)
         self._budgets.start(run)
@@ -237,4 +247,3 @@ class Queues:
     def _ended_run(self, run: Run) -> None:
         self._runs.remove(run)
         self._budgets.end(run)
-        self.n_bytes -= sum(item.n_bytes for item in run.items)

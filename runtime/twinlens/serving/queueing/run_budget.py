@@ -10,8 +10,10 @@ from twinlens.serving.work import KINDS, Kind, QueueName, Run
 SHORT_S: Final = 0.025
 """Run of interactive items, as long as one image of a ViT-B/32 on one core: nine captions in one
 run cost 2.6 ms each, and one alone 3.8; more in one run save 2 % and let the first ones wait."""
-LONG_S: Final = 0.1
+LONG_S: Final = 0.12
 """Run of bulk items: four images in one run cost 23.4 ms each, and one alone 26.3."""
+DEEP_S: Final = 0.5
+"""Work for each worker from which on larger batches are worth it, though others wait longer."""
 LEAST_S: Final = 0.005
 """Work that is not divided among idle workers: a run costs a millisecond or two in itself."""
 LATELY_S: Final = 2.0
@@ -66,20 +68,24 @@ class RunBudgets:
 
     def of(self, queue: QueueName, *, waiting_s: float, now: float) -> RunBudget:
         """Return the budget of a run from a queue in which so many seconds of work wait."""
-        items = MOST_ITEMS[queue.kind]
-        if self._are_others_expected(queue, now) and self._long >= self.workers - 1:
-            longest = LONG_S if self.workers > 1 else math.inf
-            return RunBudget(seconds=SHORT_S, items=items, longest_item_s=longest)
-        deep = waiting_s > self.workers * LONG_S
-        seconds = LONG_S if queue.priority == "bulk" or deep else SHORT_S
+        items, longest, seconds = MOST_ITEMS[queue.kind], math.inf, SHORT_S
+        if not self._are_others_expected(queue, now):
+            if queue.priority == "bulk" or waiting_s > self.workers * LONG_S:
+                seconds = LONG_S
+        elif self._long < self.workers - 1:
+            if waiting_s > self.workers * DEEP_S:
+                seconds = LONG_S
+        elif self.workers > 1:
+            longest = LONG_S
         idle = max(1, self.workers - self._running)
-        return RunBudget(seconds=min(seconds, max(waiting_s / idle, LEAST_S)), items=items)
+        share = max(waiting_s / idle, LEAST_S)
+        return RunBudget(seconds=min(seconds, share), items=items, longest_item_s=longest)
 
     def _are_others_expected(self, queue: QueueName, now: float) -> bool:
         own = queue.kind if queue.priority == "interactive" else None
         return any(now - seen < LATELY_S for kind, seen in self._seen.items() if kind != own)
 
 
-def is_long(queue: QueueName, seconds: float) -> bool:
-    """Return True if a run of so much work keeps interactive items waiting for long."""
-    return queue.priority == "bulk" or seconds > SHORT_S
+def is_long(items: int, seconds: float) -> bool:
+    """Return True if a run keeps interactive items waiting for longer than one image would."""
+    return seconds > (SHORT_S if items > 1 else LONG_S)

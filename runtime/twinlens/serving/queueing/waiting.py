@@ -60,14 +60,13 @@ class Waiting:
             self._forget(request)
         return item
 
-    def drop(self, request: Request) -> list[Item]:
-        """Take all items of a request out, and return them."""
-        dropped = list(self._items.get(request, ()))
-        self._n_items -= len(dropped)
-        self._seconds -= sum(item.seconds for item in dropped)
-        if dropped:
+    def drop(self, request: Request) -> None:
+        """Take all items of a request out; there may be none."""
+        if request in self._items:
+            dropped = self._items[request]
+            self._n_items -= len(dropped)
+            self._seconds -= sum(item.seconds for item in dropped)
             self._forget(request)
-        return dropped
 
     def requests(self) -> list[Request]:
         """Return the requests with items here, in order of arrival."""

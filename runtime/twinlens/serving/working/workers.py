@@ -6,17 +6,19 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
-from typing import Final
+from typing import Final, Literal
 from weakref import WeakSet
 
 from twinlens.errors import ClosedError, DeadlineError, OverloadedError
+from twinlens.forks import renew_in_children
 from twinlens.ort.cancellation import Cancellation
 from twinlens.serving.answers import ServingStats
 from twinlens.serving.costs.cost import Costs
 from twinlens.serving.item_errors import bare
 from twinlens.serving.observer import Observer, RunReport
-from twinlens.serving.queueing.queues import End, Queues
+from twinlens.serving.queueing.queues import Queues, Taken
 from twinlens.serving.serving_model import ServingModel
 from twinlens.serving.work import Item, Request, Run
 from twinlens.serving.working.embed_run import embed_run
@@ -26,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_RUN_S: Final = 10.0
 """Longest time that the end of the interpreter waits for a run: 64 megapixels take a second."""
+FORKED: Final = "the engine's threads are in the parent process; open an AsyncModel in this one too"
 MOST_RESTARTS: Final = 3
 """Workers in succession that are replaced after an error without having finished a run."""
 
@@ -39,23 +42,33 @@ class Workers:
     def __init__(
         self, model: ServingModel, queues: Queues, *, count: int, observer: Observer
     ) -> None:
-        self.costs, self.count, self.observer = Costs(), count, observer
+        self.costs, self.count = Costs(), count
         self.alive = self.restarts = 0
         self.is_warm = False
         self.failure: Exception | None = None
         """Error of the warm-up."""
-        self._model, self._queues = model, queues
-        # Reentrant: a garbage collection inside may close an engine.
-        self._changed = threading.Condition()
+        self._model, self._queues, self._observer = model, queues, observer
+        # Reentrant: a garbage collection inside may close an engine. Not entered as a condition,
+        # whose `__enter__` is Python: an interrupt in it would leave the lock taken.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._threads: set[threading.Thread] = set()
         self._deaths = 0
         self.is_stopping = self._is_warming = False
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        renew_in_children(self)
+
+    def renew(self, *, torn: bool) -> None:  # noqa: ARG002  as of `Renewed`
+        """Refuse everything in a forked child, which has none of the threads."""
+        self._lock, self._threads, self.alive = threading.RLock(), set(), 0
+        self._changed = threading.Condition(self._lock)
+        self._waiters, self.is_stopping = [], True
+        self._queues.refuse_all(FORKED)
 
     @property
     def is_ready(self) -> bool:
         """True if the model is warm and all workers live."""
-        with self._changed:
+        with self._lock:
             alive = sum(thread.is_alive() for thread in self._threads)
             return self.is_warm and not self.is_stopping and alive == self.count
 
@@ -66,7 +79,7 @@ class Workers:
             MemoryError: a thread cannot be started.
         """
         _STARTED.add(self)
-        with self._changed:
+        with self._lock:
             try:
                 for _ in range(self.count):
                     self._start_one()
@@ -85,35 +98,32 @@ class Workers:
             OverloadedError: there is no room for it now.
         """
         try:
-            with self._changed:
+            with self._lock:
                 self._queues.admit(request, items, monotonic())
                 self._changed.notify(len(items))
         except (ClosedError, DeadlineError, OverloadedError):
-            self._observe(lambda: self.observer.on_dropped("refused", len(items)))
+            self._observe(lambda: self._observer.on_dropped("refused", len(items)))
             raise
 
-    def end(self, request: Request, end: End, error: Exception | None = None) -> bool:
-        """End a request that nobody waits for any more; False if it has ended already."""
-        with self._changed:
-            if request.ended:
-                return False
-            items = request.left
-            for run in self._queues.end(request, end, error):
-                if run.cancellation is not None:
-                    run.cancellation.cancel()
+    def drop(
+        self, request: Request, why: Literal["expired", "cancelled"], error: Exception | None = None
+    ) -> None:
+        """End a request that nobody waits for any more, if it has not ended already."""
+        with self._lock:
+            if not self._queues.has(request):
+                return
+            self._queues.end(request, why, error)
             self._wake_waiters()
-        if end in ("expired", "cancelled"):
-            self._observe(lambda: self.observer.on_dropped(end, items))
-        return True
+        self._observe(lambda: self._observer.on_dropped(why, request.left))
 
     def refuse_all(self, reason: str) -> None:
         """Accept nothing any more; go on with accepted requests."""
-        with self._changed:
+        with self._lock:
             self._queues.refuse_all(reason)
 
     def stop(self, reason: str) -> None:
         """Accept nothing any more, end the waiting requests, and let the threads end."""
-        with self._changed:
+        with self._lock:
             self._queues.refuse_all(reason)
             self.is_stopping = True
             self._settle(self._queues.end_waiting(reason))
@@ -127,7 +137,7 @@ class Workers:
 
     def stats(self) -> ServingStats:
         """Return the state of the queues, and counts since the start."""
-        with self._changed:
+        with self._lock:
             counts = self._queues.counts
             return ServingStats(
                 waiting=self._queues.waiting(),
@@ -150,14 +160,14 @@ class Workers:
     async def wait_for(self, reached: Callable[[], bool]) -> None:
         """Wait until something is reached, which is looked at whenever the state changes."""
         future = asyncio.get_running_loop().create_future()
-        with self._changed:
+        with self._lock:
             if reached():
                 return
             self._waiters.append((reached, future))
         try:
             await future
         finally:
-            with self._changed:
+            with self._lock:
                 self._waiters.remove((reached, future))
 
     def _start_one(self) -> None:
@@ -178,14 +188,14 @@ class Workers:
                 del run  # it would keep its items alive until the next one comes
         except BaseException as error:  # noqa: BLE001
             self._replace(error)
-        with self._changed:
+        with self._lock:
             self.alive -= 1
             self._threads.discard(threading.current_thread())
             self._wake_waiters()
 
     def _warm_up(self) -> None:
         """Warm the model up, or wait until another worker has."""
-        with self._changed:
+        with self._lock:
             is_first, self._is_warming = not self._is_warming, True
             while not is_first and not (self.is_warm or self.is_stopping):
                 self._changed.wait()
@@ -193,44 +203,52 @@ class Workers:
             return
         try:
             warm_up(self._model, self.costs)
-        except Exception as error:  # noqa: BLE001  `wait_ready` raises it
+        except BaseException as error:  # noqa: BLE001  `wait_ready` raises it
             self.failure = bare(error)
             self.stop(f"the model cannot be warmed up: {error}")
-        with self._changed:
+        with self._lock:
             self.is_warm = self.failure is None
             self._changed.notify_all()
             self._wake_waiters()
 
     def _next_run(self) -> Run | None:
         """Wait for work; None once the engine is closed."""
-        worker = threading.get_ident()
-        with self._changed:
-            while not self.is_stopping:
-                taken = self._queues.take(monotonic(), worker=worker)
-                if taken.expired:
-                    self._settle(taken.expired)
-                if taken.run is not None:
-                    if taken.run.queue.priority == "bulk":
-                        taken.run.cancellation = Cancellation()
-                    if any(self._queues.waiting().values()):
-                        self._changed.notify()
-                    return taken.run
-                self._changed.wait()
+        while not self.is_stopping:
+            with self._lock:
+                taken = self._taken()
+                self._settle(taken.expired)
+            for request in taken.expired:
+                self._observe(partial(self._observer.on_dropped, "expired", request.left))
+            if taken.run is not None:
+                return taken.run
         return None
+
+    def _taken(self) -> Taken:
+        """Wait for a run, an expired request, or the end of the engine."""
+        taken = Taken()
+        while not (self.is_stopping or taken.run or taken.expired):
+            taken = self._queues.take(monotonic(), worker=threading.get_ident())
+            if not (taken.run or taken.expired):
+                self._changed.wait()
+        if taken.run is not None and taken.run.queue.priority == "bulk":
+            taken.run.cancellation = Cancellation()
+        if taken.run is not None and self._queues.has_waiting:
+            self._changed.notify()
+        return taken
 
     def _work(self, run: Run) -> None:
         embed_run(run, self._model, text_cost=self.costs.text)
-        with self._changed:
+        with self._lock:
             self.costs.learn(run)
             self._deaths = 0
             self._settle(self._queues.finish(run, seconds=monotonic() - run.taken))
-        self._observe(lambda: self.observer.on_run(_report(run)))
+        self._observe(lambda: self._observer.on_run(_report(run)))
 
     def _replace(self, error: BaseException) -> None:
         """Fail the requests of this thread's run, and start another thread in its place."""
         logger.error("a worker has ended by an error", exc_info=error)
         me = threading.get_ident()
-        with self._changed:
+        with self._lock:
             for run in self._queues.runs:
                 if run.worker == me:
                     self._settle(self._queues.finish(run, seconds=run.seconds))
