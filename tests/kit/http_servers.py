@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
+
 from twinlens.http.app import application
 from twinlens.http.options import HttpOptions
 from twinlens.http.service.deployment import Source
@@ -60,19 +61,19 @@ class InProcess:
         """Run a coroutine on the loop of the service."""
         return self._loop.run(work)
 
-    def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+    def ask(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401  httpx\'s own
         """Send one request."""
         return self.run(self._client.request(method, path, timeout=PATIENCE_S, **request))
 
-    def post(self, path: str, **request: Any) -> httpx.Response:
+    def post(self, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401  httpx\'s own
         """Send one POST."""
         return self.ask("POST", path, **request)
 
-    def get(self, path: str, **request: Any) -> httpx.Response:
+    def get(self, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401  httpx\'s own
         """Send one GET."""
         return self.ask("GET", path, **request)
 
-    def refused(self, path: str, **request: Any) -> tuple[int, dict[str, Any]]:
+    def refused(self, path: str, **request: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401  httpx\'s own
         """Send one POST that gets an error; return its status and content."""
         answer = self.post(path, **request)
         (content,) = answer.json().values()
@@ -84,7 +85,7 @@ class InProcess:
         self.run(self.service.close(PATIENCE_S))
 
 
-def demo_source(**changes: Any) -> Source:
+def demo_source(**changes: Any) -> Source:  # noqa: ANN401  fields of a Source
     """Return the source of a service on the demo model."""
     settings = {
         "bundle": "demo",
@@ -106,7 +107,7 @@ def in_process(
     *,
     options: HttpOptions | None = None,
     keys: KeyRing | None = None,
-    **changes: Any,
+    **changes: Any,  # noqa: ANN401  fields of a Source
 ) -> Iterator[InProcess]:
     """Open a service on the demo model."""
     service = Service(demo_source(**changes), options or HttpOptions(timeout_s=60.0), keys=keys)
@@ -122,11 +123,14 @@ class ServerProcess:
     """`twinlens serve` in a process of its own."""
 
     def __init__(
-        self, *arguments: str, plant: str = "", before: Sequence[str] = (), **settings: Any
+        self,
+        *arguments: str,
+        plant: str = "",
+        **settings: Any,  # noqa: ANN401  Popen's own
     ) -> None:
         code = f"{plant}\nimport sys; from twinlens_command import main; sys.exit(main())"
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-c", code, "serve", *arguments],
+            [sys.executable, "-c", code, "serve", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -172,7 +176,7 @@ class ServerProcess:
         assert line is not None, self.lines
         return line
 
-    def client(self, **settings: Any) -> httpx.Client:
+    def client(self, **settings: Any) -> httpx.Client:  # noqa: ANN401  httpx\'s own
         """Return a client of it."""
         return httpx.Client(base_url=self.url, timeout=PATIENCE_S, **settings)
 

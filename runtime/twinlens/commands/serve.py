@@ -2,11 +2,16 @@
 
 import argparse
 import importlib.util
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twinlens.commands.inputs import refuse_unused
 from twinlens.commands.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
+
+if TYPE_CHECKING:
+    from twinlens.http.options import HttpOptions
+    from twinlens.http.server.sockets import Place
+    from twinlens.http.service.deployment import Source
 
 NEEDED: Final = ("httptools", "msgspec", "prometheus_client", "starlette", "uvicorn")
 """Libraries of the extra."""
@@ -31,42 +36,54 @@ def run(options: argparse.Namespace) -> Outcome:
         raise ServeMissingError(
             f"the service needs {', '.join(missing)}; pip install 'twinlens[serve]'"
         )
-    from twinlens.http.request_log import logging_to_stderr  # noqa: PLC0415  an extra has it
-
-    with logging_to_stderr(options.log):
-        return _serve(options)
-
-
-def _serve(options: argparse.Namespace) -> Outcome:
-    from twinlens.http.guards.hosts import LOOPBACK  # noqa: PLC0415
-    from twinlens.http.options import HttpOptions  # noqa: PLC0415
-    from twinlens.http.server import sockets as doors  # noqa: PLC0415
-    from twinlens.http.server.server import serve  # noqa: PLC0415
-    from twinlens.http.service.deployment import Source, default_name  # noqa: PLC0415  an extra has it
+    # Libraries of the extra stand behind these.
+    from twinlens.http.request_log import logging_to_stderr  # noqa: PLC0415
+    from twinlens.http.server import server, sockets  # noqa: PLC0415
     from twinlens.http.service.keys import KeyRing  # noqa: PLC0415
     from twinlens.http.service.service import Service  # noqa: PLC0415
 
     keys = None if options.api_key_file is None else KeyRing(options.api_key_file)
-    place = doors.Place(
-        host=options.host or "127.0.0.1",
+    if sockets.is_passed():
+        refuse_unused(options, ("host", "port"), "has no part beside the sockets of systemd")
+    opened = sockets.listening_sockets(_place(options))
+    try:
+        if keys is None and not options.no_auth and not sockets.is_local(opened):
+            places = ", ".join(map(sockets.url_of, opened))
+            raise MisuseError(
+                f"{places} can be reached from other machines; "
+                "give --api-key-file FILE, or --no-auth if everyone may ask"
+            )
+        is_home = sockets.is_local(opened) and sockets.has_address(opened)
+        service = Service(_source(options), _limits(options, is_home=is_home), keys=keys)
+        with logging_to_stderr(options.log):
+            ended = server.serve(
+                service,
+                opened,
+                drain_s=options.drain,
+                notice_s=options.notice,
+                uds=options.uds,
+            )
+    finally:
+        for one in opened:
+            one.close()
+    return _outcome(ended.answered, ended.left_over)
+
+
+def _place(options: argparse.Namespace) -> "Place":
+    from twinlens.http.server.sockets import Place  # noqa: PLC0415
+
+    return Place(
+        host="127.0.0.1" if options.host is None else options.host,
         port=8000 if options.port is None else options.port,
         uds=options.uds,
         fd=options.fd,
     )
-    opened = doors.listening_sockets(place)
-    local = doors.is_local(opened)
-    if keys is None and not options.no_auth and not local:
-        places = ", ".join(map(doors.url_of, opened))
-        for one in opened:
-            one.close()
-        raise MisuseError(
-            f"{places} can be reached from other machines; "
-            "give --api-key-file FILE, or --no-auth if everyone may ask"
-        )
-    hosts = tuple(options.allowed_host or ())
-    if not hosts and local and doors.has_address(opened):
-        hosts = LOOPBACK
-    source = Source(
+
+
+def _source(options: argparse.Namespace) -> "Source":
+    from twinlens.http.service.deployment import Source, default_name  # noqa: PLC0415
+
+    return Source(
         bundle=options.bundle,
         index=options.index,
         name=options.name or default_name(options.bundle),
@@ -77,21 +94,18 @@ def _serve(options: argparse.Namespace) -> Outcome:
         max_queue=options.max_queue,
         timeout_s=options.timeout,
     )
-    limits = HttpOptions(
+
+
+def _limits(options: argparse.Namespace, *, is_home: bool) -> "HttpOptions":
+    from twinlens.http.guards.hosts import LOOPBACK  # noqa: PLC0415
+    from twinlens.http.options import HttpOptions  # noqa: PLC0415
+
+    return HttpOptions(
         timeout_s=options.timeout,
-        max_json_bytes=options.max_body_mb << 20,
-        max_raw_bytes=options.max_body_mb << 20,
-        allowed_hosts=hosts,
+        max_body_bytes=options.max_body_mb << 20,
+        allowed_hosts=tuple(options.allowed_host or (LOOPBACK if is_home else ())),
         cors_origins=tuple(options.cors_origin or ()),
     )
-    ended = serve(
-        Service(source, limits, keys=keys),
-        opened,
-        drain_s=options.drain,
-        notice_s=options.notice,
-        uds=options.uds,
-    )
-    return _outcome(ended.answered, ended.left_over)
 
 
 def _outcome(answered: int, left_over: int) -> Outcome:

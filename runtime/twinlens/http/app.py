@@ -53,7 +53,7 @@ def application(service: Service) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     app.state.service = service
-    return Recorder(app, service)
+    return Recorder(app, service, [entry.path for entry in ROUTES])
 
 
 def _endpoint(entry: RouteEntry) -> Callable[[Request], Awaitable[Response]]:
@@ -61,7 +61,6 @@ def _endpoint(entry: RouteEntry) -> Callable[[Request], Awaitable[Response]]:
 
     async def endpoint(request: Request) -> Response:
         exchange = exchange_of(request.scope)
-        exchange.route = entry.path
         call = Call(request)
         try:
             return await entry.act(call)

@@ -29,7 +29,7 @@ class Exchange:
     """Ids of the trace and of the caller's span."""
     started: float = field(default_factory=time.perf_counter)
     route: str = "other"
-    """Path of the route that took it; "other" where there is none."""
+    """Its path, if there is a route; "other" where there is none."""
     status: int = 0
     code: str | None = None
     """Code of the error, if there was one."""

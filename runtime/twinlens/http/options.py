@@ -7,6 +7,8 @@ from twinlens.serving.admission_limits import AdmissionLimits
 
 TEXTS_A_REQUEST: Final = 2048
 """Most inputs of a request to OpenAI's own API; LangChain sends 1,000 at once."""
+MAX_QUEUE: Final = 4 * TEXTS_A_REQUEST
+"""Items of one kind and priority that may wait; their estimated time is bounded as well."""
 IMAGES_A_REQUEST: Final = 32
 MOST_HITS: Final = 1000
 
@@ -17,9 +19,7 @@ class HttpOptions:
 
     timeout_s: float = 10.0
     """Time for an answer, from the whole request on; a request may ask for less."""
-    max_json_bytes: int = 16 << 20
-    max_raw_bytes: int = 32 << 20
-    """Largest body of a picture that comes as it is."""
+    max_body_bytes: int = 32 << 20
     max_held_bytes: int = 256 << 20
     """Bytes of bodies held at one time, over all requests."""
     max_requests: int = 1000
@@ -35,10 +35,9 @@ class HttpOptions:
 
 
 def admission(max_queue: int | None, timeout_s: float) -> AdmissionLimits:
-    """Return the limits of the engine for a queue of so many items; None for its own bound."""
-    chosen = {} if max_queue is None else {"max_items": max_queue}
+    """Return the limits of the engine for a queue of so many items; None for the default."""
     return AdmissionLimits(
-        **chosen,
+        max_items=max_queue or MAX_QUEUE,
         texts_a_request=TEXTS_A_REQUEST,
         images_a_request=IMAGES_A_REQUEST,
         timeout_s=timeout_s,

@@ -2,13 +2,14 @@
 
 import json
 import logging
-import logging.handlers
+import os
 import queue
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, Literal
 
 from twinlens.http.exchange import Exchange
@@ -19,7 +20,8 @@ LogForm = Literal["json", "short", "off"]
 FIELDS: Final = "fields"
 """Attribute of a record that holds the fields of its line."""
 MOST_WAITING: Final = 10_000
-"""Lines that wait for a slow reader; further ones are lost, and no request waits for the log."""
+"""Lines that wait for a slow reader; further ones are lost."""
+PATIENCE_S: Final = 1.0
 
 
 def log_request(exchange: Exchange) -> None:
@@ -84,42 +86,65 @@ class ShortLines(logging.Formatter):
         return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
-class _Full(logging.handlers.QueueHandler):
-    """Handler that drops a line where the queue is full."""
+class LineWriter(logging.Handler):
+    """Handler that hands lines to a thread, and drops those for which its queue has no room.
 
-    def enqueue(self, record: logging.LogRecord) -> None:
+    Nothing waits for the reader of stderr, which may have stopped reading: no request, no lock of
+    `logging`, and the end of the process a second at most.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
+        self._thread = threading.Thread(target=self._write, name="twinlens-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand on the line of a record."""
+        with suppress(queue.Full):
+            self._lines.put_nowait(self.format(record))
+
+    def end(self) -> None:
+        """Write what waits, for a second at most."""
+        with suppress(queue.Full):
+            self._lines.put_nowait(None)
+            self._thread.join(PATIENCE_S)
+
+    def _write(self) -> None:
         try:
-            self.queue.put_nowait(record)  # type: ignore[union-attr]
-        except queue.Full:
-            return
-
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        return record  # formatted by the listener, in this process
+            number = sys.stderr.fileno()
+        except OSError:  # one that is no file
+            number = None
+        while (line := self._lines.get()) is not None:
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                if number is None:
+                    sys.stderr.write(f"{line}\n")
+                    continue
+                content = f"{line}\n".encode("utf-8", "backslashreplace")
+                while content:
+                    content = content[os.write(number, content) :]
 
 
 @contextmanager
 def logging_to_stderr(form: LogForm) -> Iterator[None]:
-    """Write the records of the service to stderr, by a thread, until the context ends.
+    """Write the records of the service to stderr until the context ends.
 
     "off" keeps warnings and errors.
     """
-    waiting: queue.Queue[logging.LogRecord] = queue.Queue(MOST_WAITING)
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(JsonLines() if form == "json" else ShortLines())
-    listener = logging.handlers.QueueListener(waiting, lines)
+    writer = LineWriter()
+    writer.setFormatter(JsonLines() if form == "json" else ShortLines())
     root, ours, server = (logging.getLogger(name) for name in (None, "twinlens.http", "uvicorn"))
     before = root.handlers[:], ours.level, server.level
-    root.handlers = [_Full(waiting)]
+    root.handlers = [writer]
     ours.setLevel(logging.WARNING if form == "off" else logging.INFO)
     server.setLevel(logging.ERROR)
-    listener.start()
     try:
         yield
     finally:
         root.handlers = before[0]
         ours.setLevel(before[1])
         server.setLevel(before[2])
-        listener.stop()
+        writer.end()
 
 
 def _ms(seconds: float) -> float:

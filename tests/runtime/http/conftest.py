@@ -53,7 +53,7 @@ def service(loop: LoopThread, index_folder: str) -> Iterator[InProcess]:
 def server(index_folder: str) -> Iterator[ServerProcess]:
     """One real server, which every test leaves as it was."""
     arguments = ("demo", "--index", index_folder, "--port", "0", "--threads", "2")
-    with ServerProcess(*arguments, "--timeout", "60") as found:
+    with ServerProcess(*arguments, "--timeout", "60", "--notice", "0") as found:
         yield found
         code, out = found.end()
         assert code == 0, found.lines

@@ -13,7 +13,7 @@ TEXTS = ["a dog", "a slice of pizza"]
 
 
 def test_texts_come_in_every_format(service: InProcess, model: Model) -> None:
-    forms = ["float", "base64", "binary", "ubinary"]
+    forms = ["float", "base64", "binary", "ubinary", "float"]
     answer = service.post(
         "/v2/embed",
         json={

@@ -21,7 +21,7 @@ def rows_of(answer: dict[str, Any]) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def asked(service: InProcess, **body: Any) -> dict[str, Any]:
+def asked(service: InProcess, **body: object) -> dict[str, Any]:
     answer = service.post("/v1/embeddings", json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()

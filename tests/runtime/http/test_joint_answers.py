@@ -74,24 +74,78 @@ def test_search_finds_the_hits_of_the_index(
 BAD: dict[str, tuple[str, dict[str, Any], int, str | None, str]] = {
     "no pairs": ("/match", {"pairs": []}, 422, "pairs", "is empty"),
     "half a pair": ("/match", {"pairs": [{"text": "a"}]}, 422, "pairs[0]", "`image`"),
-    "no image": ("/match", {"pairs": [{"text": "a", "image": "eA"}]}, 422, "pairs[0].image", "no image"),
+    "no image": (
+        "/match",
+        {"pairs": [{"text": "a", "image": "eA"}]},
+        422,
+        "pairs[0].image",
+        "no image",
+    ),
     "no share": ("/match", {"pairs": [], "prior": 1}, 422, "prior", "< 1"),
     "no labels": ("/classify", {"images": ["eA"], "labels": []}, 422, "labels", "at least one"),
-    "a label twice": ("/classify", {"images": ["eA"], "labels": ["a", "a"]}, 422, "labels", "twice"),
+    "a label twice": (
+        "/classify",
+        {"images": ["eA"], "labels": ["a", "a"]},
+        422,
+        "labels",
+        "twice",
+    ),
     "no templates": (
-        "/classify", {"images": ["eA"], "labels": ["a"], "templates": []}, 422, "labels", "one template",
+        "/classify",
+        {"images": ["eA"], "labels": ["a"], "templates": []},
+        422,
+        "labels",
+        "one template",
     ),
     "no place": (
-        "/classify", {"images": ["eA"], "labels": ["a"], "templates": ["x"]}, 422, "labels", "places",
+        "/classify",
+        {"images": ["eA"], "labels": ["a"], "templates": ["x"]},
+        422,
+        "labels",
+        "places",
     ),
-    "nothing to classify": ("/classify", {"images": [], "labels": ["a"]}, 422, "images", "is empty"),
+    "nothing to classify": (
+        "/classify",
+        {"images": [], "labels": ["a"]},
+        422,
+        "images",
+        "is empty",
+    ),
+    "many labels": (
+        "/classify",
+        {"images": ["eA"], "labels": [f"{n}" for n in range(2049)]},
+        422,
+        "labels",
+        "2,049 labels",
+    ),
+    "a long label": (
+        "/classify",
+        {"images": ["eA"], "labels": ["a", "b" * 1001]},
+        422,
+        "labels[1]",
+        "1,001 characters",
+    ),
+    "a long template": (
+        "/classify",
+        {"images": ["eA"], "labels": ["a"], "templates": ["{}" * 501]},
+        422,
+        "templates[0]",
+        "1,002 characters",
+    ),
+    "many hits": ("/search", {"texts": ["a"] * 51, "k": 1000}, 422, "k", "more than 50,000"),
     "no query": ("/search", {}, 422, "texts", "wanted texts or images"),
-    "queries of both kinds": ("/search", {"texts": ["a"], "images": ["eA"]}, 422, "texts", "one of them"),
+    "queries of both kinds": (
+        "/search",
+        {"texts": ["a"], "images": ["eA"]},
+        422,
+        "texts",
+        "one of them",
+    ),
     "no texts": ("/search", {"texts": []}, 422, "texts", "is empty"),
     "no hits": ("/search", {"texts": ["a"], "k": 0}, 422, "k", ">= 1"),
     "too many hits": ("/search", {"texts": ["a"], "k": 1001}, 422, "k", "<= 1000"),
     "another model": ("/search", {"texts": ["a"], "model": "b"}, 404, "model", "this server has"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -119,7 +173,7 @@ def test_pictures_of_other_pixels_are_no_queries(
 
 
 @pytest.mark.parametrize(
-    "change", [lambda about: about | {"sha256": "0" * 64}, lambda about: {}], ids=["sha", "width"]
+    "change", [lambda about: about | {"sha256": "0" * 64}, lambda _: {}], ids=["sha", "width"]
 )
 def test_the_index_of_another_model_is_refused_at_the_start(
     loop: LoopThread,

@@ -1,5 +1,6 @@
 """GET routes: models, health, metrics, description."""
 
+import asyncio
 import json
 from importlib.resources import files
 
@@ -46,8 +47,6 @@ def test_a_request_before_the_model_waits_for_it(loop: LoopThread) -> None:
     service = InProcess(loop, Service(demo_source(), HttpOptions(timeout_s=60)))
 
     async def both() -> int:
-        import asyncio
-
         asked = asyncio.ensure_future(
             service._client.post("/v1/embeddings", json={"input": "a dog"}, timeout=60)
         )

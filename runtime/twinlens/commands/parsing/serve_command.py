@@ -19,7 +19,9 @@ def add_serve(commands: "Commands[Parser]") -> None:
     )
     add_bundle(parser)
     parser.add_argument("--index", type=values.folder, help="the folder of an index, for /search")
-    parser.add_argument("--name", help="the model's name in requests (the bundle's folder)")
+    parser.add_argument(
+        "--name", type=values.word, help="the model's name in requests (the bundle's folder)"
+    )
     add_pixels(parser)
     _add_doors(parser)
     _add_limits(parser)
@@ -30,7 +32,7 @@ def add_serve(commands: "Commands[Parser]") -> None:
 
 def _add_doors(parser: Parser) -> None:
     """Add places to listen at, and callers that are let in."""
-    parser.add_argument("--host", help="address to listen at (127.0.0.1)")
+    parser.add_argument("--host", type=values.word, help="address to listen at (127.0.0.1)")
     parser.add_argument("--port", type=values.port, help="its port; 0 is any free one (8000)")
     parser.add_argument("--uds", type=values.path, help="a unix socket instead")
     parser.add_argument("--fd", type=values.descriptor, help="a socket instead, by number")
@@ -43,17 +45,21 @@ def _add_doors(parser: Parser) -> None:
     parser.add_argument(
         "--allowed-host",
         action="append",
+        type=values.word,
         help="name by which it is called (localhost, where only this machine reaches it)",
     )
     parser.add_argument(
-        "--cors-origin", action="append", help="site whose pages may call, https://... (none)"
+        "--cors-origin",
+        action="append",
+        type=values.origin,
+        help="site whose pages may call, https://... (none)",
     )
 
 
 def _add_limits(parser: Parser) -> None:
     """Add bounds of requests and of the end."""
     parser.add_argument(
-        "--max-queue", type=values.queue, help="items of a kind that may wait (2048)"
+        "--max-queue", type=values.queue, help="items of a kind that may wait (8192)"
     )
     parser.add_argument(
         "--max-body-mb", type=values.megabytes, default=32, help="largest body in MiB (32)"

@@ -56,6 +56,20 @@ def hits(value: str) -> int:
     return _whole_number(value, "k", MOST_HITS)
 
 
+def word(value: str) -> str:
+    """Read a name that is not empty, as one of an unset variable would be."""
+    if not value.strip():
+        raise MisuseError("a name is empty; leave the option out for the default")
+    return value
+
+
+def origin(value: str) -> str:
+    """Read the origin of a page: a scheme and a host, and no path."""
+    if value != "*" and re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\\s]+", value) is None:
+        raise MisuseError(f"origin is {value!r}, wanted one such as https://page.example")
+    return value
+
+
 def port(value: str) -> int:
     """Read the number of a port; 0 is any free one."""
     return _whole_number(value, "port", 65535, least=0)

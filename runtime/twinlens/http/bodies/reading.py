@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from twinlens.errors import quoted
+from twinlens.http.bodies.value_count import MOST_VALUES, has_too_many_values
 from twinlens.http.errors import ClientLeftError, HttpError, invalid, overloaded
 from twinlens.http.exchange import Exchange
 from twinlens.http.options import HttpOptions
@@ -29,10 +30,8 @@ class BodyReader:
     def __init__(self, options: HttpOptions) -> None:
         self._options, self.held_bytes = options, 0
 
-    async def read(
-        self, receive: Receive, headers: Headers, exchange: Exchange, *, limit: int
-    ) -> bytes:
-        """Read a whole body of at most `limit` bytes, which are held until they are released.
+    async def read(self, receive: Receive, headers: Headers, exchange: Exchange) -> bytes:
+        """Read a whole body, whose bytes are held until they are released.
 
         Bytes are counted as they come, so a false `content-length`, or none, changes nothing.
 
@@ -40,6 +39,7 @@ class BodyReader:
             ClientLeftError: the client left before the end.
             HttpError: 413 if it is larger, 408 if it comes too slowly, 429 if there is no room.
         """
+        limit = self._options.max_body_bytes
         declared = headers.get("content-length", "")
         if declared.isascii() and declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
@@ -96,6 +96,11 @@ def read_json(body: bytes, kind: type[T]) -> T:
     Raises:
         HttpError: 400 if it is no JSON, 422 if it is of another kind.
     """
+    if has_too_many_values(body):
+        raise invalid(
+            f"the body has more than {MOST_VALUES:,} values; ask for it in parts",
+            code="request_too_large",
+        )
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

@@ -34,7 +34,8 @@ class EmbeddingsRequest(Wishes, kw_only=True):
     """Request of OpenAI's API, with `modality` of infinity's and the mixed lists of Jina's."""
 
     input: str | list[str | int | list[int] | Part]
-    encoding_format: FloatFormat = "float"
+    encoding_format: FloatFormat | None = None
+    """"float" by default."""
     dimensions: int | None = None
     user: str | None = None
     modality: Literal["text", "image"] = "text"

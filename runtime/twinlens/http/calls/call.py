@@ -40,11 +40,9 @@ class Call:
         if self._used is not None:
             self._used.leave()
 
-    async def body(self, limit: int) -> bytes:
-        """Read the whole body, of at most `limit` bytes."""
-        return await self.service.bodies.read(
-            self._receive, self.headers, self.exchange, limit=limit
-        )
+    async def body(self) -> bytes:
+        """Read the whole body."""
+        return await self.service.bodies.read(self._receive, self.headers, self.exchange)
 
     async def json(self, kind: type[T]) -> T:
         """Read the whole body as JSON of one kind.
@@ -60,7 +58,7 @@ class Call:
                 f"content-type is {media or 'missing'!r}, wanted application/json",
                 code="unsupported_media_type",
             )
-        return read_json(await self.body(self.service.options.max_json_bytes), kind)
+        return read_json(await self.body(), kind)
 
     async def embed(
         self, deployment: Deployment, items: Items, wish: Wish, *, cut: bool = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +17,9 @@ from twinlens.http.service.service import Service
 logger = logging.getLogger(__name__)
 
 SECURITY: Final = (("x-content-type-options", "nosniff"), ("cache-control", "no-store"))
+SHORT_BYTES: Final = 64 << 10
+"""Bytes of a body that is read to its end behind an early answer, so that the connection stays."""
+TOO_SLOW: Final = 408
 LINGER_S: Final = 2.0
 LINGER_BYTES: Final = 8 << 20
 """Of a body that nobody wants: read and thrown away after the answer is out. To close at once
@@ -25,8 +29,8 @@ would reset the connection, and the client might never see the answer."""
 class Recorder:
     """Gives each request an exchange; adds the headers of every answer."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app, self._service = app, service
+    def __init__(self, app: ASGIApp, service: Service, paths: Collection[str]) -> None:
+        self._app, self._service, self._paths = app, service, frozenset(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request."""
@@ -34,6 +38,8 @@ class Recorder:
             await self._app(scope, receive, send)
             return
         exchange = scope[KEY] = Exchange.of(scope)
+        if exchange.path in self._paths:
+            exchange.route = exchange.path
         connection = _Connection(exchange, self._service, scope, receive, send)
         metrics = self._service.metrics
         try:
@@ -69,8 +75,11 @@ class _Connection:
     ) -> None:
         self.exchange, self._service = exchange, service
         self._receive, self._send = receive, send
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        self._is_long = not length.isdigit() or int(length) > SHORT_BYTES
         # A client that waits for "100 Continue" has sent nothing, and will not once it is answered.
-        self._sends_body = Headers(scope=scope).get("expect", "").lower() != "100-continue"
+        self._sends_body = headers.get("expect", "").lower() != "100-continue"
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -95,7 +104,8 @@ class _Connection:
         headers["x-request-id"] = self.exchange.request_id
         for name, value in SECURITY:
             headers[name] = value
-        if self._service.draining or not self.exchange.body_done:
+        is_slow = self.exchange.status == TOO_SLOW
+        if self._service.draining or ((self._is_long or is_slow) and not self.exchange.body_done):
             headers["connection"] = "close"
 
     async def _discard(self) -> None:

@@ -26,8 +26,8 @@ async def embed(call: Call) -> Response:
         call.wish(timeout_ms=request.timeout_ms, priority=_class(request.priority)),
         cut=request.truncate != "NONE",
     )
-    forms = request.embedding_types or ["float"]
-    if deployment.model.width % 8 and {"binary", "ubinary"} & {*forms}:
+    forms = dict.fromkeys(request.embedding_types or ["float"])
+    if deployment.model.width % 8 and {"binary", "ubinary"} & forms.keys():
         raise invalid(
             f"embedding_types has binary; {deployment.model.width} signs do not fill bytes",
             param="embedding_types",

@@ -25,7 +25,7 @@ async def embeddings(call: Call) -> Response:
         call.wish(timeout_ms=request.timeout_ms, priority=request.priority),
         cut=request.truncate,
     )
-    rows = await encoded(answer.rows, request.embedding_type or request.encoding_format)
+    rows = await encoded(answer.rows, request.embedding_type or request.encoding_format or "float")
     maker = deployment.maker
     return call.answer(
         EmbeddingsAnswer(

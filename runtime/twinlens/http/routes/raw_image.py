@@ -25,7 +25,7 @@ async def embed(call: Call) -> Response:
         )
     wanted = _accepted(call.headers.get("accept", "*/*"))
     wish = call.wish()
-    image = await call.body(call.service.options.max_raw_bytes)
+    image = await call.body()
     if not image:
         raise invalid("the body is empty; it is to be a picture", param="body")
     deployment = await call.deployment()

@@ -1,6 +1,7 @@
 """POST /search: rows of the index nearest to texts or images."""
 
 import asyncio
+from typing import Final
 
 from starlette.responses import Response
 
@@ -11,8 +12,11 @@ from twinlens.http.calls.call import Call
 from twinlens.http.errors import HttpError, invalid
 from twinlens.http.routes.embeddings import require_model
 from twinlens.http.service.deployment import Deployment
-from twinlens.index.hits import Hits
 from twinlens.index.index import Index
+from twinlens.serving.work import F32
+
+HITS_A_REQUEST: Final = 50_000
+"""Most hits of all queries together; to write so many takes 10 ms of the event loop."""
 
 
 async def search(call: Call) -> Response:
@@ -25,12 +29,19 @@ async def search(call: Call) -> Response:
     items.add_texts(request.texts or (), "texts")
     items.add_images(request.images or (), "images")
     items.require_some("texts" if request.texts is not None else "images")
+    if len(items.content) * request.k > HITS_A_REQUEST:
+        raise invalid(
+            f"{len(items.content):,} queries of {request.k:,} hits are more than "
+            f"{HITS_A_REQUEST:,}; ask for fewer",
+            param="k",
+            code="request_too_large",
+        )
     wish = call.wish(timeout_ms=request.timeout_ms, priority=request.priority)
     answer = await call.embed(deployment, items, wish)
-    hits = await asyncio.to_thread(index.search, answer.rows, request.k, threads=1)
+    results = await asyncio.to_thread(_found, index, answer.rows, request.k)
     return call.answer(
         SearchAnswer(
-            results=[SearchResult(hits=found) for found in _told(hits)],
+            results=results,
             model=deployment.name,
             truncated=answer.truncated,
         )
@@ -49,9 +60,16 @@ def _index(deployment: Deployment, request: SearchRequest) -> Index:
     return deployment.index
 
 
-def _told(hits: Hits) -> list[list[Hit]]:
+def _found(index: Index, rows: F32, k: int) -> list[SearchResult]:
+    """Return the hits of each of the rows [Q, D]."""
+    hits = index.search(rows, k, threads=1)
     columns = hits.ids.tolist(), hits.rows.tolist(), hits.cosines.tolist()
     return [
-        [Hit(id=name, row=row, cosine=cosine) for name, row, cosine in zip(*query, strict=True)]
+        SearchResult(
+            hits=[
+                Hit(id=name, row=row, cosine=cosine)
+                for name, row, cosine in zip(*query, strict=True)
+            ]
+        )
         for query in zip(*columns, strict=True)
     ]

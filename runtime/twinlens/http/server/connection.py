@@ -18,6 +18,10 @@ UNREAD_S: Final = 30.0
 """Time in which a client must read something of an answer that waits for it."""
 
 
+LEAVING_S: Final = 2.0
+"""Time in which a client that was refused may read the answer and close."""
+
+
 class HeadTooLargeError(Exception):
     """The head of a request has more bytes than the bound."""
 
@@ -35,15 +39,22 @@ class Connection(HttpToolsProtocol):
         self._waits_since: float | None = time.monotonic()
         """Time since which the head of a request is awaited; None between requests."""
         self._unread_bytes, self._unread_since = 0, 0.0
+        self._deaf = False
+        """True once further bytes are thrown away."""
+        self._left_at: float | None = None
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401  asyncio's or uvloop's
         """Take a connection, or answer 429 and close it where there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.most_connections:
-            self._refuse(429, "too many connections are open; come again", "overloaded")
+            self._deaf = True
+            transport.write(_error(429, "too many connections are open; come again", "overloaded"))
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""
+        if self._deaf:
+            return
         if self._waits_since is None and self._in_head:
             self._waits_since = time.monotonic()
         if self._in_head:
@@ -51,8 +62,7 @@ class Connection(HttpToolsProtocol):
             if self._head_bytes > HEAD_BYTES + len(data):
                 self._refuse(431, f"the head has more than {HEAD_BYTES:,} bytes", "head_too_large")
                 return
-        if not self.transport.is_closing():
-            super().data_received(data)
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """Begin the head of a request."""
@@ -95,6 +105,9 @@ class Connection(HttpToolsProtocol):
         Args:
             now: `time.monotonic()`.
         """
+        if self._left_at is not None and now - self._left_at > LEAVING_S:
+            self.transport.abort()
+            return
         unread = self.transport.get_write_buffer_size()
         if unread and unread == self._unread_bytes:
             if now - self._unread_since > self.unread_s:
@@ -102,6 +115,7 @@ class Connection(HttpToolsProtocol):
             return
         self._unread_bytes, self._unread_since = unread, now
         if self._waits_since is not None and now - self._waits_since > self.head_s:
+            self._waits_since = None
             if self._head_bytes:
                 self._refuse(408, "the head of the request came too slowly", "head_timeout")
             else:
@@ -113,19 +127,38 @@ class Connection(HttpToolsProtocol):
             raise HeadTooLargeError
 
     def _refuse(self, status: int, message: str, code: str) -> None:
-        """Answer with an error and close; where an earlier answer is due, only close."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.abort()
-            return
-        kind = "rate_limit_error" if status == 429 else "invalid_request_error"
-        detail = ErrorDetail(message=message, type=kind, param=None, code=code)
-        body = msgspec.json.encode(ErrorAnswer(error=detail))
-        head = (
-            f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode("ascii") + body)
-        self.transport.close()
+        """Answer with an error and end; where an answer is still due, end after that instead."""
+        self._deaf = True
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if self.pipeline or cycle.response_started or not cycle.more_body:
+                cycle.keep_alive = False  # the newest of those that are due
+                return
+            # It is this request's own body that is wrong.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.write(_error(status, message, code))
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close, but first let the client read: bytes that it still sends are thrown away.
+
+        To close at once would reset the connection, and the answer might be lost.
+        """
+        self._deaf, self._left_at = True, time.monotonic()
+        self.transport.write_eof()
+
+
+def _error(status: int, message: str, code: str) -> bytes:
+    """Return the bytes of an error that no route has answered."""
+    kind = "rate_limit_error" if status == 429 else "invalid_request_error"
+    detail = ErrorDetail(message=message, type=kind, param=None, code=code)
+    body = msgspec.json.encode(ErrorAnswer(error=detail))
+    head = (
+        f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body
 
 
 def raise_file_limit() -> int | None:

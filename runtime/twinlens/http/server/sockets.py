@@ -99,8 +99,10 @@ def _at_path(path: Path) -> socket.socket:
     """Listen at a path; the socket of a server that is no more is replaced.
 
     Raises:
-        OSError: another server listens there, or something else lies there.
+        OSError: another server listens there, something else lies there, or the system has none.
     """
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(errno.EAFNOSUPPORT, "this system has no unix sockets", str(path))
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise FileExistsError(errno.EEXIST, "there is a file that is no socket", str(path))

@@ -102,6 +102,8 @@ class Service:
 
     async def reload(self) -> bool:
         """Read bundle, index and keys anew; return False, and go on as before, if one is bad."""
+        if self.draining:
+            return False
         try:
             keys = None if self.keys is None else await asyncio.to_thread(self.keys.read)
             await self.open()
