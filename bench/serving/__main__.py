@@ -7,8 +7,8 @@
 
 Every service is a process of its own, the load generator another. All are started once, and those
 that are not asked are stopped by SIGSTOP, so that contenders take turns within a scenario and cost
-nothing meanwhile. Each cell is appended to FOLDER/serving.jsonl (--work FOLDER) when it is measured:
-a run that was cut goes on. Nothing else should run beside `run`.
+nothing meanwhile. Each cell is appended to FOLDER/serving.jsonl (--work FOLDER) when it is
+measured: a run that was cut goes on. Nothing else should run beside `run`.
 """
 
 import argparse

@@ -54,7 +54,7 @@ def beside(figures: Figures) -> Iterator[str]:
 
 def floods(figures: Figures) -> Iterator[str]:
     """Yield what becomes of three times the load."""
-    yield "|   | answered, p50 / p99 | refused, p50 / p99 | MB before, after | p50 in the calm before, after |"
+    yield "|   | answered, p50 / p99 | refused, p50 / p99 | MB before, after | p50 before, after |"
     yield "|---|---|---|---|---|"
     name = overload.NAME
     for peer in figures.peers(name):
@@ -66,39 +66,34 @@ def floods(figures: Figures) -> Iterator[str]:
             [
                 pair(figures, name, peer, "flood"),
                 "none" if np.isnan(refused[0]) else slashed(refused),
-                f"{figures.median(name, peer, 'mb_before'):.0f}, {figures.median(name, peer, 'mb_after'):.0f}",
+                ", ".join(
+                    f"{figures.median(name, peer, mb):.0f}" for mb in ("mb_before", "mb_after")
+                ),
                 ", ".join(
                     three_digits(figures.median(name, peer, part, "p50"))
                     for part in ("calm_before", "calm_after")
                 ),
             ],
-        )  # fmt: skip
+        )
 
 
 def seldom(figures: Figures) -> Iterator[str]:
     """Yield latencies of a request a second, and of one caption every 20 ms."""
     name = seldom_asked.NAME
-    yield "|   | one caption every 20 ms, p50 | a text a second, p50 / p99 | an image a second, p50 / p99 |"
+    yield "|   | a caption every 20 ms | a text a second, p50 / p99 | an image a second, p50 / p99 |"
     yield "|---|---|---|---|"
     for peer in figures.peers(name):
         caption = figures.of(ONE, peer, lambda cell: float(np.median(cell["served_ms"])))
         texts, images = (
-            slashed(
-                [
-                    figures.of(
-                        name, peer, lambda cell, one=one, part=part: quantile(cell, one, part)
-                    )
-                    for part in (0.5, 0.99)
-                ]
-            )
-            for one in ("text_ms", "image_ms")
+            slashed([figures.of(name, peer, quantile_of(kind, part)) for part in (0.5, 0.99)])
+            for kind in ("text_ms", "image_ms")
         )
-        yield row(peer, [caption, texts, images])  # fmt: skip
+        yield row(peer, [caption, texts, images])
 
 
 def lives(figures: Figures) -> Iterator[str]:
     """Yield start, memory, idle CPU and end."""
-    yield "|   | s to ready | first text, image, ms | MB then | idle, cores | SIGTERM under load: not answered |"
+    yield "|   | s to ready | first text, image, ms | MB then | idle, cores | lost at SIGTERM |"
     yield "|---|---|---|---|---|---|"
     for peer in figures.peers("start"):
         firsts = [figures.median("start", peer, f"first_{kind}_ms") for kind in ("text", "image")]
@@ -123,8 +118,8 @@ def demanded(figures: Figures) -> Iterator[str]:
         yield row(line["demand"], [line["wanted"], f"{line['figure']:.3g}", passed])
 
 
-def quantile(cell: Line, name: str, part: float) -> float:
-    return float(np.quantile(cell[name]["all"], part))
+def quantile_of(name: str, part: float) -> Callable[[Line], float]:
+    return lambda cell: float(np.quantile(cell[name]["all"], part))
 
 
 def pair(figures: Figures, scenario: str, peer: str, kind: str) -> str:
