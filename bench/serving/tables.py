@@ -80,7 +80,7 @@ def floods(figures: Figures) -> Iterator[str]:
 def seldom(figures: Figures) -> Iterator[str]:
     """Yield latencies of a request a second, and of one caption every 20 ms."""
     name = seldom_asked.NAME
-    yield "|   | a caption every 20 ms | a text a second, p50 / p99 | an image a second, p50 / p99 |"
+    yield "|   | a caption every 20 ms | a text a second: p50 / p99 | an image a second |"
     yield "|---|---|---|---|"
     for peer in figures.peers(name):
         caption = figures.of(ONE, peer, lambda cell: float(np.median(cell["served_ms"])))
