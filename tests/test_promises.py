@@ -92,6 +92,40 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "export/test_triton.py::test_the_configuration_is_tritons_and_fits_the_model",
         "export/test_triton.py::test_a_plain_onnxruntime_gives_the_rows_of_twinlens",
     ),
+    (README, "Rows are those of `embed_texts` and `embed_images` to the bit"): (
+        "runtime/http/test_process.py::test_a_real_server_has_the_rows_of_the_model",
+    ),
+    (README, "its clients, LlamaIndex's `OpenAIEmbedding` and LangChain's"): (
+        "runtime/http/test_clients.py::test_openai_embeds_texts_in_base64_and_in_floats",
+        "runtime/http/test_clients.py::test_llama_index_embeds_documents_and_queries",
+        "runtime/http/test_clients.py::test_langchain_embeds_documents_and_queries",
+    ),
+    (README, "What has no room is a 429 at once with `retry-after`"): (
+        "runtime/http/test_process.py::test_a_flood_is_answered_200_or_429_and_is_over_when_it_ends",
+        "runtime/http/test_guards.py::test_a_queue_that_is_full_refuses_at_once_and_all_or_nothing",
+    ),
+    (README, "a client that leaves is not computed for"): (
+        "runtime/http/test_process.py::test_a_client_that_leaves_is_not_computed_for",
+    ),
+    (README, "No URL is fetched, no width is cut, no unknown field is dropped"): (
+        "runtime/http/test_embeddings.py::test_no_url_is_fetched",
+        "runtime/http/test_embeddings.py::test_a_bad_request_is_named_with_its_place_and_cure",
+    ),
+    (README, "`--host` needs `--api-key-file` (one key a line) or `--no-auth`"): (
+        "runtime/commands/test_choices.py::test_an_option_without_a_part_in_the_answer_is_refused",
+        "runtime/http/test_guards.py::test_no_other_key_opens",
+        "runtime/http/test_guards.py::test_a_page_that_calls_itself_localhost_is_refused",
+    ),
+    (README, "every request that was accepted is answered"): (
+        "runtime/http/test_lifecycle.py::test_sigterm_under_load_loses_nothing",
+        "runtime/http/test_lifecycle.py::test_a_request_at_work_when_the_door_closes_is_answered",
+    ),
+    (README, "a bad one changes nothing"): (
+        (
+            "runtime/http/test_lifecycle.py"
+            "::test_sighup_changes_the_bundle_under_load_and_a_bad_one_changes_nothing"
+        ),
+    ),
     (IMAGES, "twinlens has the order of Pillow 13 with any Pillow"): (
         "parity/test_odd_sizes.py::test_a_crop_is_within_one_level_or_two_if_it_is_magnified",
     ),

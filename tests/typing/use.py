@@ -9,6 +9,8 @@ import polars as pl
 
 import twinlens
 from twinlens import (
+    AsyncModel,
+    Base64Image,
     Cancellation,
     EmbeddedBlock,
     Limits,
@@ -42,3 +44,12 @@ def use(named: Iterator[NamedImage]) -> list[EmbeddedBlock]:
         other.embed_pixels(pixels, cancel=Cancellation())
         other.embed_tokens(tokens[0] + tokens[1:], cancel=None)
     return [*model.stream_images(named)]
+
+
+async def serve() -> None:
+    async with AsyncModel(twinlens.load("demo", threads=1), workers=2) as serving:
+        await serving.embed_texts(["a dog"], priority="interactive", timeout_s=1)
+        await serving.embed_images(["photo.jpg", Base64Image("data:image/png;base64,")])
+        (await serving.embed(["a dog", b""])).rows.sum()
+        await serving.match(["photo.jpg"], ["a dog"], prior=0.1)
+        (await serving.classify([b""], ["dog"])).best.index("dog")

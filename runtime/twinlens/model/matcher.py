@@ -78,6 +78,12 @@ class Matcher:
             raise ClosedError(f"the model of {quoted(self._source)} was closed; load it again")
         return opened
 
+    def warm_up(self) -> None:
+        """Compute one probability, if there is a calibration."""
+        if self.level != "none":
+            row = np.eye(1, self._width, dtype=np.float32)
+            self.of_all(row, row, prior=None)
+
     def close(self) -> None:
         """Give the memory back, and refuse later calls."""
         self._closed = True

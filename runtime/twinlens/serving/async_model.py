@@ -20,7 +20,14 @@ from twinlens.serving.answers import EmbeddedRequest, ServingStats, Timings
 from twinlens.serving.label_rows import LabelRows
 from twinlens.serving.observer import NoObserver, Observer
 from twinlens.serving.queueing.queues import Queues
-from twinlens.serving.read_items import Given, distinct_images, given, mixed, read_request
+from twinlens.serving.read_items import (
+    Given,
+    distinct_images,
+    images_of,
+    mixed,
+    read_request,
+    texts_of,
+)
 from twinlens.serving.serving_model import ServingModel
 from twinlens.serving.work import F32, Base64Image, Item, Priority, Request
 from twinlens.serving.working.workers import Workers
@@ -182,7 +189,7 @@ class AsyncModel:
 
         A text longer than the context is cut without a warning; `embed` tells which.
         """
-        values = given("text", dataframes.several(texts, "texts"))
+        values = texts_of(texts)
         return (await self._embed(values, priority=priority, timeout_s=timeout_s)).rows
 
     async def embed_images(
@@ -194,9 +201,9 @@ class AsyncModel:
     ) -> F32:
         """Embeddings [B, D] of images, as `Model.embed_images`; arguments and errors as of `embed`.
 
-        A str is a path, and read by a worker.
+        A str is a path, and read by a worker. An image stays as it is until the answer is there.
         """
-        values = given("image", dataframes.several(images, "images"))
+        values = images_of(images)
         return (await self._embed(values, priority=priority, timeout_s=timeout_s)).rows
 
     async def match(
@@ -216,14 +223,13 @@ class AsyncModel:
             CalibrationError: the bundle was not calibrated.
             ValueError: the two differ in number, or the prior is no share.
         """
-        left, right = [*dataframes.several(images, "images")], [*dataframes.several(texts, "texts")]
+        left, right = images_of(images), texts_of(texts)
         if len(left) != len(right):
             raise ValueError(f"{len(left)} images and {len(right)} texts are not pairs")
         calibration = self._model.calibration
         calibration.shift(prior)  # refused before anything is computed
         firsts, numbers = distinct_images(left)
-        values = [Given("image", place, left[place]) for place in firsts] + given("text", right)
-        rows = (await self._embed(values, priority=priority, timeout_s=timeout_s)).rows
+        rows = (await self._embed(firsts + right, priority=priority, timeout_s=timeout_s)).rows
         cosines = np.einsum("bd,bd->b", rows[numbers], rows[len(firsts) :])
         return calibration.probability(cosines, prior=prior)
 

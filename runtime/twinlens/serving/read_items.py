@@ -1,14 +1,17 @@
 """Items of a request, read from the caller's texts and images."""
 
 import os
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextvars import copy_context
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from twinlens import dataframes
+from twinlens.batch import Batch
 from twinlens.errors import TextError, quoted
+from twinlens.images.image_like import ImageLike
 from twinlens.serving.admission_limits import AdmissionLimits
 from twinlens.serving.costs.cost import Costs, bytes_of_image, header_of_image
 from twinlens.serving.item_errors import at_place
@@ -26,9 +29,29 @@ class Given(NamedTuple):
     value: object
 
 
-def given(kind: Kind, values: Iterable[object]) -> list[Given]:
-    """Return values of one kind with their places."""
-    return [Given(kind, place, value) for place, value in enumerate(values)]
+def texts_of(texts: Batch[str]) -> list[Given]:
+    """Return texts with their places.
+
+    Raises:
+        TypeError: it is a single text.
+    """
+    strings = dataframes.several(texts, "texts")
+    return [Given("text", place, text) for place, text in enumerate(strings)]
+
+
+def images_of(images: Batch[ImageLike | Base64Image]) -> list[Given]:
+    """Return images with their places.
+
+    Raises:
+        TypeError: it is a single image, or an iterator.
+    """
+    if isinstance(images, Iterator):
+        kind = type(images).__name__
+        raise TypeError(
+            f"images is a {kind}, which may reuse an array before a worker reads it; give a list"
+        )
+    several = dataframes.several(images, "images")
+    return [Given("image", place, image) for place, image in enumerate(several)]
 
 
 def mixed(items: Sequence[object]) -> list[Given]:
@@ -80,21 +103,21 @@ def read_request(  # noqa: PLR0913  one choice each, none by place
     return request, items
 
 
-def distinct_images(images: Sequence[object]) -> tuple[list[int], list[int]]:
-    """Return the place of each image that comes first, and for every image its number there.
+def distinct_images(images: Sequence[Given]) -> tuple[list[Given], list[int]]:
+    """Return each image once, in order of appearance, and for every image its number there.
 
     Encoded images are equal by content, others by identity.
     """
-    firsts: dict[Hashable, int] = {}
-    places: list[int] = []
-    numbers: list[int] = []
-    for place, image in enumerate(images):
-        key = image if isinstance(image, (str, bytes, Base64Image)) else id(image)
-        number = firsts.setdefault(key, len(places))
-        if number == len(places):
-            places.append(place)
-        numbers.append(number)
-    return places, numbers
+    numbers: dict[Hashable, int] = {}
+    firsts: list[Given] = []
+    for image in images:
+        if numbers.setdefault(_key(image.value), len(firsts)) == len(firsts):
+            firsts.append(image)
+    return firsts, [numbers[_key(image.value)] for image in images]
+
+
+def _key(image: object) -> Hashable:
+    return image if isinstance(image, (str, bytes, Base64Image)) else id(image)
 
 
 def _kind(place: int, item: object) -> Kind:

@@ -176,6 +176,13 @@ def test_another_media_type_is_a_415(service: InProcess, media: str | None) -> N
     assert (status, error["code"]) == (415, "unsupported_media_type")
 
 
+def test_a_compressed_body_is_a_415(service: InProcess) -> None:
+    for path, media in (("/v1/embeddings", "application/json"), ("/embed", "image/png")):
+        headers = {"content-type": media, "content-encoding": "gzip"}
+        status, error = service.refused(path, content=b"\x1f\x8b", headers=headers)
+        assert (status, error["code"]) == (415, "unsupported_content_encoding")
+
+
 def test_time_may_only_be_shortened(service: InProcess) -> None:
     for body, headers in (
         ({"timeout_ms": 0.001}, {}),

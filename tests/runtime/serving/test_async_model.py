@@ -134,6 +134,8 @@ def test_every_form_of_an_image_is_read(model: twinlens.Model) -> None:
             await serving.embed_images([Base64Image("?")])
         with pytest.raises(TypeError, match="images is one bytes"):
             await serving.embed_images(content)
+        with pytest.raises(TypeError, match="images is a generator, which may reuse an array"):
+            await serving.embed_images(one for one in [content])
 
     on(model, act)
 

@@ -6,6 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from twinlens.errors import quoted
 from twinlens.http.bodies.items import Items
 from twinlens.http.bodies.reading import read_json
 from twinlens.http.calls.disconnection import while_connected
@@ -41,7 +42,19 @@ class Call:
             self._used.leave()
 
     async def body(self) -> bytes:
-        """Read the whole body."""
+        """Read the whole body.
+
+        Raises:
+            HttpError: 415 if it is compressed, 413, 408 or 429.
+        """
+        coding = self.headers.get("content-encoding", "identity").strip().lower()
+        if coding != "identity":
+            # Some kilobytes may unpack to gigabytes.
+            raise HttpError(
+                415,
+                f"content-encoding is {quoted(coding)}; send the body as it is",
+                code="unsupported_content_encoding",
+            )
         return await self.service.bodies.read(self._receive, self.headers, self.exchange)
 
     async def json(self, kind: type[T]) -> T:
@@ -55,7 +68,7 @@ class Call:
             # Types that a page may send without asking are refused by this too.
             raise HttpError(
                 415,
-                f"content-type is {media or 'missing'!r}, wanted application/json",
+                f"content-type is {quoted(media or 'missing')}, wanted application/json",
                 code="unsupported_media_type",
             )
         return read_json(await self.body(), kind)

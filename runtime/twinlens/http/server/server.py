@@ -24,6 +24,9 @@ from twinlens.http.service.service import Service
 logger = logging.getLogger(__name__)
 
 ENDINGS: Final = (signal.SIGTERM, signal.SIGINT)
+KEEP_ALIVE_S: Final = 75
+"""Time for which an idle connection stays: longer than balancers keep theirs (60 s), and clients
+(openai's 5 s), so that it is they who close, and no request meets a closing door."""
 SWEEP_S: Final = 1.0
 DOUBLED_S: Final = 0.5
 """Time in which the same signal again is no second one: `timeout`, and a terminal with a program
@@ -45,6 +48,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 proxy_headers=False,
                 timeout_graceful_shutdown=max(1, round(drain_s)),
             )

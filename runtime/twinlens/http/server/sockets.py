@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""Errors of an address of a family that the machine does not have."""
 FIRST_PASSED: Final = 3
 """Descriptor of the first socket that systemd passes (sd_listen_fds)."""
 
@@ -77,15 +79,17 @@ def _at_address(host: str, port: int) -> list[socket.socket]:
     if port == 0:
         found = found[:1]  # another address would get another free port
     sockets: list[socket.socket] = []
+    absent: OSError | None = None
     try:
         for family, kind, protocol, _, address in found:
-            one = socket.socket(family, kind, protocol)
-            sockets.append(one)
-            if os.name == "posix":
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            one.bind(address)
+            try:
+                sockets.append(_bound(family, kind, protocol, address))
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    raise
+                absent = error  # localhost is ::1 too where there is no IPv6
+        if absent is not None and not sockets:
+            raise absent
     except OSError as error:
         for one in sockets:
             one.close()
@@ -93,6 +97,20 @@ def _at_address(host: str, port: int) -> list[socket.socket]:
             error.errno, f"{error.strerror}; choose another --port", f"{host}:{port}"
         ) from (error)
     return sockets
+
+
+def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket:  # noqa: ANN401
+    one = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind(address)
+    except OSError:
+        one.close()
+        raise
+    return one
 
 
 def _at_path(path: Path) -> socket.socket:

@@ -46,9 +46,13 @@ def _embed_texts(run: Run, items: list[Item], model: ServingModel, cost: LinearC
         return
     for place, (item, length) in enumerate(zip(items, tokens.lengths, strict=True)):
         item.tokens, item.truncated = length, place in tokens.cut
-    for places in by_length(tokens.lengths, cost):
-        part = Tokens.joined(tokens[place] for place in places)
-        _embed_tokens(run, [items[place] for place in places], part, model)
+    parts = by_length(tokens.lengths, cost)
+    if len(parts) == 1:
+        _embed_tokens(run, items, tokens, model)
+    else:
+        for places in parts:
+            part = Tokens.joined(tokens[place] for place in places)
+            _embed_tokens(run, [items[place] for place in places], part, model)
     run.tower_s += perf_counter() - start
 
 
