@@ -23,6 +23,7 @@ from bench.harness.results_log import ResultsLog
 from bench.serving.contenders import BY_NAME, CONTENDERS
 from bench.serving.report import report
 from bench.serving.scenarios.alone import offline, one_caption
+from bench.serving.scenarios.awake import keep_awake
 from bench.serving.scenarios.lives import idle, start, stop
 from bench.serving.scenarios.loads import same_rate, saturate, share
 from bench.serving.scenarios.mixed import mix
@@ -46,6 +47,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Setting], None]]] = {
     "mix": mix,
     "overload": overload,
     "seldom": seldom,
+    "awake": keep_awake,
     "start": start,
     "idle": idle,
     "stop": stop,

@@ -10,7 +10,7 @@ from bench.harness.results_log import Line
 from bench.serving.contenders import OURS
 from bench.serving.demands import SAME, demands
 from bench.serving.figures import Figures
-from bench.serving.scenarios import mixed, overload
+from bench.serving.scenarios import awake, mixed, overload
 from bench.serving.scenarios import seldom as seldom_asked
 from bench.serving.scenarios.alone import NAME as ONE
 from bench.serving.scenarios.alone import OFFLINE
@@ -91,6 +91,15 @@ def seldom(figures: Figures) -> Iterator[str]:
         yield row(peer, [caption, texts, images])
 
 
+def kept_awake(figures: Figures) -> Iterator[str]:
+    """Yield what calls in between do for the next request."""
+    yield "|   | text p50 / p99 | image p50 / p99 | cores |"
+    yield "|---|---|---|---|"
+    for name in (awake.ASLEEP, awake.AWAKE):
+        cells = [pair(figures, name, OURS, kind) for kind in ("text", "image")]
+        yield row(f"{OURS}, {name}", [*cells, f"{figures.median(name, OURS, 'cores'):.3f}"])
+
+
 def lives(figures: Figures) -> Iterator[str]:
     """Yield start, memory, idle CPU and end."""
     yield "|   | s to ready | first text, image, ms | MB then | idle, cores | lost at SIGTERM |"
@@ -146,5 +155,6 @@ TABLES: Final[Mapping[str, Table]] = {
     "beside bulk": beside,
     "overload": floods,
     "seldom": seldom,
+    "awake": kept_awake,
     "lives": lives,
 }
