@@ -89,7 +89,7 @@ class Setting:
                 *(GENERATOR, folder_of(self.workspace), *bundle),
                 python=sys.executable,
                 env=worker_environment(2),
-                patience_s=400.0,
+                patience_s=900.0,
             )
             self._generators[with_engine] = self._stack.enter_context(made)
             made.answer()
