@@ -13,6 +13,8 @@ measured: a run that was cut goes on. Nothing else should run beside `run`.
 
 import argparse
 import importlib
+import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -72,6 +74,8 @@ def run(options: argparse.Namespace, log: ResultsLog) -> None:
 
 
 def main() -> None:
+    # A run that is cut ends its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     parser = argparse.ArgumentParser("python -m bench.serving", description=__doc__.splitlines()[0])
     parser.add_argument("act", choices=("prepare", "run", "report"))
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")

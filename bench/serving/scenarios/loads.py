@@ -12,7 +12,7 @@ SATURATIONS: Final = {
     # Kind of requests, callers.
     "saturation, text": ("text", 64),
     "saturation, 32 texts a request": ("texts", 8),
-    "saturation, image": ("image", 16),
+    "saturation, image": ("image", 32),
 }
 SATURATION_S: Final = 6.0
 SHARES: Final = (
