@@ -198,6 +198,10 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
             "::test_sighup_changes_the_bundle_under_load_and_a_bad_one_changes_nothing"
         ),
     ),
+    (README, "are examples that the tests hold to the command"): (
+        "examples/test_container.py::test_the_command_is_one_of_twinlens",
+        "examples/test_systemd.py::test_the_command_answers_on_systemds_socket_and_tells_when_it_is_ready",
+    ),
     (IMAGES, "twinlens has the order of Pillow 13 with any Pillow"): (
         "parity/test_odd_sizes.py::test_a_crop_is_within_one_level_or_two_if_it_is_magnified",
     ),

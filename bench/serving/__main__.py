@@ -7,12 +7,14 @@
 
 Every service is a process of its own, the load generator another. All are started once, and those
 that are not asked are stopped by SIGSTOP, so that contenders take turns within a scenario and cost
-nothing meanwhile. Each cell is appended to FOLDER/serving.jsonl (--work FOLDER) when it is measured:
-a run that was cut goes on. Nothing else should run beside `run`.
+nothing meanwhile. Each cell is appended to FOLDER/serving.jsonl (--work FOLDER) when it is
+measured: a run that was cut goes on. Nothing else should run beside `run`.
 """
 
 import argparse
 import importlib
+import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +25,7 @@ from bench.harness.results_log import ResultsLog
 from bench.serving.contenders import BY_NAME, CONTENDERS
 from bench.serving.report import report
 from bench.serving.scenarios.alone import offline, one_caption
+from bench.serving.scenarios.awake import keep_awake
 from bench.serving.scenarios.lives import idle, start, stop
 from bench.serving.scenarios.loads import same_rate, saturate, share
 from bench.serving.scenarios.mixed import mix
@@ -33,7 +36,7 @@ from bench.serving.setting import Setting
 from bench.towers.inputs.workspace import Workspace
 
 WORK: Final = BUILD / "bench-towers"
-"""That of bench.towers, whose checkpoint, bundle and graphs are taken if they are there."""
+"""Folder of bench.towers, whose checkpoint, bundle and graphs are taken if they are there."""
 SMALL: Final = "demo"
 SMALL_SECONDS: Final = 0.15
 
@@ -46,6 +49,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Setting], None]]] = {
     "mix": mix,
     "overload": overload,
     "seldom": seldom,
+    "awake": keep_awake,
     "start": start,
     "idle": idle,
     "stop": stop,
@@ -70,6 +74,8 @@ def run(options: argparse.Namespace, log: ResultsLog) -> None:
 
 
 def main() -> None:
+    # A run that is cut ends its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     parser = argparse.ArgumentParser("python -m bench.serving", description=__doc__.splitlines()[0])
     parser.add_argument("act", choices=("prepare", "run", "report"))
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def throughput(figures: Figures) -> Iterator[Demand]:
 def latency(figures: Figures) -> Iterator[Demand]:
     yield Demand(
         demand="p50 of one caption at low load, above the tower alone, ms",
-        figure=figures.of(ONE, OURS, lambda cell: above_tower(cell)),
+        figure=figures.of(ONE, OURS, above_tower),
         wanted="<= 1",
         bound=1.0,
     )
@@ -176,7 +176,7 @@ def life(figures: Figures) -> Iterator[Demand]:
     same = {one.name for one in CONTENDERS if one.name in {OURS, ENGINE}}
     compared, wrong = figures.all_compared(same)
     yield Demand(
-        demand=f"answers that are not those of embed_texts and embed_images to the bit, of {compared:,}",
+        demand=f"answers, of {compared:,}, not to the bit those of embed_texts, embed_images",
         figure=float(wrong) if compared else float("nan"),
         wanted="<= 0",
         bound=0.0,

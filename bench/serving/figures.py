@@ -60,7 +60,7 @@ class Figures:
         return compared, wrong
 
 
-def _dicts(value: Any) -> Iterator[dict[str, Any]]:
+def _dicts(value: object) -> Iterator[dict[str, Any]]:
     """Yield every object inside a cell that counts wrong answers."""
     if isinstance(value, dict):
         if "wrong" in value:

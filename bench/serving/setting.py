@@ -17,6 +17,9 @@ from bench.serving.server import Server, running
 from bench.towers.inputs.workspace import Workspace
 
 Facts = dict[str, Any]
+TRIES: Final = 3
+QUIET: Final = 0.05
+"""Share of the cores that neighbours may take."""
 GENERATOR: Final = "bench.serving.load.worker"
 
 
@@ -89,17 +92,26 @@ class Setting:
                 *(GENERATOR, folder_of(self.workspace), *bundle),
                 python=sys.executable,
                 env=worker_environment(2),
-                patience_s=400.0,
+                patience_s=900.0,
             )
             self._generators[with_engine] = self._stack.enter_context(made)
             made.answer()
         return self._generators[with_engine]
 
     def measure(self, scenario: str, contender: Contender, act: Callable[[], Facts]) -> None:
-        """Run one cell, unless the log has it or the time is over."""
+        """Run one cell, unless the log has it or the time is over.
+
+        One beside busy neighbours is run again, TRIES times in all, and the quietest is kept.
+        """
         cell = self.cell(scenario, contender)
-        if not self.log.has(cell) and not self.is_late():
-            self.log.add(cell | act())
+        if self.log.has(cell) or self.is_late():
+            return
+        found = act()
+        for _ in range(TRIES - 1):
+            if disturbance(found) <= QUIET or self.is_late():
+                break
+            found = min(found, act(), key=disturbance)
+        self.log.add(cell | found)
 
     def cell(self, scenario: str, contender: Contender) -> Facts:
         """Return the name of a cell in the log."""
@@ -120,6 +132,12 @@ class Setting:
     def seed(self) -> int:
         """Seed of the arrivals: the same for all contenders of a round."""
         return 1 + self.round
+
+
+def disturbance(found: Facts) -> float:
+    """Return the share of the cores that neighbours and the host took meanwhile."""
+    neighbours = found.get("neighbours", {})
+    return float(neighbours.get("others", 0.0) + neighbours.get("steal", 0.0))
 
 
 def counted(ask: Callable[[], Facts], pid: int, *, holds_generator: bool = False) -> Facts:

@@ -10,7 +10,7 @@ from bench.harness.results_log import Line
 from bench.serving.contenders import OURS
 from bench.serving.demands import SAME, demands
 from bench.serving.figures import Figures
-from bench.serving.scenarios import mixed, overload
+from bench.serving.scenarios import awake, mixed, overload
 from bench.serving.scenarios import seldom as seldom_asked
 from bench.serving.scenarios.alone import NAME as ONE
 from bench.serving.scenarios.alone import OFFLINE
@@ -54,7 +54,7 @@ def beside(figures: Figures) -> Iterator[str]:
 
 def floods(figures: Figures) -> Iterator[str]:
     """Yield what becomes of three times the load."""
-    yield "|   | answered, p50 / p99 | refused, p50 / p99 | MB before, after | p50 in the calm before, after |"
+    yield "|   | answered, p50 / p99 | refused, p50 / p99 | MB before, after | p50 before, after |"
     yield "|---|---|---|---|---|"
     name = overload.NAME
     for peer in figures.peers(name):
@@ -66,39 +66,43 @@ def floods(figures: Figures) -> Iterator[str]:
             [
                 pair(figures, name, peer, "flood"),
                 "none" if np.isnan(refused[0]) else slashed(refused),
-                f"{figures.median(name, peer, 'mb_before'):.0f}, {figures.median(name, peer, 'mb_after'):.0f}",
+                ", ".join(
+                    f"{figures.median(name, peer, mb):.0f}" for mb in ("mb_before", "mb_after")
+                ),
                 ", ".join(
                     three_digits(figures.median(name, peer, part, "p50"))
                     for part in ("calm_before", "calm_after")
                 ),
             ],
-        )  # fmt: skip
+        )
 
 
 def seldom(figures: Figures) -> Iterator[str]:
     """Yield latencies of a request a second, and of one caption every 20 ms."""
     name = seldom_asked.NAME
-    yield "|   | one caption every 20 ms, p50 | a text a second, p50 / p99 | an image a second, p50 / p99 |"
+    yield "|   | a caption every 20 ms | a text a second: p50 / p99 | an image a second |"
     yield "|---|---|---|---|"
     for peer in figures.peers(name):
         caption = figures.of(ONE, peer, lambda cell: float(np.median(cell["served_ms"])))
         texts, images = (
-            slashed(
-                [
-                    figures.of(
-                        name, peer, lambda cell, one=one, part=part: quantile(cell, one, part)
-                    )
-                    for part in (0.5, 0.99)
-                ]
-            )
-            for one in ("text_ms", "image_ms")
+            slashed([figures.of(name, peer, quantile_of(kind, part)) for part in (0.5, 0.99)])
+            for kind in ("text_ms", "image_ms")
         )
-        yield row(peer, [caption, texts, images])  # fmt: skip
+        yield row(peer, [caption, texts, images])
+
+
+def kept_awake(figures: Figures) -> Iterator[str]:
+    """Yield what calls in between do for the next request."""
+    yield "|   | text p50 / p99 | image p50 / p99 | cores |"
+    yield "|---|---|---|---|"
+    for name in (awake.ASLEEP, awake.AWAKE):
+        cells = [pair(figures, name, OURS, kind) for kind in ("text", "image")]
+        yield row(f"{OURS}, {name}", [*cells, f"{figures.median(name, OURS, 'cores'):.3f}"])
 
 
 def lives(figures: Figures) -> Iterator[str]:
     """Yield start, memory, idle CPU and end."""
-    yield "|   | s to ready | first text, image, ms | MB then | idle, cores | SIGTERM under load: not answered |"
+    yield "|   | s to ready | first text, image, ms | MB then | idle, cores | lost at SIGTERM |"
     yield "|---|---|---|---|---|---|"
     for peer in figures.peers("start"):
         firsts = [figures.median("start", peer, f"first_{kind}_ms") for kind in ("text", "image")]
@@ -123,8 +127,8 @@ def demanded(figures: Figures) -> Iterator[str]:
         yield row(line["demand"], [line["wanted"], f"{line['figure']:.3g}", passed])
 
 
-def quantile(cell: Line, name: str, part: float) -> float:
-    return float(np.quantile(cell[name]["all"], part))
+def quantile_of(name: str, part: float) -> Callable[[Line], float]:
+    return lambda cell: float(np.quantile(cell[name]["all"], part))
 
 
 def pair(figures: Figures, scenario: str, peer: str, kind: str) -> str:
@@ -151,5 +155,6 @@ TABLES: Final[Mapping[str, Table]] = {
     "beside bulk": beside,
     "overload": floods,
     "seldom": seldom,
+    "awake": kept_awake,
     "lives": lives,
 }

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from twinlens.commands.parsing.parser import parser
+
 ROOT = Path(__file__).parents[2]
 CONTAINERFILE = ROOT / "examples" / "container" / "Containerfile"
 INSTRUCTIONS = {
@@ -85,3 +87,10 @@ def test_another_address_than_loopback_has_a_key(last: dict[str, str]) -> None:
     assert words[words.index("--host") + 1] == "0.0.0.0"
     assert words[words.index("--api-key-file") + 1].startswith("/run/secrets/")
     assert "--no-auth" not in words
+
+
+def test_the_command_is_one_of_twinlens(last: dict[str, str]) -> None:
+    program, *words = [*json.loads(last["ENTRYPOINT"]), *json.loads(last["CMD"])]
+    assert program == "/opt/twinlens/bin/twinlens"
+    options = parser().parse_args(["demo" if word == "/bundle" else word for word in words])
+    assert (options.command, options.host, options.port) == ("serve", "0.0.0.0", 8000)

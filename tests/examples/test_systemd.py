@@ -1,14 +1,23 @@
 """The systemd units: verified by systemd itself, and hardened."""
 
 import configparser
+import os
+import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from twinlens.commands.parsing.parser import parser
+
 UNITS = Path(__file__).parents[2] / "examples" / "systemd"
+PATIENCE_S = 60.0
 COMMAND = "/opt/twinlens/bin/twinlens"
 
 
@@ -57,12 +66,66 @@ def test_the_socket_starts_the_service_and_the_service_needs_the_socket() -> Non
     assert socket["Install"]["WantedBy"] == "sockets.target"
 
 
+def command() -> list[str]:
+    """The words of ExecStart behind the program."""
+    program, *words = shlex.split(read_unit("twinlens.service")["Service"]["ExecStart"])
+    assert program == COMMAND
+    return words
+
+
 def test_a_stop_leaves_time_to_answer_and_a_reload_is_a_hangup() -> None:
-    service = read_unit("twinlens.service")["Service"]
+    service, options = read_unit("twinlens.service")["Service"], parser().parse_args(command())
     assert service["KillSignal"] == "SIGTERM"
-    assert int(service["TimeoutStopSec"]) >= 20
+    assert int(service["TimeoutStopSec"]) > options.notice + options.drain
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
-    assert "143" in service["SuccessExitStatus"]  # 128 + SIGTERM
+
+
+def test_the_command_answers_on_systemds_socket_and_tells_when_it_is_ready(tmp_path: Path) -> None:
+    activate = shutil.which("systemd-socket-activate")
+    if activate is None:
+        pytest.skip("systemd-socket-activate is not installed")
+    words = ["demo" if word.startswith("/srv/") else word for word in command()]
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as notified:
+        notified.bind(str(tmp_path / "notify"))
+        notified.settimeout(PATIENCE_S)
+        port = free_port()
+        # It passes on few variables of its own environment.
+        kept = [f"-E{name}" for name in ("NOTIFY_SOCKET", "PATH", "PYTHONPATH")]
+        served = [sys.executable, "-m", "twinlens", *words]
+        process = subprocess.Popen(
+            [activate, "--listen", f"127.0.0.1:{port}", *kept, *served],
+            env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")},
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            first = connected(port)  # which starts the service
+            assert notified.recv(100) == b"READY=1"
+            first.sendall(b"GET /health/ready HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert first.recv(1000).startswith(b"HTTP/1.1 200")
+            first.close()
+            process.send_signal(signal.SIGTERM)
+            assert notified.recv(100) == b"STOPPING=1"
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
+def connected(port: int) -> socket.socket:
+    """Connect as soon as somebody listens."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+        except ConnectionRefusedError:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def test_memory_that_is_written_is_never_run() -> None:

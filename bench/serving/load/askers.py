@@ -93,9 +93,9 @@ class EngineAsker:
 
 
 async def spent_ms(asker: Asker, request: Request) -> float:
-    """Return the ms of one request; RuntimeError if it fails."""
+    """Return the ms of one request; RuntimeError if it fails, or has other rows."""
     begun = time.perf_counter()
     outcome = await asker.ask(request)
-    if outcome.status != 200:
+    if outcome.status != 200 or outcome.is_right is False:
         raise RuntimeError(f"answered {outcome}")
     return 1e3 * (time.perf_counter() - begun)

@@ -23,20 +23,24 @@ class Counted:
     wrong: int = 0
 
 
-async def run_closed_loop(
-    asker: Asker,
-    requests: Sequence[Request],
-    *,
-    callers: int,
-    seconds: float,
-    warm_s: float = 1.0,
-    most: int | None = None,
-) -> Counted:
-    """Ask for `seconds` after `warm_s`, or until `most` requests are answered."""
-    counted = Counted(seconds=seconds)
-    start = time.perf_counter() + warm_s
-    stop = start + seconds
-    left = itertools.count() if most is None else iter(range(most))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callers:
+    """Callers, and the end of their asking."""
+
+    count: int
+    seconds: float
+    """Time that counts, after `warm_s`."""
+    warm_s: float = 1.0
+    most: int | None = None
+    """Requests in all."""
+
+
+async def run_closed_loop(asker: Asker, requests: Sequence[Request], callers: Callers) -> Counted:
+    """Let all callers ask until the end."""
+    counted = Counted(seconds=callers.seconds)
+    start = time.perf_counter() + callers.warm_s
+    stop = start + callers.seconds
+    left = itertools.count() if callers.most is None else iter(range(callers.most))
 
     async def caller(number: int) -> None:
         draw = random.Random(number)
@@ -51,5 +55,5 @@ async def run_closed_loop(
                 counted.items += len(request.items)
                 counted.latencies_s.append(ended - begun)
 
-    await asyncio.gather(*(caller(number) for number in range(callers)))
+    await asyncio.gather(*(caller(number) for number in range(callers.count)))
     return counted

@@ -36,7 +36,7 @@ class Connection(asyncio.Protocol):
                 made, _ = await loop.create_connection(lambda: self, "127.0.0.1", self._port)
             except OSError:
                 return Answer(0, b"", "refused")
-            self._transport = cast(asyncio.Transport, made)
+            self._transport = cast("asyncio.Transport", made)
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._waiting

@@ -55,10 +55,12 @@ async def run_open_loop(
     asker: Asker, streams: Sequence[Stream], *, seconds: float, seed: int
 ) -> list[Sent]:
     """Send every request when it is due, and return all of them with their ends."""
-    plan = sorted(
-        ((due, stream.name, request) for stream in streams for due, request in stream.plan(seconds, seed)),
-        key=lambda arrival: arrival[0],
-    )  # fmt: skip
+    arrivals = [
+        (due, stream.name, request)
+        for stream in streams
+        for due, request in stream.plan(seconds, seed)
+    ]
+    plan = sorted(arrivals, key=lambda arrival: arrival[0])
     sent = [Sent(stream=name, due=due) for due, name, _ in plan]
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()

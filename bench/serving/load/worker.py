@@ -10,15 +10,16 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench.harness.answers import Answer, claim_stdout
 from bench.serving.load.askers import Asker, EngineAsker, HttpAsker, spent_ms
-from bench.serving.load.closed_loop import run_closed_loop
-from bench.serving.load.open_loop import Stream, by_stream, run_open_loop
+from bench.serving.load.closed_loop import Callers, run_closed_loop
+from bench.serving.load.open_loop import Sent, Stream, by_stream, run_open_loop
 from bench.serving.load.requests import Kind, Request, requests_of
 from bench.serving.load.summaries import closed_summary, quantiles_ms, summary
 
@@ -85,10 +86,12 @@ class LoadWorker:
         counted = await run_closed_loop(
             asker,
             [one for kind in question["kinds"] for one in self._of(kind)],
-            callers=question["callers"],
-            seconds=question["seconds"],
-            warm_s=question["warm_s"],
-            most=question.get("most"),
+            Callers(
+                count=question["callers"],
+                seconds=question["seconds"],
+                warm_s=question["warm_s"],
+                most=question.get("most"),
+            ),
         )
         return closed_summary(counted)
 
@@ -108,12 +111,9 @@ class LoadWorker:
         return self._requests(kind)
 
 
-def _ends(sent: Any) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for one in sent:
-        name = one.outcome.fault or str(one.outcome.status)
-        found[name] = found.get(name, 0) + 1
-    return found
+def _ends(sent: Iterable[Sent]) -> dict[str, int]:
+    """Return the number of requests that ended in each way."""
+    return dict(Counter(one.outcome.fault or str(one.outcome.status) for one in sent))
 
 
 async def serve(items: Path, bundle: Path | None, answer: Answer) -> None:

@@ -30,9 +30,8 @@ def starts(setting: Setting, contender: Contender) -> Facts:
     for _ in range(STARTS):
         with Server(contender, setting.workspace) as server:
             ready.append(round(server.wait_until_ready().ready_s, 3))
-            for kind, times in (("text", texts), ("image", images)):
-                question = {"do": "paced", "kind": kind, "count": 1, "pause_s": 0.0}
-                times += setting.ask_running(server, question)["times_ms"]
+            texts += first(setting, server, "text")
+            images += first(setting, server, "image")
             memory.append(server.memory_mb())
     return {
         "ready_s": sorted(ready),
@@ -41,6 +40,13 @@ def starts(setting: Setting, contender: Contender) -> Facts:
         "first_image_ms": statistics.median(images),
         "mb": statistics.median(memory),
     }
+
+
+def first(setting: Setting, server: Server, kind: str) -> list[float]:
+    """Return the ms of one request."""
+    question = {"do": "paced", "kind": kind, "count": 1, "pause_s": 0.0}
+    times: list[float] = setting.ask_running(server, question)["times_ms"]
+    return times
 
 
 def idle(setting: Setting) -> None:

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any, Final
 
-from bench.serving.contenders import ENGINE, OURS, PLAIN
+from bench.serving.contenders import OURS, PLAIN
 from bench.serving.setting import Setting
 
 Facts = dict[str, Any]
@@ -12,12 +12,15 @@ SATURATIONS: Final = {
     # Kind of requests, callers.
     "saturation, text": ("text", 64),
     "saturation, 32 texts a request": ("texts", 8),
-    "saturation, image": ("image", 16),
+    "saturation, image": ("image", 32),
 }
 SATURATION_S: Final = 6.0
-SHARES: Final = (("text", 0.1), ("text", 0.3), ("text", 0.6), ("text", 0.9), ("image", 0.3), ("image", 0.6))  # fmt: skip
+SHARES: Final = (
+    *(("text", part) for part in (0.1, 0.3, 0.6, 0.9)),
+    *(("image", part) for part in (0.3, 0.6)),
+)
 MIDDLE: Final = 0.6
-ALL_SHARES: Final = frozenset({OURS, ENGINE, PLAIN})
+ALL_SHARES: Final = frozenset({OURS, PLAIN})
 """Contenders that get all shares; the others get the middle one."""
 SHARE_S: Final = 8.0
 SAME_RATE: Final = 60.0

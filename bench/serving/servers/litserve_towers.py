@@ -25,7 +25,7 @@ class TowersApi(litserve.LitAPI):
         super().__init__(max_batch_size=LARGEST_BATCH, batch_timeout=0.0, api_path="/v1/embeddings")
         self._bundle = bundle
 
-    def setup(self, device: str) -> None:
+    def setup(self, device: str) -> None:  # noqa: ARG002  LitServe's
         self._model = twinlens.load(self._bundle, device="cpu", threads=1)
 
     def decode_request(self, request: dict[str, Any]) -> tuple[str, list[Any]]:

@@ -25,11 +25,21 @@ def from_base64(text: str | bytes, *, limits: Limits = LIMITS) -> bytes:
     try:
         characters = text.decode("ascii") if isinstance(text, bytes) else text
         _check_length(len(characters) * 3 // 4, limits)
-        characters = WHITESPACE.sub("", characters).rstrip("=").translate(URL_SAFE_TO_STANDARD)
-        padded = characters + "=" * (-len(characters) % 4)
-        return base64.b64decode(padded.encode("ascii"), validate=True)
+        return _decoded(characters)
     except (UnicodeError, binascii.Error) as error:
         raise ImageError(f"the text is not base64: {error}") from error
+
+
+def _decoded(characters: str) -> bytes:
+    try:
+        # As most are. The rest costs five times as much, and the interpreter's lock meanwhile:
+        # 0.6 ms for 95 KB, in which no other thread begins a run.
+        return binascii.a2b_base64(characters, strict_mode=True)
+    except ValueError:
+        pass
+    characters = WHITESPACE.sub("", characters).rstrip("=").translate(URL_SAFE_TO_STANDARD)
+    padded = characters + "=" * (-len(characters) % 4)
+    return base64.b64decode(padded.encode("ascii"), validate=True)
 
 
 def from_data_uri(uri: str, *, limits: Limits = LIMITS) -> bytes:

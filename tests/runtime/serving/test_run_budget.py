@@ -66,9 +66,11 @@ def test_idle_workers_share_and_deep_queues_take_more(priority: Priority) -> Non
     assert budgets.of(queue, waiting_s=0.01, now=0).seconds == LEAST_S
     for _ in range(3):
         budgets.start(run(long=False))
-    alone = SHORT_S if priority == "interactive" else LONG_S
-    assert budgets.of(queue, waiting_s=4 * LONG_S, now=0).seconds == alone
-    assert budgets.of(queue, waiting_s=4 * LONG_S + 0.01, now=0).seconds == LONG_S
+    alone = SHORT_S if priority == "interactive" else 4 * SHORT_S
+    assert budgets.of(queue, waiting_s=4 * SHORT_S, now=0).seconds == alone
+    deep = 4 * SHORT_S + 0.01
+    assert budgets.of(queue, waiting_s=deep, now=0).seconds == deep
+    assert budgets.of(queue, waiting_s=4 * LONG_S, now=0).seconds == LONG_S
     assert budgets.of(queue, waiting_s=0.02, now=0).seconds == 0.02
 
 
