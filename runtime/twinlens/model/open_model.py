@@ -9,10 +9,10 @@ from twinlens.bundle.calibration import Calibration, CalibrationLevel
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.errors import ClosedError
+from twinlens.images.pixel_options import with_passes
 from twinlens.model.encoders import Encoders
 from twinlens.model.freed_memory import give_back
 from twinlens.model.matcher import Matcher
-from twinlens.images.pixel_options import with_passes
 from twinlens.model.model_options import ModelOptions
 from twinlens.model.pickled_model import PickledModel
 from twinlens.model.towers import TowerOpener

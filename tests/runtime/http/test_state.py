@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from importlib.resources import files
 
 import pytest
@@ -63,6 +64,11 @@ def test_metrics_count_requests_runs_and_queues(loop: LoopThread, uris: list[str
         for body in ({"input": ["a", "b"]}, {"input": uris[:1], "modality": "image"}, {"input": 5}):
             service.post("/v1/embeddings", json=body)
         service.get("/nothing/here")
+        # A run is counted once its answers are on their way.
+        for _ in range(2000):
+            if 'twinlens_tower_seconds_count{kind="image"} 1.0' in service.get("/metrics").text:
+                break
+            time.sleep(0.001)
         answer = service.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     samples = {

@@ -46,9 +46,19 @@ async def entered(model: FakeModel, runs: int = 1) -> None:
     await asyncio.to_thread(model.require_entered, runs)
 
 
+FOREIGN: set[int] = set()
+"""Workers of engines that fixtures of other modules keep open."""
+
+
+@pytest.fixture(autouse=True)
+def foreign_workers() -> None:
+    FOREIGN.clear()
+    FOREIGN.update(worker_threads())
+
+
 def worker_threads() -> list[int]:
-    threads = threading.enumerate()
-    return [t.ident for t in threads if t.name == "twinlens-serving" and t.ident is not None]
+    workers = [t.ident for t in threading.enumerate() if t.name == "twinlens-serving"]
+    return [ident for ident in workers if ident is not None and ident not in FOREIGN]
 
 
 async def until(reached: Callable[[], bool]) -> None:
