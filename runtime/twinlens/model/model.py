@@ -199,5 +199,6 @@ class Model(_EmbeddingModel):
             label_rows: unit rows [C, D], of `embed_labels`.
             labels: their C names.
         """
+        self._require_open()
         scale = self._manifest.native_scale
         return classify_rows(images, label_rows, labels=labels, scale=scale)

@@ -55,6 +55,7 @@ def closed() -> Model:
         lambda m: m.predict({"image": PICTURES[:1], "text": ["a"]}),
         lambda m: m.embed_labels(["a"]),
         lambda m: m.classify(PICTURES, ["a"]),
+        lambda m: m.classify_rows(np.zeros((1, 192)), np.zeros((1, 192)), labels=["a"]),
         lambda m: m.warm_up(),
         lambda m: m.__enter__(),
         lambda m: m.__reduce__(),
