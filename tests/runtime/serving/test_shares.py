@@ -35,6 +35,19 @@ def test_queues_that_are_never_empty_share_by_weight(
         assert abs(seconds - fair) < 0.31 * WEIGHTS[queue.priority] * len(runs) + 0.31
 
 
+def test_a_process_that_was_stopped_leaves_its_texts_their_turn() -> None:
+    shares = FairShares()
+    for queue in (TEXTS, BULK_IMAGES):
+        shares.arrive(queue)
+    shares.start(TEXTS, 0.003)
+    shares.correct(TEXTS, 3600.0)  # SIGSTOP, and an hour later SIGCONT
+    waited_s = 0.0
+    while shares.order([TEXTS, BULK_IMAGES])[0] == BULK_IMAGES:
+        shares.start(BULK_IMAGES, 0.1)
+        waited_s += 0.1
+    assert waited_s < 0.25
+
+
 def test_an_empty_queue_saves_no_share_up() -> None:
     shares = FairShares()
     shares.arrive(BULK_IMAGES)
