@@ -46,8 +46,18 @@ async def entered(model: FakeModel, runs: int = 1) -> None:
     await asyncio.to_thread(model.require_entered, runs)
 
 
+OTHERS: set[threading.Thread] = set()
+"""Threads of engines that other tests hold, such as the service that the tests of HTTP share."""
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    OTHERS.clear()
+    OTHERS.update(threading.enumerate())
+
+
 def worker_threads() -> list[int]:
-    threads = threading.enumerate()
+    threads = set(threading.enumerate()) - OTHERS
     return [t.ident for t in threads if t.name == "twinlens-serving" and t.ident is not None]
 
 
