@@ -65,7 +65,7 @@ class Bundles:
             changed = [name for name in wanted if not np.array_equal(wanted[name], got[name])]
             if not changed:
                 return "the same answers"
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 damage = differing(whole, json.loads((place / MANIFEST).read_bytes())) or damage
             raise ChangedAnswer(f"{damage} changes {', '.join(changed)}")
 

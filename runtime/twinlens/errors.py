@@ -117,6 +117,9 @@ def _overloaded(message: str, retry_after_s: float) -> OverloadedError:
 class RequestSizeError(TwinlensError, ValueError):
     """A request is larger than the engine ever accepts."""
 
+    place: int | None = None
+    """Place of the text that is too long, if it is one."""
+
 
 class RunCancelledError(TwinlensError, RuntimeError):
     """The caller cancelled the run."""

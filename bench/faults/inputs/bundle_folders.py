@@ -94,7 +94,7 @@ def _edit(folder: Path, edit: Callable[[dict[str, Any]], str]) -> str:
         return "no manifest is left"
     try:
         document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or not document:  # after another damage
         return "no manifest is left"

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from twinlens.commands.inputs import refuse_unused
@@ -54,7 +55,8 @@ def run(options: argparse.Namespace) -> Outcome:
                 "give --api-key-file FILE, or --no-auth if everyone may ask"
             )
         is_home = sockets.is_local(opened) and sockets.has_address(opened)
-        service = Service(_source(options), _limits(options, is_home=is_home), keys=keys)
+        names = _names(options, sockets.addresses_of(opened)) if is_home else ()
+        service = Service(_source(options), _limits(options, names), keys=keys)
         with logging_to_stderr(options.log):
             ended = server.serve(
                 service,
@@ -96,14 +98,21 @@ def _source(options: argparse.Namespace) -> "Source":
     )
 
 
-def _limits(options: argparse.Namespace, *, is_home: bool) -> "HttpOptions":
+def _names(options: argparse.Namespace, addresses: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of a server that only this machine reaches; those of its door too."""
     from twinlens.http.guards.hosts import LOOPBACK  # noqa: PLC0415
+
+    chosen = () if options.host is None else (options.host,)
+    return (*LOOPBACK, *chosen, *addresses)
+
+
+def _limits(options: argparse.Namespace, names: tuple[str, ...]) -> "HttpOptions":
     from twinlens.http.options import HttpOptions  # noqa: PLC0415
 
     return HttpOptions(
         timeout_s=options.timeout,
         max_body_bytes=options.max_body_mb << 20,
-        allowed_hosts=tuple(options.allowed_host or (LOOPBACK if is_home else ())),
+        allowed_hosts=tuple(options.allowed_host or names),
         cors_origins=tuple(options.cors_origin or ()),
     )
 

@@ -39,7 +39,7 @@ def application(service: Service) -> ASGIApp:
                 CORSMiddleware,
                 allow_origins=options.cors_origins,
                 allow_methods=("GET", "POST"),
-                allow_headers=("authorization", "content-type", "x-request-timeout-ms"),
+                allow_headers=("*",),  # openai's JavaScript client sends a dozen of its own
                 expose_headers=("server-timing", "retry-after", "x-request-id"),
             )
         )

@@ -19,6 +19,10 @@ TYPES: Final[Mapping[int, str]] = MappingProxyType(
     {401: "authentication_error", 429: "rate_limit_error"}
 )
 """Types of errors by status; of the others, those of the caller and those of the server."""
+CODES: Final[Mapping[type[Exception], str]] = MappingProxyType(
+    {ImageError: "image_error", RequestSizeError: "request_too_large", TextError: "text_error"}
+)
+"""Codes of errors that may have the place of an item."""
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 CLIENT_LEFT: Final = 499
 """Status in the log of a request whose client has left; nginx's number."""
@@ -82,9 +86,7 @@ def as_http_error(  # noqa: PLR0911  a table of errors
     """
     if isinstance(error, HttpError):
         return error
-    if isinstance(error, RequestSizeError):
-        return invalid(str(error), code="request_too_large")
-    if isinstance(error, (ImageError, TextError)):
+    if isinstance(error, (ImageError, RequestSizeError, TextError)):
         return _of_item(error, places)
     if isinstance(error, CalibrationError):
         return HttpError(409, str(error), code="not_calibrated")
@@ -108,9 +110,9 @@ def unforeseen(request_id: str) -> HttpError:
     )
 
 
-def _of_item(error: ImageError | TextError, places: Sequence[str]) -> HttpError:
-    code = "image_error" if isinstance(error, ImageError) else "text_error"
-    place = getattr(error, "place", None)
+def _of_item(error: ImageError | RequestSizeError | TextError, places: Sequence[str]) -> HttpError:
+    code = next(code for kind, code in CODES.items() if isinstance(error, kind))
+    place = error.place
     if place is None or not 0 <= place < len(places):
         return invalid(str(error), code=code)
     return invalid(f"{places[place]}: {error.__cause__ or error}", param=places[place], code=code)

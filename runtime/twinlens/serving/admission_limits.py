@@ -1,7 +1,6 @@
 """Limits on requests: sizes never accepted, and work that may wait."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -48,18 +47,34 @@ class AdmissionLimits:
             if not 0 < value < math.inf:
                 raise ValueError(f"{field.name} is {value}, not a finite number above 0")
 
-    def check_sizes(self, texts: Sequence[str], *, n_images: int, n_bytes: int) -> None:
+    @property
+    def most_texts(self) -> int:
+        """Most texts of a request: more than the queue holds would never find room."""
+        return min(self.texts_a_request, self.max_items)
+
+    def check_sizes(self, *, n_texts: int, n_images: int, n_bytes: int) -> None:
         """Refuse a request that would not be accepted by an idle engine either.
 
         Raises:
-            RequestSizeError: it has too many items or bytes, or a text is too long.
+            RequestSizeError: it has too many items or bytes.
         """
-        _at_most(len(texts), self.texts_a_request, "texts a request", "ask for them in parts")
-        _at_most(n_images, self.images_a_request, "images a request", "ask for them in parts")
-        longest = max(map(len, texts), default=0)
-        _at_most(longest, self.text_characters, "characters a text", "shorten it")
+        cure = "ask for them in parts"
+        _at_most(n_texts, self.most_texts, "texts a request", cure)
+        _at_most(n_images, min(self.images_a_request, self.max_items), "images a request", cure)
         most_bytes = int(self.bytes_for("bulk"))
         _at_most(n_bytes, most_bytes, "bytes a request", "ask for it in parts")
+
+    def check_length(self, text: str, place: int) -> None:
+        """Refuse a text that is too long.
+
+        Raises:
+            RequestSizeError: it is; the error has its place.
+        """
+        try:
+            _at_most(len(text), self.text_characters, "characters a text", "shorten it")
+        except RequestSizeError as error:
+            error.place = place
+            raise
 
     def allowed_s(self, timeout_s: float | None) -> float:
         """Return the time that a request has, if it asks for so much, or for None.

@@ -255,7 +255,7 @@ class AsyncModel:
         left_s = self._left_s(timeout_s)
         found = self._labels.found(names, forms)
         missing = [name for name in names if name not in found]
-        at_once = max(1, self._limits.texts_a_request // len(forms))
+        at_once = max(1, self._limits.most_texts // len(forms))
         for start in range(0, len(missing), at_once):
             part = missing[start : start + at_once]
             texts = fill_templates(part, forms)

@@ -132,7 +132,10 @@ def _check_sizes(values: Sequence[Given], limits: AdmissionLimits) -> None:
     texts = [_checked(place, value) for kind, place, value in values if kind == "text"]
     images = [value for kind, _, value in values if kind == "image"]
     n_bytes = sum(map(bytes_of_image, images)) + sum(map(len, texts))
-    limits.check_sizes(texts, n_images=len(images), n_bytes=n_bytes)
+    limits.check_sizes(n_texts=len(texts), n_images=len(images), n_bytes=n_bytes)
+    for kind, place, value in values:
+        if kind == "text":
+            limits.check_length(str(value), place)
 
 
 def _checked(place: int, text: object) -> str:

@@ -6,10 +6,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import httpx
 import numpy as np
 import openai
 import pytest
-from http_servers import PATIENCE_S, ServerProcess
+from http_servers import PATIENCE_S, InProcess, ServerProcess
 
 from twinlens import Model
 
@@ -54,6 +55,38 @@ def test_openai_has_an_error_of_its_own_for_each(url: str) -> None:
         with pytest.raises(openai.InternalServerError) as late:
             client.embeddings.create(input="a", model="demo", extra_body={"timeout_ms": 1e-3})
         assert late.value.status_code == 504
+
+
+def test_openai_asks_again_where_it_helps_and_not_where_it_does_not(
+    server: ServerProcess, service: InProcess
+) -> None:
+    late, seen = {"timeout_ms": 1e-3}, len(server.lines)
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=2) as client:
+        with pytest.raises(openai.InternalServerError):
+            client.embeddings.create(input="a", model="demo", extra_body=late)
+        client.models.list()
+    server.line(lambda line: line.get("path") == "/v1/models", after=seen)
+    paths = [line["path"] for line in server.lines[seen:] if isinstance(line, dict)]
+    assert paths == ["/v1/embeddings", "/v1/models"]
+
+    async def ask() -> int:
+        transport = httpx.ASGITransport(service.application)
+        async with openai.AsyncOpenAI(
+            base_url="http://localhost/v1",
+            api_key="none",
+            max_retries=0,
+            http_client=httpx.AsyncClient(transport=transport),
+        ) as client:
+            answer = await client.embeddings.create(input="a", model="demo")
+            return len(answer.data)
+
+    service.service.requests_in_progress = service.service.options.max_requests
+    with pytest.raises(openai.RateLimitError) as full:
+        service.run(ask())
+    assert full.value.code == "overloaded"
+    assert full.value.response.headers["retry-after"] == "1"
+    service.service.requests_in_progress = 0
+    assert service.run(ask()) == 1
 
 
 def test_the_asynchronous_openai_embeds_many_at_once(url: str, model: Model) -> None:

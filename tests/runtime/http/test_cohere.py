@@ -62,6 +62,7 @@ BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "nothing": ({}, "inputs", "wanted one of texts, images and inputs"),
     "two kinds": ({"texts": ["a"], "images": ["b"]}, "inputs", "wanted one of"),
     "no texts": ({"texts": []}, "texts", "is empty"),
+    "no images": ({"images": []}, "images", "is empty"),
     "both in one": ({"inputs": [{"content": [TEXT, IMAGE]}]}, "inputs[0].content", "has 2 parts"),
     "none in one": ({"inputs": [{"content": []}]}, "inputs[0].content", "has 0 parts"),
     "a false type": (

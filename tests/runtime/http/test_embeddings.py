@@ -1,7 +1,9 @@
 """POST /v1/embeddings: OpenAI's shapes, infinity's and Jina's; each bad one a stated error."""
 
 import base64
+import struct
 from typing import Any
+from urllib.parse import quote
 from zlib import crc32
 
 import numpy as np
@@ -115,7 +117,19 @@ BAD: dict[str, tuple[dict[str, Any], int, str | None, str]] = {
     "no time": ({"input": "a", "timeout_ms": 0}, 422, "timeout_ms", "> 0"),
     "another class": ({"input": "a", "priority": "high"}, 422, "priority", "high"),
     "too many": ({"input": ["a"] * 2049}, 422, None, "2,049 texts a request"),
-    "a long text": ({"input": ["a" * 65537]}, 422, None, "65,537 characters"),
+    "a long text": ({"input": ["a" * 65537]}, 422, "input[0]", "65,537 characters"),
+    "one of the mixed": (
+        {"input": [{"text": "a"}, {"image": "eA"}, {"text": "a" * 65537}]},
+        422,
+        "input[2].text",
+        "65,537 characters",
+    ),
+    "a line in a name": (
+        {"input": "a", "x\n`y": 1},
+        422,
+        "x\n`y",
+        "x\\n`y: there is no such field",
+    ),
 }
 
 
@@ -209,3 +223,48 @@ def test_a_priority_is_ours_or_that_of_a_browser(service: InProcess) -> None:
         "/v1/embeddings", json={"input": "a"}, headers={"priority": "urgent"}
     )
     assert (status, error["param"]) == (400, "priority")
+
+
+@pytest.mark.parametrize("side", [9_000, 60_000, 2**31 - 1])
+def test_a_picture_that_claims_any_number_of_pixels_is_named(service: InProcess, side: int) -> None:
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    parts = {b"IHDR": header, b"IDAT": b"", b"IEND": b""}
+    bomb = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(part)) + name + part + struct.pack(">I", crc32(name + part))
+        for name, part in parts.items()
+    )
+    uri = f"data:image/png;base64,{base64.b64encode(bomb).decode()}"
+    body = {"input": [uri], "modality": "image"}
+    status, error = service.refused("/v1/embeddings", json=body)
+    assert (status, error["param"], error["code"]) == (422, "input[0]", "image_error")
+    assert "more than 64,000,000 pixels" in error["message"]
+
+
+def test_a_data_uri_may_be_written_in_many_ways(
+    service: InProcess, model: Model, pictures: list[bytes]
+) -> None:
+    plain = base64.b64encode(pictures[0]).decode()
+    lines = "\r\n".join(plain[start : start + 76] for start in range(0, len(plain), 76))
+    uris = [
+        plain,
+        plain.rstrip("="),
+        f"\n  {lines}\n",
+        base64.urlsafe_b64encode(pictures[0]).decode(),
+        f"\t data:image/png;charset=utf-8;name=a.png;base64,{plain} ",
+        f"DATA:;BASE64,{quote(plain, safe='')}",
+        f"data:image/png,{quote(pictures[0])}",
+    ]
+    rows = rows_of(asked(service, input=uris, modality="image"))
+    np.testing.assert_array_equal(rows, model.embed_images(pictures[:1] * len(uris)))
+
+
+def test_the_least_time_that_can_be_written_is_over_at_once(service: InProcess) -> None:
+    for body, headers in (
+        ({"timeout_ms": 5e-324}, {}),
+        ({}, {"x-request-timeout-ms": "5e-324"}),
+    ):
+        status, error = service.refused(
+            "/v1/embeddings", json={"input": "a", **body}, headers=headers
+        )
+        assert (status, error["code"]) == (504, "timeout")
+        assert "has 0.000" in error["message"]

@@ -10,6 +10,7 @@ from http_servers import InProcess, LoopThread, in_process
 
 import twinlens
 from twinlens import Index, Model
+from twinlens.model.zero_shot import TEMPLATES
 
 TEXTS = ["a dog", "a slice of pizza", "a red car"]
 
@@ -52,6 +53,18 @@ def test_classify_tells_the_shares_of_the_model(
     assert [result["label"] for result in answer["results"]] == expected.best
     shares = [[result["shares"][label] for label in labels] for result in answer["results"]]
     np.testing.assert_array_equal(np.array(shares, np.float32), expected.probabilities)
+
+
+def test_labels_are_embedded_once_for_many_pictures(service: InProcess, uris: list[str]) -> None:
+    def ask() -> int:
+        before = service.service.stats()
+        answer = service.post("/classify", json={"images": uris[:1], "labels": labels})
+        assert answer.status_code == 200
+        return service.service.stats().items - before.items
+
+    labels = [f"label {number}" for number in range(20)]
+    assert ask() == 20 * len(TEMPLATES) + 1
+    assert ask() == 1
 
 
 def test_search_finds_the_hits_of_the_index(

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from http_servers import PATIENCE_S, ServerProcess, open_files
+from raw_http import posted, raw, status_of
 
 from twinlens import Model
 
@@ -51,26 +52,6 @@ def works(server: ServerProcess) -> None:
     with server.client() as client:
         answer = client.post("/v1/embeddings", json={"input": "a dog"})
         assert answer.status_code == 200, answer.text
-
-
-def raw(server: ServerProcess, content: bytes) -> bytes:
-    """Send bytes; return everything that comes until the end."""
-    with server.connect() as connection:
-        connection.sendall(content)
-        parts = []
-        while part := connection.recv(65536):
-            parts.append(part)
-    return b"".join(parts)
-
-
-def status_of(answer: bytes) -> int:
-    return int(answer.split(b" ", 2)[1])
-
-
-def posted(body: bytes, *headers: str) -> bytes:
-    """Return the bytes of a POST to the embeddings."""
-    lines = ["POST /v1/embeddings HTTP/1.1", "host: localhost", "content-type: application/json"]
-    return "\r\n".join([*lines, *headers, "", ""]).encode() + body
 
 
 def test_a_real_server_has_the_rows_of_the_model(
@@ -202,7 +183,7 @@ def test_a_client_that_never_reads_is_left(hasty: ServerProcess) -> None:
 
 
 def test_a_client_that_leaves_is_not_computed_for(server: ServerProcess) -> None:
-    body = json.dumps({"input": [f"text {number}" for number in range(2048)]}).encode()
+    body = json.dumps({"input": [f"{number} {'word ' * 70}" for number in range(2048)]}).encode()
     seen = len(server.lines)
     with server.connect() as connection:
         connection.sendall(posted(body, f"content-length: {len(body)}"))

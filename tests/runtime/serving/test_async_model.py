@@ -149,11 +149,12 @@ def test_requests_larger_than_ever_accepted_are_refused(model: twinlens.Model) -
         for items, message in (
             (["a", "b", "c"], "3 texts a request, at most 2 are accepted; ask for them in parts"),
             ([b"a", b"b"], "2 images a request, at most 1"),
-            (["a" * 11], "11 characters a text, at most 10 are accepted; shorten it"),
+            ([b"a", "a" * 11], "11 characters a text, at most 10 are accepted; shorten it"),
             ([b"a" * 76], "76 bytes a request, at most 75"),
         ):
-            with pytest.raises(RequestSizeError, match=message):
+            with pytest.raises(RequestSizeError, match=message) as caught:
                 await serving.embed(items)
+            assert caught.value.place == (1 if "characters" in message else None)
         assert len(await serving.embed_texts(["a" * 10, "b"])) == 2
 
     assert on(model, act, limits=limits).stats().accepted == 1

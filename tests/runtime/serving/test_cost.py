@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from virtual_engine import request_of
 
+from twinlens.images.limits import LIMITS
 from twinlens.serving.costs.cost import (
     Costs,
     LinearCost,
@@ -154,3 +155,11 @@ def test_images_are_learned_by_format_and_failures_teach_nothing() -> None:
     )
     costs.learn(mixed)
     assert costs.image_s(header) == pytest.approx(known, rel=1e-2)
+
+
+def test_a_header_that_claims_any_number_of_pixels_costs_no_more_than_the_limit() -> None:
+    costs, most = Costs(), LIMITS.max_pixels
+    for kind in ("JPEG", "PNG", "other"):
+        claimed = costs.image_s(ImageHeader(kind, 2**62))
+        assert claimed == costs.image_s(ImageHeader(kind, most))
+        assert claimed > costs.image_s(ImageHeader(kind, most // 2))

@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_engine import request_of
 
+from twinlens.serving.admission_limits import AdmissionLimits
+from twinlens.serving.queueing.queues import Queues
 from twinlens.serving.queueing.shares import WEIGHTS, FairShares, drain_s
 from twinlens.serving.queueing.waiting import Waiting
-from twinlens.serving.work import QUEUES, QueueName
+from twinlens.serving.work import QUEUES, Item, QueueName, Request
 
 TEXTS, IMAGES = QueueName("text", "interactive"), QueueName("image", "interactive")
 BULK_TEXTS, BULK_IMAGES = QueueName("text", "bulk"), QueueName("image", "bulk")
@@ -33,6 +35,19 @@ def test_queues_that_are_never_empty_share_by_weight(
     for queue, seconds in given_s.items():
         fair = sum(given_s.values()) * WEIGHTS[queue.priority] / total
         assert abs(seconds - fair) < 0.31 * WEIGHTS[queue.priority] * len(runs) + 0.31
+
+
+def test_a_process_that_was_stopped_leaves_its_texts_their_turn() -> None:
+    shares = FairShares()
+    for queue in (TEXTS, BULK_IMAGES):
+        shares.arrive(queue)
+    shares.start(TEXTS, 0.003)
+    shares.correct(TEXTS, 3600.0)  # SIGSTOP, and an hour later SIGCONT
+    waited_s = 0.0
+    while shares.order([TEXTS, BULK_IMAGES])[0] == BULK_IMAGES:
+        shares.start(BULK_IMAGES, 0.1)
+        waited_s += 0.1
+    assert waited_s < 0.25
 
 
 def test_an_empty_queue_saves_no_share_up() -> None:
@@ -75,11 +90,15 @@ def test_a_queue_drains_as_in_a_fluid(work: dict[QueueName, float], workers: int
         assert drained <= sum(work.values()) / workers + 1e-9
 
 
-def test_bulk_requests_take_turns_and_interactive_ones_queue() -> None:
-    for in_turns, wanted in ((True, "aabbaabbaaaaaa"), (False, "aaaaaaaaaabbbb")):
-        waiting = Waiting(in_turns=in_turns)
+def test_requests_take_turns_and_those_of_one_item_queue() -> None:
+    for counts, wanted in (
+        ((10, 4), "aabbaabbaaaaaa"),
+        ((1, 1, 1, 1), "abcd"),
+        ((3, 1, 1), "aabca"),
+    ):
+        waiting = Waiting()
         names = {}
-        for name, n_items in (("a", 10), ("b", 4)):
+        for name, n_items in zip("abcd", counts, strict=False):
             request, items = request_of(["image"] * n_items, now=0, seconds=0.5)
             waiting.add(request, items)
             names[request] = name
@@ -94,7 +113,7 @@ def test_bulk_requests_take_turns_and_interactive_ones_queue() -> None:
 
 
 def test_a_small_bulk_request_passes_a_large_one_that_came_before() -> None:
-    waiting = Waiting(in_turns=True)
+    waiting = Waiting()
     large, items = request_of(["image"] * 100, now=0)
     waiting.add(large, items)
     for _ in range(40):
@@ -110,3 +129,59 @@ def test_a_small_bulk_request_passes_a_large_one_that_came_before() -> None:
         waiting.head()
         order.append(waiting.take().request)
     assert order[:6].count(small) == 3
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.integers(1, 5)),
+            st.tuples(st.just("run"), st.integers(1, 4)),
+            st.tuples(st.just("drop"), st.integers(0, 9)),
+        ),
+        max_size=60,
+    )
+)
+def test_the_turn_is_that_of_the_request_served_least(acts: list[tuple[str, int]]) -> None:
+    """Beside a plain list that is searched each time."""
+    waiting, clock = Waiting(), 0.0
+    plain: dict[Request, list[Item]] = {}
+    served: dict[Request, float] = {}
+    for act, number in acts:
+        if act == "add":
+            request, items = request_of(["image"] * number, now=0, seconds=0.25)
+            waiting.add(request, items)
+            plain[request], served[request] = [*items], clock
+        elif act == "drop" and number < len(plain):
+            request = [*plain][number]
+            waiting.drop(request)
+            del plain[request]
+        elif act == "run":
+            waiting.begin_run()
+            turn: Request | None = None
+            for _ in range(number):
+                if turn not in plain:
+                    turn = min(plain, key=served.__getitem__, default=None)
+                head = waiting.head()
+                assert head is (plain[turn][0] if turn else None)
+                if turn is None:
+                    break
+                assert waiting.take() is plain[turn].pop(0)
+                clock = served[turn]
+                served[turn] += 0.25
+                if not plain[turn]:
+                    del plain[turn]
+        assert len(waiting) == sum(map(len, plain.values()))
+        assert waiting.requests() == [*plain]
+
+
+def test_a_large_request_that_calls_itself_interactive_lets_others_pass() -> None:
+    queues = Queues(AdmissionLimits(max_interactive_wait_s=60), workers=1)
+    queues.admit(*request_of(["text"] * 2000, now=0), 0)
+    first = queues.take(0, worker=0).run
+    small, items = request_of(["text"], now=0.01)
+    queues.admit(small, items, 0.01)
+    assert first is not None
+    queues.finish(first, seconds=first.seconds)
+    second = queues.take(0.02, worker=0).run
+    assert second is not None
+    assert items[0] in second.items

@@ -46,19 +46,19 @@ async def entered(model: FakeModel, runs: int = 1) -> None:
     await asyncio.to_thread(model.require_entered, runs)
 
 
-FOREIGN: set[int] = set()
-"""Workers of engines that fixtures of other modules keep open."""
+OTHERS: set[threading.Thread] = set()
+"""Threads of engines that other tests hold, such as the service that the tests of HTTP share."""
 
 
 @pytest.fixture(autouse=True)
-def foreign_workers() -> None:
-    FOREIGN.clear()
-    FOREIGN.update(worker_threads())
+def others() -> None:
+    OTHERS.clear()
+    OTHERS.update(threading.enumerate())
 
 
 def worker_threads() -> list[int]:
-    workers = [t.ident for t in threading.enumerate() if t.name == "twinlens-serving"]
-    return [ident for ident in workers if ident is not None and ident not in FOREIGN]
+    threads = set(threading.enumerate()) - OTHERS
+    return [t.ident for t in threads if t.name == "twinlens-serving" and t.ident is not None]
 
 
 async def until(reached: Callable[[], bool]) -> None:

@@ -44,6 +44,7 @@ class Items:
         Raises:
             HttpError: 422, it is empty, or the URL of a picture elsewhere.
         """
+        image = image.strip()
         if not image:
             raise invalid(f"{place} is empty; leave it out", param=place)
         found = SCHEME.match(image[:HEAD])

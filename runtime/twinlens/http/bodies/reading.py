@@ -16,9 +16,9 @@ from twinlens.http.options import HttpOptions
 
 T = TypeVar("T")
 
-PLACE: Final = re.compile(r" - at `\$\.?(.*)`$")
+PLACE: Final = re.compile(r" - at `\$\.?(.*)`$", re.DOTALL)
 """End of a message of msgspec: the path of the value, "$.input[3]"."""
-UNKNOWN: Final = re.compile(r"unknown field `(.*)`")
+UNKNOWN: Final = re.compile(r"unknown field `(.*)`", re.DOTALL)
 
 
 class BodyReader:

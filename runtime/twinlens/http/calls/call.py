@@ -1,6 +1,7 @@
 """Call: one request at its route, from the body to the rows."""
 
-from typing import TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -94,13 +95,7 @@ class Call:
         work = deployment.serving.embed(
             items.content, priority=wish.priority, timeout_s=wish.timeout_s
         )
-        try:
-            answer = await while_connected(self._receive, work)
-        except Exception as error:
-            found = as_http_error(error, items.places)
-            if found is None:
-                raise
-            raise found from error
+        answer = await self.result(work, items.places)
         exchange.timings = answer.timings
         if answer.truncated and not cut:
             place = items.places[answer.truncated[0]]
@@ -110,6 +105,25 @@ class Call:
                 code="text_too_long",
             )
         return answer
+
+    async def result(self, work: Coroutine[Any, Any, T], places: Sequence[str]) -> T:
+        """Return the result of the engine's work.
+
+        Args:
+            work: cancelled if the client leaves.
+            places: names of its items in the request, for errors.
+
+        Raises:
+            ClientLeftError: the client left.
+            HttpError: as the work's own error is answered.
+        """
+        try:
+            return await while_connected(self._receive, work)
+        except Exception as error:
+            found = as_http_error(error, places)
+            if found is None:
+                raise
+            raise found from error
 
     def wish(self, *, timeout_ms: float | None = None, priority: str | None = None) -> Wish:
         """Return time and priority, of the body or else of the headers."""

@@ -13,6 +13,7 @@ from twinlens.serving.work import PRIORITIES, Priority
 
 TIMEOUT: Final = "x-request-timeout-ms"
 PRIORITY: Final = "priority"
+LEAST_S: Final = 1e-6
 BROWSERS: Final = re.compile(r"\s*(u\s*=|i\b)")
 """Priority as browsers send it, "u=1, i" (RFC 9218); it says nothing to this server."""
 
@@ -44,7 +45,10 @@ def wish_of(
         asked.append(timeout_ms / 1e3)
     if (written := headers.get(TIMEOUT)) is not None:
         asked.append(_milliseconds(written) / 1e3)
-    return Wish(timeout_s=min(asked), priority=_priority(priority, headers.get(PRIORITY)))
+    # A thousandth of the least float above 0 is 0.
+    return Wish(
+        timeout_s=max(min(asked), LEAST_S), priority=_priority(priority, headers.get(PRIORITY))
+    )
 
 
 def _milliseconds(written: str) -> float:

@@ -22,12 +22,14 @@ class HostGuard:
     """Passes on requests whose header `host` has one of the names; the port does not matter."""
 
     def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
-        self._app, self._names = app, frozenset(name.lower().strip("[]") for name in names)
+        self._app, self._names = app, frozenset(map(host_name, names))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request."""
         hosts = Headers(scope=scope).getlist("host")
-        if scope["type"] != "http" or (len(hosts) == 1 and host_name(hosts[0]) in self._names):
+        # Browsers and HTTP/1.1 always send it; HAProxy's check of health, in HTTP/1.0, does not.
+        is_old = not hosts and scope["http_version"] == "1.0"
+        if is_old or (len(hosts) == 1 and host_name(hosts[0]) in self._names):
             await self._app(scope, receive, send)
             return
         error = HttpError(
@@ -41,4 +43,6 @@ class HostGuard:
 
 def host_name(host: str) -> str:
     """Return the name in a header `host`, in lower case, without its port and brackets."""
-    return PORT.sub("", host.lower()).removeprefix("[").removesuffix("]")
+    is_bare_ipv6 = host.count(":") > 1 and not host.startswith("[")
+    name = host if is_bare_ipv6 else PORT.sub("", host)
+    return name.lower().removeprefix("[").removesuffix("]")

@@ -13,7 +13,6 @@ from twinlens.http.errors import invalid
 from twinlens.http.options import TEXTS_A_REQUEST
 from twinlens.http.routes.embeddings import require_model
 from twinlens.model.zero_shot import TEMPLATES, fill_templates
-from twinlens.normalization import unit_rows
 
 NAME_CHARACTERS: Final = 1000
 """Most characters of a label or a template: one label of a megabyte in 2,000 templates would be
@@ -34,15 +33,17 @@ async def classify(call: Call) -> Response:
     items = Items()
     items.add_images(request.images, "images")
     items.require_some("images")
-    for number, text in enumerate(texts):
-        items.add_text(text, f"labels[{number // len(templates)}]")
     wish = call.wish(timeout_ms=request.timeout_ms, priority=request.priority)
-    rows = (await call.embed(deployment, items, wish)).rows
-    n_images, n_labels = len(request.images), len(request.labels)
-    means = rows[n_images:].reshape(n_labels, len(templates), -1).mean(axis=1)
-    classes = deployment.model.classify_rows(
-        rows[:n_images], unit_rows(means), labels=request.labels
+    call.exchange.texts, call.exchange.images = len(texts), len(request.images)
+    # The engine keeps the rows of labels: a thousand of them take longer than a hundred images.
+    work = deployment.serving.classify(
+        items.content,
+        request.labels,
+        templates=templates,
+        priority=wish.priority,
+        timeout_s=wish.timeout_s,
     )
+    classes = await call.result(work, items.places)
     return call.answer(
         ClassifyAnswer(
             results=[

@@ -70,7 +70,8 @@ def _items(request: CohereRequest) -> Items:
     items.add_images(request.images or (), "images")
     for number, value in enumerate(request.inputs or ()):
         _add(items, value, f"inputs[{number}].content")
-    items.require_some("texts" if request.texts is not None else "inputs")
+    fields = {"texts": request.texts, "images": request.images, "inputs": request.inputs}
+    items.require_some(next(name for name, value in fields.items() if value is not None))
     return items
 
 

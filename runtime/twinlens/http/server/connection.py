@@ -4,7 +4,8 @@ import time
 from typing import Any, Final
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from httptools import HttpParserError, HttpParserUpgrade
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from twinlens.http.bodies.answers import ErrorAnswer, ErrorDetail
 
@@ -16,14 +17,16 @@ HEAD_S: Final = 10.0
 """Time for the head of a request, from the opening of the connection or its first byte on."""
 UNREAD_S: Final = 30.0
 """Time in which a client must read something of an answer that waits for it."""
-
-
 LEAVING_S: Final = 2.0
 """Time in which a client that was refused may read the answer and close."""
 
 
 class HeadTooLargeError(Exception):
     """The head of a request has more bytes than the bound."""
+
+
+class TooManyPipelinedError(Exception):
+    """More requests wait on a connection than the bound."""
 
 
 class Connection(HttpToolsProtocol):
@@ -42,6 +45,10 @@ class Connection(HttpToolsProtocol):
         self._deaf = False
         """True once further bytes are thrown away."""
         self._left_at: float | None = None
+        self._is_declined = False
+        """True while the head at hand asks for another protocol, and is to be parsed again."""
+        self._due: list[RequestResponseCycle] = []
+        """Requests not yet answered, the oldest first."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401  asyncio's or uvloop's
         """Take a connection, or answer 429 and close it where there are too many."""
@@ -62,11 +69,20 @@ class Connection(HttpToolsProtocol):
             if self._head_bytes > HEAD_BYTES + len(data):
                 self._refuse(431, f"the head has more than {HEAD_BYTES:,} bytes", "head_too_large")
                 return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell every request that its client is gone; uvicorn tells the newest one only."""
+        for cycle in self._due:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._due.clear()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Begin the head of a request."""
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._is_declined = True, 0, False
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -75,22 +91,28 @@ class Connection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer."""
+        """Take a header; drop a trailer, which would become a header that no guard has seen."""
         self._count(len(name) + len(value))
-        super().on_header(name, value)
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """End the head: the request begins, or waits for its turn."""
         self._in_head, self._waits_since, self._head_bytes = False, None, 0
         if len(self.pipeline) >= PIPELINED:
-            self.transport.abort()
+            raise TooManyPipelinedError  # those before it are answered
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._is_declined = True
             return
         super().on_headers_complete()
+        self._due = [cycle for cycle in self._due if not cycle.response_complete]
+        self._due.append(self.cycle)
 
     def on_message_complete(self) -> None:
         """End the body; the next byte begins a head."""
         self._in_head = True
-        super().on_message_complete()
+        if not self._is_declined:
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  it says less
         """Answer what is no HTTP."""
@@ -120,6 +142,25 @@ class Connection(HttpToolsProtocol):
                 self._refuse(408, "the head of the request came too slowly", "head_timeout")
             else:
                 self.transport.close()
+
+    def _parse(self, data: bytes) -> None:
+        """Parse bytes; a head that asks for another protocol once more, without this wish.
+
+        The parser ends behind such a head. uvicorn drops what follows: the body, which Java's
+        client sends with `upgrade: h2c`, would be empty, and in a later packet be another request.
+        """
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as end:
+            self._parse(self._declined_head() + data[end.args[0] :])
+        except HttpParserError:
+            self.send_400_response("")
+
+    def _declined_head(self) -> bytes:
+        version = self.parser.get_http_version().encode("ascii")
+        line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)
+        headers = [b"%s: %s" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        return b"\r\n".join([line, *headers, b"", b""])
 
     def _count(self, n_bytes: int) -> None:
         self._head_bytes += n_bytes

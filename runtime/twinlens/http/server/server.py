@@ -17,7 +17,7 @@ import uvicorn
 from twinlens.http.app import application
 from twinlens.http.request_log import FIELDS
 from twinlens.http.server.connection import Connection, raise_file_limit
-from twinlens.http.server.sockets import url_of
+from twinlens.http.server.sockets import remove_path, url_of
 from twinlens.http.server.systemd import tell_systemd
 from twinlens.http.service.service import Service
 
@@ -63,6 +63,7 @@ class Server(uvicorn.Server):
         self.left_over = 0
         """Requests that were accepted, and not answered within the time to drain."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._hung_up = asyncio.Event()
 
     @property
     def answered(self) -> int:
@@ -77,6 +78,7 @@ class Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self._keep(self._open(sockets or []))
         self._keep(self._sweep())
+        self._keep(self._reload())
         with self._hangups():
             await super().serve(sockets)
         for task in self._tasks:
@@ -164,17 +166,23 @@ class Server(uvicorn.Server):
         if not hasattr(signal, "SIGHUP"):
             yield
             return
-        self._loop.add_signal_handler(signal.SIGHUP, lambda: self._keep(self._reload()))
+        self._loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
         try:
             yield
         finally:
             self._loop.remove_signal_handler(signal.SIGHUP)
 
     async def _reload(self) -> None:
-        tell_systemd(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        if await self._service.reload():
-            logger.info("%s was opened anew", self._service.source.name)
-        tell_systemd("READY=1")
+        """Reload after each SIGHUP; once more for all that come meanwhile."""
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            if self._service.draining:
+                continue
+            tell_systemd(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            if await self._service.reload():
+                logger.info("%s was opened anew", self._service.source.name)
+            tell_systemd("READY=1")
 
     def _keep(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -201,8 +209,10 @@ def serve(
     try:
         server.run(sockets)
     finally:
+        for one in sockets:
+            one.close()
         if uds is not None:
-            uds.unlink(missing_ok=True)
+            remove_path(uds)
     if server.failure is not None:
         raise server.failure
     if server.ended_by == signal.SIGINT:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """Errors of an address of a family that the machine does not have."""
+BACKLOG: Final = 2048
+"""Connections that wait to be accepted, as uvicorn has it."""
 FIRST_PASSED: Final = 3
 """Descriptor of the first socket that systemd passes (sd_listen_fds)."""
 
@@ -58,6 +60,11 @@ def has_address(sockets: Sequence[socket.socket]) -> bool:
     return any(one.family in _INTERNET for one in sockets)
 
 
+def addresses_of(sockets: Sequence[socket.socket]) -> list[str]:
+    """Return the addresses of those sockets that have one."""
+    return [one.getsockname()[0] for one in sockets if one.family in _INTERNET]
+
+
 def url_of(one: socket.socket) -> str:
     """Return the URL of a socket, or "unix:PATH"."""
     if one.family not in _INTERNET:
@@ -75,7 +82,11 @@ def _is_loopback(one: socket.socket) -> bool:
 
 
 def _at_address(host: str, port: int) -> list[socket.socket]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        reason = getattr(error, "strerror", "it is no name")
+        raise OSError(errno.EADDRNOTAVAIL, f"{reason}; choose another --host", host) from error
     if port == 0:
         found = found[:1]  # another address would get another free port
     sockets: list[socket.socket] = []
@@ -107,6 +118,8 @@ def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         one.bind(address)
+        # At once: until it listens, Linux gives the same address to another server.
+        one.listen(BACKLOG)
     except OSError:
         one.close()
         raise
@@ -124,19 +137,31 @@ def _at_path(path: Path) -> socket.socket:
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise FileExistsError(errno.EEXIST, "there is a file that is no socket", str(path))
-        with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(str(path)) == 0:
-                raise OSError(errno.EADDRINUSE, "another server listens there", str(path))
+        if _is_served(path):
+            raise OSError(errno.EADDRINUSE, "another server listens there", str(path))
         path.unlink()
     one = socket.socket(socket.AF_UNIX)
     try:
         one.bind(str(path))
+        # At once: until it listens, another server takes the path for one left behind.
+        one.listen(BACKLOG)
     except OSError as error:
         one.close()
         raise OSError(error.errno or errno.EINVAL, error.strerror or str(error), str(path)) from (
             error
         )
     return one
+
+
+def remove_path(path: Path) -> None:
+    """Remove the path of a server that has ended; that of a new server stays."""
+    if not _is_served(path):
+        path.unlink(missing_ok=True)
+
+
+def _is_served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def _passed(number: int) -> socket.socket:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from twinlens.images.limits import LIMITS
 from twinlens.serving.costs.header_pixels import header_of, header_of_base64
 from twinlens.serving.work import Base64Image, ImageHeader, Item, Run
 
@@ -106,7 +107,8 @@ class Costs:
 
     def image_s(self, header: ImageHeader | None) -> float:
         """Return the estimated seconds of one image more in a run, its decoding included."""
-        pixels = 0 if header is None else header.pixels
+        # A header may claim any number; the decoder refuses more than its limit unread.
+        pixels = 0 if header is None else min(header.pixels, LIMITS.max_pixels)
         return self._decoder(header).seconds(pixels) + self.image.unit_s
 
     def learn(self, run: Run) -> None:

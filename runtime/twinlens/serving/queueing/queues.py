@@ -34,7 +34,7 @@ class Queues:
 
     def __init__(self, limits: AdmissionLimits, *, workers: int) -> None:
         self._limits = limits
-        self._waiting = {name: Waiting(in_turns=name.priority == "bulk") for name in QUEUES}
+        self._waiting = {name: Waiting() for name in QUEUES}
         self._shares, self._budgets = FairShares(), RunBudgets(workers=workers)
         self._runs: list[Run] = []
         self._requests: set[Request] = set()
@@ -176,7 +176,7 @@ class Queues:
         needed = sum(own.values()) / min(workers, sum(map(len, parts.values())))
         if needed > HOPELESS * allowed:
             raise DeadlineError(
-                f"the request takes about {needed:.2f} s, and has {allowed:.2f}; "
+                f"the request takes about {needed:.3f} s, and has {max(allowed, 0):.3f}; "
                 "ask for it in parts, or allow more time"
             )
         work = self.work_s()
@@ -208,7 +208,8 @@ class Queues:
         while (item := self._live_head(waiting, now, expired)) is not None:
             seconds, tokens = seconds + item.seconds, tokens + item.tokens
             too_slow = item.seconds > budget.longest_item_s
-            too_large = item.pixels > pixels and (items or self._runs)
+            is_first = not items and pixels == self._limits.max_pixels_at_work
+            too_large = item.pixels > pixels and not is_first
             if too_slow or too_large or not budget.takes(len(items) + 1, seconds, tokens):
                 break
             items.append(waiting.take())

@@ -7,6 +7,7 @@ from twinlens.serving.work import QUEUES, Priority, QueueName
 
 WEIGHTS: Final[Mapping[Priority, float]] = {"interactive": 8.0, "bulk": 1.0}
 """Two kinds of each: beside both interactive ones, a bulk queue gets at least 1/18 of the time."""
+LONGEST_OVERRUN_S: Final = 1.0
 
 
 class FairShares:
@@ -34,8 +35,12 @@ class FairShares:
         self._charge(queue, seconds)
 
     def correct(self, queue: QueueName, seconds: float) -> None:
-        """Charge a queue for the seconds that a run took longer than estimated, or less if < 0."""
-        self._charge(queue, seconds)
+        """Charge a queue for the seconds that a run took longer than estimated, or less if < 0.
+
+        No more than `LONGEST_OVERRUN_S`: a process that was stopped for a minute was not at work,
+        and its texts would wait for 7 s of bulk images.
+        """
+        self._charge(queue, min(seconds, LONGEST_OVERRUN_S))
 
     def _charge(self, queue: QueueName, seconds: float) -> None:
         self._tags[queue] += seconds / WEIGHTS[queue.priority]

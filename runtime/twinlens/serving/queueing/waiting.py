@@ -2,22 +2,30 @@
 
 from collections import deque
 from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+from itertools import count
 
 from twinlens.serving.work import Item, Request
 
+Turn = tuple[float, int, Request]
+"""Seconds that a request was served, more than others when it came; its number; itself."""
+
 
 class Waiting:
-    """Items that wait: interactive ones first come, first served; requests of bulk in turns.
+    """Items that wait, in turns: requests of one item each in the order in which they came.
 
-    In turns, the next run begins with the request that was served least since it came (start-time
-    fair queueing by estimated seconds), so that a small bulk request passes a large one.
+    The next run begins with the request that was served least since it came (start-time fair
+    queueing by estimated seconds), of equals the older one. So a small request passes a large one,
+    also where the large one calls itself interactive.
     """
 
-    def __init__(self, *, in_turns: bool) -> None:
-        self._in_turns = in_turns
+    def __init__(self) -> None:
         self._items: dict[Request, deque[Item]] = {}
-        self._served: dict[Request, float] = {}
-        self._turn: Request | None = None
+        self._turns: list[Turn] = []
+        """A heap; at most half of it are turns of requests that are gone."""
+        self._turn: Turn | None = None
+        """The turn at hand, taken out of the heap."""
+        self._numbers = count()
         self._clock = 0.0
         self._seconds = 0.0
         self._n_items = 0
@@ -33,27 +41,30 @@ class Waiting:
     def add(self, request: Request, items: Sequence[Item]) -> None:
         """Add the items of a new request, at least one."""
         self._items[request] = deque(items)
-        self._served[request] = self._clock
+        heappush(self._turns, (self._clock, next(self._numbers), request))
         self._n_items += len(items)
         self._seconds += sum(item.seconds for item in items)
 
     def begin_run(self) -> None:
         """Begin a run, with the request whose turn it is."""
-        self._turn = None
+        if self._turn is not None:
+            heappush(self._turns, self._turn)
+            self._turn = None
 
     def head(self) -> Item | None:
         """Return the item to be taken next; None if there is none."""
-        if self._turn is None and self._items:
-            self._turn = self._next_request()
-        return self._items[self._turn][0] if self._turn else None
+        while self._turn is None and self._turns:
+            turn = heappop(self._turns)
+            if turn[2] in self._items:
+                self._turn = turn
+        return None if self._turn is None else self._items[self._turn[2]][0]
 
     def take(self) -> Item:
         """Take the item of `head`."""
-        request = self._turn
-        assert request is not None, "head() comes first"
+        assert self._turn is not None, "head() comes first"
+        self._clock, number, request = self._turn
         item = self._items[request].popleft()
-        self._clock = self._served[request]
-        self._served[request] += item.seconds
+        self._turn = (self._clock + item.seconds, number, request)
         self._n_items -= 1
         self._seconds -= item.seconds
         if not self._items[request]:
@@ -72,14 +83,12 @@ class Waiting:
         """Return the requests with items here, in order of arrival."""
         return list(self._items)
 
-    def _next_request(self) -> Request:
-        if self._in_turns:
-            return min(self._served, key=self._served.__getitem__)  # of equals, the older
-        return next(iter(self._items))
-
     def _forget(self, request: Request) -> None:
-        del self._items[request], self._served[request]
-        if self._turn is request:
+        del self._items[request]
+        if self._turn is not None and self._turn[2] is request:
             self._turn = None
         if not self._items:
             self._seconds = 0.0  # sums of floats drift
+        if len(self._turns) > 2 * len(self._items):
+            self._turns = [turn for turn in self._turns if turn[2] in self._items]
+            heapify(self._turns)

@@ -1,0 +1,106 @@
+"""Odd HTTP that is allowed: it is answered as it says, and nothing slips past a guard."""
+
+import json
+import re
+import socket
+
+import pytest
+from http_servers import ServerProcess
+from raw_http import posted, raw
+
+BODY = b'{"input": "a dog"}'
+LENGTH = f"content-length: {len(BODY)}"
+UPGRADE = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABk")
+"""Headers of the first request of Java's client."""
+LAST = b"GET /a HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+"""Request that ends the connection, by a 404."""
+
+
+def statuses(answer: bytes) -> list[int]:
+    return [int(digits) for digits in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 30, 90, -len(BODY) - len(LAST), -len(LAST) - 3, -5])
+def test_a_request_for_another_protocol_is_answered_in_this_one(
+    server: ServerProcess, cut: int
+) -> None:
+    content = posted(BODY, LENGTH, *UPGRADE) + LAST
+    with server.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for part in (content[:cut], content[cut:]):
+            connection.sendall(part)
+            server_has_read(server)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert statuses(answer) == [200, 404]
+    assert b'"prompt_tokens":4' in answer
+
+
+def server_has_read(server: ServerProcess) -> None:
+    """Wait until the event loop has had a turn."""
+    with server.client() as client:
+        client.get("/health/live")
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_a_body_after_such_a_head_is_no_request_of_its_own(
+    server: ServerProcess, count: int
+) -> None:
+    hidden = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    one = posted(hidden, f"content-length: {len(hidden)}", *UPGRADE)
+    found = statuses(raw(server, one * count + LAST))
+    assert found == ([400, 400, 404] if count == 2 else [400] * 17)
+
+
+def test_trailers_become_no_headers(server: ServerProcess) -> None:
+    chunks = b"%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
+    trailers = b"host: evil.example\r\npriority: urgent\r\nx-request-timeout-ms: no\r\n\r\n"
+    content = posted(chunks + trailers, "transfer-encoding: chunked")
+    assert statuses(raw(server, content + LAST)) == [200, 404]
+
+
+def test_of_too_many_pipelined_requests_the_first_are_answered(server: ServerProcess) -> None:
+    answer = raw(server, posted(BODY, LENGTH) * 40)
+    assert statuses(answer) == [200] * 17, "one at work, and 16 that wait"
+
+
+def test_pipelined_requests_of_a_client_that_leaves_are_not_computed(
+    server: ServerProcess,
+) -> None:
+    body = json.dumps({"input": [f"{number} {'word ' * 70}" for number in range(2048)]}).encode()
+    seen = len(server.lines)
+    with server.connect() as connection:
+        connection.sendall(posted(body, f"content-length: {len(body)}") + posted(BODY, LENGTH))
+        server_has_read(server)
+    line = server.line(lambda line: line.get("path") == "/v1/embeddings", after=seen)
+    assert (line["status"], line["texts"]) == (499, 2048)
+    server_has_read(server)
+    assert all(isinstance(line, dict) and line["level"] != "error" for line in server.lines[seen:])
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /health/live HTTP/1.0\r\n\r\n", 200),
+        (b"GET /health/live HTTP/1.0\r\nhost: evil.example\r\n\r\n", 400),
+        (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.0\r\n\r\n", 404),
+        (b"GET /health/../metrics HTTP/1.0\r\n\r\n", 404),
+        (b"GET //health/live HTTP/1.0\r\n\r\n", 404),
+        (b"GET /\xff\xfe HTTP/1.0\r\n\r\n", 400),
+        (b"GET /%ff%zz?key=secret HTTP/1.0\r\n\r\n", 404),
+        (b"GET /health/live HTTP/1.0\r\nx-request-id: \xff\xfe\r\n\r\n", 200),
+        (b"OPTIONS * HTTP/1.0\r\n\r\n", 404),
+        (b"OPTIONS /v1/embeddings HTTP/1.0\r\n\r\n", 405),
+        (b"CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n", 400),
+        (posted(BODY, LENGTH, LENGTH), 400),
+        (posted(BODY, LENGTH, "content-length: 3"), 400),
+        (posted(BODY, LENGTH, "transfer-encoding: chunked"), 400),
+        (posted(BODY, "content-length: +18"), 400),
+        (posted(BODY, "content-length : 18"), 400),
+        (posted(BODY, LENGTH, "host: localhost", "connection: close"), 400),
+    ],
+)
+def test_heads_that_a_proxy_might_read_in_another_way(
+    server: ServerProcess, head: bytes, status: int
+) -> None:
+    assert statuses(raw(server, head)) == [status]
+    assert not any("secret" in str(line) for line in server.lines)
