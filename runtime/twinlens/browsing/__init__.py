@@ -1,0 +1,1 @@
+"""A page over a folder of one's own pictures."""
