@@ -50,6 +50,15 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
             "::test_a_killed_writer_leaves_the_old_index_or_the_new_one"
         ),
     ),
+    (README, "Rows come out again, to the bit"): (
+        "runtime/index/test_parquet_exchange.py::test_an_index_comes_back_to_the_bit",
+        "runtime/index/test_read_back.py::test_blocks_are_those_of_the_call_whatever_changes_then",
+        "runtime/index/test_update.py::test_merged_indexes_answer_as_one_that_was_built_of_all",
+        "runtime/index/test_stateful.py::test_an_index_is_like_a_list_that_is_searched_by_brute_force",
+    ),
+    (README, "take them on in [five lines each]"): (
+        "integrations/test_handoffs.py::test_a_block_of_the_document_finds_the_nearest",
+    ),
     (README, "readers beside a writer see one of the two"): (
         "runtime/index/storage/test_disk.py::test_one_index_may_be_searched_while_it_is_changed",
     ),

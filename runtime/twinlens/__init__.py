@@ -59,6 +59,8 @@ from twinlens.index.filters import Filter
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike
 from twinlens.index.index import Index
+from twinlens.index.index_reader import IndexReader
+from twinlens.index.row_writer import RowWriter
 from twinlens.loading import load
 from twinlens.model.model import Model
 from twinlens.model.zero_shot import Classes
@@ -132,6 +134,8 @@ __all__ = [  # noqa: RUF022  by room
     "Answer",
     # search
     "Index",
+    "IndexReader",
+    "RowWriter",
     "Hits",
     "RangeHits",
     "Embeddings",

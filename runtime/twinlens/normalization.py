@@ -15,12 +15,15 @@ _NO_NUMBERS = (str, bytes, bytearray, os.PathLike, Image.Image, Mapping, Abstrac
 _BLOCK_NUMBERS = 2**18
 # Squares of numbers between 2**-400 and 2**400 neither under- nor overflow in a float64 sum.
 _SHORTEST, _LONGEST = 2.0**-400, 2.0**400
+# A unit row in float32 has a length of 1 +- 2**-24, for its numbers are rounded by as much.
+_ROUNDING = 2.0**-24 * (1 + 2.0**-16)
 
 
 def unit_rows(embeddings: ArrayLike, *, numbers: range | None = None) -> NDArray[np.float32]:
     """Scale each row of [N, D] floats to length 1; a zero row stays zero.
 
-    Lengths are computed in float64, so tiny and huge rows keep their direction.
+    Lengths are computed in float64, so tiny and huge rows keep their direction. A float32 row that
+    has length 1 already, as rounded numbers can have it, stays to the bit.
 
     Args:
         embeddings: [N, D], or a column of vectors, of numpy, torch, pandas, polars or pyarrow.
@@ -36,9 +39,11 @@ def unit_rows(embeddings: ArrayLike, *, numbers: range | None = None) -> NDArray
     unit = np.empty(rows.shape, dtype=np.float32)
     row_numbers = range(len(rows)) if numbers is None else numbers
     step = max(1, _BLOCK_NUMBERS // rows.shape[1])
+    # A float64 row of such a length is rounded yet, to one that may be twice as far from 1.
+    kept = _ROUNDING if rows.dtype.itemsize <= 4 else 0
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        unit[part] = _scaled(rows[part].astype(np.float64), row_numbers[part])
+        unit[part] = _scaled(rows[part].astype(np.float64), row_numbers[part], kept=kept)
     return unit
 
 
@@ -76,10 +81,11 @@ def _not_floats(embeddings: object, rows: NDArray[np.generic] | None = None) -> 
     return f"embeddings are {kind}, wanted floats; {cure}"
 
 
-def _scaled(rows: NDArray[np.float64], numbers: range) -> NDArray[np.float64]:
-    """Scale rows in place; no row depends on the others."""
+def _scaled(rows: NDArray[np.float64], numbers: range, *, kept: float) -> NDArray[np.float64]:
+    """Scale rows in place, but for those of length 1 +- `kept`; no row depends on the others."""
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+        lengths[np.abs(lengths - 1) <= kept] = 1
     if lengths.min() > _SHORTEST and lengths.max() < _LONGEST:  # not with NaN
         rows /= lengths[:, None]
         return rows

@@ -1,7 +1,7 @@
 """Makers of stored embeddings, compared with the model that uses them."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from twinlens.bundle.manifest import Source
@@ -63,20 +63,45 @@ def check_about(
         IndexFileError: something differs; the message names both.
     """
     irrelevant = {*mixed, *(ONLY_IMAGES if modality == "text" else ())}
-    for name, found in stored.items():
-        if name in irrelevant or name not in model or model[name] == found:
-            continue
-        if name in CLOSE:
-            logger.warning(
-                "the index was made with operators %s, this model has %s: their rows differ a "
-                "little, with cosines of 0.9998 and more",
-                found,
-                model[name],
-            )
-            continue
+    for name in _different(stored, model, irrelevant=irrelevant):
         raise IndexFileError(
             f"the index was made with {_words(stored)}, but this model is {_words(model)}; "
-            f"{_cure(name, found)}"
+            f"{_cure(name, stored[name])}"
+        )
+
+
+def check_same_maker(own: Mapping[str, str], other: Mapping[str, str]) -> None:
+    """Refuse to put embeddings into one index that were made differently, as `check_about` does.
+
+    Args:
+        own: maker of the rows of an index, `Index.about`.
+        other: maker of the rows that join them.
+
+    Raises:
+        IndexFileError: something differs; the message names both.
+    """
+    for _ in _different(own, other):
+        raise IndexFileError(
+            f"the index was made with {_words(own)}, but the rows to be merged with "
+            f"{_words(other)}; embed both with the same model"
+        )
+
+
+def _different(
+    stored: Mapping[str, str], other: Mapping[str, str], *, irrelevant: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield the entries that both have and that must not differ; log those that may."""
+    for name, found in stored.items():
+        if name in irrelevant or name not in other or other[name] == found:
+            continue
+        if name not in CLOSE:
+            yield name
+            continue
+        logger.warning(
+            "the index was made with operators %s, this model has %s: their rows differ a "
+            "little, with cosines of 0.9998 and more",
+            found,
+            other[name],
         )
 
 

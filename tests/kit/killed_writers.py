@@ -62,11 +62,35 @@ def check(folder: Path, sizes: set[int]) -> int:
     return size
 
 
+def update(folder: Path) -> None:
+    """Replace two rows by the same ones, and append five."""
+    vectors, names = rows(5, 7)
+    more, others = rows(50, 55)
+    Index.open(folder).update(np.concatenate([vectors, more]), ids=names + others)
+
+
+def merge(folder: Path) -> None:
+    parts = [Index.build(vectors, ids=names) for vectors, names in (rows(50, 57), rows(60, 63))]
+    parts[0].remove(["row 52"])
+    Index.open(folder).merge(*parts)
+
+
+def write_singly(folder: Path) -> None:
+    """Commit three rows, and the other two at the end."""
+    vectors, names = rows(50, 55)
+    with Index.open(folder).writer(size=3) as writer:
+        for vector, name in zip(vectors, names, strict=True):
+            writer.add(vector, [name])
+
+
 CHANGES: dict[str, tuple[Callable[[Path], None], set[int]]] = {
     "add": (lambda folder: Index.open(folder).add(*rows(50, 60)), {49, 59}),
     "remove": (lambda folder: Index.open(folder).remove(["row 7", "row 8"]), {49, 47}),
     "compact": (lambda folder: Index.open(folder).compact(), {49}),
     "save over": (save_over, {49, 20}),
+    "update": (update, {49, 54}),
+    "merge": (merge, {49, 58}),
+    "write singly": (write_singly, {49, 52, 54}),
 }
 
 

@@ -51,3 +51,12 @@ def test_integers_and_wrong_shapes_are_refused() -> None:
         unit_rows(np.ones((2, 2), dtype=np.int64))
     with pytest.raises(ValueError, match=r"embeddings have shape \(2,\), wanted \[rows, width\]"):
         unit_rows(np.ones(2))
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 16, 700])
+def test_unit_rows_stay_to_the_bit(width: int) -> None:
+    once = unit_rows(np.random.default_rng(width).standard_normal((20_000 // width, width)))
+    np.testing.assert_array_equal(unit_rows(once), once)
+    # A float64 row as close to length 1 is scaled first: its rounding may move it once more.
+    wide = once[:1].astype(np.float64) * (1 + 2.0**-24)
+    assert abs(np.linalg.norm(unit_rows(wide).astype(np.float64)) - 1) < 2.0**-24

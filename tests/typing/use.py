@@ -13,6 +13,7 @@ from twinlens import (
     Base64Image,
     Cancellation,
     EmbeddedBlock,
+    Index,
     Limits,
     Model,
     NamedImage,
@@ -43,6 +44,14 @@ def use(named: Iterator[NamedImage]) -> list[EmbeddedBlock]:
         pixels = np.stack([other.preprocess("photo.jpg"), other.preprocess(next(named))])
         other.embed_pixels(pixels, cancel=Cancellation())
         other.embed_tokens(tokens[0] + tokens[1:], cancel=None)
+    index = Index.build(np.eye(3), ids=["a", "b", "c"])
+    if "a" in index:
+        index.update(np.eye(3)[:1], [*index.ids[:1]])
+    copied = Index.build(index.blocks(100))
+    copied.update(index.blocks())
+    copied.merge(index, Index.from_parquet("photos.parquet"))
+    with copied.writer() as writer:
+        writer.add([1.0, 0.0, 0.0], ["d"])
     return [*model.stream_images(named)]
 
 

@@ -15,7 +15,7 @@ from twinlens.commands.pairs import read_column_pairs
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.table import Table
 from twinlens.commands.writing.targets import require_folder
-from twinlens.commands.writing.whole import whole_folder
+from twinlens.durable.whole import whole_folder
 from twinlens.loading import folder_of
 
 

@@ -16,8 +16,8 @@ from twinlens.commands.inputs import open_model
 from twinlens.commands.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.writing.targets import require_file
-from twinlens.commands.writing.whole import whole_file
 from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
+from twinlens.durable.whole import whole_file
 from twinlens.index.index import Index
 from twinlens.model.model import Model
 

@@ -11,7 +11,7 @@ from twinlens.commands.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.writing.embeddings_file import write_embeddings
 from twinlens.commands.writing.targets import STDOUT, require_file
-from twinlens.commands.writing.whole import whole_file
+from twinlens.durable.whole import whole_file
 from twinlens.texts.tokenizer import OnCut
 
 

@@ -12,9 +12,9 @@ from twinlens.commands.parsing.values import templates
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.table import Table
 from twinlens.commands.writing.targets import require_folder
-from twinlens.commands.writing.whole import whole_files
 from twinlens.datasets.pairs import Pairs
 from twinlens.demo.samples import CLASS_TEMPLATES, bundled_drawings
+from twinlens.durable.whole import whole_files
 from twinlens.errors import BundleError
 from twinlens.evaluation.evaluate import Evaluation, ModelEvaluation, evaluate
 from twinlens.evaluation.report import HTML, JSON, document, write_report

@@ -1,28 +1,43 @@
-"""Embeddings in a Parquet file, as blocks for an index."""
+"""Embeddings in Parquet files, as blocks for an index."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.datasets.formats.embedding_schema import (
+    EMBEDDING,
+    ID,
+    LOST,
+    NAME,
+    KeyColumn,
+    about_in,
+)
 from twinlens.datasets.formats.parquet_file import ParquetDamage, cells, open_parquet
+from twinlens.datasets.hidden_names import is_hidden
 from twinlens.datasets.quoting import quoted_path, quoted_value
-from twinlens.errors import DatasetError
+from twinlens.errors import DatasetError, quoted
 
 _BATCH_ROWS: Final = 2**14
 
+Block = NDArray[Any] | tuple[list[int] | list[str], NDArray[Any]]
+"""Rows [n, D], or a pair of their ids [n] and them."""
+
 
 def parquet_blocks(
-    path: str | os.PathLike[str], *, column: str = "embedding", ids: str | None = None
+    path: str | os.PathLike[str], *, column: str = EMBEDDING, ids: str | None = None
 ) -> Iterator[NDArray[Any] | tuple[list[int] | list[str], NDArray[Any]]]:
     """Yield blocks [n, D] of a column of lists of floats, for `Index.build` or `Index.write`.
 
     The file is read row group by row group, so memory holds little more than one of them:
 
         Index.write("photos.index", parquet_blocks("rows.parquet", ids="path"))
+
+    Files and folders that twinlens wrote are read by `Index.from_parquet`, with their metadata.
 
     Args:
         path: the file.
@@ -37,16 +52,128 @@ def parquet_blocks(
         ValueError: the column has no lists of floats, or a list is null or differs in length from
             those before it.
     """
-    wanted = [column] if ids is None else [column, ids]
-    place = Path(path)
-    with open_parquet(place) as file:
+    yield from _blocks(Path(path), column=column, ids=ids, lost=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEmbeddings:
+    """Parquet files of one schema (formats/embedding_schema.py): a file, or those of a folder."""
+
+    paths: tuple[Path, ...]
+    about: Mapping[str, str]
+    """Maker of the rows; empty for files of other programs."""
+    key: KeyColumn | None
+    """Column of the ids; None if there is none."""
+    width: int | None
+    """D; None if the lists of the column may differ in length."""
+    has_lost: bool
+    """True if there is a column of reasons; rows with a reason have no embedding."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows, file by file, without lost ones; memory holds a row group.
+
+        If there are none but the width is known, one block of none tells it.
+
+        Raises:
+            DatasetError: as for `parquet_blocks`.
+            OSError: as for `parquet_blocks`.
+            ValueError: as for `parquet_blocks`.
+        """
+        if self.width is not None:
+            yield np.empty((0, self.width), dtype=np.float32)
+        lost = LOST if self.has_lost else None
+        for path in self.paths:
+            yield from _blocks(path, column=EMBEDDING, ids=self.key, lost=lost)
+
+
+def open_embeddings(source: str | os.PathLike[str]) -> StoredEmbeddings:
+    """Open a Parquet file of embeddings, or a folder of such files `*.parquet`, in order of names.
+
+    The columns are those of `Index.to_parquet` and `twinlens embed --out`: `embedding`, and beside
+    it `name` or `id` or neither. Names that begin with "." or "_" are passed over.
+
+    Args:
+        source: the file or the folder.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+        DatasetError: a file is not Parquet, has other columns, or was made by another model than
+            those before it; or there is none in the folder.
+        OSError: a file cannot be opened.
+    """
+    place = Path(source).absolute()
+    paths = _files_of(place) if place.is_dir() else (place,)
+    if not paths:
+        raise DatasetError(
+            f"{quoted_path(source)} has no file *.parquet; name a folder of embeddings, or a file"
+        )
+    first = _described(paths[0])
+    for path in paths[1:]:
+        found = _described(path)
+        if replace(found, paths=first.paths) != first:
+            raise DatasetError(f"{quoted_path(path)} {_difference(found, first)}")
+    return replace(first, paths=paths)
+
+
+def _files_of(folder: Path) -> tuple[Path, ...]:
+    found = [path for path in folder.iterdir() if path.suffix == ".parquet"]
+    hidden = {path for path in found if path.name.startswith("_") or is_hidden([path.name])}
+    return tuple(sorted(set(found) - hidden))
+
+
+def _described(path: Path) -> StoredEmbeddings:
+    with open_parquet(path) as file:
+        file.require_columns([EMBEDDING])
+        keys: list[KeyColumn] = [NAME] if NAME in file.columns else []
+        keys += [ID] if ID in file.columns else []
+        if len(keys) > 1:
+            raise DatasetError(
+                f"{quoted_path(path)} has both columns {NAME} and {ID}, wanted one of ids; "
+                "give Index.build the blocks of parquet_blocks, which chooses"
+            )
+        try:
+            about = about_in(file.schema)
+        except DatasetError as error:
+            raise DatasetError(f"{quoted_path(path)} cannot be read: {error}") from error
+        kind = file.schema.field(EMBEDDING).type
+        return StoredEmbeddings(
+            paths=(path,),
+            about=about,
+            key=keys[0] if keys else None,
+            width=getattr(kind, "list_size", None),
+            has_lost=LOST in file.columns,
+        )
+
+
+def _difference(found: StoredEmbeddings, first: StoredEmbeddings) -> str:
+    """Return the reason why two files are not of one folder."""
+    before = quoted_path(first.paths[0].name)
+    if found.about != first.about:
+        ours, theirs = quoted(str(dict(found.about))), quoted(str(dict(first.about)))
+        return f"was made by {ours}, {before} by {theirs}; embed both with the same model"
+    if found.width != first.width:
+        return (
+            f"has width {found.width}, {before} has {first.width}; embed both with the same model"
+        )
+    return f"has other columns than {before}; keep files of one kind in a folder"
+
+
+def _blocks(path: Path, *, column: str, ids: str | None, lost: str | None) -> Iterator[Block]:
+    wanted = [name for name in (column, ids, lost) if name is not None]
+    with open_parquet(path) as file:
         file.require_columns(wanted)
         for batch in file.batches(wanted, n_rows=_BATCH_ROWS):
             if isinstance(batch, ParquetDamage):
                 raise batch.error
+            columns = batch.columns
+            numbers = batch.first_row + np.arange(len(columns[column]))
+            if lost is not None and columns[lost].null_count < len(numbers):
+                kept = columns[lost].is_null()
+                numbers = numbers[kept.to_numpy(zero_copy_only=False)]
+                columns = {name: array.filter(kept) for name, array in columns.items()}
             where = f"column {quoted_value(column)} of {quoted_path(path)}"
-            rows = _rows(batch.columns[column], where, batch.first_row)
-            yield rows if ids is None else (_ids(batch.columns[ids], place), rows)
+            rows = _rows(columns[column], where, numbers)
+            yield rows if ids is None else (_ids(columns[ids], path), rows)
 
 
 def _ids(array: Any, path: Path) -> list[int] | list[str]:  # noqa: ANN401  pyarrow's array
@@ -57,22 +184,32 @@ def _ids(array: Any, path: Path) -> list[int] | list[str]:  # noqa: ANN401  pyar
     return ids
 
 
-def _rows(lists: Any, where: str, first_row: int) -> NDArray[Any]:  # noqa: ANN401  pyarrow's array
-    """Return the rows [n, D] of an array of lists of floats."""
+def _rows(
+    lists: Any,  # noqa: ANN401  pyarrow's array
+    where: str,
+    numbers: NDArray[np.int64],
+) -> NDArray[Any]:
+    """Return the rows [n, D] of an array of lists of floats.
+
+    Args:
+        lists: [n] lists.
+        where: the column and its file, for messages.
+        numbers: [n] numbers of the rows in the file.
+    """
     kind = getattr(lists.type, "value_type", None)
     if kind is None or str(kind) not in {"halffloat", "float", "double"}:
         raise ValueError(f"{where} is {lists.type}, wanted lists of floats")
     if lists.null_count:
-        missing = first_row + int(np.argmax(lists.is_null().to_numpy(zero_copy_only=False)))
+        missing = numbers[int(np.argmax(lists.is_null().to_numpy(zero_copy_only=False)))]
         raise ValueError(f"{where} is null in row {missing}; leave out rows without an embedding")
-    numbers: NDArray[Any] = lists.flatten().to_numpy(zero_copy_only=False)
+    flat: NDArray[Any] = lists.flatten().to_numpy(zero_copy_only=False)
     if not len(lists):
-        return numbers.reshape(0, max(1, getattr(lists.type, "list_size", 1)))
+        return flat.reshape(0, max(1, getattr(lists.type, "list_size", 1)))
     lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
     if (lengths != lengths[0]).any():
         odd = int(np.argmax(lengths != lengths[0]))
         raise ValueError(
-            f"{where} has {lengths[odd]} numbers in row {first_row + odd}, {lengths[0]} in row "
-            f"{first_row}; embed all with the same model"
+            f"{where} has {lengths[odd]} numbers in row {numbers[odd]}, {lengths[0]} in row "
+            f"{numbers[0]}; embed all with the same model"
         )
-    return numbers.reshape(len(lists), int(lengths[0]))
+    return flat.reshape(len(lists), int(lengths[0]))

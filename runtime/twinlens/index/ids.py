@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twinlens.errors import QUOTED_CHARACTERS, IdError, IndexFileError, quoted
 from twinlens.foreign_arrays import as_array, library_of
-from twinlens.index.layout import ID_TEXT, IdKind
+from twinlens.index.arrays.layout import ID_TEXT, IdKind
 
 IdsLike = Sequence[int] | Sequence[str] | NDArray[Any] | Iterable[int] | Iterable[str]
 """Ids as users give them: integers that fit int64, or strings; also columns of other libraries."""

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError
+from twinlens.index.arrays.growable_array import GrowableArray
+from twinlens.index.arrays.layout import IdKind
+from twinlens.index.arrays.mapped_array import read_ahead
 from twinlens.index.blocks import RowBlock
-from twinlens.index.growable_array import GrowableArray
 from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import (
     Ids,
@@ -21,8 +23,6 @@ from twinlens.index.ids import (
     show_id,
     slice_ids,
 )
-from twinlens.index.layout import IdKind
-from twinlens.index.mapped_array import read_ahead
 from twinlens.index.snapshot import Snapshot
 from twinlens_kernels import encode
 
@@ -30,22 +30,34 @@ _PIECE_ROWS: Final = 2**14
 
 
 class Ingest:
-    """Checks and encoding of blocks that are appended to a snapshot."""
+    """Checks and encoding of blocks that are appended to a snapshot.
 
-    def __init__(self, snapshot: Snapshot, *, threads: int) -> None:
-        self._snapshot, self._threads = snapshot, threads
+    Args:
+        snapshot: index before the append.
+        threads: number of threads of the encoding.
+        replacing: let a row take the place of the one that has its id, and refuse rows without ids.
+    """
+
+    def __init__(self, snapshot: Snapshot, *, threads: int, replacing: bool = False) -> None:
+        self.snapshot, self._threads, self._replacing = snapshot, threads, replacing
         # An index without rows takes the kind of ids that its first rows have.
         self._kind: IdKind | None = snapshot.layout.ids if len(snapshot) else None
-        self._new_ids = _NewIds(snapshot)
+        self._new_ids = _NewIds()
+        self._replaced: list[NDArray[np.int64]] = []
 
-    def sections(self, block: RowBlock) -> dict[str, NDArray[Any]]:
-        """Make the sections of a block, none if it has no rows; ends of ids count from its first.
+    def kept(self) -> Snapshot:
+        """Return the snapshot without the rows that the appended ones replace."""
+        rows = np.concatenate([np.empty(0, dtype=np.int64), *self._replaced])
+        return self.snapshot.without(rows) if len(rows) else self.snapshot
+
+    def check(self, block: RowBlock) -> dict[str, NDArray[Any]]:
+        """Check a block, and make its sections of ids.
 
         Raises:
-            IdError: an id is there twice, or ids are of another kind than those of the index.
-            ValueError: the width is another than that of the index.
+            IdError: as for `sections`.
+            ValueError: as for `sections`.
         """
-        width = self._snapshot.layout.width
+        width = self.snapshot.layout.width
         if block.rows.shape[1] != width:
             raise ValueError(
                 f"embeddings have width {block.rows.shape[1]}, but the index has width {width}; "
@@ -58,23 +70,49 @@ class Ingest:
         self._kind = kind
         ids = id_sections(block.ids)
         if block.ids is not None:
-            self._new_ids.add(block.ids, keys_of(ids))
+            self._meet(block.ids, keys_of(ids))
+        elif self._replacing:
+            raise IdError("an update needs the id of each row, got none; use add for such rows")
+        return ids
+
+    def sections(self, block: RowBlock) -> dict[str, NDArray[Any]]:
+        """Make the sections of a block, none if it has no rows; ends of ids count from its first.
+
+        Raises:
+            IdError: an id is there twice, or ids are of another kind than those of the index.
+            ValueError: the width is another than that of the index.
+        """
+        ids = self.check(block)
+        if not len(block.rows):
+            return {}
         return (
             encode_rows(
                 block.rows,
-                centre=self._snapshot.centre,
-                residual=self._snapshot.layout.residual,
+                centre=self.snapshot.centre,
+                residual=self.snapshot.layout.residual,
                 threads=self._threads,
             )
             | ids
         )
 
+    def _meet(self, ids: Ids, keys: Keys) -> None:
+        """Note the rows of the index that have these ids, or refuse them."""
+        if len(self.snapshot):
+            stored = self.snapshot.rows_with(keys)
+            present = stored >= 0
+            if self._replacing:
+                self._replaced.append(stored[present])
+            elif present.any():
+                name = show_id(ids, int(np.argmax(present)))
+                raise IdError(f"id {name} is in the index already; remove it first, or update it")
+        self._new_ids.add(ids, keys)
+
 
 class _NewIds:
-    """Ids of the appended rows: each once, and none of the index."""
+    """Ids of the appended rows, each once."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot, self._lookup = snapshot, IdLookup()
+    def __init__(self) -> None:
+        self._lookup = IdLookup()
         self._first: GrowableArray | None = None
         self._second: GrowableArray | None = None
 
@@ -82,13 +120,8 @@ class _NewIds:
         """Add ids.
 
         Raises:
-            IdError: one is in the index, or was added, already.
+            IdError: one was added already.
         """
-        if len(self._snapshot):
-            present = self._snapshot.rows_with(keys) >= 0
-            if present.any():
-                name = show_id(ids, int(np.argmax(present)))
-                raise IdError(f"id {name} is in the index already; remove it first")
         before = self._held(keys)
         twice = self._lookup.find(keys, before) >= 0
         held = self._extend(keys)

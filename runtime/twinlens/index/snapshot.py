@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IdError, IndexFileError
+from twinlens.index.arrays.layout import Layout
+from twinlens.index.arrays.mapped_array import map_of
 from twinlens.index.blocks import SAMPLE_ROWS, mean_row
 from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import (
@@ -23,8 +25,6 @@ from twinlens.index.ids import (
     require_kind,
     show_id,
 )
-from twinlens.index.layout import Layout
-from twinlens.index.mapped_array import map_of
 from twinlens_kernels import Codes
 
 

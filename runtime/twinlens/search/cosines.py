@@ -99,7 +99,7 @@ class Cosines:
             )
         # NaN is odd, too.
         if len(squared) and not (squared.min() > 1 - _ODD and squared.max() < 1 + _ODD):
-            _require_unit_rows(ids, squared[n_queries:])
+            require_unit_rows(ids, squared[n_queries:])
             squared[squared == 0] = 1
         return squared[:n_queries], squared[n_queries:]
 
@@ -174,7 +174,16 @@ def _ranked(
     return ids, found, certain
 
 
-def _require_unit_rows(ids: I64, squared: F64) -> None:
+def require_unit_rows(ids: I64, squared: F64) -> None:
+    """Refuse stored rows that are not finite, or neither unit nor zero rows.
+
+    Args:
+        ids: [M] row numbers.
+        squared: [M], their squared lengths.
+
+    Raises:
+        IndexFileError: names the first of them.
+    """
     damaged = ~(np.abs(squared - 1) < _ODD) & (squared != 0)
     if damaged.any():
         raise IndexFileError(

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from twinlens.__main__ import main
 from twinlens.bundle.bundle import open_bundle
 from twinlens.commands.writing.embeddings_file import write_embeddings
-from twinlens.commands.writing.whole import whole_file, whole_files, whole_folder
 from twinlens.demo.samples import bundled_drawings
+from twinlens.durable.whole import whole_file, whole_files, whole_folder
 
 DRAWINGS = bundled_drawings()
 IMAGE = str(DRAWINGS[0].path)

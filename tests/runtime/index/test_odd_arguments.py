@@ -139,6 +139,26 @@ def test_build_add_and_remove_answer_or_tell(rows: Any, ids: Any, about: Any, th
 
 
 @settings(max_examples=150, deadline=None)
+@given(rows=VALUES, ids=VALUES, number=SCALARS)
+def test_reading_back_and_updating_answer_or_tell(
+    index: Index, rows: Any, ids: Any, number: Any
+) -> None:
+    assert_told(lambda: index.get(ids))
+    assert_told(lambda: index.contains(ids))
+    assert_told(lambda: number in index)
+    assert_told(lambda: [*index.blocks(number)])
+    changed = Index.build(ROWS, ids=NAMES)
+    assert_told(lambda: changed.update(rows, ids))
+    assert_told(lambda: changed.update(ROWS, NAMES, threads=number))
+    assert_told(lambda: changed.merge(rows))
+    assert_told(lambda: changed.writer(number, threads=number))
+    with changed.writer() as writer:
+        assert_told(lambda: writer.add(rows, ids))
+        assert_told(lambda: writer.add(rows, [f"new {len(writer)}"]))
+    assert changed.contains(NAMES).all()
+
+
+@settings(max_examples=150, deadline=None)
 @given(left=VALUES, right=VALUES, k=SCALARS, third=VALUES)
 def test_functions_of_arrays_answer_or_tell(left: Any, right: Any, k: Any, third: Any) -> None:
     assert_told(lambda: semantic_search(left, right))

@@ -103,6 +103,86 @@ class IndexMachine(RuleBasedStateMachine):
         with pytest.raises(IdError, match="is in the index already"):
             self.index.add(np.ones((1, WIDTH)), [taken])  # type: ignore[list-item]
 
+    @precondition(lambda self: self.kind != "none")
+    @rule(batch=BATCHES, seed=SEEDS, stream=st.booleans())
+    def update(self, batch: list[list[float]], seed: int, stream: bool) -> None:
+        known = [self.rows[number].name for number in self.some(seed)]
+        taken = set(known[: len(batch)])
+        self.rows = [replace(row, live=row.live and row.name not in taken) for row in self.rows]
+        vectors, ids = self.joining(batch, tuple(known))
+        if stream:
+            self.index.update(iter([(ids[:1], vectors[:1]), (ids[1:], vectors[1:])]))  # type: ignore[index]
+        else:
+            self.index.update(vectors, ids)  # type: ignore[arg-type]
+
+    @rule(batch=BATCHES, size=st.integers(1, 4), broken=st.booleans())
+    def write_one_at_a_time(self, batch: list[list[float]], size: int, broken: bool) -> None:
+        vectors, ids = self.joining(batch)
+        given = [None if ids is None else [name] for name in ids or vectors]
+        with self.index.writer(size) as writer:
+            for vector, name in zip(vectors, given, strict=True):
+                writer.add(vector, name)  # type: ignore[arg-type]
+                assert len(writer) < size
+                if broken and name is not None:
+                    with pytest.raises(IdError, match=r"is given twice|is in the index already"):
+                        writer.add(vector, name)  # type: ignore[arg-type]
+
+    @rule(batch=BATCHES, more=BATCHES, seed=SEEDS, disk=st.booleans())
+    def merge(
+        self, batch: list[list[float]], more: list[list[float]], seed: int, disk: bool
+    ) -> None:
+        others = []
+        for number, part in enumerate((batch, more)):
+            vectors, ids = self.joining(part)
+            lost = np.random.default_rng(seed).random(len(part)) < 0.3
+            for row in np.flatnonzero(lost):
+                self.rows[row - len(part)] = replace(self.rows[row - len(part)], live=False)
+            other = Index.build(vectors, ids=ids)  # type: ignore[arg-type]
+            other.remove(other.ids[lost])
+            if disk:
+                other.save(self.folder / f"other {number}")
+                other = Index.open(self.folder / f"other {number}")
+            others.append(other)
+        self.index.merge(*others)
+        # Rows that were removed before the merge do not join.
+        joined = self.rows[: len(self.rows) - len(batch) - len(more)]
+        joined += [row for row in self.rows[len(joined) :] if row.live]
+        if self.kind == "none":
+            joined = [replace(row, name=number) for number, row in enumerate(joined)]
+        self.rows = joined
+
+    @rule(seed=SEEDS, size=st.integers(1, 5))
+    def read_back(self, seed: int, size: int) -> None:
+        alive = self.living()
+        names = [self.rows[number].name for number in alive]
+        assert self.index.ids.tolist() == names
+        taken = list(self.index.blocks(size))
+        assert all(len(ids) == len(rows) <= size for ids, rows in taken)
+        assert np.concatenate([ids for ids, _ in taken]).tolist() == names
+        units = np.array([self.rows[number].unit for number in alive]).reshape(-1, WIDTH)
+        np.testing.assert_array_equal(np.concatenate([rows for _, rows in taken]), units)
+        chosen = self.some(seed)
+        chosen += chosen[:1] if len(chosen) > 1 else []
+        wanted = [self.rows[number].name for number in chosen]
+        if not {0, 1} >= set(wanted):  # it may be a mask
+            found = self.index.get(wanted)  # type: ignore[arg-type]
+            np.testing.assert_array_equal(found, [self.rows[number].unit for number in chosen])
+        every = list(dict.fromkeys(row.name for row in self.rows))
+        assert self.index.contains(every).tolist() == [name in set(names) for name in every]  # type: ignore[arg-type]
+        assert all(name in self.index for name in names[:3])
+
+    @rule(disk=st.booleans())
+    def through_parquet(self, disk: bool) -> None:
+        self.index.to_parquet(self.folder / "rows.parquet")
+        path = self.folder / "read" if disk else None
+        read = Index.from_parquet(self.folder / "rows.parquet", path)
+        ours, theirs = ([*index.blocks(100)] for index in (self.index, read))
+        for (ids, rows), (names, units) in zip(ours, theirs, strict=True):
+            # Without ids, rows behind a removed one get a lower number, as by `compact`.
+            wanted = list(range(len(ids))) if self.kind == "none" else ids.tolist()
+            assert names.tolist() == wanted
+            np.testing.assert_array_equal(units, rows)
+
     def some(self, seed: int, count: int | None = None) -> list[int]:
         """Some of the live rows."""
         pick, alive = np.random.default_rng(seed), self.living()

@@ -36,7 +36,9 @@ class Parquet:
 
     def __init__(self, path: Path, file: Any) -> None:  # noqa: ANN401  pyarrow's file
         self._path, self._file = path, file
-        self.columns: list[str] = self._ours(lambda: list(file.schema_arrow.names))
+        self.schema: Any = self._ours(lambda: file.schema_arrow)
+        """Schema of pyarrow."""
+        self.columns: list[str] = self._ours(lambda: list(self.schema.names))
         """Names of the columns."""
 
     def require_columns(self, names: Sequence[str]) -> None:
@@ -114,6 +116,25 @@ class Parquet:
             ) from error
 
 
+def pyarrow(place: str) -> Any:  # noqa: ANN401  the library ships no types
+    """Return pyarrow with its module `parquet`.
+
+    Args:
+        place: the file or folder that needs it, for the message.
+
+    Raises:
+        PyarrowMissingError: it is not installed; the message has the cure.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
+        import pyarrow.parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise PyarrowMissingError(
+            f"{place} is Parquet, which needs pyarrow; pip install 'twinlens[parquet]'"
+        ) from error
+    return pa
+
+
 @contextmanager
 def open_parquet(path: Path) -> Iterator[Parquet]:
     """Open a Parquet file.
@@ -123,16 +144,11 @@ def open_parquet(path: Path) -> Iterator[Parquet]:
         DatasetError: the file is not Parquet.
         OSError: there is no such file, or it may not be read.
     """
-    try:
-        from pyarrow import parquet  # noqa: PLC0415  an extra, and slow to import
-    except ImportError as error:
-        raise PyarrowMissingError(
-            f"{quoted_path(path)} is Parquet, which needs pyarrow; pip install 'twinlens[parquet]'"
-        ) from error
+    library = pyarrow(quoted_path(path))
     require_regular_file(path)
     path.open("rb").close()
     try:
-        file = parquet.ParquetFile(path)
+        file = library.parquet.ParquetFile(path)
     except Exception as error:  # pyarrow promises no type
         raise DatasetError(f"{quoted_path(path)} is not Parquet: {quoted(str(error))}") from error
     with file:

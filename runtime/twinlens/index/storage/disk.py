@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IndexBusyError
+from twinlens.index.arrays.layout import Layout
 from twinlens.index.blocks import RowBlock
 from twinlens.index.ids import Sections
 from twinlens.index.ingest import Ingest, live_pieces
-from twinlens.index.layout import Layout
 from twinlens.index.snapshot import Snapshot
 from twinlens.index.storage.folder import HELD, LOCK, exclusive, require_target
 from twinlens.index.storage.manifest import IndexManifest, read_manifest
@@ -26,15 +26,16 @@ class DiskStore:
     def __init__(self, folder: Path, manifest: IndexManifest) -> None:
         self._folder, self._manifest = folder, manifest
 
-    def append(self, snapshot: Snapshot, blocks: Iterable[RowBlock], *, threads: int) -> Snapshot:
-        """Append the blocks' rows to the snapshot: all of them, or an error and none."""
+    def append(self, ingest: Ingest, blocks: Iterable[RowBlock]) -> Snapshot:
+        """Append the blocks' rows to the snapshot of the ingest: all, or an error and none."""
         with self._writing() as transaction:
-            ingest = Ingest(snapshot, threads=threads)
             n_rows = _extend(transaction, (ingest.sections(block) for block in blocks))
             if not n_rows:
-                return snapshot
-            manifest = transaction.commit()
-        after = map_snapshot(self._folder, manifest, lookup=snapshot.lookup)
+                return ingest.snapshot
+            kept = ingest.kept()
+            replaced = kept.n_live < ingest.snapshot.n_live
+            manifest = transaction.commit(live=kept.live if replaced else None)
+        after = map_snapshot(self._folder, manifest, lookup=kept.lookup)
         self._manifest = manifest
         return after
 

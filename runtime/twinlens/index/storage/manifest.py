@@ -15,8 +15,8 @@ from typing import Final
 from twinlens import dataclass_json
 from twinlens.bundle.sealed_json import seal_of
 from twinlens.errors import IndexFileError, quoted
+from twinlens.index.arrays.layout import ID_TEXT, IdKind, Layout
 from twinlens.index.ids import repr_of
-from twinlens.index.layout import ID_TEXT, IdKind, Layout
 
 FORMAT: Final = 2
 MANIFEST: Final = "index.json"
@@ -170,16 +170,6 @@ def read_about(about: Mapping[str, str] | None) -> dict[str, str]:
     if json.loads(json.dumps(metadata)) != metadata:
         raise ValueError("about holds letters that JSON cannot tell apart; write it otherwise")
     return metadata
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the names of `folder` to disk where the system can (Windows cannot open a folder)."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _no_index(path: Path) -> OSError | IndexFileError:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.index.arrays.growable_array import GrowableArray
+from twinlens.index.arrays.layout import ID_TEXT, Layout
 from twinlens.index.blocks import RowBlock
-from twinlens.index.growable_array import GrowableArray
 from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import Sections
 from twinlens.index.ingest import Ingest, live_pieces
-from twinlens.index.layout import ID_TEXT, Layout
 from twinlens.index.snapshot import Snapshot
 
 
@@ -23,9 +23,8 @@ class MemoryStore:
         self._columns: dict[str, GrowableArray] = {}
         self._capacity = capacity
 
-    def append(self, snapshot: Snapshot, blocks: Iterable[RowBlock], *, threads: int) -> Snapshot:
-        """Append the blocks' rows to the snapshot: all of them, or an error and none."""
-        ingest = Ingest(snapshot, threads=threads)
+    def append(self, ingest: Ingest, blocks: Iterable[RowBlock]) -> Snapshot:
+        """Append the blocks' rows to the snapshot of the ingest: all, or an error and none."""
         before = {name: len(column) for name, column in self._columns.items()}
         try:
             self._extend(ingest.sections(block) for block in blocks)
@@ -33,9 +32,8 @@ class MemoryStore:
             for name, column in self._columns.items():
                 column.cut(before.get(name, 0))
             raise
-        return self._snapshot(
-            snapshot.layout, snapshot.centre, live=snapshot.live, lookup=snapshot.lookup
-        )
+        kept = ingest.kept()
+        return self._snapshot(kept.layout, kept.centre, live=kept.live, lookup=kept.lookup)
 
     def remove(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
         """Remove rows from the snapshot."""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.errors import IndexFileError
+from twinlens.index.arrays.layout import ID_TEXT, Section
+from twinlens.index.arrays.mapped_array import expect_scattered, read_ahead
 from twinlens.index.id_lookup import IdLookup
-from twinlens.index.layout import ID_TEXT, Section
-from twinlens.index.mapped_array import expect_scattered, read_ahead
 from twinlens.index.snapshot import Snapshot
 from twinlens.index.storage.manifest import CURE, IndexManifest, read_manifest
 

@@ -8,14 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.index.blocks import RowBlock
+from twinlens.index.ingest import Ingest
 from twinlens.index.snapshot import Snapshot
 
 
 class Store(Protocol):
     """Storage of the rows of an index: each change returns the snapshot after it."""
 
-    def append(self, snapshot: Snapshot, blocks: Iterable[RowBlock], *, threads: int) -> Snapshot:
-        """Append the blocks' rows to the snapshot: all of them, or an error and none."""
+    def append(self, ingest: Ingest, blocks: Iterable[RowBlock]) -> Snapshot:
+        """Append the blocks' rows to the snapshot of the ingest: all, or an error and none.
+
+        Rows that they replace are removed in the same commit.
+        """
 
     def remove(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
         """Remove rows from the snapshot."""

@@ -12,16 +12,16 @@ from typing import Any, BinaryIO, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.durable.whole import sync_folder
 from twinlens.errors import IndexFileError
+from twinlens.index.arrays.layout import ID_TEXT, Layout, Section
 from twinlens.index.ids import Sections
-from twinlens.index.layout import ID_TEXT, Layout, Section
 from twinlens.index.storage.folder import next_generation, sweep
 from twinlens.index.storage.manifest import (
     CURE,
     IndexManifest,
     Part,
     Removed,
-    sync_folder,
     write_manifest,
 )
 

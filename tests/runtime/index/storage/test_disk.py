@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from twinlens.durable import lock
 from twinlens.errors import IndexBusyError, IndexFileError
 from twinlens.index.index import Index
-from twinlens.index.storage import disk, folder, transaction
+from twinlens.index.storage import disk, transaction
 from twinlens.index.storage.folder import exclusive
 from twinlens.index.storage.manifest import read_manifest
 
@@ -122,7 +123,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     def refuse(descriptor: int) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(folder, "_lock", refuse)
+    monkeypatch.setattr(lock, "_lock", refuse)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
@@ -183,6 +184,10 @@ def test_a_write_that_fails_leaves_what_was_there(
     index = Index.open(saved, verify=True)
     with pytest.raises(OSError, match="no space left"):
         index.add(ROWS, ids=range(40))
+    with pytest.raises(OSError, match="no space left"):
+        index.update(-ROWS, ids=range(120, 160))
+    with pytest.raises(OSError, match="no space left"):
+        index.merge(Index.build(ROWS, ids=range(40)))
     with pytest.raises(OSError, match="no space left"):
         index.remove([100])
     with pytest.raises(OSError, match="no space left"):
@@ -252,8 +257,11 @@ def test_all_is_on_the_disk_before_the_manifest_is_renamed(
     index.remove([100])
     assert events == ["removed.3.bits", *commit]
     events.clear()
+    index.update(-ROWS[:2], ids=[7, 8])
+    assert events == [*sections, "removed.4.bits", *commit]
+    events.clear()
     index.compact()
-    assert sorted(events[:5]) == sorted(["centre.4.f32", *(s.replace("1", "4") for s in sections)])
+    assert sorted(events[:5]) == sorted(["centre.5.f32", *(s.replace("1", "5") for s in sections)])
     assert events[5:] == commit
 
 
@@ -307,6 +315,8 @@ def test_a_part_that_was_damaged_is_not_merged_into_a_good_one(saved: Path) -> N
         lambda index: index.add(ROWS[:1], ids=[1]),
         lambda index: index.remove([101]),
         lambda index: index.compact(),
+        lambda index: index.update(-ROWS[:1], ids=[101]),
+        lambda index: index.merge(Index.build(ROWS[:1], ids=[1])),
     ],
 )
 def test_a_second_writer_gets_an_error(saved: Path, change: Callable[[Index], None]) -> None:

@@ -101,6 +101,12 @@ def test_a_file_that_is_too_short_is_refused(index: Path, section: str, left: in
         lambda opened: opened.compact(),
         lambda opened: opened.save(Path(opened.about["elsewhere"])),
         lambda opened: opened.to("cpu"),
+        lambda opened: opened.get(NAMES[:1]),
+        lambda opened: opened.ids,
+        lambda opened: list(opened.blocks()),
+        lambda opened: opened.to_parquet(opened.about["elsewhere"]),
+        lambda opened: opened.update(-ROWS[:1], NAMES[:1]),
+        lambda opened: Index.build(ROWS[:1], ids=["new"]).merge(opened),
     ],
 )
 def test_a_file_that_is_cut_while_it_is_open_ends_no_process(

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from twinlens.index.arrays.mapped_array import expect_scattered, read_ahead
 from twinlens.index.index import Index
-from twinlens.index.mapped_array import expect_scattered, read_ahead
 
 
 class Told(mmap.mmap):

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from twinlens.index.storage.manifest import sync_folder
-
 logger = logging.getLogger(__name__)
 
 
@@ -80,6 +78,16 @@ def whole_folder(out: Path) -> Iterator[Path]:
         raise
     sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names of `folder` to disk where the system can (Windows cannot open a folder)."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _draft_in(folder: Path) -> Path:

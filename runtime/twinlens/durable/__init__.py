@@ -1,0 +1,1 @@
+"""Files that survive a kill and a loss of power: whole or not there, one writer at a time."""

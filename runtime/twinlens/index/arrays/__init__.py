@@ -1,0 +1,1 @@
+"""Arrays of an index: the layout of its sections, arrays that grow, and arrays that are files."""
