@@ -1,1 +1,1 @@
-"""A page over a folder of one's own pictures."""
+"""The page over a folder of pictures: its index kept fresh, its routes, and the page itself."""

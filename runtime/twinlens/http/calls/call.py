@@ -1,6 +1,7 @@
 """Call: one request at its route, from the body to the rows."""
 
-from typing import TypeVar
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -26,7 +27,7 @@ class Call:
     def __init__(self, request: Request) -> None:
         self.service = Service.of(request.scope)
         self.exchange = exchange_of(request.scope)
-        self.headers = request.headers
+        self.headers, self.in_path = request.headers, request.path_params
         self._receive = request.receive
         self._used: Deployment | None = None
 
@@ -95,7 +96,7 @@ class Call:
             items.content, priority=wish.priority, timeout_s=wish.timeout_s
         )
         try:
-            answer = await while_connected(self._receive, work)
+            answer = await self.while_connected(work)
         except Exception as error:
             found = as_http_error(error, items.places)
             if found is None:
@@ -110,6 +111,14 @@ class Call:
                 code="text_too_long",
             )
         return answer
+
+    async def while_connected(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of work whose body was read; cancel it once the client is gone.
+
+        Raises:
+            ClientLeftError: the client closed its connection first.
+        """
+        return await while_connected(self._receive, work)
 
     def wish(self, *, timeout_ms: float | None = None, priority: str | None = None) -> Wish:
         """Return time and priority, of the body or else of the headers."""
