@@ -11,8 +11,8 @@ from twinlens.normalization import unit_rows
 
 F32 = NDArray[np.float32]
 
-SIGN: Final = re.compile(r"(?:^|(?<=\s))([+-])\s+")
-"""Sign with a blank behind it, at the start or behind a blank: `t-shirt` has none."""
+SIGN: Final = re.compile(r"(?:^|(?<=\s))([+-])(?:\s+|$)")
+"""Sign between blanks, or at an end: `t-shirt` has none."""
 LEAST: Final = 1e-3
 """Least length of a sum of unit rows that has a direction worth a search."""
 
@@ -47,7 +47,7 @@ class Words:
         total = rows[:n_plus].sum(axis=0) - rows[n_plus:].sum(axis=0)
         if np.linalg.norm(total) < LEAST:
             return None
-        (row,) = unit_rows(total[None])
+        row: F32 = unit_rows(total[None])[0]
         return row
 
 

@@ -82,8 +82,8 @@ class HitRoutes:
             number = self._library.catalogue.find(request.like)
             if number is None:
                 raise no_picture("like")
-            (found,) = index.get([self._library.catalogue[number].id])
-            return found
+            stored: F32 = index.get([self._library.catalogue[number].id])[0]
+            return stored
         row = self._dropped.row(request.dropped or "")
         if row is None:
             raise HttpError(

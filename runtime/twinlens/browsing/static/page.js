@@ -61,7 +61,7 @@ const probability = (hit) => {
   return 1 / (1 + Math.exp(-(hit.evidence + Math.log(prior / (1 - prior)))));
 };
 const isShown = (hit) => hit.evidence === null || probability(hit) >= least();
-const value = (hit) => (hit.evidence !== null ? percent(probability(hit)) : hit.cosine !== null ? `cosine ${hit.cosine.toFixed(2)}` : "");
+const value = (hit) => (hit.evidence !== null ? percent(probability(hit)) : hit.cosine !== null ? `cos ${hit.cosine.toFixed(2)}` : "");
 
 // ---- showing
 
@@ -197,6 +197,7 @@ const tellStatus = (shown, goesOn) => {
   const behind = folded ? `, ${number(folded)} folded` : "";
   if (query.kind === "all") tell([pictures(library.pictures)], ` in ${library.folder}, newest first`);
   else if (isCalibrated() && least() > 0) tell([`${number(shown)}${goesOn ? " or more" : ""}`], ` at ${$("least").value} % or more for ${words()}${behind}`);
+  else if (!more) tell("All ", [pictures(library.pictures)], `, the best first, for ${words()}${behind}`);
   else tell("The best ", [number(shown)], ` of ${pictures(library.pictures)} for ${words()}${behind}`);
 };
 
@@ -280,6 +281,7 @@ const showQuery = () => {
   }
   $("words").placeholder = byPicture ? "" : "Words, or a picture";
   $("clear").hidden = query.kind === "all" && !$("words").value;
+  $("hint").hidden = query.kind !== "all";
   document.title = query.kind === "all" ? "twinlens" : `${query.words ?? query.title ?? "Picture"} - twinlens`;
 };
 
