@@ -1,6 +1,6 @@
 """Bodies of the page's requests and answers."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -90,4 +90,3 @@ class LibraryAnswer(Struct):
     """Number of matches that a query is expected to have, at first."""
     uncalibrated: str | None
     """Reason against probabilities, if there are none."""
-    state: Literal["ready"] = "ready"

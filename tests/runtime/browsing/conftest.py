@@ -1,26 +1,15 @@
-"""A library of drawings with one transparent, one turned and some near duplicates, in service."""
+"""A library of drawings in service, shared by many tests."""
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from browsed_library import browsed
-from http_servers import InProcess, LoopThread
+from browsed_library import Browsed, browsed
+from http_servers import LoopThread
 
 from twinlens import Model
-from twinlens.browsing.library.library import Library
 from twinlens.demo.samples import bundled_drawings
-
-
-@dataclass(frozen=True)
-class Browsed:
-    """A page in service, without a socket."""
-
-    page: InProcess
-    library: Library
-    cache: Path
 
 
 @pytest.fixture(scope="session")
@@ -47,5 +36,5 @@ def served(
 ) -> Iterator[Browsed]:
     """The page over the drawings; every test leaves them as they were."""
     cache = tmp_path_factory.mktemp("cache")
-    with browsed(loop, pictures, cache, model) as (page, library):
-        yield Browsed(page, library, cache)
+    with browsed(loop, pictures, cache, model) as found:
+        yield found
