@@ -8,7 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -87,28 +88,50 @@ def test_sigterm_under_load_loses_nothing(tmp_path: Path) -> None:
     assert not place.exists()
 
 
-def test_a_request_at_work_when_the_door_closes_is_answered(tmp_path: Path) -> None:
-    place = tmp_path / "socket"
-    arguments = ("demo", "--uds", str(place), "--notice", "0", "--timeout", "60")
-    plant = """
+SLOW = """
 import time, twinlens.model.model as model
 embed = model.Model.embed_tokens
 def slow(self, tokens, **named):
     if len(tokens) == 3:
-        time.sleep(0.5)
+        time.sleep({seconds})
     return embed(self, tokens, **named)
 model.Model.embed_tokens = slow
 """
-    with ServerProcess(*arguments, plant=plant) as server:
-        with over(place) as client, ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(client.post, "/v1/embeddings", json={"input": TEXTS})
-            while "twinlens_requests_in_progress 2.0" not in client.get("/metrics").text:
-                assert not asked.done()
+
+
+@contextmanager
+def asked(place: Path) -> Iterator[Future[httpx.Response]]:
+    """Send a request, and wait until it is at work."""
+    with over(place) as client, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.post, "/v1/embeddings", json={"input": TEXTS})
+        while "twinlens_requests_in_progress 2.0" not in client.get("/metrics").text:
+            assert not answer.done()
+        yield answer
+
+
+def test_a_request_at_work_when_the_door_closes_is_answered(tmp_path: Path) -> None:
+    place = tmp_path / "socket"
+    arguments = ("demo", "--uds", str(place), "--notice", "0", "--timeout", "60")
+    with ServerProcess(*arguments, plant=SLOW.format(seconds=0.5)) as server:
+        with asked(place) as answer:
             server.process.send_signal(signal.SIGTERM)
-            assert asked.result().status_code == 200
+            assert answer.result().status_code == 200
         code, out = server.ended()
     assert "0 accepted and not answered" in out
     assert code == 0
+
+
+def test_a_request_that_outlasts_the_drain_is_told_and_counted(tmp_path: Path) -> None:
+    place = tmp_path / "socket"
+    arguments = ("demo", "--uds", str(place), "--notice", "0", "--drain", "1", "--timeout", "60")
+    with ServerProcess(*arguments, plant=SLOW.format(seconds=2)) as server:
+        with asked(place) as answer:
+            server.process.send_signal(signal.SIGTERM)
+            assert answer.result().status_code == 503
+            assert answer.result().json()["error"]["code"] == "draining"
+        code, out = server.ended()
+    assert "1 accepted and not answered" in out
+    assert code == 1
 
 
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:

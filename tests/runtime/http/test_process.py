@@ -227,10 +227,21 @@ def test_a_client_that_leaves_within_its_body_leaves_nothing(server: ServerProce
         until(lambda: "twinlens_body_bytes 0.0" in client.get("/metrics").text)
 
 
+NARROW = """
+import resource, time, twinlens.model.model as model
+resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160))
+embed = model.Model.embed_tokens
+def slow(self, tokens, **named):
+    time.sleep(0.01)
+    return embed(self, tokens, **named)
+model.Model.embed_tokens = slow
+"""
+"""Gives the server few files and slow towers."""
+
+
 def test_a_flood_is_answered_200_or_429_and_is_over_when_it_ends() -> None:
     arguments = ("demo", "--port", "0", "--max-queue", "12", "--timeout", "60")
-    plant = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160))"
-    with ServerProcess(*arguments, plant=plant) as server:
+    with ServerProcess(*arguments, plant=NARROW) as server:
 
         def ask(_: int) -> tuple[int, str | None]:
             answer = client.post("/v1/embeddings", json={"input": TEXTS})

@@ -21,7 +21,7 @@ UNLIMITED = AdmissionLimits(
 )
 
 
-def simulated(workers: int, *streams: Stream, seconds: float = 300) -> VirtualEngine:
+def simulated(workers: int, *streams: Stream, seconds: float = 120) -> VirtualEngine:
     engine = VirtualEngine(workers, UNLIMITED)
     engine.simulate(streams, seconds=seconds)
     return engine
@@ -64,11 +64,11 @@ def test_bulk_is_served_while_interactive_texts_overload_the_workers() -> None:
     engine = VirtualEngine(2, UNLIMITED)
     streams = [
         Stream("text", ("text",), 2000),
-        Stream("bulk", ("image",) * 8, 0.25, "bulk", is_regular=True),
+        Stream("bulk", ("image",) * 4, 1.0, "bulk", is_regular=True),
     ]
-    engine.simulate(streams, seconds=20)
-    # A ninth of two workers is 0.22 s a second; the bulk asks for 0.06.
-    assert engine.quantile_ms("bulk", 1) < 4_000
+    engine.simulate(streams, seconds=5)
+    # A ninth of two workers is 0.22 s a second; the bulk asks for 0.11.
+    assert engine.quantile_ms("bulk", 1) < 1_500
 
 
 def test_saturated_workers_take_large_batches() -> None:
@@ -84,6 +84,9 @@ def test_few_items_are_divided_among_idle_workers() -> None:
     engine = VirtualEngine(4, UNLIMITED)
     engine.simulate([Stream("four", ("image",) * 4, 0.1, is_regular=True)], seconds=100)
     assert engine.quantile_ms("four", 1) == pytest.approx(IMAGE_MS)
+    alone = VirtualEngine(1, UNLIMITED)
+    alone.simulate([Stream("four", ("text",) * 4, 0.1, is_regular=True)], seconds=100)
+    assert alone.quantile_ms("four", 1) == pytest.approx((TEXT_FIXED_S + 4 * TEXT_S) * 1e3)
 
 
 def test_three_times_too_much_is_refused_and_the_rest_is_in_time() -> None:

@@ -12,6 +12,7 @@ from twinlens.errors import ClosedError, DeadlineError, OverloadedError
 from twinlens.serving.admission_limits import AdmissionLimits
 from twinlens.serving.queueing.queues import Queues
 from twinlens.serving.queueing.run_budget import LATELY_S, LONG_S, MOST_ITEMS, SHORT_S
+from twinlens.serving.queueing.shares import drain_s
 from twinlens.serving.work import (
     QUEUES,
     ImageHeader,
@@ -71,21 +72,46 @@ class Engine(RuleBasedStateMachine):
             n_bytes=n_bytes,
             header=ImageHeader("PNG", pixels),
         )
+        hopeless = seconds * len(items) / min(len(items), WORKERS) > 2 * timeout_s
+        full = not hopeless and self.is_full(request, items)
         before = self.queues.waiting(), self.queues.n_bytes, self.queues.work_s()
-        try:
-            self.queues.admit(request, items, self.now)
-        except (DeadlineError, OverloadedError) as error:
-            is_hopeless = isinstance(error, DeadlineError)
-            hint = getattr(error, "retry_after_s", timeout_s)
-            assert hint > 0
-            assert not is_hopeless or seconds * len(items) > timeout_s
+        if hopeless or full:
+            with pytest.raises(DeadlineError if hopeless else OverloadedError) as refusal:
+                self.queues.admit(request, items, self.now)
+            assert getattr(refusal.value, "retry_after_s", 1) > 0
             assert (self.queues.waiting(), self.queues.n_bytes, self.queues.work_s()) == before
             self.counts["refused"] += 1
         else:
+            self.queues.admit(request, items, self.now)
             self.live[request] = items
             self.counts["accepted"] += 1
             if priority == "interactive":
                 self.last_interactive |= dict.fromkeys(kinds, self.now)
+
+    def is_full(self, request: Request, items: list[Item]) -> bool:
+        """True if the request has to come again, by the plain account."""
+        share = 1 if request.priority == "interactive" else 0.75
+        held = sum(other.n_bytes for other in self.live)
+        if held + request.n_bytes > share * LIMITS.max_bytes:
+            return True
+        work, both = Counter[QueueName](), Counter[QueueName]()
+        waiting = [item for own in self.live.values() for item in own]
+        for item in waiting + [item for run in self.runs for item in run.items]:
+            work[QueueName(item.kind, item.request.priority)] += item.seconds
+        both += work
+        for item in items:
+            both[QueueName(item.kind, request.priority)] += item.seconds
+        longest = 1 if request.priority == "interactive" else 2
+        for kind in {item.kind for item in items}:
+            name = QueueName(kind, request.priority)
+            same = [i for i in waiting if (i.kind, i.request.priority) == name]
+            wait_s = drain_s(work, name, workers=WORKERS)
+            late = drain_s(both, name, workers=WORKERS) > request.deadline - self.now
+            if len(same) + sum(i.kind == kind for i in items) > LIMITS.max_items:
+                return True
+            if wait_s > longest or (wait_s > 0 and late):
+                return True
+        return False
 
     @rule(target=taken_runs)
     def take(self) -> Run | None:
@@ -183,6 +209,7 @@ class Engine(RuleBasedStateMachine):
         n_waiting = Counter(name for name, _ in waiting)
         assert self.queues.waiting() == {name: n_waiting[name] for name in QUEUES}
         assert self.queues.has_waiting == bool(waiting)
+        assert max(n_waiting.values(), default=0) <= LIMITS.max_items
         assert self.queues.n_bytes == sum(request.n_bytes for request in self.live)
         assert self.queues.n_bytes <= LIMITS.max_bytes
         assert self.queues.unfinished == len(self.live)

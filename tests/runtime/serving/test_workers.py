@@ -5,6 +5,8 @@ import ctypes
 import gc
 import logging
 import os
+import signal
+import subprocess
 import sys
 import threading
 import weakref
@@ -414,3 +416,52 @@ def test_a_forked_child_is_told_and_ends() -> None:
         assert (await serving.embed_texts(["a"]))[0, 0] == 1
 
     served(model, act)
+
+
+@pytest.mark.parametrize("is_signal", [True, False], ids=["signal", "raised in the loop"])
+def test_an_interrupt_drops_what_waits_and_leaves_no_thread(is_signal: bool) -> None:
+    model = FakeModel()
+    engines: list[AsyncModel] = []
+
+    def interrupt() -> None:
+        model.gate.set()
+        if is_signal:
+            signal.raise_signal(signal.SIGINT)
+        else:
+            raise KeyboardInterrupt
+
+    async def act(serving: AsyncModel) -> None:
+        engines.append(serving)
+        model.gate.clear()
+        tasks = [asyncio.create_task(serving.embed_texts(["a"] * n)) for n in range(1, 9)]
+        await entered(model)
+        await until(lambda: serving.stats().accepted == 8)
+        asyncio.get_running_loop().call_soon(interrupt)
+        await asyncio.gather(*tasks)
+
+    with pytest.raises(KeyboardInterrupt):
+        served(model, act)
+    assert not worker_threads()
+    stats = engines[0].stats()
+    assert (stats.unfinished, stats.bytes_held, sum(stats.waiting.values())) == (0, 0, 0)
+    assert stats.cancelled + stats.answered + stats.closed == stats.accepted == 8
+
+
+def test_a_process_that_never_closes_its_engine_ends() -> None:
+    program = (
+        "import asyncio, twinlens\n"
+        "async def main():\n"
+        "    global serving\n"
+        "    serving = twinlens.AsyncModel(twinlens.load('demo', threads=1), workers=2)\n"
+        "    serving.start()\n"
+        "    await serving.embed_texts(['a dog'])\n"
+        "    asyncio.ensure_future(serving.embed_texts(['a dog'] * 200))\n"
+        "    await asyncio.sleep(0)\n"
+        "    print('asked', serving.stats().accepted)\n"
+        "loop = asyncio.new_event_loop()\n"
+        "loop.run_until_complete(main())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=60, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "asked 2\n"), ended.stderr

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from twinlens.http.errors import CLIENT_LEFT, unforeseen
+from twinlens.http.errors import not_ready, unforeseen
 from twinlens.http.exchange import KEY, Exchange
 from twinlens.http.guards.error_answer import error_answer
 from twinlens.http.request_log import log_request
@@ -46,8 +46,12 @@ class Recorder:
             with metrics.in_progress.track_inprogress():
                 await self._answer(scope, connection)
         except asyncio.CancelledError:
-            exchange.status = exchange.status or CLIENT_LEFT
-            raise
+            # The time to drain is over.
+            if exchange.status:
+                raise
+            error = not_ready("the server ends before the answer", code="draining")
+            answer = error_answer(error, exchange)
+            await answer(scope, connection.receive, connection.send)
         finally:
             self._service.bodies.release(exchange.body_bytes)
             metrics.held_bytes.set(self._service.bodies.held_bytes)

@@ -109,8 +109,12 @@ class Deployment:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.unused.wait(), timeout_s)
         left = await self.serving.drain(timeout_s)
-        await self.serving.aclose()
-        await asyncio.to_thread(self.model.close)
+        try:
+            await asyncio.wait_for(self.serving.aclose(), timeout_s)
+        except TimeoutError:  # a run that does not end keeps its model
+            logger.warning("a worker is still at work after %.1f s", timeout_s)
+        else:
+            await asyncio.to_thread(self.model.close)
         return left
 
 

@@ -54,7 +54,7 @@ class Workers:
         self._changed = threading.Condition(self._lock)
         self._threads: set[threading.Thread] = set()
         self._deaths = 0
-        self.is_stopping = self._is_warming = False
+        self.is_stopping = self._is_warming = self._is_forked = False
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         renew_in_children(self)
 
@@ -62,7 +62,7 @@ class Workers:
         """Refuse everything in a forked child, which has none of the threads."""
         self._lock, self._threads, self.alive = threading.RLock(), set(), 0
         self._changed = threading.Condition(self._lock)
-        self._waiters, self.is_stopping = [], True
+        self._waiters, self.is_stopping, self._is_forked = [], True, True
         self._queues.refuse_all(FORKED)
 
     @property
@@ -123,6 +123,8 @@ class Workers:
 
     def stop(self, reason: str) -> None:
         """Accept nothing any more, end the waiting requests, and let the threads end."""
+        if self._is_forked:
+            return  # a word to the waiting callers would reach the event loops of the parent
         with self._lock:
             self._queues.refuse_all(reason)
             self.is_stopping = True
@@ -261,6 +263,7 @@ class Workers:
                     self.restarts += 1
                     return
             self._queues.set_workers(max(1, self.alive - 1))
+            self._changed.notify_all()  # this thread may have been woken for another's work
             if self.alive == 1:  # this one
                 self.stop("all workers have ended by errors; the log tells them")
 
