@@ -157,7 +157,7 @@ def _ready(url: str, *, browser: bool) -> None:
     """Tell the address, and open it in a thread: a browser in the terminal would hold up all."""
     _tell(f"{url}/  (Ctrl-C ends)")
     if browser:
-        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+        threading.Thread(target=webbrowser.open, args=(url,), name="browser", daemon=True).start()
 
 
 def _tell(line: str) -> None:

@@ -90,7 +90,7 @@ def open_page(url: str) -> Iterator[Callable[..., Page]]:
 def search(page: Page, words: str) -> None:
     page.fill("#words", words)
     page.keyboard.press("Enter")
-    playwright.expect(page.locator("#status")).to_contain_text(words.split(" - ")[0])
+    playwright.expect(page.locator("#status")).to_contain_text(words.split(" - ", maxsplit=1)[0])
 
 
 def titles(page: Page) -> list[str]:
