@@ -293,14 +293,19 @@ const address = () => {
 // history: "push" for a step that Back takes back, "replace" for one that it does not, null for none.
 const search = (next, history_ = "push") => {
   query = next;
-  if (next.kind !== "words") $("words").value = "";
+  if (next.kind !== "words") { $("words").value = ""; settled = true; }
   if (history_) history[`${history_}State`](next, "", address());
   showQuery();
   return load({ fresh: true });
 };
 
-const searchWords = (history_) => {
+// Words on the way to others take one step of the history together; Enter settles them.
+let settled = true;
+const searchWords = (isSettled) => {
   const typed = $("words").value.trim();
+  const history_ = settled ? "push" : "replace";
+  settled = isSettled;
+  if (query.kind === "words" && query.words === typed && $("error").hidden) return undefined;
   if (typed) return search({ kind: "words", words: typed }, history_);
   return query.kind === "words" ? search({ kind: "all" }, history_) : undefined;
 };
@@ -323,12 +328,12 @@ let typing = 0;
 $("words").addEventListener("input", () => {
   clearTimeout(typing);
   $("clear").hidden = query.kind === "all" && !$("words").value;
-  typing = setTimeout(() => searchWords("replace"), TYPING_MS);
+  typing = setTimeout(() => searchWords(false), TYPING_MS);
 });
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   clearTimeout(typing);
-  searchWords("push");
+  searchWords(true);
 });
 const home = (event) => {
   event?.preventDefault();
@@ -387,6 +392,10 @@ addEventListener("keydown", (event) => {
 });
 
 // ---- one picture
+
+// A browser may refuse to keep anything; the labels are then typed again.
+const remember = (labels) => { try { localStorage.setItem(LABELS, labels); } catch { /* as said */ } };
+const remembered = () => { try { return localStorage.getItem(LABELS) ?? ""; } catch { return ""; } };
 
 const open = (place) => {
   opened = place;
@@ -452,7 +461,7 @@ $("labels").addEventListener("submit", async (event) => {
   const labels = [...new Set($("list").value.split(",").map((one) => one.trim()).filter(Boolean))];
   $("shares").replaceChildren();
   if (labels.length < 2) { $("labels-words").textContent = "Write two labels or more, with commas between them."; return; }
-  localStorage.setItem(LABELS, $("list").value);
+  remember($("list").value);
   const { picture } = $("detail");
   try {
     const { shares } = await post("/labels", { ref: picture.ref, labels });
@@ -483,7 +492,7 @@ const restore = (state) => {
 addEventListener("popstate", (event) => { $("detail").close(); restore(event.state); });
 
 const begin = async () => {
-  $("list").value = localStorage.getItem(LABELS) ?? "";
+  $("list").value = remembered();
   try {
     library = await ask("/library");
   } catch (error) {
