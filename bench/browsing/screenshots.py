@@ -36,13 +36,13 @@ def main() -> None:
         chromium() as browser,
     ):
         page = browser.new_context(**DESKTOP).new_page()
-        page.goto(f"{url}?q=something+to+eat")
+        page.goto(f"{url}?q=an+animal")
         page.locator("#least").fill("50")
         keep(page, RESULTS / "browse.webp")
         page = browser.new_context(**PHONE).new_page()
         page.goto(f"{url}?q=an+animal")
         page.locator(".tile button").first.click()
-        page.fill("#list", "cat, lion, elephant, bus")
+        page.fill("#list", "fish, cat, bird, bus")
         page.keyboard.press("Enter")
         expect(page.locator("#shares li").first).to_be_visible()
         keep(page, RESULTS / "browse-phone.webp")

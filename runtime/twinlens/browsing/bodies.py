@@ -34,6 +34,7 @@ class PageHit(Struct):
     ref: str
     title: str
     path: str
+    """Below the folder, with "/" between its parts."""
     cosine: float | None = None
     """None where all pictures are listed."""
     evidence: float | None = None
@@ -83,6 +84,8 @@ class LibraryAnswer(Struct):
     """Facts of the library that the page tells."""
 
     folder: str
+    separator: str
+    """Sign between the parts of a path on this system."""
     model: str
     pictures: int
     unreadable: int

@@ -5,6 +5,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Mapping
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -132,24 +133,21 @@ def _serve(options: argparse.Namespace, library: "Library", cache: "Cache", inde
         timeout_s=TIMEOUT_S,
     )
     service = Service(source, HttpOptions(timeout_s=TIMEOUT_S, allowed_hosts=LOOPBACK))
-    thumbnails = Thumbnails(library, cache.thumbnails)
-    opened = listening_sockets(Place(host=HOST, port=options.port))
-    server = serving.Server(
-        service,
-        drain_s=DRAIN_S,
-        notice_s=0.0,
-        app=page_application(service, library, thumbnails),
-        on_ready=lambda places: _ready(places[0], browser=not options.no_open),
-    )
-    try:
-        with logging_to_stderr("off"):
-            serving.run(server, opened)
-    except KeyboardInterrupt:
-        pass  # the usual end
-    finally:
-        thumbnails.close()
+    with ExitStack() as stack:
+        opened = listening_sockets(Place(host=HOST, port=options.port))
         for one in opened:
-            one.close()
+            stack.enter_context(one)
+        thumbnails = stack.enter_context(closing(Thumbnails(library, cache.thumbnails)))
+        server = serving.Server(
+            service,
+            drain_s=DRAIN_S,
+            notice_s=0.0,
+            app=page_application(service, library, thumbnails),
+            on_ready=lambda places: _ready(places[0], browser=not options.no_open),
+        )
+        # Ctrl-C is the usual end.
+        with logging_to_stderr("off"), suppress(KeyboardInterrupt):
+            serving.run(server, opened)
     return server.answered
 
 

@@ -1,5 +1,6 @@
 """POST /hits, /dropped, /labels: the answers of the page, beside numpy and the model itself."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,12 @@ def asked(served: Browsed, **request: object) -> dict[str, Any]:
 def rows_of(served: Browsed, model: Model) -> tuple[list[str], np.ndarray[Any, Any]]:
     """Paths of the library by number, and their rows as the model makes them."""
     catalogue = served.library.catalogue
-    paths = [str(served.library.folder / catalogue[n].name) for n in range(len(catalogue))]
-    return paths, model.embed_images(paths)
+    paths = [catalogue[n].name for n in range(len(catalogue))]
+    return paths, model.embed_images([served.library.folder / path for path in paths])
+
+
+def stored_rows(served: Browsed, model: Model, hits: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
+    return model.embed_images([served.library.folder / hit["path"] for hit in hits])
 
 
 def test_words_find_the_pictures_of_brute_force(served: Browsed, model: Model) -> None:
@@ -46,7 +51,7 @@ def test_evidence_and_a_prior_are_the_probability(served: Browsed, model: Model)
     """The page adds the log-odds of its own prior, matches over pictures."""
     hits = asked(served, words="a dog")["hits"]
     evidence = np.array([hit["evidence"] for hit in hits])
-    cosines = model.embed_images([hit["path"] for hit in hits]) @ model.embed_texts(["a dog"])[0]
+    cosines = stored_rows(served, model, hits) @ model.embed_texts(["a dog"])[0]
     for prior in (1 / 21, 3 / 21, 0.5):
         told = 1 / (1 + np.exp(-(evidence + np.log(prior / (1 - prior)))))
         expected = model.calibration.probability(cosines, prior=prior)
@@ -60,7 +65,7 @@ def test_added_and_subtracted_words_have_a_cosine_and_no_probability(
     both = model.embed_texts(["food", "fruit"])
     row = (both[0] - both[1]) / np.linalg.norm(both[0] - both[1])
     best = answer["hits"][0]
-    (stored,) = model.embed_images([best["path"]])
+    (stored,) = stored_rows(served, model, [best])
     assert best["cosine"] == pytest.approx(float(stored @ row), abs=1e-4)
     assert {hit["evidence"] for hit in answer["hits"]} == {None}
     assert (answer["plus"], answer["minus"]) == (["food"], ["fruit"])
@@ -99,7 +104,7 @@ def test_labels_are_shared_out_as_the_model_does(served: Browsed, model: Model) 
     labels = ["pizza", "dog", "<b>flag</b>"]
     hit = asked(served, words="a dog")["hits"][0]
     answer = served.page.post("/labels", json={"ref": hit["ref"], "labels": labels}).json()
-    expected = model.classify([hit["path"]], labels)
+    expected = model.classify([served.library.folder / hit["path"]], labels)
     shares = dict(zip(labels, expected.probabilities[0].tolist(), strict=True))
     told = {share["label"]: share["share"] for share in answer["shares"]}
     assert told == pytest.approx(shares, abs=2e-4)
@@ -159,6 +164,7 @@ def test_a_bundle_without_calibration_shows_cosines_and_says_so(
 def test_the_library_tells_its_facts(served: Browsed) -> None:
     assert served.page.get("/library").json() == {
         "folder": str(served.library.folder),
+        "separator": os.sep,
         "model": load("demo", threads=1).about["model"],
         "pictures": 21,
         "unreadable": 0,

@@ -174,7 +174,7 @@ def _told(
     return PageHit(
         ref=catalogue.reference(number),
         title=catalogue.title(number),
-        path=shown(str(library.folder / catalogue[number].name)),
+        path=shown(catalogue[number].name),
         cosine=None if cosine is None else round(cosine, 4),
         evidence=evidence,
         near=near,

@@ -1,5 +1,6 @@
 """GET /, /page.css, /page.js, /icon.svg: the page; GET /library: the facts that it tells."""
 
+import os
 from importlib.resources import files
 from typing import Final
 
@@ -53,6 +54,7 @@ class PageRoutes:
         return call.answer(
             LibraryAnswer(
                 folder=shown(str(self._library.folder)),
+                separator=os.sep,
                 model=model.about["model"],
                 pictures=count,
                 unreadable=self._library.n_lost,

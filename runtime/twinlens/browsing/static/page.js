@@ -453,7 +453,8 @@ $("similar").addEventListener("click", () => {
   search({ kind: "like", ref, title });
 });
 $("copy").addEventListener("click", async () => {
-  const said = await navigator.clipboard.writeText($("path").textContent).then(() => "Copied", () => "Select it below");
+  const said = await navigator.clipboard.writeText([library.folder, ...$("detail").picture.path.split("/")].join(library.separator))
+    .then(() => "Copied", () => "The browser refuses");
   $("copy").textContent = said;
 });
 $("labels").addEventListener("submit", async (event) => {
