@@ -51,16 +51,10 @@ def page_routes(library: Library, thumbnails: Thumbnails) -> list[RouteEntry]:
     """Return the routes of the page; none but these has an answer."""
     page, found, labels = PageRoutes(library), HitRoutes(library), LabelRoutes(library)
     pictures = PictureRoutes(library, thumbnails)
-    files = {
-        "/": (page.page, "index.html"),
-        "/page.css": (page.style, "page.css"),
-        "/page.js": (page.script, "page.js"),
-        "/icon.svg": (page.icon, "icon.svg"),
-    }
     return [
         *(
-            RouteEntry(method="GET", path=path, act=act, answer=STATIC[name])
-            for path, (act, name) in files.items()
+            RouteEntry(method="GET", path=path, act=page.file(path), answer=media)
+            for path, (_, media) in STATIC.items()
         ),
         RouteEntry(method="GET", path="/library", act=page.library, answer=LibraryAnswer),
         RouteEntry(

@@ -89,7 +89,7 @@ def _library(
     )
     from twinlens.index.index import Index  # noqa: PLC0415
 
-    listed = list(list_pictures(folder, besides=cache.folder))
+    listed = list(list_pictures(folder, besides=cache.folder.resolve()))
     files = [found for found in listed if isinstance(found, PictureFile)]
     reasons = [found for found in listed if isinstance(found, str)]
     for reason in reasons:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from twinlens import Model
 from twinlens.browsing.page_app import HEADERS
+from twinlens.browsing.routes.page import STATIC
 
 RED, WHITE = (200, 30, 30), (255, 255, 255)
 
@@ -145,6 +146,6 @@ def test_every_answer_has_the_headers_of_the_page(served: Browsed) -> None:
 
 
 def test_the_page_asks_no_other_host(served: Browsed) -> None:
-    for name in ("/", "/page.css", "/page.js"):
+    for name in STATIC.keys() - {"/icon.svg"}:
         text = served.page.get(name).text
         assert re.search(r"https?:|[\"'(]//", text) is None

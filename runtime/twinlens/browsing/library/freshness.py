@@ -77,7 +77,7 @@ def freshen(
         if not len(block):
             continue
         n_added, n_blocks = n_added + len(block), n_blocks + 1
-        if index is None:
+        if index is None:  # its codes are made around the mean of these rows
             index = Index.write(place, block.rows, ids=block.names, about=model.about)
         else:
             index.add(block.rows, block.names)
@@ -85,8 +85,7 @@ def freshen(
         empty = np.empty((0, model.width), dtype=np.float32)
         index = Index.write(place, empty, ids=np.empty(0, dtype=object), about=model.about)
     if index.n_rows > 2 * len(index) or (n_blocks > 1 and 2 * n_added > len(index)):
-        # Codes are made around the mean of the first rows; most are others now.
-        index.compact()
+        index.compact()  # around the mean of all, and without the space of removed rows
     return Freshened(added=n_added, removed=len(gone), lost=tuple(lost))
 
 

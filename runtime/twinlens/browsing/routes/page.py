@@ -1,4 +1,4 @@
-"""GET /, /page.css, /page.js, /icon.svg: the page; GET /library: the facts that it tells."""
+"""GET / and the files of the page; GET /library: the facts that it tells."""
 
 import os
 from importlib.resources import files
@@ -12,15 +12,18 @@ from twinlens.browsing.library.library import Library
 from twinlens.browsing.queries.expected_matches import expected_matches
 from twinlens.errors import CalibrationError
 from twinlens.http.calls.call import Call
+from twinlens.http.routes.table import Act
 from twinlens.model.model import Model
 
+SCRIPT: Final = "text/javascript; charset=utf-8"
 STATIC: Final = {
-    "index.html": "text/html; charset=utf-8",
-    "page.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"/{name}": (name, SCRIPT) for name in ("page.js", "asking.js", "dropping.js")},
+    **{f"/{name}": (name, SCRIPT) for name in ("elements.js", "picture.js")},
 }
-"""Files of the page, with their media types."""
+"""Files of the page by path, with their media types; page.js imports the other scripts."""
 
 
 class PageRoutes:
@@ -29,23 +32,15 @@ class PageRoutes:
     def __init__(self, library: Library) -> None:
         self._library = library
         folder = files("twinlens.browsing") / "static"
-        self._files = {name: (folder / name).read_bytes() for name in STATIC}
+        self._files = {path: (folder / name).read_bytes() for path, (name, _) in STATIC.items()}
 
-    async def page(self, call: Call) -> Response:
-        """Return the page."""
-        return self._file(call, "index.html")
+    def file(self, path: str) -> Act:
+        """Return the act that answers with a file of the page."""
 
-    async def style(self, call: Call) -> Response:
-        """Return its style."""
-        return self._file(call, "page.css")
+        async def act(call: Call) -> Response:
+            return call.answer(self._files[path], STATIC[path][1])
 
-    async def script(self, call: Call) -> Response:
-        """Return its script."""
-        return self._file(call, "page.js")
-
-    async def icon(self, call: Call) -> Response:
-        """Return its icon."""
-        return self._file(call, "icon.svg")
+        return act
 
     async def library(self, call: Call) -> Response:
         """Return the facts of the library."""
@@ -62,9 +57,6 @@ class PageRoutes:
                 uncalibrated=_uncalibrated(model),
             )
         )
-
-    def _file(self, call: Call, name: str) -> Response:
-        return call.answer(self._files[name], STATIC[name])
 
 
 def _uncalibrated(model: Model) -> str | None:

@@ -1,9 +1,12 @@
 // The page: asks for hits, shows them, and tells probabilities for the prior that the user sets.
-const $ = (id) => document.getElementById(id);
+import { Refusal, ask, post } from "/asking.js";
+import { beginDropping } from "/dropping.js";
+import { $, make, number, percent, pictures, sentence } from "/elements.js";
+import { beginPicture, openPicture, stepPicture } from "/picture.js";
+
 const COUNT = 60; // hits of a page
 const TYPING_MS = 120; // a pause in the typing that is worth a search
 const WAITING_MS = 180; // a wait that is worth telling
-const LABELS = "twinlens.labels";
 
 let library = { pictures: 0, expected: 1, uncalibrated: null };
 let steps = [1]; // values of the slider of expected matches
@@ -13,42 +16,11 @@ let tiles = []; // {place, item, value, meter, badge, twins} of hits that are no
 let byPlace = new Map();
 let more = false;
 let busy = null; // AbortController of the request at work
-let opened = -1; // place among the tiles of the open picture
-
-const make = (tag, className, text) => {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-};
-const number = (value) => value.toLocaleString("en");
-const percent = (share) => (share > 0 && share < 0.005 ? "< 1 %" : share > 0.995 && share < 1 ? "> 99 %" : `${Math.round(100 * share)} %`);
-const pictures = (count) => (count === 1 ? "1 picture" : `${number(count)} pictures`);
-
-// ---- asking
-
-class Refusal extends Error {}
-
-const ask = async (path, options = {}) => {
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Refusal("The server does not answer. Start twinlens browse again.");
-  }
-  const content = await answer.json().catch(() => null);
-  if (answer.ok && content) return content;
-  throw new Refusal(content?.error?.message ?? `The server answered ${answer.status}.`);
-};
-const post = (path, content, signal) =>
-  ask(path, { method: "POST", body: JSON.stringify(content), headers: { "content-type": "application/json" }, signal });
 
 const tellError = (error) => {
   $("error").hidden = !error;
   $("error").textContent = error ? sentence(error.message) : "";
 };
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 
 // ---- probabilities
 
@@ -102,7 +74,7 @@ const tileOf = (place) => {
     button.append(track);
   }
   const tile = { place, item, frame, value: shown, meter, badge: null, twins: [] };
-  button.addEventListener("click", () => open(tiles.indexOf(tile)));
+  button.addEventListener("click", () => openPicture(tile));
   item.append(button);
   return tile;
 };
@@ -168,6 +140,12 @@ const words = () => {
   if (query.kind === "words") return query.minus?.length ? `“${query.plus.join("” and “")}”, away from “${query.minus.join("” and “")}”` : `“${(query.plus ?? [query.words]).join("” and “")}”`;
   if (query.kind === "like") return query.title ? `pictures like “${query.title}”` : "pictures like this one";
   return query.kind === "dropped" ? "pictures like yours" : "";
+};
+
+const match = (hit) => {
+  if (hit.cosine === null) return "";
+  if (hit.evidence === null) return `Cosine ${hit.cosine.toFixed(3)} with ${words()}`;
+  return `${percent(probability(hit))} likely to match ${words()}, cosine ${hit.cosine.toFixed(3)}`;
 };
 
 // Parts of the status: text, and names that stand out.
@@ -350,23 +328,7 @@ $("more").addEventListener("click", () => load({ fresh: false }));
 new IntersectionObserver(lookForMore, { rootMargin: "600px" }).observe($("more"));
 addEventListener("scroll", () => document.querySelector("header").classList.toggle("raised", scrollY > 4), { passive: true });
 
-addEventListener("paste", (event) => {
-  const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
-  if (file) { event.preventDefault(); $("detail").close(); searchPicture(file); }
-});
-let inside = 0;
-const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-addEventListener("dragenter", (event) => { if (hasFiles(event)) { inside += 1; $("drop").hidden = false; } });
-addEventListener("dragleave", (event) => { if (hasFiles(event) && (inside -= 1) <= 0) { inside = 0; $("drop").hidden = true; } });
-addEventListener("dragover", (event) => { if (hasFiles(event)) event.preventDefault(); });
-addEventListener("drop", (event) => {
-  inside = 0;
-  $("drop").hidden = true;
-  if (!hasFiles(event)) return;
-  event.preventDefault();
-  $("detail").close();
-  searchPicture(event.dataTransfer.files[0]);
-});
+beginDropping(searchPicture);
 
 // ---- keys
 
@@ -386,97 +348,8 @@ addEventListener("keydown", (event) => {
   const typed = event.target.matches?.("input:not([type=range])");
   if (event.key === "/" && !typed && !$("detail").open) { event.preventDefault(); $("words").focus(); $("words").select(); }
   if ($("detail").open && !event.target.matches?.("input")) {
-    if (event.key === "ArrowLeft") step(-1);
-    if (event.key === "ArrowRight") step(1);
-  }
-});
-
-// ---- one picture
-
-// A browser may refuse to keep anything; the labels are then typed again.
-const remember = (labels) => { try { localStorage.setItem(LABELS, labels); } catch { /* as said */ } };
-const remembered = () => { try { return localStorage.getItem(LABELS) ?? ""; } catch { return ""; } };
-
-const open = (place) => {
-  opened = place;
-  const tile = tiles[place];
-  showPicture(hits[tile.place]);
-  const shown = visible();
-  $("before").disabled = shown[0] === tile;
-  $("after").disabled = shown.at(-1) === tile;
-  $("twins").hidden = tile.twins.length === 0;
-  $("twins-words").textContent = tile.twins.length === 1 ? "1 near duplicate" : `${tile.twins.length} near duplicates`;
-  $("twin-list").replaceChildren(...tile.twins.map((one) => {
-    const item = make("li"), button = make("button", "twin");
-    button.type = "button";
-    button.setAttribute("aria-label", hits[one].title);
-    button.append(thumbnail(hits[one], button));
-    button.addEventListener("click", () => showPicture(hits[one]));
-    item.append(button);
-    return item;
-  }));
-  if (!$("detail").open) $("detail").showModal();
-};
-
-const showPicture = (hit) => {
-  const big = $("big");
-  big.parentElement.classList.remove("gone");
-  big.src = `/views/${hit.ref}`;
-  big.alt = hit.title;
-  $("name").textContent = hit.title;
-  $("path").textContent = hit.path;
-  $("copy").textContent = "Copy its path";
-  $("match").textContent = hit.cosine === null ? "" : hit.evidence === null
-    ? `Cosine ${hit.cosine.toFixed(3)} with ${words()}`
-    : `${percent(probability(hit))} likely to match ${words()}, cosine ${hit.cosine.toFixed(3)}`;
-  $("match").hidden = hit.cosine === null;
-  $("shares").replaceChildren();
-  $("labels-words").textContent = "";
-  $("detail").picture = hit;
-};
-
-const step = (by) => {
-  const shown = visible();
-  const next = shown[shown.indexOf(tiles[opened]) + by];
-  if (next) open(tiles.indexOf(next));
-};
-
-$("big").addEventListener("error", () => $("big").parentElement.classList.add("gone"));
-$("before").addEventListener("click", () => step(-1));
-$("after").addEventListener("click", () => step(1));
-$("close").addEventListener("click", () => $("detail").close());
-$("detail").addEventListener("click", (event) => { if (event.target === $("detail")) $("detail").close(); });
-$("detail").addEventListener("close", () => { $("big").removeAttribute("src"); tiles[opened]?.item.firstElementChild.focus(); });
-$("similar").addEventListener("click", () => {
-  const { ref, title } = $("detail").picture;
-  $("detail").close();
-  search({ kind: "like", ref, title });
-});
-$("copy").addEventListener("click", async () => {
-  const said = await navigator.clipboard.writeText([library.folder, ...$("detail").picture.path.split("/")].join(library.separator))
-    .then(() => "Copied", () => "The browser refuses");
-  $("copy").textContent = said;
-});
-$("labels").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const labels = [...new Set($("list").value.split(",").map((one) => one.trim()).filter(Boolean))];
-  $("shares").replaceChildren();
-  if (labels.length < 2) { $("labels-words").textContent = "Write two labels or more, with commas between them."; return; }
-  remember($("list").value);
-  const { picture } = $("detail");
-  try {
-    const { shares } = await post("/labels", { ref: picture.ref, labels });
-    if ($("detail").picture !== picture) return;
-    $("labels-words").textContent = "Shares of these labels alone; no probabilities.";
-    $("shares").replaceChildren(...shares.map(({ label, share }) => {
-      const item = make("li"), track = make("span", "meter"), part = make("i");
-      part.style.setProperty("--part", share.toFixed(4));
-      track.append(part);
-      item.append(make("span", "", label), make("span", "value", percent(share)), track);
-      return item;
-    }));
-  } catch (error) {
-    $("labels-words").textContent = sentence(error.message);
+    if (event.key === "ArrowLeft") stepPicture(-1);
+    if (event.key === "ArrowRight") stepPicture(1);
   }
 });
 
@@ -493,7 +366,14 @@ const restore = (state) => {
 addEventListener("popstate", (event) => { $("detail").close(); restore(event.state); });
 
 const begin = async () => {
-  $("list").value = remembered();
+  beginPicture({
+    visible,
+    match,
+    thumbnail,
+    search,
+    hitAt: (place) => hits[place],
+    path: (hit) => [library.folder, ...hit.path.split("/")].join(library.separator),
+  });
   try {
     library = await ask("/library");
   } catch (error) {
