@@ -202,6 +202,31 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "examples/test_container.py::test_the_command_is_one_of_twinlens",
         "examples/test_systemd.py::test_the_command_answers_on_systemds_socket_and_tells_when_it_is_ready",
     ),
+    (README, "`fruit - apple` is the unit row of *fruit* less that of *apple*"): (
+        "runtime/browsing/test_queries.py::test_the_row_is_the_unit_sum_less_the_others",
+        (
+            "runtime/browsing/test_hits.py"
+            "::test_added_and_subtracted_words_have_a_cosine_and_no_probability"
+        ),
+    ),
+    (README, "their prior is the number of matches you expect over all pictures"): (
+        "runtime/browsing/test_hits.py::test_evidence_and_a_prior_are_the_probability",
+        "runtime/browsing/test_browser.py::test_the_threshold_and_the_prior_are_those_of_the_calibration",
+    ),
+    (README, "a killed one goes on where it stopped"): (
+        "runtime/browsing/test_freshness.py::test_a_killed_process_loses_no_commit",
+    ),
+    (README, "never among the pictures"): (
+        (
+            "runtime/browsing/test_freshness.py"
+            "::test_the_cache_is_the_users_own_and_no_other_folder_is_taken"
+        ),
+        "runtime/browsing/test_browse_command.py::test_a_second_start_embeds_nothing_and_sigterm_ends_it_too",
+    ),
+    (README, "no path is taken from it, and the page asks no other host"): (
+        "runtime/browsing/test_pictures.py::test_nothing_but_numbers_and_the_page_is_served",
+        "runtime/browsing/test_pictures.py::test_the_page_asks_no_other_host",
+    ),
     (IMAGES, "twinlens has the order of Pillow 13 with any Pillow"): (
         "parity/test_odd_sizes.py::test_a_crop_is_within_one_level_or_two_if_it_is_magnified",
     ),

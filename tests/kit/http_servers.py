@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
+from starlette.types import ASGIApp
 
 from twinlens.http.app import application
 from twinlens.http.options import HttpOptions
@@ -50,9 +51,9 @@ class LoopThread:
 class InProcess:
     """A service, called without a socket."""
 
-    def __init__(self, loop: LoopThread, service: Service) -> None:
+    def __init__(self, loop: LoopThread, service: Service, app: ASGIApp | None = None) -> None:
         self.service, self._loop = service, loop
-        self.application = application(service)
+        self.application = app or application(service)
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.application), base_url="http://localhost"
         )

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twinlens.commands.contact_sheet import Card, QueryRow, draw_sheet
 from twinlens.commands.inputs import open_model
 from twinlens.commands.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.writing.contact_sheet import Card, QueryRow, draw_sheet
 from twinlens.commands.writing.targets import require_file
 from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings
 from twinlens.durable.whole import whole_file

@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING, Final
 from twinlens.commands.inputs import refuse_unused
 from twinlens.commands.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
+from twinlens.http.libraries import SERVICE, require_libraries
 
 if TYPE_CHECKING:
     from twinlens.http.options import HttpOptions
     from twinlens.http.server.sockets import Place
     from twinlens.http.service.deployment import Source
-
-NEEDED: Final = ("httptools", "msgspec", "prometheus_client", "starlette", "uvicorn")
-"""Libraries of the extra."""
-
-
-class ServeMissingError(ImportError, ValueError):
-    """A library that the service needs is not installed."""
 
 
 def run(options: argparse.Namespace) -> Outcome:
@@ -29,14 +23,10 @@ def run(options: argparse.Namespace) -> Outcome:
 
     Raises:
         MisuseError: the doors do not fit each other.
-        ServeMissingError: a library is missing.
+        LibraryMissingError: a library is missing.
     """
     _check_doors(options)
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ServeMissingError(
-            f"the service needs {', '.join(missing)}; pip install 'twinlens[serve]'"
-        )
+    require_libraries(SERVICE, extra="serve", purpose="the service")
     # Libraries of the extra stand behind these.
     from twinlens.http.request_log import logging_to_stderr  # noqa: PLC0415
     from twinlens.http.server import server, sockets  # noqa: PLC0415

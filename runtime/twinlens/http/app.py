@@ -1,6 +1,7 @@
 """Application: routes behind guards, in pure ASGI."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -23,9 +24,11 @@ from twinlens.http.guards.recorder import Recorder
 from twinlens.http.routes.table import ROUTES, RouteEntry
 from twinlens.http.service.service import Service
 
+OPENAPI: Final = "/openapi.json"
 
-def application(service: Service) -> ASGIApp:
-    """Return the ASGI application of a service.
+
+def application(service: Service, routes: Sequence[RouteEntry] = ROUTES) -> ASGIApp:
+    """Return the ASGI application of a service, with the routes of the API or others.
 
     Starlette's BaseHTTPMiddleware has no part in it: it hides from a route that its client left.
     """
@@ -47,13 +50,13 @@ def application(service: Service) -> ASGIApp:
         guards.append(Middleware(KeyGuard, keys=service.keys))
     guards.append(Middleware(CrowdGuard, service=service))
     app = Starlette(
-        routes=[Route(entry.path, _endpoint(entry), methods=[entry.method]) for entry in ROUTES],
+        routes=[Route(entry.path, _endpoint(entry), methods=[entry.method]) for entry in routes],
         middleware=guards,
         exception_handlers={HTTPException: _no_route},
     )
     app.router.redirect_slashes = False
     app.state.service = service
-    return Recorder(app, service, [entry.path for entry in ROUTES])
+    return Recorder(app, service, [entry.path for entry in routes])
 
 
 def _endpoint(entry: RouteEntry) -> Callable[[Request], Awaitable[Response]]:
@@ -85,5 +88,7 @@ async def _no_route(request: Request, error: Exception) -> Response:
         message = f"{path} takes {headers.get('Allow', 'other methods')}, not {request.method}"
         found = HttpError(405, message, code="method_not_allowed", headers=headers)
     else:
-        found = HttpError(404, f"there is no {path} here; see /openapi.json", code="not_found")
+        is_told = any(getattr(route, "path", "") == OPENAPI for route in request.app.routes)
+        cure = f"; see {OPENAPI}" if is_told else ""
+        found = HttpError(404, f"there is no {path} here{cure}", code="not_found")
     return error_answer(found, exchange_of(request.scope))

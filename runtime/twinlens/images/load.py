@@ -112,13 +112,18 @@ def load_into(
         elif isinstance(image, Image.Image):
             decoded = decode_pil(image, name, read)
         else:
-            decoded = _decode_encoded(image, name, spec, mode, read)
+            decoded = decode_encoded(image, name, spec, mode, read)
         transform_into(row, decoded, spec, read)
 
 
-def _decode_encoded(
+def decode_encoded(
     image: Encoded | ReadContent, name: str, spec: ImageSpec, mode: PixelMode, read: ReadOptions
 ) -> DecodedImage:
+    """Decode an encoded image; "fast" may decode a JPEG smaller, as the spec allows.
+
+    Raises:
+        ImageError: it is beyond the limits, or torn; and Pillow's own errors.
+    """
     with open_encoded(image, name, read.limits) as file:
         if "JPEG" in read.limits.formats and lacks_eoi(file):
             file.seek(0)

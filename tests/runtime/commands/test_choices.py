@@ -4,6 +4,7 @@ import argparse
 import csv
 import importlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -69,6 +70,7 @@ LINES: Final = {
     "calibrate": ["calibrate", "bundle", "pairs.csv"],
     "evaluate": ["evaluate", "demo", "pairs.csv"],
     "serve": ["serve", "demo", "--port", "0"],
+    "browse": ["browse", ".", "demo", "--index", "cache"],
     "info": ["info", "demo"],
     "doctor": ["doctor"],
 }
@@ -94,7 +96,7 @@ def loaded(command: str, monkeypatch: pytest.MonkeyPatch, *option: str) -> dict[
     return given_to(monkeypatch, place, "load", [*LINES[command], *option])[1]
 
 
-RUNNING: Final = ("demo", "embed", "index", "search", "classify", "match", "evaluate")
+RUNNING: Final = ("demo", "embed", "index", "search", "classify", "match", "evaluate", "browse")
 
 
 @check("--device", *RUNNING)
@@ -349,6 +351,30 @@ def the_log_has_the_form(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for form in ("json", "short", "off"):
         line = [*LINES["serve"], "--log", form]
         assert given_to(monkeypatch, place, "logging_to_stderr", line)[0] == (form,)
+
+
+@check("--index", "browse")
+@check("--port", "browse")
+@check("--no-open", "browse")
+def the_page_is_served_from_the_cache(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sockets = importlib.import_module("twinlens.http.server.sockets")
+    server = importlib.import_module("twinlens.http.server.server")
+    line = [*LINES["browse"], "--device", "cpu", "--precision", "fp16", "--pixels", "fast"]
+    with monkeypatch.context() as patched:
+        given, _named = given_to(patched, sockets, "listening_sockets", [*line, "--port", "81"])
+        assert given == (sockets.Place(host="127.0.0.1", port=81),)
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    for more, expected in ((["--no-open"], []), ([], ["http://127.0.0.1:1"])):
+        given, named = given_to(monkeypatch, server, "Server", [*line, "--threads", "3", *more])
+        source = given[0].source
+        assert (source.device, source.precision, source.pixels) == ("cpu", "fp16", "fast")
+        assert (source.threads, source.index.parent) == (3, Path("cache").absolute())
+        named["on_ready"](["http://127.0.0.1:1"])
+        for thread in threading.enumerate():
+            if thread.name == "browser":
+                thread.join()
+        assert opened == expected
 
 
 def options_of_all_commands() -> Iterator[tuple[str, str]]:

@@ -3,7 +3,13 @@
 from typing import Final
 
 import twinlens
-from twinlens.commands.parsing import image_commands, pair_commands, serve_command, values
+from twinlens.commands.parsing import (
+    browse_command,
+    image_commands,
+    pair_commands,
+    serve_command,
+    values,
+)
 from twinlens.commands.parsing.arguments import Parser, printing
 from twinlens.commands.parsing.completion import SHELLS, PrintCompletion
 
@@ -35,6 +41,7 @@ def parser() -> Parser:
     pair_commands.add_calibrate(commands)
     pair_commands.add_evaluate(commands)
     serve_command.add_serve(commands)
+    browse_command.add_browse(commands)
     info = commands.add_parser(
         "info",
         parents=[printing()],

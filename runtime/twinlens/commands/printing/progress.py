@@ -12,7 +12,7 @@ from twinlens.progress import Tally
 T = TypeVar("T")
 
 INTERVAL_S: Final = 60.0
-WITH_BAR: Final = frozenset({"demo", "embed", "index", "evaluate"})
+WITH_BAR: Final = frozenset({"browse", "demo", "embed", "index", "evaluate"})
 """Commands that draw a bar; the others write lines in a terminal too."""
 SILENT: Final = frozenset({"serve"})
 """Commands with a log of their own."""
@@ -41,6 +41,10 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Write no more lines: the long part of the work is over."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()

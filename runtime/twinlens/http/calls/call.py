@@ -27,7 +27,7 @@ class Call:
     def __init__(self, request: Request) -> None:
         self.service = Service.of(request.scope)
         self.exchange = exchange_of(request.scope)
-        self.headers = request.headers
+        self.headers, self.in_path = request.headers, request.path_params
         self._receive = request.receive
         self._used: Deployment | None = None
 
@@ -118,12 +118,20 @@ class Call:
             HttpError: as the work's own error is answered.
         """
         try:
-            return await while_connected(self._receive, work)
+            return await self.while_connected(work)
         except Exception as error:
             found = as_http_error(error, places)
             if found is None:
                 raise
             raise found from error
+
+    async def while_connected(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of work whose body was read; cancel it once the client is gone.
+
+        Raises:
+            ClientLeftError: the client closed its connection first.
+        """
+        return await while_connected(self._receive, work)
 
     def wish(self, *, timeout_ms: float | None = None, priority: str | None = None) -> Wish:
         """Return time and priority, of the body or else of the headers."""

@@ -107,7 +107,7 @@ class _Connection:
     def _add_headers(self, headers: MutableHeaders) -> None:
         headers["x-request-id"] = self.exchange.request_id
         for name, value in SECURITY:
-            headers[name] = value
+            headers.setdefault(name, value)
         is_slow = self.exchange.status == TOO_SLOW
         if self._service.draining or ((self._is_long or is_slow) and not self.exchange.body_done):
             headers["connection"] = "close"

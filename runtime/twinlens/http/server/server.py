@@ -6,13 +6,14 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from twinlens.http.app import application
 from twinlens.http.request_log import FIELDS
@@ -36,12 +37,28 @@ SPARE_FILES: Final = 64
 
 
 class Server(uvicorn.Server):
-    """Server of one service, on sockets that are open."""
+    """Server of one service, on sockets that are open.
 
-    def __init__(self, service: Service, *, drain_s: float, notice_s: float) -> None:
+    Args:
+        service: opened beside the listening.
+        drain_s: time for the answers to what was accepted.
+        notice_s: time from a signal to the closing of the door.
+        app: the application of the service; that of the API by default.
+        on_ready: called with the addresses once the service is open.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        drain_s: float,
+        notice_s: float,
+        app: ASGIApp | None = None,
+        on_ready: Callable[[list[str]], object] | None = None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
-                application(service),
+                app or application(service),
                 http=Connection,
                 ws="none",
                 lifespan="off",
@@ -54,6 +71,7 @@ class Server(uvicorn.Server):
             )
         )
         self._service, self._drain_s, self._notice_s = service, drain_s, notice_s
+        self._on_ready = on_ready
         self._ending = asyncio.Event()
         self.ended_by: int | None = None
         """Signal that ended it."""
@@ -150,6 +168,8 @@ class Server(uvicorn.Server):
             extra={FIELDS: fields},
         )
         tell_systemd("READY=1")
+        if self._on_ready is not None:
+            self._on_ready(places)
 
     async def _sweep(self) -> None:
         """Close connections whose clients are silent."""
@@ -205,14 +225,18 @@ def serve(
         OSError: likewise.
         KeyboardInterrupt: Ctrl-C ended it; everything accepted was answered.
     """
-    server = Server(service, drain_s=drain_s, notice_s=notice_s)
     try:
-        server.run(sockets)
+        return run(Server(service, drain_s=drain_s, notice_s=notice_s), sockets)
     finally:
         for one in sockets:
             one.close()
         if uds is not None:
             remove_path(uds)
+
+
+def run(server: Server, sockets: list[socket.socket]) -> Server:
+    """Run a server until a signal, as `serve` does."""
+    server.run(sockets)
     if server.failure is not None:
         raise server.failure
     if server.ended_by == signal.SIGINT:
