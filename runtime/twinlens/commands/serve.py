@@ -1,9 +1,8 @@
 """twinlens serve: embeddings, matches, labels and search by HTTP."""
 
 import argparse
-import importlib.util
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twinlens.commands.inputs import refuse_unused
 from twinlens.commands.misuse import MisuseError
