@@ -74,9 +74,50 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, '`on_error="nan"` spares the others'): (
         "runtime/model/test_model.py::test_a_bad_image_becomes_nan_if_asked_and_spares_the_others",
     ),
+    (README, "on your own pairs as they come"): (
+        "runtime/datasets/test_layouts.py::test_the_output_of_img2dataset_is_read_in_each_layout",
+        "runtime/datasets/test_layouts.py::test_the_captions_of_a_tar_may_be_in_its_json",
+        (
+            "runtime/datasets/test_layouts.py"
+            "::test_the_captions_of_coco_are_read_with_all_captions_of_an_image"
+        ),
+        (
+            "runtime/datasets/test_layouts.py"
+            "::test_an_image_folder_of_hugging_face_is_read_by_its_metadata"
+        ),
+        "runtime/datasets/test_layouts.py::test_folders_of_classes_are_their_texts_and_classes",
+    ),
+    (README, "is left out and named, and the exit code is 1"): (
+        "runtime/commands/test_left_out.py::test_classify_labels_the_others",
+        "runtime/commands/test_left_out.py::test_search_finds_for_the_others",
+        "runtime/commands/test_left_out.py::test_match_answers_the_others",
+        "runtime/commands/test_left_out.py::test_evaluate_measures_the_others",
+        "runtime/commands/test_left_out.py::test_calibrate_fits_the_others",
+    ),
+    (README, "So is a row of a table that is no pair"): (
+        "runtime/commands/test_left_out.py::test_match_leaves_out_a_row_that_is_no_pair",
+        "runtime/commands/test_left_out.py::test_evaluate_measures_the_others",
+        "runtime/commands/test_left_out.py::test_calibrate_fits_the_others",
+    ),
     (README, "A model may be loaded before a process forks"): (
         "runtime/test_forks.py::test_children_embed_to_the_bit_what_their_parent_does",
         "runtime/test_forks.py::test_a_fork_beside_a_thread_that_embeds_waits_for_its_run",
+    ),
+    (README, "opens the same, unchanged bundle or says why it cannot"): (
+        "runtime/model/test_pickling.py::test_another_process_gives_the_same_rows_with_the_same_options",
+        "runtime/model/test_pickling.py::test_a_bundle_that_is_gone_or_was_changed_is_refused",
+    ),
+    (README, "with `threads=1` they share one session a tower"): (
+        "runtime/model/test_parts.py::test_threads_share_one_session_a_tower",
+    ),
+    (README, "gives the memory of the towers back to the system"): (
+        "runtime/model/test_closing.py::test_memory_goes_back_to_the_system_each_time",
+    ),
+    (README, "a call that comes near it is a `MemoryError`"): (
+        (
+            "runtime/ort/test_address_space.py"
+            "::test_a_limit_that_is_near_is_an_error_and_no_crash_and_no_hang"
+        ),
     ),
     (README, "refuses an index that was made by another model or from other pixels"): (
         "runtime/test_provenance.py::test_another_making_is_refused_and_both_are_named",
@@ -111,11 +152,64 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "A file that was changed afterwards is refused"): (
         "runtime/bundle/test_bundle.py::test_every_flipped_bit_of_a_manifest_is_refused_or_changes_nothing",
     ),
+    (README, "is read by its letters"): (
+        "export/verification/test_token_ids.py::test_no_text_contains_a_special_token",
+        "export/verification/test_token_ids.py::test_a_tokenizer_that_reads_its_own_end_is_refused",
+        "parity/test_tokenizers.py::test_a_mark_inside_a_text_stays_text",
+    ),
     (README, "which the next one removes"): (
         "export/test_bundle_folder.py::test_the_draft_of_an_export_that_runs_is_left_alone",
     ),
+    (README, "writes a bundle's towers as models of a Triton repository"): (
+        "export/test_triton.py::test_the_configuration_is_tritons_and_fits_the_model",
+        "export/test_triton.py::test_a_plain_onnxruntime_gives_the_rows_of_twinlens",
+    ),
+    (README, "Rows are those of `embed_texts` and `embed_images` to the bit"): (
+        "runtime/http/test_process.py::test_a_real_server_has_the_rows_of_the_model",
+    ),
+    (README, "its clients, LlamaIndex's `OpenAIEmbedding` and LangChain's"): (
+        "runtime/http/test_clients.py::test_openai_embeds_texts_in_base64_and_in_floats",
+        "runtime/http/test_clients.py::test_llama_index_embeds_documents_and_queries",
+        "runtime/http/test_clients.py::test_langchain_embeds_documents_and_queries",
+    ),
+    (README, "What has no room is a 429 at once with `retry-after`"): (
+        "runtime/http/test_process.py::test_a_flood_is_answered_200_or_429_and_is_over_when_it_ends",
+        "runtime/http/test_guards.py::test_a_queue_that_is_full_refuses_at_once_and_all_or_nothing",
+    ),
+    (README, "a client that leaves is not computed for"): (
+        "runtime/http/test_process.py::test_a_client_that_leaves_is_not_computed_for",
+    ),
+    (README, "No URL is fetched, no width is cut, no unknown field is dropped"): (
+        "runtime/http/test_embeddings.py::test_no_url_is_fetched",
+        "runtime/http/test_embeddings.py::test_a_bad_request_is_named_with_its_place_and_cure",
+    ),
+    (README, "`--host` needs `--api-key-file` (one key a line) or `--no-auth`"): (
+        "runtime/commands/test_choices.py::test_an_option_without_a_part_in_the_answer_is_refused",
+        "runtime/http/test_guards.py::test_no_other_key_opens",
+        "runtime/http/test_guards.py::test_a_page_that_calls_itself_localhost_is_refused",
+    ),
+    (README, "every request that was accepted is answered"): (
+        "runtime/http/test_lifecycle.py::test_sigterm_under_load_loses_nothing",
+        "runtime/http/test_lifecycle.py::test_a_request_at_work_when_the_door_closes_is_answered",
+    ),
+    (README, "a bad one changes nothing"): (
+        (
+            "runtime/http/test_lifecycle.py"
+            "::test_sighup_changes_the_bundle_under_load_and_a_bad_one_changes_nothing"
+        ),
+    ),
     (IMAGES, "twinlens has the order of Pillow 13 with any Pillow"): (
         "parity/test_odd_sizes.py::test_a_crop_is_within_one_level_or_two_if_it_is_magnified",
+    ),
+    (IMAGES, '`PixelOptions(passes="width_first")` has the other'): (
+        (
+            "runtime/images/geometry/test_crop.py"
+            "::test_the_other_order_is_the_width_first_of_every_picture"
+        ),
+        (
+            "runtime/test_provenance.py"
+            "::test_the_order_of_the_passes_is_a_choice_that_the_embeddings_tell"
+        ),
     ),
 }
 

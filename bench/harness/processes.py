@@ -62,6 +62,10 @@ class JsonProcess:
             env=env,
         )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def __enter__(self) -> Self:
         return self
 

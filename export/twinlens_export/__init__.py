@@ -3,6 +3,10 @@
 checkpoint -> architecture -> graph -> precision -> ONNX file -> verification -> bundle
 """
 
+from twinlens_command import take_signal_if_run as _take_signal_if_run  # isort: skip
+
+_take_signal_if_run("twinlens_export")
+
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""The command line: twinlens-export CHECKPOINT OUT."""
+"""The command line: twinlens-export CHECKPOINT OUT, or twinlens-export BUNDLE --triton FOLDER."""
 
 import argparse
 import importlib
@@ -6,40 +6,74 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
+import twinlens_command
 import twinlens_export
-from twinlens.bundle.specs import PRECISIONS
+from twinlens.bundle.bundle import open_bundle
+from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.commands.info import tower_table
 from twinlens.errors import TwinlensError
+from twinlens_command import INTERRUPTED, is_interrupted
+from twinlens_export.triton import require_free, write_repository
+
+DEFAULT_PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "int8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Export one checkpoint and return the exit code: 0 written, 1 not written, 2 misuse."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.out is None and options.triton is None:
+        parser.error("OUT is missing: the bundle's folder; without it, a bundle and --triton")
     logging.basicConfig(
         format="%(message)s", level=logging.INFO if options.verbose else logging.ERROR
     )
     try:
-        export, files = twinlens_export.export, twinlens_export.SampleFiles
-        timing = importlib.import_module("twinlens_export.timing")
-        _quiet()
-        bundle = export(
-            options.checkpoint,
-            options.out,
-            precisions=options.precision,
-            samples=files(images=options.images, texts=options.texts),
-            clean=options.clean,
-            force=options.force,
-        )
-        table = tower_table(bundle.manifest, timing.speed_columns(bundle))
-    except (TwinlensError, OSError) as error:
+        lines = _repository(options) if options.out is None else _bundle(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if is_interrupted(error):
+            return INTERRUPTED
+        if not isinstance(error, (TwinlensError, OSError)):
+            raise
         sys.stderr.write(f"twinlens-export: {' '.join(str(error).split())}\n")
         return 1
-    except KeyboardInterrupt:
-        return 130
-    for line in (*table, str(bundle.folder)):
+    for line in lines:
         sys.stdout.write(f"{line}\n")
     return 0
+
+
+def _bundle(options: argparse.Namespace) -> list[str]:
+    """Export a checkpoint, and return the lines to print."""
+    export, files = twinlens_export.export, twinlens_export.SampleFiles
+    timing = importlib.import_module("twinlens_export.timing")
+    _quiet()
+    precisions = options.precision or DEFAULT_PRECISIONS
+    if options.triton is not None:
+        # Before the work of minutes; the names of the models are those of the bundle's folder.
+        require_free(options.triton, options.out, precisions, force=options.force)
+    bundle = export(
+        options.checkpoint,
+        options.out,
+        precisions=precisions,
+        samples=files(images=options.images, texts=options.texts),
+        clean=options.clean,
+        force=options.force,
+    )
+    table = tower_table(bundle.manifest, timing.speed_columns(bundle))
+    lines = [*table, str(bundle.folder)]
+    if options.triton is not None:
+        lines += write_repository(bundle, options.triton, precisions, force=options.force)
+    return lines
+
+
+def _repository(options: argparse.Namespace) -> list[str]:
+    """Write the Triton repository of a bundle that is there, and return the lines to print."""
+    bundle = open_bundle(Path(options.checkpoint))
+    precisions = options.precision or list(bundle.manifest.towers)
+    return write_repository(bundle, options.triton, precisions, force=options.force)
 
 
 def _quiet() -> None:
@@ -54,14 +88,17 @@ def _parser() -> argparse.ArgumentParser:
         prog="twinlens-export",
         description="Export a CLIP-like checkpoint to a bundle, which twinlens runs without torch.",
     )
-    parser.add_argument("checkpoint", help="a folder saved by transformers, or a Hub id")
-    parser.add_argument("out", type=Path, help="the bundle's folder: new or empty")
+    parser.add_argument(
+        "checkpoint", help="a folder saved by transformers, or a Hub id; a bundle without OUT"
+    )
+    parser.add_argument(
+        "out", type=Path, nargs="?", help="the bundle's folder: new or empty (see --triton)"
+    )
     parser.add_argument(
         "--precision",
         nargs="+",
         choices=PRECISIONS,
-        default=["fp32", "int8"],
-        help="fp32 runs anywhere, fp16 is for CUDA, int8 for CPUs (fp32 int8)",
+        help="fp32 runs anywhere, fp16 is for CUDA, int8 for CPUs (fp32 int8; of a bundle: all)",
     )
     parser.add_argument(
         "--images", type=Path, help="a folder of images like yours, to calibrate and verify on"
@@ -75,10 +112,19 @@ def _parser() -> argparse.ArgumentParser:
         help="cleaning of texts: none as in transformers, openai as in OpenAI's own code, for "
         "which users need twinlens[ftfy] (default: the checkpoint's)",
     )
-    parser.add_argument("--force", action="store_true", help="replace the bundle at OUT")
+    parser.add_argument(
+        "--triton",
+        type=Path,
+        metavar="FOLDER",
+        help="write the towers as models of a Triton repository too; without OUT, those of a "
+        "bundle that is there",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace the bundle at OUT, or models of --triton"
+    )
     parser.add_argument("--verbose", action="store_true", help="log progress")
     return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(twinlens_command.export())

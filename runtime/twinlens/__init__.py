@@ -12,6 +12,10 @@ K hits of a query, S side of an image in px, T tokens of a text, C labels, M pai
 (2, 192)
 """
 
+from twinlens_command import take_signal_if_run as _take_signal_if_run  # isort: skip
+
+_take_signal_if_run("twinlens")
+
 from importlib import import_module as _import
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Final
@@ -27,7 +31,7 @@ from twinlens.bundle.calibration import (
 )
 from twinlens.bundle.curves import BetaCurve, CalibrationCurve, IsotonicCurve, PlattCurve
 from twinlens.bundle.pixel_mode import PixelMode
-from twinlens.bundle.specs import Modality, Precision
+from twinlens.bundle.specs import Modality, PassOrder, Precision
 from twinlens.dataframes import Answer, Table
 from twinlens.embedding.embedded_blocks import EmbeddedBlock, LostImage, OnError
 from twinlens.errors import (
@@ -46,7 +50,9 @@ from twinlens.errors import (
     OverloadedError,
     PairsError,
     ProviderError,
+    RequestSizeError,
     RunCancelledError,
+    ShardError,
     TextError,
     TwinlensError,
 )
@@ -65,11 +71,13 @@ from twinlens.index.row_writer import RowWriter
 from twinlens.loading import load
 from twinlens.model.model import Model
 from twinlens.model.zero_shot import Classes
+from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.cuda.options import ArenaGrowth, ConvolutionSearch, CudaOptions
 from twinlens.ort.io_binding import OnDevice
 from twinlens.provenance import check_about
 from twinlens.search.semantic_search import Response, semantic_search
 from twinlens.texts.tokenizer import OnCut
+from twinlens.texts.tokens import Tokens
 
 if TYPE_CHECKING:
     from twinlens.bulk.embed_to_parquet import embed_to_parquet
@@ -90,6 +98,12 @@ if TYPE_CHECKING:
     from twinlens.metrics.retrieval import Retrieval
     from twinlens.metrics.thresholds import OperatingPoint
     from twinlens.metrics.zero_shot import ZeroShot
+    from twinlens.serving.admission_limits import AdmissionLimits
+    from twinlens.serving.answers import EmbeddedRequest, ServingStats, Timings
+    from twinlens.serving.async_model import AsyncModel
+    from twinlens.serving.observer import DropReason, Observer, RunReport
+    from twinlens.serving.serving_model import ServingModel
+    from twinlens.serving.work import Base64Image, Kind, Priority, QueueName
 
 __all__ = [  # noqa: RUF022  by room
     # open and embed
@@ -100,8 +114,11 @@ __all__ = [  # noqa: RUF022  by room
     "LostImage",
     "OnError",
     "OnCut",
+    "Tokens",
+    "Cancellation",
     "Precision",
     "Modality",
+    "PassOrder",
     "check_about",
     # devices
     "CudaOptions",
@@ -172,6 +189,20 @@ __all__ = [  # noqa: RUF022  by room
     "Diagram",
     "Histograms",
     "OperatingPoint",
+    # services
+    "AsyncModel",
+    "AdmissionLimits",
+    "Base64Image",
+    "DropReason",
+    "EmbeddedRequest",
+    "Kind",
+    "Observer",
+    "Priority",
+    "QueueName",
+    "RunReport",
+    "ServingModel",
+    "ServingStats",
+    "Timings",
     # errors
     "TwinlensError",
     "BundleError",
@@ -189,7 +220,9 @@ __all__ = [  # noqa: RUF022  by room
     "OverloadedError",
     "PairsError",
     "ProviderError",
+    "RequestSizeError",
     "RunCancelledError",
+    "ShardError",
     "TextError",
 ]
 
@@ -223,6 +256,19 @@ _LATE: Final = {
     "Retrieval": "twinlens.metrics.retrieval",
     "OperatingPoint": "twinlens.metrics.thresholds",
     "ZeroShot": "twinlens.metrics.zero_shot",
+    "AdmissionLimits": "twinlens.serving.admission_limits",
+    "EmbeddedRequest": "twinlens.serving.answers",
+    "ServingStats": "twinlens.serving.answers",
+    "Timings": "twinlens.serving.answers",
+    "AsyncModel": "twinlens.serving.async_model",
+    "DropReason": "twinlens.serving.observer",
+    "Observer": "twinlens.serving.observer",
+    "RunReport": "twinlens.serving.observer",
+    "ServingModel": "twinlens.serving.serving_model",
+    "Base64Image": "twinlens.serving.work",
+    "Kind": "twinlens.serving.work",
+    "Priority": "twinlens.serving.work",
+    "QueueName": "twinlens.serving.work",
 }
 """Homes of the names imported at first use: a service that only embeds starts 20 ms sooner."""
 

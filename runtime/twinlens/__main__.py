@@ -9,14 +9,15 @@ import sys
 from collections.abc import Sequence
 from typing import Final, TextIO
 
+import twinlens_command
 from twinlens.commands.misuse import MisuseError
 from twinlens.commands.parsing.arguments import joined
 from twinlens.commands.parsing.parser import parser
 from twinlens.commands.printing.progress import Progress
 from twinlens.commands.printing.text import one_line, printable
 from twinlens.errors import TwinlensError
+from twinlens_command import INTERRUPTED, is_interrupted
 
-INTERRUPTED: Final = 130
 TRACEBACK: Final = "TWINLENS_TRACEBACK"
 """Environment variable: where it is set, an unforeseen error is raised."""
 
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"twinlens{command}: {one_line(str(error))}\n")
         sys.exit(2)
     except Exception as error:  # the last gate: one line, whatever has failed
-        if _is_interrupted(error):
+        if is_interrupted(error):
             return INTERRUPTED
         if os.environ.get(TRACEBACK):
             raise
@@ -107,13 +108,6 @@ def _forget(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _is_interrupted(error: BaseException | None) -> bool:
-    """Return True if an interruption is behind the error: a library's import makes it its own."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
 def _message(error: Exception) -> str:
     """Return the message of an error, with its kind where it is none that was foreseen."""
     if isinstance(error, OSError) and not isinstance(error, TwinlensError) and error.filename:
@@ -128,4 +122,4 @@ def _message(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(twinlens_command.main())

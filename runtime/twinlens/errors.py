@@ -14,7 +14,9 @@
     ├── ClosedError       (RuntimeError)  the model, or the engine around it, is closed or closing
     ├── DeadlineError     (TimeoutError)  the time allowed for an answer is over
     ├── OverloadedError   (RuntimeError)  the queue has no room; it says when to come again
+    ├── RequestSizeError  (ValueError)    a request is larger than the engine ever accepts
     ├── RunCancelledError (RuntimeError)  the caller cancelled the run
+    ├── ShardError        (RuntimeError)  a shard of an index did not answer, or has changed
     ├── ProviderError     (RuntimeError)  the device asked for is not the device there is
     │   └── DeviceMemoryError (MemoryError)   it has no room for what it was given
     └── TextError         (ValueError)    something given as a text cannot be tokenised
@@ -56,6 +58,9 @@ class IdError(TwinlensError, ValueError):
 class ImageError(TwinlensError, ValueError):
     """Something given as an image cannot be read as one."""
 
+    place: int | None = None
+    """Place of the image in its request, if `twinlens.AsyncModel` raises it."""
+
 
 class IndexBusyError(TwinlensError, RuntimeError):
     """Another writer is at work on the index on disk, or has changed it since it was opened."""
@@ -71,6 +76,10 @@ class PairsError(TwinlensError, ValueError):
 
 class DatasetError(TwinlensError, ValueError):
     """A tar or a table of pictures cannot be read."""
+
+
+class ShardError(TwinlensError, RuntimeError):
+    """A shard of an index did not answer, or is not the one that was opened."""
 
 
 class ProviderError(TwinlensError, RuntimeError):
@@ -105,12 +114,19 @@ def _overloaded(message: str, retry_after_s: float) -> OverloadedError:
     return OverloadedError(message, retry_after_s=retry_after_s)
 
 
+class RequestSizeError(TwinlensError, ValueError):
+    """A request is larger than the engine ever accepts."""
+
+
 class RunCancelledError(TwinlensError, RuntimeError):
     """The caller cancelled the run."""
 
 
 class TextError(TwinlensError, ValueError):
     """Something given as a text cannot be tokenised."""
+
+    place: int | None = None
+    """Place of the text in its request, if `twinlens.AsyncModel` raises it."""
 
 
 def quoted(value: object) -> str:

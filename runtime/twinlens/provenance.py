@@ -5,13 +5,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from twinlens.bundle.manifest import Source
-from twinlens.bundle.specs import Modality, Precision
+from twinlens.bundle.specs import Modality, PassOrder, Precision
 from twinlens.errors import IndexFileError
 from twinlens.images.pixel_options import PixelOptions
 
 logger = logging.getLogger(__name__)
 
-ONLY_IMAGES: Final = frozenset({"pixels"})
+ONLY_IMAGES: Final = frozenset({"pixels", "passes"})
 """Entries that have no part in the embedding of a text."""
 CLOSE: Final = frozenset({"operators"})
 """Entries that may differ: rows of one int8 bundle by native operators and by onnxruntime's own
@@ -19,7 +19,12 @@ have a cosine of 0.9998 or more, which moves a hit only where two are that close
 
 
 def about_of(
-    source: Source, precision: Precision, pixels: PixelOptions, *, operators: str | None
+    source: Source,
+    precision: Precision,
+    pixels: PixelOptions,
+    *,
+    passes: PassOrder,
+    operators: str | None,
 ) -> dict[str, str]:
     """Return the maker of a model's embeddings: an index keeps it, `check_about` compares it.
 
@@ -27,6 +32,7 @@ def about_of(
         source: checkpoint of the bundle.
         precision: of the towers.
         pixels: preprocessing of the images.
+        passes: order of the two passes of a resize.
         operators: instruction set of the native operators, or "onnxruntime"; None where the
             precision has no native ones.
     """
@@ -35,6 +41,7 @@ def about_of(
         "sha256": source.sha256,
         "precision": precision,
         "pixels": str(pixels),
+        "passes": passes,
     }
     return about if operators is None else {**about, "operators": operators}
 
@@ -113,4 +120,6 @@ def _words(about: Mapping[str, str]) -> str:
 def _cure(name: str, wanted: str) -> str:
     if name in ("precision", "pixels"):
         return f"load the model with {name}={wanted!r}, or make the index again"
+    if name == "passes":
+        return f"load the model with pixels=PixelOptions(passes={wanted!r}), or make it again"
     return "load the model that made it, or make the index again"

@@ -18,5 +18,7 @@ MODULES = [
 @pytest.mark.parametrize("module", MODULES)
 def test_the_examples_of_a_module_run(module: str) -> None:
     if module.startswith("twinlens.integrations."):
-        pytest.importorskip(module, reason=f"the library of {module} is not installed")
+        pytest.importorskip(
+            module, reason="needs the integrations extra", exc_type=ModuleNotFoundError
+        )
     assert doctest.testmod(import_module(module)).failed == 0

@@ -103,10 +103,20 @@ def private(home: Home) -> bool:
 
 
 def reached_from(home: Home) -> Iterator[Home]:
+    """Homes of the names that a user of this definition meets, those of private bases included."""
     for node in tree_of(home[0]).body:
         if home[1] in defined_by(node):
             for annotation in annotations_of(node):
-                yield from (found for found in named_in(annotation, home[0]) if not private(found))
+                for found in named_in(annotation, home[0]):
+                    if is_class(found) and private(found):
+                        yield from reached_from(found)
+                    elif not private(found):
+                        yield found
+
+
+def is_class(home: Home) -> bool:
+    classes = (n.name for n in tree_of(home[0]).body if isinstance(n, ast.ClassDef))
+    return home[1] in classes
 
 
 def test_all_is_what_dir_and_completion_offer() -> None:
@@ -153,9 +163,12 @@ def documents() -> Iterator[tuple[str, str]]:
     for name in twinlens.__all__:
         value = getattr(twinlens, name)
         yield name, getdoc(value) or ""
-        for member, inner in vars(value).items() if isinstance(value, type) else ():
-            if not member.startswith("_"):
-                yield f"{name}.{member}", getdoc(inner) or ""
+        for kind in value.__mro__ if isinstance(value, type) else ():
+            for member, inner in (
+                vars(kind).items() if kind.__module__.startswith("twinlens") else ()
+            ):
+                if not member.startswith("_"):
+                    yield f"{name}.{member}", getdoc(inner) or ""
 
 
 def classes() -> set[str]:

@@ -12,7 +12,7 @@ import pytest
 from imitated_cuda import imitate_gpu
 
 from twinlens.bundle.bundle import Bundle
-from twinlens.errors import BundleError, ProviderError
+from twinlens.errors import BundleError, ClosedError, ProviderError
 from twinlens.forks import ForkedLock, _Calls
 from twinlens.ort.device import CPU, Device
 from twinlens.ort.session import Session
@@ -134,6 +134,103 @@ def test_workers_of_multiprocessing_embed() -> None:
     """)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_parts_of_a_call_work_in_children(threads: int) -> None:
+    run(f"""
+        import pickle
+        import numpy as np
+
+        model = twinlens.load("demo", device="cpu", threads={threads})
+        model.warm_up()
+        tokens, cancel = model.tokenize(["a dog", "a box"]), twinlens.Cancellation()
+        pixels = np.stack([model.preprocess(path) for path in pictures])
+        images, texts = model.embed_pixels(pixels), model.embed_tokens(tokens)
+
+        def same(model, cancel=None):
+            found = model.embed_pixels(pixels, cancel=cancel)
+            return (found == images).all() and (model.embed_tokens(tokens) == texts).all()
+
+        def parts():
+            model.warm_up()
+            return not same(model, cancel)
+
+        def cancelled():
+            cancel.cancel()
+            try:
+                model.embed_pixels(pixels, cancel=cancel)
+            except twinlens.RunCancelledError:
+                return not same(model)
+            return 7
+
+        def pickled():
+            return not same(pickle.loads(pickle.dumps(model)))
+
+        require_fine(*map(child, (parts, cancelled, pickled)))
+        assert not cancel.cancelled and same(model, cancel)
+    """)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_parent_and_children_close_their_own_model(threads: int) -> None:
+    run(f"""
+        model = twinlens.load("demo", device="cpu", threads={threads})
+        wanted = model.embed_images(pictures)
+        release, hold = os.pipe()
+
+        def refused():
+            try:
+                model.embed_texts(["a"])
+            except twinlens.ClosedError:
+                return 0
+            return 7
+
+        def close():
+            model.close()
+            return refused()
+
+        def use_and_close():
+            with model:
+                assert (model.embed_images(pictures) == wanted).all()
+            return refused()
+
+        def wait():
+            os.close(hold)
+            os.read(release, 1)  # until the parent has closed its own
+            return (model.embed_images(pictures) != wanted).any()
+
+        require_fine(*map(child, (close, use_and_close)))
+        waiting = child(wait)
+        model.close()
+        os.close(hold)
+        require_fine(waiting, child(refused), child(close))
+    """)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_fork_beside_a_thread_that_opens_and_closes_models_does_not_hang(threads: int) -> None:
+    run(f"""
+        model = twinlens.load("demo", device="cpu", threads={threads})
+        wanted = model.embed_images(pictures)
+        stop = threading.Event()
+
+        def open_and_close():
+            while not stop.is_set():
+                with twinlens.load("demo", device="cpu", threads={threads}) as other:
+                    other.embed_texts(["a"])
+
+        def load_anew():
+            with twinlens.load("demo", device="cpu", threads={threads}) as other:
+                return (other.embed_images(pictures) != wanted).any()
+
+        beside = threading.Thread(target=open_and_close)
+        beside.start()
+        for act in (load_anew, lambda: (model.embed_images(pictures) != wanted).any(), load_anew):
+            require_fine(child(act))
+        stop.set()
+        beside.join()
+    """)
+
+
 def renewed(session: Session, *, torn: bool = False) -> None:
     """Do to a session what a fork does in the child, in this process."""
     session.renew(torn=torn)
@@ -152,6 +249,20 @@ def test_a_session_without_threads_of_its_own_is_kept(bundle: Bundle) -> None:
     opened = session._opened
     renewed(session)
     assert session._opened is opened is not None
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_closed_session_stays_closed_in_a_child(bundle: Bundle, threads: int) -> None:
+    session = text_tower(bundle, threads)
+    session.close()
+    renewed(session)
+    with pytest.raises(ClosedError, match="the text tower was closed; load the model again"):
+        session.run(IDS, "text_embeds")
+    other = text_tower(bundle, threads)
+    renewed(other)
+    other.close()
+    with pytest.raises(ClosedError, match="the text tower was closed"):
+        other.run(IDS, "text_embeds")
 
 
 def test_a_file_that_was_changed_meanwhile_is_not_opened_in_a_child(bundle: Bundle) -> None:

@@ -24,6 +24,7 @@ def test_a_model_says_what_made_its_embeddings(model: Model) -> None:
         "sha256": model.about["sha256"],
         "precision": "int8",
         "pixels": "exact",
+        "passes": "pillow_13",
         "operators": operators.path() or "onnxruntime",
     }
     assert len(model.about["sha256"]) == 64
@@ -31,6 +32,16 @@ def test_a_model_says_what_made_its_embeddings(model: Model) -> None:
     assert twinlens.load("demo", device="cpu", pixels=black).about["pixels"] == (
         "fast, background (0, 0, 0)"
     )
+
+
+def test_the_order_of_the_passes_is_a_choice_that_the_embeddings_tell(model: Model) -> None:
+    other = twinlens.load("demo", device="cpu", pixels=PixelOptions(passes="width_first"))
+    assert other.about == {**model.about, "passes": "width_first"}
+    tall = np.random.default_rng(0).integers(0, 256, (900, 200, 3), dtype=np.uint8)
+    wide = np.ascontiguousarray(tall.transpose(1, 0, 2))
+    assert not np.array_equal(other.embed_images([tall]), model.embed_images([tall]))
+    np.testing.assert_array_equal(other.embed_images([wide]), model.embed_images([wide]))
+    check_about(model.about, other.about, modality="text")
 
 
 def test_the_same_making_is_accepted_and_an_untold_one_too(model: Model) -> None:
@@ -44,6 +55,7 @@ def test_the_same_making_is_accepted_and_an_untold_one_too(model: Model) -> None
     [
         ("precision", "fp32", "load the model with precision='fp32'"),
         ("pixels", "fast", "load the model with pixels='fast'"),
+        ("passes", "width_first", r"pixels=PixelOptions\(passes='width_first'\)"),
         ("sha256", "0" * 64, "load the model that made it"),
     ],
 )

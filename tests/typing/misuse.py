@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import twinlens
-from twinlens import Model
+from twinlens import AsyncModel, Model
 
 
 def misuse(model: Model) -> None:
@@ -20,3 +20,15 @@ def misuse(model: Model) -> None:
     model.embed_labels("dog")  # type: ignore[arg-type]
     model.embed_labels(["dog"], templates="a {}")  # type: ignore[arg-type]
     model.embed_images(["photo.jpg"], on_error="skip")  # type: ignore[arg-type]
+    model.tokenize("one text")  # type: ignore[arg-type]
+    model.embed_tokens(["a dog"])  # type: ignore[arg-type]
+    model.embed_tokens(model.tokenize(["a dog"]).rows)  # type: ignore[arg-type]
+    model.embed_pixels(model.embed_images(["photo.jpg"]))  # type: ignore[arg-type]
+    model.embed_pixels([model.preprocess("photo.jpg")])  # type: ignore[arg-type]
+    model.preprocess(["photo.jpg"])  # type: ignore[arg-type]
+
+
+async def misuse_an_engine(serving: AsyncModel) -> None:
+    await serving.embed_texts("one text")  # type: ignore[arg-type]
+    await serving.embed_texts(["a dog"], priority="high")  # type: ignore[arg-type]
+    AsyncModel("demo")  # type: ignore[arg-type]

@@ -8,7 +8,19 @@ import pandas as pd
 import polars as pl
 
 import twinlens
-from twinlens import EmbeddedBlock, Index, Limits, Model, NamedImage, PixelOptions, ReadOptions
+from twinlens import (
+    AsyncModel,
+    Base64Image,
+    Cancellation,
+    EmbeddedBlock,
+    Index,
+    Limits,
+    Model,
+    NamedImage,
+    PixelOptions,
+    ReadOptions,
+    Tokens,
+)
 
 
 def use(named: Iterator[NamedImage]) -> list[EmbeddedBlock]:
@@ -27,12 +39,26 @@ def use(named: Iterator[NamedImage]) -> list[EmbeddedBlock]:
     model.embed_images(np.zeros((1, 2, 2, 3), dtype=np.uint8))
     model.embed_images(twinlens.read_images("photos"))
     model.classify(pd.Series(["photo.jpg"]), labels=["dog"], templates=("a {}",))
+    with twinlens.load("demo", threads=1, spinning=True) as other:
+        tokens: Tokens = other.tokenize(iter(["a dog"]))
+        pixels = np.stack([other.preprocess("photo.jpg"), other.preprocess(next(named))])
+        other.embed_pixels(pixels, cancel=Cancellation())
+        other.embed_tokens(tokens[0] + tokens[1:], cancel=None)
     index = Index.build(np.eye(3), ids=["a", "b", "c"])
     if "a" in index:
         index.update(np.eye(3)[:1], [*index.ids[:1]])
-    other = Index.build(index.blocks(100))
-    other.update(index.blocks())
-    other.merge(index, Index.from_parquet("photos.parquet"))
-    with other.writer() as writer:
+    second = Index.build(index.blocks(100))
+    second.update(index.blocks())
+    second.merge(index, Index.from_parquet("photos.parquet"))
+    with second.writer() as writer:
         writer.add([1.0, 0.0, 0.0], ["d"])
     return [*model.stream_images(named)]
+
+
+async def serve() -> None:
+    async with AsyncModel(twinlens.load("demo", threads=1), workers=2) as serving:
+        await serving.embed_texts(["a dog"], priority="interactive", timeout_s=1)
+        await serving.embed_images(["photo.jpg", Base64Image("data:image/png;base64,")])
+        (await serving.embed(["a dog", b""])).rows.sum()
+        await serving.match(["photo.jpg"], ["a dog"], prior=0.1)
+        (await serving.classify([b""], ["dog"])).best.index("dog")

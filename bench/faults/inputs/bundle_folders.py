@@ -5,6 +5,7 @@ import json
 import math
 import os
 import random
+import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -31,6 +32,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "resize": ("shortest_edge", "squash", "pad"),
         "interpolation": ("bicubic", "bilinear", "lanczos"),
         "crop": ("floor", "round"),
+        "passes": ("pillow_13", "width_first"),
         "clean": ("none", "lower", "openai", "openai_cased", "canonical", "siglip"),
         "kind": ("platt", "beta", "isotonic"),
         "pixels": ("exact", "fast"),
@@ -46,14 +48,17 @@ FIGURES: Final = frozenset({"thresholds", "held_out", "agreement", "made_by", "f
 
 
 def linked(source: Path, place: Path) -> None:
-    """Make `place` a copy of the source in which every file is a hard link."""
+    """Make `place` a copy of the source, of hard links, or of copies on another disk."""
     for file in sorted(source.rglob("*")):
         target = place / file.relative_to(source)
         if file.is_dir():
             target.mkdir(parents=True)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(file, target)
+            try:
+                os.link(file, target)
+            except OSError:  # on another disk
+                shutil.copyfile(file, target)
 
 
 def leaves(node: Json, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:

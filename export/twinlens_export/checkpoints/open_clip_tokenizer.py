@@ -48,7 +48,8 @@ def read_open_clip_tokenizer(
     if not own:
         loaded = read_tokenizer(tokenizer.tokenizer, context=context, trim=trim)
         return replace(loaded, spec=replace(loaded.spec, clean=clean))
-    marks = [tokenizer.decoder[id_] for id_ in (tokenizer.sot_token_id, tokenizer.eot_token_id)]
+    ends = (tokenizer.sot_token_id, tokenizer.eot_token_id)
+    marks = {tokenizer.decoder[id_]: id_ for id_ in ends}
     return LoadedTokenizer(
         spec=TextSpec(
             context=min(context, tokenizer.context_length),
@@ -58,7 +59,7 @@ def read_open_clip_tokenizer(
             clean=clean,
         ),
         json=_converted(tokenizer).to_str(),
-        marks=tuple(marks),
+        marks=marks,
         vocabulary={word: id_ for word, id_ in tokenizer.encoder.items() if word not in marks},
     )
 

@@ -31,8 +31,10 @@ class LoadedTokenizer:
     spec: TextSpec
     json: str
     """Content of tokenizer.json."""
-    marks: tuple[str, ...] = ()
-    """Special tokens that stay text inside a text."""
+    marks: Mapping[str, int] = field(default_factory=dict)
+    """Ids of the special tokens that stay text inside a text."""
+    unknown_id: int | None = None
+    """Id of letters without a token; None where there are none such."""
     vocabulary: Mapping[str, int] = field(default_factory=dict)
     """Ids of all other tokens, which a text may contain."""
     added: tuple[str, ...] = ()
@@ -61,8 +63,9 @@ def read_tokenizer(
     Raises:
         CheckpointError: the runtime cannot reproduce the tokenizer, or it has no words.
     """
-    marks = {str(token) for role in ROLES if (token := getattr(tokenizer, role, None))}
-    vocabulary = {word: id_ for word, id_ in tokenizer.get_vocab().items() if word not in marks}
+    roles = {str(token) for role in ROLES if (token := getattr(tokenizer, role, None))}
+    known = tokenizer.get_vocab()
+    vocabulary = {word: id_ for word, id_ in known.items() if word not in roles}
     _require_usable(tokenizer, vocabulary)
     clean = _clean(tokenizer)
     return LoadedTokenizer(
@@ -73,8 +76,9 @@ def read_tokenizer(
             trim=trim,
             clean="lower" if clean == "none" and lower_case and _keeps_case(tokenizer) else clean,
         ),
-        json=_without_other_marks(_fast(tokenizer).to_str(), marks),
-        marks=tuple(sorted(marks)),
+        json=_with_marks_as_text(_fast(tokenizer).to_str(), roles),
+        marks={word: known[word] for word in sorted(roles) if word in known},
+        unknown_id=tokenizer.unk_token_id,
         vocabulary=vocabulary,
         added=tuple(word for word in tokenizer.get_added_vocab() if word in vocabulary),
     )
@@ -126,22 +130,34 @@ def _fast(tokenizer: Any) -> Any:  # noqa: ANN401
     )
 
 
-def _without_other_marks(text: str, marks: set[str]) -> str:
-    """Return a tokenizer.json whose only special tokens are `marks`: the runtime reads the others.
+def _with_marks_as_text(text: str, marks: set[str]) -> str:
+    """Return a tokenizer.json whose only special tokens are `marks`, which no text can contain.
 
-    The runtime takes special tokens inside a text as text.
+    The runtime takes special tokens inside a text as text, and reads the others. A unigram model
+    may have its marks as pieces too, as XLM-RoBERTa's has "</s>", and would find them in the
+    letters of a text: their pieces get a space, which is no letter of a piece there.
     """
     document = json.loads(text)
-    others = [
-        token
-        for token in document["added_tokens"]
-        if token["special"] and token["content"] not in marks
-    ]
-    if not others:
-        return text
-    for token in others:
-        token["special"] = False
+    for token in document["added_tokens"]:
+        token["special"] = token["special"] and token["content"] in marks
+    model = document["model"]
+    if model["type"] == "Unigram" and _hides_spaces(document["pre_tokenizer"]):
+        pieces = {piece for piece, _ in model["vocab"]} & marks
+        model["vocab"] = [
+            [f"{piece} " if piece in pieces else piece, score] for piece, score in model["vocab"]
+        ]
+        # An added token must be a piece of the model, or gets an id of its own. The template that
+        # begins and ends a text has ids.
+        document["added_tokens"] = [
+            token for token in document["added_tokens"] if token["content"] not in pieces
+        ]
     return json.dumps(document, ensure_ascii=False)
+
+
+def _hides_spaces(pre_tokenizer: Mapping[str, Any] | None) -> bool:
+    """Return True if a text has no space when the model sees it: SentencePiece writes U+2581."""
+    steps = (pre_tokenizer or {}).get("pretokenizers", [pre_tokenizer or {}])
+    return any(step.get("type") == "Metaspace" for step in steps)
 
 
 def _end_id(tokenizer: Any) -> int | None:  # noqa: ANN401

@@ -78,6 +78,7 @@ def require_ids(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: Sequence[st
             outside the embedding; or ten texts have the ids of one.
     """
     _require_embedded(checkpoint)
+    _require_marks_as_text(checkpoint, tokenizer)
     words = checkpoint.tokenizer.added[:MOST_TRIED]
     tried = [*texts, *ODD_TEXTS, *texts_with((*checkpoint.tokenizer.marks, *words))]
     found = _full(checkpoint, tokenizer.encode_ragged(tried))
@@ -116,6 +117,19 @@ def _require_embedded(checkpoint: Checkpoint) -> None:
             f"tower has {rows} rows ({len(beyond)} such tokens); give the tokenizer of this "
             "checkpoint, or train with model.resize_token_embeddings(len(tokenizer))"
         )
+
+
+def _require_marks_as_text(checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
+    """Refuse a tokenizer that reads a special token in the letters of a text."""
+    (plain,) = tokenizer.encode_ragged(["ab"])
+    for mark, id_ in checkpoint.tokenizer.marks.items():
+        (ids,) = tokenizer.encode_ragged([f"a{mark}b"])
+        unknown = id_ == checkpoint.tokenizer.unknown_id  # of a letter, it is the right one
+        if not unknown and ids.count(id_) > plain.count(id_):
+            raise AgreementError(
+                f"the runtime reads {quoted(repr(mark))} inside a text as the special token {id_}: "
+                "a text could end itself; save the checkpoint with another tokenizer.json"
+            )
 
 
 def _require_distinct(ids: NDArray[np.int64], texts: Sequence[str]) -> None:

@@ -8,6 +8,15 @@ from twinlens.errors import quoted
 Precision = Literal["fp32", "fp16", "int8"]
 Modality = Literal["image", "text"]
 TargetDevice = Literal["any", "cpu", "cuda"]
+PassOrder = Literal["pillow_13", "width_first"]
+"""Order of the two passes of a resize, both of which round to bytes.
+
+* "pillow_13": as Pillow from version 13 on, and so the checkpoints' processors today: the height of
+  a picture that is much taller than its result is resized before its width.
+* "width_first": as Pillow before 13 with every picture, with which most checkpoints were trained.
+
+They differ by up to 25 levels on tall pictures; `twinlens/images/IMAGES.md` has the rule.
+"""
 Clean = Literal["none", "lower", "openai", "openai_cased", "canonical", "siglip"]
 """Cleaning of a text before tokenizer.json, as in the training of the checkpoint.
 
@@ -50,6 +59,7 @@ class ImageSpec:
     """Rounding of the crop's offset: floor as in transformers, round as in OpenAI's code."""
     fill: tuple[int, int, int] = (0, 0, 0)
     """Red, green and blue of the padding, 0..255."""
+    passes: PassOrder = "pillow_13"
 
     def __post_init__(self) -> None:
         if self.side_px < 1:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +12,14 @@ from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.calibration.calibration_options import CalibrationOptions
-from twinlens.calibration.fit import fit_calibration
+from twinlens.calibration.fit import embed_pairs, fit_embedded
 from twinlens.datasets.pairs import Pairs
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.loading import DEMO, folder_of
 from twinlens.model.model import Model
+from twinlens.model.model_options import ModelOptions
 from twinlens.ort.device import CPU
 from twinlens.ort.device_choice import resolve
-from twinlens.threads import usable_threads
 
 _DEFAULT_OPTIONS: Final = CalibrationOptions()
 
@@ -55,14 +56,40 @@ def calibrate(
             bundle is "demo" and `out` is missing: files of the package are not changed.
         FileExistsError: `out` exists.
     """
+    return calibrate_bundle(bundle, pairs, options=options, pixels=pixels, out=out).calibrations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedBundle:
+    """Calibrations that were written into a manifest."""
+
+    calibrations: dict[Precision, Calibration]
+    lost: int
+    """Number of images that cannot be read."""
+
+
+def calibrate_bundle(
+    bundle: str | os.PathLike[str],
+    pairs: Pairs,
+    *,
+    options: CalibrationOptions,
+    pixels: PixelMode,
+    out: str | os.PathLike[str] | None,
+) -> FittedBundle:
+    """Do as `calibrate`, with its arguments and errors; return their count of lost images too."""
     _check_out(bundle, out)
     source = open_bundle(folder_of(bundle))
-    fitted = {
-        precision: fit_calibration(_uncalibrated(source, precision, pixels), pairs, options=options)
-        for precision in source.manifest.towers
-    }
-    _write(source, fitted, None if out is None else Path(out))
-    return fitted
+    calibrations: dict[Precision, Calibration] = {}
+    lost = 0
+    for precision in source.manifest.towers:
+        model = _uncalibrated(source, precision, pixels)
+        embedded = embed_pairs(model, pairs)
+        calibrations[precision] = fit_embedded(model, embedded, options=options)
+        # An unreadable image is tried once, and said once.
+        pairs = embedded.pairs
+        lost += embedded.lost
+    _write(source, calibrations, None if out is None else Path(out))
+    return FittedBundle(calibrations=calibrations, lost=lost)
 
 
 def _check_out(bundle: str | os.PathLike[str], out: str | os.PathLike[str] | None) -> None:
@@ -86,10 +113,9 @@ def _uncalibrated(bundle: Bundle, precision: Precision, pixels: PixelMode) -> Mo
     """Open the model without its calibration, which may be one for other towers."""
     towers = bundle.manifest.towers[precision]
     manifest = dataclasses.replace(bundle.manifest, calibrations={})
-    return Model(
-        dataclasses.replace(bundle, manifest=manifest),
+    options = ModelOptions(
         device=CPU if towers.device == "cpu" else resolve("auto"),
         precision=precision,
-        threads=usable_threads(),
         pixels=PixelOptions(mode=pixels),
     )
+    return Model(dataclasses.replace(bundle, manifest=manifest), options)

@@ -1,6 +1,7 @@
 """Fit of a calibration to a model's cosines of given pairs."""
 
 import logging
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,8 @@ from twinlens.calibration.pair_samples import LabelledSample, MatchedSample
 from twinlens.datasets.pairs import Pairs
 from twinlens.deduplication import distinct, first_equal_rows
 from twinlens.model.model import Model
+
+F32 = NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +30,54 @@ def fit_calibration(model: Model, pairs: Pairs, *, options: CalibrationOptions) 
         CalibrationError: the method needs labels, but the pairs have none.
         ValueError: there are too few pairs, or matching ones are no closer than others.
     """
-    sample = _sample(model, pairs, options)
+    return fit_embedded(model, embed_pairs(model, pairs), options=options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedPairs:
+    """Pairs whose image can be read, with their embeddings."""
+
+    pairs: Pairs
+    images: F32
+    """[M, D]"""
+    texts: F32
+    """[M, D]"""
+    lost: int
+    """Number of images that cannot be read; their pairs are left out."""
+
+
+def embed_pairs(model: Model, pairs: Pairs) -> EmbeddedPairs:
+    """Embed each distinct image and text of pairs once.
+
+    Raises:
+        ValueError: no image can be read.
+    """
+    firsts, places = distinct(pairs.images)
+    rows = model.embed_images(firsts, on_error="nan")
+    images = rows[places]
+    readable = np.flatnonzero(~np.isnan(images[:, 0]))
+    if not len(readable):
+        raise ValueError(f"none of the {len(pairs)} images can be read; give others")
+    kept = pairs.take(readable.tolist())
+    first_texts, places = distinct(kept.texts)
+    return EmbeddedPairs(
+        pairs=kept,
+        images=images[readable],
+        texts=model.embed_texts(first_texts)[places],
+        lost=int(np.isnan(rows[:, 0]).sum()),
+    )
+
+
+def fit_embedded(
+    model: Model, embedded: EmbeddedPairs, *, options: CalibrationOptions
+) -> Calibration:
+    """Fit the calibration of the model that embedded the pairs.
+
+    Raises:
+        CalibrationError: the method needs labels, but the pairs have none.
+        ValueError: there are too few pairs, or matching ones are no closer than others.
+    """
+    sample = _sample(embedded, options)
     whole = Calibration(
         curve=sample.fit(np.ones(len(sample.images), dtype=bool)),
         prior=sample.prior,
@@ -42,20 +92,12 @@ def fit_calibration(model: Model, pairs: Pairs, *, options: CalibrationOptions) 
     return with_held_out_figures(whole, sample)
 
 
-def _sample(model: Model, pairs: Pairs, options: CalibrationOptions) -> PairSample:
-    """Embed the pairs, and drop unreadable images and repeated pairs."""
-    firsts, places = distinct(pairs.images)
-    images = model.embed_images(firsts, on_error="nan")[places]
-    first_texts, places = distinct(pairs.texts)
-    texts = model.embed_texts(first_texts)[places]
+def _sample(embedded: EmbeddedPairs, options: CalibrationOptions) -> PairSample:
+    """Drop repeated pairs."""
+    pairs, images, texts = embedded.pairs, embedded.images, embedded.texts
     labels = None if pairs.labels is None else np.asarray(pairs.labels, dtype=bool)
-    readable = ~np.isnan(images[:, 0])
-    if not readable.any():
-        raise ValueError(f"none of the {len(pairs)} images can be read; give others")
-    images, texts = images[readable], texts[readable]
     same_image, same_text = first_equal_rows(images), first_equal_rows(texts)
     if labels is not None:
-        labels = labels[readable]
         kept = _first_of_each(np.stack([same_image, same_text, labels], axis=1))
         _log_left_out(len(pairs), len(kept))
         cosines = np.einsum("md,md->m", images[kept], texts[kept]).astype(np.float64)
@@ -87,4 +129,4 @@ def _once_each(images: Places, texts: Places) -> Places:
 
 def _log_left_out(given: int, kept: int) -> None:
     if kept < given:
-        logger.info("%d of %d pairs are left out: repeated, or not readable", given - kept, given)
+        logger.info("%d of %d pairs are left out, as they repeat others", given - kept, given)

@@ -7,7 +7,7 @@ from pathlib import Path
 from twinlens import dataclass_json
 from twinlens.bundle.bundle import MANIFEST
 from twinlens.bundle.calibration import Calibration
-from twinlens.calibration.calibrate import calibrate
+from twinlens.calibration.calibrate import calibrate_bundle
 from twinlens.calibration.calibration_options import CalibrationOptions
 from twinlens.commands.inputs import refuse_unused
 from twinlens.commands.misuse import MisuseError
@@ -20,9 +20,12 @@ from twinlens.loading import folder_of
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Fit every precision of the bundle on the pairs, and write the manifest."""
+    """Fit every precision of the bundle on the pairs, and write the manifest.
+
+    Unreadable images and rows that are no pair are left out, and the exit code is 1.
+    """
     _check_out(options)
-    pairs = read_column_pairs(options, options.pairs, label=options.label_column)
+    pairs, lost_rows = read_column_pairs(options, options.pairs, label=options.label_column)
     if pairs.labels is not None:
         refuse_unused(options, ("negatives",), f"are drawn, but {options.pairs} has labels")
     chosen = {
@@ -32,9 +35,10 @@ def run(options: argparse.Namespace) -> Outcome:
     }
     fitting = CalibrationOptions(**chosen, fitted_on=options.pairs.name)
     with nullcontext() if options.out is None else whole_folder(options.out) as out:
-        fitted = calibrate(
+        found = calibrate_bundle(
             options.bundle, pairs, options=fitting, pixels=options.pixels or "exact", out=out
         )
+    fitted = found.calibrations
     table = Table(
         head=("precision", "level", "curve", "prior", "held-out ECE", "Brier", "log-loss", "AUC"),
         labels=3,
@@ -51,6 +55,7 @@ def run(options: argparse.Namespace) -> Outcome:
             precision: dataclass_json.write(calibration)
             for precision, calibration in fitted.items()
         },
+        code=1 if found.lost or lost_rows else 0,
     )
 
 

@@ -36,17 +36,21 @@ RELIABILITY_LABELS: Final = (
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Evaluate every precision on the same pairs; return a table, write the report to --out."""
+    """Evaluate every precision on the same pairs; return a table, write the report to --out.
+
+    Unreadable images and rows that are no pair are left out, and the exit code is 1.
+    """
     if options.out is not None:
         require_folder(options.out, (HTML, JSON), force=options.force)
     chosen = templates(options.template) if options.template else None
-    pairs = _pairs(options)
+    pairs, lost_rows = _pairs(options)
     if chosen and pairs.kinds is None:
         raise MisuseError("--template is for classes, and no --class-column is named")
     evaluation = evaluate(
         _open_models(options),
         pairs,
         templates=chosen or (CLASS_TEMPLATES if _is_demo(options) else TEMPLATES),
+        on_error="skip",
         progress=options.progress.bar,
     )
     lines = _lines(evaluation)
@@ -54,7 +58,8 @@ def run(options: argparse.Namespace) -> Outcome:
         with whole_files(options.out) as draft:
             write_report(evaluation, draft, title=f"{options.bundle} on {options.data}")
         lines += ["", f"report: {options.out / HTML}"]
-    return Outcome(lines=lines, document=document(evaluation))
+    lost = bool(evaluation.lost or lost_rows)
+    return Outcome(lines=lines, document=document(evaluation), code=1 if lost else 0)
 
 
 def _open_models(options: argparse.Namespace) -> list[Model]:
@@ -98,15 +103,17 @@ def _is_demo(options: argparse.Namespace) -> bool:
     return str(options.data) == DEMO
 
 
-def _pairs(options: argparse.Namespace) -> Pairs:
+def _pairs(options: argparse.Namespace) -> tuple[Pairs, list[str]]:
+    """Return the pairs, and the reasons of those that are left out."""
     if _is_demo(options):
         refuse_columns(options, "is for a table, but demo is none")
         drawings = bundled_drawings()
-        return Pairs(
+        pairs = Pairs(
             images=[drawing.path for drawing in drawings],
             texts=[drawing.caption for drawing in drawings],
             kinds=[drawing.kind for drawing in drawings],
         )
+        return pairs, []
     return read_column_pairs(
         options,
         options.data,
@@ -118,7 +125,8 @@ def _pairs(options: argparse.Namespace) -> Pairs:
 
 def _lines(evaluation: Evaluation) -> list[str]:
     models = evaluation.models
-    counts = f"{evaluation.images} images, {evaluation.texts} texts"
+    lost = f" ({len(evaluation.lost)} more could not be read)" if evaluation.lost else ""
+    counts = f"{evaluation.images} images{lost}, {evaluation.texts} texts"
     others = f" and {evaluation.others} others" if evaluation.others else ""
     table = Table(head=("", *(findings.precision for findings in models)), labels=1)
     table.rows.append(("device", *(findings.device for findings in models)))

@@ -69,7 +69,8 @@ def _of_bundle(folder: Path) -> Outcome:
     return Outcome(
         lines=[
             f"{manifest.source.name}, {manifest.family}, embeddings of width {manifest.width}",
-            f"images {manifest.image.side_px} px, texts up to {manifest.text.context} tokens",
+            f"images {manifest.image.side_px} px, resized in the order of {manifest.image.passes}",
+            f"texts up to {manifest.text.context} tokens",
             *tower_table(manifest),
             *(calibrations or [NO_CALIBRATION]),
         ],

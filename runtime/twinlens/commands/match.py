@@ -11,8 +11,11 @@ from twinlens.images.image_like import ImageLike
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Return every pair with its probability; a pair of an unreadable image has none."""
-    pairs = read_column_pairs(options, options.pairs, label=NO_LABELS)
+    """Return every pair with its probability; a pair of an unreadable image has none.
+
+    A row that is no pair is left out.
+    """
+    pairs, lost = read_column_pairs(options, options.pairs, label=NO_LABELS)
     model = open_model(options)
     probabilities = model.match(
         pairs.images, pairs.texts, prior=options.prior, on_error="nan"
@@ -31,7 +34,7 @@ def run(options: argparse.Namespace) -> Outcome:
     return Outcome(
         lines=[f"{row['probability']:.4f}  {row['image']}  {row['text']}" for row in readable],
         document=rows,
-        code=0 if len(readable) == len(rows) else 1,
+        code=0 if len(readable) == len(rows) and not lost else 1,
     )
 
 

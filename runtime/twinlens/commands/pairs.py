@@ -1,15 +1,19 @@
 """Pairs of the command line, read by the columns that the options name."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Final
 
 from twinlens.commands.inputs import refuse_unused
 from twinlens.commands.parsing.arguments import IMAGE_COLUMN, TEXT_COLUMN
-from twinlens.datasets.pair_folder import TABLE
+from twinlens.datasets.layouts.pair_folder import TABLE
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.datasets.read_images import is_tar
-from twinlens.datasets.read_pairs import read_pairs
+from twinlens.datasets.read_pairs import read_pairs, shards_of
+from twinlens.errors import PairsError
+
+logger = logging.getLogger(__name__)
 
 COLUMNS: Final = ("image_column", "text_column", "label_column", "class_column", "images")
 """Options that only a table has a use for."""
@@ -22,8 +26,10 @@ def read_column_pairs(
     label: str | None = None,
     kind: str | None = None,
     image_root: Path | None = None,
-) -> Pairs:
-    """Read the pairs of the command line.
+) -> tuple[Pairs, list[str]]:
+    """Read the pairs of the command line, and the reasons of those that are left out.
+
+    What is no pair, as a row without a text, is said and left out.
 
     Args:
         options: the parsed options, with the columns of images and texts.
@@ -34,11 +40,11 @@ def read_column_pairs(
 
     Raises:
         MisuseError: a column is named, but the source has no table.
-        PairsError: something in the source is no pair.
+        PairsError: there is no pair.
     """
     if source.is_dir():
         refuse_unused(options, {"images"} & vars(options).keys(), "is for a table, not a folder")
-    if is_tar(source) or (source.is_dir() and not (source / TABLE).is_file()):
+    if is_tar(source) or (source.is_dir() and not has_table(source)):
         refuse_columns(options, f"is for a table, and {source} has none")
     columns = Columns(
         image=options.image_column or IMAGE_COLUMN,
@@ -46,7 +52,26 @@ def read_column_pairs(
         label=label,
         kind=kind,
     )
-    return read_pairs(source, columns=columns, image_root=image_root)
+    lost: list[PairsError] = []
+    try:
+        pairs = read_pairs(source, columns=columns, image_root=image_root, on_error=lost.append)
+    except PairsError:
+        if lost:  # the reason why there is no pair
+            raise lost[0] from None
+        raise
+    for error in lost:
+        logger.warning("%s; it is left out", error)
+    return pairs, [str(error) for error in lost]
+
+
+def has_table(folder: Path) -> bool:
+    """Return True if a folder of pairs has a table with columns."""
+    tables = (path for path in shards_of(folder, _ignore) if not is_tar(path))
+    return (folder / TABLE).is_file() or any(True for _ in tables)
+
+
+def _ignore(_: PairsError) -> None:
+    """Leave the error to the reading of the pairs."""
 
 
 def refuse_columns(options: argparse.Namespace, reason: str) -> None:

@@ -5,6 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from twinlens.datasets.column_names import (
+    FETCHED,
+    find_image_column,
+    find_status,
+    warn_of_unfetched,
+)
 from twinlens.datasets.formats.parquet_file import ParquetDamage, cells, open_parquet
 from twinlens.datasets.quoting import quoted_value
 from twinlens.errors import DatasetError, ImageError
@@ -21,27 +27,36 @@ def images_in_parquet(path: Path, *, column: str, root: Path) -> Iterator[NamedI
     """Yield the images in one column: paths, bytes, or structs {bytes, path} of both.
 
     The name of an image is its path if the cell has one, else photos.parquet/7, by its row. A cell
-    without an image is an error in its place, and so is the rest of a damaged row group.
+    without an image is an error in its place, and so is the rest of a damaged row group. Of
+    img2dataset's files the rows that were not fetched are left out, with a warning of their number.
 
     Args:
         path: the file.
-        column: name of the column.
+        column: name of the column; of the default's like, jpg or png say, if it is not there.
         root: folder that relative image paths start from.
 
     Raises:
         DatasetError: pyarrow is not installed, the file is not Parquet, or it lacks the column.
     """
     with open_parquet(path) as file:
+        column = find_image_column(column, file.columns)
         file.require_columns([column])
-        for batch in file.batches([column], n_rows=ROWS_AT_ONCE):
+        status, left_out = find_status(file.columns), 0
+        names = [column] if status is None else [column, status]
+        for batch in file.batches(names, n_rows=ROWS_AT_ONCE):
             if isinstance(batch, ParquetDamage):
                 error = ImageError(f"{batch.error} (from row {batch.first_row:,})")
                 yield NamedImage(f"{path}/{batch.first_row}", error)
                 continue
-            for number, cell in enumerate(cells(batch.columns[column]), start=batch.first_row):
+            rows = zip(*(cells(batch.columns[name]) for name in names), strict=True)
+            for number, (cell, *states) in enumerate(rows, start=batch.first_row):
+                if states and states != [FETCHED]:
+                    left_out += 1
+                    continue
                 image = image_from_cell(cell, root)
                 name = str(image) if isinstance(image, Path) else f"{path}/{number}"
                 yield NamedImage(name, image)
+        warn_of_unfetched(path, left_out)
 
 
 def image_from_cell(cell: object, root: Path) -> bytes | Path | ImageError:

@@ -1,7 +1,7 @@
 """Pairs of an image and a text, with their labels and classes."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -97,6 +97,21 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def take(self, places: Iterable[int]) -> "Pairs":
+        """Return the pairs of these places, in the order given.
+
+        >>> pairs = Pairs(images=["dog.jpg", "cat.jpg"], texts=["a dog", "a cat"])
+        >>> pairs.take([1]).texts
+        ['a cat']
+        """
+        chosen = [*places]
+        return Pairs(
+            images=[self.images[place] for place in chosen],
+            texts=[self.texts[place] for place in chosen],
+            labels=None if self.labels is None else [self.labels[place] for place in chosen],
+            kinds=None if self.kinds is None else [self.kinds[place] for place in chosen],
+        )
 
 
 def parse_label(cell: object) -> bool | None:

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from twinlens.datasets.column_names import find_image_column
 from twinlens.datasets.formats.parquet_file import open_parquet
 from twinlens.datasets.formats.tar_archive import tar_members
 from twinlens.datasets.image_folder import (
@@ -33,10 +34,12 @@ def read_images(
 ) -> Iterator[NamedImage]:
     """Read images one at a time, each with a name, for `Model.stream_images`.
 
-    A folder is read with its subfolders and the tars in them, sorted by path; a tar in webdataset
-    layout, front to back; a Parquet file a few rows at a time; a pattern such as "photos/**/*.jpg"
-    or "shards/*.tar" gives the matching files, and the images in matching tars and Parquet files;
-    any other file is one image. Only paths and encoded bytes are read, nothing is decoded.
+    A folder is read with its subfolders and the tars in them, sorted by path, or the Parquet files
+    of a folder that has neither images nor tars; a tar in webdataset layout, front to back; a
+    Parquet file a few rows at a time, but for rows that img2dataset did not fetch; a pattern such
+    as "photos/**/*.jpg" or "shards/*.tar" gives the matching files, and the images in matching tars
+    and Parquet files; any other file is one image. Only paths and encoded bytes are read, nothing
+    is decoded.
 
         images = twinlens.read_images("photos.parquet", column="photo")
         for block in model.stream_images(images, on_error="skip"): ...
@@ -55,7 +58,8 @@ def read_images(
 
     Args:
         source: a file, a folder or a pattern.
-        column: column of a Parquet file: paths, bytes, or structs {bytes, path}.
+        column: column of a Parquet file: paths, bytes, or structs {bytes, path}. Where there is no
+            "image", jpg, png, webp or file_name.
         image_root: folder that relative paths in a Parquet file start from; by default the folder
             of the file.
 
@@ -74,8 +78,10 @@ def read_images(
     if os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises OSError for a name too long
         os.scandir(path).close()
         is_image = ImageSuffixes()
-        files = files_in_folder(path, wanted=lambda file: is_tar(file) or is_image(file))
-        images = _images_of_each(files, column=column, root=root)
+        files = files_in_folder(
+            path, wanted=lambda file: is_tar(file) or is_parquet(file) or is_image(file)
+        )
+        images = _images_of_each(_tables_last_or_not(files), column=column, root=root)
         return _warned_of(images, is_image, path)
     if not is_there(path):
         if GLOB_CHARACTERS & set(os.fspath(source)):
@@ -99,6 +105,27 @@ def is_tar(path: Path) -> bool:
     """
     *before, last = ["", *(suffix.lower() for suffix in path.suffixes)]
     return last in TAR_SUFFIXES or (before[-1:] == [".tar"] and last in PACKED_SUFFIXES)
+
+
+def is_parquet(path: Path) -> bool:
+    """Return True if the file has the suffix of Parquet."""
+    return path.suffix.lower() == ".parquet"
+
+
+def _tables_last_or_not(files: Iterator[FoundFile]) -> Iterator[FoundFile]:
+    """Yield the files of a folder without its Parquet files, or these where there are no others.
+
+    Beside images or tars they are tables about them.
+    """
+    tables, is_alone = list[FoundFile](), True
+    for file in files:
+        if isinstance(file, Path) and is_parquet(file):
+            tables.append(file)
+        else:
+            is_alone = is_alone and isinstance(file, NamedImage)
+            yield file
+    if is_alone:
+        yield from tables
 
 
 def _images_of_each(
@@ -128,16 +155,16 @@ def _check_file(path: Path, column: str) -> None:
     Raises:
         OSError, DatasetError: as `read_images`.
     """
-    if path.suffix.lower() == ".parquet":
+    if is_parquet(path):
         with open_parquet(path) as file:
-            file.require_columns([column])
+            file.require_columns([find_image_column(column, file.columns)])
     elif is_tar(path):
         with closing(tar_members(path, wanted=lambda _: False)) as members:
             next(members, None)
 
 
 def _images_of_file(path: Path, *, column: str, root: Path | None) -> Iterator[NamedImage]:
-    if path.suffix.lower() == ".parquet":
+    if is_parquet(path):
         return images_in_parquet(path, column=column, root=path.parent if root is None else root)
     if is_tar(path):
         return images_in_tar(path)

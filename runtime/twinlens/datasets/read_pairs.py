@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,12 +14,14 @@ from twinlens.datasets.image_folder import (
     is_image_file,
 )
 from twinlens.datasets.image_parquet import MAX_PATH
-from twinlens.datasets.pair_folder import LIST, TABLE, read_folder_pairs
-from twinlens.datasets.pair_table import DELIMITERS, read_csv_pairs, read_parquet_pairs
-from twinlens.datasets.pair_tar import read_tar_pairs
+from twinlens.datasets.layouts.coco_captions import read_coco_pairs
+from twinlens.datasets.layouts.json_lines import read_jsonl_pairs
+from twinlens.datasets.layouts.pair_folder import LIST, TABLE, metadata_files, read_folder_pairs
+from twinlens.datasets.layouts.pair_table import DELIMITERS, read_csv_pairs, read_parquet_pairs
+from twinlens.datasets.layouts.pair_tar import read_tar_pairs
 from twinlens.datasets.pairs import Columns, Lose, Pairs
 from twinlens.datasets.quoting import quoted_path
-from twinlens.datasets.read_images import is_tar, is_there
+from twinlens.datasets.read_images import is_parquet, is_tar, is_there
 from twinlens.errors import PairsError
 from twinlens.images.named_image import NamedImage
 
@@ -33,9 +35,15 @@ def read_pairs(
     *,
     columns: Columns = _DEFAULT_COLUMNS,
     image_root: str | os.PathLike[str] | None = None,
-    on_error: Literal["raise", "skip"] = "raise",
+    on_error: Literal["raise", "skip"] | Callable[[PairsError], None] = "raise",
 ) -> Pairs:
-    """Read pairs: .csv, .tsv, .parquet, .tar in webdataset layout, or a folder with captions.
+    """Read pairs: a table, a tar, a captions JSON, a folder, or a pattern of files.
+
+    Read as they come are .csv, .tsv, .jsonl and .parquet; .tar and .tgz in webdataset layout
+    (key.jpg with key.txt or key.json); COCO's captions JSON; a folder with captions or classes; a
+    Hugging Face image folder with its metadata, or a folder of Parquet files; and img2dataset's
+    output in each of its layouts, of which rows that were not fetched are left out. Columns go by
+    the names that those have: text or caption; image, file_name, jpg, png or webp.
 
         pairs = twinlens.read_pairs("pairs.csv", columns=twinlens.Columns(text="caption"))
         pairs = twinlens.read_pairs("shards/*.tar", on_error="skip")
@@ -44,25 +52,26 @@ def read_pairs(
     image nor a .txt; with a warning, a .txt without an image, such as README.txt.
 
     Args:
-        source: the file or folder; a folder of tars; or a pattern of tables and tars.
+        source: the file or folder; a folder of tars or of Parquet files; or a pattern of them.
         columns: column names of a table.
         image_root: folder that relative image paths in a table start from; by default the folder of
-            the table.
+            the table, and of a captions JSON also its like beside it, as val2017.
         on_error: "raise" for the first row, image or caption that is no pair; "skip" to leave it
-            out with a warning.
+            out with a warning; or an act of your own on its PairsError, such as `lost.append`.
 
     Raises:
         PairsError: a row is no pair, with its line; there is no pair; a tar or a table is no whole
             one, whose rest would be lost, if on_error is "raise"; or the source is in no known
             format.
         OSError: the source cannot be opened or listed.
+        ValueError: on_error is none of these.
     """
     path = Path(source)
-    lose = _LOSE[on_error]
+    lose = _lose(on_error)
     if is_there(path) and not path.is_dir():
         return _read_file(path, columns, image_root, lose)
     if is_there(path):
-        shards = _shards(path, lose)
+        shards = shards_of(path, lose)
         if not shards:
             return read_folder_pairs(path, columns=columns, lose=lose)
     elif GLOB_CHARACTERS & set(os.fspath(source)) and len(os.fspath(source)) <= MAX_PATH:
@@ -84,19 +93,36 @@ def _warn(error: PairsError) -> None:
     logger.warning("%s; it is left out", error)
 
 
-_LOSE: Final[dict[str, Lose]] = {"raise": _raise, "skip": _warn}
+def _lose(on_error: str | Lose) -> Lose:
+    """Return the act on what is no pair."""
+    if callable(on_error):
+        return on_error
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error is {on_error!r}, not 'raise', 'skip' or a function")
+    return _raise if on_error == "raise" else _warn
 
 
-def _shards(folder: Path, lose: Lose) -> list[Path]:
-    """Return the tars of a folder that has neither a table or list of captions nor an image."""
+def shards_of(folder: Path, lose: Lose) -> list[Path]:
+    """Return the files of pairs in a folder that has neither a table nor a list of captions.
+
+    They are its metadata, or, without an image, its tars, or its Parquet files.
+    """
     if (folder / TABLE).is_file() or (folder / LIST).is_file():
         return []
-    found = []
-    for file in files_in_folder(folder, wanted=lambda path: is_image_file(path) or is_tar(path)):
+    if found := metadata_files(folder):
+        return found
+    shards: dict[bool, list[FoundFile]] = {True: [], False: []}
+    for file in files_in_folder(folder, wanted=lambda p: is_image_file(p) or _is_shard(p)):
         if isinstance(file, Path) and is_image_file(file):
             return []
-        found.append(file)
-    return _paths(found, lose)
+        shards[isinstance(file, NamedImage) or is_tar(file)].append(file)
+    # Parquet files beside tars are img2dataset's tables of them.
+    has_tars = any(isinstance(file, Path) for file in shards[True])
+    return _paths(shards[True] + (shards[False] if not has_tars else []), lose)
+
+
+def _is_shard(path: Path) -> bool:
+    return is_tar(path) or is_parquet(path)
 
 
 def _paths(files: Iterable[FoundFile], lose: Lose) -> list[Path]:
@@ -119,13 +145,17 @@ def _read_file(
         return read_csv_pairs(
             path, columns=columns, root=root, lose=lose, delimiter=DELIMITERS[suffix]
         )
-    if suffix == ".parquet":
+    if is_parquet(path):
         return read_parquet_pairs(path, columns=columns, root=root, lose=lose)
+    if suffix == ".jsonl":
+        return read_jsonl_pairs(path, columns=columns, root=root, lose=lose)
+    if suffix == ".json":
+        return read_coco_pairs(path, root=None if image_root is None else root, lose=lose)
     if is_tar(path):
         return read_tar_pairs(path, lose=lose)
     raise PairsError(
-        f"{quoted_path(path)} is not known as pairs; give .csv, .tsv, .parquet, .tar or a folder "
-        "with captions"
+        f"{quoted_path(path)} is not known as pairs; give .csv, .tsv, .jsonl, .parquet, .tar, "
+        "a captions .json or a folder with captions"
     )
 
 

@@ -3,7 +3,7 @@
 import logging
 import queue
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from twinlens.bundle.manifest import TowerFile
 from twinlens.embedding.tower import Embed
 from twinlens.errors import DeviceMemoryError
+from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.io_binding import OnDevice, Slot
 from twinlens.ort.session import Session
@@ -44,6 +45,11 @@ class Lane:
         except DeviceMemoryError:
             self._slots.pop(shape, None)
             raise
+
+    def close(self) -> None:
+        """Free its slots and its session."""
+        self._session.close()
+        self._slots.clear()
 
 
 class DeviceTower:
@@ -78,16 +84,22 @@ class DeviceTower:
             own = cuda.graphs and number > 0
             self._lanes.put(Lane(self._opened(open_on) if own else self._session))
 
-    def embed(self, batch: NDArray[Any]) -> F32:
+    def embed(self, batch: NDArray[Any], *, cancel: Cancellation | None = None) -> F32:
         """Return the unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T].
 
         Raises:
+            ClosedError: the tower was closed.
             DeviceMemoryError: there is no room for a batch, nor for its halves.
             ProviderError: the device failed, or this process was forked after the tower was opened.
+            RunCancelledError: the call was cancelled; a run that has begun ends first.
         """
         self._session.require_process()  # a thread of the parent may have had all lanes
-        parts = range(0, max(1, len(batch)), self.largest_batch)
-        return np.concatenate([self._rows(batch[at : at + self.largest_batch]) for at in parts])
+        found = []
+        for at in range(0, max(1, len(batch)), self.largest_batch):
+            if cancel is not None:
+                cancel.require_none(self._file.file)
+            found.append(self._rows(batch[at : at + self.largest_batch]))
+        return np.concatenate(found)
 
     def single_threaded(self) -> Embed:
         """Return `embed`: the device has threads of its own."""
@@ -96,6 +108,20 @@ class DeviceTower:
     def embed_on_device(self, batch: NDArray[Any]) -> OnDevice:
         """Embed one batch, never cut, and leave the rows in the memory of the device."""
         return self._session.run_on_device({self._file.input: batch}, self._file.output)
+
+    def close(self) -> None:
+        """Give the memory back, and refuse later calls; those at work end as usual."""
+        lost = self._session.lost  # with all lanes, which a thread of the parent may hold
+        self._session.close()
+        if lost:
+            return
+        idle: list[Lane] = []
+        with suppress(queue.Empty):
+            while True:
+                idle.append(self._lanes.get_nowait())
+        for lane in idle:
+            lane.close()
+            self._lanes.put(lane)
 
     def _rows(self, batch: NDArray[Any]) -> F32:
         """Embed a batch; if the device is out of memory, its halves, one after the other."""
@@ -126,6 +152,8 @@ class DeviceTower:
             yield lane
         finally:
             self._lanes.put(lane)
+            if self._session.closed:  # meanwhile
+                self.close()
 
     def _opened(self, open_on: Callable[[int], Session]) -> Session:
         session = open_on(1)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from twinlens.embedding.deferred_error import DeferredError
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
-from twinlens.errors import ImageError
+from twinlens.errors import ImageError, quoted
 from twinlens.images.decoder import Decoder, DecodeResult, NumberedImage
+from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.io_binding import OnDevice
 
 F32 = NDArray[np.float32]
@@ -55,7 +56,8 @@ class ImageEmbedder:
         and no thread waits for another (11.6 ms an image on two threads, int8 ViT-B/32 from 2 MP
         JPEGs; a tower on both threads beside two decoders takes 13.0). If there are too few images
         for all threads, or the tower is on another device, the threads only decode, and the tower
-        embeds the pixels in larger batches.
+        embeds the pixels in larger batches. With one thread on a CPU, and of a single image, the
+        calling thread does everything.
 
         An error of the source comes after the embeddings of all images before it.
         """
@@ -64,6 +66,8 @@ class ImageEmbedder:
         source.raise_error()
 
     def _ahead(self, source: Iterator[NumberedImage]) -> Generator[Embedded]:
+        if self.on_cpu and self.threads == 1:
+            return self._embedded_here(source)
         first = list(islice(source, IMAGES_A_THREAD * self.threads))
         few = len(first) < IMAGES_A_THREAD * self.threads
         if few or not self.on_cpu:
@@ -76,14 +80,40 @@ class ImageEmbedder:
         Raises:
             ImageError: an image cannot be read.
         """
-        decoded = prefetch(self.decode, images, threads=self.threads, waiting=3 * self.threads)
         pixels = []
-        with closing(decoded):
+        with closing(self._decoded(images, waiting=3 * self.threads)) as decoded:
             for image in decoded:
                 if isinstance(image.pixels, ImageError):
                     raise image.pixels
                 pixels.append(image.pixels)
         return self.tower.embed_on_device(np.stack(pixels))
+
+    def run_pixels(
+        self, pixels: NDArray[np.uint8], *, width: int, cancel: Cancellation | None
+    ) -> F32:
+        """Return the embeddings [B, D] of pixels, by the session that has all threads.
+
+        Raises:
+            ImageError: they are not uint8 pixels [B, S, S, 3].
+            RunCancelledError: it was cancelled.
+        """
+        side = self.decode.spec.side_px
+        _require_pixels(pixels, side)
+        rows = np.empty((len(pixels), width), dtype=np.float32)
+        size = self.tower.largest_batch or IMAGES_AT_ONCE
+        for start in range(0, len(pixels), size):
+            part = np.ascontiguousarray(pixels[start : start + size])
+            rows[start : start + size] = self.tower.embed(part, cancel=cancel)
+        return rows
+
+    def _decoded(self, images: Iterable[NumberedImage], *, waiting: int) -> Generator[DecodeResult]:
+        if self.on_cpu and self.threads == 1:
+            return (self.decode(image) for image in images)
+        return prefetch(self.decode, images, threads=self.threads, waiting=waiting)
+
+    def _embedded_here(self, images: Iterable[NumberedImage]) -> Generator[Embedded]:
+        for batch in _batches(images, IMAGES_A_THREAD):
+            yield from _embedded([self.decode(image) for image in batch], self.tower.embed)
 
     def _embedded_ahead(self, images: Iterable[NumberedImage]) -> Generator[Embedded]:
         embed = self.tower.single_threaded()
@@ -104,8 +134,7 @@ class ImageEmbedder:
 
     def _decoded_ahead(self, images: Iterable[NumberedImage]) -> Generator[Embedded]:
         size, lanes = self.tower.largest_batch or IMAGES_AT_ONCE, self.tower.lanes
-        decoded = prefetch(self.decode, images, threads=self.threads, waiting=3 * size)
-        with closing(decoded):
+        with closing(self._decoded(images, waiting=3 * size)) as decoded:
             batches = _batches(decoded, size)
             if lanes == 1:
                 for batch in batches:
@@ -128,6 +157,22 @@ def _embedded(batch: list[DecodeResult], embed: Embed) -> list[Embedded]:
         Embedded(number, name, pixels if isinstance(pixels, ImageError) else next(rows))
         for number, name, pixels in batch
     ]
+
+
+def _require_pixels(pixels: object, side: int) -> None:
+    if not isinstance(pixels, np.ndarray):
+        raise ImageError(
+            f"pixels are a {quoted(type(pixels).__name__)}, wanted a numpy array uint8 "
+            f"[B, {side}, {side}, 3] of Model.preprocess; np.stack makes one of several images"
+        )
+    if np.ma.is_masked(pixels):
+        raise ImageError("pixels are a masked array, whose missing values have no meaning here")
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3):
+        one = "; give one image as pixels[None]" if pixels.shape == (side, side, 3) else ""
+        raise ImageError(
+            f"pixels are {quoted(str(pixels.dtype))} {quoted(list(pixels.shape))}, wanted uint8 "
+            f"[B, {side}, {side}, 3] of Model.preprocess{one}"
+        )
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

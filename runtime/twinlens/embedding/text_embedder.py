@@ -1,8 +1,9 @@
 """Texts to embeddings: each distinct text once, in batches of similar length."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
+from twinlens.errors import TextError, quoted
+from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.io_binding import OnDevice
 from twinlens.progress import progress_bar
 from twinlens.texts.tokenizer import OnCut, Tokenizer
+from twinlens.texts.tokens import Tokens
 
 F32 = NDArray[np.float32]
 Ids = tuple[int, ...]
@@ -29,6 +33,8 @@ class TextEmbedder:
     """Tokenizer and text tower, with the threads that they share."""
 
     tokenizer: Tokenizer
+    key: str
+    """Key that its tokens bear."""
     tower: Embedder
     threads: int
     """CPU threads in all."""
@@ -48,15 +54,35 @@ class TextEmbedder:
             tuple(row) for row in self.tokenizer.encode_ragged(texts, on_cut=on_cut, first=first)
         ]
         once = sorted(set(ids), key=len)
-        rows = np.empty((len(once), width), dtype=np.float32)
-        start = 0
         with progress_bar(progress, total=len(once), unit="text") as update:
-            for found in self._parts(once):
-                rows[start : start + len(found)] = found
-                start += len(found)
-                update(len(found))
-        place = {row: number for number, row in enumerate(once)}
-        return rows[[place[row] for row in ids]]
+            return _in_order(self._parts(once), once, ids, width=width, update=update)
+
+    def tokenize(self, texts: Sequence[str], *, on_cut: OnCut) -> Tokens:
+        """Return the tokens of texts, on the calling thread."""
+        rows, cut = self.tokenizer.encode_marked(texts, on_cut=on_cut)
+        return Tokens(rows=tuple(map(tuple, rows)), cut=tuple(cut), tokenizer=self.key)
+
+    def run_tokens(self, tokens: Tokens, *, width: int, cancel: Cancellation | None) -> F32:
+        """Return the embeddings [B, D] of tokens, by the session that has all threads.
+
+        Raises:
+            RunCancelledError: it was cancelled.
+            TextError: they are of another tokenizer, or no text has such tokens.
+        """
+        if not isinstance(tokens, Tokens):
+            raise TextError(
+                f"tokens are a {type(tokens).__name__}, wanted the Tokens of Model.tokenize"
+            )
+        if tokens.tokenizer != self.key:
+            raise TextError(
+                f"these tokens are of the tokenizer {quoted(tokens.tokenizer[:12])}, this model "
+                f"has {self.key[:12]}, and their ids mean other words; tokenize by this model"
+            )
+        self.tokenizer.require_ids(tokens.rows)
+        once = sorted(set(tokens.rows), key=len)
+        work = self._on(partial(self.tower.embed, cancel=cancel))
+        found = map(work, _batches(once, self.tower.largest_batch or TEXTS_AT_ONCE))
+        return _in_order(found, once, tokens.rows, width=width)
 
     def run_on_device(self, texts: Sequence[str], *, on_cut: OnCut) -> OnDevice:
         """Embed all texts as one batch and leave the rows [B, D] on the device."""
@@ -69,6 +95,9 @@ class TextEmbedder:
             return
         work = self._on(self.tower.single_threaded())
         batches = _batches(once, TEXTS_A_THREAD)
+        if self.threads == 1:
+            yield from map(work, batches)
+            return
         with closing(
             prefetch(work, batches, threads=self.threads, waiting=3 * self.threads)
         ) as found:
@@ -84,6 +113,25 @@ class TextEmbedder:
 
     def _on(self, embed: Embed) -> Callable[[Sequence[Ids]], F32]:
         return lambda batch: embed(self.tokenizer.pack(batch, multiple=self.tower.length_multiple))
+
+
+def _in_order(
+    found: Iterable[F32],
+    once: Sequence[Ids],
+    ids: Sequence[Ids],
+    *,
+    width: int,
+    update: Callable[[int], object] = lambda _: None,
+) -> F32:
+    """Return the rows [B, D] of texts, of which the distinct ones are found in another order."""
+    rows = np.empty((len(once), width), dtype=np.float32)
+    start = 0
+    for part in found:
+        rows[start : start + len(part)] = part
+        start += len(part)
+        update(len(part))
+    place = {row: number for number, row in enumerate(once)}
+    return rows[[place[row] for row in ids]]
 
 
 def _batches(rows: Sequence[Ids], size: int) -> Iterator[Sequence[Ids]]:

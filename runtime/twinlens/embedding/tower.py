@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from twinlens.bundle.manifest import TowerFile
 from twinlens.forks import ForkedLock
+from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.io_binding import OnDevice
 from twinlens.ort.session import Session
 
@@ -31,7 +32,7 @@ class Embedder(Protocol):
     def length_multiple(self) -> int:
         """Texts are padded to a multiple of this length, so that there are few shapes."""
 
-    def embed(self, batch: NDArray[Any]) -> F32:
+    def embed(self, batch: NDArray[Any], *, cancel: Cancellation | None = None) -> F32:
         """Return the unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""
 
     def single_threaded(self) -> Embed:
@@ -39,6 +40,9 @@ class Embedder(Protocol):
 
     def embed_on_device(self, batch: NDArray[Any]) -> OnDevice:
         """Embed a batch and leave the rows in the memory of the device."""
+
+    def close(self) -> None:
+        """Give the memory back, and refuse later calls; those at work end as usual."""
 
 
 class Tower:
@@ -65,9 +69,14 @@ class Tower:
         self._single = self._session if threads == 1 or low_memory else None
         self._opening = ForkedLock()
 
-    def embed(self, batch: NDArray[Any]) -> F32:
-        """Return the unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T]."""
-        return self._session.run({self._file.input: batch}, self._file.output)
+    def embed(self, batch: NDArray[Any], *, cancel: Cancellation | None = None) -> F32:
+        """Return the unit rows [B, D] of uint8 pixels [B, S, S, 3] or int64 ids [B, T].
+
+        Raises:
+            ClosedError: the tower was closed.
+            RunCancelledError: the call was cancelled.
+        """
+        return self._session.run({self._file.input: batch}, self._file.output, cancel=cancel)
 
     def embed_on_device(self, batch: NDArray[Any]) -> OnDevice:
         """Embed a batch; the memory of the device is that of the CPU."""
@@ -84,9 +93,18 @@ class Tower:
         """
         with self._opening:
             if self._single is None:
+                self._session.require_open()
                 self._single = self._opened(1)
-        session = self._single
+            session = self._single
+        if self._session.closed:  # meanwhile
+            session.close()
         return lambda batch: session.run({self._file.input: batch}, self._file.output)
+
+    def close(self) -> None:
+        """Give the memory back, and refuse later calls; those at work end as usual."""
+        self._session.close()
+        if self._single is not None:
+            self._single.close()
 
     def _opened(self, threads: int) -> Session:
         session = self._open_on(threads)

@@ -9,7 +9,9 @@ import numpy as np
 from twinlens.bundle.calibration import CalibrationLevel, Negatives
 from twinlens.bundle.specs import Precision
 from twinlens.datasets.pairs import Pairs
+from twinlens.embedding.embedded_blocks import LostImage
 from twinlens.evaluation.ground_truth import GroundTruth, ground_truth
+from twinlens.evaluation.image_rows import embed_all
 from twinlens.evaluation.pair_scores import score_predictions
 from twinlens.evaluation.predictions import Predictions, predict
 from twinlens.metrics.bootstrap import Resamples
@@ -51,14 +53,17 @@ class Evaluation:
     """Pairs labelled not to match."""
     templates: tuple[str, ...]
     models: tuple[ModelEvaluation, ...]
+    lost: tuple[LostImage, ...] = ()
+    """Images that cannot be read: their pairs are left out, of every model alike."""
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  one choice each, none by place
     models: Model | Sequence[Model],
     pairs: Pairs,
     *,
     templates: Sequence[str] = TEMPLATES,
     seed: int = 0,
+    on_error: Literal["raise", "skip"] = "raise",
     progress: bool = False,
 ) -> Evaluation:
     """Evaluate models on pairs: retrieval, zero-shot classification, and their probabilities.
@@ -71,15 +76,27 @@ def evaluate(
         pairs: labelled pairs, unseen in training and calibration.
         templates: texts for zero-shot classification, with one `{}` for the class.
         seed: seed of the negatives and of the intervals.
+        on_error: "raise" names the first image that cannot be read; "skip" leaves out its pairs,
+            logs it and puts it into `Evaluation.lost`.
         progress: show a bar on stderr.
 
     Raises:
         ImageError: an image cannot be read.
         PairsError: no pair matches, or one image has two classes.
+        ValueError: on_error is neither of the two.
     """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'skip'")
     listed = [models] if isinstance(models, Model) else list(models)
     truth = ground_truth(pairs)
-    predictions = [predict(m, truth, templates=templates, progress=progress) for m in listed]
+    embedded = embed_all(listed, truth.images, on_error=on_error, progress=progress)
+    if embedded.lost:
+        pairs = embedded.readable(pairs, truth)
+        truth = ground_truth(pairs)
+    predictions = [
+        predict(model, truth, images, templates=templates, progress=progress)
+        for model, images in zip(listed, embedded.rows, strict=True)
+    ]
     reference = next((found for found in predictions if found.precision == REFERENCE), None)
     matching = len(pairs) if pairs.labels is None else sum(map(bool, pairs.labels))
     return Evaluation(
@@ -92,6 +109,7 @@ def evaluate(
             _measure(truth, found, reference=None if found is reference else reference, seed=seed)
             for found in predictions
         ),
+        lost=embedded.lost,
     )
 
 

@@ -34,10 +34,9 @@ class Predictions:
 
 
 def predict(
-    model: Model, truth: GroundTruth, *, templates: Sequence[str], progress: bool
+    model: Model, truth: GroundTruth, images: F32, *, templates: Sequence[str], progress: bool
 ) -> Predictions:
-    """Embed images, texts and classes once, and rank them."""
-    images = model.embed_images(truth.images, progress=progress)
+    """Embed texts and classes once, and rank them with the embeddings [B, D] of the images."""
     texts = model.embed_texts(truth.texts, progress=progress)
     of_image, of_text = truth.relevant
     classes = None

@@ -85,9 +85,10 @@ def html_report(evaluation: Evaluation, *, title: str) -> str:
 
 def _counts(evaluation: Evaluation) -> str:
     others = f", {evaluation.others} labelled not to match" if evaluation.others else ""
+    lost = f"; {len(evaluation.lost)} images could not be read" if evaluation.lost else ""
     return (
         f"{evaluation.images} images and {evaluation.texts} texts; "
-        f"{evaluation.matching} matching pairs{others}"
+        f"{evaluation.matching} matching pairs{others}{lost}"
     )
 
 

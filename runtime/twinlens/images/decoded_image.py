@@ -19,6 +19,7 @@ from twinlens.images.limits import Limits
 from twinlens.images.read_options import ReadOptions
 from twinlens.images.sources.open import check_scans, check_size
 from twinlens.images.sources.turns import turn_at
+from twinlens.ort.address_space import require_address_space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,7 @@ def load_eight_bit(image: Image.Image, name: str, limits: Limits) -> Image.Image
 
 
 def _load(image: Image.Image) -> None:
+    require_address_space("an image")  # without memory, Pillow's decoders crash
     raw = raw_mode(image)
     image.load()
     scale_transparent_colour(image, raw)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import ImageError, quoted
-from twinlens.images.image_like import ImageLike
+from twinlens.images.image_like import ImageLike, ReadContent
 from twinlens.images.kept import Drawn, KeptImage
 from twinlens.images.load import load
 from twinlens.images.named_image import NamedImage
@@ -46,16 +46,25 @@ class Decoder:
         else:
             name, image = _name_of(given, plain), given
         try:
-            if isinstance(image, ImageError):
-                raise image
-            mode, read = self.pixels.mode, self.pixels.read
-            return DecodeResult(number, name, load(image, self.spec, mode=mode, read=read))
+            return DecodeResult(number, name, self.one(image))
         except ImageError as error:
             short = quoted(name)
             is_named = name == plain or short in str(error)
             failure = ImageError(f"{plain}: {error}" if is_named else f"{plain} ({short}): {error}")
             failure.__cause__ = error
             return DecodeResult(number, name, failure)
+
+    def one(self, image: ImageLike | ReadContent | ImageError | NamedImage) -> NDArray[np.uint8]:
+        """Decode an image of no stream to pixels [S, S, 3].
+
+        Raises:
+            ImageError: it cannot be decoded, or is the reason for its own absence.
+        """
+        if isinstance(image, NamedImage):
+            image = image.image
+        if isinstance(image, ImageError):
+            raise image
+        return load(image, self.spec, mode=self.pixels.mode, read=self.pixels.read)
 
 
 def _name_of(image: ImageLike, otherwise: str) -> str:

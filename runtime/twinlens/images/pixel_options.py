@@ -1,9 +1,10 @@
 """Preprocessing options that are not part of the bundle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from twinlens.bundle.pixel_mode import PixelMode
+from twinlens.bundle.specs import ImageSpec, PassOrder
 from twinlens.images.read_options import READ_DEFAULTS, ReadOptions
 
 
@@ -19,6 +20,9 @@ class PixelOptions:
     """"exact" follows the checkpoint's own preprocessing; "fast" decodes large JPEGs smaller."""
     read: ReadOptions = READ_DEFAULTS
     """Orientation, background, colour profiles and limits of files."""
+    passes: PassOrder | None = None
+    """Order of the two passes of a resize; the bundle's own by default. "width_first" gives tall
+    pictures the pixels of Pillow before 13."""
 
     def __str__(self) -> str:
         changed = [
@@ -30,3 +34,8 @@ class PixelOptions:
 
 
 EXACT: Final = PixelOptions()
+
+
+def with_passes(spec: ImageSpec, options: PixelOptions) -> ImageSpec:
+    """Return the preprocessing of a bundle in the order of passes that the options choose."""
+    return spec if options.passes is None else replace(spec, passes=options.passes)

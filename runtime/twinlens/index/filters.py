@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,18 @@ class Selection:
     rows: NDArray[np.int64] | None = None
     """Selected row numbers, ascending; only if the filter gave ids."""
 
+    @classmethod
+    def of_rows(cls, snapshot: Snapshot, rows: NDArray[np.int64]) -> Self:
+        """Select live rows, ascending, by their numbers."""
+        mask = np.zeros(len(snapshot), dtype=np.bool_)
+        mask[rows] = True
+        return cls(mask=mask, rows=rows)
+
+    @classmethod
+    def of_mask(cls, snapshot: Snapshot, mask: NDArray[np.bool_]) -> Self:
+        """Select the live rows with True in a mask [N]."""
+        return cls(mask=mask if snapshot.live is None else mask & snapshot.live)
+
 
 def select(snapshot: Snapshot, wanted: Filter | None) -> Selection:
     """Apply a filter to the live rows.
@@ -37,19 +49,33 @@ def select(snapshot: Snapshot, wanted: Filter | None) -> Selection:
     """
     if wanted is None:
         return Selection(mask=snapshot.live)
-    column = as_array(wanted, "filter") if library_of(wanted) else wanted
-    mask = _as_mask(column)
+    mask, column = read_filter(wanted)
     if mask is None:
-        rows = np.unique(snapshot.find(column))
-        mask = np.zeros(len(snapshot), dtype=np.bool_)
-        mask[rows] = True
-        return Selection(mask=mask, rows=rows)
-    if mask.shape != (len(snapshot),):
+        return Selection.of_rows(snapshot, np.unique(snapshot.find(column)))
+    require_mask(mask, len(snapshot))
+    return Selection.of_mask(snapshot, mask)
+
+
+def read_filter(wanted: Filter) -> tuple[NDArray[np.bool_] | None, IdsLike]:
+    """Return bools as a mask, or None and the ids.
+
+    Raises:
+        TypeError: some items are bools, and others are not.
+    """
+    column = as_array(wanted, "filter") if library_of(wanted) else wanted
+    return _as_mask(column), column
+
+
+def require_mask(mask: NDArray[np.bool_], n_rows: int) -> None:
+    """Refuse a mask that has not one bool a row.
+
+    Raises:
+        ValueError: its shape is not [n_rows].
+    """
+    if mask.shape != (n_rows,):
         raise ValueError(
-            f"filter has shape {mask.shape}, wanted {(len(snapshot),)}: one bool a row, removed "
-            "rows too"
+            f"filter has shape {mask.shape}, wanted {(n_rows,)}: one bool a row, removed rows too"
         )
-    return Selection(mask=mask if snapshot.live is None else mask & snapshot.live)
 
 
 def _as_mask(wanted: object) -> NDArray[np.bool_] | None:

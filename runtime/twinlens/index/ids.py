@@ -194,3 +194,34 @@ def require_kind(got: IdKind, wanted: IdKind) -> None:
             f"got {called[got]}, but the index has {called[wanted]}; "
             "give the kind it was built with"
         )
+
+
+def refuse_mask(ids: Ids, *, n_rows: int, n_live: int) -> None:
+    """Refuse a mask of integers, which would be read as the ids 0 and 1, many times each.
+
+    Raises:
+        IdError: the ids are as many as the rows or the live rows, and only 0 and 1.
+    """
+    may_be = not isinstance(ids, list) and len(ids) > 2 and len(ids) in (n_rows, n_live)
+    if may_be and np.isin(ids, (0, 1)).all():
+        raise IdError(
+            f"{len(ids)} ids, one a row, are only 0 and 1, as a mask has them, wanted each id "
+            "once; give a mask as bool (astype(bool)), or the ids without repeats"
+        )
+
+
+def require_found(ids: Ids, rows: NDArray[np.int64], kind: IdKind) -> None:
+    """Refuse ids of which one has no row.
+
+    Args:
+        ids: [M].
+        rows: [M], row of each id, or -1.
+        kind: kind of the ids of the index.
+
+    Raises:
+        IdError: names the first id without a row.
+    """
+    if rows.min(initial=0) < 0:
+        unknown = show_id(ids, int(np.argmin(rows)))
+        name = "row number" if kind == "none" else "id"
+        raise IdError(f"{name} {unknown} is not in the index, or was removed; ask for those it has")

@@ -2,19 +2,17 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from numbers import Real
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twinlens.errors import quoted
 from twinlens.index.arrays.layout import IdKind
 from twinlens.index.filters import Filter, select
 from twinlens.index.hits import Hits, RangeHits
-from twinlens.index.ids import IdsLike, read_ids, repr_of
-from twinlens.index.query import read_queries, search_range, search_topk
+from twinlens.index.ids import IdsLike, read_ids
+from twinlens.index.query import read_cosine, read_queries, search_range, search_topk
 from twinlens.index.searchable import Searchable
 from twinlens.index.stored_rows import live_numbers, numbered_blocks, rows_at
 from twinlens.threads import usable_threads
@@ -251,14 +249,11 @@ class IndexReader:
         [[2, 1]]
         """
         snapshot = self._whole().snapshot
-        if isinstance(cosine, (bool, np.bool_)) or not isinstance(cosine, Real):
-            raise TypeError(f"cosine is a {type(cosine).__name__}, wanted a number from -1 to 1")
-        if not -1 <= cosine <= 1:
-            raise ValueError(f"cosine is {quoted(repr_of(cosine))}, not between -1 and 1")
+        floor = read_cosine(cosine)
         return search_range(
             snapshot,
             read_queries(queries, snapshot.layout.width),
-            float(cosine),
+            floor,
             select(snapshot, filter),
             threads=self._threads_of(threads),
         )

@@ -1,13 +1,16 @@
 """Query of an index: unit rows of the queries, and the exact search of the selected rows."""
 
 from functools import partial
+from numbers import Real
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twinlens.errors import quoted
 from twinlens.index.filters import Selection
 from twinlens.index.hits import Hits, RangeHits
+from twinlens.index.ids import repr_of
 from twinlens.index.searchable import Searchable
 from twinlens.index.snapshot import Snapshot
 from twinlens.normalization import read_floats, unit_rows
@@ -37,6 +40,20 @@ def read_queries(queries: ArrayLike, width: int) -> NDArray[np.float32]:
     return wanted
 
 
+def read_cosine(cosine: float) -> float:
+    """Return the least cosine of a range search.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is not between -1 and 1.
+    """
+    if isinstance(cosine, (bool, np.bool_)) or not isinstance(cosine, Real):
+        raise TypeError(f"cosine is a {type(cosine).__name__}, wanted a number from -1 to 1")
+    if not -1 <= cosine <= 1:
+        raise ValueError(f"cosine is {quoted(repr_of(cosine))}, not between -1 and 1")
+    return float(cosine)
+
+
 def search_topk(
     searchable: Searchable,
     queries: NDArray[np.float32],
@@ -46,21 +63,33 @@ def search_topk(
     threads: int,
 ) -> Hits:
     """Find the k best selected rows of each query, or all of them if there are fewer."""
+    rows, cosines = topk_rows(searchable, queries, k, selection, threads=threads)
+    ids = searchable.snapshot.ids_at(rows)
+    return Hits(ids=ids, cosines=reported(cosines), rows=rows)
+
+
+def topk_rows(
+    searchable: Searchable,
+    queries: NDArray[np.float32],
+    k: int,
+    selection: Selection,
+    *,
+    threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return rows and cosines [Q, K] of the k best selected rows of each query [Q, D]."""
     snapshot = searchable.snapshot
     wanted = Cosines(queries=queries, rows=snapshot.rows)
     few = _few_rows(snapshot, queries, selection)
     if few is None:
         engine = searchable.engine
-        rows, cosines = nearest(
+        return nearest(
             wanted,
             k,
             by_score=partial(engine.topk, allowed=selection.mask, threads=threads),
             within=_scan(snapshot, selection, threads=threads),
         )
-    else:
-        ranked, exact = _ranked(wanted, few, threads=threads)
-        rows, cosines = ranked[:, :k], exact[:, :k]
-    return Hits(ids=snapshot.ids_at(rows), cosines=reported(cosines), rows=rows)
+    ranked, exact = _ranked(wanted, few, threads=threads)
+    return ranked[:, :k], exact[:, :k]
 
 
 def search_range(
@@ -72,23 +101,33 @@ def search_range(
     threads: int,
 ) -> RangeHits:
     """Find all selected rows whose reported cosine with a query is at least this, as float32."""
-    wanted, floor = Cosines(queries=queries, rows=snapshot.rows), np.float32(cosine)
-    few = _few_rows(snapshot, queries, selection)
-    if few is None:
-        scan = _scan(snapshot, selection, threads=threads)
-        found = reaching(wanted, floor, within=scan)
-    else:
-        rows, exact = _ranked(wanted, few, threads=threads)
-        reached = reported(exact) >= floor
-        starts = np.zeros(len(queries) + 1, dtype=np.int64)
-        np.cumsum(reached.sum(axis=1), out=starts[1:])
-        found = Ranges(starts=starts, ids=rows[reached], scores=exact[reached])
+    found = range_rows(snapshot, queries, cosine, selection, threads=threads)
     return RangeHits(
         starts=found.starts,
         ids=snapshot.ids_at(found.ids),
         cosines=reported(found.scores),
         rows=found.ids,
     )
+
+
+def range_rows(
+    snapshot: Snapshot,
+    queries: NDArray[np.float32],
+    cosine: float,
+    selection: Selection,
+    *,
+    threads: int,
+) -> Ranges:
+    """Return the rows of `search_range`, with their cosines as scores."""
+    wanted, floor = Cosines(queries=queries, rows=snapshot.rows), np.float32(cosine)
+    few = _few_rows(snapshot, queries, selection)
+    if few is None:
+        return reaching(wanted, floor, within=_scan(snapshot, selection, threads=threads))
+    rows, exact = _ranked(wanted, few, threads=threads)
+    reached = reported(exact) >= floor
+    starts = np.zeros(len(queries) + 1, dtype=np.int64)
+    np.cumsum(reached.sum(axis=1), out=starts[1:])
+    return Ranges(starts=starts, ids=rows[reached], scores=exact[reached])
 
 
 def _scan(snapshot: Snapshot, selection: Selection, *, threads: int) -> RangeSearch:

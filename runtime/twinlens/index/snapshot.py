@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import IdError, IndexFileError
+from twinlens.errors import IndexFileError
 from twinlens.index.arrays.layout import Layout
 from twinlens.index.arrays.mapped_array import map_of
 from twinlens.index.blocks import SAMPLE_ROWS, mean_row
@@ -22,8 +22,9 @@ from twinlens.index.ids import (
     keys_of,
     kind_of,
     read_ids,
+    refuse_mask,
+    require_found,
     require_kind,
-    show_id,
 )
 from twinlens_kernels import Codes
 
@@ -120,24 +121,10 @@ class Snapshot:
         given = read_ids(ids)
         if not len(given):
             return np.empty(0, dtype=np.int64)
-        self._refuse_mask(given)
+        refuse_mask(given, n_rows=len(self), n_live=self.n_live)
         rows = self.rows_of(given)
-        if rows.min() < 0:
-            unknown = show_id(given, int(np.argmin(rows)))
-            name = "row number" if self.layout.ids == "none" else "id"
-            raise IdError(
-                f"{name} {unknown} is not in the index, or was removed; ask for those it has"
-            )
+        require_found(given, rows, self.layout.ids)
         return rows
-
-    def _refuse_mask(self, ids: Ids) -> None:
-        """Refuse a mask of integers, which would be read as the ids 0 and 1, many times each."""
-        may_be = not isinstance(ids, list) and len(ids) > 2 and len(ids) in (len(self), self.n_live)
-        if may_be and np.isin(ids, (0, 1)).all():
-            raise IdError(
-                f"{len(ids)} ids, one a row, are only 0 and 1, as a mask has them, wanted each id "
-                "once; give a mask as bool (astype(bool)), or the ids without repeats"
-            )
 
     def rows_of(self, ids: Ids) -> NDArray[np.int64]:
         """Return the live row [M] of each id, or -1.

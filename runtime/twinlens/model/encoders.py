@@ -1,12 +1,14 @@
 """Encoders: the image and the text half of a model, each with its tower."""
 
+import io
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from operator import length_hint
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from twinlens import dataframes
 from twinlens.batch import Batch
@@ -17,14 +19,16 @@ from twinlens.embedding.image_embedder import ImageEmbedder
 from twinlens.embedding.text_blocks import text_blocks
 from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Tower
+from twinlens.errors import ImageError
 from twinlens.images.decoder import Decoder, NumberedImage
 from twinlens.images.image_like import ImageLike
 from twinlens.images.kept import Drawn, drawn
 from twinlens.images.named_image import NamedImage
-from twinlens.images.pixel_options import PixelOptions
+from twinlens.images.pixel_options import PixelOptions, with_passes
 from twinlens.model.towers import TowerOpener, require_text
 from twinlens.progress import counted, progress_bar
 from twinlens.texts.tokenizer import OnCut, Tokenizer
+from twinlens.texts.tokens import tokenizer_key
 
 F32 = NDArray[np.float32]
 
@@ -38,21 +42,42 @@ class Encoders:
     def __init__(self, bundle: Bundle, opener: TowerOpener, *, pixels: PixelOptions) -> None:
         manifest = bundle.manifest
         text_tower = opener.open("text")
-        self.operators = opener.operators()
         tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
         if isinstance(text_tower, Tower):
             require_text(bundle, text_tower, tokenizer)
-        on_cpu = opener.device.kind == "cpu"
+        on_cpu = opener.options.device.kind == "cpu"
         self.images = ImageEmbedder(
-            decode=Decoder(spec=manifest.image, pixels=pixels),
+            decode=Decoder(spec=with_passes(manifest.image, pixels), pixels=pixels),
             tower=opener.open("image"),
             threads=opener.threads,
             on_cpu=on_cpu,
         )
         self.texts = TextEmbedder(
-            tokenizer=tokenizer, tower=text_tower, threads=opener.threads, on_cpu=on_cpu
+            tokenizer=tokenizer,
+            key=tokenizer_key(manifest.text, sha256=manifest.files[manifest.text.tokenizer]),
+            tower=text_tower,
+            threads=opener.threads,
+            on_cpu=on_cpu,
         )
         self._width, self._limits = manifest.width, pixels.read.limits
+
+    def warm_up(self) -> None:
+        """Run both towers once in each of their sessions, and decode one image."""
+        side = self.images.decode.spec.side_px
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(file, "JPEG")
+        with suppress(ImageError):  # the model's limits may forbid such images
+            self.images.decode.one(file.getvalue())
+        pixels = np.zeros((1, side, side, 3), dtype=np.uint8)
+        ids = self.texts.tokenizer.encode([""])
+        for tower, batch in ((self.images.tower, pixels), (self.texts.tower, ids)):
+            for embed in (tower.embed, tower.single_threaded()):
+                embed(batch)
+
+    def close(self) -> None:
+        """Close both towers."""
+        self.images.tower.close()
+        self.texts.tower.close()
 
     def drawn(self, images: Batch[ImageLike | NamedImage]) -> Iterable[Drawn]:
         """Return the images as they may be decoded later; an iterator is read as it goes.

@@ -21,10 +21,18 @@ _OUTPUT: Final = "probabilities"
 class MatchMatrix:
     """Match probabilities [Q, N] of Q and N unit rows, by one ONNX model."""
 
-    def __init__(self, *, device: Device, threads: int) -> None:
+    def __init__(self, *, device: Device, threads: int, spinning: bool = False) -> None:
         self._session = Session(
-            MATCH_MATRIX.content, device=device, threads=threads, name="the matrix of probabilities"
+            MATCH_MATRIX.content,
+            device=device,
+            threads=threads,
+            name="the matrix of probabilities",
+            spinning=spinning,
         )
+
+    def close(self) -> None:
+        """Give the memory back, and refuse later calls."""
+        self._session.close()
 
     def run(
         self, calibration: Calibration, queries: F32, rows: F32, *, prior: float | None

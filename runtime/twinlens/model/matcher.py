@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration, CalibrationLevel
-from twinlens.bundle.pixel_mode import PixelMode
-from twinlens.bundle.specs import Precision
-from twinlens.errors import CalibrationError, quoted
+from twinlens.errors import CalibrationError, ClosedError, quoted
 from twinlens.forks import ForkedLock
 from twinlens.model.match_matrix import MatchMatrix
+from twinlens.model.model_options import ModelOptions
 from twinlens.model.unit_rows import read_rows_anywhere, read_unit_rows
-from twinlens.ort.device import Device
 from twinlens.ort.io_binding import OnDevice
 
 F32 = NDArray[np.float32]
@@ -21,28 +19,28 @@ F32 = NDArray[np.float32]
 class Matcher:
     """Calibration of two towers, if there is one for these pixels, applied where they run."""
 
-    def __init__(  # noqa: PLR0913  one choice each, none by place
+    def __init__(
         self,
         fitted: Calibration | None,
         *,
         source: str,
-        precision: Precision,
         width: int,
-        pixels: PixelMode,
-        device: Device,
+        options: ModelOptions,
         threads: int,
     ) -> None:
-        self._fitted, self._source, self._precision = fitted, source, precision
-        self._width, self._pixels = width, pixels
-        self._device, self._threads = device, threads
+        self._fitted, self._source, self._width = fitted, source, width
+        self._options, self._threads = options, threads
         self._opened: MatchMatrix | None = None
+        self._closed = False
         self._opening = ForkedLock()
 
     @property
     def level(self) -> CalibrationLevel | Literal["none"]:
         """Level of the calibration; "none" if there is none for these pixels."""
         fitted = self._fitted
-        return "none" if fitted is None or fitted.pixels != self._pixels else fitted.level
+        return (
+            "none" if fitted is None or fitted.pixels != self._options.pixels.mode else fitted.level
+        )
 
     @property
     def calibration(self) -> Calibration:
@@ -53,20 +51,45 @@ class Matcher:
         """
         if self._fitted is None:
             raise CalibrationError(
-                f"{quoted(self._source)} has no calibration for {self._precision}: a cosine "
-                "alone says nothing of the odds; rank by cosine, or calibrate the bundle on pairs: "
-                "twinlens calibrate BUNDLE pairs.csv"
+                f"{quoted(self._source)} has no calibration for {self._options.precision}: "
+                "a cosine alone says nothing of the odds; rank by cosine, or calibrate the bundle "
+                "on pairs: twinlens calibrate BUNDLE pairs.csv"
             )
-        self._fitted.require_pixels(self._pixels)
+        self._fitted.require_pixels(self._options.pixels.mode)
         return self._fitted
 
     @property
     def _matrix(self) -> MatchMatrix:
-        """Opened at first use: it has threads of its own, and few callers need it."""
+        """Opened at first use: it has threads of its own, and few callers need it.
+
+        Raises:
+            ClosedError: the model was closed.
+        """
         with self._opening:
-            if self._opened is None:
-                self._opened = MatchMatrix(device=self._device, threads=self._threads)
-            return self._opened
+            if self._opened is None and not self._closed:
+                self._opened = MatchMatrix(
+                    device=self._options.device,
+                    threads=self._threads,
+                    spinning=self._options.spinning,
+                )
+            opened = self._opened
+        if self._closed or opened is None:
+            self.close()
+            raise ClosedError(f"the model of {quoted(self._source)} was closed; load it again")
+        return opened
+
+    def warm_up(self) -> None:
+        """Compute one probability, if there is a calibration."""
+        if self.level != "none":
+            row = np.eye(1, self._width, dtype=np.float32)
+            self.of_all(row, row, prior=None)
+
+    def close(self) -> None:
+        """Give the memory back, and refuse later calls."""
+        self._closed = True
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     def of_pairs(self, images: F32, texts: F32, *, prior: float | None) -> F32:
         """Probability [B] that row i of unit rows [B, D] matches row i of the others.

@@ -1,7 +1,6 @@
 """The model: two towers, open and ready, and their joint answers."""
 
-from collections.abc import Generator, Iterable
-from operator import length_hint
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,260 +8,25 @@ from numpy.typing import NDArray
 
 from twinlens import dataframes
 from twinlens.batch import Batch
-from twinlens.bundle.bundle import Bundle
-from twinlens.bundle.calibration import Calibration, CalibrationLevel
-from twinlens.bundle.pixel_mode import PixelMode
-from twinlens.bundle.specs import Precision
-from twinlens.embedding.embedded_blocks import (
-    EmbeddedBlock,
-    OnError,
-    require_choices,
-    require_no_skip,
-)
+from twinlens.embedding.embedded_blocks import require_no_skip
 from twinlens.images.image_like import ImageLike
 from twinlens.images.kept import Drawn
 from twinlens.images.named_image import NamedImage
-from twinlens.images.pixel_options import EXACT, PixelOptions
-from twinlens.model.encoders import ROWS_AT_ONCE, Encoders
-from twinlens.model.matcher import Matcher
-from twinlens.model.towers import TowerOpener
-from twinlens.model.zero_shot import TEMPLATES, Classes, classify_rows, fill_templates
-from twinlens.normalization import unit_rows
-from twinlens.ort.cuda.options import DEFAULT, CudaOptions
-from twinlens.ort.device import Device
+from twinlens.model.embedding_model import _EmbeddingModel
+from twinlens.model.zero_shot import TEMPLATES, Classes, classify_rows
 from twinlens.ort.io_binding import OnDevice
-from twinlens.provenance import about_of
-from twinlens.texts.tokenizer import OnCut
 
 F32 = NDArray[np.float32]
 
 
-class Model:
+class Model(_EmbeddingModel):
     """Two towers that embed images and texts into the same space of width D.
 
-    Made by `twinlens.load`. Safe to call from several threads.
+    Made by `twinlens.load`. Safe to call from several threads. `with` closes it, and so does
+    `close`. A pickle of it holds the path of the bundle and the options, no weights: the other
+    process opens the same, unchanged bundle anew. `copy.copy` and `copy.deepcopy` return the model
+    itself.
     """
-
-    def __init__(  # noqa: PLR0913  one choice each, none by place
-        self,
-        bundle: Bundle,
-        *,
-        device: Device,
-        precision: Precision,
-        threads: int,
-        pixels: PixelOptions = EXACT,
-        cuda: CudaOptions = DEFAULT,
-        low_memory: bool = False,
-    ) -> None:
-        manifest = bundle.manifest
-        bundle.check_files()
-        self._manifest, self._device, self._precision = manifest, device, precision
-        self._pixels = pixels
-        opener = TowerOpener(
-            bundle=bundle,
-            precision=precision,
-            device=device,
-            threads=threads,
-            cuda=cuda,
-            low_memory=low_memory,
-        )
-        self._encoders = Encoders(bundle, opener, pixels=pixels)
-        self._matcher = Matcher(
-            bundle.calibration(precision),
-            source=manifest.source.name,
-            precision=precision,
-            width=manifest.width,
-            pixels=pixels.mode,
-            device=device,
-            threads=threads,
-        )
-
-    def __repr__(self) -> str:
-        source = self._manifest.source.name
-        how = f"{self._precision} on {self._device}, {self._pixels} pixels"
-        return f"Model({source}, {how}, width {self.width})"
-
-    @property
-    def device(self) -> str:
-        """Device of the towers: "cpu" or "cuda:0"."""
-        return str(self._device)
-
-    @property
-    def precision(self) -> Precision:
-        """The precision of the towers."""
-        return self._precision
-
-    @property
-    def pixels(self) -> PixelMode:
-        """Pixel mode of its images: "exact" or "fast"."""
-        return self._pixels.mode
-
-    @property
-    def about(self) -> dict[str, str]:
-        """Maker of its embeddings, to be stored beside them: `check_about` compares it."""
-        return about_of(
-            self._manifest.source, self._precision, self._pixels, operators=self._encoders.operators
-        )
-
-    @property
-    def width(self) -> int:
-        """D, the width of an embedding."""
-        return self._manifest.width
-
-    @property
-    def level(self) -> CalibrationLevel | Literal["none"]:
-        """Trust in its probabilities: native, fitted on pairs with or without labels, or none."""
-        return self._matcher.level
-
-    @property
-    def towers_key(self) -> str:
-        """Key that a calibration of these two towers bears."""
-        return self._manifest.towers[self._precision].calibrated_for()
-
-    @property
-    def calibration(self) -> Calibration:
-        """Curve from a cosine of these towers to a probability, with its figures.
-
-        Raises:
-            CalibrationError: the bundle has none for this precision and these pixels.
-        """
-        return self._matcher.calibration
-
-    def embed_images(
-        self,
-        images: Batch[ImageLike | NamedImage],
-        *,
-        on_error: Literal["raise", "nan"] = "raise",
-        progress: bool = False,
-    ) -> F32:
-        """Embeddings [B, D] of images: unit rows, in their order, whatever the batch.
-
-        A generator is read as it goes: at most 24 images a thread are held at once. It may refill
-        an array, close a file, or reuse a name: each image is copied, or read, as it is drawn.
-        Paths in a list, or of `read_images`, are read by the threads instead.
-
-        Args:
-            images: paths, encoded bytes, files, PIL images or uint8 arrays [H, W, 3], mixed as you
-                like; or what `read_images` gives.
-            on_error: "raise" names the first image that cannot be read; "nan" gives it NaN.
-            progress: show a bar on stderr.
-
-        Raises:
-            ImageError: an image cannot be read; the message has its index and the reason.
-        """
-        require_no_skip(on_error)
-        found = self.stream_images(images, on_error=on_error, progress=progress)
-        return self._encoders.rows_of(found)
-
-    def stream_images(
-        self,
-        images: Batch[ImageLike | NamedImage],
-        *,
-        block: int = ROWS_AT_ONCE,
-        on_error: OnError = "raise",
-        progress: bool = False,
-    ) -> Generator[EmbeddedBlock]:
-        """The embeddings of images a block at a time: of a million nothing is held but one block.
-
-        for block in model.stream_images(twinlens.read_images("photos")):
-            store(block.names, block.rows)
-
-        The images are read as the blocks are asked for. A source that fails after K images gives
-        K rows, and then its error. A generator that is closed, or forgotten, ends its threads.
-
-        Args:
-            images: as for `embed_images`.
-            block: rows of a block, at most.
-            on_error: "raise" names the first image that cannot be read; "nan" gives it a row of
-                NaN, "skip" none. Both log it and put it into `EmbeddedBlock.lost`.
-            progress: show a bar on stderr.
-
-        Raises:
-            ImageError: an image cannot be read; the message has its index and the reason.
-        """
-        require_choices(on_error, block)
-        return self._encoders.stream(
-            enumerate(self._encoders.drawn(images)),
-            size=block,
-            on_error=on_error,
-            progress=progress,
-            total=length_hint(images) or None,
-        )
-
-    def embed_texts(
-        self, texts: Batch[str], *, on_cut: OnCut = "warn", progress: bool = False
-    ) -> F32:
-        """Embeddings [B, D] of texts: unit rows, in their order, whatever the batch.
-
-        For the mean of a text in several templates, such as "a photo of a {}": `embed_labels`.
-
-        Args:
-            texts: any strings.
-            on_cut: handling of a text longer than the context. "ignore" cuts it, "warn" cuts it
-                and logs which, "error" refuses it.
-            progress: show a bar on stderr.
-
-        Raises:
-            TextError: something is not a string, or is too long; the message has its index.
-        """
-        strings = [*dataframes.several(texts, "texts")]
-        return self._encoders.texts.run(strings, width=self.width, on_cut=on_cut, progress=progress)
-
-    def stream_texts(
-        self,
-        texts: Batch[str],
-        *,
-        block: int = ROWS_AT_ONCE,
-        on_cut: OnCut = "warn",
-        on_error: OnError = "raise",
-        progress: bool = False,
-    ) -> Generator[EmbeddedBlock]:
-        """The embeddings of texts a block at a time: of a million nothing is held but one block.
-
-        The names of a block are the texts. Equal texts of a block are embedded once.
-
-        Args:
-            texts: any strings.
-            block: rows of a block, at most.
-            on_cut: as for `embed_texts`.
-            on_error: as for `stream_images`, for a text that is no string, or too long with on_cut
-                "error".
-            progress: show a bar on stderr.
-
-        Raises:
-            TextError: a text cannot be embedded; the message has its index and the reason.
-        """
-        require_choices(on_error, block)
-        return self._encoders.stream_texts(
-            dataframes.several(texts, "texts"),
-            size=block,
-            on_cut=on_cut,
-            on_error=on_error,
-            progress=progress,
-        )
-
-    def embed_images_on_device(self, images: Batch[ImageLike]) -> OnDevice:
-        """As `embed_images`, but in one batch, whose rows [B, D] stay in the memory of the device.
-
-        `probabilities_on_device` takes them there, and so does `torch.from_dlpack`.
-
-        Raises:
-            DeviceMemoryError: the device has no room for so many at once.
-            ImageError: an image cannot be read; the message has its index and the reason.
-        """
-        drawn = self._encoders.drawn(images)
-        return self._encoders.images.run_on_device(enumerate(drawn))
-
-    def embed_texts_on_device(self, texts: Batch[str], *, on_cut: OnCut = "warn") -> OnDevice:
-        """As `embed_texts`, but in one batch, whose rows [B, D] stay in the memory of the device.
-
-        Raises:
-            DeviceMemoryError: the device has no room for so many at once.
-            TextError: something is not a string, or is too long; the message has its index.
-        """
-        return self._encoders.texts.run_on_device(
-            [*dataframes.several(texts, "texts")], on_cut=on_cut
-        )
 
     def match(
         self,
@@ -321,6 +85,7 @@ class Model:
             CalibrationError: the bundle was not calibrated.
             ValueError: the rows are not floats of width D and length 1, or the prior is no share.
         """
+        self._require_open()
         return self._matcher.of_all(images, texts, prior=prior)
 
     def probabilities_on_device(
@@ -335,6 +100,7 @@ class Model:
             ValueError: the rows are not floats of width D, those in the memory of the CPU not of
                 length 1, or the prior is no share.
         """
+        self._require_open()
         return self._matcher.of_all_on_device(images, texts, prior=prior)
 
     def predict_proba(
@@ -344,6 +110,7 @@ class Model:
         image: str = "image",
         text: str = "text",
         prior: float | None = None,
+        on_error: Literal["raise", "nan"] = "raise",
     ) -> dataframes.Answer:
         """Probabilities [B, 2] that a pair does not match and that it does.
 
@@ -355,13 +122,15 @@ class Model:
             image: name of the column of images.
             text: name of the column of texts.
             prior: share of matching pairs expected; the calibration's own by default.
+            on_error: as for `embed_images`; an unreadable image has probabilities of NaN.
 
         Raises:
             CalibrationError: the bundle was not calibrated.
+            ImageError: an image cannot be read; the message has its index and the reason.
             ValueError: a column is missing, the two differ in length, or the prior is no share.
         """
         images, texts = (dataframes.column(pairs, name) for name in (image, text))
-        matching = self._match(images, texts, prior)
+        matching = self._match(images, texts, prior, on_error=on_error)
         both = np.stack([1 - matching, matching], axis=1)
         return dataframes.answer(pairs, both, dataframes.PROBABILITIES)
 
@@ -377,7 +146,7 @@ class Model:
         """1 [B] for every pair that matches with at least the threshold's probability, else 0.
 
         Of a pandas, polars or pyarrow table comes a column of it, pandas' with its index. The
-        errors are those of `predict_proba`.
+        errors are those of `predict_proba`; of an unreadable image there is no 0 or 1.
 
         Args:
             pairs: columns by name.
@@ -394,22 +163,6 @@ class Model:
         return dataframes.answer(
             pairs, (matching >= threshold).astype(np.int64), (dataframes.MATCH,)
         )
-
-    def embed_labels(self, labels: Batch[str], *, templates: Batch[str] = TEMPLATES) -> F32:
-        """Embeddings [C, D] of labels: the mean of each in all templates, scaled to length 1.
-
-        Args:
-            labels: C names, such as "dog".
-            templates: texts with one `{}` for the label.
-
-        Raises:
-            ValueError: a label is empty or repeated, or a template has no place for it.
-        """
-        names = [*dataframes.several(labels, "labels")]
-        forms = [*dataframes.several(templates, "templates")]
-        texts = fill_templates(names, forms)
-        stacked = self.embed_texts(texts).reshape(len(names), len(forms), self.width)
-        return unit_rows(stacked.mean(axis=1))
 
     def classify(
         self,
@@ -439,4 +192,16 @@ class Model:
         names = [*dataframes.several(labels, "labels")]
         label_rows = self.embed_labels(names, templates=templates)
         rows = self.embed_images(images, on_error=on_error)
-        return classify_rows(rows, label_rows, labels=names, scale=self._manifest.native_scale)
+        return self.classify_rows(rows, label_rows, labels=names)
+
+    def classify_rows(self, images: F32, label_rows: F32, *, labels: Sequence[str]) -> Classes:
+        """Zero-shot classification of embeddings, as `classify`; a row of NaN gives NaN.
+
+        Args:
+            images: unit rows [B, D].
+            label_rows: unit rows [C, D], of `embed_labels`.
+            labels: their C names.
+        """
+        self._require_open()
+        scale = self._manifest.native_scale
+        return classify_rows(images, label_rows, labels=labels, scale=scale)

@@ -6,13 +6,12 @@ import numpy as np
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.manifest import TowerFile
-from twinlens.bundle.specs import Modality, Precision
+from twinlens.bundle.specs import Modality
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.tower import Tower
 from twinlens.errors import BundleError, ProviderError
+from twinlens.model.model_options import ModelOptions
 from twinlens.ort import native_operators
-from twinlens.ort.cuda.options import CudaOptions
-from twinlens.ort.device import Device
 from twinlens.ort.session import Session
 from twinlens.ort.session_options import CpuMemory
 from twinlens.ort.tensor_type import TensorType
@@ -24,14 +23,11 @@ _UNIT: float = 1e-2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TowerOpener:
-    """Bundle and choices of one model, by which its towers are opened."""
+    """Bundle and options of one model, by which its towers are opened."""
 
     bundle: Bundle
-    precision: Precision
-    device: Device
+    options: ModelOptions
     threads: int
-    cuda: CudaOptions
-    low_memory: bool
 
     def open(self, modality: Modality) -> Tower | DeviceTower:
         """Open one tower; each of its sessions checks the bytes of the file before it reads them.
@@ -40,7 +36,7 @@ class TowerOpener:
             BundleError: a file is missing or was changed, or the tower is not that of the manifest.
             ProviderError: the device cannot be used.
         """
-        towers = self.bundle.manifest.towers[self.precision]
+        towers = self.bundle.manifest.towers[self.options.precision]
         file = towers.image if modality == "image" else towers.text
 
         def open_on(threads: int) -> Session:
@@ -49,16 +45,16 @@ class TowerOpener:
             self._require_types(session, file, modality)
             return session
 
-        if self.device.kind == "cuda":
-            return DeviceTower(file, open_on, cuda=self.cuda)
-        return Tower(file, open_on, threads=self.threads, low_memory=self.low_memory)
+        if self.options.device.kind == "cuda":
+            return DeviceTower(file, open_on, cuda=self.options.cuda)
+        return Tower(file, open_on, threads=self.threads, low_memory=self.options.low_memory)
 
     def operators(self) -> str | None:
         """Return the instruction set of int8's native operators, or "onnxruntime".
 
         None for other precisions and devices, which have none.
         """
-        if self.precision != "int8" or self.device.kind != "cpu":
+        if self.options.precision != "int8" or self.options.device.kind != "cpu":
             return None
         return native_operators.serving() or "onnxruntime"
 
@@ -66,11 +62,12 @@ class TowerOpener:
         path = self.bundle.path(file.file)
         return Session(
             path,
-            device=self.device,
+            device=self.options.device,
             threads=threads,
             name=str(path),
-            cuda=self.cuda,
+            cuda=self.options.cuda,
             memory=self._memory(),
+            spinning=self.options.spinning,
             beside=[self.bundle.path(name) for name in file.beside],
         )
 
@@ -81,7 +78,8 @@ class TowerOpener:
         these costs nothing, and a row does not depend on its batch.
         """
         native = self.operators() not in (None, "onnxruntime")
-        return CpuMemory(packed=native or not self.low_memory, arena=not self.low_memory)
+        low = self.options.low_memory
+        return CpuMemory(packed=native or not low, arena=not low)
 
     def _require_types(self, session: Session, file: TowerFile, modality: Modality) -> None:
         """Compare the input and output of a tower with width, side and dtypes of the manifest."""

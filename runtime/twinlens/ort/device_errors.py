@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from twinlens import forks
 from twinlens.errors import DeviceMemoryError, ProviderError
+from twinlens.ort.address_space import require_address_space
 from twinlens.ort.cuda.installation import cure_of
 from twinlens.ort.cuda.out_of_memory import is_out_of_memory
 from twinlens.ort.device import Device
@@ -27,8 +28,10 @@ def device_errors(device: Device, failure: str) -> Generator[None]:
 
     Raises:
         DeviceMemoryError: the device is out of memory.
+        MemoryError: this process may have no more.
         ProviderError: the device failed otherwise; on CUDA the message has the cure.
     """
+    require_address_space("a run")
     try:
         with forks.call():
             yield

@@ -1,7 +1,7 @@
 """IO binding: arrays in the memory of a device, and slots for runs whose buffers never move."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -87,3 +87,26 @@ class Slot:
             self._input.update_inplace(self._staging)
             self._run()
             return np.array(self._output.numpy()[:n_rows], dtype=np.float32)
+
+
+Feeds = Mapping[str, NDArray[Any] | OnDevice]
+"""Inputs of a run by name, in the memory of the CPU or of the device."""
+
+
+def bound(session: Any, feeds: Feeds) -> Any:  # noqa: ANN401  onnxruntime's classes
+    """Bind inputs whose arrays are contiguous, and which the caller keeps alive for the run."""
+    binding = session.io_binding()
+    for name, value in feeds.items():
+        if isinstance(value, OnDevice):
+            value.bind(binding, name)
+        else:
+            binding.bind_cpu_input(name, value)
+    return binding
+
+
+def contiguous(feeds: Feeds) -> Feeds:
+    """Return the inputs with contiguous arrays: a binding reads, but does not keep them alive."""
+    return {
+        name: value if isinstance(value, OnDevice) else np.ascontiguousarray(value)
+        for name, value in feeds.items()
+    }

@@ -10,16 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens import forks
-from twinlens.errors import BundleError, ProviderError, quoted
+from twinlens.errors import BundleError, ClosedError, ProviderError, quoted
 from twinlens.forks import ForkedLock, keep_for_ever, renew_in_children
+from twinlens.ort.address_space import SESSION_BYTES, require_address_space, touch_exceptions
+from twinlens.ort.cancellation import Cancellation, cancellable
 from twinlens.ort.cuda.imported_wheel import cuda_driver, cuda_runtime
 from twinlens.ort.cuda.node_placement import Placement
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
 from twinlens.ort.cuda.pinned_memory import pinned
 from twinlens.ort.device import PROVIDERS, Device
 from twinlens.ort.device_errors import device_errors, in_one_line
-from twinlens.ort.io_binding import OnDevice, Slot
+from twinlens.ort.io_binding import Feeds, OnDevice, Slot, bound, contiguous
 from twinlens.ort.library import onnxruntime
+from twinlens.ort.opened_files import OpenedFiles
 from twinlens.ort.session_options import (
     PLENTY,
     TENSORRT,
@@ -31,9 +34,6 @@ from twinlens.ort.session_options import (
 from twinlens.ort.tensor_type import TensorType
 
 logger = logging.getLogger(__name__)
-
-Feeds = Mapping[str, NDArray[Any] | OnDevice]
-"""Inputs of a run by name, in the memory of the CPU or of the device."""
 
 _DTYPES: Final[Mapping[str, type]] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64}
 """Input types of the towers, by onnxruntime's names."""
@@ -53,6 +53,7 @@ class Session:
         name: str,
         cuda: CudaOptions = DEFAULT,
         memory: CpuMemory = PLENTY,
+        spinning: bool = False,
         beside: Sequence[Path] = (),
     ) -> None:
         """Open a model.
@@ -67,6 +68,7 @@ class Session:
             name: of the model, for error messages.
             cuda: options of a CUDA device.
             memory: memory that a session on the CPU keeps.
+            spinning: True if its threads on the CPU watch for work instead of sleeping.
             beside: files of its external data.
 
         Raises:
@@ -75,10 +77,9 @@ class Session:
         """
         self._name, self._device, self._cuda = name, device, cuda
         self._model = model if isinstance(model, bytes) else model.absolute()
-        self._threads, self._memory = threads, memory
-        on_disk = [] if isinstance(model, bytes) else [model, *beside]
-        self._files = {path.absolute(): _signature(path) for path in on_disk}
-        self._torn = False
+        self._threads, self._memory, self._spinning = threads, memory, spinning
+        self._files = OpenedFiles([] if isinstance(model, bytes) else [model, *beside])
+        self._torn = self._closed = False
         self._opening = ForkedLock()
         self._opened = self._open()
         renew_in_children(self)
@@ -96,12 +97,43 @@ class Session:
             keep_for_ever(self._opened)
             self._opened = None
 
-    def require_process(self) -> None:
-        """Check that a forked child may use the session.
+    @property
+    def closed(self) -> bool:
+        """True from `close` on."""
+        return self._closed
+
+    @property
+    def lost(self) -> bool:
+        """True in a forked child whose parent had opened the session, until it is opened anew."""
+        return self._opened is None and not self._closed
+
+    def close(self) -> None:
+        """Give the memory back, and refuse later runs; a second time changes nothing.
+
+        Runs of other threads end as usual, and the last of them gives the memory back. It takes no
+        lock, so that a signal handler may close a session whatever its thread is at.
+        """
+        self._closed = True
+        with forks.call():  # its destruction is not cut in two
+            self._opened = None
+
+    def require_open(self) -> None:
+        """Check that the session is open.
 
         Raises:
-            ProviderError: it may not; the message has the cure.
+            ClosedError: it was closed.
         """
+        if self._closed:
+            raise ClosedError(f"{self._name} was closed; load the model again")
+
+    def require_process(self) -> None:
+        """Check that the session is open, and that a forked child may use it.
+
+        Raises:
+            ClosedError: it was closed.
+            ProviderError: the child may not; the message has the cure.
+        """
+        self.require_open()
         if self._opened is not None:
             return
         if self._device.kind == "cuda":
@@ -122,6 +154,7 @@ class Session:
 
         Raises:
             BundleError: a file was changed after it was opened in the parent.
+            ClosedError: it was closed.
             ProviderError: the child cannot use it.
         """
         opened = self._opened
@@ -130,14 +163,13 @@ class Session:
         self.require_process()
         with self._opening:
             if self._opened is None:
-                for path, before in self._files.items():
-                    if _signature(path) != before:
-                        raise BundleError(
-                            f"{path} was changed after it was opened, and a forked process cannot "
-                            "open it again; load the bundle in this process"
-                        )
+                self._files.require_unchanged()
                 self._opened = self._open()
-            return self._opened
+            opened = self._opened
+        if self._closed:  # meanwhile
+            self.close()
+            self.require_open()
+        return opened
 
     def _open(self) -> Any:  # noqa: ANN401  onnxruntime's InferenceSession
         if self._device.kind == "cpu":
@@ -145,9 +177,12 @@ class Session:
         return self._opened_on_cuda(self._model, self._threads)
 
     def _opened_on_cpu(self, model: Path | bytes, threads: int) -> Any:  # noqa: ANN401  untyped
+        act = f"{self._name} with {threads} threads"
+        require_address_space(act, n_bytes=SESSION_BYTES, threads=threads - 1)
+        touch_exceptions()
         try:
             with forks.call():
-                return open_on_cpu(model, threads, self._memory)
+                return open_on_cpu(model, threads, self._memory, spinning=self._spinning)
         except ProviderError:
             raise
         except Exception as error:  # onnxruntime's own classes are private
@@ -231,16 +266,27 @@ class Session:
                 "take precision='fp16', another onnxruntime-gpu, or device='cpu'"
             )
 
-    def run(self, feeds: Mapping[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
+    def run(
+        self,
+        feeds: Mapping[str, NDArray[Any]],
+        output: str,
+        *,
+        cancel: Cancellation | None = None,
+    ) -> NDArray[np.float32]:
         """Return one output of the model for these inputs.
 
         Raises:
+            ClosedError: the session was closed.
             DeviceMemoryError: the device has no room for them.
             ProviderError: the device failed while it ran.
+            RunCancelledError: it was cancelled.
         """
         session = self._session
-        with device_errors(self._device, self._failure(feeds)):
-            (rows,) = session.run([output], dict(feeds))
+        with (
+            cancellable(cancel, self._name) as options,
+            device_errors(self._device, self._failure(feeds)),
+        ):
+            (rows,) = session.run([output], dict(feeds), options)
         return np.asarray(rows, dtype=np.float32)
 
     def run_on_device(self, feeds: Feeds, output: str) -> OnDevice:
@@ -250,10 +296,10 @@ class Session:
             DeviceMemoryError: the device has no room for the inputs.
             ProviderError: the device failed while it ran.
         """
-        arrays = _contiguous(feeds)
+        arrays = contiguous(feeds)
         session = self._session
         with device_errors(self._device, self._failure(feeds)):
-            binding = _bound(session, arrays)
+            binding = bound(session, arrays)
             binding.bind_output(output, self._device.kind, self._device.number)
             session.run_with_iobinding(binding, self._run_options(_NOT_RECORDED))
             (value,) = binding.get_outputs()
@@ -266,10 +312,10 @@ class Session:
             DeviceMemoryError: the device has no room for the inputs.
             ProviderError: the device failed while it ran.
         """
-        arrays = _contiguous(feeds)
+        arrays = contiguous(feeds)
         session = self._session
         with device_errors(self._device, self._failure(feeds)):
-            binding = _bound(session, arrays)
+            binding = bound(session, arrays)
             for name in outputs:
                 binding.bind_output(name, "cpu")
             session.run_with_iobinding(binding)
@@ -341,31 +387,3 @@ class Session:
     def _failure(self, feeds: Feeds) -> str:
         shapes = {name: list(value.shape) for name, value in feeds.items()}
         return f"{self._name} failed on {shapes}"
-
-
-def _bound(session: Any, feeds: Feeds) -> Any:  # noqa: ANN401  onnxruntime's classes
-    """Bind inputs whose arrays are contiguous, and which the caller keeps alive for the run."""
-    binding = session.io_binding()
-    for name, value in feeds.items():
-        if isinstance(value, OnDevice):
-            value.bind(binding, name)
-        else:
-            binding.bind_cpu_input(name, value)
-    return binding
-
-
-def _signature(path: Path) -> tuple[int, ...] | None:
-    """Return numbers of a file that change with its content; None if it cannot be found."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _contiguous(feeds: Feeds) -> Feeds:
-    """Return the inputs with contiguous arrays: a binding reads, but does not keep them alive."""
-    return {
-        name: value if isinstance(value, OnDevice) else np.ascontiguousarray(value)
-        for name, value in feeds.items()
-    }

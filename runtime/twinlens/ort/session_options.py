@@ -61,9 +61,18 @@ class CpuMemory:
 PLENTY: Final = CpuMemory()
 
 
-def open_on_cpu(model: Path | bytes, threads: int, memory: CpuMemory) -> Any:  # noqa: ANN401  untyped
-    """Open an InferenceSession on the CPU; the errors are onnxruntime's own."""
+def open_on_cpu(model: Path | bytes, threads: int, memory: CpuMemory, *, spinning: bool) -> Any:  # noqa: ANN401  onnxruntime's InferenceSession
+    """Open an InferenceSession on the CPU; the errors are onnxruntime's own.
+
+    Args:
+        model: the file, or its bytes.
+        threads: CPU threads inside one operator.
+        memory: memory that it keeps.
+        spinning: True if its threads watch for the next operator instead of sleeping.
+    """
     options = _session_options(threads)
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = memory.arena
     if not memory.packed:
         options.add_session_config_entry("session.disable_prepacking", "1")

@@ -43,6 +43,7 @@ class Tokenizer:
         self._tokenizer.enable_truncation(spec.context)
         self._spec, self._clean = spec, cleaner(spec.clean)
         (empty,) = self.encode_ragged([""])
+        self._special = frozenset(empty)
         self._n_special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         if spec.end_id is not None and empty[-1:] != [spec.end_id]:
             raise TextError(
@@ -67,6 +68,16 @@ class Tokenizer:
     ) -> list[list[int]]:
         """Encode texts as lists of ids, with start and end tokens, without padding.
 
+        Args and errors are those of `encode_marked`.
+        """
+        rows, _ = self.encode_marked(texts, on_cut=on_cut, first=first)
+        return rows
+
+    def encode_marked(
+        self, texts: Sequence[str], *, on_cut: OnCut = "ignore", first: int = 0
+    ) -> tuple[list[list[int]], list[int]]:
+        """Encode texts as `encode_ragged` does; also return the places of the truncated ones.
+
         Args:
             texts: any strings.
             first: index of the first text, for the messages.
@@ -84,11 +95,37 @@ class Tokenizer:
         strings = [self._clean(_checked(index, text)) for index, text in enumerate(texts, first)]
         heads = self._tokenizer.encode_batch_fast([string[:HEAD_CHARACTERS] for string in strings])
         encodings = [self._extended(*pair) for pair in zip(strings, heads, strict=True)]
+        marked = [index for index, encoding in enumerate(encodings) if encoding.overflowing]
         if on_cut != "ignore":
-            lengths = map(self._truncated_length, strings, encodings)
-            cut = {index: length for index, length in enumerate(lengths, first) if length}
+            cut = {first + i: self._truncated_length(strings[i], encodings[i]) for i in marked}
             self._report(cut, len(texts), on_cut)
-        return [encoding.ids for encoding in encodings]
+        return [encoding.ids for encoding in encodings], marked
+
+    def require_ids(self, rows: Sequence[Sequence[int]]) -> None:
+        """Check that encoded texts may be those of this tokenizer.
+
+        Raises:
+            TextError: a row is empty, is longer than the context, lacks the end token, or has an id
+                that no token has; the message has its index.
+        """
+        for index, row in enumerate(rows):
+            if not 0 < len(row) <= self._spec.context:
+                raise TextError(
+                    f"text {index} has {len(row)} tokens, wanted 1 to {self._spec.context}"
+                )
+            if self._spec.end_id is not None and row[-1] != self._spec.end_id:
+                raise TextError(
+                    f"text {index} ends with token {quoted(row[-1])}, wanted the end token "
+                    f"{self._spec.end_id}; use Model.tokenize"
+                )
+        for token in set().union(*rows) - self._special:
+            # The library takes no negative number and none of more than 32 bits.
+            if not 0 <= token < 2**32 or self._tokenizer.id_to_token(token) is None:
+                index = next(index for index, row in enumerate(rows) if token in row)
+                raise TextError(
+                    f"text {index} has the token {quoted(token)}, which is none of this model's; "
+                    "use Model.tokenize"
+                )
 
     def pack(self, rows: Sequence[Sequence[int]], *, multiple: int = 1) -> I64:
         """Pack encoded texts into one batch [B, T], padded at the end.
@@ -130,9 +167,7 @@ class Tokenizer:
             logger.warning("%s: %s%s", summary, ", ".join(named), more)
 
     def _truncated_length(self, string: str, encoding: tokenizers.Encoding) -> str:
-        """Return the number of tokens of a truncated text, special tokens included; else ""."""
-        if not encoding.overflowing:
-            return ""
+        """Return the number of tokens of a truncated text, special tokens included."""
         rest = sum(len(part.ids) - self._n_special for part in encoding.overflowing)
         more = " or more" if len(string) > HEAD_CHARACTERS else ""
         return f"{len(encoding.ids) + rest}{more}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import twinlens_export
+from twinlens.images.load import load
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.errors import AgreementError
@@ -103,3 +104,25 @@ def test_the_choice_of_an_implementation_is_no_difference(
     path.write_text(json.dumps(json.loads(path.read_text()) | {"use_fast": True}))
     assert read_checkpoint(str(folder)).image_spec.side_px == 64
     twinlens_export.export(folder, tmp_path / "out", precisions=["fp32"], samples=sample_files)
+
+
+@pytest.mark.parametrize(("levels", "is_refused"), [(2, False), (3, True)])
+def test_whole_levels_are_compared_whatever_floats_make_of_them(
+    demo_shaped: Checkpoint, levels: int, is_refused: bool
+) -> None:
+    # (pixels * 1/255 - mean) / std and back is 2.00002 levels for some of 2 levels.
+    class Brighter:
+        def pixels(self, image: Image.Image) -> F32:
+            ours = load(image, demo_shaped.image_spec).astype(np.float32)
+            normalization = demo_shaped.image.normalization
+            scaled = (ours + np.float32(levels)) * np.float32(normalization.factor)
+            mean, std = np.float32(normalization.mean), np.float32(normalization.std)
+            return ((scaled - mean) / std).transpose(2, 0, 1)
+
+    checkpoint = replace(demo_shaped, preparation=Brighter())  # type: ignore[arg-type]
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    if not is_refused:
+        require_pixels(checkpoint, [Image.fromarray(noise)])
+        return
+    with pytest.raises(AgreementError, match=r"3\.0 levels of 255"):
+        require_pixels(checkpoint, [Image.fromarray(noise)])

@@ -53,6 +53,44 @@ def tokenizer_of(checkpoint: Checkpoint, folder: Path) -> Tokenizer:
 
 
 @pytest.mark.parametrize("name", [*MAKERS, "siglip of bytes"])
+def test_no_text_contains_a_special_token(
+    name: str, folder_of: dict[str, Path], tmp_path: Path
+) -> None:
+    checkpoint = read_checkpoint(str(folder_of[name]))
+    tokenizer = tokenizer_of(checkpoint, tmp_path)
+    marks = checkpoint.tokenizer.marks
+    own = transformers.AutoTokenizer.from_pretrained(folder_of[name])
+    assert marks == {m: i for m, i in own.get_vocab().items() if m in own.all_special_tokens}
+    special = {*marks.values()} - {own.unk_token_id}
+    wanted = [id_ for id_ in tokenizer.encode_ragged([""])[0] if id_ in special]
+    for mark in marks:
+        for text in (mark, f"a{mark}b", f"a {mark} b", f" {mark}{mark}", f"a{mark} "):
+            (ids,) = tokenizer.encode_ragged([text])
+            assert [id_ for id_ in ids if id_ in special] == wanted, text
+
+
+def test_a_mark_has_the_ids_of_its_letters(folder_of: dict[str, Path], tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(str(folder_of["metaclip_2"]))
+    tokenizer = tokenizer_of(checkpoint, tmp_path)
+    own = transformers.AutoTokenizer.from_pretrained(folder_of["metaclip_2"])
+    # No letter of "+/s+" but the s is known either; it is no mark, so both read its letters.
+    for mark, plain in (("</s>", "+/s+"), ("<s>", "+s+"), ("<mask>", "+mask+")):
+        for text in ("a{}b", "{} a", "a b{}"):
+            wanted = own(text.format(plain)).input_ids
+            assert tokenizer.encode_ragged([text.format(mark)])[0] == wanted
+
+
+def test_a_tokenizer_that_reads_its_own_end_is_refused(
+    folder_of: dict[str, Path], tmp_path: Path
+) -> None:
+    checkpoint = read_checkpoint(str(folder_of["metaclip_2"]))
+    own = transformers.AutoTokenizer.from_pretrained(folder_of["metaclip_2"])
+    (tmp_path / TOKENIZER).write_text(own.backend_tokenizer.to_str(), encoding="utf-8")
+    with pytest.raises(AgreementError, match="reads '</s>' inside a text as the special token 2"):
+        require_ids(checkpoint, Tokenizer(tmp_path / TOKENIZER, checkpoint.text_spec), TEXTS)
+
+
+@pytest.mark.parametrize("name", [*MAKERS, "siglip of bytes"])
 def test_every_family_has_the_ids_of_its_own_tokenizer(
     name: str, folder_of: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -68,6 +68,7 @@ LINES: Final = {
     "match": ["match", "demo", "pairs.csv"],
     "calibrate": ["calibrate", "bundle", "pairs.csv"],
     "evaluate": ["evaluate", "demo", "pairs.csv"],
+    "serve": ["serve", "demo", "--port", "0"],
     "info": ["info", "demo"],
     "doctor": ["doctor"],
 }
@@ -170,7 +171,7 @@ def an_output_that_is_there_stays_without_force(
     found = Path(out) / holding[command] if command in holding else Path(out)
     assert found.read_text() == "old"
     acts = {
-        "calibrate": ("calibrate", "calibrate"),
+        "calibrate": ("calibrate", "calibrate_bundle"),
         "evaluate": ("evaluate", "load"),
         "index": ("index", "open_model"),
         "embed": ("embed", "open_model"),
@@ -269,10 +270,85 @@ def pairs_match_at_the_prior(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def the_fit_has_the_options(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     place = importlib.import_module("twinlens.commands.calibrate")
     chosen = ["--prior", "0.2", "--method", "beta", "--negatives", "hard", "--pixels", "fast"]
-    named = given_to(monkeypatch, place, "calibrate", [*LINES["calibrate"], *chosen])[1]
+    named = given_to(monkeypatch, place, "calibrate_bundle", [*LINES["calibrate"], *chosen])[1]
     fitting = named["options"]
     assert (fitting.prior, fitting.method, fitting.negatives) == (0.2, "beta", "hard")
     assert (fitting.fitted_on, named["pixels"], named["out"]) == ("pairs.csv", "fast", None)
+
+
+def served(monkeypatch: pytest.MonkeyPatch, *options: str) -> tuple[Any, Any, dict[str, Any]]:
+    """Return the source and the limits of the service, and what else the server gets."""
+    place = importlib.import_module("twinlens.http.server.server")
+    given, named = given_to(monkeypatch, place, "serve", ["serve", "demo", *options])
+    return given[0].source, given[0].options, named | {"sockets": given[1], "keys": given[0].keys}
+
+
+@check("--device", "serve")
+@check("--precision", "serve")
+@check("--threads", "serve")
+@check("--pixels", "serve")
+@check("--index", "serve")
+@check("--name", "serve")
+@check("--max-queue", "serve")
+def the_service_is_opened_from_the_source(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    towers = ["--device", "cpu", "--precision", "fp16", "--threads", "3", "--pixels", "fast"]
+    more = ["--index", "a.index", "--name", "clip", "--max-queue", "7", "--port", "0"]
+    source = served(monkeypatch, *towers, *more)[0]
+    assert (source.bundle, source.index, source.name) == ("demo", Path("a.index"), "clip")
+    assert (source.device, source.precision, source.pixels) == ("cpu", "fp16", "fast")
+    assert (source.threads, source.max_queue) == (3, 7)
+
+
+@check("--timeout", "serve")
+@check("--max-body-mb", "serve")
+@check("--cors-origin", "serve")
+@check("--allowed-host", "serve")
+@check("--notice", "serve")
+@check("--drain", "serve")
+def the_service_has_the_limits(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = ["--timeout", "3", "--max-body-mb", "5", "--notice", "0", "--drain", "7"]
+    doors = ["--cors-origin", "https://a", "--cors-origin", "https://b", "--allowed-host", "a.b"]
+    source, options, named = served(monkeypatch, *limits, *doors, "--port", "0")
+    assert (source.timeout_s, options.timeout_s, options.max_body_bytes) == (3, 3, 5 << 20)
+    assert (options.cors_origins, options.allowed_hosts) == (("https://a", "https://b"), ("a.b",))
+    assert (named["notice_s"], named["drain_s"]) == (0, 7)
+
+
+@check("--host", "serve")
+@check("--port", "serve")
+@check("--uds", "serve")
+@check("--fd", "serve")
+def the_server_listens_at_the_place(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = importlib.import_module("twinlens.http.server.sockets")
+    for options, expected in (
+        ([], {}),
+        (["--host", "::1", "--port", "81"], {"host": "::1", "port": 81}),
+        (["--uds", "a.socket"], {"uds": Path("a.socket")}),
+        (["--fd", "9"], {"fd": 9}),
+    ):
+        line = ["serve", "demo", *options]
+        given, _named = given_to(monkeypatch, place, "listening_sockets", line)
+        assert given == (place.Place(**expected),)
+
+
+@check("--api-key-file", "serve")
+@check("--no-auth", "serve")
+def other_machines_need_a_key_or_a_leave(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("keys").write_text("a-key-of-sixteen-signs", encoding="ascii")
+    doors = ["--host", "0.0.0.0", "--port", "0"]
+    assert served(monkeypatch, *doors, "--no-auth")[2]["keys"] is None
+    options, named = served(monkeypatch, *doors, "--api-key-file", "keys")[1:]
+    assert named["keys"].opens(b"a-key-of-sixteen-signs")
+    assert options.allowed_hosts == ()
+    assert served(monkeypatch, "--port", "0")[1].allowed_hosts == ("localhost", "127.0.0.1", "::1")
+
+
+@check("--log", "serve")
+def the_log_has_the_form(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = importlib.import_module("twinlens.http.request_log")
+    for form in ("json", "short", "off"):
+        line = [*LINES["serve"], "--log", form]
+        assert given_to(monkeypatch, place, "logging_to_stderr", line)[0] == (form,)
 
 
 def options_of_all_commands() -> Iterator[tuple[str, str]]:
@@ -350,6 +426,14 @@ def test_search_on_a_device_searches_the_index_there(
             [*LINES["calibrate"], "--label-column", "match", "--negatives", "hard"],
             "--negatives are drawn, but pairs.csv has labels",
         ),
+        (["serve", "demo", "--uds", "a", "--port", "1"], "--port has no part beside --uds"),
+        (["serve", "demo", "--fd", "3", "--uds", "a"], "has no part beside --"),
+        (["serve", "demo", "--no-auth", "--api-key-file", "k"], "leave one of them out"),
+        (["serve", "demo", "--host", "0.0.0.0", "--port", "0"], "from other machines"),
+        (["serve", "demo", "--cors-origin", "page.example"], "wanted one such as https://"),
+        (["serve", "demo", "--name", ""], "a name is empty"),
+        (["serve", "demo", "--port", "70000"], "not between 0 and 65535"),
+        (["serve", "demo", "--timeout", "0"], "seconds are 0"),
     ],
 )
 def test_an_option_without_a_part_in_the_answer_is_refused(

@@ -148,7 +148,7 @@ def test_index_takes_an_image_once_and_replaces_an_index(
         )
         assert made["rows"] == len(Index.open(index, verify=True)) == len(bundled_drawings())
     about = Index.open(index).about
-    assert set(about) == {"model", "sha256", "precision", "pixels", "operators"}
+    assert set(about) == {"model", "sha256", "precision", "pixels", "passes", "operators"}
     assert (about["precision"], about["pixels"]) == ("int8", "exact")
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from twinlens.__main__ import main
 from twinlens.demo.samples import bundled_drawings
+from twinlens.errors import quoted
 from twinlens.index.index import Index
 
 PIZZA = next(drawing.path for drawing in bundled_drawings() if drawing.path.name == "1f355.png")
@@ -42,7 +43,7 @@ def test_classify_labels_the_others(folder: Path, capsys: pytest.CaptureFixture[
     rows, said = run_partly(capsys, *line)
     assert [row["label"] for row in rows] == ["pizza", None, "pizza"]
     assert rows[1] == {"image": str(folder / "b.png"), "label": None, "probabilities": None}
-    assert f"WARNING: image 1: {folder / 'b.png'} " in said
+    assert f"WARNING: image 1: {quoted(str(folder / 'b.png'))} " in said
     assert main([*line, "--device", "cpu"]) == 1
     assert [row.split()[0] for row in capsys.readouterr().out.splitlines()] == [
         str(folder / "a.png"),
@@ -59,7 +60,7 @@ def test_search_finds_for_the_others(folder: Path, capsys: pytest.CaptureFixture
     answers, said = run_partly(capsys, "search", "demo", str(index), *queries, "--image")
     assert [answer["query"] for answer in answers] == queries
     assert [answer["hits"] and answer["hits"][0]["row"] for answer in answers] == [0, None, 0]
-    assert f"WARNING: image 1: {folder / 'b.png'} " in said
+    assert f"WARNING: image 1: {quoted(str(folder / 'b.png'))} " in said
 
 
 def test_match_answers_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,9 +69,79 @@ def test_match_answers_the_others(folder: Path, capsys: pytest.CaptureFixture[st
     right, lost, wrong = (row["probability"] for row in rows)
     assert lost is None
     assert right > 0.5 > wrong
-    assert f"WARNING: image 1: {folder / 'b.png'} " in said
+    assert f"WARNING: image 1: {quoted(str(folder / 'b.png'))} " in said
     assert main([*line, "--device", "cpu"]) == 1
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.fixture
+def drawings_and(folder: Path) -> Path:
+    """A table of the drawings, with an unreadable image in the middle and a row that is no pair."""
+    drawings = bundled_drawings()
+    rows = [f'{drawing.path},"{drawing.caption}"' for drawing in drawings]
+    rows[7:7] = [f"{folder / 'b.png'},pizza", f"{drawings[7].path}, "]
+    table = folder / "drawings.csv"
+    table.write_text("\n".join(["image,text", *rows, ""]), encoding="utf-8")
+    return table
+
+
+def test_evaluate_measures_the_others(
+    drawings_and: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ("evaluate", "demo", str(drawings_and), "--out", str(tmp_path / "report"))
+    found, said = run_partly(capsys, *line)
+    bad = drawings_and.parent / "b.png"
+    assert [lost["name"] for lost in found["lost"]] == [str(bad)]
+    assert f"line 10 has no text in {'text'!r}" in said
+    assert said.count(f"WARNING: image 7: {quoted(str(bad))} ") == 1, (
+        "named once, not once a precision"
+    )
+    drawings = bundled_drawings()
+    whole = drawings_and.with_name("whole.csv")
+    rows = [f'{drawing.path},"{drawing.caption}"' for drawing in drawings]
+    whole.write_text("\n".join(["image,text", *rows, ""]), encoding="utf-8")
+    assert main(["evaluate", "demo", str(whole), "--device", "cpu", "--json"]) == 0
+    assert found | {"lost": []} == json.loads(capsys.readouterr().out)
+    report = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert "1 images could not be read" in report
+
+
+def test_calibrate_fits_the_others(
+    drawings_and: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["calibrate", "demo", str(drawings_and), "--out", str(tmp_path / "out"), "--json"]
+    assert main(line) == 1
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert {c["matching"] for c in found.values()} == {len(bundled_drawings())}
+    bad = drawings_and.parent / "b.png"
+    assert printed.err.count(f"WARNING: image 7: {quoted(str(bad))} ") == 1
+    assert "line 10 has no text in 'text'" in printed.err
+    assert main(["info", str(tmp_path / "out")]) == 0
+
+
+def test_match_leaves_out_a_row_that_is_no_pair(
+    drawings_and: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, said = run_partly(capsys, "match", "demo", str(drawings_and))
+    assert [row["image"] for row in rows if row["probability"] is not None] == [
+        str(drawing.path) for drawing in bundled_drawings()
+    ]
+    assert "line 10 has no text in 'text': ' '; it is left out" in said
+
+
+@pytest.mark.parametrize("command", ["match", "evaluate", "calibrate"])
+def test_a_table_without_a_pair_is_an_error_that_names_its_first_row(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "pairs.csv"
+    table.write_text("image,text\n,pizza\nlost.png,pizza\n", encoding="utf-8")
+    out = ["--out", str(tmp_path / "out")] if command == "calibrate" else []
+    assert main([command, "demo", str(table), *out]) == 1
+    printed = capsys.readouterr()
+    last = printed.err.splitlines()[-1]
+    assert (printed.out, last.startswith(f"twinlens {command}: ")) == ("", True)
+    assert "line 2 has no image" in last
 
 
 @pytest.mark.parametrize("command", ["classify", "match"])

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import twinlens
+from twinlens.errors import quoted
 from twinlens.images.limits import FORMATS
 from twinlens.images.load import IMAGE_SUFFIXES
 
@@ -32,7 +33,8 @@ def test_formats_that_are_not_read_are_counted_with_the_cure(
         assert len([*twinlens.read_images(tmp_path)]) == 1
     (said,) = caplog.messages
     assert said == (
-        f"{tmp_path}: left out, as Pillow does not read them: 2 .heic, 1 .heif, 1 .jxl, 1 .dng; "
+        f"{quoted(str(tmp_path))}: left out, as Pillow does not read them: "
+        "2 .heic, 1 .heif, 1 .jxl, 1 .dng; "
         "for HEIC pip install pillow-heif, call pillow_heif.register_heif_opener(), "
         "and give Limits(formats=(..., 'HEIF')); save the others as JPEG or PNG"
     )

@@ -15,6 +15,7 @@ from twinlens.errors import ImageError, PairsError
 from twinlens.evaluation.evaluate import evaluate
 from twinlens.metrics.reliability import auc, brier, ece
 from twinlens.model.model import Model
+from twinlens.model.model_options import ModelOptions
 from twinlens.ort.device import CPU
 
 TEXTS = ("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l")
@@ -25,7 +26,7 @@ def open_model(bundle: Bundle, calibration: Calibration | None = None) -> Model:
         bundle.manifest, calibrations={"fp32": calibration} if calibration else {}
     )
     opened = dataclasses.replace(bundle, manifest=manifest)
-    return Model(opened, device=CPU, precision="fp32", threads=1)
+    return Model(opened, ModelOptions(device=CPU, precision="fp32", threads=1))
 
 
 @pytest.fixture
@@ -84,6 +85,31 @@ def test_matching_pairs_are_set_against_random_and_near_wrong_ones(
         assert (reliability.pairs, reliability.images) == (24, 12)
         assert reliability.base_rate == 0.5
     assert found.reliability["hard"].cosine_auc.value < found.reliability["random"].cosine_auc.value
+
+
+def test_the_pairs_of_an_unreadable_image_are_left_out_for_every_model_alike(
+    bundle: Bundle, calibration: Calibration, images: list[NDArray[np.uint8]]
+) -> None:
+    models = [open_model(bundle, calibration), open_model(bundle)]
+    labels = [n % 3 != 2 for n in range(len(TEXTS))]
+    kinds = ["even" if n % 2 == 0 else "odd" for n in range(len(TEXTS))]
+    torn: list[object] = [*images]
+    torn[3], torn[8] = b"<html>", b""
+    kept = [n for n in range(len(TEXTS)) if n not in {3, 8}]
+    given = Pairs(images=torn, texts=TEXTS, labels=labels, kinds=kinds)  # type: ignore[arg-type]
+    whole = Pairs(images=images, texts=TEXTS, labels=labels, kinds=kinds).take(kept)
+    found = evaluate(models, given, on_error="skip")
+    assert [lost.index for lost in found.lost] == [3, 8]
+    assert dataclasses.replace(found, lost=()) == evaluate(models, whole)
+    with pytest.raises(ImageError, match="image 3: "):
+        evaluate(models, given)
+
+
+def test_pairs_of_unreadable_images_alone_cannot_be_evaluated(bundle: Bundle) -> None:
+    with pytest.raises(PairsError, match="none of 1 images can be read; the first: image 0: "):
+        evaluate(open_model(bundle), Pairs(images=[b"x"], texts=["a"]), on_error="skip")
+    with pytest.raises(ValueError, match="on_error is 'nan', not 'raise' or 'skip'"):
+        evaluate(open_model(bundle), Pairs(images=[b"x"], texts=["a"]), on_error="nan")  # type: ignore[arg-type]
 
 
 def test_labelled_pairs_are_measured_as_they_are(

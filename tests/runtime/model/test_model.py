@@ -65,6 +65,15 @@ def test_every_kind_of_image_may_be_mixed(model: Model) -> None:
     np.testing.assert_array_equal(rows[0], rows[2])
 
 
+def test_the_probabilities_of_an_unreadable_image_are_nan_if_asked(model: Model) -> None:
+    torn = {"image": [b"x", np.zeros((4, 4, 3), np.uint8)], "text": ["a", "b"]}
+    lost, right = np.asarray(model.predict_proba(torn, on_error="nan"))
+    assert np.isnan(lost).all()
+    assert right.sum() == pytest.approx(1)
+    with pytest.raises(ImageError, match="image 0: "):
+        model.predict_proba(torn)
+
+
 def test_nothing_embeds_to_nothing(model: Model) -> None:
     assert model.embed_images([]).shape == (0, model.width)
     assert model.embed_texts([]).shape == (0, model.width)

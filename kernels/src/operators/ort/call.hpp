@@ -125,6 +125,9 @@ class Call {
     static void run_part(void *given, std::size_t index) noexcept {
         Work *work = static_cast<Work *>(given);
         ++work->begun;
+        // The first exception of a thread allocates its data, and ends the process if it cannot:
+        // it has them from its first part on.
+        static_cast<void>(std::uncaught_exceptions());
         if (work->failed) {
             return;
         }

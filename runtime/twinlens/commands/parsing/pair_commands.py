@@ -18,7 +18,7 @@ from twinlens.commands.parsing.arguments import (
 )
 from twinlens.commands.parsing.image_commands import Commands, add_templates
 
-PAIRS = "pairs: .csv, .tsv, .parquet, .tar (webdataset) or a folder with captions"
+PAIRS = "pairs: .csv, .tsv, .jsonl, .parquet, .tar (webdataset), COCO's .json, or a folder of these"
 
 
 def add_match(commands: "Commands[Parser]") -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 import twinlens
-from twinlens.commands.parsing import image_commands, pair_commands, values
+from twinlens.commands.parsing import image_commands, pair_commands, serve_command, values
 from twinlens.commands.parsing.arguments import Parser, printing
 from twinlens.commands.parsing.completion import SHELLS, PrintCompletion
 
@@ -34,6 +34,7 @@ def parser() -> Parser:
     pair_commands.add_match(commands)
     pair_commands.add_calibrate(commands)
     pair_commands.add_evaluate(commands)
+    serve_command.add_serve(commands)
     info = commands.add_parser(
         "info",
         parents=[printing()],

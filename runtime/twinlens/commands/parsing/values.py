@@ -15,6 +15,10 @@ from twinlens.model.zero_shot import TEMPLATES, fill_templates
 from twinlens.threads import most_threads
 
 MOST_HITS: Final = 10**9
+MOST_FILES: Final = 2**20
+MOST_WAITING: Final = 10**6
+MOST_MEGABYTES: Final = 1024
+MOST_SECONDS: Final = 86_400
 FILE_SIGN: Final = "@"
 """Begins the name of a file that holds the values, one a line."""
 
@@ -59,6 +63,59 @@ def shard(value: str) -> Shard:
 def hits(value: str) -> int:
     """Read the number of hits of a query."""
     return _whole_number(value, "k", MOST_HITS)
+
+
+def word(value: str) -> str:
+    """Read a name that is not empty, as one of an unset variable would be."""
+    if not value.strip():
+        raise MisuseError("a name is empty; leave the option out for the default")
+    return value
+
+
+def origin(value: str) -> str:
+    """Read the origin of a page: a scheme and a host, and no path."""
+    if value != "*" and re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\\s]+", value) is None:
+        raise MisuseError(f"origin is {value!r}, wanted one such as https://page.example")
+    return value
+
+
+def port(value: str) -> int:
+    """Read the number of a port; 0 is any free one."""
+    return _whole_number(value, "port", 65535, least=0)
+
+
+def descriptor(value: str) -> int:
+    """Read the number of an open file."""
+    return _whole_number(value, "fd", MOST_FILES, least=0)
+
+
+def queue(value: str) -> int:
+    """Read a number of items that may wait."""
+    return _whole_number(value, "max-queue", MOST_WAITING)
+
+
+def megabytes(value: str) -> int:
+    """Read a size in MiB."""
+    return _whole_number(value, "max-body-mb", MOST_MEGABYTES)
+
+
+def seconds(value: str) -> float:
+    """Read a number of seconds above 0."""
+    found = seconds_or_none(value)
+    if found == 0:
+        raise MisuseError("seconds are 0, not more than 0")
+    return found
+
+
+def seconds_or_none(value: str) -> float:
+    """Read a number of seconds, which may be 0."""
+    try:
+        found = float(value)
+    except ValueError as error:
+        raise MisuseError(f"seconds are {value!r}, not a number") from error
+    if not 0 <= found <= MOST_SECONDS:
+        raise MisuseError(f"seconds are {value}, not between 0 and {MOST_SECONDS}")
+    return found
 
 
 def prior(value: str) -> float:
@@ -144,11 +201,11 @@ def _lines_of(value: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _whole_number(value: str, name: str, most: int) -> int:
+def _whole_number(value: str, name: str, most: int, *, least: int = 1) -> int:
     try:
         number = int(value)
     except ValueError as error:
         raise MisuseError(f"{name} is {value!r}, not a whole number") from error
-    if not 1 <= number <= most:
-        raise MisuseError(f"{name} is {number}, not between 1 and {most}")
+    if not least <= number <= most:
+        raise MisuseError(f"{name} is {number}, not between {least} and {most}")
     return number

@@ -14,6 +14,8 @@ T = TypeVar("T")
 INTERVAL_S: Final = 60.0
 WITH_BAR: Final = frozenset({"demo", "embed", "index", "evaluate"})
 """Commands that draw a bar; the others write lines in a terminal too."""
+SILENT: Final = frozenset({"serve"})
+"""Commands with a log of their own."""
 
 
 class Progress:
@@ -29,7 +31,7 @@ class Progress:
         self._thread = threading.Thread(target=self._tell, daemon=True)
 
     def __enter__(self) -> Self:
-        if not self.bar:
+        if not self.bar and self._command not in SILENT:
             self._thread.start()
         return self
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from twinlens.bundle.specs import ImageSpec
+from twinlens.bundle.specs import ImageSpec, PassOrder
 from twinlens.images.geometry.exif_orientation import Orientation
 
 
@@ -91,9 +91,9 @@ def crop_box(stored: tuple[int, int], spec: ImageSpec, orientation: Orientation)
     width, height = stored
     resized = (_resized(width, stored, spec), _resized(height, stored, spec))
     if orientation.swapped:  # the stored height is the width of the upright image
-        vertical_first = not height_first(stored[::-1], resized[::-1])
+        vertical_first = not height_first(stored[::-1], resized[::-1], spec.passes)
     else:
-        vertical_first = height_first(stored, resized)
+        vertical_first = height_first(stored, resized, spec.passes)
     return CropBox(
         horizontal=_axis_crop(width, resized[0], spec, mirrored=orientation.mirrored_x),
         vertical=_axis_crop(height, resized[1], spec, mirrored=orientation.mirrored_y),
@@ -101,13 +101,15 @@ def crop_box(stored: tuple[int, int], spec: ImageSpec, orientation: Orientation)
     )
 
 
-def height_first(size: tuple[int, int], resized: tuple[int, int]) -> bool:
-    """Return True if Pillow 13 resizes the height of an image before its width.
+def height_first(size: tuple[int, int], resized: tuple[int, int], passes: PassOrder) -> bool:
+    """Return True if the height of an image is resized before its width.
 
     Both passes round to bytes, so that their order shows: by 10 to 25 levels where one axis is
-    enlarged and the other reduced. Until version 13 Pillow always began with the width. The rule is
-    not documented; it holds for all of 5,904 random sizes whose two orders differ.
+    enlarged and the other reduced. Until version 13 Pillow always began with the width. The rule of
+    version 13 is not documented; it holds for all of 5,904 random sizes whose two orders differ.
     """
+    if passes == "width_first":
+        return False
     (width, height), (new_width, new_height) = size, resized
     return height > new_height and height - new_height > 2 * (width - new_width)
 

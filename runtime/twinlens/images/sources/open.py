@@ -18,6 +18,7 @@ from twinlens.images.image_like import U8, Encoded, ReadContent
 from twinlens.images.limits import Limits
 from twinlens.images.sources.cures import WANTED_ARRAY, cure_of_object, cure_of_path
 from twinlens.images.sources.turns import turn_at
+from twinlens.ort.address_space import ReserveError
 
 JPEG_FORMATS: Final = frozenset({"JPEG", "MPO"})
 
@@ -30,7 +31,7 @@ def source_name(image: object) -> str:
     """
     try:
         return quoted(_long_name(image))
-    except ImageError:
+    except (ImageError, ReserveError):  # of the second, the image is not the reason
         raise
     except Exception as error:  # a caller's own class may raise anything
         kind = type(image).__name__
@@ -107,7 +108,7 @@ def errors_as_image_error(name: str, limits: Limits) -> Iterator[None]:
     """Turn every exception of Pillow into an ImageError about `name`."""
     try:
         yield
-    except ImageError:
+    except (ImageError, ReserveError):  # of the second, the image is not the reason
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"{name} has {_limit_passed(error, limits)}") from error
@@ -210,7 +211,7 @@ def _read_file(file: BinaryIO, name: str, limits: Limits) -> bytes:
             if _can_seek(file):
                 file.seek(0)
             content = _read_up_to(file, name, limits.max_bytes + 1)
-    except ImageError:
+    except (ImageError, ReserveError):  # of the second, the image is not the reason
         raise
     except Exception as error:  # a caller's own file class may raise anything
         raise ImageError(f"{name} cannot be read: {reason_of(error)}") from error

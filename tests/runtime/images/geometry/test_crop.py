@@ -28,6 +28,18 @@ def letterbox(image: Image.Image, side: int, fill: tuple[int, int, int]) -> U8:
     return np.asarray(square)
 
 
+UNDONE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""Turn of an upright picture to the pixels that are stored under an EXIF tag."""
+
+
 @settings(max_examples=60, deadline=None)
 @given(width=st.integers(1, 90), height=st.integers(1, 90), side=st.integers(1, 40))
 def test_a_letterbox_is_that_of_open_clip(width: int, height: int, side: int) -> None:
@@ -69,6 +81,29 @@ def test_the_order_of_the_passes_is_that_of_pillow(
 ) -> None:
     random = np.random.default_rng(size[0])
     image = Image.fromarray(random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
-    between = (size[0], new[1]) if height_first(size, new) else (new[0], size[1])
+    between = (size[0], new[1]) if height_first(size, new, "pillow_13") else (new[0], size[1])
     wanted = image.resize(new, filter_)
     np.testing.assert_array_equal(image.resize(between, filter_).resize(new, filter_), wanted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(width=st.integers(2, 90), height=st.integers(2, 400), tag=st.integers(1, 8))
+def test_the_other_order_is_the_width_first_of_every_picture(
+    width: int, height: int, tag: int
+) -> None:
+    noise = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    upright = Image.fromarray(noise)
+    # Two calls of any Pillow, each with one pass.
+    wanted = np.asarray(
+        upright.resize((24, height), Image.Resampling.BICUBIC).resize(
+            (24, 24), Image.Resampling.BICUBIC
+        )
+    )
+    spec = ImageSpec(side_px=24, resize="squash", passes="width_first")
+    np.testing.assert_array_equal(load(noise, spec), wanted)
+    # The order is that of the upright picture, however its file stores it.
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[274] = tag
+    turned = upright if (undo := UNDONE.get(tag)) is None else upright.transpose(undo)
+    turned.save(file, "PNG", exif=exif)
+    np.testing.assert_array_equal(load(file, spec), wanted)

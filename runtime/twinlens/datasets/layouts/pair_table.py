@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from twinlens.datasets.column_names import FETCHED, find_columns, find_status, warn_of_unfetched
 from twinlens.datasets.formats.csv_records import csv_records
 from twinlens.datasets.formats.parquet_file import (
     Parquet,
@@ -16,13 +17,12 @@ from twinlens.datasets.formats.parquet_file import (
 )
 from twinlens.datasets.formats.tar_bytes import require_regular_file
 from twinlens.datasets.image_parquet import ROWS_AT_ONCE, image_from_cell
-from twinlens.datasets.pairs import NO_LABELS, Columns, Lose, Pairs, is_missing, parse_label
+from twinlens.datasets.pairs import Columns, Lose, Pairs, is_missing, parse_label
 from twinlens.datasets.quoting import quoted_path, quoted_value
-from twinlens.errors import DatasetError, ImageError, PairsError, quoted
+from twinlens.errors import DatasetError, ImageError, PairsError
 from twinlens.images.image_like import ImageLike
 
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
-LABEL: Final = "label"
 MIN_BASE64: Final = 200
 """Characters: an image has more, and few paths have so many without a dot."""
 _BASE64: Final = re.compile(r"[\w+/=-]+")
@@ -59,8 +59,8 @@ def read_csv_pairs(
         with path.open(encoding="utf-8-sig", newline="") as file:
             records = csv_records(file, delimiter=delimiter)
             _, names = next(records, (1, []))
-            found = _resolve(columns, names, path)
-            return _collect(_csv_rows(records, names, path), found, root, lose)
+            found = find_columns(columns, names, path)
+            return collect(_csv_rows(records, names, path), found, root, lose)
     except UnicodeDecodeError as error:
         raise PairsError(
             f"{quoted_path(path)} is not UTF-8: {error.reason}; save it as UTF-8"
@@ -76,7 +76,8 @@ def read_csv_pairs(
 def read_parquet_pairs(path: Path, *, columns: Columns, root: Path, lose: Lose) -> Pairs:
     """Read the pairs of a Parquet file; images are paths, encoded bytes, or structs of both.
 
-    A cell of texts may be a list; each of them is a pair with the row's image.
+    A cell of texts may be a list; each of them is a pair with the row's image. Of img2dataset's
+    files the rows that were not fetched are left out, with a warning of their number.
 
     Raises:
         PairsError: pyarrow is not installed, a column is missing, or a row is no pair.
@@ -84,8 +85,8 @@ def read_parquet_pairs(path: Path, *, columns: Columns, root: Path, lose: Lose) 
     """
     try:
         with open_parquet(path) as file:
-            found = _resolve(columns, file.columns, path)
-            return _collect(_parquet_rows(file, found, path), found, root, lose)
+            found = find_columns(columns, file.columns, path)
+            return collect(_parquet_rows(file, found, path), found, root, lose)
     except DatasetError as error:
         raise PairsError(str(error)) from error
 
@@ -110,13 +111,20 @@ def _parquet_rows(
     file: Parquet, columns: Columns, path: Path
 ) -> Iterator[tuple[str, Row | PairsError]]:
     """Yield each row, or the reason for the loss of several, with its file and number."""
-    wanted = (columns.image, columns.text, columns.label, columns.kind)
+    status = find_status(file.columns)
+    wanted = (columns.image, columns.text, columns.label, columns.kind, status)
     names = list(dict.fromkeys(name for name in wanted if name))
+    left_out = 0
     for batch in file.batches(names, n_rows=ROWS_AT_ONCE):
         if isinstance(batch, ParquetDamage):
             yield "", PairsError(f"{batch.error} (from row {batch.first_row:,})")
-        else:
-            yield from _rows_of(batch, path)
+            continue
+        for where, row in _rows_of(batch, path):
+            if status is None or row[status] == FETCHED:
+                yield where, row
+            else:
+                left_out += 1
+    warn_of_unfetched(path, left_out)
 
 
 def _rows_of(batch: ParquetBatch, path: Path) -> Iterator[tuple[str, Row]]:
@@ -125,26 +133,10 @@ def _rows_of(batch: ParquetBatch, path: Path) -> Iterator[tuple[str, Row]]:
         yield f"{quoted_path(path)} row {number}", dict(zip(batch.columns, row, strict=True))
 
 
-def _resolve(columns: Columns, names: Sequence[str], path: Path) -> Columns:
-    """Check that every column exists once, and add the default label column where it exists."""
-    label: str | None = columns.label
-    if label is None and LABEL in names and columns.kind != LABEL:
-        label = LABEL
-    elif label == NO_LABELS:
-        label = None
-    for name in (columns.image, columns.text, label, columns.kind):
-        if name is not None and names.count(name) != 1:
-            number = "more than one" if name in names else "no"
-            raise PairsError(
-                f"{quoted_path(path)} has {number} column {quoted_value(name)}; its columns are "
-                f"{quoted(', '.join(names))}"
-            )
-    return Columns(image=columns.image, text=columns.text, label=label, kind=columns.kind)
-
-
-def _collect(
+def collect(
     rows: Iterable[tuple[str, Row | PairsError]], columns: Columns, root: Path, lose: Lose
 ) -> Pairs:
+    """Return the pairs of rows, each with its file and line; a row that is none is lost."""
     pairs: list[_Pair] = []
     for where, row in rows:
         try:

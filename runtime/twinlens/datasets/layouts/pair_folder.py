@@ -2,13 +2,14 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Final
 
+from twinlens.datasets.hidden_names import is_hidden
 from twinlens.datasets.image_folder import files_in_folder, is_image_file
-from twinlens.datasets.pair_table import read_csv_pairs
+from twinlens.datasets.layouts.pair_table import read_csv_pairs
 from twinlens.datasets.pairs import Columns, Lose, Pairs
 from twinlens.datasets.quoting import quoted_path
 from twinlens.errors import PairsError, quoted
@@ -19,15 +20,21 @@ logger = logging.getLogger(__name__)
 TABLE: Final = "captions.csv"
 LIST: Final = "captions.txt"
 CAPTION: Final = ".txt"
+METADATA_SUFFIXES: Final = frozenset({".csv", ".jsonl", ".parquet"})
+CLASS_DEPTHS: Final = frozenset({2, 3})
+"""Parts of class/name.jpg and of split/class/name.jpg."""
 
 
 def read_folder_pairs(folder: Path, *, columns: Columns, lose: Lose) -> Pairs:
-    """Read the pairs of a folder: captions.csv, else captions.txt, else name.jpg with name.txt.
+    """Read the pairs of a folder: its table of captions, else name.jpg with name.txt, else classes.
 
+    The table is captions.csv, captions.txt, or the metadata of a Hugging Face image folder:
+    metadata.csv, .jsonl or .parquet with a column file_name, in the folder or one or two below.
     captions.txt has an image, a tab and a caption on each line, as in Flickr30k; the caption number
     after the image, as in `dog.jpg#0`, is not part of its name. A name.txt has one caption a line.
-    Hidden files are left out; a text without an image, such as README.txt, is left out with a
-    warning.
+    Without any text, an image folder in the layout of torchvision and Hugging Face, class/name.jpg,
+    has the class as text and as class of each image. Hidden files are left out; a text without an
+    image, such as README.txt, is left out with a warning.
 
     Raises:
         PairsError: an image has no caption, or no text has an image.
@@ -36,9 +43,38 @@ def read_folder_pairs(folder: Path, *, columns: Columns, lose: Lose) -> Pairs:
     if (folder / TABLE).is_file():
         return read_csv_pairs(folder / TABLE, columns=columns, root=folder, lose=lose)
     if (folder / LIST).is_file():
-        rows = _read_list(folder / LIST, lose)
-    else:
-        rows = _read_files(folder, lose)
+        return _pairs_of(_read_list(folder / LIST, lose))
+    files = _list_files(folder, lose)
+    classes = class_folders(folder, files)
+    if classes is not None:
+        return Pairs(images=files, texts=classes, kinds=classes)
+    return _pairs_of(_read_files(folder, files, lose))
+
+
+def metadata_files(folder: Path) -> list[Path]:
+    """Return the tables of a Hugging Face image folder, sorted: one each for its splits."""
+    return sorted(
+        path
+        for depth in ("", "*/", "*/*/")
+        for path in folder.glob(f"{depth}metadata.*")
+        if path.suffix.lower() in METADATA_SUFFIXES
+        and path.is_file()
+        and not is_hidden(path.relative_to(folder).parts)
+    )
+
+
+def class_folders(folder: Path, files: Sequence[Path]) -> list[str] | None:
+    """Return the class of each file by its folder; None unless they are images of several classes.
+
+    All lie equally deep: in class/name.jpg or in split/class/name.jpg.
+    """
+    depths = {len(path.relative_to(folder).parts) for path in files}
+    classes = [path.parent.name for path in files]
+    is_one_layout = len(depths) == 1 and depths <= CLASS_DEPTHS and len({*classes}) > 1
+    return classes if is_one_layout and all(map(is_image_file, files)) else None
+
+
+def _pairs_of(rows: Sequence[tuple[Path, str]]) -> Pairs:
     return Pairs(images=[image for image, _ in rows], texts=[text for _, text in rows])
 
 
@@ -65,13 +101,17 @@ def _read_list(path: Path, lose: Lose) -> list[tuple[Path, str]]:
     return rows
 
 
-def _read_files(folder: Path, lose: Lose) -> list[tuple[Path, str]]:
+def _list_files(folder: Path, lose: Lose) -> list[Path]:
     files: list[Path] = []
     for found in files_in_folder(folder, wanted=lambda p: is_image_file(p) or _is_caption(p)):
         if isinstance(found, NamedImage):
             lose(PairsError(str(found.image)))
         else:
             files.append(found)
+    return files
+
+
+def _read_files(folder: Path, files: Sequence[Path], lose: Lose) -> list[tuple[Path, str]]:
     images = [path for path in files if is_image_file(path)]
     texts = {path.with_suffix(CAPTION): path for path in files if _is_caption(path)}
     expected = {path.with_suffix(CAPTION) for path in images}

@@ -1,5 +1,6 @@
 """Pairs in a tar in webdataset layout: the members key.jpg and key.txt are one pair."""
 
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from twinlens.errors import DatasetError, ImageError, PairsError, quoted
 logger = logging.getLogger(__name__)
 
 CAPTION: Final = ".txt"
+RECORD: Final = ".json"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class TarSample:
     key: str
     images: dict[PurePosixPath, bytes] = field(default_factory=dict)
     captions: dict[PurePosixPath, bytes] = field(default_factory=dict)
+    records: dict[PurePosixPath, bytes] = field(default_factory=dict)
+    """Members key.json: they have the captions where there is no .txt."""
 
     def pairs(self) -> list[tuple[bytes, PurePosixPath]] | None:
         """Return each image with the name of its caption; None unless all have one.
@@ -32,23 +36,28 @@ class TarSample:
         A single image belongs to a single caption. Several, as 10.20.jpg and 10.30.jpg of the key
         10, belong to the captions that differ from them in the suffix only.
         """
-        if len(self.images) == len(self.captions) == 1:
-            return list(zip(self.images.values(), self.captions, strict=True))
-        found = {name.with_suffix(CAPTION): image for name, image in self.images.items()}
+        texts = self.texts()
+        if len(self.images) == len(texts) == 1:
+            return list(zip(self.images.values(), texts, strict=True))
+        found = {name.with_suffix(""): image for name, image in self.images.items()}
+        named = {name.with_suffix(""): name for name in texts}
         # Names of one stem, as 0.png and 0.jpg, would have one caption.
-        if len(found) < len(self.images) or {*found} != {
-            n.with_suffix(CAPTION) for n in self.captions
-        }:
+        if len(found) < len(self.images) or found.keys() != named.keys():
             return None
-        return [(image, name) for name, image in found.items()]
+        return [(image, named[stem]) for stem, image in found.items()]
+
+    def texts(self) -> dict[PurePosixPath, bytes]:
+        """Return the members with the captions."""
+        return self.captions or self.records
 
 
 def read_tar_pairs(path: Path, *, lose: Lose) -> Pairs:
     """Read the pairs of a tar, compressed or not, once from front to back.
 
     Nothing is written to disk, so a member's name is used as a key only. The encoded images stay in
-    memory. Hidden files and members that are neither an image nor a .txt are left out; a caption
-    without an image, such as README.txt, is left out with a warning.
+    memory. Where there is no key.txt, the captions are those of key.json: "caption" or "text", one
+    or a list. Hidden files and members that are none of these are left out; a caption without an
+    image, such as README.txt, is left out with a warning.
 
     Raises:
         PairsError: an image lacks its text, or the file is not a whole tar.
@@ -61,12 +70,13 @@ def read_tar_pairs(path: Path, *, lose: Lose) -> Pairs:
         if pairs:
             for image, name in pairs:
                 try:
-                    texts.append(
-                        _caption(sample.captions[name], f"{quoted_path(path)}: {quoted_path(name)}")
-                    )
-                    images.append(image)
+                    where = f"{quoted_path(path)}: {quoted_path(name)}"
+                    found = _captions(sample.texts()[name], name, where)
                 except PairsError as error:
                     lose(error)
+                else:
+                    texts += found
+                    images += [image] * len(found)
             continue
         problem = _half_a_pair(path, sample)
         if sample.images:
@@ -89,14 +99,28 @@ def _half_a_pair(path: Path, sample: TarSample) -> PairsError:
     )
 
 
-def _caption(content: bytes, where: str) -> str:
+def _captions(content: bytes, name: PurePosixPath, where: str) -> list[str]:
+    """Return the caption of a .txt, or those of a .json."""
     try:
         text = content.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise PairsError(f"{where} is not UTF-8: {error.reason}") from error
     if not text:
         raise PairsError(f"{where} is empty")
-    return text
+    if _is_caption(str(name)):
+        return [text]
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PairsError(f"{where} is not JSON: {quoted(str(error))}") from error
+    fields = record if isinstance(record, dict) else {}
+    found = next((fields[key] for key in ("caption", "text") if fields.get(key)), None)
+    captions = []
+    for caption in found if isinstance(found, list) else [found]:
+        if not isinstance(caption, str) or not caption.strip():
+            raise PairsError(f"{where} has no text in 'caption' or 'text': {quoted_value(caption)}")
+        captions.append(caption.strip())
+    return captions
 
 
 def _samples(path: Path, lose: Lose) -> Iterator[TarSample]:
@@ -115,7 +139,8 @@ def _samples(path: Path, lose: Lose) -> Iterator[TarSample]:
             if key in done:
                 where = f"{quoted_path(path)} has {quoted_value(key)} in two places"
                 lose(PairsError(f"{where}; pack each pair together"))
-        into = sample.captions if _is_caption(member.name) else sample.images
+        into = sample.records if _is_record(member.name) else sample.images
+        into = sample.captions if _is_caption(member.name) else into
         if isinstance(member.content, ImageError):
             lose(PairsError(f"{quoted_path(path)}: {member.content}"))
         elif place in into:
@@ -129,7 +154,9 @@ def _samples(path: Path, lose: Lose) -> Iterator[TarSample]:
 def _members(path: Path, lose: Lose) -> Iterator[TarMember]:
     """Yield the members that are not hidden."""
     try:
-        members = tar_members(path, wanted=lambda n: is_image_member(n) or _is_caption(n))
+        members = tar_members(
+            path, wanted=lambda n: is_image_member(n) or _is_caption(n) or _is_record(n)
+        )
         for member in members:
             if isinstance(member, TarDamage):
                 lose(PairsError(str(member.error)))
@@ -141,3 +168,7 @@ def _members(path: Path, lose: Lose) -> Iterator[TarMember]:
 
 def _is_caption(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() == CAPTION
+
+
+def _is_record(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() == RECORD

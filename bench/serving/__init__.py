@@ -1,0 +1,1 @@
+"""Time whole services that embed: ours beside the peers that users would pick."""

@@ -1,0 +1,1 @@
+"""Texts, pictures and graphs that the services get."""

@@ -1,0 +1,1 @@
+"""Load generator, a process of its own: arrivals, connections, answers."""

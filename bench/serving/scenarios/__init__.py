@@ -1,0 +1,1 @@
+"""Scenarios: one question to a service a file."""

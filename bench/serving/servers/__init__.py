@@ -1,0 +1,1 @@
+"""Server programs of the peers, a process each."""

@@ -1,0 +1,155 @@
+"""Tables of bench/README.md."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import numpy as np
+
+from bench.harness.results_file import three_digits
+from bench.harness.results_log import Line
+from bench.serving.contenders import OURS
+from bench.serving.demands import SAME, demands
+from bench.serving.figures import Figures
+from bench.serving.scenarios import mixed, overload
+from bench.serving.scenarios import seldom as seldom_asked
+from bench.serving.scenarios.alone import NAME as ONE
+from bench.serving.scenarios.alone import OFFLINE
+
+Table = Callable[[Figures], Iterator[str]]
+
+
+def saturation(figures: Figures) -> Iterator[str]:
+    """Yield items a second at saturation, beside the towers offline."""
+    names = ("saturation, text", "saturation, 32 texts a request", "saturation, image")
+    yield "|   | texts/s, one a request | texts/s, 32 a request | images/s |"
+    yield "|---|---|---|---|"
+    alone = [
+        figures.median(OFFLINE, OURS, f"{kind}s_a_second") for kind in ("text", "text", "image")
+    ]
+    yield row("towers offline, two threads", alone)
+    for peer in figures.peers(names[0]):
+        yield row(peer, [figures.median(name, peer, "items_a_second") for name in names])
+
+
+def loads(figures: Figures) -> Iterator[str]:
+    """Yield p50 / p99 at shares of each service's own saturation."""
+    names = [(f"texts at {part}%", "text") for part in (10, 30, 60, 90)]
+    names += [(f"images at {part}%", "image") for part in (30, 60)]
+    yield "|   | " + " | ".join(name for name, _ in names) + f" | {SAME}, cores |"
+    yield "|---|" + "---|" * (len(names) + 1)
+    for peer in figures.peers("texts at 60%"):
+        cells = [pair(figures, name, peer, kind) for name, kind in names]
+        same = f"{pair(figures, SAME, peer, 'text')}, {figures.median(SAME, peer, 'cores'):.2f}"
+        yield "| " + " | ".join([peer, *cells, same]) + " |"
+
+
+def beside(figures: Figures) -> Iterator[str]:
+    """Yield text latencies beside bulk requests, and that of the bulk requests."""
+    yield "|   | texts p50 / p99 | 32 images p50 / p99 | cores |"
+    yield "|---|---|---|---|"
+    for peer in figures.peers(mixed.NAME):
+        cells = [pair(figures, mixed.NAME, peer, kind) for kind in ("text", "bulk")]
+        yield row(peer, [*cells, f"{figures.median(mixed.NAME, peer, 'cores'):.2f}"])
+
+
+def floods(figures: Figures) -> Iterator[str]:
+    """Yield what becomes of three times the load."""
+    yield "|   | answered, p50 / p99 | refused, p50 / p99 | MB before, after | p50 in the calm before, after |"
+    yield "|---|---|---|---|---|"
+    name = overload.NAME
+    for peer in figures.peers(name):
+        refused = [
+            figures.median(name, peer, "flood", "refused_since_sent_ms", p) for p in ("p50", "p99")
+        ]
+        yield row(
+            peer,
+            [
+                pair(figures, name, peer, "flood"),
+                "none" if np.isnan(refused[0]) else slashed(refused),
+                f"{figures.median(name, peer, 'mb_before'):.0f}, {figures.median(name, peer, 'mb_after'):.0f}",
+                ", ".join(
+                    three_digits(figures.median(name, peer, part, "p50"))
+                    for part in ("calm_before", "calm_after")
+                ),
+            ],
+        )  # fmt: skip
+
+
+def seldom(figures: Figures) -> Iterator[str]:
+    """Yield latencies of a request a second, and of one caption every 20 ms."""
+    name = seldom_asked.NAME
+    yield "|   | one caption every 20 ms, p50 | a text a second, p50 / p99 | an image a second, p50 / p99 |"
+    yield "|---|---|---|---|"
+    for peer in figures.peers(name):
+        caption = figures.of(ONE, peer, lambda cell: float(np.median(cell["served_ms"])))
+        texts, images = (
+            slashed(
+                [
+                    figures.of(
+                        name, peer, lambda cell, one=one, part=part: quantile(cell, one, part)
+                    )
+                    for part in (0.5, 0.99)
+                ]
+            )
+            for one in ("text_ms", "image_ms")
+        )
+        yield row(peer, [caption, texts, images])  # fmt: skip
+
+
+def lives(figures: Figures) -> Iterator[str]:
+    """Yield start, memory, idle CPU and end."""
+    yield "|   | s to ready | first text, image, ms | MB then | idle, cores | SIGTERM under load: not answered |"
+    yield "|---|---|---|---|---|---|"
+    for peer in figures.peers("start"):
+        firsts = [figures.median("start", peer, f"first_{kind}_ms") for kind in ("text", "image")]
+        yield row(
+            peer,
+            [
+                f"{figures.median('start', peer, 'ready_median_s'):.2f}",
+                ", ".join(map(three_digits, firsts)),
+                f"{figures.median('start', peer, 'mb'):.0f}",
+                f"{figures.worst('idle', peer, 'cores'):.3f}",
+                f"{figures.worst('SIGTERM under load', peer, 'lost_of_accepted'):.0f}",
+            ],
+        )
+
+
+def demanded(figures: Figures) -> Iterator[str]:
+    """Yield the demands and their figures."""
+    yield "| demand | wanted | measured |   |"
+    yield "|---|---|---|---|"
+    for line in demands(figures):
+        passed = "met" if line["passes"] else "**missed**"
+        yield row(line["demand"], [line["wanted"], f"{line['figure']:.3g}", passed])
+
+
+def quantile(cell: Line, name: str, part: float) -> float:
+    return float(np.quantile(cell[name]["all"], part))
+
+
+def pair(figures: Figures, scenario: str, peer: str, kind: str) -> str:
+    return slashed([figures.median(scenario, peer, kind, part) for part in ("p50", "p99")])
+
+
+def slashed(values: list[float]) -> str:
+    return "" if np.isnan(values[0]) else " / ".join(map(three_digits, values))
+
+
+def row(name: str, cells: list[float | str]) -> str:
+    texts = [cell if isinstance(cell, str) else number(cell) for cell in cells]
+    return "| " + " | ".join([name, *texts]) + " |"
+
+
+def number(value: float) -> str:
+    return "" if np.isnan(value) else three_digits(value)
+
+
+TABLES: Final[Mapping[str, Table]] = {
+    "demands": demanded,
+    "saturation": saturation,
+    "loads": loads,
+    "beside bulk": beside,
+    "overload": floods,
+    "seldom": seldom,
+    "lives": lives,
+}

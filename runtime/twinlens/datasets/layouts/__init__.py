@@ -1,0 +1,1 @@
+"""Layouts of pairs, as libraries and data sets have them: tables, tars, folders and captions."""

@@ -1,0 +1,1 @@
+"""Calls: a request at its route, its wishes, and its client."""

@@ -1,0 +1,1 @@
+"""Routes of the service, one family of requests a file."""

@@ -1,0 +1,1 @@
+"""Server: sockets, connections and signals around the application; the only room with uvicorn."""

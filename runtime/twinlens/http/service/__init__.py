@@ -1,0 +1,1 @@
+"""The service: the deployment that answers now, its keys and its metrics."""

@@ -1,0 +1,1 @@
+"""Shards of an index: the answer of each, and their exact union."""

@@ -1,0 +1,1 @@
+"""Costs of the work: seconds estimated from its size, and learned."""

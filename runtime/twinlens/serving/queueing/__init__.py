@@ -1,0 +1,1 @@
+"""Queues of an engine: pure bookkeeping, without threads and without a clock."""

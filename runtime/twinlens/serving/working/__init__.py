@@ -1,0 +1,1 @@
+"""Workers of an engine: threads, and runs of the towers on them."""

@@ -1,0 +1,112 @@
+"""Fair shares: of queues by weight, of bulk requests by turns, and the time until a queue ends."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from virtual_engine import request_of
+
+from twinlens.serving.queueing.shares import WEIGHTS, FairShares, drain_s
+from twinlens.serving.queueing.waiting import Waiting
+from twinlens.serving.work import QUEUES, QueueName
+
+TEXTS, IMAGES = QueueName("text", "interactive"), QueueName("image", "interactive")
+BULK_TEXTS, BULK_IMAGES = QueueName("text", "bulk"), QueueName("image", "bulk")
+
+
+@given(
+    st.dictionaries(st.sampled_from(QUEUES), st.floats(0.01, 0.3), min_size=2),
+    st.floats(-0.5, 0.5),
+)
+def test_queues_that_are_never_empty_share_by_weight(
+    runs: dict[QueueName, float], wrong: float
+) -> None:
+    """Whatever a run of each takes, and though estimates are wrong until corrected."""
+    shares, given_s = FairShares(), dict.fromkeys(runs, 0.0)
+    for queue in runs:
+        shares.arrive(queue)
+    while sum(given_s.values()) < 200:
+        queue = shares.order(runs)[0]
+        shares.start(queue, runs[queue] * (1 + wrong))
+        shares.correct(queue, -runs[queue] * wrong)
+        given_s[queue] += runs[queue]
+    total = sum(WEIGHTS[queue.priority] for queue in runs)
+    for queue, seconds in given_s.items():
+        fair = sum(given_s.values()) * WEIGHTS[queue.priority] / total
+        assert abs(seconds - fair) < 0.31 * WEIGHTS[queue.priority] * len(runs) + 0.31
+
+
+def test_an_empty_queue_saves_no_share_up() -> None:
+    shares = FairShares()
+    shares.arrive(BULK_IMAGES)
+    for _ in range(1000):
+        shares.start(BULK_IMAGES, 0.1)
+    shares.arrive(TEXTS)
+    order = []
+    for _ in range(90):
+        queue = shares.order([TEXTS, BULK_IMAGES])[0]
+        order.append(queue)
+        shares.start(queue, 0.1)
+    assert order[0] == TEXTS
+    assert order.count(BULK_IMAGES) == 10
+
+
+def test_of_equals_the_interactive_queue_is_served() -> None:
+    assert FairShares().order([BULK_IMAGES, BULK_TEXTS, IMAGES, TEXTS]) == list(QUEUES)
+
+
+@given(
+    st.dictionaries(st.sampled_from(QUEUES), st.floats(0, 5), min_size=1),
+    st.integers(1, 8),
+)
+def test_a_queue_drains_as_in_a_fluid(work: dict[QueueName, float], workers: int) -> None:
+    """Against an integration in small steps."""
+    left, now, ends = dict(work), 0.0, {}
+    step = 2e-3
+    while any(seconds > 0 for seconds in left.values()):
+        active = [queue for queue, seconds in left.items() if seconds > 0]
+        total = sum(WEIGHTS[queue.priority] for queue in active)
+        for queue in active:
+            left[queue] -= step * workers * WEIGHTS[queue.priority] / total
+        now += step
+        ends |= {q: now for q in active if left[q] <= 0}
+    for queue in work:
+        drained = drain_s(work, queue, workers=workers)
+        assert drained == pytest.approx(ends.get(queue, 0), abs=6 * step)
+        assert drained <= sum(work.values()) / workers + 1e-9
+
+
+def test_bulk_requests_take_turns_and_interactive_ones_queue() -> None:
+    for in_turns, wanted in ((True, "aabbaabbaaaaaa"), (False, "aaaaaaaaaabbbb")):
+        waiting = Waiting(in_turns=in_turns)
+        names = {}
+        for name, n_items in (("a", 10), ("b", 4)):
+            request, items = request_of(["image"] * n_items, now=0, seconds=0.5)
+            waiting.add(request, items)
+            names[request] = name
+        order = ""
+        while waiting:
+            waiting.begin_run()
+            for _ in range(2):
+                if waiting.head() is not None:
+                    order += names[waiting.take().request]
+        assert order == wanted
+        assert waiting.seconds == len(waiting) == 0
+
+
+def test_a_small_bulk_request_passes_a_large_one_that_came_before() -> None:
+    waiting = Waiting(in_turns=True)
+    large, items = request_of(["image"] * 100, now=0)
+    waiting.add(large, items)
+    for _ in range(40):
+        waiting.begin_run()
+        assert waiting.head() is items[len(items) - len(waiting)]
+        waiting.take()
+    small, few = request_of(["image"] * 3, now=1)
+    waiting.add(small, few)
+    assert waiting.requests() == [large, small]
+    order = []
+    while waiting:
+        waiting.begin_run()
+        waiting.head()
+        order.append(waiting.take().request)
+    assert order[:6].count(small) == 3
