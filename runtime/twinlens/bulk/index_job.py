@@ -63,6 +63,7 @@ class IndexJob:
         self.tally = Tally()
         self.lost: list[str] = []
         """Names of the items without a row."""
+        self._lost_before: list[str] = []
 
     @property
     def vanished(self) -> int:
@@ -82,6 +83,10 @@ class IndexJob:
         else:
             self._index = self._go_on(DeferredError(readable))
         self._repeats.warn()
+        # A picture that was lost in a folder of embeddings may have a row from elsewhere.
+        lost = sorted(set(self._lost_before) - set(self.lost))
+        there = self._known(lost)
+        self.lost += [name for name, found in zip(lost, there, strict=True) if not found]
         return self._index
 
     def _go_on(self, source: DeferredError[ItemBlock]) -> Index:
@@ -122,7 +127,7 @@ class IndexJob:
                 rows=rows[np.array(kept, dtype=np.bool_)].astype(np.float32),
                 reasons=(None,) * sum(kept),
             )
-        self.lost += lost
+        self._lost_before += lost
 
     def _new(self, blocks: Iterable[ItemBlock]) -> Index:
         # The block of no rows tells the width, if there are no others.

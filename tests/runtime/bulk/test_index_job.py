@@ -95,6 +95,11 @@ def test_an_index_is_made_of_folders_of_embeddings_and_pictures_together(
     run(capsys, "embed", bundle.folder, folder, "--out", torn, code=1)
     made = run(capsys, "index", bundle.folder, torn, "--out", tmp_path / "other", code=1)
     assert (made["rows"], made["lost"]) == (29, [str(folder / "0003.png")])
+    made = run(capsys, "index", bundle.folder, torn, folder, "--out", tmp_path / "both", code=1)
+    assert (made["rows"], made["lost"]) == (29, [str(folder / "0003.png")])
+    pictures(30)
+    made = run(capsys, "index", bundle.folder, torn, folder, "--out", tmp_path / "mended")
+    assert (made["rows"], made["added"], made["lost"]) == (30, 30, [])
 
 
 @pytest.mark.parametrize("source", ["pictures", "parts"])
