@@ -33,7 +33,7 @@ from bench.serving.setting import Setting
 from bench.towers.inputs.workspace import Workspace
 
 WORK: Final = BUILD / "bench-towers"
-"""That of bench.towers, whose checkpoint, bundle and graphs are taken if they are there."""
+"""Folder of bench.towers, whose checkpoint, bundle and graphs are taken if they are there."""
 SMALL: Final = "demo"
 SMALL_SECONDS: Final = 0.15
 
