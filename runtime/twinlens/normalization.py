@@ -43,7 +43,9 @@ def unit_rows(embeddings: ArrayLike, *, numbers: range | None = None) -> NDArray
     kept = _ROUNDING if rows.dtype.itemsize <= 4 else 0
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        unit[part] = _scaled(rows[part].astype(np.float64), row_numbers[part], kept=kept)
+        with np.errstate(invalid="ignore"):  # a signalling NaN is refused below, as any other
+            numbers64 = rows[part].astype(np.float64)
+        unit[part] = _scaled(numbers64, row_numbers[part], kept=kept)
     return unit
 
 

@@ -135,3 +135,34 @@ def test_a_process_opens_the_model_of_a_job_once() -> None:
     again = pickle.loads(pickle.dumps(job))
     assert model_of(again) is model_of(job)
     assert job.width == model_of(job).width == 192
+
+
+def test_a_bad_text_takes_no_other_with_it(model: Model) -> None:
+    batch = {"t": np.array(["a dog", "\ud800", "a red apple"], dtype=object)}
+    table = Embedder(EmbeddingJob("demo", text="t"))(batch)
+    assert table["lost"].to_pylist() == [
+        None,
+        "holds a lone surrogate at character 0; decode it with errors='replace'",
+        None,
+    ]
+    np.testing.assert_array_equal(
+        rows_of(table.take([0, 2])), model.embed_texts(["a dog", "a red apple"])
+    )
+
+
+def test_what_is_no_name_is_lost_and_bytes_are_read(model: Model) -> None:
+    offsets = pa.array([0, 1, 2], pa.int32()).buffers()[1]
+    torn = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"\xffa")])
+    job = EmbeddingJob("demo", text="t", name="n")
+    table = embed_batch(model, job, pa.table({"t": ["x", "y"], "n": torn}))
+    assert table["name"].to_pylist() == ["", "a"]
+    names = np.array([float("nan"), b"caf\xe9", None, 7], dtype=object)
+    table = Embedder(job)({"t": np.array(list("abcd"), dtype=object), "n": names})
+    assert table["name"].to_pylist() == ["", "caf\\xe9", "", "7"]
+    assert [reason is None for reason in table["lost"].to_pylist()] == [False, True, False, True]
+
+
+def test_a_column_that_is_there_twice_is_refused(model: Model) -> None:
+    twice = pa.Table.from_arrays([pa.array(["a"])] * 2, names=["t", "t"])
+    with pytest.raises(ValueError, match="there is more than one column 't'; the columns are t, t"):
+        embed_batch(model, EmbeddingJob("demo", text="t"), twice)

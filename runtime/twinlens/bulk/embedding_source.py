@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bulk.schema import METADATA
 from twinlens.datasets.embedding_parquet import StoredEmbeddings, open_embeddings
-from twinlens.datasets.formats.embedding_schema import LOST, NAME
+from twinlens.datasets.formats.embedding_schema import LOST, METADATA, NAME
 from twinlens.datasets.formats.parquet_file import ParquetDamage, open_parquet
 from twinlens.errors import DatasetError, EmbeddingsError
 

@@ -21,8 +21,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from twinlens.bulk.schema import PARQUET
 from twinlens.bulk.shard import WHOLE, Shard
+from twinlens.datasets.formats.embedding_schema import PARQUET
 from twinlens.datasets.formats.parquet_file import pyarrow
 from twinlens.durable.lock import exclusive_lock
 from twinlens.durable.whole import sync_folder, whole_file
@@ -31,6 +31,7 @@ from twinlens.errors import EmbeddingsBusyError, EmbeddingsError, quoted
 SUFFIX: Final = ".parquet"
 _PART: Final = re.compile(r"part-([0-9]{6,})-[0-9a-f]{8}\.parquet", re.ASCII)
 _LOCK: Final = re.compile(r"\.writer-([0-9]+)-of-([0-9]+)\.lock", re.ASCII)
+_MARK: Final = re.compile(r"_finished(?:-([0-9]+)-of-([0-9]+))?\.json", re.ASCII)
 _RETRY_LOCK: Final = ".retry.lock"
 
 
@@ -124,7 +125,17 @@ class EmbeddingFolder:
             yield
 
     def clear(self) -> None:
-        """Delete all parts and marks."""
+        """Delete all parts and marks.
+
+        Raises:
+            EmbeddingsError: a file has another name than the parts of jobs: nothing is deleted.
+        """
+        others = [path.name for path in self.parts() if _PART.fullmatch(path.name) is None]
+        if others:
+            raise EmbeddingsError(
+                f"{self.path} holds {quoted(others[0])!r}, which no job has named, and a new begin "
+                "would delete it; move it elsewhere, or name another folder"
+            )
         marks = [self.path / name for name in self._names() if name.startswith("_finished")]
         for path in [*marks, *self.parts()]:
             path.unlink(missing_ok=True)
@@ -136,10 +147,19 @@ class EmbeddingFolder:
             file.write(json.dumps(dict(counts), indent=1, allow_nan=False).encode("ascii") + b"\n")
 
     def unmark(self) -> None:
-        """Delete the mark of a finished job: rows are to come."""
-        if self._mark.exists():
-            self._mark.unlink()
+        """Delete the marks of finished jobs that had some of these names: rows are to come."""
+        stale = [name for name in self._names() if self._is_stale(name)]
+        for name in stale:
+            (self.path / name).unlink(missing_ok=True)
+        if stale:
             sync_folder(self.path)
+
+    def _is_stale(self, name: str) -> bool:
+        found = _MARK.fullmatch(name)
+        if found is None:
+            return False
+        done = WHOLE if found[1] is None else Shard(number=int(found[1]), count=int(found[2]))
+        return done.overlaps(self._shard)
 
     @property
     def _mark(self) -> Path:

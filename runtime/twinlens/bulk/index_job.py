@@ -1,5 +1,6 @@
 """Index job: what an index on disk lacks of a source, committed some thousand rows at a time."""
 
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
@@ -14,6 +15,7 @@ from twinlens.bulk.items import ItemBlock, image_blocks
 from twinlens.bulk.name_table import MET, NameTable, key_of
 from twinlens.bulk.repeats import Repeats
 from twinlens.bulk.stored import differences
+from twinlens.datasets.formats.embedding_schema import stored_name
 from twinlens.embedding.deferred_error import DeferredError
 from twinlens.errors import IndexFileError
 from twinlens.images.named_image import NamedImage
@@ -24,6 +26,7 @@ from twinlens.progress import Tally
 
 COMMIT_ROWS: Final = 2**14
 COMMIT_S: Final = 60.0
+_ESCAPED: Final = re.compile(r"\\u(d[89a-f][0-9a-f]{2})", re.ASCII)
 _ASKED_AT_ONCE: Final = 256
 _ASKED_BYTES: Final = 2**24
 """Encoded images that wait while the index is asked for their names, at most."""
@@ -60,6 +63,7 @@ class IndexJob:
         self.tally = Tally()
         self.lost: list[str] = []
         """Names of the items without a row."""
+        self._lost_before: list[str] = []
 
     @property
     def vanished(self) -> int:
@@ -79,6 +83,10 @@ class IndexJob:
         else:
             self._index = self._go_on(DeferredError(readable))
         self._repeats.warn()
+        # A picture that was lost in a folder of embeddings may have a row from elsewhere.
+        lost = sorted(set(self._lost_before) - set(self.lost))
+        there = self._known(lost)
+        self.lost += [name for name, found in zip(lost, there, strict=True) if not found]
         return self._index
 
     def _go_on(self, source: DeferredError[ItemBlock]) -> Index:
@@ -119,7 +127,7 @@ class IndexJob:
                 rows=rows[np.array(kept, dtype=np.bool_)].astype(np.float32),
                 reasons=(None,) * sum(kept),
             )
-        self.lost += lost
+        self._lost_before += lost
 
     def _new(self, blocks: Iterable[ItemBlock]) -> Index:
         # The block of no rows tells the width, if there are no others.
@@ -151,7 +159,13 @@ class IndexJob:
         source.raise_error()
 
     def _known(self, names: Sequence[str]) -> list[bool]:
-        return [False] * len(names) if self._index is None else self._index.contains(names).tolist()
+        if self._index is None:
+            return [False] * len(names)
+        known, others = self._index.contains(names), [_other_spelling(name) for name in names]
+        if others != list(names):
+            known |= self._index.contains(others)
+        found: list[bool] = known.tolist()
+        return found
 
     def _is_new(self, name: str, item: object, *, known: bool) -> bool:
         """Return True if a name has no row and was not met in this run."""
@@ -177,6 +191,14 @@ def _require_same(index: Index, about: Mapping[str, str], out: Path) -> None:
             f"{out} was made with {differing}: name another folder, load what made it, or begin "
             "anew with --force"
         )
+
+
+def _other_spelling(name: str) -> str:
+    """Return a name that is not UTF-8 as folders of embeddings have it, or back; else itself."""
+    escaped = stored_name(name)
+    if escaped != name:
+        return escaped
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
 
 
 def _batches(images: Iterable[NamedImage]) -> Iterator[list[NamedImage]]:

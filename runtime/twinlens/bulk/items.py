@@ -111,7 +111,7 @@ def _path_of(image: object) -> str | None:
 
 
 def _block(block: EmbeddedBlock, noun: str) -> ItemBlock:
-    reasons = {one.index: _without_number(one.reason, f"{noun} {one.index}") for one in block.lost}
+    reasons = {one.index: without_number(one.reason, f"{noun} {one.index}") for one in block.lost}
     return ItemBlock(
         names=block.names,
         rows=block.rows,
@@ -119,7 +119,7 @@ def _block(block: EmbeddedBlock, noun: str) -> ItemBlock:
     )
 
 
-def _without_number(reason: str, item: str) -> str:
+def without_number(reason: str, item: str) -> str:
     """Return a reason without the item's number in this run: a resumed run counts otherwise."""
     for separator in (": ", " "):
         if reason.startswith(item + separator):

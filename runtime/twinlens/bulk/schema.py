@@ -16,8 +16,7 @@ have is written as Python's escape of it, `\udcff`.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,19 +26,14 @@ from twinlens.bundle.specs import Modality
 from twinlens.datasets.formats.embedding_schema import (
     EMBEDDING,
     FORMAT,
+    METADATA,
     FloatType,
+    about_in,
     embedding_schema,
     stored_name,
 )
 from twinlens.datasets.formats.parquet_file import pyarrow
-from twinlens.errors import DatasetError, quoted
-
-METADATA: Final = b"twinlens"
-PARQUET: Final[Mapping[str, Any]] = MappingProxyType(
-    {"compression": "zstd", "use_dictionary": False, "write_page_checksum": True}
-)
-"""Settings of pyarrow's writers. No value is there twice: a dictionary of 8,192 rows of 512 numbers
-takes 520 ms to write, and none 90 ms (EPYC)."""
+from twinlens.errors import DatasetError, EmbeddingsError, quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +77,22 @@ class StoredAbout:
             place: the file, for the message.
 
         Raises:
-            DatasetError: it has no entry of a job, or a damaged one, or one of another format.
+            EmbeddingsError: it has no entry of a job, or a damaged one, or one of another format.
         """
         content = (schema.metadata or {}).get(METADATA)
         if content is None:
-            raise DatasetError(
+            raise EmbeddingsError(
                 f"{place} does not say what made its embeddings: its schema has no metadata "
                 f"{METADATA.decode()!r}; name another folder"
             )
         try:
+            about_in(schema)
+        except DatasetError as error:
+            raise EmbeddingsError(f"{place} cannot be added to: {error}") from error
+        try:
             return dataclass_json.read(cls, json.loads(content))
         except (ValueError, RecursionError) as error:
-            raise DatasetError(
+            raise EmbeddingsError(
                 f"{place} has metadata {METADATA.decode()!r} that is not of a job: "
                 f"{quoted(str(error))}; name another folder"
             ) from error

@@ -137,7 +137,9 @@ def differences(theirs: Mapping[str, object], ours: Mapping[str, object]) -> str
 def other_operators(folder: EmbeddingFolder, about: StoredAbout) -> str | None:
     """Return the operators that made the first part of a folder, if ours are others."""
     for path in folder.parts():
-        with contextlib.suppress(FileNotFoundError, DatasetError):  # told when they are read
+        with contextlib.suppress(
+            FileNotFoundError, DatasetError, EmbeddingsError
+        ):  # told when they are read
             with open_parquet(path) as file:
                 theirs = StoredAbout.of(file.schema, str(path)).about.get("operators")
             return theirs if theirs != about.about.get("operators") else None

@@ -32,6 +32,8 @@ from twinlens.provenance import CLOSE
 logger = logging.getLogger(__name__)
 
 _BATCH_ROWS: Final = 2**14
+_TEXTS: Final = frozenset({"string", "large_string"})
+"""Types of texts in Arrow: polars and Daft write large ones."""
 _MAX_NAMED: Final = 3
 """Lost items that a warning names; it counts the others."""
 
@@ -219,7 +221,7 @@ class _LostItems:
         reasons, lists = columns.get(LOST), columns[column]
         numbers = batch.first_row + np.arange(len(lists))
         # A column of that name in a file of another program may mean something else.
-        if reasons is None or str(reasons.type) != "string" or not lists.null_count:
+        if reasons is None or str(reasons.type) not in _TEXTS or not lists.null_count:
             return numbers, columns
         kept = lists.is_valid().to_numpy(zero_copy_only=False)
         kept |= reasons.is_null().to_numpy(zero_copy_only=False)

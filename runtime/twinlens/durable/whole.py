@@ -4,6 +4,7 @@ A draft is synchronised before it is renamed, so a loss of power leaves one of t
 """
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -11,9 +12,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 logger = logging.getLogger(__name__)
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a write that finds no room."""
 
 
 @contextmanager
@@ -35,9 +39,10 @@ def whole_file(out: Path, *, draft_name: str | None = None) -> Iterator[BinaryIO
         if target.exists():
             shutil.copymode(target, draft)
         draft.replace(target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+        name_full_disk(error, out)
         raise
     sync_folder(target.parent)
 
@@ -84,6 +89,17 @@ def whole_folder(out: Path) -> Iterator[Path]:
         raise
     sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def name_full_disk(error: BaseException | None, place: Path) -> None:
+    """Give the error of a write that found no room the name of its place: it has the reason alone.
+
+    Args:
+        error: any; others stay as they are.
+        place: the file or the folder.
+    """
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        error.filename = str(place)
 
 
 def sync_folder(folder: Path) -> None:

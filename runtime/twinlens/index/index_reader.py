@@ -76,7 +76,7 @@ class IndexReader:
             IdError: The id is of another kind than those of the index.
             TypeError: It is neither an integer nor a string.
         """
-        if isinstance(id, int) and not -(2**63) <= id < 2**63:
+        if isinstance(id, (int, np.integer)) and not -(2**63) <= int(id) < 2**63:
             return False
         one: list[Any] = [id]  # of any type: `contains` refuses the others
         return bool(self.contains(one)[0])

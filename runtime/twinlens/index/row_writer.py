@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from twinlens.errors import ClosedError, ProviderError
+from twinlens.errors import ClosedError, IdError, ProviderError
 from twinlens.index.blocks import Embeddings, RowBlock, blocks_of, is_stream
 from twinlens.index.ids import Ids, IdsLike
 from twinlens.index.ingest import Ingest
@@ -103,18 +103,26 @@ class RowWriter:
 
     def _wait(self, block: RowBlock) -> None:
         """Check a block against the index and the waiting rows, and join these."""
-        if self._ingest is None:
-            self._ingest = self._begin()
-            if self._waiting:
-                self._ingest.check(_joined(self._waiting))
+        ingest, self._ingest = self._ingest, None  # one that refuses a block may hold its ids
         try:
-            self._ingest.check(block)
-        except BaseException:
-            self._ingest = None  # it may hold ids of the block
-            raise
+            ingest = self._checked(ingest, block)
+        except IdError:
+            if ingest is None:
+                raise
+            ingest = self._checked(None, block)  # the id may have been removed meanwhile
+        self._ingest = ingest
         if len(block.rows):
             self._waiting.append(block)
             self._n_waiting += len(block.rows)
+
+    def _checked(self, ingest: Ingest | None, block: RowBlock) -> Ingest:
+        """Return the ingest, or a new one of the waiting rows, after its check of a block."""
+        if ingest is None:
+            ingest = self._begin()
+            if self._waiting:
+                ingest.check(_joined(self._waiting))
+        ingest.check(block)
+        return ingest
 
     def _forget(self) -> None:
         self._waiting, self._n_waiting, self._ingest = [], 0, None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from twinlens.bulk.items import without_number
 from twinlens.bulk.schema import StoredAbout, table_of
 from twinlens.datasets.formats.parquet_file import cells
 from twinlens.datasets.image_parquet import image_from_cell
@@ -107,14 +108,12 @@ def _embedded(model: Model, job: EmbeddingJob, items: Sequence[object]) -> tuple
         except (ImageError, TypeError) as error:
             reasons[place] = str(error)
     rows = np.zeros((len(items), model.width), dtype=np.float32)
-    if job.modality == "text":
-        rows[places] = model.embed_texts(good)
-        return rows, reasons
-    for block in model.stream_images(good, block=_ROWS_AT_ONCE, on_error="nan"):
+    stream = model.stream_texts if job.modality == "text" else model.stream_images
+    for block in stream(good, block=_ROWS_AT_ONCE, on_error="nan"):
         rows[[places[number] for number in block.indices]] = block.rows
         for lost in block.lost:
-            # Its place in the batch says nothing to anybody.
-            reasons[places[lost.index]] = lost.reason.removeprefix(f"image {lost.index}: ")
+            item = f"{job.modality} {lost.index}"  # its place in the batch says nothing to anybody
+            reasons[places[lost.index]] = without_number(lost.reason, item)
     return rows, reasons
 
 
@@ -152,12 +151,19 @@ def _named(names: Sequence[object], reasons: Reasons) -> tuple[list[str], Reason
     Raises:
         ValueError: no item has a name.
     """
-    nameless = [place for place, name in enumerate(names) if name is None or name == ""]
+    called = [_name_in(cell) for cell in names]
+    nameless = [place for place, name in enumerate(called) if not name]
     if len(nameless) > sum(place in reasons for place in nameless) and len(nameless) == len(names):
         raise ValueError(
             "bytes and pixels have no names, by which their rows are known; give `name`, a column "
             "of names"
         )
     more = dict.fromkeys(nameless, "it has no name; give each item one")
-    called = ["" if name is None else str(name) for name in names]
     return called, {**more, **reasons}
+
+
+def _name_in(cell: object) -> str:
+    """Return the name in a cell; "" for none: a null, NaN as pandas has it, or bytes not UTF-8."""
+    if cell is None or isinstance(cell, DatasetError) or cell != cell:  # noqa: PLR0124  NaN alone
+        return ""
+    return cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else str(cell)

@@ -7,6 +7,7 @@ from functools import cache
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Modality
+from twinlens.errors import quoted
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.loading import folder_of, load
 from twinlens.model.model import Model
@@ -73,15 +74,19 @@ class EmbeddingJob:
         return open_bundle(folder_of(self.bundle)).manifest.width
 
     def require_columns(self, known: Iterable[str]) -> None:
-        """Refuse a table without the columns of the job.
+        """Refuse a table that has not one each of the columns of the job.
 
         Raises:
-            ValueError: names the first column that is missing.
+            ValueError: names the first column that is missing, or there twice.
         """
         there = list(known)
         for name in self.columns:
-            if name not in there:
-                raise ValueError(f"there is no column {name!r}; the columns are {', '.join(there)}")
+            if there.count(name) != 1:
+                found = "more than one" if name in there else "no"
+                raise ValueError(
+                    f"there is {found} column {name!r}; the columns are "
+                    f"{quoted(', '.join(map(str, there)))}"
+                )
 
 
 @cache

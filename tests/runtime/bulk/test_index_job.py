@@ -1,6 +1,7 @@
 """Indexes that are filled in commits: resumed, appended to, and made of folders of embeddings."""
 
 import json
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -94,6 +95,11 @@ def test_an_index_is_made_of_folders_of_embeddings_and_pictures_together(
     run(capsys, "embed", bundle.folder, folder, "--out", torn, code=1)
     made = run(capsys, "index", bundle.folder, torn, "--out", tmp_path / "other", code=1)
     assert (made["rows"], made["lost"]) == (29, [str(folder / "0003.png")])
+    made = run(capsys, "index", bundle.folder, torn, folder, "--out", tmp_path / "both", code=1)
+    assert (made["rows"], made["lost"]) == (29, [str(folder / "0003.png")])
+    pictures(30)
+    made = run(capsys, "index", bundle.folder, torn, folder, "--out", tmp_path / "mended")
+    assert (made["rows"], made["added"], made["lost"]) == (30, 30, [])
 
 
 @pytest.mark.parametrize("source", ["pictures", "parts"])
@@ -145,3 +151,17 @@ def test_an_index_with_other_ids_is_refused(
     Index.build(np.eye(3, dtype=np.float32), ids=[1, 2, 3]).save(out)
     error = run(capsys, "index", bundle.folder, pictures(3), "--out", out, code=1)
     assert "strings as ids, but the index has integers" in error
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="names of files are text there")
+@pytest.mark.parametrize("first", ["pictures", "parts"])
+def test_a_name_that_is_no_text_has_one_row_from_pictures_and_from_a_folder(
+    bundle: Bundle, pictures: Pictures, tmp_path: Path, capsys: Capture, first: str
+) -> None:
+    folder, parts, out = pictures(3), tmp_path / "parts", tmp_path / "index"
+    (folder / "0001.png").rename(folder / "caf\udce9.png")
+    run(capsys, "embed", bundle.folder, folder, "--out", parts)
+    sources = (folder, parts) if first == "pictures" else (parts, folder)
+    made = [run(capsys, "index", bundle.folder, source, "--out", out) for source in sources]
+    assert [one["rows"] for one in made] == [3, 3]
+    assert made[1]["vanished"] == 0

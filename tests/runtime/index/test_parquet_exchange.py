@@ -232,3 +232,35 @@ def test_memory_holds_a_few_blocks(tmp_path: Path) -> None:
 def test_the_names_of_the_face_read_and_write() -> None:
     assert issubclass(twinlens.Index, twinlens.IndexReader)
     assert isinstance(twinlens.Index.build(ROWS).writer(), twinlens.RowWriter)
+
+
+def test_a_flipped_bit_is_never_another_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    Index.build(ROWS, ids=NAMES, about=ABOUT).to_parquet(path)
+    content, wanted = path.read_bytes(), Index.from_parquet(path).get(NAMES)
+    # Pages and their checksums come first; the footer behind them has none.
+    pages = parquet.ParquetFile(path).metadata.row_group(0).column(1)
+    assert pages.path_in_schema.startswith("embedding")
+    first = pages.data_page_offset + 60  # behind the header of the page
+    for place in range(first, pages.data_page_offset + pages.total_compressed_size, 37):
+        torn = bytearray(content)
+        torn[place] ^= 4
+        path.write_bytes(torn)
+        with pytest.raises(DatasetError, match="cannot be read as Parquet"):
+            Index.from_parquet(path)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(Index.from_parquet(path).get(NAMES), wanted)
+
+
+def test_lost_items_are_left_out_of_a_file_that_polars_wrote_again(tmp_path: Path) -> None:
+    parquet.write_table(table(0, 40, lost=(3, 5)), tmp_path / "a.parquet")
+    pl.read_parquet(tmp_path / "a.parquet").write_parquet(tmp_path / "b.parquet")
+    index = Index.from_parquet(tmp_path / "b.parquet")
+    kept = [row for row in range(40) if row not in {3, 5}]
+    assert index.ids.tolist() == [NAMES[row] for row in kept]
+    np.testing.assert_array_equal(index.get(index.ids), ROWS[kept])
+
+
+def test_a_place_in_no_folder_is_named_as_it_was_given(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere is no folder; make it first"):
+        Index.build(ROWS).to_parquet(tmp_path / "nowhere" / "rows.parquet")

@@ -56,6 +56,7 @@ def test_ids_are_in_the_index_or_not(named: Index) -> None:
     assert [row in numbered for row in (0, 3, 39, 40, -1, 2**63, -(10**30))] == [
         True, False, True, False, False, False, False,
     ]  # fmt: skip
+    assert np.uint64(2**64 - 1) not in numbered
     assert "new" not in Index.build(ROWS[:0])
     with pytest.raises(IdError, match="got integers as ids, but the index has strings"):
         assert 3 in named

@@ -128,3 +128,16 @@ def test_a_size_below_one_is_refused() -> None:
         Index.build(ROWS).writer(0)
     with pytest.raises(ValueError, match="size is 0, wanted at least 1"):
         Index.build(ROWS).blocks(0)
+
+
+def test_an_id_that_was_removed_meanwhile_is_free(tmp_path: Path) -> None:
+    index = Index.write(tmp_path / "index", ROWS[:10], ids=NAMES[:10])
+    with index.writer() as writer:
+        writer.add(ROWS[10], ["a"])
+        index.remove([NAMES[3]])
+        with pytest.raises(IdError, match="id 'picture 4' is in the index already"):
+            writer.add(ROWS[11], [NAMES[4]])
+        writer.add(ROWS[12], [NAMES[3]])
+        with pytest.raises(IdError, match="id 'a' is given twice"):
+            writer.add(ROWS[13], ["a"])
+    assert index.ids.tolist() == [*NAMES[:3], *NAMES[4:10], "a", NAMES[3]]

@@ -23,7 +23,8 @@ Commands = argparse._SubParsersAction  # noqa: SLF001  argparse names it nowhere
 LABELS = "such as: dog cat car, or dog,cat,car, or @FILE with one a line; give pictures before it"
 EMBEDDINGS = """A folder gets Parquet parts with the columns name, embedding and lost: the reason
 where there is no embedding. A job that was cut goes on when it is called again; new items
-are embedded, and --force begins anew. The name of a text is the text: each is there once.
+are embedded. With --force, each call deletes the parts and begins anew. The name of a text is the
+text: each is there once.
 
 One .parquet has the same columns, in the order of the source. The .npz holds, for numpy.load
 without pickle:

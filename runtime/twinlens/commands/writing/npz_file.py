@@ -10,7 +10,10 @@ out.
 
     rows = np.load("rows.npz")
     text, ends = rows["name_utf8"].tobytes(), rows["name_ends"].tolist()
-    names = [text[start:end].decode() for start, end in zip([0, *ends], ends)]
+    pairs = zip([0, *ends], ends)
+    names = [text[start:end].decode("utf-8", "surrogatepass") for start, end in pairs]
+
+The name of a file need not be text: "surrogatepass" gives it as `os.listdir` does, to be opened.
 """
 
 import shutil

@@ -13,6 +13,7 @@ maker of the rows, as `Model.about` and `Index.about` give it; writers may add e
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
 from twinlens.datasets.formats.parquet_file import pyarrow
@@ -30,7 +31,14 @@ FloatType = Literal["float32", "float16"]
 KeyColumn = Literal["name", "id"]
 """Column of the ids."""
 
-_METADATA: Final = b"twinlens"
+METADATA: Final = b"twinlens"
+"""Key of the metadata."""
+PARQUET: Final[Mapping[str, Any]] = MappingProxyType(
+    {"compression": "zstd", "use_dictionary": False, "write_page_checksum": True}
+)
+"""Settings of pyarrow's writers. No value is there twice: a dictionary of 8,192 rows of 512 numbers
+takes 520 ms to write, and none 90 ms (EPYC). Without a checksum, a flipped bit would be another
+number."""
 
 
 def embedding_schema(
@@ -65,7 +73,7 @@ def embedding_schema(
         pa.field(LOST, pa.string()),
     ]
     record = {**(more or {}), "format": FORMAT, "about": dict(about)}
-    return pa.schema(fields, metadata={_METADATA: json.dumps(record).encode("ascii")})
+    return pa.schema(fields, metadata={METADATA: json.dumps(record).encode("ascii")})
 
 
 def about_in(schema: Any) -> dict[str, str]:  # noqa: ANN401  pyarrow's schema
@@ -74,7 +82,7 @@ def about_in(schema: Any) -> dict[str, str]:  # noqa: ANN401  pyarrow's schema
     Raises:
         DatasetError: the metadata is of a later format, or damaged.
     """
-    content = (schema.metadata or {}).get(_METADATA)
+    content = (schema.metadata or {}).get(METADATA)
     if content is None:
         return {}
     try:

@@ -3,20 +3,19 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.datasets.formats.embedding_schema import (
     EMBEDDING,
+    PARQUET,
     stored_name,
 )
 from twinlens.datasets.formats.parquet_file import pyarrow
 from twinlens.datasets.quoting import quoted_path
 from twinlens.durable.whole import whole_file
-
-COMPRESSION: Final = "zstd"
 
 Keys = NDArray[np.int64] | NDArray[np.object_] | None
 """Ids [n] of a block: numbers, or `str` as objects; None for rows without."""
@@ -42,11 +41,11 @@ def write_embeddings(
     library = pyarrow(quoted_path(path))
     if place.is_dir():
         raise IsADirectoryError(f"{quoted_path(path)} is a folder; name a file in it")
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"{quoted_path(place.parent)} is no folder; make it first")
     with (
         whole_file(place) as draft,
-        library.parquet.ParquetWriter(
-            draft, schema, compression=COMPRESSION, use_dictionary=False
-        ) as file,
+        library.parquet.ParquetWriter(draft, schema, **PARQUET) as file,
     ):
         for ids, rows in blocks:
             file.write_table(_table(library, schema, ids, rows))

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.durable.whole import sync_folder
+from twinlens.durable.whole import name_full_disk, sync_folder
 from twinlens.errors import IndexFileError
 from twinlens.index.arrays.layout import ID_TEXT, Layout, Section
 from twinlens.index.ids import Sections
@@ -84,6 +84,7 @@ class Transaction:
                 file.close()
         if not self._committed:
             self._roll_back()
+        name_full_disk(error, self._folder)
 
     def extend(self, sections: Sections) -> None:
         """Append rows; the ends of their ids count from the first of them."""
