@@ -13,7 +13,7 @@ from twinlens.batch import Batch
 from twinlens.errors import TextError, quoted
 from twinlens.images.image_like import ImageLike
 from twinlens.serving.admission_limits import AdmissionLimits
-from twinlens.serving.costs.cost import Costs, bytes_of_image, header_of_image
+from twinlens.serving.cost import Costs, bytes_of_image, header_of_image
 from twinlens.serving.item_errors import at_place
 from twinlens.serving.work import PRIORITIES, Base64Image, Item, Kind, Priority, Request
 

@@ -2,10 +2,13 @@
 
 import json
 import re
+import signal
 import socket
+import struct
+import time
 
 import pytest
-from http_servers import ServerProcess
+from http_servers import PATIENCE_S, ServerProcess
 from raw_http import posted, raw
 
 BODY = b'{"input": "a dog"}'
@@ -75,6 +78,39 @@ def test_pipelined_requests_of_a_client_that_leaves_are_not_computed(
     assert (line["status"], line["texts"]) == (499, 2048)
     server_has_read(server)
     assert all(isinstance(line, dict) and line["level"] != "error" for line in server.lines[seen:])
+
+
+COUNTED = """
+import gc, logging, signal, weakref, twinlens.http.server.connection as connection
+made = weakref.WeakSet()
+begin = connection.Connection.connection_made
+def connection_made(self, transport):
+    made.add(self)
+    begin(self, transport)
+connection.Connection.connection_made = connection_made
+def tell(*_):
+    gc.collect()
+    logging.getLogger("twinlens.http").info("%d connections", len(made))
+signal.signal(signal.SIGUSR1, tell)
+"""
+"""Tells at a signal the connections that are not forgotten."""
+
+
+def test_a_connection_that_is_reset_is_forgotten() -> None:
+    with ServerProcess("demo", "--port", "0", "--notice", "0", plant=COUNTED) as server:
+        for _ in range(20):
+            with server.connect() as connection:
+                connection.sendall(posted(BODY, LENGTH))
+                assert statuses(connection.recv(65536)) == [200]
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        held, end = 20, time.monotonic() + PATIENCE_S / 2
+        while held:
+            assert time.monotonic() < end, held
+            seen = len(server.lines)
+            server.process.send_signal(signal.SIGUSR1)
+            line = server.line(lambda line: "connections" in str(line.get("text")), after=seen)
+            held = int(line["text"].split()[0])
+        assert server.end()[0] == 0
 
 
 @pytest.mark.parametrize(

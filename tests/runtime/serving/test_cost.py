@@ -11,14 +11,14 @@ from PIL import Image
 from virtual_engine import request_of
 
 from twinlens.images.limits import LIMITS
-from twinlens.serving.costs.cost import (
+from twinlens.serving.cost import (
     Costs,
     LinearCost,
     Timed,
     bytes_of_image,
     header_of_image,
 )
-from twinlens.serving.costs.header_pixels import header_of, header_of_base64
+from twinlens.serving.header_pixels import header_of, header_of_base64
 from twinlens.serving.work import Base64Image, ImageHeader, QueueName, Run
 
 

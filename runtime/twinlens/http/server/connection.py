@@ -73,12 +73,16 @@ class Connection(HttpToolsProtocol):
         self._parse(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell every request that its client is gone; uvicorn tells the newest one only."""
+        """Tell every request that its client is gone; uvicorn tells the newest one only.
+
+        It also keeps a connection that was reset for the whole time of an idle one.
+        """
         for cycle in self._due:
             cycle.disconnected = True
             cycle.message_event.set()
         self._due.clear()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
 
     def on_message_begin(self) -> None:
         """Begin the head of a request."""

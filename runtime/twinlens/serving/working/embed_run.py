@@ -11,7 +11,7 @@ import numpy as np
 from twinlens.errors import ImageError, RunCancelledError, TextError
 from twinlens.images.data_uri import from_base64, from_data_uri
 from twinlens.images.image_like import U8
-from twinlens.serving.costs.cost import LinearCost
+from twinlens.serving.cost import LinearCost
 from twinlens.serving.item_errors import bare
 from twinlens.serving.serving_model import ServingModel
 from twinlens.serving.work import F32, Base64Image, Item, Run

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from twinlens.serving.costs.cost import Costs, Timed
+from twinlens.serving.cost import Costs, Timed
 from twinlens.serving.serving_model import ServingModel
 
 TEXT: Final = "a photo of a dog"

@@ -15,7 +15,7 @@ from twinlens.errors import ClosedError, DeadlineError, OverloadedError
 from twinlens.forks import renew_in_children
 from twinlens.ort.cancellation import Cancellation
 from twinlens.serving.answers import ServingStats
-from twinlens.serving.costs.cost import Costs
+from twinlens.serving.cost import Costs
 from twinlens.serving.item_errors import bare
 from twinlens.serving.observer import Observer, RunReport
 from twinlens.serving.queueing.queues import Queues, Taken

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from twinlens.images.limits import LIMITS
-from twinlens.serving.costs.header_pixels import header_of, header_of_base64
+from twinlens.serving.header_pixels import header_of, header_of_base64
 from twinlens.serving.work import Base64Image, ImageHeader, Item, Run
 
 LEARNING: Final = 0.1

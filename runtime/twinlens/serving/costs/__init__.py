@@ -1,1 +1,0 @@
-"""Costs of the work: seconds estimated from its size, and learned."""
