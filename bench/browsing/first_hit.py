@@ -32,6 +32,7 @@ QUERIES = ("a dog", "a cat", "a red car", "pizza", "a sad face", "snow", "a tree
 ROUNDS = 3
 FILES_A_FOLDER = 1000
 WATCH = """() => {
+    performance.setResourceTimingBufferSize(100000);
     window.times = [];
     let pressed = 0, key = "";
     addEventListener("keydown", (event) => { pressed = performance.now(); key = event.key; }, true);
