@@ -174,7 +174,8 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     (README, "What has no room is a 429 at once with `retry-after`"): (
         "runtime/http/test_process.py::test_a_flood_is_answered_200_or_429_and_is_over_when_it_ends",
-        "runtime/http/test_guards.py::test_a_queue_that_is_full_refuses_at_once_and_all_or_nothing",
+        "runtime/serving/test_workers.py::test_admission_is_all_or_none_and_tells_when_to_come_again",
+        "runtime/http/test_guards.py::test_a_request_that_no_queue_will_ever_hold_is_not_told_to_come_again",
     ),
     (README, "a client that leaves is not computed for"): (
         "runtime/http/test_process.py::test_a_client_that_leaves_is_not_computed_for",

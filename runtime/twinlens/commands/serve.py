@@ -92,7 +92,7 @@ def _names(options: argparse.Namespace, addresses: Iterable[str]) -> tuple[str, 
     from twinlens.http.guards.hosts import LOOPBACK  # noqa: PLC0415
 
     chosen = () if options.host is None else (options.host,)
-    return (*LOOPBACK, *chosen, *addresses)
+    return tuple(dict.fromkeys((*LOOPBACK, *chosen, *addresses)))
 
 
 def _limits(options: argparse.Namespace, names: tuple[str, ...]) -> "HttpOptions":

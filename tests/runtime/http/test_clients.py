@@ -60,14 +60,15 @@ def test_openai_has_an_error_of_its_own_for_each(url: str) -> None:
 def test_openai_asks_again_where_it_helps_and_not_where_it_does_not(
     server: ServerProcess, service: InProcess
 ) -> None:
-    late, seen = {"timeout_ms": 1e-3}, len(server.lines)
+    named, seen = {"x-request-id": "late-one"}, len(server.lines)
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=2) as client:
         with pytest.raises(openai.InternalServerError):
-            client.embeddings.create(input="a", model="demo", extra_body=late)
-        client.models.list()
-    server.line(lambda line: line.get("path") == "/v1/models", after=seen)
-    paths = [line["path"] for line in server.lines[seen:] if isinstance(line, dict)]
-    assert paths == ["/v1/embeddings", "/v1/models"]
+            client.embeddings.create(
+                input="a", model="demo", extra_body={"timeout_ms": 1e-3}, extra_headers=named
+            )
+        client.models.list(extra_headers={"x-request-id": "last-one"})
+    server.line(lambda line: line.get("request") == "last-one", after=seen)
+    assert sum("late-one" in str(line) for line in server.lines[seen:]) == 1
 
     async def ask() -> int:
         transport = httpx.ASGITransport(service.application)

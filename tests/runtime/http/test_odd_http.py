@@ -74,8 +74,8 @@ def test_pipelined_requests_of_a_client_that_leaves_are_not_computed(
     with server.connect() as connection:
         connection.sendall(posted(body, f"content-length: {len(body)}") + posted(BODY, LENGTH))
         server_has_read(server)
-    line = server.line(lambda line: line.get("path") == "/v1/embeddings", after=seen)
-    assert (line["status"], line["texts"]) == (499, 2048)
+    line = server.line(lambda line: line.get("texts") == 2048, after=seen)
+    assert line["status"] == 499
     server_has_read(server)
     assert all(isinstance(line, dict) and line["level"] != "error" for line in server.lines[seen:])
 

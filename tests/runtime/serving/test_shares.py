@@ -5,8 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_engine import request_of
 
-from twinlens.serving.admission_limits import AdmissionLimits
-from twinlens.serving.queueing.queues import Queues
 from twinlens.serving.queueing.shares import WEIGHTS, FairShares, drain_s
 from twinlens.serving.queueing.waiting import Waiting
 from twinlens.serving.work import QUEUES, Item, QueueName, Request
@@ -90,15 +88,11 @@ def test_a_queue_drains_as_in_a_fluid(work: dict[QueueName, float], workers: int
         assert drained <= sum(work.values()) / workers + 1e-9
 
 
-def test_requests_take_turns_and_those_of_one_item_queue() -> None:
-    for counts, wanted in (
-        ((10, 4), "aabbaabbaaaaaa"),
-        ((1, 1, 1, 1), "abcd"),
-        ((3, 1, 1), "aabca"),
-    ):
-        waiting = Waiting()
+def test_bulk_requests_take_turns_and_interactive_ones_queue() -> None:
+    for in_turns, wanted in ((True, "aabbaabbaaaaaa"), (False, "aaaaaaaaaabbbb")):
+        waiting = Waiting(in_turns=in_turns)
         names = {}
-        for name, n_items in zip("abcd", counts, strict=False):
+        for name, n_items in (("a", 10), ("b", 4)):
             request, items = request_of(["image"] * n_items, now=0, seconds=0.5)
             waiting.add(request, items)
             names[request] = name
@@ -113,7 +107,7 @@ def test_requests_take_turns_and_those_of_one_item_queue() -> None:
 
 
 def test_a_small_bulk_request_passes_a_large_one_that_came_before() -> None:
-    waiting = Waiting()
+    waiting = Waiting(in_turns=True)
     large, items = request_of(["image"] * 100, now=0)
     waiting.add(large, items)
     for _ in range(40):
@@ -143,7 +137,7 @@ def test_a_small_bulk_request_passes_a_large_one_that_came_before() -> None:
 )
 def test_the_turn_is_that_of_the_request_served_least(acts: list[tuple[str, int]]) -> None:
     """Beside a plain list that is searched each time."""
-    waiting, clock = Waiting(), 0.0
+    waiting, clock = Waiting(in_turns=True), 0.0
     plain: dict[Request, list[Item]] = {}
     served: dict[Request, float] = {}
     for act, number in acts:
@@ -172,16 +166,3 @@ def test_the_turn_is_that_of_the_request_served_least(acts: list[tuple[str, int]
                     del plain[turn]
         assert len(waiting) == sum(map(len, plain.values()))
         assert waiting.requests() == [*plain]
-
-
-def test_a_large_request_that_calls_itself_interactive_lets_others_pass() -> None:
-    queues = Queues(AdmissionLimits(max_interactive_wait_s=60), workers=1)
-    queues.admit(*request_of(["text"] * 2000, now=0), 0)
-    first = queues.take(0, worker=0).run
-    small, items = request_of(["text"], now=0.01)
-    queues.admit(small, items, 0.01)
-    assert first is not None
-    queues.finish(first, seconds=first.seconds)
-    second = queues.take(0.02, worker=0).run
-    assert second is not None
-    assert items[0] in second.items

@@ -34,7 +34,7 @@ class Queues:
 
     def __init__(self, limits: AdmissionLimits, *, workers: int) -> None:
         self._limits = limits
-        self._waiting = {name: Waiting() for name in QUEUES}
+        self._waiting = {name: Waiting(in_turns=name.priority == "bulk") for name in QUEUES}
         self._shares, self._budgets = FairShares(), RunBudgets(workers=workers)
         self._runs: list[Run] = []
         self._requests: set[Request] = set()

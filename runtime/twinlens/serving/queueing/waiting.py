@@ -12,14 +12,15 @@ Turn = tuple[float, int, Request]
 
 
 class Waiting:
-    """Items that wait, in turns: requests of one item each in the order in which they came.
+    """Items that wait: interactive ones first come, first served; requests of bulk in turns.
 
-    The next run begins with the request that was served least since it came (start-time fair
-    queueing by estimated seconds), of equals the older one. So a small request passes a large one,
-    also where the large one calls itself interactive.
+    In turns, the next run begins with the request that was served least since it came (start-time
+    fair queueing by estimated seconds), of equals the older one, so that a small bulk request
+    passes a large one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_turns: bool) -> None:
+        self._in_turns = in_turns
         self._items: dict[Request, deque[Item]] = {}
         self._turns: list[Turn] = []
         """A heap; at most half of it are turns of requests that are gone."""
@@ -64,7 +65,8 @@ class Waiting:
         assert self._turn is not None, "head() comes first"
         self._clock, number, request = self._turn
         item = self._items[request].popleft()
-        self._turn = (self._clock + item.seconds, number, request)
+        if self._in_turns:
+            self._turn = (self._clock + item.seconds, number, request)
         self._n_items -= 1
         self._seconds -= item.seconds
         if not self._items[request]:
