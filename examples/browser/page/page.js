@@ -46,7 +46,9 @@ function show() {
     below.textContent = calibrated ? plain : "";
     drawing.tile.classList.toggle("likely", calibrated && likely >= 0.5);
   }
+  const focused = document.activeElement.closest?.("#hits .tile");
   element("hits").replaceChildren(...scored.map(({ drawing }) => drawing.tile));
+  focused?.focus({ preventScroll: true }); // which a node loses where it moves
   element("prior").hidden = element("prior-words").hidden = !calibrated;
   element("expected-words").textContent = element("expected").value;
   const share = `${element("expected").value} of ${drawings.length}`;
