@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 import unicodedata
 from dataclasses import asdict, replace
 from itertools import product
@@ -14,22 +15,24 @@ from browser_page import build, run_node
 from random_texts import random_texts
 
 from twinlens import Model
-from twinlens.bundle.bundle import open_bundle
+from twinlens.bundle.bundle import Bundle, open_bundle, write_manifest
 from twinlens.bundle.curves import BetaCurve, IsotonicCurve, PlattCurve
-from twinlens.bundle.specs import ImageSpec
+from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens.images.load import load_batch
+from twinlens.loading import folder_of
 
 NASTY: Final = (
     "", " ", "a dog", "  A  Dog\t\n", "<|endoftext|> a dog <|startoftext|>", "</w>", "Ġ</w>",
-    "ΟΔΟΣ ΣΑΣ Σ", "İstanbul ẞ ŉ ǅ", "it's I'LL don't don’t 'S", "é e\u0301 ﬁ Å",
+    "ΟΔΟΣ ΣΑΣ Σ", "İstanbul ẞ ŉ ǅ", "it's I'LL don't don\u2019t 'S", "é e\u0301 ﬁ Å",
     "👨\u200d👩\u200d👧 🇫🇷 ❤\ufe0f", "\u0085x\ufeffy\u180ez\ufeff", "\ufeff.", "½\ufeff>",
     "\u2028 \u00a0\u3000\u2029", "a\x00b\x1fc\x1c", "123 ½ ² ٣ Ⅷ", "日本語 한국어 ภาษา",
     "_under_score--!?", "\u200bzero", "z" * 300, "word " * 100, "a" * 5000,
 )  # fmt: skip
 SIZES: Final = ((1, 1), (3, 2), (64, 64), (65, 64), (128, 128), (40, 333), (333, 40), (517, 211),
                 (101, 260), (31, 900), (900, 31), (640, 480), (63, 127))  # fmt: skip
+FILL: Final = (1, 2, 3)
 SPECS: Final = tuple(
-    ImageSpec(side_px=64, resize=resize, interpolation=filter_, crop=crop, fill=(1, 2, 3), passes=by)
+    ImageSpec(side_px=64, resize=resize, interpolation=filter_, crop=crop, passes=by, fill=FILL)
     for resize, filter_, crop, by in product(
         ("shortest_edge", "squash", "pad"), ("bicubic", "bilinear", "lanczos"),
         ("floor", "round"), ("pillow_13", "width_first"),
@@ -113,6 +116,28 @@ def test_the_versions_are_exact_and_the_vendored_files_bear_no_other_name(built:
     assert open_bundle(built / "bundle").manifest.width == 192
 
 
-def test_a_folder_that_exists_and_a_bundle_that_needs_more_are_refused(tmp_path: Path) -> None:
+def test_a_folder_that_exists_is_refused(tmp_path: Path) -> None:
     done = build("demo", str(tmp_path))
-    assert (done.returncode, done.stderr) == (1, f"{tmp_path} exists; give a folder that does not\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"{tmp_path} exists; give a folder that does not\n",
+    )
+
+
+def test_a_bundle_that_needs_more_than_the_page_has_is_refused(tmp_path: Path) -> None:
+    demo = open_bundle(folder_of("demo"))
+    fp16 = {"fp16": demo.manifest.towers["fp16"]}
+    for name, manifest, wanted in (
+        ("no-int8", replace(demo.manifest, towers=fp16, calibrations={}), "has no int8 towers"),
+        ("ftfy", replace(demo.manifest, text=_cleaned(demo)), "cleans texts by 'openai'"),
+    ):
+        shutil.copytree(demo.folder, tmp_path / name)
+        write_manifest(tmp_path / name, manifest)
+        done = build(str(tmp_path / name), str(tmp_path / "page"))
+        assert done.returncode == 1
+        assert wanted in done.stderr
+        assert not (tmp_path / "page").exists()
+
+
+def _cleaned(bundle: Bundle) -> TextSpec:
+    return replace(bundle.manifest.text, clean="openai")

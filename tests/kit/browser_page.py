@@ -20,7 +20,7 @@ def build(*words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def run_node(built: Path, body: str, given: object) -> Any:
+def run_node(built: Path, body: str, given: object) -> Any:  # noqa: ANN401  any value of JSON
     """Run the body of an async function of `given` beside a built page; return its result."""
     script = f"""
         import fs from "node:fs";
