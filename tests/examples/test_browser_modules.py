@@ -129,7 +129,7 @@ def test_a_bundle_that_needs_more_than_the_page_has_is_refused(tmp_path: Path) -
     fp16 = {"fp16": demo.manifest.towers["fp16"]}
     for name, manifest, wanted in (
         ("no-int8", replace(demo.manifest, towers=fp16, calibrations={}), "has no int8 towers"),
-        ("ftfy", replace(demo.manifest, text=_cleaned(demo)), "cleans texts by 'openai'"),
+        ("ftfy", replace(demo.manifest, text=_cleaned(demo)), "cleans texts by openai"),
     ):
         shutil.copytree(demo.folder, tmp_path / name)
         write_manifest(tmp_path / name, manifest)
