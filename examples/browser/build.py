@@ -78,6 +78,7 @@ def check(bundle: Bundle) -> None:
     if towers is None:
         raise BundleError(f"{folder} has no int8 towers; export it with --precision int8")
     bundle.check("int8")
+    bundle.calibration("int8")  # which refuses one that was fitted on other towers
     if towers.image.beside or towers.text.beside:
         raise BundleError(f"{folder} has weights beside its towers, wanted towers below 2 GB")
     if manifest.text.clean not in CLEANED:
