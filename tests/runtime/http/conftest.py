@@ -1,6 +1,6 @@
 """A service on the demo model, shared by many tests.
 
-It ends with the tests of this folder: others count threads, and imitate forks."""
+It ends with the module: others count threads, and imitate forks."""
 
 import base64
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def uris(pictures: list[bytes]) -> list[str]:
     return [f"data:image/png;base64,{base64.b64encode(one).decode()}" for one in pictures]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def loop() -> Iterator[LoopThread]:
     thread = LoopThread()
     yield thread
@@ -45,13 +45,13 @@ def index_folder(
     return str(folder)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def service(loop: LoopThread, index_folder: str) -> Iterator[InProcess]:
     with in_process(loop, index=index_folder) as found:
         yield found
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def server(index_folder: str) -> Iterator[ServerProcess]:
     """One real server, which every test leaves as it was."""
     arguments = ("demo", "--index", index_folder, "--port", "0", "--threads", "2")
