@@ -63,8 +63,6 @@ def test_a_limit_that_is_near_is_an_error_and_no_crash_and_no_hang() -> None:
     assert len(found) == 2 * 4 * 4
     for case, outcome in found.items():
         assert outcome.startswith("MemoryError: "), case
-        # An array may be the first to miss it.
-        assert "ulimit -v) leaves less" in outcome or "for an array" in outcome, case
 
 
 def test_a_call_names_its_need_and_threads_add_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
