@@ -1,5 +1,6 @@
 """Demands on the service, each computed from the figures: passed or missed."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -33,11 +34,12 @@ class Demand:
     def row(self) -> Line:
         met = self.figure >= self.bound if self.is_least else self.figure <= self.bound
         known = {key: value for key, value in asdict(self).items() if key in {"demand", "wanted"}}
-        return known | {"figure": float(f"{self.figure:.4g}"), "passes": bool(met)}
+        figure = None if math.isnan(self.figure) else float(f"{self.figure:.4g}")
+        return known | {"figure": figure, "passes": bool(met)}
 
 
 def demands(figures: Figures) -> list[Line]:
-    """Return all demands; one whose figure was not measured is NaN, and missed."""
+    """Return all demands; one whose figure was not measured is None, and missed."""
     parts = (throughput, latency, isolation, cost, flood, life)
     return [demand.row() for part in parts for demand in part(figures)]
 

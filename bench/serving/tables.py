@@ -124,7 +124,10 @@ def demanded(figures: Figures) -> Iterator[str]:
     yield "|---|---|---|---|"
     for line in demands(figures):
         passed = "met" if line["passes"] else "**missed**"
-        yield row(line["demand"], [line["wanted"], f"{line['figure']:.3g}", passed])
+        if line["figure"] is None:
+            yield row(line["demand"], [line["wanted"], "not measured", ""])
+        else:
+            yield row(line["demand"], [line["wanted"], f"{line['figure']:.3g}", passed])
 
 
 def quantile_of(name: str, part: float) -> Callable[[Line], float]:
