@@ -54,7 +54,7 @@ def beside(figures: Figures) -> Iterator[str]:
 
 def floods(figures: Figures) -> Iterator[str]:
     """Yield what becomes of three times the load."""
-    yield "|   | answered, p50 / p99 | refused, p50 / p99 | own MB before, after | p50 before, after |"
+    yield "|   | answered, p50 / p99 | refused, p50 / p99 | own MB before, after | p50 then |"
     yield "|---|---|---|---|---|"
     name = overload.NAME
     for peer in figures.peers(name):
