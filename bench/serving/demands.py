@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from bench.harness.results_log import Line
-from bench.serving.contenders import CONTENDERS, ENGINE, OURS, PLAIN, THREADS
+from bench.serving.contenders import CONTENDERS, ENGINE, OURS, PLAIN
 from bench.serving.figures import Figures
 from bench.serving.scenarios import mixed, overload, soak
 from bench.serving.scenarios.alone import NAME as ONE
@@ -103,13 +103,12 @@ def isolation(figures: Figures) -> Iterator[Demand]:
 
 def cost(figures: Figures) -> Iterator[Demand]:
     ours = figures.median(SAME, OURS, "cores")
-    for peer in (PLAIN, THREADS):
-        yield Demand(
-            demand=f"CPU at {SAME}, of that of {peer}",
-            figure=ours / figures.median(SAME, peer, "cores"),
-            wanted="<= 0.5",
-            bound=0.5,
-        )
+    yield Demand(
+        demand=f"CPU at {SAME}, of that of {PLAIN}",
+        figure=ours / figures.median(SAME, PLAIN, "cores"),
+        wanted="<= 0.5",
+        bound=0.5,
+    )
     yield Demand(
         demand="cores of an idle service",
         figure=figures.worst("idle", OURS, "cores"),
