@@ -1,5 +1,6 @@
 """Demands on the service, each computed from the figures: passed or missed."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from bench.harness.results_log import Line
-from bench.serving.contenders import CONTENDERS, ENGINE, OURS, PLAIN, THREADS
+from bench.serving.contenders import CONTENDERS, ENGINE, OURS, PLAIN
 from bench.serving.figures import Figures
 from bench.serving.scenarios import mixed, overload, soak
 from bench.serving.scenarios.alone import NAME as ONE
@@ -33,11 +34,12 @@ class Demand:
     def row(self) -> Line:
         met = self.figure >= self.bound if self.is_least else self.figure <= self.bound
         known = {key: value for key, value in asdict(self).items() if key in {"demand", "wanted"}}
-        return known | {"figure": float(f"{self.figure:.4g}"), "passes": bool(met)}
+        figure = None if math.isnan(self.figure) else float(f"{self.figure:.4g}")
+        return known | {"figure": figure, "passes": bool(met)}
 
 
 def demands(figures: Figures) -> list[Line]:
-    """Return all demands; one whose figure was not measured is NaN, and missed."""
+    """Return all demands; one whose figure was not measured is None, and missed."""
     parts = (throughput, latency, isolation, cost, flood, life)
     return [demand.row() for part in parts for demand in part(figures)]
 
@@ -101,13 +103,12 @@ def isolation(figures: Figures) -> Iterator[Demand]:
 
 def cost(figures: Figures) -> Iterator[Demand]:
     ours = figures.median(SAME, OURS, "cores")
-    for peer in (PLAIN, THREADS):
-        yield Demand(
-            demand=f"CPU at {SAME}, of that of {peer}",
-            figure=ours / figures.median(SAME, peer, "cores"),
-            wanted="<= 0.5",
-            bound=0.5,
-        )
+    yield Demand(
+        demand=f"CPU at {SAME}, of that of {PLAIN}",
+        figure=ours / figures.median(SAME, PLAIN, "cores"),
+        wanted="<= 0.5",
+        bound=0.5,
+    )
     yield Demand(
         demand="cores of an idle service",
         figure=figures.worst("idle", OURS, "cores"),

@@ -46,14 +46,17 @@ def cpu_s(pid: int) -> float:
 
 
 def memory_mb(pid: int) -> float:
-    """Return the proportional resident memory of a family in MB of 10**6 bytes."""
+    """Return the resident memory of a family's own in MB of 10**6 bytes, shared pages once.
+
+    Mapped files are left out: their share falls when another process maps the same library.
+    """
     total = 0
     for one in family(pid):
         try:
             lines = (PROC / str(one) / "smaps_rollup").read_text(encoding="utf-8").splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
     return round(total * 1024 / 1e6, 1)
 
 

@@ -17,7 +17,7 @@ from bench.serving.server import Server, running
 from bench.towers.inputs.workspace import Workspace
 
 Facts = dict[str, Any]
-TRIES: Final = 3
+TRIES: Final = 2
 QUIET: Final = 0.05
 """Share of the cores that neighbours may take."""
 GENERATOR: Final = "bench.serving.load.worker"
@@ -101,7 +101,7 @@ class Setting:
     def measure(self, scenario: str, contender: Contender, act: Callable[[], Facts]) -> None:
         """Run one cell, unless the log has it or the time is over.
 
-        One beside busy neighbours is run again, TRIES times in all, and the quietest is kept.
+        One beside busy neighbours is run again, twice in all, and the quietest is kept.
         """
         cell = self.cell(scenario, contender)
         if self.log.has(cell) or self.is_late():

@@ -54,7 +54,7 @@ def beside(figures: Figures) -> Iterator[str]:
 
 def floods(figures: Figures) -> Iterator[str]:
     """Yield what becomes of three times the load."""
-    yield "|   | answered, p50 / p99 | refused, p50 / p99 | MB before, after | p50 before, after |"
+    yield "|   | answered, p50 / p99 | refused, p50 / p99 | own MB before, after | p50 then |"
     yield "|---|---|---|---|---|"
     name = overload.NAME
     for peer in figures.peers(name):
@@ -102,7 +102,7 @@ def kept_awake(figures: Figures) -> Iterator[str]:
 
 def lives(figures: Figures) -> Iterator[str]:
     """Yield start, memory, idle CPU and end."""
-    yield "|   | s to ready | first text, image, ms | MB then | idle, cores | lost at SIGTERM |"
+    yield "|   | s to ready | first text, image, ms | own MB then | idle, cores | lost at SIGTERM |"
     yield "|---|---|---|---|---|---|"
     for peer in figures.peers("start"):
         firsts = [figures.median("start", peer, f"first_{kind}_ms") for kind in ("text", "image")]
@@ -124,7 +124,10 @@ def demanded(figures: Figures) -> Iterator[str]:
     yield "|---|---|---|---|"
     for line in demands(figures):
         passed = "met" if line["passes"] else "**missed**"
-        yield row(line["demand"], [line["wanted"], f"{line['figure']:.3g}", passed])
+        if line["figure"] is None:
+            yield row(line["demand"], [line["wanted"], "not measured", ""])
+        else:
+            yield row(line["demand"], [line["wanted"], f"{line['figure']:.3g}", passed])
 
 
 def quantile_of(name: str, part: float) -> Callable[[Line], float]:

@@ -1,6 +1,7 @@
 """Ways to a service: by HTTP, or our engine in this very process."""
 
 import asyncio
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 import twinlens
-from bench.serving.load.connection import Connection
+from bench.serving.load.connection import Connection, is_whole
 from bench.serving.load.requests import Request, http_request
 
 
@@ -90,6 +91,29 @@ class EngineAsker:
 
     async def close(self) -> None:
         await self._serving.aclose()
+
+
+class BlockingAsker:
+    """Asker of one request at a time by HTTP, without a loop between the socket and the clock."""
+
+    def __init__(self, port: int, path: str, *, compare: bool) -> None:
+        self._path, self._compare = path, compare
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    async def ask(self, request: Request) -> Outcome:
+        self._socket.sendall(http_request(self._path, request.body))
+        found = b""
+        while not is_whole(found):
+            part = self._socket.recv(1 << 20)
+            if not part:
+                return Outcome(0, "closed")
+            found += part
+        is_right = all(row in found for row in request.encoded_rows) if self._compare else None
+        return Outcome(int(found[9:12]), "", is_right)
+
+    async def close(self) -> None:
+        self._socket.close()
 
 
 async def spent_ms(asker: Asker, request: Request) -> float:

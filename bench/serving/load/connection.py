@@ -47,16 +47,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        end = self._buffer.find(HEAD_END)
-        if end < 0:
+        if not is_whole(self._buffer):
             return
-        head = bytes(self._buffer[:end]).lower()
-        start = head.index(b"content-length:") + 15
-        length = int(head[start:].split(b"\r\n", 1)[0])
-        body_start = end + len(HEAD_END)
-        if len(self._buffer) < body_start + length:
-            return
-        body = bytes(self._buffer[body_start : body_start + length])
+        head, _, body = bytes(self._buffer).partition(HEAD_END)
         self._buffer.clear()
         self._finish(Answer(int(head[9:12]), body))
 
@@ -69,6 +62,17 @@ class Connection(asyncio.Protocol):
         waiting, self._waiting = self._waiting, None
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
+
+
+def is_whole(answer: bytes | bytearray) -> bool:
+    """Return True if an answer with a content-length has come to its end."""
+    end = answer.find(HEAD_END)
+    if end < 0:
+        return False
+    head = bytes(answer[:end]).lower()
+    start = head.index(b"content-length:") + 15
+    length = int(head[start:].split(b"\r\n", 1)[0])
+    return len(answer) >= end + len(HEAD_END) + length
 
 
 async def wait_until_ready(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness.answers import Answer, claim_stdout
-from bench.serving.load.askers import Asker, EngineAsker, HttpAsker, spent_ms
+from bench.serving.load.askers import Asker, BlockingAsker, EngineAsker, HttpAsker, spent_ms
 from bench.serving.load.closed_loop import Callers, run_closed_loop
 from bench.serving.load.open_loop import Sent, Stream, by_stream, run_open_loop
 from bench.serving.load.requests import Kind, Request, requests_of
@@ -57,7 +57,8 @@ class LoadWorker:
             if self._engine is None:
                 raise ValueError("there is no engine: give a port")
             return self._engine
-        return HttpAsker(question["port"], question["path"], compare=question["compare"])
+        make = BlockingAsker if question["do"] == "paced" else HttpAsker
+        return make(question["port"], question["path"], compare=question["compare"])
 
     async def _open(self, asker: Asker, question: Question) -> Facts:
         streams = [

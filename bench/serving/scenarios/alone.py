@@ -31,19 +31,21 @@ def compare(setting: Setting, contender: Contender) -> Facts:
     pace = {"count": count, "pause_s": PAUSE_S}
     served: list[float] = []
     alone: list[float] = []
-    neighbours = Neighbours.read()
-    cores = []
+    cores, ours_s = [], 0.0
     with towers(setting) as process:
+        neighbours = Neighbours.read()
         for _ in range(TURNS):
-            alone += process.ask({"do": "caption"} | pace)["times_ms"]
+            tower = process.ask({"do": "caption"} | pace)
+            alone += tower["times_ms"]
             found = setting.ask(contender, {"do": "paced", "kind": "text"} | pace)
             served += found["times_ms"]
             cores.append(found["cores"])
+            ours_s += tower["cpu_s"] + found["cpu_s"] + found["own_cpu_s"]
     return {
         "served_ms": sorted(served),
         "tower_ms": sorted(alone),
         "cores": sum(cores) / TURNS,
-        "neighbours": Neighbours.read().since(neighbours, 0.0),
+        "neighbours": Neighbours.read().since(neighbours, ours_s),
     }
 
 
@@ -55,8 +57,8 @@ def offline(setting: Setting) -> None:
 
 
 def throughput(setting: Setting) -> Facts:
-    neighbours = Neighbours.read()
     with towers(setting) as process:
+        neighbours = Neighbours.read()
         found = process.ask({"do": "offline", "seconds": OFFLINE_S * setting.seconds})
     return found | {"neighbours": Neighbours.read().since(neighbours, found["cpu_s"])}
 

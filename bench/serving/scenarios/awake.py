@@ -10,7 +10,7 @@ Facts = dict[str, Any]
 
 ASLEEP: Final = "alone, asked once a second"
 AWAKE: Final = "alone, asked once a second, kept awake"
-SECONDS: Final = 30.0
+SECONDS: Final = 24.0
 SELDOM: Final = (
     {"name": "text", "kind": "text", "rate": 1.0, "arrivals": "even"},
     # Another rate, so that the two do not come together.

@@ -14,7 +14,7 @@ SATURATIONS: Final = {
     "saturation, 32 texts a request": ("texts", 8),
     "saturation, image": ("image", 32),
 }
-SATURATION_S: Final = 6.0
+SATURATION_S: Final = 5.0
 SHARES: Final = (
     *(("text", part) for part in (0.1, 0.3, 0.6, 0.9)),
     *(("image", part) for part in (0.3, 0.6)),
@@ -22,7 +22,7 @@ SHARES: Final = (
 MIDDLE: Final = 0.6
 ALL_SHARES: Final = frozenset({OURS, PLAIN})
 """Contenders that get all shares; the others get the middle one."""
-SHARE_S: Final = 8.0
+SHARE_S: Final = 6.0
 SAME_RATE: Final = 60.0
 """Texts a second for every contender: the CPU that they cost."""
 

@@ -10,7 +10,7 @@ from bench.serving.setting import Setting
 Facts = dict[str, Any]
 
 NAME: Final = "asked once a second"
-ROUNDS: Final = 60
+ROUNDS: Final = 50
 EVERY_S: Final = 1.0
 
 
