@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 from docstring_example import run_example
-from picture_folder import assert_rows_of_pictures, write_pictures
+from picture_folder import assert_rows_of_pictures, read_embeddings, write_pictures
 
 import twinlens
 
 library = pytest.importorskip("daft", reason="needs the integrations extra")
-parquet = pytest.importorskip("pyarrow.parquet", reason="needs the parquet extra")
 
 from twinlens.integrations import daft  # noqa: E402
 
@@ -31,14 +30,14 @@ def test_the_example_embeds_a_folder_and_a_second_run_only_the_rest(
         path.rename(hidden / path.name)
     places = {"embeddings": str(tmp_path / "embeddings")}
     names = run_example(daft, places={**places, "photos": str(tmp_path / "photos")})
-    assert parquet.read_table(tmp_path / "embeddings").num_rows == len(paths) - 5
+    assert read_embeddings(tmp_path / "embeddings").num_rows == len(paths) - 5
 
     for path in paths[:5]:
         (hidden / path.name).rename(path)
     names["photos"] = names["daft"].from_glob_path(f"{tmp_path}/photos/**")
     names["photos"] = names["photos"].with_column("image", names["daft"].col("path").download())
     run_example(daft, names, number=1, places=places)
-    assert_rows_of_pictures(parquet.read_table(tmp_path / "embeddings"), paths, model)
+    assert_rows_of_pictures(read_embeddings(tmp_path / "embeddings"), paths, model)
 
 
 def test_a_job_that_means_nothing_is_refused() -> None:

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 from docstring_example import run_example
-from picture_folder import assert_rows_of_pictures, write_pictures
+from picture_folder import assert_rows_of_pictures, read_embeddings, write_pictures
 
 import twinlens
 from twinlens.integrations import ray_data
 from twinlens.integrations.embedding_job import EmbeddingJob
 
 ray = pytest.importorskip("ray", reason="needs the integrations extra")
-parquet = pytest.importorskip("pyarrow.parquet", reason="needs the parquet extra")
 
 pytestmark = [
     pytest.mark.usefixtures("local_ray"),
@@ -32,7 +31,7 @@ def test_the_example_embeds_a_folder(tmp_path: Path) -> None:
     paths = write_pictures(tmp_path / "photos")
     places = {name: str(tmp_path / name) for name in ("photos", "embeddings")}
     run_example(ray_data, places=places)
-    table = parquet.read_table(tmp_path / "embeddings")
+    table = read_embeddings(tmp_path / "embeddings")
     assert_rows_of_pictures(table, paths, twinlens.load("demo"))
     assert str(table.schema.field("embedding").type).startswith("fixed_size_list<")
 
@@ -52,7 +51,5 @@ def test_a_checkpoint_leaves_out_what_is_written(tmp_path: Path, context: object
             batch_format="pyarrow",
         )
         rows.rename_columns({"name": "path"}).write_parquet(str(tmp_path / "embeddings"))
-    table = parquet.read_table(tmp_path / "embeddings").rename_columns(
-        ["name", "embedding", "lost"]
-    )
+    table = read_embeddings(tmp_path / "embeddings").rename_columns(["name", "embedding", "lost"])
     assert_rows_of_pictures(table, paths, twinlens.load("demo"))

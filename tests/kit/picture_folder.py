@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from twinlens import Model
 from twinlens.demo.samples import bundled_drawings
@@ -20,6 +21,11 @@ def write_pictures(folder: Path, n_pictures: int = 24) -> list[Path]:
     whole = sorted(folder.iterdir())
     (folder / TORN).write_bytes(whole[0].read_bytes()[:100])
     return [*whole, folder / TORN]
+
+
+def read_embeddings(folder: Path) -> Any:  # noqa: ANN401  pyarrow's table
+    """Read a folder of Parquet by polars: pyarrow below 26 reads no fixed-size list with a null."""
+    return pytest.importorskip("polars").read_parquet(f"{folder}/**/*.parquet").to_arrow()
 
 
 def assert_rows_of_pictures(table: Any, paths: list[Path], model: Model) -> None:  # noqa: ANN401  pyarrow's
