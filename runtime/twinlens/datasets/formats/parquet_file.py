@@ -112,8 +112,11 @@ class Parquet:
         try:
             return act()
         except Exception as error:
+            # Below 26, pyarrow takes a null in a fixed-size list, a lost item, for damage.
+            old = "Expected all lists to be of size" in str(error)
+            cure = "; install pyarrow 26 or newer, which reads lost items" if old else ""
             raise DatasetError(
-                f"{quoted_path(self._path)} cannot be read as Parquet: {quoted(str(error))}"
+                f"{quoted_path(self._path)} cannot be read as Parquet: {quoted(str(error))}{cure}"
             ) from error
 
 

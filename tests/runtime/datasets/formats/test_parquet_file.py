@@ -159,3 +159,11 @@ def test_a_pipe_is_refused_unopened(tmp_path: Path) -> None:
 def test_a_missing_file_is_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(parquet_blocks(tmp_path / "t.parquet"))
+
+
+def test_a_pyarrow_that_reads_no_lost_item_is_named_with_its_cure(path: Path) -> None:
+    def read() -> None:
+        raise pa.ArrowInvalid("Expected all lists to be of size=192 but index 6 had size=0")
+
+    with open_parquet(path) as file, pytest.raises(DatasetError, match="; install pyarrow 26"):
+        file._ours(read)
