@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -72,12 +72,6 @@ class Setting:
         self._generator(with_engine=False)
         with self.server(contender) as server:
             return counted(lambda: self.ask_running(server, question), server.pid)
-
-    @contextmanager
-    def all_servers(self, contenders: Sequence[Contender]) -> Iterator[dict[str, Server]]:
-        """Let several servers run at once."""
-        with ExitStack() as stack:
-            yield {one.name: stack.enter_context(self.server(one)) for one in contenders}
 
     def ask_running(self, server: Server, question: Facts) -> Facts:
         """Put a load on a server that runs; return what the generator found."""

@@ -95,9 +95,9 @@ def kept_awake(figures: Figures) -> Iterator[str]:
     """Yield what calls in between do for the next request."""
     yield "|   | text p50 / p99 | image p50 / p99 | cores |"
     yield "|---|---|---|---|"
-    for name in (awake.ASLEEP, awake.AWAKE):
+    for name in filter(figures.peers, (awake.ASLEEP, awake.AWAKE)):
         cells = [pair(figures, name, OURS, kind) for kind in ("text", "image")]
-        yield row(f"{OURS}, {name}", [*cells, f"{figures.median(name, OURS, 'cores'):.3f}"])
+        yield row(f"{OURS}, {name}", [*cells, decimals(figures.median(name, OURS, "cores"), 3)])
 
 
 def lives(figures: Figures) -> Iterator[str]:
@@ -112,8 +112,8 @@ def lives(figures: Figures) -> Iterator[str]:
                 f"{figures.median('start', peer, 'ready_median_s'):.2f}",
                 ", ".join(map(three_digits, firsts)),
                 f"{figures.median('start', peer, 'mb'):.0f}",
-                f"{figures.worst('idle', peer, 'cores'):.3f}",
-                f"{figures.worst('SIGTERM under load', peer, 'lost_of_accepted'):.0f}",
+                decimals(figures.worst("idle", peer, "cores"), 3),
+                decimals(figures.worst("SIGTERM under load", peer, "lost_of_accepted"), 0),
             ],
         )
 
@@ -145,6 +145,10 @@ def slashed(values: list[float]) -> str:
 def row(name: str, cells: list[float | str]) -> str:
     texts = [cell if isinstance(cell, str) else number(cell) for cell in cells]
     return "| " + " | ".join([name, *texts]) + " |"
+
+
+def decimals(value: float, digits: int) -> str:
+    return "" if np.isnan(value) else f"{value:.{digits}f}"
 
 
 def number(value: float) -> str:
