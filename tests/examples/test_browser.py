@@ -18,6 +18,8 @@ from twinlens import Model
 from twinlens.demo.samples import bundled_drawings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+# Of a busy machine; 5 s is the library's own.
+playwright.expect.set_options(timeout=30_000)
 CHROMIUM: Final = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 Page = Any

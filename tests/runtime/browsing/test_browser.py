@@ -14,6 +14,8 @@ from twinlens import Model
 from twinlens.demo.samples import bundled_drawings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+# Of a busy machine; 5 s is the library's own.
+playwright.expect.set_options(timeout=30_000)
 CHROMIUM: Final = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 Page = Any
@@ -139,6 +141,8 @@ def test_the_threshold_and_the_prior_are_those_of_the_calibration(
     page = open_page("/?q=an+animal")
     page.fill("#near", "1")
     page.keyboard.press("Tab")
+    # A click is ignored while hits are asked for.
+    playwright.expect(page.locator("#hits")).not_to_have_attribute("aria-busy", "true")
     playwright.expect(page.locator(".badge")).to_have_text("+1")
     page.locator("#more").click()
     paths = sorted(set(folder.iterdir()) - {folder / "copy.png"})
