@@ -352,10 +352,11 @@ def test_a_shard_killed_again_and_again_never_makes_an_answer_short(acting: Pair
 def test_a_shard_that_does_not_answer_in_time_is_an_error(
     acting: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    acting.sharded.search(QUERIES)  # the first call of an actor takes longer
     stopped = pid_of(acting.sharded, 1)
-    monkeypatch.setattr(acting.sharded._actors, "_timeout_s", 0.3)
+    monkeypatch.setattr(acting.sharded._actors, "_timeout_s", 3.0)
     os.kill(stopped, signal.SIGSTOP)
-    with pytest.raises(twinlens.ShardError, match=r"shard 1, .* did not answer within 0\.3 s"):
+    with pytest.raises(twinlens.ShardError, match=r"shard 1, .* did not answer within 3(\.0)? s"):
         acting.sharded.search(QUERIES)
     os.kill(stopped, signal.SIGCONT)
 
