@@ -1,6 +1,5 @@
 """Report of the cells measured so far: results/search.json and the tables of bench/README.md."""
 
-import itertools
 import json
 import statistics
 from collections.abc import Iterable, Sequence
@@ -8,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness.machine import processor, versions
-from bench.harness.paths import RESULTS, ROOT
+from bench.harness.paths import RESULTS
+from bench.harness.readme_tables import write_tables
 from bench.harness.results_file import one_row_a_line, three_digits
 from bench.harness.timing import median_ratio
 
 Line = dict[str, Any]
 
-README = ROOT / "bench" / "README.md"
 YARDSTICK = "faiss, best setting"
 TERM_BYTES = 12
 PACKAGES = (
@@ -52,20 +51,7 @@ def report(work: Path) -> None:
     }
     text = one_row_a_line(facts | arrays | {"on_disk": disk})
     (RESULTS / "search.json").write_text(text, encoding="utf-8")
-    page = README.read_text(encoding="utf-8")
-    for name, table in TABLES.items():
-        page = with_table(page, name, table(arrays))
-    README.write_text(page, encoding="utf-8")
-
-
-def with_table(page: str, name: str, rows: Iterable[str]) -> str:
-    """Replace the table below its mark: the lines there that begin with a bar."""
-    mark = f"<!-- search: {name} -->\n"
-    before, found, rest = page.partition(mark)
-    if not found:
-        raise ValueError(f"{README} has no line {mark.strip()}, which says where the table goes")
-    after = itertools.dropwhile(lambda line: line.startswith("|"), rest.splitlines(keepends=True))
-    return before + mark + "".join(f"{row}\n" for row in rows) + "".join(after)
+    write_tables("search", {name: table(arrays) for name, table in TABLES.items()})
 
 
 def summary(cell: Line) -> Line:

@@ -1,14 +1,13 @@
 """Report of the log: results/serving.json, and its tables in bench/README.md."""
 
-import itertools
 import json
 import os
 import subprocess
-from collections.abc import Iterable
 from typing import Final
 
 from bench.harness import machine
-from bench.harness.paths import RESULTS, ROOT
+from bench.harness.paths import RESULTS
+from bench.harness.readme_tables import write_tables
 from bench.harness.results_file import one_row_a_line
 from bench.harness.results_log import Line, ResultsLog
 from bench.serving.demands import demands
@@ -17,7 +16,6 @@ from bench.serving.tables import TABLES
 from twinlens.threads import usable_threads
 from twinlens_kernels import operators
 
-README: Final = ROOT / "bench" / "README.md"
 PACKAGES: Final = (
     "twinlens", "onnxruntime", "numpy", "tokenizers", "pillow", "starlette", "uvicorn", "uvloop",
     "httptools", "msgspec", "fastapi", "litserve",
@@ -45,20 +43,7 @@ def report(log: ResultsLog, model: str, *, publish: bool) -> None:
         "results": [without_raw(line) for line in figures.lines],
     }
     (RESULTS / "serving.json").write_text(one_row_a_line(document), encoding="utf-8")
-    page = README.read_text(encoding="utf-8")
-    for name, rows in tables.items():
-        page = with_table(page, name, rows)
-    README.write_text(page, encoding="utf-8")
-
-
-def with_table(page: str, name: str, rows: Iterable[str]) -> str:
-    """Replace the table below its mark: the lines there that begin with a bar."""
-    mark = f"<!-- serving: {name} -->\n"
-    before, found, rest = page.partition(mark)
-    if not found:
-        raise ValueError(f"{README} has no line {mark.strip()}, which says where the table goes")
-    after = itertools.dropwhile(lambda line: line.startswith("|"), rest.splitlines(keepends=True))
-    return before + mark + "".join(f"{row}\n" for row in rows) + "".join(after)
+    write_tables("serving", tables)
 
 
 def without_raw(line: Line) -> Line:

@@ -18,11 +18,11 @@ from types import FrameType
 
 import numpy as np
 import pyarrow.parquet as pq
+from dying import dies
 
 import twinlens
 
 WRITING = ("/twinlens/durable/", "/twinlens/bulk/folder.py", "/pyarrow/parquet/core.py")
-KILLED = 9
 OPTIONS = twinlens.BulkOptions(part_rows=5)
 BAD = (2, 8)
 
@@ -73,7 +73,7 @@ class Jobs:
         while dead:
             out = self._place / "out"
             prepare(out)
-            dead = dies(act, out, step)
+            dead = dies(act, out, step, counts=is_written)
             act(out)
             self.check(out, mended=mended)
             shutil.rmtree(out)
@@ -81,28 +81,9 @@ class Jobs:
         return deaths
 
 
-def dies(act: Callable[[Path], None], out: Path, step: int) -> bool:
-    """Return True if a child was killed at its step of that number, False if it finished."""
-    child = os.fork()
-    if child:
-        _, status = os.waitpid(child, 0)
-        assert os.WEXITSTATUS(status) in {0, KILLED}, status
-        return os.WEXITSTATUS(status) == KILLED
-    left = step
-
-    def count(frame: FrameType, event: str, function: object) -> None:
-        nonlocal left
-        if any(place in frame.f_code.co_filename for place in WRITING):
-            if left == 0:
-                os._exit(KILLED)
-            left -= 1
-
-    try:
-        sys.setprofile(count)
-        act(out)
-        os._exit(0)
-    finally:
-        os._exit(1)
+def is_written(frame: FrameType, _event: str, _function: object) -> bool:
+    """Return True for each step of the code that writes."""
+    return any(place in frame.f_code.co_filename for place in WRITING)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
+from dying import dies
 
 from twinlens.index.index import Index
 
 VECTORS = np.random.default_rng(0).standard_normal((4000, 16)).astype(np.float32)
 EFFECTS = {"open", "write", "flush", "truncate", "replace", "unlink", "mkdir"}
 """Calls that may change the folder."""
-KILLED = 9
 N_ASKED = 1000
 
 
@@ -94,28 +94,9 @@ CHANGES: dict[str, tuple[Callable[[Path], None], set[int]]] = {
 }
 
 
-def dies(change: Callable[[Path], None], folder: Path, step: int) -> bool:
-    """Return True if a child was killed before its call number `step`, False if it finished."""
-    child = os.fork()
-    if child:
-        _, status = os.waitpid(child, 0)
-        assert os.WEXITSTATUS(status) in {0, KILLED}, status
-        return os.WEXITSTATUS(status) == KILLED
-    left = step
-
-    def count(_frame: FrameType, event: str, function: object) -> None:
-        nonlocal left
-        if event == "c_call" and getattr(function, "__name__", "") in EFFECTS:
-            if left == 0:
-                os._exit(KILLED)
-            left -= 1
-
-    try:
-        sys.setprofile(count)
-        change(folder)
-        os._exit(0)
-    finally:
-        os._exit(1)
+def has_effect(_frame: FrameType, event: str, function: object) -> bool:
+    """Return True for a call that changes the disk."""
+    return event == "c_call" and getattr(function, "__name__", "") in EFFECTS
 
 
 def by_steps(place: Path) -> int:
@@ -125,7 +106,7 @@ def by_steps(place: Path) -> int:
         seen, step, dead = set(), 0, True
         while dead:
             folder = shutil.copytree(place / "whole", place / name)
-            dead = dies(change, folder, step)
+            dead = dies(change, folder, step, counts=has_effect)
             seen.add(check(folder, sizes))
             shutil.rmtree(folder)
             deaths, step = deaths + dead, step + 1
@@ -137,7 +118,7 @@ def new_index_by_steps(folder: Path) -> int:
     """Kill a writer of a new index: without index.json it can be written again."""
     step, whole = 0, False
     while not whole:
-        whole = not dies(build, folder, step)
+        whole = not dies(build, folder, step, counts=has_effect)
         if (folder / "index.json").exists():
             check(folder, {40, 50, 49})
         elif folder.exists():
