@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Final, TextIO
 
 import twinlens_command
-from twinlens.commands.misuse import MisuseError
 from twinlens.commands.parsing.arguments import joined
+from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.parsing.parser import parser
 from twinlens.commands.printing.progress import Progress
 from twinlens.commands.printing.text import one_line, printable

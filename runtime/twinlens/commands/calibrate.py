@@ -10,8 +10,8 @@ from twinlens.bundle.calibration import Calibration
 from twinlens.calibration.calibrate import calibrate_bundle
 from twinlens.calibration.calibration_options import CalibrationOptions
 from twinlens.commands.inputs import refuse_unused
-from twinlens.commands.misuse import MisuseError
 from twinlens.commands.pairs import read_column_pairs
+from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.table import Table
 from twinlens.commands.writing.targets import require_folder

@@ -20,7 +20,7 @@ from twinlens.commands.inputs import (
     read_lines,
     refuse_unused,
 )
-from twinlens.commands.misuse import MisuseError
+from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.writing.embeddings_file import Write, writer_for
 from twinlens.commands.writing.targets import STDOUT, require_file, require_folder

@@ -6,8 +6,8 @@ from typing import Final
 
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.manifest import Towers
-from twinlens.commands.misuse import MisuseError
 from twinlens.commands.pairs import read_column_pairs, refuse_columns
+from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.parsing.values import templates
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.table import Table

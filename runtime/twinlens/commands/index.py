@@ -15,7 +15,7 @@ from twinlens.commands.inputs import (
     open_model,
     refuse_unused,
 )
-from twinlens.commands.misuse import MisuseError
+from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.writing.targets import require_folder
 from twinlens.datasets.embedding_parquet import StoredEmbeddings

@@ -11,8 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from twinlens.commands.misuse import MisuseError
 from twinlens.commands.parsing.arguments import IMAGE_COLUMN
+from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.datasets.count_images import count_images
 from twinlens.datasets.read_images import read_images
 from twinlens.images.named_image import NamedImage

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from twinlens.bundle.pixel_mode import PIXEL_MODES
-from twinlens.commands.misuse import MisuseError
 from twinlens.commands.parsing import values
+from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.printing.text import one_line
 
 IMAGES: Final = "pictures, folders, patterns such as 'a/**/*.jpg', .tar (webdataset) or .parquet"

@@ -8,7 +8,7 @@ from typing import Final
 from twinlens.bulk.shard import Shard
 from twinlens.bundle.calibration import check_prior
 from twinlens.bundle.specs import PRECISIONS
-from twinlens.commands.misuse import MisuseError
+from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.errors import TwinlensError
 from twinlens.loading import DEMO
 from twinlens.model.zero_shot import TEMPLATES, fill_templates

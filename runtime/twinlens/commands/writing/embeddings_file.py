@@ -7,7 +7,7 @@ from typing import BinaryIO, Final
 
 from twinlens.bulk.items import ItemBlock
 from twinlens.bulk.schema import StoredAbout
-from twinlens.commands.misuse import MisuseError
+from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.writing.npy_file import write_npy
 from twinlens.commands.writing.npz_file import write_npz
 from twinlens.commands.writing.parquet_file import write_parquet

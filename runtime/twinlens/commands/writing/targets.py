@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from twinlens.commands.misuse import MisuseError
+from twinlens.commands.parsing.misuse import MisuseError
 
 STDOUT: Final = "-"
 
