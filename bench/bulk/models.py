@@ -32,7 +32,7 @@ def tiny_model(*, threads: int) -> Model:
 
 
 def _export(bundle: Path) -> None:
-    sys.path.insert(0, str(ROOT / "tests" / "kit"))
+    sys.path.insert(0, str(ROOT / "tests" / "kit" / "models"))
     from random_clips import ClipShape, save_random_clip  # noqa: PLC0415  torch, once
 
     from twinlens_export.exporter import export  # noqa: PLC0415

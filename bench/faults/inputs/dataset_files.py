@@ -21,7 +21,7 @@ from PIL import Image
 from bench.harness.paths import ROOT
 
 # The tests keep the mutations beside their own use of them.
-sys.path.append(str(ROOT / "tests" / "kit"))
+sys.path.append(str(ROOT / "tests" / "kit" / "inputs"))
 
 from mutations import mutated
 

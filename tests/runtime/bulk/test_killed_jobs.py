@@ -10,7 +10,7 @@ from twinlens.bundle.bundle import Bundle
 
 STRIDE = 29
 """All 970 steps take a minute."""
-SCRIPT = Path(__file__).parents[2] / "kit" / "killed_jobs.py"
+SCRIPT = Path(__file__).parents[2] / "kit" / "deaths" / "killed_jobs.py"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs fork")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-BUILD: Final = Path(__file__).parents[2] / "examples" / "browser" / "build.py"
+BUILD: Final = Path(__file__).parents[3] / "examples" / "browser" / "build.py"
 PATIENCE_S: Final = 120
 
 
