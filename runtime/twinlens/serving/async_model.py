@@ -19,6 +19,7 @@ from twinlens.serving.admission_limits import AdmissionLimits
 from twinlens.serving.answers import EmbeddedRequest, ServingStats, Timings
 from twinlens.serving.label_rows import LabelRows
 from twinlens.serving.observer import NoObserver, Observer
+from twinlens.serving.queueing.lanes import ONE_LANE, PREEMPTIVE
 from twinlens.serving.queueing.queues import Queues
 from twinlens.serving.read_items import (
     Given,
@@ -30,6 +31,7 @@ from twinlens.serving.read_items import (
 )
 from twinlens.serving.serving_model import ServingModel
 from twinlens.serving.work import F32, Base64Image, Item, Priority, Request
+from twinlens.serving.working.thread_priority import CAN_PREEMPT
 from twinlens.serving.working.workers import Workers
 from twinlens.threads import read_threads
 
@@ -57,8 +59,12 @@ class AsyncModel:
     Args:
         model: the model.
         limits: limits on requests and queues.
-        workers: worker threads; all CPUs that the process may use by default.
+        workers: worker threads that compute at a time; all CPUs that the process may use by default.
         observer: receiver of metrics.
+        preempt: have the system interrupt images and bulk work for interactive texts, and both for
+            the caller's own thread (Linux; nothing changes elsewhere). Texts then have as many
+            threads of their own, and all workers a lower priority than the process. False: a text
+            may wait for an image, and no priority is changed.
     """
 
     def __init__(
@@ -68,10 +74,12 @@ class AsyncModel:
         limits: AdmissionLimits | None = None,
         workers: int | None = None,
         observer: Observer | None = None,
+        preempt: bool = True,
     ) -> None:
         self._model, self._limits = model, limits or AdmissionLimits()
         count = read_threads(workers)
-        self._queues = Queues(self._limits, workers=count)
+        lanes = PREEMPTIVE if preempt and CAN_PREEMPT else ONE_LANE
+        self._queues = Queues(self._limits, workers=count, lanes=lanes)
         self._workers = Workers(model, self._queues, count=count, observer=observer or NoObserver())
         self._labels = LabelRows()
         self._started = self._draining = False

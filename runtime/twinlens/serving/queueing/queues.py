@@ -4,21 +4,24 @@ Pure bookkeeping: no thread, no lock, no clock. Every act is given the time.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from twinlens.errors import ClosedError, DeadlineError, OverloadedError
 from twinlens.serving.admission_limits import AdmissionLimits
+from twinlens.serving.queueing.lanes import ONE_LANE, Lane
 from twinlens.serving.queueing.run_budget import RunBudgets, is_long
 from twinlens.serving.queueing.shares import FairShares, drain_s
-from twinlens.serving.queueing.waiting import Waiting
+from twinlens.serving.queueing.waiting import Waiting, is_large
 from twinlens.serving.work import QUEUES, Item, QueueName, Request, Run
 
 End = Literal["answered", "failed", "expired", "cancelled", "closed"]
 """Ends of an accepted request."""
 HOPELESS: float = 2.0
 """A request is refused at once if it takes this many times longer than it has, by the estimate."""
+LARGE_SHARE_OF_ITEMS: float = 0.75
+"""Part of a queue that large requests may fill; a few of 2,000 texts leave room for searches."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,12 +33,26 @@ class Taken:
 
 
 class Queues:
-    """Items that wait or are worked at, in one queue for each kind and priority."""
+    """Items that wait or are worked at, in one queue for each kind and priority.
 
-    def __init__(self, limits: AdmissionLimits, *, workers: int) -> None:
+    Args:
+        limits: limits on requests and queues.
+        workers: number of workers, of each lane.
+        lanes: queues of each lane; a worker takes from those of its own.
+    """
+
+    def __init__(
+        self,
+        limits: AdmissionLimits,
+        *,
+        workers: int,
+        lanes: Mapping[Lane, frozenset[QueueName]] = ONE_LANE,
+    ) -> None:
         self._limits = limits
         self._waiting = {name: Waiting(in_turns=name.priority == "bulk") for name in QUEUES}
-        self._shares, self._budgets = FairShares(), RunBudgets(workers=workers)
+        self._lanes = {name: lane for lane, names in lanes.items() for name in names}
+        self._shares = FairShares()
+        self._budgets = {lane: RunBudgets(workers=workers) for lane in lanes}
         self._runs: list[Run] = []
         self._requests: set[Request] = set()
         self._refusal: str | None = None
@@ -53,6 +70,19 @@ class Queues:
     def has_waiting(self) -> bool:
         """True if there are items that no worker has taken."""
         return any(self._waiting.values())
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Lanes of the queues."""
+        return tuple(self._budgets)
+
+    def lanes_with_items(self) -> set[Lane]:
+        """Return the lanes with items that no worker has taken."""
+        return {self._lanes[name] for name, waiting in self._waiting.items() if waiting}
+
+    def lane_of(self, name: QueueName) -> Lane:
+        """Return the lane of a queue."""
+        return self._lanes[name]
 
     def has(self, request: Request) -> bool:
         """Return True for a request that was accepted and has not ended."""
@@ -74,9 +104,9 @@ class Queues:
             work[run.queue] += run.seconds
         return work
 
-    def set_workers(self, workers: int) -> None:
-        """Set the number of workers, at least 1."""
-        self._budgets.workers = workers
+    def set_workers(self, workers: int, *, lane: Lane = "all") -> None:
+        """Set the number of workers of a lane, at least 1."""
+        self._budgets[lane].workers = workers
 
     def refuse_all(self, reason: str) -> None:
         """Accept nothing from now on, for this reason."""
@@ -103,15 +133,15 @@ class Queues:
                 self._shares.arrive(name)
             self._waiting[name].add(request, own)
             if request.priority == "interactive":
-                self._budgets.arrive(name.kind, now)
+                self._budgets[self._lanes[name]].arrive(name.kind, now)
         self.n_bytes += request.n_bytes
         self._requests.add(request)
         self.counts["accepted"] += 1
 
-    def take(self, now: float, *, worker: int) -> Taken:
-        """Take the items of the next run out of their queue; expired requests are dropped."""
+    def take(self, now: float, *, worker: int, lane: Lane = "all") -> Taken:
+        """Take the items of a lane's next run out of their queue; expired requests are dropped."""
         taken = Taken()
-        names = [name for name, waiting in self._waiting.items() if waiting]
+        names = [n for n, waiting in self._waiting.items() if waiting and self._lanes[n] == lane]
         for name in self._shares.order(names):
             items = self._drawn(name, now, taken.expired)
             if items:
@@ -170,7 +200,7 @@ class Queues:
     ) -> None:
         if self._refusal is not None:
             raise ClosedError(self._refusal)
-        workers, limits = self._budgets.workers, self._limits
+        workers, limits = min(one.workers for one in self._budgets.values()), self._limits
         own = {name: sum(item.seconds for item in items) for name, items in parts.items()}
         allowed = request.deadline - now
         needed = sum(own.values()) / min(workers, sum(map(len, parts.values())))
@@ -180,16 +210,25 @@ class Queues:
                 "ask for it in parts, or allow more time"
             )
         work = self.work_s()
+        for name, seconds in own.items():
+            waiting = self._waiting[name]
+            work[name] += waiting.seconds_ahead(seconds) - waiting.seconds
         n_bytes = self.n_bytes + request.n_bytes
         both = {name: seconds + own.get(name, 0) for name, seconds in work.items()}
         for name, items in parts.items():
             wait_s = drain_s(work, name, workers=workers)
-            full = len(self._waiting[name]) + len(items) > limits.max_items
+            full = self._is_full(name, items)
             # Behind an empty queue a request has its chance, though the estimate is against it.
             late = wait_s > 0 and drain_s(both, name, workers=workers) > allowed
             too_long = wait_s > limits.wait_s(request.priority)
             if full or late or too_long or n_bytes > limits.bytes_for(request.priority):
                 raise self._overloaded(name, wait_s or sum(work.values()) / workers)
+
+    def _is_full(self, name: QueueName, items: Sequence[Item]) -> bool:
+        waiting, most = len(self._waiting[name]), self._limits.max_items
+        if waiting and name.priority == "interactive" and is_large(items):
+            most = int(most * LARGE_SHARE_OF_ITEMS)
+        return waiting + len(items) > most
 
     def _overloaded(self, name: QueueName, wait_s: float) -> OverloadedError:
         return OverloadedError(
@@ -201,7 +240,7 @@ class Queues:
     def _drawn(self, name: QueueName, now: float, expired: list[Request]) -> list[Item]:
         """Take the items of one run out of a queue; none if its next item has to wait."""
         waiting = self._waiting[name]
-        budget = self._budgets.of(name, waiting_s=waiting.seconds, now=now)
+        budget = self._budgets[self._lanes[name]].of(name, waiting_s=waiting.seconds, now=now)
         items: list[Item] = []
         seconds, tokens, pixels = 0.0, 0, self._free_pixels()
         waiting.begin_run()
@@ -238,7 +277,7 @@ class Queues:
             is_long=is_long(len(items), seconds),
         )
         self._runs.append(run)
-        self._budgets.start(run)
+        self._budgets[self._lanes[name]].start(run)
         self._shares.start(name, seconds)
         for item in items:
             if item.request.started is None:
@@ -247,4 +286,4 @@ class Queues:
 
     def _ended_run(self, run: Run) -> None:
         self._runs.remove(run)
-        self._budgets.end(run)
+        self._budgets[self._lanes[run.queue]].end(run)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 
+from twinlens.serving.queueing.run_budget import MOST_ITEMS
 from twinlens.serving.work import Item, Request
 
 Turn = tuple[float, int, Request]
@@ -16,12 +17,16 @@ class Waiting:
 
     In turns, the next run begins with the request that was served least since it came (start-time
     fair queueing by estimated seconds), of equals the older one, so that a small bulk request
-    passes a large one.
+    passes a large one. A large interactive request has turns too, a run each, among the
+    others; those pass it, unless they have had its share (the virtual time of fair queueing
+    advances by work over requests).
     """
 
     def __init__(self, *, in_turns: bool) -> None:
         self._in_turns = in_turns
         self._items: dict[Request, deque[Item]] = {}
+        self._large: dict[Request, float] = {}
+        """Estimated work left of requests in turns among others that are not."""
         self._turns: list[Turn] = []
         """A heap; at most half of it are turns of requests that are gone."""
         self._turn: Turn | None = None
@@ -39,12 +44,22 @@ class Waiting:
         """Estimated work."""
         return self._seconds
 
+    def seconds_ahead(self, own_s: float) -> float:
+        """Return the estimated work that is served before a new request of so many seconds.
+
+        A large request gets no more than the same until then.
+        """
+        return self._seconds - sum(max(left - own_s, 0.0) for left in self._large.values())
+
     def add(self, request: Request, items: Sequence[Item]) -> None:
         """Add the items of a new request, at least one."""
+        seconds = sum(item.seconds for item in items)
         self._items[request] = deque(items)
+        if not self._in_turns and is_large(items):
+            self._large[request] = seconds
         heappush(self._turns, (self._clock, next(self._numbers), request))
         self._n_items += len(items)
-        self._seconds += sum(item.seconds for item in items)
+        self._seconds += seconds
 
     def begin_run(self) -> None:
         """Begin a run, with the request whose turn it is."""
@@ -63,10 +78,16 @@ class Waiting:
     def take(self) -> Item:
         """Take the item of `head`."""
         assert self._turn is not None, "head() comes first"
-        self._clock, number, request = self._turn
+        served, number, request = self._turn
         item = self._items[request].popleft()
         if self._in_turns:
-            self._turn = (self._clock + item.seconds, number, request)
+            self._clock = served
+        else:
+            self._clock = max(self._clock, served) + item.seconds / len(self._items)
+        if self._in_turns or request in self._large:
+            self._turn = (served + item.seconds, number, request)
+        if request in self._large:
+            self._large[request] -= item.seconds
         self._n_items -= 1
         self._seconds -= item.seconds
         if not self._items[request]:
@@ -87,6 +108,7 @@ class Waiting:
 
     def _forget(self, request: Request) -> None:
         del self._items[request]
+        self._large.pop(request, None)
         if self._turn is not None and self._turn[2] is request:
             self._turn = None
         if not self._items:
@@ -94,3 +116,8 @@ class Waiting:
         if len(self._turns) > 2 * len(self._items):
             self._turns = [turn for turn in self._turns if turn[2] in self._items]
             heapify(self._turns)
+
+
+def is_large(items: Sequence[Item]) -> bool:
+    """Return True for items of one kind that two runs do not take."""
+    return len(items) > 2 * MOST_ITEMS[items[0].kind]

@@ -18,10 +18,12 @@ from twinlens.serving.answers import ServingStats
 from twinlens.serving.cost import Costs
 from twinlens.serving.item_errors import bare
 from twinlens.serving.observer import Observer, RunReport
+from twinlens.serving.queueing.lanes import Lane
 from twinlens.serving.queueing.queues import Queues, Taken
 from twinlens.serving.serving_model import ServingModel
-from twinlens.serving.work import Item, Request, Run
+from twinlens.serving.work import Item, QueueName, Request, Run
 from twinlens.serving.working.embed_run import embed_run
+from twinlens.serving.working.thread_priority import lower_priority
 from twinlens.serving.working.warm_up import warm_up
 
 logger = logging.getLogger(__name__)
@@ -36,14 +38,15 @@ MOST_RESTARTS: Final = 3
 class Workers:
     """Threads that share one model and one lock around its queues; idle ones wait on the lock.
 
-    Whatever ends a worker, the requests of its run are told, and another takes its place.
+    Each lane of the queues has so many of its own. Whatever ends a worker, the requests of its run
+    are told, and another takes its place.
     """
 
     def __init__(
         self, model: ServingModel, queues: Queues, *, count: int, observer: Observer
     ) -> None:
         self.costs, self.count = Costs(), count
-        self.alive = self.restarts = 0
+        self.restarts = 0
         self.is_warm = False
         self.failure: Exception | None = None
         """Error of the warm-up."""
@@ -51,7 +54,8 @@ class Workers:
         # Reentrant: a garbage collection inside may close an engine. Not entered as a condition,
         # whose `__enter__` is Python: an interrupt in it would leave the lock taken.
         self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        self._alive: dict[Lane, int] = dict.fromkeys(queues.lanes, 0)
+        self._changed = self._conditions()
         self._threads: set[threading.Thread] = set()
         self._deaths = 0
         self.is_stopping = self._is_warming = self._is_forked = False
@@ -60,17 +64,28 @@ class Workers:
 
     def renew(self, *, torn: bool) -> None:  # noqa: ARG002  as of `Renewed`
         """Refuse everything in a forked child, which has none of the threads."""
-        self._lock, self._threads, self.alive = threading.RLock(), set(), 0
-        self._changed = threading.Condition(self._lock)
+        self._lock, self._threads = threading.RLock(), set()
+        self._alive = dict.fromkeys(self._alive, 0)
+        self._changed = self._conditions()
         self._waiters, self.is_stopping, self._is_forked = [], True, True
         self._queues.refuse_all(FORKED)
+
+    def _conditions(self) -> dict[Lane, threading.Condition]:
+        """Return the condition of each lane, on which its idle workers wait."""
+        return {lane: threading.Condition(self._lock) for lane in self._alive}
+
+    @property
+    def alive(self) -> int:
+        """Number of living threads."""
+        return sum(self._alive.values())
 
     @property
     def is_ready(self) -> bool:
         """True if the model is warm and all workers live."""
         with self._lock:
             alive = sum(thread.is_alive() for thread in self._threads)
-            return self.is_warm and not self.is_stopping and alive == self.count
+            whole = alive == self.count * len(self._alive)
+            return self.is_warm and not self.is_stopping and whole
 
     def start(self) -> None:
         """Start the threads; the first one warms the model up, the others wait for it.
@@ -81,11 +96,12 @@ class Workers:
         _STARTED.add(self)
         with self._lock:
             try:
-                for _ in range(self.count):
-                    self._start_one()
+                for lane in self._alive:
+                    for _ in range(self.count):
+                        self._start_one(lane)
             except RuntimeError as error:  # "can't start new thread"
                 self.is_stopping = True
-                self._changed.notify_all()
+                self._wake_all()
                 message = f"{error}: free memory, or raise the limit on threads"
                 raise MemoryError(message) from error
 
@@ -100,7 +116,9 @@ class Workers:
         try:
             with self._lock:
                 self._queues.admit(request, items, monotonic())
-                self._changed.notify(len(items))
+                for kind in {item.kind for item in items}:
+                    lane = self._queues.lane_of(QueueName(kind, request.priority))
+                    self._changed[lane].notify(len(items))
         except (ClosedError, DeadlineError, OverloadedError):
             self._observe(lambda: self._observer.on_dropped("refused", len(items)))
             raise
@@ -129,7 +147,7 @@ class Workers:
             self._queues.refuse_all(reason)
             self.is_stopping = True
             self._settle(self._queues.end_waiting(reason))
-            self._changed.notify_all()
+            self._wake_all()
 
     def join(self, timeout_s: float | None = None) -> None:
         """Wait until the threads have ended."""
@@ -172,35 +190,37 @@ class Workers:
             with self._lock:
                 self._waiters.remove((reached, future))
 
-    def _start_one(self) -> None:
-        thread = threading.Thread(target=self._main, name="twinlens-serving", daemon=True)
+    def _start_one(self, lane: Lane) -> None:
+        name = "twinlens-serving"
+        thread = threading.Thread(target=self._main, args=(lane,), name=name, daemon=True)
         self._threads.add(thread)
         try:
             thread.start()
         except RuntimeError:
             self._threads.discard(thread)
             raise
-        self.alive += 1
+        self._alive[lane] += 1
 
-    def _main(self) -> None:
+    def _main(self, lane: Lane) -> None:
         try:
-            self._warm_up()
-            while (run := self._next_run()) is not None:
+            self._warm_up(lane)
+            lower_priority(lane)
+            while (run := self._next_run(lane)) is not None:
                 self._work(run)
                 del run  # it would keep its items alive until the next one comes
         except BaseException as error:  # noqa: BLE001
-            self._replace(error)
+            self._replace(error, lane)
         with self._lock:
-            self.alive -= 1
+            self._alive[lane] -= 1
             self._threads.discard(threading.current_thread())
             self._wake_waiters()
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, lane: Lane) -> None:
         """Warm the model up, or wait until another worker has."""
         with self._lock:
             is_first, self._is_warming = not self._is_warming, True
             while not is_first and not (self.is_warm or self.is_stopping):
-                self._changed.wait()
+                self._changed[lane].wait()
         if not is_first:
             return
         try:
@@ -210,14 +230,14 @@ class Workers:
             self.stop(f"the model cannot be warmed up: {error}")
         with self._lock:
             self.is_warm = self.failure is None
-            self._changed.notify_all()
+            self._wake_all()
             self._wake_waiters()
 
-    def _next_run(self) -> Run | None:
+    def _next_run(self, lane: Lane) -> Run | None:
         """Wait for work; None once the engine is closed."""
         while not self.is_stopping:
             with self._lock:
-                taken = self._taken()
+                taken = self._taken(lane)
                 self._settle(taken.expired)
             for request in taken.expired:
                 self._observe(partial(self._observer.on_dropped, "expired", request.left))
@@ -225,17 +245,19 @@ class Workers:
                 return taken.run
         return None
 
-    def _taken(self) -> Taken:
+    def _taken(self, lane: Lane) -> Taken:
         """Wait for a run, an expired request, or the end of the engine."""
         taken = Taken()
         while not (self.is_stopping or taken.run or taken.expired):
-            taken = self._queues.take(monotonic(), worker=threading.get_ident())
+            taken = self._queues.take(monotonic(), worker=threading.get_ident(), lane=lane)
             if not (taken.run or taken.expired):
-                self._changed.wait()
+                self._changed[lane].wait()
         if taken.run is not None and taken.run.queue.priority == "bulk":
             taken.run.cancellation = Cancellation()
         if taken.run is not None and self._queues.has_waiting:
-            self._changed.notify()
+            # An image that waited for pixels at work may belong to another worker of any lane.
+            for other in self._queues.lanes_with_items():
+                self._changed[other].notify()
         return taken
 
     def _work(self, run: Run) -> None:
@@ -246,7 +268,7 @@ class Workers:
             self._settle(self._queues.finish(run, seconds=monotonic() - run.taken))
         self._observe(lambda: self._observer.on_run(_report(run)))
 
-    def _replace(self, error: BaseException) -> None:
+    def _replace(self, error: BaseException, lane: Lane) -> None:
         """Fail the requests of this thread's run, and start another thread in its place."""
         logger.error("a worker has ended by an error", exc_info=error)
         me = threading.get_ident()
@@ -259,12 +281,12 @@ class Workers:
                 return
             if self._deaths <= MOST_RESTARTS:
                 with suppress(RuntimeError):  # "can't start new thread"
-                    self._start_one()
+                    self._start_one(lane)
                     self.restarts += 1
                     return
-            self._queues.set_workers(max(1, self.alive - 1))
-            self._changed.notify_all()  # this thread may have been woken for another's work
-            if self.alive == 1:  # this one
+            self._queues.set_workers(max(1, self._alive[lane] - 1), lane=lane)
+            self._wake_all()  # this thread may have been woken for another's work
+            if self._alive[lane] == 1:  # this one
                 self.stop("all workers have ended by errors; the log tells them")
 
     def _settle(self, requests: Sequence[Request]) -> None:
@@ -276,6 +298,10 @@ class Workers:
         for loop, futures in by_loop.items():
             _call_soon(loop, futures)
         self._wake_waiters()
+
+    def _wake_all(self) -> None:
+        for changed in self._changed.values():
+            changed.notify_all()
 
     def _wake_waiters(self) -> None:
         for reached, future in self._waiters:
