@@ -1,14 +1,15 @@
 """Exchange: one request and its answer, as the log, the metrics and the limits see it."""
 
+import random
 import re
 import time
-import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from twinlens.http.request_headers import RequestHeaders
 from twinlens.serving.answers import Timings
 
 KEY: Final = "twinlens.exchange"
@@ -27,6 +28,7 @@ class Exchange:
     request_id: str
     trace: tuple[str, str] | None
     """Ids of the trace and of the caller's span."""
+    headers: Mapping[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
     route: str = "other"
     """Its path, if there is a route; "other" where there is none."""
@@ -46,13 +48,14 @@ class Exchange:
     @classmethod
     def of(cls, scope: Scope) -> "Exchange":
         """Return the exchange of a request that has come."""
-        headers = Headers(scope=scope)
+        headers = RequestHeaders(scope)
         asked = headers.get("x-request-id", "")
         found = TRACE.fullmatch(headers.get("traceparent", ""))
         return cls(
+            headers=headers,
             method=scope["method"],
             path=scope["path"],
-            request_id=asked if REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex,
+            request_id=asked if REQUEST_ID.fullmatch(asked) else f"{random.getrandbits(128):032x}",
             trace=None if found is None else (found[1], found[2]),
             body_done=not _has_body(headers),
         )
@@ -69,5 +72,5 @@ def exchange_of(scope: Scope) -> Exchange:
     return found
 
 
-def _has_body(headers: Headers) -> bool:
+def _has_body(headers: Mapping[str, str]) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"

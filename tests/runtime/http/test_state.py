@@ -8,6 +8,7 @@ from importlib.resources import files
 import pytest
 from http_servers import InProcess, LoopThread, demo_source, in_process
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
 from starlette.routing import Route
 
 from twinlens.http.app import application
@@ -94,7 +95,9 @@ def test_the_description_is_that_of_the_routes_and_their_bodies(service: InProce
     committed = (files("twinlens.http") / "openapi.json").read_text("utf-8")
     assert committed == text(), "python -m twinlens.http.openapi > openapi.json"
     assert service.get("/openapi.json").json() == json.loads(committed)
-    app = application(service.service)._app  # type: ignore[attr-defined]
+    app = application(service.service)
+    while not isinstance(app, Starlette):
+        app = app._app  # type: ignore[attr-defined]
     routes = {(r.path, m) for r in app.routes if isinstance(r, Route) for m in r.methods or ()}
     told = {(path, m.upper()) for path, acts in description()["paths"].items() for m in acts}
     assert told == {route for route in routes if route[1] != "HEAD"}

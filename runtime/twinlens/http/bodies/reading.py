@@ -2,10 +2,11 @@
 
 import asyncio
 import re
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final, TypeVar
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from twinlens.errors import quoted
@@ -30,10 +31,23 @@ class BodyReader:
     def __init__(self, options: HttpOptions) -> None:
         self._options, self.held_bytes = options, 0
 
-    async def read(self, receive: Receive, headers: Headers, exchange: Exchange) -> bytes:
+    async def read(
+        self,
+        receive: Receive,
+        headers: Mapping[str, str],
+        exchange: Exchange,
+        *,
+        is_there: bool = False,
+    ) -> bytes:
         """Read a whole body, whose bytes are held until they are released.
 
         Bytes are counted as they come, so a false `content-length`, or none, changes nothing.
+
+        Args:
+            receive: channel of its parts.
+            headers: headers of the request.
+            exchange: the request; its bytes are counted there.
+            is_there: True if the whole body has come, and no part has to be waited for.
 
         Raises:
             ClientLeftError: the client left before the end.
@@ -43,18 +57,15 @@ class BodyReader:
         declared = headers.get("content-length", "")
         if declared.isascii() and declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
+        if is_there and not exchange.body_done:
+            return await self._counted_part(receive, exchange)
         options, now = self._options, asyncio.get_running_loop().time
         start = now()
         parts: list[bytes] = []
         try:
             async with asyncio.timeout_at(start + options.body_grace_s) as clock:
                 while not exchange.body_done:
-                    part = await _part(receive)
-                    if exchange.body_bytes + len(part) > limit:
-                        raise _too_large(limit)
-                    self._hold(len(part))
-                    exchange.body_bytes += len(part)
-                    parts.append(part)
+                    parts.append(await self._counted_part(receive, exchange))
                     paced = exchange.body_bytes / options.slowest_bytes_per_s
                     clock.reschedule(start + options.body_grace_s + paced)
         except TimeoutError:
@@ -64,6 +75,15 @@ class BodyReader:
     def release(self, n_bytes: int) -> None:
         """Hold so many bytes less."""
         self.held_bytes -= n_bytes
+
+    async def _counted_part(self, receive: Receive, exchange: Exchange) -> bytes:
+        part = await _part(receive)
+        limit = self._options.max_body_bytes
+        if exchange.body_bytes + len(part) > limit:
+            raise _too_large(limit)
+        self._hold(len(part))
+        exchange.body_bytes += len(part)
+        return part
 
     def _hold(self, n_bytes: int) -> None:
         most = self._options.max_held_bytes
@@ -102,12 +122,18 @@ def read_json(body: bytes, kind: type[T]) -> T:
             code="request_too_large",
         )
     try:
-        return msgspec.json.decode(body, type=kind)
+        found: T = _decoder(kind).decode(body)
+        return found
     except msgspec.ValidationError as error:
         raise _of_another_kind(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = "the body is empty" if not body.strip() else quoted(str(error))
         raise HttpError(400, f"the body is no JSON: {reason}", code="invalid_json") from None
+
+
+@cache
+def _decoder(kind: type) -> "msgspec.json.Decoder[Any]":
+    return msgspec.json.Decoder(kind)
 
 
 def _of_another_kind(message: str) -> HttpError:

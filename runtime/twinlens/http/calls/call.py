@@ -1,16 +1,17 @@
 """Call: one request at its route, from the body to the rows."""
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from twinlens.errors import quoted
 from twinlens.http.bodies.items import Items
 from twinlens.http.bodies.reading import read_json
+from twinlens.http.calls.answer import JSON, Answer
 from twinlens.http.calls.disconnection import while_connected
+from twinlens.http.calls.line import Line
 from twinlens.http.calls.wishes import Wish, wish_of
 from twinlens.http.errors import HttpError, as_http_error, invalid
 from twinlens.http.exchange import exchange_of
@@ -24,11 +25,12 @@ T = TypeVar("T")
 class Call:
     """One request at its route."""
 
-    def __init__(self, request: Request) -> None:
-        self.service = Service.of(request.scope)
-        self.exchange = exchange_of(request.scope)
-        self.headers, self.in_path = request.headers, request.path_params
-        self._receive = request.receive
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.service = Service.of(scope)
+        self.exchange = exchange_of(scope)
+        self.headers = self.exchange.headers
+        self.in_path: Mapping[str, Any] = scope.get("path_params", {})
+        self._receive, self._line = receive, Line.of(scope)
         self._used: Deployment | None = None
 
     async def deployment(self) -> Deployment:
@@ -56,7 +58,10 @@ class Call:
                 f"content-encoding is {quoted(coding)}; send the body as it is",
                 code="unsupported_content_encoding",
             )
-        return await self.service.bodies.read(self._receive, self.headers, self.exchange)
+        is_there = self._line is not None and self._line.has_all
+        return await self.service.bodies.read(
+            self._receive, self.headers, self.exchange, is_there=is_there
+        )
 
     async def json(self, kind: type[T]) -> T:
         """Read the whole body as JSON of one kind.
@@ -131,6 +136,8 @@ class Call:
         Raises:
             ClientLeftError: the client closed its connection first.
         """
+        if self._line is not None:
+            return await self._line.while_connected(work)
         return await while_connected(self._receive, work)
 
     def wish(self, *, timeout_ms: float | None = None, priority: str | None = None) -> Wish:
@@ -142,14 +149,14 @@ class Call:
             most_s=self.service.options.timeout_s,
         )
 
-    def answer(self, content: msgspec.Struct | bytes, media_type: str = "") -> Response:
+    def answer(self, content: msgspec.Struct | bytes, media_type: str = JSON) -> Answer:
         """Return the answer, with the times of its parts."""
         body = content if isinstance(content, bytes) else msgspec.json.encode(content)
-        headers = {}
+        headers: dict[str, str] = {}
         if (timings := self.exchange.timings) is not None:
             parts = (("queue", timings.queue_s), ("decode", timings.decode_s))
             headers["server-timing"] = ", ".join(
                 f"{name};dur={1e3 * seconds:.2f}"
                 for name, seconds in (*parts, ("tower", timings.tower_s))
             )
-        return Response(body, media_type=media_type or "application/json", headers=headers)
+        return Answer(body, media_type=media_type, headers=headers)

@@ -2,10 +2,9 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
-
-from starlette.datastructures import Headers
 
 from twinlens.errors import quoted
 from twinlens.http.errors import HttpError
@@ -27,7 +26,7 @@ class Wish:
 
 
 def wish_of(
-    headers: Headers, *, timeout_ms: float | None, priority: str | None, most_s: float
+    headers: Mapping[str, str], *, timeout_ms: float | None, priority: str | None, most_s: float
 ) -> Wish:
     """Return the shortest of the times that are asked for, and the priority of the body or header.
 

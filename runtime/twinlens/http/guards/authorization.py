@@ -1,8 +1,8 @@
 """Guard of keys: `authorization: Bearer KEY`, but for the health of the service."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from twinlens.http.errors import HttpError
@@ -22,7 +22,8 @@ class KeyGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request."""
-        if scope["path"] in OPEN or self._keys.opens(_key(Headers(scope=scope))):
+        exchange = exchange_of(scope)
+        if scope["path"] in OPEN or self._keys.opens(_key(exchange.headers)):
             await self._app(scope, receive, send)
             return
         error = HttpError(
@@ -31,9 +32,9 @@ class KeyGuard:
             code="invalid_api_key",
             headers={"www-authenticate": "Bearer"},
         )
-        await error_answer(error, exchange_of(scope))(scope, receive, send)
+        await error_answer(error, exchange)(scope, receive, send)
 
 
-def _key(headers: Headers) -> bytes:
+def _key(headers: Mapping[str, str]) -> bytes:
     scheme, _, key = headers.get("authorization", "").partition(" ")
     return key.strip().encode("latin-1") if scheme.lower() == "bearer" else b""

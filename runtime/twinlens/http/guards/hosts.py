@@ -4,7 +4,6 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from twinlens.errors import quoted
@@ -26,7 +25,7 @@ class HostGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request."""
-        hosts = Headers(scope=scope).getlist("host")
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         # Browsers and HTTP/1.1 always send it; HAProxy's check of health, in HTTP/1.0, does not.
         is_old = not hosts and scope["http_version"] == "1.0"
         if is_old or (len(hosts) == 1 and host_name(hosts[0]) in self._names):

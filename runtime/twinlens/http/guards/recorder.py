@@ -2,21 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twinlens.http.errors import not_ready, unforeseen
 from twinlens.http.exchange import KEY, Exchange
 from twinlens.http.guards.error_answer import error_answer
 from twinlens.http.request_log import log_request
-from twinlens.http.service.service import Service
+from twinlens.http.service.service import SERVICE, Service
 
 logger = logging.getLogger(__name__)
 
-SECURITY: Final = (("x-content-type-options", "nosniff"), ("cache-control", "no-store"))
+SECURITY: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 SHORT_BYTES: Final = 64 << 10
 """Bytes of a body that is read to its end behind an early answer, so that the connection stays."""
 TOO_SLOW: Final = 408
@@ -40,11 +39,12 @@ class Recorder:
         exchange = scope[KEY] = Exchange.of(scope)
         if exchange.path in self._paths:
             exchange.route = exchange.path
-        connection = _Connection(exchange, self._service, scope, receive, send)
+        scope[SERVICE] = self._service
+        connection = _Connection(exchange, self._service, receive, send)
         metrics = self._service.metrics
+        metrics.in_progress += 1
         try:
-            with metrics.in_progress.track_inprogress():
-                await self._answer(scope, connection)
+            await self._answer(scope, connection)
         except asyncio.CancelledError:
             # The time to drain is over.
             if exchange.status:
@@ -53,10 +53,9 @@ class Recorder:
             answer = error_answer(error, exchange)
             await answer(scope, connection.receive, connection.send)
         finally:
+            metrics.in_progress -= 1
             self._service.bodies.release(exchange.body_bytes)
-            metrics.held_bytes.set(self._service.bodies.held_bytes)
-            metrics.requests.labels(exchange.route, str(exchange.status)).inc()
-            metrics.seconds.labels(exchange.route).observe(exchange.seconds)
+            metrics.on_answer(exchange.route, exchange.status, exchange.seconds)
             log_request(exchange)
 
     async def _answer(self, scope: Scope, connection: "_Connection") -> None:
@@ -75,11 +74,11 @@ class _Connection:
     """Channels of one request."""
 
     def __init__(
-        self, exchange: Exchange, service: Service, scope: Scope, receive: Receive, send: Send
+        self, exchange: Exchange, service: Service, receive: Receive, send: Send
     ) -> None:
         self.exchange, self._service = exchange, service
         self._receive, self._send = receive, send
-        headers = Headers(scope=scope)
+        headers = exchange.headers
         length = headers.get("content-length", "")
         self._is_long = not length.isdigit() or int(length) > SHORT_BYTES
         # A client that waits for "100 Continue" has sent nothing, and will not once it is answered.
@@ -95,8 +94,8 @@ class _Connection:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.exchange.status = message["status"]
-            self._add_headers(MutableHeaders(scope=message))
-            await self._send(message)
+            headers = [*message.get("headers", ()), *self._own_headers(message)]
+            await self._send({**message, "headers": headers})
         elif message.get("more_body", False) or self.exchange.body_done or not self._sends_body:
             await self._send(message)
         else:
@@ -104,13 +103,16 @@ class _Connection:
             await self._discard()
             await self._send({"type": "http.response.body", "body": b""})
 
-    def _add_headers(self, headers: MutableHeaders) -> None:
-        headers["x-request-id"] = self.exchange.request_id
+    def _own_headers(self, message: Message) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the headers that are added to an answer; those that it has stay."""
+        given = {name for name, _ in message.get("headers", ())}
+        yield b"x-request-id", self.exchange.request_id.encode("ascii")
         for name, value in SECURITY:
-            headers.setdefault(name, value)
+            if name not in given:
+                yield name, value
         is_slow = self.exchange.status == TOO_SLOW
         if self._service.draining or ((self._is_long or is_slow) and not self.exchange.body_done):
-            headers["connection"] = "close"
+            yield b"connection", b"close"
 
     async def _discard(self) -> None:
         left = LINGER_BYTES

@@ -8,6 +8,9 @@ from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from twinlens.http.bodies.answers import ErrorAnswer, ErrorDetail
+from twinlens.http.calls.line import KEY as LINE
+from twinlens.http.calls.line import Line
+from twinlens.http.server.one_write import OneWrite
 
 HEAD_BYTES: Final = 64 << 10
 """Most bytes of a request's line, headers and trailers; httptools itself collects any number."""
@@ -80,6 +83,8 @@ class Connection(HttpToolsProtocol):
         for cycle in self._due:
             cycle.disconnected = True
             cycle.message_event.set()
+            if (line := Line.of(cycle.scope)) is not None:
+                line.leave()
         self._due.clear()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
@@ -109,8 +114,12 @@ class Connection(HttpToolsProtocol):
             self._is_declined = True
             return
         super().on_headers_complete()
-        self._due = [cycle for cycle in self._due if not cycle.response_complete]
-        self._due.append(self.cycle)
+        cycle = self.cycle  # its task begins later
+        if self.scope["method"] != "HEAD":  # which has no body to wait for
+            cycle.transport = OneWrite(self.transport, cycle)
+        cycle.scope[LINE] = Line(cycle)
+        self._due = [one for one in self._due if not one.response_complete]
+        self._due.append(cycle)
 
     def on_message_complete(self) -> None:
         """End the body; the next byte begins a head."""

@@ -22,6 +22,10 @@ class Watched(Protocol):
     def is_ready(self) -> bool:
         """True while it takes requests."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of bodies held."""
+
     def stats(self) -> ServingStats | None:
         """Return the counts of the engine in service, if there is one."""
 
@@ -32,14 +36,14 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.requests = Counter(
+        self._by_route_and_code = Counter(
             "twinlens_requests", "Requests answered.", ("route", "code"), registry=registry
         )
-        self.seconds = _histogram("request_seconds", "From request to answer.", "route", registry)
-        self.held_bytes = Gauge("twinlens_body_bytes", "Bytes of bodies held.", registry=registry)
-        self.in_progress = Gauge(
-            "twinlens_requests_in_progress", "Requests not yet answered.", registry=registry
-        )
+        self._by_route = _histogram("request_seconds", "From request to answer.", "route", registry)
+        self._seconds: dict[str, Histogram] = {}
+        self._requests: dict[tuple[str, int], Counter] = {}
+        self.in_progress = 0
+        """Requests not yet answered."""
         self._queue_s = Histogram(
             "twinlens_queue_seconds",
             "Wait of an item for a worker.",
@@ -61,6 +65,23 @@ class Metrics:
     def watch(self, service: Watched) -> None:
         """Tell the state of a service at each scrape."""
         self.registry.register(_State(service))
+        for name, words, value in (
+            ("twinlens_body_bytes", "Bytes of bodies held.", lambda: service.held_bytes),
+            (
+                "twinlens_requests_in_progress",
+                "Requests not yet answered.",
+                lambda: self.in_progress,
+            ),
+        ):
+            Gauge(name, words, registry=self.registry).set_function(value)
+
+    def on_answer(self, route: str, status: int, seconds: float) -> None:
+        """Count a request that has ended. Called by the event loop alone."""
+        if (route, status) not in self._requests:
+            self._requests[route, status] = self._by_route_and_code.labels(route, str(status))
+            self._seconds[route] = self._by_route.labels(route)
+        self._requests[route, status].inc()
+        self._seconds[route].observe(seconds)
 
     def on_run(self, report: RunReport) -> None:
         """Count a run of a tower."""

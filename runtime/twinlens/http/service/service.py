@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import time
-from typing import Self
+from typing import Final, Self
 
-from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from twinlens.http.bodies.reading import BodyReader
@@ -18,6 +17,8 @@ from twinlens.serving.answers import ServingStats
 
 logger = logging.getLogger(__name__)
 
+SERVICE: Final = "twinlens.service"
+"""Place of the service in the scope of a request."""
 DRAIN_S = 30.0
 """Time in which a deployment that was replaced answers what it had accepted."""
 
@@ -46,7 +47,7 @@ class Service:
     @classmethod
     def of(cls, scope: Scope) -> Self:
         """Return the service that a request has come to."""
-        found: Self = HTTPConnection(scope).app.state.service
+        found: Self = scope[SERVICE]
         return found
 
     @property
@@ -54,6 +55,11 @@ class Service:
         """True if a request would be answered, and the service is not about to end."""
         current = self._current
         return current is not None and current.serving.ready and not self.draining
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of bodies held."""
+        return self.bodies.held_bytes
 
     @property
     def is_broken(self) -> bool:

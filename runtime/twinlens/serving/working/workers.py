@@ -163,7 +163,8 @@ class Workers:
                 waiting=self._queues.waiting(),
                 work_s=sum(self._queues.work_s().values()),
                 bytes_held=self._queues.n_bytes,
-                workers_alive=self.alive,
+                # Without one for its texts an engine is as good as dead.
+                workers_alive=self.alive if all(self._alive.values()) else 0,
                 restarts=self.restarts,
                 unfinished=self._queues.unfinished,
                 accepted=counts["accepted"],
