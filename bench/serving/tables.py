@@ -45,11 +45,14 @@ def loads(figures: Figures) -> Iterator[str]:
 
 def beside(figures: Figures) -> Iterator[str]:
     """Yield text latencies beside bulk requests, and that of the bulk requests."""
-    yield "|   | texts p50 / p99 | 32 images p50 / p99 | cores |"
-    yield "|---|---|---|---|"
+    yield "|   | texts p50 / p99 | 32 images p50 / p99 | cores | overlapping: texts | 32 images |"
+    yield "|---|---|---|---|---|---|"
     for peer in figures.peers(mixed.NAME):
-        cells = [pair(figures, mixed.NAME, peer, kind) for kind in ("text", "bulk")]
-        yield row(peer, [*cells, f"{figures.median(mixed.NAME, peer, 'cores'):.2f}"])
+        apart, overlapping = (
+            [pair(figures, name, peer, kind) for kind in ("text", "bulk")] for name in mixed.BULK
+        )
+        cores = f"{figures.median(mixed.NAME, peer, 'cores'):.2f}"
+        yield row(peer, [*apart, cores, *overlapping])
 
 
 def floods(figures: Figures) -> Iterator[str]:

@@ -51,7 +51,8 @@ def requests_of(kind: Kind, folder: Path) -> list[Request]:
 def _numbers(count: int, *, several: bool) -> list[list[int]]:
     if not several:
         return [[number] for number in range(count)]
-    return [[(start + n) % count for n in range(SEVERAL)] for start in range(0, count, 8)]
+    step = SEVERAL if count >= SEVERAL**2 else SEVERAL // 4  # few pictures are in several requests
+    return [[(start + n) % count for n in range(SEVERAL)] for start in range(0, count, step)]
 
 
 def _request(items: list[str] | list[bytes], rows: F32, more: dict[str, Any]) -> Request:

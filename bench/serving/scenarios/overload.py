@@ -3,15 +3,16 @@
 import time
 from typing import Any, Final
 
-from bench.serving.contenders import LITSERVE, OURS, PLAIN, Contender
+from bench.serving.contenders import LITSERVE, OURS, PLAIN, THREADS, Contender
 from bench.serving.scenarios.loads import SAME_RATE
 from bench.serving.setting import Setting
 
 Facts = dict[str, Any]
 
 NAME: Final = "3x overload"
-FLOODED: Final = frozenset({OURS, LITSERVE, PLAIN})
-"""The engine shares a process with the generator, whose memory grows."""
+FLOODED: Final = frozenset({OURS, THREADS, LITSERVE, PLAIN})
+"""The engine shares a process with the generator, whose memory grows; infinity would need minutes
+to come back."""
 TIMES: Final = 3.0
 SECONDS: Final = 8.0
 CALM_S: Final = 4.0

@@ -4,6 +4,7 @@ import pytest
 from virtual_engine import (
     IMAGE_FIXED_S,
     IMAGE_S,
+    PreemptiveEngine,
     TEXT_FIXED_S,
     TEXT_S,
     Stream,
@@ -118,3 +119,47 @@ def test_three_times_too_much_is_refused_and_the_rest_is_in_time() -> None:
     assert 3_000 < len(hints) < 9_000
     assert min(hints) > 0
     assert max(hints) <= limits.max_interactive_wait_s * 1.01
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_texts_with_a_lane_of_their_own_wait_for_no_image(workers: int) -> None:
+    """Bulk by Poisson, 43 % of the machine: its runs are interrupted, and still not starved."""
+    scale = workers / 2
+    engine = PreemptiveEngine(workers, UNLIMITED)
+    streams = [
+        Stream("text", ("text",), 40 * scale),
+        Stream("image", ("image",), 3 * scale),
+        Stream("bulk", ("image",) * 32, 0.9 * scale, "bulk"),
+    ]
+    engine.simulate(streams, seconds=60)
+    # On one core an image keeps 29 % of it beside a text.
+    assert engine.quantile_ms("text", 0.5) <= TEXT_MS * (1.01 if workers > 1 else 1.42)
+    assert engine.quantile_ms("text", 0.99) <= TEXT_MS * (2.0 if workers > 1 else 5.0)
+    assert engine.quantile_ms("image", 0.99) <= 6 * IMAGE_MS
+    assert engine.quantile_ms("bulk", 0.5) < 2_000
+
+
+def test_bulk_is_served_while_texts_overload_their_lane() -> None:
+    engine = PreemptiveEngine(2, UNLIMITED)
+    streams = [
+        Stream("text", ("text",), 2000),
+        Stream("bulk", ("image",) * 4, 1.0, "bulk", is_regular=True),
+    ]
+    engine.simulate(streams, seconds=5)
+    assert engine.quantile_ms("bulk", 1) < 500
+
+
+@pytest.mark.parametrize("kind", [VirtualEngine, PreemptiveEngine])
+def test_thousands_of_interactive_texts_do_not_hold_up_single_ones(
+    kind: type[VirtualEngine],
+) -> None:
+    engine = kind(2, UNLIMITED)
+    streams = [
+        Stream("text", ("text",), 100),
+        Stream("large", ("text",) * 2000, 0.1, is_regular=True),
+    ]
+    engine.simulate(streams, seconds=60)
+    # A run of each worker, and its own.
+    assert engine.quantile_ms("text", 0.99) <= (TEXT_FIXED_S + 16 * TEXT_S + TEXT_S) * 1.5e3
+    alone = (2000 * TEXT_S + 125 * TEXT_FIXED_S) / 2
+    assert engine.quantile_ms("large", 1) <= 1.6e3 * alone

@@ -166,3 +166,30 @@ def test_the_turn_is_that_of_the_request_served_least(acts: list[tuple[str, int]
                     del plain[turn]
         assert len(waiting) == sum(map(len, plain.values()))
         assert waiting.requests() == [*plain]
+
+
+def test_a_large_interactive_request_is_passed_and_has_its_share() -> None:
+    """Small ones that never cease get what one of the requests that wait is entitled to."""
+    waiting = Waiting(in_turns=False)
+    large, items = request_of(["text"] * 200, now=0, seconds=0.01)
+    waiting.add(large, items)
+    assert waiting.seconds_ahead(0.01) == pytest.approx(0.01)
+    assert waiting.seconds_ahead(9) == pytest.approx(2)
+    order, small = [], 0
+    for _ in range(120):
+        waiting.add(*request_of(["text"], now=0, seconds=0.01))
+        waiting.begin_run()
+        for _ in range(16):
+            waiting.head()
+            order.append(waiting.take().request)
+            if order[-1] is not large or len(waiting) == 0:
+                break
+        small += order[-1] is not large
+    own = order.count(large)
+    assert small >= 100, "they pass it"
+    assert own >= 16 * 5, "and it is not starved"
+    assert [r for r in order if r is not large] == sorted(
+        (r for r in order if r is not large), key=order.index
+    )
+    waiting.drop(large)
+    assert waiting.seconds_ahead(0.01) == pytest.approx(waiting.seconds)

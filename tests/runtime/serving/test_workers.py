@@ -18,7 +18,7 @@ from fake_model import PATIENCE_S, FakeModel
 
 from twinlens import AdmissionLimits, AsyncModel, ClosedError, DeadlineError, ImageError
 from twinlens.errors import OverloadedError, TextError
-from twinlens.serving.working.thread_priority import CAN_PREEMPT
+from twinlens.serving.working.thread_priority import CAN_PREEMPT, NICENESS
 
 LIMITS = AdmissionLimits(timeout_s=PATIENCE_S)
 
@@ -177,6 +177,28 @@ def test_a_request_out_of_time_is_told_at_once_and_its_run_ended() -> None:
 
     stats = served(model, act).stats()
     assert (stats.expired, stats.answered) == (1, 1)
+
+
+@pytest.mark.skipif(not CAN_PREEMPT, reason="threads have no priority of their own here")
+def test_a_text_has_a_worker_while_images_hold_all_others() -> None:
+    model = FakeModel()
+
+    async def act(serving: AsyncModel) -> None:
+        model.gate.clear()
+        bulk = asyncio.create_task(serving.embed_images([b"a"] * 30))
+        await entered(model)
+        text = asyncio.create_task(serving.embed_texts(["text"]))
+        await entered(model)
+        assert [4] in model.runs
+        own = os.getpriority(os.PRIO_PROCESS, os.getpid())
+        threads = [t for t in threading.enumerate() if t.name == "twinlens-serving"]
+        steps = {os.getpriority(os.PRIO_PROCESS, t.native_id) - own for t in threads}
+        assert steps == set(NICENESS.values()), "the caller's thread comes first"
+        model.gate.set()
+        assert (await text)[0, 0] == 4
+        assert len(await bulk) == 30
+
+    assert served(model, act, preempt=True).stats().answered == 2
 
 
 def test_drain_loses_nothing_and_close_tells_those_that_wait() -> None:

@@ -1,6 +1,7 @@
 """POST /search: rows of the index nearest to texts or images."""
 
-import asyncio
+from functools import partial
+from time import monotonic
 from typing import Final
 
 from starlette.responses import Response
@@ -37,8 +38,15 @@ async def search(call: Call) -> Response:
             code="request_too_large",
         )
     wish = call.wish(timeout_ms=request.timeout_ms, priority=request.priority)
+    deadline = monotonic() + wish.timeout_s
+    deployment.scans.require_room()
     answer = await call.embed(deployment, items, wish)
-    results = await asyncio.to_thread(_found, index, answer.rows, request.k)
+    scan = deployment.scans.run(
+        partial(_found, index, answer.rows, request.k),
+        queries=len(items.content),
+        timeout_s=deadline - monotonic(),
+    )
+    results = await call.result(scan, items.places)
     return call.answer(
         SearchAnswer(
             results=results,

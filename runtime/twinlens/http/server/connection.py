@@ -1,5 +1,7 @@
 """Connection: uvicorn's, with bounds on heads, on pipelined requests and on silence."""
 
+import os
+import socket
 import time
 from typing import Any, Final
 
@@ -134,6 +136,14 @@ class Connection(HttpToolsProtocol):
         else:
             self._refuse(400, "this is no HTTP/1.1 request", "invalid_http")
 
+    def shutdown(self) -> None:
+        """End the connection, but for one whose next request has begun or lies in its socket.
+
+        That is answered; while the service drains each answer closes its connection.
+        """
+        if not (self._in_head and self._head_bytes) and not self._has_unread():
+            super().shutdown()
+
     def sweep(self, now: float) -> None:
         """Close the connection if its client is silent for too long, or reads nothing.
 
@@ -174,6 +184,15 @@ class Connection(HttpToolsProtocol):
         line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)
         headers = [b"%s: %s" % pair for pair in self.headers if pair[0] != b"upgrade"]
         return b"\r\n".join([line, *headers, b"", b""])
+
+    def _has_unread(self) -> bool:
+        """Return True if the client has sent bytes that the event loop has not read."""
+        try:
+            with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as one:
+                one.setblocking(False)
+                return bool(one.recv(1, socket.MSG_PEEK))
+        except OSError:  # there are none, or there is no connection any more
+            return False
 
     def _count(self, n_bytes: int) -> None:
         self._head_bytes += n_bytes

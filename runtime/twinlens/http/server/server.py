@@ -1,6 +1,7 @@
 """Server: opens the service, answers until a signal, drains, and ends."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -29,6 +30,8 @@ KEEP_ALIVE_S: Final = 75
 """Time for which an idle connection stays: longer than balancers keep theirs (60 s), and clients
 (openai's 5 s), so that it is they who close, and no request meets a closing door."""
 SWEEP_S: Final = 1.0
+LAST_TURNS: Final = 3
+"""Turns of the event loop before the door closes: one accepts, the next one reads, and one spare."""
 DOUBLED_S: Final = 0.5
 """Time in which the same signal again is no second one: `timeout`, and a terminal with a program
 that passes signals on, send each twice."""
@@ -111,7 +114,13 @@ class Server(uvicorn.Server):
                 await asyncio.wait_for(self._ending.wait(), 1.0)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the sockets, and wait for the answers to what was accepted."""
+        """Close the sockets, and wait for the answers to what was accepted.
+
+        A loop that lags has connections to accept and requests to read, which lie in the sockets
+        since before the signal: each turn of it takes what is there.
+        """
+        for _ in range(LAST_TURNS):
+            await asyncio.sleep(0)
         await super().shutdown(sockets)
         self.left_over += len(self.server_state.tasks)
 
@@ -154,6 +163,7 @@ class Server(uvicorn.Server):
             self.failure = error
             self._end()
             return
+        _spare_collector()
         places = [url_of(one) for one in sockets]
         fields = {
             "event": "ready",
@@ -200,7 +210,10 @@ class Server(uvicorn.Server):
             if self._service.draining:
                 continue
             tell_systemd(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-            if await self._service.reload():
+            gc.unfreeze()
+            is_new = await self._service.reload()
+            _spare_collector()
+            if is_new:
                 logger.info("%s was opened anew", self._service.source.name)
             tell_systemd("READY=1")
 
@@ -208,6 +221,15 @@ class Server(uvicorn.Server):
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _spare_collector() -> None:
+    """Take the objects that stay out of the garbage collector's rounds.
+
+    A full round walks through all objects of the libraries and holds every request up.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def serve(

@@ -12,6 +12,7 @@ from twinlens.errors import IndexFileError
 from twinlens.http.bodies.answers import Maker
 from twinlens.http.options import admission
 from twinlens.http.service.metrics import Metrics
+from twinlens.http.service.scans import Scans
 from twinlens.index.index import Index
 from twinlens.loading import load
 from twinlens.model.model import Model
@@ -46,6 +47,8 @@ class Deployment:
     model: Model
     serving: AsyncModel
     index: Index | None
+    scans: Scans
+    """Scans of the index."""
     no_image_queries: str | None
     """Reason why images cannot be queries to the index, if they cannot."""
     users: int = 0
@@ -90,6 +93,9 @@ class Deployment:
             model=model,
             serving=serving,
             index=index,
+            scans=Scans(
+                threads=serving.workers, most_wait_s=serving.limits.max_interactive_wait_s
+            ),
             no_image_queries=reason,
         )
 
@@ -108,6 +114,7 @@ class Deployment:
             self.unused.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.unused.wait(), timeout_s)
+        self.scans.close()
         left = await self.serving.drain(timeout_s)
         try:
             await asyncio.wait_for(self.serving.aclose(), timeout_s)

@@ -11,7 +11,7 @@ from typing import Literal
 from twinlens.errors import ClosedError, DeadlineError, OverloadedError
 from twinlens.serving.admission_limits import AdmissionLimits
 from twinlens.serving.queueing.lanes import ONE_LANE, Lane
-from twinlens.serving.queueing.run_budget import RunBudgets, is_long
+from twinlens.serving.queueing.run_budget import SHORT_S, RunBudgets, is_long
 from twinlens.serving.queueing.shares import FairShares, drain_s
 from twinlens.serving.queueing.waiting import Waiting, is_large
 from twinlens.serving.work import QUEUES, Item, QueueName, Request, Run
@@ -240,11 +240,16 @@ class Queues:
     def _drawn(self, name: QueueName, now: float, expired: list[Request]) -> list[Item]:
         """Take the items of one run out of a queue; none if its next item has to wait."""
         waiting = self._waiting[name]
-        budget = self._budgets[self._lanes[name]].of(name, waiting_s=waiting.seconds, now=now)
         items: list[Item] = []
         seconds, tokens, pixels = 0.0, 0, self._free_pixels()
         waiting.begin_run()
+        self._live_head(waiting, now, expired)
+        of_large = waiting.is_of_large
+        waiting_s = min(waiting.seconds, SHORT_S) if of_large else waiting.seconds
+        budget = self._budgets[self._lanes[name]].of(name, waiting_s=waiting_s, now=now)
         while (item := self._live_head(waiting, now, expired)) is not None:
+            if waiting.is_of_large and not of_large:
+                break  # small ones are not kept until its items are embedded
             seconds, tokens = seconds + item.seconds, tokens + item.tokens
             too_slow = item.seconds > budget.longest_item_s
             is_first = not items and pixels == self._limits.max_pixels_at_work

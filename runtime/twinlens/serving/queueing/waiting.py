@@ -8,8 +8,9 @@ from itertools import count
 from twinlens.serving.queueing.run_budget import MOST_ITEMS
 from twinlens.serving.work import Item, Request
 
-Turn = tuple[float, int, Request]
-"""Seconds that a request was served, more than others when it came; its number; itself."""
+Turn = tuple[float, bool, int, Request]
+"""Seconds that a request was served, more than others when it came; True for a large one, which of
+equals comes last; its number; itself."""
 
 
 class Waiting:
@@ -55,9 +56,10 @@ class Waiting:
         """Add the items of a new request, at least one."""
         seconds = sum(item.seconds for item in items)
         self._items[request] = deque(items)
-        if not self._in_turns and is_large(items):
+        in_turns = not self._in_turns and is_large(items)
+        if in_turns:
             self._large[request] = seconds
-        heappush(self._turns, (self._clock, next(self._numbers), request))
+        heappush(self._turns, (self._clock, in_turns, next(self._numbers), request))
         self._n_items += len(items)
         self._seconds += seconds
 
@@ -71,21 +73,26 @@ class Waiting:
         """Return the item to be taken next; None if there is none."""
         while self._turn is None and self._turns:
             turn = heappop(self._turns)
-            if turn[2] in self._items:
+            if turn[3] in self._items:
                 self._turn = turn
-        return None if self._turn is None else self._items[self._turn[2]][0]
+        return None if self._turn is None else self._items[self._turn[3]][0]
+
+    @property
+    def is_of_large(self) -> bool:
+        """True if the item of `head` is one of a large request among smaller ones."""
+        return self._turn is not None and self._turn[1]
 
     def take(self) -> Item:
         """Take the item of `head`."""
         assert self._turn is not None, "head() comes first"
-        served, number, request = self._turn
+        served, is_large_one, number, request = self._turn
         item = self._items[request].popleft()
         if self._in_turns:
             self._clock = served
         else:
             self._clock = max(self._clock, served) + item.seconds / len(self._items)
         if self._in_turns or request in self._large:
-            self._turn = (served + item.seconds, number, request)
+            self._turn = (served + item.seconds, is_large_one, number, request)
         if request in self._large:
             self._large[request] -= item.seconds
         self._n_items -= 1
@@ -109,12 +116,12 @@ class Waiting:
     def _forget(self, request: Request) -> None:
         del self._items[request]
         self._large.pop(request, None)
-        if self._turn is not None and self._turn[2] is request:
+        if self._turn is not None and self._turn[3] is request:
             self._turn = None
         if not self._items:
             self._seconds = 0.0  # sums of floats drift
         if len(self._turns) > 2 * len(self._items):
-            self._turns = [turn for turn in self._turns if turn[2] in self._items]
+            self._turns = [turn for turn in self._turns if turn[3] in self._items]
             heapify(self._turns)
 
 
