@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 import pytest
 from http_servers import PATIENCE_S, ServerProcess
+from raw_http import posted, status_of
 
 from twinlens import Index, Model
 from twinlens.bundle.bundle import MANIFEST
@@ -118,6 +119,43 @@ def test_a_request_at_work_when_the_door_closes_is_answered(tmp_path: Path) -> N
             assert answer.result().status_code == 200
         code, out = server.ended()
     assert "0 accepted and not answered" in out
+    assert code == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no signal stops a process here")
+def test_requests_that_lie_unread_at_the_signal_are_answered() -> None:
+    """As when the event loop lags by more than the notice: on old, new and half-begun connections."""
+    body = b'{"input": "a dog"}'
+    request = posted(body, f"content-length: {len(body)}")
+    arguments = ("demo", "--port", "0", "--notice", "0", "--timeout", "60")
+    with ExitStack() as stack:
+        server = stack.enter_context(ServerProcess(*arguments))
+
+        def connections(count: int) -> list[socket.socket]:
+            return [stack.enter_context(server.connect()) for _ in range(count)]
+
+        old = connections(24)
+        for one in old:
+            one.sendall(request)
+            assert status_of(one.recv(1 << 16)) == 200
+        half = connections(4)
+        for one in half:
+            one.sendall(request[:40])
+        old[0].sendall(request)  # its answer tells that the halves before it were read
+        assert status_of(old[0].recv(1 << 16)) == 200
+        server.process.send_signal(signal.SIGSTOP)
+        server.process.send_signal(signal.SIGTERM)
+        new = connections(24)
+        for one in old + new:
+            one.sendall(request)
+        server.process.send_signal(signal.SIGCONT)
+        server.line(lambda line: str(line.get("text")).startswith("draining"))
+        for one in half:
+            one.sendall(request[40:])
+        statuses = [status_of(one.recv(1 << 16) or b"HTTP/1.1 0") for one in old + new + half]
+        code, out = server.ended()
+    assert set(statuses) == {200}
+    assert "answered 77 requests, 0 accepted and not answered" in out
     assert code == 0
 
 

@@ -37,6 +37,8 @@ class TooManyPipelinedError(Exception):
 class Connection(HttpToolsProtocol):
     """Connection of one client."""
 
+    made = 0
+    """Connections made in this process."""
     head_s, unread_s = HEAD_S, UNREAD_S
     most_connections = 10_000
 
@@ -57,6 +59,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401  asyncio's or uvloop's
         """Take a connection, or answer 429 and close it where there are too many."""
+        Connection.made += 1
         super().connection_made(transport)
         if len(self.connections) > self.most_connections:
             self._deaf = True

@@ -30,8 +30,11 @@ KEEP_ALIVE_S: Final = 75
 """Time for which an idle connection stays: longer than balancers keep theirs (60 s), and clients
 (openai's 5 s), so that it is they who close, and no request meets a closing door."""
 SWEEP_S: Final = 1.0
-LAST_TURNS: Final = 3
-"""Turns of the event loop before the door closes: one accepts, the next one reads, and one spare."""
+QUIET_TURNS: Final = 3
+"""Turns of the event loop without a new connection before the door closes: one accepts, the next
+one reads, and one spare."""
+LAST_TURNS_S: Final = 1.0
+"""Time for these turns, if connections come without a pause."""
 DOUBLED_S: Final = 0.5
 """Time in which the same signal again is no second one: `timeout`, and a terminal with a program
 that passes signals on, send each twice."""
@@ -114,15 +117,21 @@ class Server(uvicorn.Server):
                 await asyncio.wait_for(self._ending.wait(), 1.0)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the sockets, and wait for the answers to what was accepted.
-
-        A loop that lags has connections to accept and requests to read, which lie in the sockets
-        since before the signal: each turn of it takes what is there.
-        """
-        for _ in range(LAST_TURNS):
-            await asyncio.sleep(0)
+        """Close the sockets, and wait for the answers to what was accepted."""
+        await self._take_what_is_there()
         await super().shutdown(sockets)
         self.left_over += len(self.server_state.tasks)
+
+    async def _take_what_is_there(self) -> None:
+        """Accept and read what lies in the sockets since before the end, as a loop that lags has.
+
+        A turn of uvloop accepts a single connection.
+        """
+        end, quiet, known = time.monotonic() + LAST_TURNS_S, 0, -1
+        while quiet < QUIET_TURNS and time.monotonic() < end:
+            await asyncio.sleep(0)
+            count = Connection.made
+            quiet, known = (quiet + 1 if count == known else 0), count
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
