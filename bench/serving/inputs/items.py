@@ -15,7 +15,7 @@ from bench.towers.inputs.pictures import pictures
 from bench.towers.inputs.workspace import Workspace
 
 CAPTIONS: Final = 2048
-"""Few that come again and again would be embedded once by a server whose batches hold them twice."""
+"""Of a few, a batch would hold some twice, and `embed_texts` embeds equal texts once."""
 WHO: Final = ("man", "woman", "child", "dog", "small cat", "painter", "cyclist", "nurse")
 LIKE: Final = ("A young", "A tall", "A tired", "A happy", "One")
 DOES: Final = ("stands", "sits", "waits", "walks slowly", "looks around", "is playing")

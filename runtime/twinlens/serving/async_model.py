@@ -59,7 +59,7 @@ class AsyncModel:
     Args:
         model: the model.
         limits: limits on requests and queues.
-        workers: worker threads that compute at a time; all CPUs that the process may use by default.
+        workers: worker threads that compute at a time; all usable CPUs by default.
         observer: receiver of metrics.
         preempt: have the system interrupt images and bulk work for interactive texts, and both for
             the caller's own thread (Linux; nothing changes elsewhere). Texts then have as many

@@ -90,7 +90,7 @@ def read_request(  # noqa: PLR0913  one choice each, none by place
         deadline=now + allowed_s,
         rows=np.empty((len(values), width), dtype=np.float32),
         left=len(values),
-        context=copy_context(),
+        context=copy_context() if any(given.kind == "image" for given in values) else None,
     )
     items = [
         (_text if given.kind == "text" else _image)(request, row, given, costs)

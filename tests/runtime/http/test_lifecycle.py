@@ -124,7 +124,7 @@ def test_a_request_at_work_when_the_door_closes_is_answered(tmp_path: Path) -> N
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no signal stops a process here")
 def test_requests_that_lie_unread_at_the_signal_are_answered() -> None:
-    """As when the event loop lags by more than the notice: on old, new and half-begun connections."""
+    """As when the event loop lags by more than the notice; connections are old, new, half read."""
     body = b'{"input": "a dog"}'
     request = posted(body, f"content-length: {len(body)}")
     arguments = ("demo", "--port", "0", "--notice", "0", "--timeout", "60")

@@ -4,9 +4,9 @@ import pytest
 from virtual_engine import (
     IMAGE_FIXED_S,
     IMAGE_S,
-    PreemptiveEngine,
     TEXT_FIXED_S,
     TEXT_S,
+    PreemptiveEngine,
     Stream,
     VirtualEngine,
     request_of,

@@ -25,7 +25,10 @@ class Incoming(Protocol):
     """Request whose body is coming."""
 
     more_body: bool
-    flow: Flow
+
+    @property
+    def flow(self) -> Flow:
+        """Flow of its bytes."""
 
 
 class Line:

@@ -73,9 +73,7 @@ class Recorder:
 class _Connection:
     """Channels of one request."""
 
-    def __init__(
-        self, exchange: Exchange, service: Service, receive: Receive, send: Send
-    ) -> None:
+    def __init__(self, exchange: Exchange, service: Service, receive: Receive, send: Send) -> None:
         self.exchange, self._service = exchange, service
         self._receive, self._send = receive, send
         headers = exchange.headers

@@ -3,7 +3,8 @@
 import os
 import socket
 import time
-from typing import Any, Final
+from asyncio import Transport
+from typing import Any, Final, cast
 
 import msgspec
 from httptools import HttpParserError, HttpParserUpgrade
@@ -54,7 +55,7 @@ class Connection(HttpToolsProtocol):
         self._left_at: float | None = None
         self._is_declined = False
         """True while the head at hand asks for another protocol, and is to be parsed again."""
-        self._due: list[RequestResponseCycle] = []
+        self._due: list[tuple[RequestResponseCycle, Line]] = []
         """Requests not yet answered, the oldest first."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401  asyncio's or uvloop's
@@ -85,11 +86,10 @@ class Connection(HttpToolsProtocol):
 
         It also keeps a connection that was reset for the whole time of an idle one.
         """
-        for cycle in self._due:
+        for cycle, line in self._due:
             cycle.disconnected = True
             cycle.message_event.set()
-            if (line := Line.of(cycle.scope)) is not None:
-                line.leave()
+            line.leave()
         self._due.clear()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
@@ -121,10 +121,11 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         cycle = self.cycle  # its task begins later
         if self.scope["method"] != "HEAD":  # which has no body to wait for
-            cycle.transport = OneWrite(self.transport, cycle)
-        cycle.scope[LINE] = Line(cycle)
-        self._due = [one for one in self._due if not one.response_complete]
-        self._due.append(cycle)
+            cycle.transport = cast("Transport", OneWrite(self.transport, cycle))
+        line = Line(cycle)
+        cast("dict[str, Any]", self.scope)[LINE] = line
+        self._due = [due for due in self._due if not due[0].response_complete]
+        self._due.append((cycle, line))
 
     def on_message_complete(self) -> None:
         """End the body; the next byte begins a head."""
@@ -190,8 +191,9 @@ class Connection(HttpToolsProtocol):
 
     def _has_unread(self) -> bool:
         """Return True if the client has sent bytes that the event loop has not read."""
+        number = self.transport.get_extra_info("socket").fileno()
         try:
-            with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as one:
+            with socket.socket(fileno=os.dup(number)) as one:
                 one.setblocking(False)
                 return bool(one.recv(1, socket.MSG_PEEK))
         except OSError:  # there are none, or there is no connection any more

@@ -93,9 +93,7 @@ class Deployment:
             model=model,
             serving=serving,
             index=index,
-            scans=Scans(
-                threads=serving.workers, most_wait_s=serving.limits.max_interactive_wait_s
-            ),
+            scans=Scans(threads=serving.workers, most_wait_s=serving.limits.max_interactive_wait_s),
             no_image_queries=reason,
         )
 

@@ -40,6 +40,8 @@ class Metrics:
             "twinlens_requests", "Requests answered.", ("route", "code"), registry=registry
         )
         self._by_route = _histogram("request_seconds", "From request to answer.", "route", registry)
+        self._runs: dict[tuple[str, str], tuple[Histogram, Histogram, Histogram]] = {}
+        """Batch, tower and queue by kind and class: to look them up takes as long as to count."""
         self._seconds: dict[str, Histogram] = {}
         self._requests: dict[tuple[str, int], Counter] = {}
         self.in_progress = 0
@@ -85,11 +87,18 @@ class Metrics:
 
     def on_run(self, report: RunReport) -> None:
         """Count a run of a tower."""
-        kind = report.kind
-        self._batch_items.labels(kind).observe(report.items)
-        self._tower_s.labels(kind).observe(report.tower_s)
+        kind, priority = report.kind, report.priority
+        if (kind, priority) not in self._runs:
+            self._runs[kind, priority] = (
+                self._batch_items.labels(kind),
+                self._tower_s.labels(kind),
+                self._queue_s.labels(kind, priority),
+            )
+        batch, tower, queue = self._runs[kind, priority]
+        batch.observe(report.items)
+        tower.observe(report.tower_s)
         for seconds in report.waited_s:
-            self._queue_s.labels(kind, report.priority).observe(seconds)
+            queue.observe(seconds)
         for seconds in report.decode_s:
             self._decode_s.observe(seconds)
 

@@ -57,6 +57,8 @@ def drain_s(work: Mapping[QueueName, float], queue: QueueName, *, workers: int) 
         workers: number of workers.
     """
     left = {name: seconds for name, seconds in work.items() if seconds > 0}
+    if left.keys() <= {queue}:  # the usual case, several times a request
+        return left.get(queue, 0.0) / workers
     passed = 0.0
     while queue in left:
         total = sum(WEIGHTS[name.priority] for name in left)
