@@ -122,7 +122,7 @@ def read_json(body: bytes, kind: type[T]) -> T:
             code="request_too_large",
         )
     try:
-        decoder = _decoder(kind)  # type: ignore[arg-type]  mypy knows no class that is hashable
+        decoder = _decoder(kind)  # type: ignore[arg-type]  # a class is hashable
         return cast("T", decoder.decode(body))
     except msgspec.ValidationError as error:
         raise _of_another_kind(str(error)) from None
