@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.harness.results_file import three_digits
 from bench.harness.results_log import Line
-from bench.serving.contenders import OURS
+from bench.serving.contenders import ENGINE, OURS
 from bench.serving.demands import SAME, demands
 from bench.serving.figures import Figures
 from bench.serving.scenarios import awake, mixed, overload
@@ -15,6 +15,8 @@ from bench.serving.scenarios import seldom as seldom_asked
 from bench.serving.scenarios.alone import NAME as ONE
 from bench.serving.scenarios.alone import OFFLINE
 
+KINDS: Final = ("text", "text", "image")
+CORES: Final = 2
 Table = Callable[[Figures], Iterator[str]]
 
 
@@ -23,12 +25,31 @@ def saturation(figures: Figures) -> Iterator[str]:
     names = ("saturation, text", "saturation, 32 texts a request", "saturation, image")
     yield "|   | texts/s, one a request | texts/s, 32 a request | images/s |"
     yield "|---|---|---|---|"
-    alone = [
-        figures.median(OFFLINE, OURS, f"{kind}s_a_second") for kind in ("text", "text", "image")
-    ]
+    alone = [figures.median(OFFLINE, OURS, f"{kind}s_a_second") for kind in KINDS]
     yield row("towers offline, two threads", alone)
     for peer in figures.peers(names[0]):
         yield row(peer, [figures.median(name, peer, "items_a_second") for name in names])
+
+
+def spent(figures: Figures) -> Iterator[str]:
+    """Yield ms of CPU that an item costs at saturation: the service's, and the generator's."""
+    names = ("saturation, text", "saturation, 32 texts a request", "saturation, image")
+    yield "|   | text, one a request | text, 32 a request | image |"
+    yield "|---|---|---|---|"
+    offline = [figures.median(OFFLINE, OURS, f"{kind}s_a_second") for kind in KINDS]
+    alone = [1e3 * CORES / rate for rate in offline]
+    yield row("towers offline, two threads", alone)
+    for peer in figures.peers(names[0]):
+        yield row(peer, [_cpu_ms(figures, name, peer) for name in names])
+
+
+def _cpu_ms(figures: Figures, scenario: str, peer: str) -> str:
+    rate = figures.median(scenario, peer, "items_a_second")
+    parts = [figures.median(scenario, peer, "cores")]
+    if peer != ENGINE:  # which holds the generator
+        wall = figures.median(scenario, peer, "wall_s")
+        parts.append(figures.median(scenario, peer, "own_cpu_s") / wall)
+    return "" if np.isnan(rate) else " + ".join(f"{1e3 * part / rate:.2f}" for part in parts)
 
 
 def loads(figures: Figures) -> Iterator[str]:
@@ -161,6 +182,7 @@ def number(value: float) -> str:
 TABLES: Final[Mapping[str, Table]] = {
     "demands": demanded,
     "saturation": saturation,
+    "spent": spent,
     "loads": loads,
     "beside bulk": beside,
     "overload": floods,

@@ -84,6 +84,7 @@ def _source(options: argparse.Namespace) -> "Source":
         threads=options.threads,
         max_queue=options.max_queue,
         timeout_s=options.timeout,
+        preempt=not options.no_preempt,
     )
 
 

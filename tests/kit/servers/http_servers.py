@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -127,11 +127,12 @@ class ServerProcess:
         self,
         *arguments: str,
         plant: str = "",
+        under: Sequence[str] = (),
         **settings: Any,  # noqa: ANN401  Popen's own
     ) -> None:
         code = f"{plant}\nimport sys; from twinlens_command import main; sys.exit(main())"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "serve", *arguments],
+            [*under, sys.executable, "-c", code, "serve", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -5,11 +5,12 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -157,6 +158,34 @@ def test_requests_that_lie_unread_at_the_signal_are_answered() -> None:
     assert set(statuses) == {200}
     assert "answered 77 requests, 0 accepted and not answered" in out
     assert code == 0
+
+
+READ_ONLY = 'mount -o remount,ro,bind / && exec "$@"'
+ALONE = (
+    *("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount", "--mount-proc"),
+    *("sh", "-c", READ_ONLY, "sh"),
+)
+"""Command under which another is the first process of its namespace, on a disk of which it can
+write nothing: as in a container without an init."""
+
+
+def can_be_alone() -> bool:
+    with suppress(OSError):
+        return subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode == 0
+    return False
+
+
+@pytest.mark.skipif(not can_be_alone(), reason="this system gives no namespaces")
+def test_the_first_process_on_a_read_only_disk_serves_and_drains() -> None:
+    arguments = ("demo", "--port", "0", "--notice", "0", "--json")
+    with ServerProcess(*arguments, under=ALONE) as server, server.client() as client:
+        assert client.post("/v1/embeddings", json={"input": TEXTS}).status_code == 200
+        pid = server.process.pid
+        (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+        assert Path(f"/proc/{child}/status").read_text("ascii").split("NSpid:")[1].split()[1] == "1"
+        os.kill(int(child), signal.SIGTERM)
+        code, out = server.ended()
+    assert (code, json.loads(out)["left_over"]) == (0, 0)
 
 
 def test_a_request_that_outlasts_the_drain_is_told_and_counted(tmp_path: Path) -> None:

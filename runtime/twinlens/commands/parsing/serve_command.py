@@ -68,6 +68,11 @@ def _add_limits(parser: Parser) -> None:
         "--timeout", type=values.seconds, default=10.0, help="seconds for an answer (10)"
     )
     parser.add_argument(
+        "--no-preempt",
+        action="store_true",
+        help="leave priorities of threads alone: a text may wait for an image (Linux)",
+    )
+    parser.add_argument(
         "--notice",
         type=values.seconds_or_none,
         default=1.0,

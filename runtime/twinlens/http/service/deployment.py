@@ -35,6 +35,8 @@ class Source:
     threads: int | None
     max_queue: int | None
     timeout_s: float
+    preempt: bool = True
+    """True if the system may interrupt images and bulk work for interactive texts."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -80,6 +82,7 @@ class Deployment:
             limits=admission(source.max_queue, source.timeout_s),
             workers=source.threads,
             observer=metrics,
+            preempt=source.preempt,
         )
         serving.start()
         try:
