@@ -316,6 +316,12 @@ def the_service_has_the_limits(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (named["notice_s"], named["drain_s"]) == (0, 7)
 
 
+@check("--no-preempt", "serve")
+def the_workers_keep_their_priority(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert served(monkeypatch, "--port", "0")[0].preempt
+    assert not served(monkeypatch, "--port", "0", "--no-preempt")[0].preempt
+
+
 @check("--host", "serve")
 @check("--port", "serve")
 @check("--uds", "serve")
