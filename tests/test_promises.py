@@ -177,6 +177,21 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "runtime/serving/test_workers.py::test_admission_is_all_or_none_and_tells_when_to_come_again",
         "runtime/http/test_guards.py::test_a_request_that_no_queue_will_ever_hold_is_not_told_to_come_again",
     ),
+    (README, "a large interactive request has turns"): (
+        (
+            "runtime/serving/test_policy.py"
+            "::test_thousands_of_interactive_texts_do_not_hold_up_single_ones"
+        ),
+        "runtime/serving/test_shares.py::test_a_large_interactive_request_is_passed_and_has_its_share",
+    ),
+    (README, "shortens the 10 s, for a search's scan too"): (
+        "runtime/http/service/test_scans.py::test_a_search_ends_with_its_time",
+    ),
+    (README, "On Linux the system interrupts images and bulk work for a text"): (
+        "runtime/serving/test_workers.py::test_a_text_has_a_worker_while_images_hold_all_others",
+        "runtime/serving/test_policy.py::test_texts_with_a_lane_of_their_own_wait_for_no_image",
+        "runtime/commands/test_choices.py::test_an_option_reaches_the_act",
+    ),
     (README, "a client that leaves is not computed for"): (
         "runtime/http/test_process.py::test_a_client_that_leaves_is_not_computed_for",
     ),
@@ -192,12 +207,16 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "every request that was accepted is answered"): (
         "runtime/http/test_lifecycle.py::test_sigterm_under_load_loses_nothing",
         "runtime/http/test_lifecycle.py::test_a_request_at_work_when_the_door_closes_is_answered",
+        "runtime/http/test_lifecycle.py::test_requests_that_lie_unread_at_the_signal_are_answered",
     ),
     (README, "a bad one changes nothing"): (
         (
             "runtime/http/test_lifecycle.py"
             "::test_sighup_changes_the_bundle_under_load_and_a_bad_one_changes_nothing"
         ),
+    ),
+    (README, "It may be the first process of a container with a read-only disk"): (
+        "runtime/http/test_lifecycle.py::test_the_first_process_on_a_read_only_disk_serves_and_drains",
     ),
     (README, "are examples that the tests hold to the command"): (
         "examples/test_container.py::test_the_command_is_one_of_twinlens",
