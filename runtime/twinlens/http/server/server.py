@@ -88,6 +88,7 @@ class Server(uvicorn.Server):
         """Requests that were accepted, and not answered within the time to drain."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._hung_up = asyncio.Event()
+        self._is_open = asyncio.Event()
 
     @property
     def answered(self) -> int:
@@ -105,6 +106,7 @@ class Server(uvicorn.Server):
         self._keep(self._reload())
         with self._hangups():
             await super().serve(sockets)
+        gc.unfreeze()
         for task in self._tasks:
             task.cancel()
         self.left_over += await self._service.close(self._drain_s)
@@ -166,6 +168,7 @@ class Server(uvicorn.Server):
 
     async def _open(self, sockets: Sequence[socket.socket]) -> None:
         start = time.perf_counter()
+        places = [url_of(one) for one in sockets]  # closed, if a signal ends it before it is open
         try:
             await self._service.open()
         except Exception as error:  # noqa: BLE001  told by the command line
@@ -173,7 +176,7 @@ class Server(uvicorn.Server):
             self._end()
             return
         _spare_collector()
-        places = [url_of(one) for one in sockets]
+        self._is_open.set()
         fields = {
             "event": "ready",
             "model": self._service.source.name,
@@ -212,9 +215,10 @@ class Server(uvicorn.Server):
             self._loop.remove_signal_handler(signal.SIGHUP)
 
     async def _reload(self) -> None:
-        """Reload after each SIGHUP; once more for all that come meanwhile."""
+        """Reload after each SIGHUP; once for all that come before it is open, or meanwhile."""
         while True:
             await self._hung_up.wait()
+            await self._is_open.wait()
             self._hung_up.clear()
             if self._service.draining:
                 continue
