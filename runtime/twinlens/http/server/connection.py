@@ -191,9 +191,11 @@ class Connection(HttpToolsProtocol):
 
     def _has_unread(self) -> bool:
         """Return True if the client has sent bytes that the event loop has not read."""
-        number = self.transport.get_extra_info("socket").fileno()
+        own = self.transport.get_extra_info("socket")
+        if own is None:
+            return False
         try:
-            with socket.socket(fileno=os.dup(number)) as one:
+            with socket.socket(fileno=os.dup(own.fileno())) as one:
                 one.setblocking(False)
                 return bool(one.recv(1, socket.MSG_PEEK))
         except OSError:  # there are none, or there is no connection any more
