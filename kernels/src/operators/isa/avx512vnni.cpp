@@ -76,6 +76,7 @@ struct Vnni {
 constexpr OperatorTable table() {
     OperatorTable table{};
     table.name = "avx512vnni";
+    table.reproducible = true;
     table.product = product<Vnni>;
     table.bytes_product = bytes_product<Vnni>;
     table.mlp = mlp<Vnni>;
