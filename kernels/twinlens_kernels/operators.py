@@ -68,12 +68,24 @@ def failure() -> str | None:
     return None
 
 
+@cache
+def runnable() -> tuple[str, ...]:
+    """Return the instruction sets of `PATHS` for which the library has operators that run here."""
+    if library() is None or failure() is not None:
+        return ()
+    return tuple((_answer("twinlens_operators_runnable_sets") or "").split())
+
+
 def _asked() -> str | None:
     """Ask the library, which itself reads the environment variable."""
+    return _answer("twinlens_operators_path")
+
+
+def _answer(question: str) -> str | None:
     found = library()
     if found is None:
         return None
-    ask = ctypes.CDLL(str(found)).twinlens_operators_path
+    ask = ctypes.CDLL(str(found))[question]
     ask.restype = ctypes.c_char_p
     name: bytes | None = ask()
     return None if name is None else name.decode()
