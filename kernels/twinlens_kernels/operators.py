@@ -12,6 +12,8 @@ VARIABLE: Final = "TWINLENS_OPERATORS"
 """Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
 PATHS: Final = ("amx", "avx512vnni", "avxvnni", "avx2")
 """Instruction sets for which there are operators, best first."""
+REPRODUCIBLE: Final = frozenset(PATHS) - {"amx"}
+"""Those that give the same rows, to the bit. The attention of AMX multiplies bfloat16."""
 
 
 @cache
