@@ -12,8 +12,9 @@ VARIABLE: Final = "TWINLENS_OPERATORS"
 """Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
 PATHS: Final = ("amx", "avx512vnni", "avxvnni", "avx2")
 """Instruction sets for which there are operators, best first."""
-REPRODUCIBLE: Final = frozenset(PATHS) - {"amx"}
-"""Those that give the same rows, to the bit. The attention of AMX multiplies bfloat16."""
+REPRODUCIBLE: Final = frozenset(PATHS) - {"amx"} | {"amx_reproducible"}
+"""Those that give the same rows, to the bit: the attention of AMX multiplies bfloat16, but not that
+of its variant for sessions with twinlens.reproducible."""
 
 
 @cache
