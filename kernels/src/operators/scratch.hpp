@@ -11,7 +11,10 @@ namespace twinlens::operators {
 
 enum class Scratch {
     codes,
+    serial,
     weights,
+    columns,
+    clipped,
     scales,
     row,
     hidden,

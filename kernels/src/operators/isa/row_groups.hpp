@@ -13,6 +13,13 @@
 namespace twinlens::operators {
 namespace {
 
+// Inlined into a larger function, the sums of a loop no longer stay in registers.
+#if defined(_MSC_VER)
+#define TWINLENS_NOINLINE __declspec(noinline)
+#else
+#define TWINLENS_NOINLINE __attribute__((noinline))
+#endif
+
 constexpr std::int64_t most_grouped = 6; // 12 sums, 2 weights, a code and a product
 
 // Codes of rows, and weights of 16 outputs; `quads` of 4 bytes a step.
@@ -45,8 +52,9 @@ inline __m256i load_once(const void *from) {
 
 // to [n][a row of block_side]: 16 sums of each row. `from` a row of them, or where they are stored.
 template <typename Dot, int n, typename Between>
-void add_rows(const Operands &all, const std::int32_t *from, std::int64_t from_stride,
-              std::int32_t *to, const Between &between) {
+TWINLENS_NOINLINE void add_rows(const Operands &all, const std::int32_t *from,
+                                std::int64_t from_stride, std::int32_t *to,
+                                const Between &between) {
     __m256i sums[n][2];
     for (int i = 0; i < n; ++i) {
         sums[i][0] = load_half(from + i * from_stride);
