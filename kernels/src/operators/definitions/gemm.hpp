@@ -11,15 +11,10 @@
 #include "operators/scratch.hpp"
 #include "operators/work_split.hpp"
 #include "support/arithmetic.hpp"
+#include "support/inline.hpp"
 
 namespace twinlens::operators {
 namespace {
-
-#if defined(_MSC_VER)
-#define TWINLENS_INLINE __forceinline
-#else
-#define TWINLENS_INLINE __attribute__((always_inline)) inline
-#endif
 
 constexpr std::int64_t block_side = 32;
 

@@ -9,16 +9,10 @@
 #include <immintrin.h>
 
 #include "operators/definitions/gemm.hpp"
+#include "support/inline.hpp"
 
 namespace twinlens::operators {
 namespace {
-
-// Inlined into a larger function, the sums of a loop no longer stay in registers.
-#if defined(_MSC_VER)
-#define TWINLENS_NOINLINE __declspec(noinline)
-#else
-#define TWINLENS_NOINLINE __attribute__((noinline))
-#endif
 
 constexpr std::int64_t most_grouped = 6; // 12 sums, 2 weights, a code and a product
 
@@ -50,6 +44,8 @@ inline __m256i load_once(const void *from) {
     return loaded;
 }
 
+// Not inlined: in a larger function the sums no longer stay in registers.
+//
 // to [n][a row of block_side]: 16 sums of each row. `from` a row of them, or where they are stored.
 template <typename Dot, int n, typename Between>
 TWINLENS_NOINLINE void add_rows(const Operands &all, const std::int32_t *from,
