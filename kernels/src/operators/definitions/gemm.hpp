@@ -25,7 +25,7 @@ struct Panel {
     const std::uint8_t *codes; // [tiles of rows, in pairs][steps] tiles
     const float *scales;       // [rows]
     std::int64_t rows, steps;
-    std::int64_t serial; // of this thread's panels: another for other codes
+    std::int64_t serial; // another for other codes
 };
 
 // Scale, bias and zero-point correction of 32 outputs; zero beyond the last.

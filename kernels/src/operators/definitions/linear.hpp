@@ -56,8 +56,7 @@ template <typename Code> Panel quantized(std::int64_t rows, std::int64_t width, 
         scales[row] =
             code(row, codes + row / tile_rows * tiles_bytes + row % tile_rows * tile_width);
     }
-    auto *serial = scratch<std::int64_t>(Scratch::serial, 1);
-    return {codes, scales, rows, ceil_div(width, tile_width), ++*serial};
+    return {codes, scales, rows, ceil_div(width, tile_width), new_serial()};
 }
 
 inline Panel quantized_rows(const float *x, Range rows, std::int64_t width, const Norm *norm) {

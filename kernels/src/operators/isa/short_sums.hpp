@@ -42,7 +42,7 @@ inline int lowest_bit(std::uint32_t bits) {
 
 // 32 outputs by `steps` * 64 inputs.
 struct ClippedWeights {
-    static constexpr std::int64_t most_taken = 124, most_steps = 16;
+    static constexpr std::int64_t most_taken = 124, most_steps = Chunks::whole;
 
     bool fits;                                        // else more was taken than there is room for
     alignas(64) std::int32_t offsets_sum[block_side]; // of 128 * clipped weights
