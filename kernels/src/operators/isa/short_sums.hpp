@@ -47,14 +47,22 @@ struct ClippedWeights {
     bool fits;                                        // else more was taken than there is room for
     alignas(64) std::int32_t offsets_sum[block_side]; // of 128 * clipped weights
     std::int32_t n_taken[block_side];                 // a multiple of four
-    Taken taken[block_side][most_taken + 4];
+    Taken taken[block_side][most_taken + 12];         // one more clipping, and four beyond it
     alignas(64) std::int16_t offsets[2][most_steps * 8 * 32]; // [steps][8][16 outputs][2 pairs]
     alignas(64) std::int8_t codes[2][most_steps * tile_bytes];
 
     void fill(const Weights &weights) {
         fits = true;
+        for (std::int64_t out = 0; out < block_side; ++out) {
+            n_taken[out] = 0;
+        }
         for (int half = 0; half < 2; ++half) {
-            fill_half(half, half == 0 ? weights.left : weights.right, weights.steps);
+            std::memcpy(codes[half], half == 0 ? weights.left : weights.right,
+                        static_cast<std::size_t>(weights.steps * tile_bytes));
+            for (int eight = 0; eight < 2; ++eight) {
+                clip_eight(half, eight, 8 * weights.steps);
+                sum_eight(half, eight, 8 * weights.steps);
+            }
         }
         for (std::int64_t out = 0; out < block_side; ++out) {
             while (n_taken[out] % 4 != 0) {
@@ -64,51 +72,59 @@ struct ClippedWeights {
     }
 
   private:
-    void fill_half(int half, const std::int8_t *from, std::int64_t steps) {
-        for (std::int64_t out = 16 * half; out < 16 * half + 16; ++out) {
-            n_taken[out] = 0;
+    static __m256i pairs_of(__m256i x) { return _mm256_maddubs_epi16(_mm256_set1_epi8(1), x); }
+
+    // Lanes of pairs that may overflow, two bits each.
+    static std::uint32_t beyond(__m256i first, __m256i second) {
+        const __m256i ones = _mm256_set1_epi8(1);
+        const __m256i sizes = _mm256_maddubs_epi16(_mm256_abs_epi8(first), ones);
+        const __m256i more = _mm256_maddubs_epi16(_mm256_abs_epi8(second), ones);
+        const auto one_sign = [](__m256i size, __m256i sum) { // twice the sum of one sign
+            return _mm256_cmpgt_epi16(_mm256_add_epi16(size, _mm256_abs_epi16(sum)),
+                                      _mm256_set1_epi16(256));
+        };
+        return static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_or_si256(
+            _mm256_cmpgt_epi16(_mm256_add_epi16(sizes, more), _mm256_set1_epi16(255)),
+            _mm256_or_si256(one_sign(sizes, pairs_of(first)), one_sign(more, pairs_of(second))))));
+    }
+
+    // First all places, without a branch that depends on the weights, then the clipping.
+    void clip_eight(int half, int eight, std::int64_t pairs) {
+        std::uint32_t masks[8 * most_steps];
+        std::int64_t places[8 * most_steps + 1], n = 0;
+        std::int8_t *own = codes[half] + 32 * eight;
+        for (std::int64_t pair = 0; pair < pairs; ++pair) {
+            masks[n] = beyond(load_half(own + 128 * pair), load_half(own + 128 * pair + 64));
+            places[n] = pair;
+            n += masks[n] != 0 ? 1 : 0;
         }
-        std::memcpy(codes[half], from, static_cast<std::size_t>(steps * tile_bytes));
-        const __m256i ones_bytes = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
-        const __m256i most = _mm256_set1_epi16(255);
-        for (std::int64_t eight = 0; eight < 2; ++eight) {
-            __m256i total = _mm256_setzero_si256();
-            for (std::int64_t pair = 0; pair < 8 * steps && fits; ++pair) {
-                std::int8_t *at = codes[half] + pair * 128 + 32 * eight;
-                const auto sum_of = [&](__m256i x) { return _mm256_maddubs_epi16(ones_bytes, x); };
-                const auto sizes_of = [&](__m256i x) {
-                    return _mm256_maddubs_epi16(_mm256_abs_epi8(x), ones_bytes);
-                };
-                const __m256i first = load_half(at), second = load_half(at + 64);
-                const __m256i sizes = sizes_of(first), more = sizes_of(second);
-                const auto beyond = [&](__m256i size, __m256i sum) {
-                    return _mm256_cmpgt_epi16(_mm256_add_epi16(size, _mm256_abs_epi16(sum)),
-                                              _mm256_add_epi16(most, ones));
-                };
-                const __m256i wrong = _mm256_or_si256(
-                    _mm256_cmpgt_epi16(_mm256_add_epi16(sizes, more), most),
-                    _mm256_or_si256(beyond(sizes, sum_of(first)), beyond(more, sum_of(second))));
-                auto mask = static_cast<std::uint32_t>(_mm256_movemask_epi8(wrong));
-                for (; mask != 0 && fits; mask &= mask - 1, mask &= mask - 1) { // two bits a lane
-                    const int lane = lowest_bit(mask) / 2;
-                    clip(at + 2 * lane, 16 * half + 8 * eight + lane / 2,
-                         8 * pair + 2 * (lane % 2));
-                }
-                const __m256i sum =
-                    _mm256_add_epi16(sum_of(load_half(at)), sum_of(load_half(at + 64)));
-                const __m256i offset =
-                    _mm256_slli_epi16(_mm256_sub_epi16(_mm256_setzero_si256(), sum), 7);
-                _mm256_store_si256(
-                    reinterpret_cast<__m256i *>(offsets[half] + pair * 32 + 16 * eight), offset);
-                total = _mm256_add_epi32(total, _mm256_madd_epi16(sum, ones));
+        for (std::int64_t i = 0; i < n; ++i) {
+            for (std::uint32_t mask = masks[i]; mask != 0 && fits;
+                 mask &= mask - 1, mask &= mask - 1) {
+                const int lane = lowest_bit(mask) / 2;
+                clip(own + 128 * places[i] + 2 * lane, 16 * half + 8 * eight + lane / 2,
+                     8 * places[i] + 2 * (lane % 2));
             }
-            _mm256_store_si256(reinterpret_cast<__m256i *>(offsets_sum + 16 * half + 8 * eight),
-                               _mm256_slli_epi32(total, 7));
         }
     }
 
+    void sum_eight(int half, int eight, std::int64_t pairs) {
+        __m256i total = _mm256_setzero_si256();
+        const std::int8_t *own = codes[half] + 32 * eight;
+        std::int16_t *to = offsets[half] + 16 * eight;
+        for (std::int64_t pair = 0; pair < pairs; ++pair) {
+            const __m256i sum = _mm256_add_epi16(pairs_of(load_half(own + 128 * pair)),
+                                                 pairs_of(load_half(own + 128 * pair + 64)));
+            _mm256_store_si256(reinterpret_cast<__m256i *>(to + 32 * pair),
+                               _mm256_slli_epi16(_mm256_sub_epi16(_mm256_setzero_si256(), sum), 7));
+            total = _mm256_add_epi32(total, _mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
+        }
+        _mm256_store_si256(reinterpret_cast<__m256i *>(offsets_sum + 16 * half + 8 * eight),
+                           _mm256_slli_epi32(total, 7));
+    }
+
     // The pairs at[0], at[1] and at[64], at[65], of inputs k, k + 1, k + 4 and k + 5. In numbers of
-    // its own: a store of a byte makes compilers read all else again.
+    // its own, as a store of a byte makes compilers read all else again, and with few branches.
     void clip(std::int8_t *at, std::int64_t out, std::int64_t k) {
         int signs[4], sizes[4], clipped[4];
         for (int i = 0; i < 4; ++i) {
@@ -125,20 +141,18 @@ struct ClippedWeights {
             const int excess = clipped[0] + clipped[1] + clipped[2] + clipped[3] - 255;
             clipped[i] -= clamp(excess, 0, clipped[i]);
         }
+        std::int32_t n = n_taken[out];
         for (int i = 0; i < 4; ++i) {
-            if (clipped[i] == sizes[i]) {
-                continue;
-            }
+            const auto input = static_cast<std::int16_t>(k + i / 2 * 4 + i % 2);
+            const int cut = sizes[i] - clipped[i], first = min(cut, 64);
             at[i / 2 * 64 + i % 2] = static_cast<std::int8_t>(clipped[i] * signs[i]);
-            for (int left = sizes[i] - clipped[i]; left > 0; left -= 64) {
-                if (n_taken[out] == most_taken) {
-                    fits = false;
-                    return;
-                }
-                taken[out][n_taken[out]++] = {static_cast<std::int16_t>(k + i / 2 * 4 + i % 2),
-                                              static_cast<std::int16_t>(min(left, 64) * signs[i])};
-            }
+            taken[out][n] = {input, static_cast<std::int16_t>(first * signs[i])};
+            n += cut > 0 ? 1 : 0;
+            taken[out][n] = {input, static_cast<std::int16_t>((cut - first) * signs[i])};
+            n += cut > 64 ? 1 : 0;
         }
+        n_taken[out] = n;
+        fits = n <= most_taken;
     }
 };
 
