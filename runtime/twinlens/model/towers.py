@@ -79,7 +79,7 @@ class TowerOpener:
         """
         native = self.operators() not in (None, "onnxruntime")
         low = self.options.low_memory
-        return CpuMemory(packed=native or not low, arena=not low)
+        return CpuMemory(packed=native or not low, arena=not low, shared=native or low)
 
     def _require_types(self, session: Session, file: TowerFile, modality: Modality) -> None:
         """Compare the input and output of a tower with width, side and dtypes of the manifest."""

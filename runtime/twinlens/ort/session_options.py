@@ -14,6 +14,7 @@ from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.cuda.tensorrt_cache import engine_folder, model_hash
 from twinlens.ort.device import PROVIDERS
 from twinlens.ort.library import onnxruntime
+from twinlens.ort.weights.mapped_weights import mapped_weights
 
 TENSORRT: Final = "TensorrtExecutionProvider"
 
@@ -56,12 +57,22 @@ class CpuMemory:
     one with several, and a row of a batch of one differs in its last bits."""
     arena: bool = True
     """True if it keeps the memory of a run for the next one."""
+    shared: bool = False
+    """True if it has the mapped weights in common with the other sessions of the same files. They
+    stay resident, so it is for sessions that compute with them as they are."""
 
 
 PLENTY: Final = CpuMemory()
 
 
-def open_on_cpu(model: Path | bytes, threads: int, memory: CpuMemory, *, spinning: bool) -> Any:  # noqa: ANN401  onnxruntime's InferenceSession
+def open_on_cpu(
+    model: Path | bytes,
+    threads: int,
+    memory: CpuMemory,
+    *,
+    spinning: bool,
+    beside: Sequence[Path] = (),
+) -> Any:  # noqa: ANN401  onnxruntime's InferenceSession
     """Open an InferenceSession on the CPU; the errors are onnxruntime's own.
 
     Args:
@@ -69,6 +80,7 @@ def open_on_cpu(model: Path | bytes, threads: int, memory: CpuMemory, *, spinnin
         threads: CPU threads inside one operator.
         memory: memory that it keeps.
         spinning: True if its threads watch for the next operator instead of sleeping.
+        beside: files of its external data.
     """
     options = _session_options(threads)
     if not spinning:
@@ -77,7 +89,13 @@ def open_on_cpu(model: Path | bytes, threads: int, memory: CpuMemory, *, spinnin
     if not memory.packed:
         options.add_session_config_entry("session.disable_prepacking", "1")
     native_operators.register(options, threads)
-    return _inference_session(model, options, [(PROVIDERS["cpu"], {})])
+    weights = None
+    if memory.shared and beside and isinstance(model, Path):
+        weights = mapped_weights(model, beside)
+        weights.add_to(options)
+    session = _inference_session(model, options, [(PROVIDERS["cpu"], {})])
+    session.mapped_weights = weights  # they live as long as the session
+    return session
 
 
 def open_on_cuda(model: Path | bytes, threads: int, place: CudaPlace) -> Any:  # noqa: ANN401  untyped
