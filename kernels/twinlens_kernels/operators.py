@@ -10,7 +10,7 @@ from twinlens_kernels.compiled import module_path, require_whole
 
 VARIABLE: Final = "TWINLENS_OPERATORS"
 """Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
-PATHS: Final = ("amx", "avx512vnni")
+PATHS: Final = ("amx", "avx512vnni", "avxvnni", "avx2")
 """Instruction sets for which there are operators, best first."""
 
 
@@ -29,9 +29,9 @@ def library() -> Path | None:
 
 @cache
 def path() -> str | None:
-    """Return the instruction set in use: "amx" or "avx512vnni".
+    """Return the instruction set in use, one of `PATHS`.
 
-    None where this processor has neither, or there is no library that can be loaded. The
+    None where this processor has none of them, or there is no library that can be loaded. The
     environment variable TWINLENS_OPERATORS may name one of them, or "none".
 
     Raises:
@@ -68,12 +68,24 @@ def failure() -> str | None:
     return None
 
 
+@cache
+def runnable() -> tuple[str, ...]:
+    """Return the instruction sets of `PATHS` for which the library has operators that run here."""
+    if library() is None or failure() is not None:
+        return ()
+    return tuple((_answer("twinlens_operators_runnable_sets") or "").split())
+
+
 def _asked() -> str | None:
     """Ask the library, which itself reads the environment variable."""
+    return _answer("twinlens_operators_path")
+
+
+def _answer(question: str) -> str | None:
     found = library()
     if found is None:
         return None
-    ask = ctypes.CDLL(str(found)).twinlens_operators_path
+    ask = ctypes.CDLL(str(found))[question]
     ask.restype = ctypes.c_char_p
     name: bytes | None = ask()
     return None if name is None else name.decode()
