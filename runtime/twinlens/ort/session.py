@@ -27,6 +27,7 @@ from twinlens.ort.session_options import (
     PLENTY,
     TENSORRT,
     CpuMemory,
+    CpuPlace,
     CudaPlace,
     open_on_cpu,
     open_on_cuda,
@@ -54,6 +55,7 @@ class Session:
         cuda: CudaOptions = DEFAULT,
         memory: CpuMemory = PLENTY,
         spinning: bool = False,
+        same_bits: bool = False,
         beside: Sequence[Path] = (),
     ) -> None:
         """Open a model.
@@ -69,6 +71,7 @@ class Session:
             cuda: options of a CUDA device.
             memory: memory that a session on the CPU keeps.
             spinning: True if its threads on the CPU watch for work instead of sleeping.
+            same_bits: True if int8 must have the bits that every processor gives.
             beside: files of its external data.
 
         Raises:
@@ -77,8 +80,13 @@ class Session:
         """
         self._name, self._device, self._cuda = name, device, cuda
         self._model = model if isinstance(model, bytes) else model.absolute()
-        self._threads, self._memory, self._spinning = threads, memory, spinning
-        self._beside = [path.absolute() for path in beside]
+        self._threads = threads
+        self._cpu = CpuPlace(
+            memory=memory,
+            spinning=spinning,
+            same_bits=same_bits,
+            beside=tuple(path.absolute() for path in beside),
+        )
         self._files = OpenedFiles([] if isinstance(model, bytes) else [model, *beside])
         self._torn = self._closed = False
         self._opening = ForkedLock()
@@ -184,9 +192,7 @@ class Session:
         touch_exceptions()
         try:
             with forks.call():
-                return open_on_cpu(
-                    model, threads, self._memory, spinning=self._spinning, beside=self._beside
-                )
+                return open_on_cpu(model, threads, self._cpu)
         except (MemoryError, ProviderError):
             raise
         except Exception as error:  # onnxruntime's own classes are private
