@@ -1,7 +1,6 @@
 """Arrays moved to a file without a name, and given back."""
 
 import gc
-import mmap
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +64,8 @@ def test_released_arrays_are_not_resident_and_the_file_goes_with_them(tmp_path: 
     value = Part(np.ones((1024, 1024), np.float32), bias=np.ones(1, np.float32))
     moved = on_disk(value, tmp_path)
     assert moved.weight.sum() == 2**20
-    assert pages() == (1, (2**22 + mmap.PAGESIZE) // 1024)
+    number, resident_kb = pages()
+    assert (number, resident_kb // 4096) == (1, 1)
     release([moved.weight.T])
     assert pages() == (1, 0)
     assert not list(tmp_path.iterdir())
