@@ -38,6 +38,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
     cuda: CudaOptions = DEFAULT,
     low_memory: bool = False,
     spinning: bool = False,
+    reproducible: bool = False,
 ) -> Model:
     """Open a bundle: the folder that twinlens-export wrote, or "demo", inside the package.
 
@@ -45,8 +46,9 @@ def load(  # noqa: PLR0913  one choice each, none by place
         bundle: the folder, or "demo": a small model trained on emoji.
         device: "auto", "cpu", "cuda" or "cuda:1". The device asked for is the device got.
         precision: "auto", "fp32", "fp16" or "int8". "auto" is int8 on a CPU and fp16 on CUDA where
-            the bundle has them. Rows of int8 on a processor with native operators and on one
-            without differ a little, with cosines of 0.9998 and more; `Model.about` says which.
+            the bundle has them. Rows of int8 are the same to the bit by all native
+            operators but AMX; those of AMX, and of onnxruntime's own operators, differ a little,
+            with cosines of 0.9998 and more. `Model.about` names the operators.
         threads: CPU threads for decoding and computing; all that the process may use by default,
             at most four for each of these (16 are always allowed). With one, every call computes on
             the calling thread, and a tower has one session for all callers: a service loads a model
@@ -71,10 +73,13 @@ def load(  # noqa: PLR0913  one choice each, none by place
             ms of CPU with it and 4.3 without; a service of 157 texts/s has a p99 of 152 ms with it
             and 18 without, on 1.48 and 0.83 cores (AVX-512 VNNI, 2 cores). It helps only where the
             cores are idle otherwise: the best run of one text was 3.3 ms with it, 3.4 without.
+        reproducible: on a CPU, compute int8 by the native operators whose rows are the same to the
+            bit on every processor that has some, or refuse. Only AMX has rows of its own: where it
+            serves, the next best instruction set takes its place, and elsewhere nothing changes.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
-        ProviderError: the device cannot be used.
+        ProviderError: the device cannot be used, or has no reproducible rows of that precision.
         ValueError: device, precision, threads or pixels mean nothing.
     """
     read_threads(threads)  # refused before anything is opened
@@ -89,6 +94,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
         cuda=cuda,
         low_memory=low_memory,
         spinning=spinning,
+        reproducible=reproducible,
     )
     return Model(opened, options)
 

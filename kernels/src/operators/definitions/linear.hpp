@@ -1,9 +1,12 @@
-// linear_avx512.hpp - product, bytes_product and mlp of compute.hpp, for an engine of
-// gemm_avx512.hpp.
+// linear.hpp - product, bytes_product and mlp of compute.hpp, for an engine of gemm.hpp.
 #pragma once
 
-#include "operators/isa/activation_avx512.hpp"
-#include "operators/isa/gemm_avx512.hpp"
+#include <cstring>
+
+#include "operators/definitions/activation.hpp"
+#include "operators/definitions/gemm.hpp"
+#include "operators/definitions/norm_row.hpp"
+#include "operators/definitions/quantize_rows.hpp"
 #include "support/arithmetic.hpp"
 
 namespace twinlens::operators {
@@ -13,6 +16,8 @@ namespace {
 // cache of 2 MiB; and on the items of one part of an attention.
 constexpr std::int64_t panel_bytes = 640 << 10, hidden_bytes = 1536 << 10,
                        attention_bytes = 2560 << 10;
+// Of the hidden layer, unless an engine that prepares the weights of each panel wants longer ones.
+template <typename Engine> constexpr std::int64_t most_hidden_bytes = hidden_bytes;
 // Rows at a time where the threads split the outputs.
 constexpr std::int64_t few_rows = 256;
 
@@ -22,12 +27,12 @@ struct ToRows {
     std::int64_t width;
     std::int64_t first = 0; // the layer's column that is the first of out
 
-    void operator()(std::int64_t row, std::int64_t column, __mmask16 lanes, __m512 values) const {
+    void operator()(std::int64_t row, std::int64_t column, First lanes, Floats values) const {
         const std::int64_t at = row * width + column - first;
         if (residual != nullptr) {
-            values = _mm512_add_ps(values, _mm512_maskz_loadu_ps(lanes, residual + at));
+            values = values + load(residual + at, lanes);
         }
-        _mm512_mask_storeu_ps(out + at, lanes, values);
+        store(out + at, values, lanes);
     }
 };
 
@@ -35,8 +40,8 @@ template <Activation activation> struct ToHidden {
     float *out;
     std::int64_t width;
 
-    void operator()(std::int64_t row, std::int64_t column, __mmask16 lanes, __m512 values) const {
-        _mm512_mask_storeu_ps(out + row * width + column, lanes, above_lowest<activation>(values));
+    void operator()(std::int64_t row, std::int64_t column, First lanes, Floats values) const {
+        store(out + row * width + column, above_lowest<activation>(values), lanes);
     }
 };
 
@@ -51,7 +56,7 @@ template <typename Code> Panel quantized(std::int64_t rows, std::int64_t width, 
         scales[row] =
             code(row, codes + row / tile_rows * tiles_bytes + row % tile_rows * tile_width);
     }
-    return {codes, scales, rows};
+    return {codes, scales, rows, ceil_div(width, tile_width), new_serial()};
 }
 
 inline Panel quantized_rows(const float *x, Range rows, std::int64_t width, const Norm *norm) {
@@ -162,7 +167,7 @@ template <typename Engine>
 void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
          Activation activation, const Linear &fc2, float *out, const Pool &pool) {
     const std::int64_t most =
-        most_rows(hidden_bytes, fc1.out * static_cast<std::int64_t>(sizeof(float)));
+        most_rows(most_hidden_bytes<Engine>, fc1.out * static_cast<std::int64_t>(sizeof(float)));
     const Grid cut = grid(rows, pool.threads, most);
     if (cut.out_parts > 1) {
         for (std::int64_t row = 0; row < rows; row += few_rows) {
