@@ -4,8 +4,10 @@
 
 #include "cpu/amx_tiles.hpp"
 #include "operators/isa/attention_amx.hpp"
-#include "operators/isa/linear_avx512.hpp"
-#include "operators/isa/self_attention_avx512.hpp"
+#include "operators/lanes/avx512.hpp"
+// The definitions stand on the lanes.
+#include "operators/definitions/linear.hpp"
+#include "operators/definitions/self_attention.hpp"
 #include "operators/operator_table.hpp"
 
 namespace twinlens::operators {
@@ -79,6 +81,7 @@ struct Amx {
 constexpr OperatorTable table() {
     OperatorTable table{};
     table.name = "amx";
+    table.reproducible = false;
     table.product = product<Amx>;
     table.bytes_product = bytes_product<Amx>;
     table.mlp = mlp<Amx>;

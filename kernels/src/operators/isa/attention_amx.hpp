@@ -6,8 +6,10 @@
 // padding changes no bit.
 #pragma once
 
-#include "operators/isa/activation_avx512.hpp"
-#include "operators/isa/attention_avx512.hpp"
+#include "operators/lanes/avx512.hpp"
+// The definitions stand on the lanes.
+#include "operators/definitions/activation.hpp"
+#include "operators/definitions/attention.hpp"
 #include "support/arithmetic.hpp"
 
 namespace twinlens::operators {
@@ -31,8 +33,8 @@ inline SplitBf16 split_bf16(__m512 first, __m512 second) {
 }
 
 inline SplitBf16 split_bf16_at(const float *row, std::int64_t at, std::int64_t width) {
-    return split_bf16(_mm512_maskz_loadu_ps(lanes_from(at, width), row + at),
-                      _mm512_maskz_loadu_ps(lanes_from(at + 16, width), row + at + 16));
+    return split_bf16(load(row + at, lanes_from(at, width)).all,
+                      load(row + at + 16, lanes_from(at + 16, width)).all);
 }
 
 // Queries, keys, values and scratch of one head, packed as tiles.
@@ -78,8 +80,8 @@ inline void pack_keys(const Attention &all, const Head &head, const HeadTiles &t
                 high[i] = both.high;
                 low[i] = both.low;
             }
-            transpose(high);
-            transpose(low);
+            transpose_registers(high);
+            transpose_registers(low);
             const std::int64_t to = (tile * tiles.depth + at) * bf16_tile;
             for (std::int64_t i = 0; i < 16; ++i) {
                 _mm512_store_si512(tiles.key_high + to + i * tile_depth, high[i]);
@@ -102,10 +104,10 @@ inline void pack_values(const Attention &all, const Head &head, const HeadTiles 
     for (std::int64_t key = 0; key < tile_depth * tiles.steps; key += 2) {
         for (std::int64_t column = 0; column < tiles.columns; ++column) {
             const float *from = head.value + key * all.value_stride + 16 * column;
-            const __mmask16 lanes = lanes_from(16 * column, all.head_width);
-            const __m512 first = _mm512_maskz_loadu_ps(key < head.keys ? lanes : 0, from);
+            const First lanes = lanes_from(16 * column, all.head_width);
+            const __m512 first = load(from, key < head.keys ? lanes : First{0}).all;
             const __m512 second =
-                _mm512_maskz_loadu_ps(key + 1 < head.keys ? lanes : 0, from + all.value_stride);
+                load(from + all.value_stride, key + 1 < head.keys ? lanes : First{0}).all;
             _mm512_store_si512(tiles.value +
                                    (key / tile_depth * tiles.columns + column) * bf16_tile +
                                    key % tile_depth / 2 * tile_depth,
@@ -205,24 +207,26 @@ void add_values(const HeadTiles &tiles, std::int64_t steps, std::int64_t left) {
 // sum.
 inline float softmax_to_bf16(const float *scores, std::int64_t n, std::int64_t steps,
                              std::uint16_t *out) {
-    __m512 most = broadcast(-float_infinity);
+    const Floats least = broadcast(-float_infinity);
+    Floats most = least;
     for (std::int64_t at = 0; at < n; at += 16) {
-        most = _mm512_mask_max_ps(most, lanes_from(at, n), most, _mm512_load_ps(scores + at));
+        most = at_least(chosen(lanes_from(at, n), load(scores + at), least), most);
     }
     // As powers of two: the rounding of the exponents is far below that of a bfloat16.
-    const __m512 top = broadcast(_mm512_reduce_max_ps(most) * log2_e);
+    const Floats top = broadcast(largest(most) * log2_e);
     const auto numerators = [&](std::int64_t at) {
-        const __m512 t = _mm512_fmsub_ps(_mm512_load_ps(scores + at), broadcast(log2_e), top);
-        return _mm512_maskz_mov_ps(lanes_from(at, n), exp2(_mm512_max_ps(broadcast(-126.0F), t)));
+        const Floats t = fms(load(scores + at), broadcast(log2_e), top);
+        return kept(exp2(at_least(t, broadcast(-125.0F))), lanes_from(at, n));
     };
-    __m512 sum = _mm512_setzero_ps();
+    Floats all = zeros();
     for (std::int64_t step = 0; step < steps; ++step) {
-        const __m512 first = numerators(step * tile_depth);
-        const __m512 second = numerators(step * tile_depth + 16);
-        sum = _mm512_add_ps(sum, _mm512_add_ps(first, second));
-        _mm512_store_si512(out + step * bf16_tile, (__m512i)_mm512_cvtne2ps_pbh(second, first));
+        const Floats first = numerators(step * tile_depth);
+        const Floats second = numerators(step * tile_depth + 16);
+        all = all + (first + second);
+        _mm512_store_si512(out + step * bf16_tile,
+                           (__m512i)_mm512_cvtne2ps_pbh(second.all, first.all));
     }
-    return 1.0F / _mm512_reduce_add_ps(sum);
+    return 1.0F / sum(all);
 }
 
 template <bool both>
@@ -245,10 +249,9 @@ void attend_block(const Attention &all, const Head &head, std::int64_t first,
     }
     for (std::int64_t i = 0; i < rows; ++i) {
         for (std::int64_t column = 0; column < tiles.columns; ++column) {
-            const __m512 sums = _mm512_load_ps(tiles.sums + i * tiles.sums_stride + 16 * column);
-            _mm512_mask_storeu_ps(head.out + (first + i) * head.out_stride + 16 * column,
-                                  lanes_from(16 * column, all.head_width),
-                                  _mm512_mul_ps(sums, broadcast(inverses[i])));
+            const Floats sums = load(tiles.sums + i * tiles.sums_stride + 16 * column);
+            store(head.out + (first + i) * head.out_stride + 16 * column,
+                  sums * broadcast(inverses[i]), lanes_from(16 * column, all.head_width));
         }
     }
 }

@@ -4,9 +4,10 @@
 
 #include <immintrin.h>
 
-#include "operators/isa/attention_avx512.hpp"
-#include "operators/isa/linear_avx512.hpp"
-#include "operators/isa/self_attention_avx512.hpp"
+#include "operators/lanes/avx512.hpp"
+// The definitions stand on the lanes.
+#include "operators/definitions/linear.hpp"
+#include "operators/definitions/self_attention.hpp"
 #include "operators/operator_table.hpp"
 
 namespace twinlens::operators {
@@ -75,6 +76,7 @@ struct Vnni {
 constexpr OperatorTable table() {
     OperatorTable table{};
     table.name = "avx512vnni";
+    table.reproducible = true;
     table.product = product<Vnni>;
     table.bytes_product = bytes_product<Vnni>;
     table.mlp = mlp<Vnni>;

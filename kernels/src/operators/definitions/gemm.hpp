@@ -1,15 +1,13 @@
-// gemm_avx512.hpp - int8 matrix product of a panel of rows and packed weights, in blocks of 32 x
+// gemm.hpp - int8 matrix product of a panel of rows and packed weights, in blocks of 32 x
 // 32.
 //
-// An engine (AMX, AVX-512 VNNI) computes the int32 sums of a block. Weights of 32 outputs stay in
-// the L1 cache for all rows of the panel, while those of the next 32 are prefetched. Where the
+// The engine of an instruction set computes the int32 sums of a block. Weights of 32 outputs stay
+// in the L1 cache for all rows of the panel, while those of the next 32 are prefetched. Where the
 // engine leaves the vector units idle (AMX), the sums of one block are scaled between the steps of
 // the next one.
 #pragma once
 
-#include <immintrin.h>
-
-#include "operators/isa/quantize_rows_avx512.hpp"
+#include "operators/compute.hpp"
 #include "operators/scratch.hpp"
 #include "operators/work_split.hpp"
 #include "support/arithmetic.hpp"
@@ -39,23 +37,18 @@ struct alignas(64) Columns {
     float scales[block_side], bias[block_side];
     std::int32_t start[block_side]; // -zero point * sum of the output's weights
     std::int64_t first;
-    __mmask16 lanes[2];
+    First lanes[2];
 
     void fill(const Linear &linear, std::int64_t zero, std::int64_t column) {
         first = column;
         for (int half = 0; half < 2; ++half) {
             const std::int64_t at = column + 16 * half;
             lanes[half] = lanes_from(at, linear.out);
-            _mm512_store_ps(scales + 16 * half,
-                            _mm512_maskz_loadu_ps(lanes[half], linear.scales + at));
-            _mm512_store_ps(bias + 16 * half,
-                            linear.bias == nullptr
-                                ? _mm512_setzero_ps()
-                                : _mm512_maskz_loadu_ps(lanes[half], linear.bias + at));
-            const __m512i sums = _mm512_maskz_loadu_epi32(lanes[half], linear.sums + at);
-            _mm512_store_si512(
-                start + 16 * half,
-                _mm512_mullo_epi32(sums, _mm512_set1_epi32(static_cast<int>(-zero))));
+            store(scales + 16 * half, load(linear.scales + at, lanes[half]));
+            store(bias + 16 * half,
+                  linear.bias == nullptr ? zeros() : load(linear.bias + at, lanes[half]));
+            store(start + 16 * half,
+                  load(linear.sums + at, lanes[half]) * static_cast<std::int32_t>(-zero));
         }
     }
 };
@@ -81,13 +74,12 @@ TWINLENS_INLINE void finish_rows(OutputBlock &block, std::int64_t n, const Panel
     const std::int64_t end = min(block.done + n, block.rows);
     for (; block.done < end; ++block.done) {
         const std::int64_t row = block.row + block.done;
-        const __m512 step = broadcast(panel.scales[row]);
+        const Floats step = broadcast(panel.scales[row]);
         const std::int32_t *sums = block.sums + block.done * block_side;
         for (int half = 0; half < 2; ++half) {
-            const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums + 16 * half));
-            const __m512 scale = _mm512_mul_ps(step, _mm512_load_ps(columns->scales + 16 * half));
+            const Floats scale = step * load(columns->scales + 16 * half);
             finish(row, columns->first + 16 * half, columns->lanes[half],
-                   _mm512_fmadd_ps(sum, scale, _mm512_load_ps(columns->bias + 16 * half)));
+                   fma(to_floats(load(sums + 16 * half)), scale, load(columns->bias + 16 * half)));
         }
     }
 }
@@ -99,7 +91,7 @@ struct Prefetch {
 
     void issue() {
         for (std::int64_t line = 0; line < lines_a_step; ++line, next += 64) {
-            _mm_prefetch(reinterpret_cast<const char *>(next), _MM_HINT_T1);
+            prefetch(next);
         }
     }
 };
@@ -158,7 +150,8 @@ void gemm(const Panel &panel, const Linear &linear, std::int64_t zero, Range pai
         Columns &own = columns[pair % 2];
         own.fill(linear, zero, pair * block_side);
         const std::int8_t *left = linear.codes + 2 * pair * column_bytes;
-        const std::int8_t *right = own.lanes[1] == 0 ? left : left + column_bytes;
+        const std::int8_t *right =
+            pair * block_side + 16 >= linear.out ? left : left + column_bytes;
         Prefetch prefetch{left + 2 * column_bytes,
                           pair + 1 < pairs.last ? ceil_div(32, n_blocks) : 0};
         chunks.each(n_blocks, steps, [&](std::int64_t at, std::int64_t index, Range part) {

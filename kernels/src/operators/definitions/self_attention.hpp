@@ -1,12 +1,12 @@
-// self_attention_avx512.hpp - self_attention of compute.hpp, for an engine of gemm_avx512.hpp.
+// self_attention.hpp - self_attention of compute.hpp, for an engine of gemm.hpp.
 //
 // Queries, keys and values are three quarters of what a layer writes between its products. Here
 // those of a few heads are computed at a time, and stay in the L2 cache until the attention has
 // read them.
 #pragma once
 
-#include "operators/isa/attention_avx512.hpp"
-#include "operators/isa/linear_avx512.hpp"
+#include "operators/definitions/attention.hpp"
+#include "operators/definitions/linear.hpp"
 #include "support/arithmetic.hpp"
 
 namespace twinlens::operators {

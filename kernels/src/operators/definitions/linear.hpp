@@ -1,9 +1,12 @@
-// linear_avx512.hpp - product, bytes_product and mlp of compute.hpp, for an engine of
-// gemm_avx512.hpp.
+// linear.hpp - product, bytes_product and mlp of compute.hpp, for an engine of gemm.hpp.
 #pragma once
 
-#include "operators/isa/activation_avx512.hpp"
-#include "operators/isa/gemm_avx512.hpp"
+#include <cstring>
+
+#include "operators/definitions/activation.hpp"
+#include "operators/definitions/gemm.hpp"
+#include "operators/definitions/norm_row.hpp"
+#include "operators/definitions/quantize_rows.hpp"
 #include "support/arithmetic.hpp"
 
 namespace twinlens::operators {
@@ -22,12 +25,12 @@ struct ToRows {
     std::int64_t width;
     std::int64_t first = 0; // the layer's column that is the first of out
 
-    void operator()(std::int64_t row, std::int64_t column, __mmask16 lanes, __m512 values) const {
+    void operator()(std::int64_t row, std::int64_t column, First lanes, Floats values) const {
         const std::int64_t at = row * width + column - first;
         if (residual != nullptr) {
-            values = _mm512_add_ps(values, _mm512_maskz_loadu_ps(lanes, residual + at));
+            values = values + load(residual + at, lanes);
         }
-        _mm512_mask_storeu_ps(out + at, lanes, values);
+        store(out + at, values, lanes);
     }
 };
 
@@ -35,8 +38,8 @@ template <Activation activation> struct ToHidden {
     float *out;
     std::int64_t width;
 
-    void operator()(std::int64_t row, std::int64_t column, __mmask16 lanes, __m512 values) const {
-        _mm512_mask_storeu_ps(out + row * width + column, lanes, above_lowest<activation>(values));
+    void operator()(std::int64_t row, std::int64_t column, First lanes, Floats values) const {
+        store(out + row * width + column, above_lowest<activation>(values), lanes);
     }
 };
 
