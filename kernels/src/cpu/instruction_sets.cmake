@@ -124,6 +124,18 @@ twinlens_instruction_set(avx2 LIBRARY operators PROCESSOR ${x86}
                          GNU ${exact} -mavx2 -mfma
                          MSVC /arch:AVX2)
 
+twinlens_instruction_set(neoni8mm LIBRARY operators PROCESSOR ${arm}
+                         NEEDS dotprod i8mm
+                         GNU ${exact} ${neoni8mm}
+                         ZIG ${exact} ${zig_neoni8mm})
+twinlens_instruction_set(neondot LIBRARY operators PROCESSOR ${arm}
+                         NEEDS dotprod
+                         GNU ${exact} ${neondot}
+                         ZIG ${exact} ${zig_neondot})
+twinlens_instruction_set(neon LIBRARY operators PROCESSOR ${arm}
+                         GNU ${exact} ${neon}
+                         ZIG ${exact} ${zig_neon})
+
 # The list as macros of C++.
 set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)
 file(CONFIGURE OUTPUT ${twinlens_generated}/cpu/instruction_sets.hpp @ONLY CONTENT
