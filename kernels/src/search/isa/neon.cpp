@@ -17,7 +17,8 @@ constexpr KernelTable table() {
     table.levels = 127;
     table.centred = true;
     table.few_queries = 4;
-    table.dots = dots_neon;
+    table.dots = dots_neon<2>;
+    table.dots_one = dots_neon<1>;
     table.dots_few = dots_few_neon;
     table.prune = prune_neon;
     table.prune_few = prune_lane_neon;

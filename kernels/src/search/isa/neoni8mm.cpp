@@ -16,7 +16,8 @@ constexpr KernelTable table() {
     table.name = "neoni8mm";
     table.levels = 127;
     table.few_queries = 4;
-    table.dots = dots_i8mm;
+    table.dots = dots_i8mm<2>;
+    table.dots_one = dots_i8mm<1>;
     table.dots_few = dots_few_i8mm;
     table.prune = prune_neon;
     table.prune_few = prune_lane_neon;

@@ -78,14 +78,15 @@ inline void write_two_rows(const std::int32_t *sums, std::int32_t *out) {
     }
 }
 
-// 64 rows times the 16 lanes of a plane, a piece of the components at a time.
-inline void dots_i8mm(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
-                      std::int32_t *out) {
+// 64 rows times the 16 lanes of each plane, a piece of the components at a time.
+template <int n_planes>
+void dots_i8mm(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
+               std::int32_t *out) {
     constexpr std::int64_t at_once = 4;
     const std::int64_t padded = block.padded;
     alignas(64) std::int8_t paired[piece * lanes];
     alignas(64) std::int32_t sums[block_rows * lanes];
-    for (std::int64_t plane = 0; plane < 2; ++plane) {
+    for (std::int64_t plane = 0; plane < n_planes; ++plane) {
         for (std::int32_t &sum : sums) {
             sum = 0;
         }

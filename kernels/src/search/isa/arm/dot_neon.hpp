@@ -36,15 +36,16 @@ void add_quad(QuadSums (&sums)[rows][4], const int8x16_t (&codes)[rows],
     }
 }
 
-// A few rows times the 16 lanes of a plane: 16 of the 32 registers hold sums.
-inline void dots_neon(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
-                      std::int32_t *out) {
+// A few rows times the 16 lanes of each plane: 16 of the 32 registers hold sums.
+template <int n_planes>
+void dots_neon(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
+               std::int32_t *out) {
     constexpr int at_once = has_dot_products ? 4 : 2;
     constexpr std::int64_t step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
         const std::uint8_t *first = block.codes + row * padded;
-        for (std::int64_t plane = 0; plane < 2; ++plane) {
+        for (std::int64_t plane = 0; plane < n_planes; ++plane) {
             const std::int8_t *numbers = planes + plane * padded * lanes;
             QuadSums sums[at_once][4];
             for (std::int64_t at = 0; at < padded; at += 16) {
