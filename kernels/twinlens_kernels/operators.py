@@ -12,6 +12,9 @@ VARIABLE: Final = "TWINLENS_OPERATORS"
 """Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
 PATHS: Final = ("amx", "avx512vnni", "avxvnni", "avx2", "neoni8mm", "neondot", "neon")
 """Instruction sets for which there are operators, best first."""
+REPRODUCIBLE: Final = frozenset(PATHS) - {"amx"} | {"amx_reproducible"}
+"""Those that give the same rows, to the bit: the attention of AMX multiplies bfloat16, but not that
+of its variant for sessions with twinlens.reproducible."""
 
 
 @cache
@@ -68,12 +71,24 @@ def failure() -> str | None:
     return None
 
 
+@cache
+def runnable() -> tuple[str, ...]:
+    """Return the instruction sets of `PATHS` for which the library has operators that run here."""
+    if library() is None or failure() is not None:
+        return ()
+    return tuple((_answer("twinlens_operators_runnable_sets") or "").split())
+
+
 def _asked() -> str | None:
     """Ask the library, which itself reads the environment variable."""
+    return _answer("twinlens_operators_path")
+
+
+def _answer(question: str) -> str | None:
     found = library()
     if found is None:
         return None
-    ask = ctypes.CDLL(str(found)).twinlens_operators_path
+    ask = ctypes.CDLL(str(found))[question]
     ask.restype = ctypes.c_char_p
     name: bytes | None = ask()
     return None if name is None else name.decode()

@@ -8,14 +8,16 @@ from twinlens.bundle.manifest import Source
 from twinlens.bundle.specs import Modality, PassOrder, Precision
 from twinlens.errors import IndexFileError
 from twinlens.images.pixel_options import PixelOptions
+from twinlens_kernels.operators import REPRODUCIBLE
 
 logger = logging.getLogger(__name__)
 
 ONLY_IMAGES: Final = frozenset({"pixels", "passes"})
 """Entries that have no part in the embedding of a text."""
 CLOSE: Final = frozenset({"operators"})
-"""Entries that may differ: rows of one int8 bundle by native operators and by onnxruntime's own
-have a cosine of 0.9998 or more, which moves a hit only where two are that close."""
+"""Entries that may differ: rows of one int8 bundle by AMX, by the other native operators and by
+onnxruntime's own have a cosine of 0.9998 or more, which moves a hit only where two are that
+close."""
 
 
 def about_of(
@@ -46,6 +48,11 @@ def about_of(
     return about if operators is None else {**about, "operators": operators}
 
 
+def same_bits(operators: str | None, others: str | None) -> bool:
+    """Return True if the rows of an int8 bundle by both operators are the same to the bit."""
+    return operators == others or {operators, others} <= REPRODUCIBLE
+
+
 def check_about(
     stored: Mapping[str, str],
     model: Mapping[str, str],
@@ -56,8 +63,7 @@ def check_about(
     """Refuse to compare embeddings that were made differently.
 
     An entry that only one of the two has is not compared: an index may say nothing of its making.
-    Other "operators" are only logged, as a warning: the rows of one int8 bundle on two processors
-    have a cosine of 0.9998 or more.
+    Other "operators" are only logged, as a warning, unless their rows are the same to the bit.
 
     Args:
         stored: maker of the stored embeddings, `Index.about`.
@@ -103,6 +109,8 @@ def _different(
             continue
         if name not in CLOSE:
             yield name
+            continue
+        if same_bits(found, other[name]):
             continue
         logger.warning(
             "the index was made with operators %s, this model has %s: their rows differ a "

@@ -92,17 +92,36 @@ def test_only_a_precision_with_native_operators_names_them() -> None:
 def test_other_operators_are_a_warning_and_no_refusal(
     model: Model, modality: twinlens.Modality, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stored = {**model.about, "operators": "neon"}
+    stored = {**model.about, "operators": "another"}
     check_about(stored, model.about, modality=modality)
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    assert "made with operators neon, this model has" in record.message
+    assert "made with operators another, this model has" in record.message
     caplog.clear()
     check_about(model.about, model.about, modality=modality)
     check_about(stored, model.about, modality=modality, mixed=["operators"])
     without = {name: value for name, value in model.about.items() if name != "operators"}
     check_about(without, model.about, modality=modality)
     assert not caplog.records
+
+
+def test_other_operators_of_the_same_bits_are_no_warning(
+    model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    for one in operators.REPRODUCIBLE:
+        for other in operators.REPRODUCIBLE:
+            check_about(
+                {**model.about, "operators": one},
+                {**model.about, "operators": other},
+                modality="image",
+            )
+    assert not caplog.records
+    check_about(
+        {**model.about, "operators": "amx"},
+        {**model.about, "operators": "avx2"},
+        modality="image",
+    )
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.skipif(operators.path() is None, reason="there are no native operators here")

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "common_bits.hpp"
 #include "operators/dispatch.hpp"
 #include "operators_reference.hpp"
 
@@ -281,6 +282,12 @@ int main() {
     report_sets(operator_sets());
     for (const OperatorTable *table : operator_tables()) {
         check_table(*table);
+        const OperatorTable *same = table->reproducible ? table : table->reproducible_variant;
+        if (same != table) {
+            check_table(*same);
+        }
+        std::printf("bits %s %016llx\n", same->name,
+                    static_cast<unsigned long long>(bits_of(*same, pool_of(1))));
     }
     expect(supported(false) == !operator_tables().empty(), "supported()");
     return finish();

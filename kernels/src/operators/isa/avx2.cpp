@@ -25,9 +25,8 @@ inline void store_aligned(void *to, __m256i x) {
 
 // A quad of bytes 0, 1, 2, 3 as the pairs (0, 2) and (1, 3) of 16 bits: of codes and of weights.
 struct Widened {
-    static constexpr std::int64_t most_steps = 2;
+    static constexpr std::int64_t most_steps = 4;
     alignas(64) std::uint8_t codes[block_side * most_steps * 2 * tile_width];
-    alignas(64) std::int8_t weights[2][most_steps * 2 * tile_bytes];
 
     // codes [rows][n steps][quads][2 pairs]
     void widen_codes(const std::uint8_t *from, std::int64_t row_bytes, std::int64_t rows,
@@ -77,19 +76,23 @@ struct Avx2 {
                      const Weights &weights, const std::int32_t *start, std::int32_t *to,
                      const Between &between) {
         Widened wide;
+        const std::int64_t column = weights.steps * 2 * tile_bytes;
+        auto *widened = scratch<std::int8_t>(Scratch::weights, 2 * column);
+        if (!weights.again) {
+            Widened::widen_weights(weights.left, weights.steps, widened);
+            Widened::widen_weights(weights.right, weights.steps, widened + column);
+        }
         for (std::int64_t step = 0; step < weights.steps; step += Widened::most_steps) {
             const std::int64_t steps = min(weights.steps - step, Widened::most_steps);
-            const std::int64_t skipped = step * tile_bytes;
             between();
             if (steps > 1) {
                 between();
             }
-            wide.widen_codes(codes + skipped, row_bytes, rows, steps);
+            wide.widen_codes(codes + step * tile_bytes, row_bytes, rows, steps);
             for (int half = 0; half < 2; ++half) {
-                const std::int8_t *own = half == 0 ? weights.left : weights.right;
-                Widened::widen_weights(own + skipped, steps, wide.weights[half]);
-                const Operands all{wide.codes, steps * 2 * tile_width, 0, wide.weights[half], 1,
-                                   steps * 32};
+                const Operands all{wide.codes, steps * 2 * tile_width,
+                                   0,          widened + half * column + step * 2 * tile_bytes,
+                                   1,          steps * 32};
                 add_groups<Dot>(rows, all,
                                 step == 0 && start != nullptr ? start + 16 * half : nullptr,
                                 to + 16 * half, [] {});
