@@ -1,6 +1,7 @@
 // exact_score.hpp - the float64 score of one query and one corpus row, as reference.py defines it.
 //
-// Contract: width >= 1; `work` has room for (width + 1) / 2 numbers.
+// Contract: width >= 1; `work` has room for (width + 1) / 2 numbers. The query is float32, or the same
+// numbers in float64.
 // Numerics: a product of two floats is exact in double, so a fused multiply-add changes nothing;
 // the halving order of the additions is the definition, and vectorises as it stands.
 // Bound: |score| <= width * 2^256, far inside double; products are multiples of 2^-298, so nothing
@@ -10,10 +11,27 @@
 
 #include <cstdint>
 
+#if defined(_MSC_VER) && defined(_M_X64)
+#include <xmmintrin.h>
+#endif
+
 namespace twinlens {
 namespace {
 
-inline double exact_score(const float *query, const float *row, std::int64_t width, double *work) {
+// prefetch.hpp's, without a function of std (support/arithmetic.hpp).
+inline void prefetch_row(const float *row, std::int64_t width) {
+    constexpr std::int64_t most = 1024, line = 16; // numbers
+    for (std::int64_t at = 0; at < width && at < most; at += line) {
+#if defined(__GNUC__)
+        __builtin_prefetch(row + at);
+#elif defined(_M_X64)
+        _mm_prefetch(reinterpret_cast<const char *>(row + at), _MM_HINT_T0);
+#endif
+    }
+}
+
+template <typename Number>
+double exact_score(const Number *query, const float *row, std::int64_t width, double *work) {
     std::int64_t half = (width + 1) / 2;
     for (std::int64_t i = 0; i < width - half; ++i) {
         work[i] = static_cast<double>(query[i]) * static_cast<double>(row[i]) +
@@ -29,6 +47,22 @@ inline double exact_score(const float *query, const float *row, std::int64_t wid
         }
     }
     return work[0];
+}
+
+// Scores of one query and n rows: the query is converted once, and each row is prefetched while the
+// one before it is multiplied. `work` has room for 2 * width numbers.
+template <double (*score)(const double *, const float *, std::int64_t, double *)>
+void exact_scores(const float *query, const float *const *rows, std::int64_t n, std::int64_t width,
+                  double *work, double *scores) {
+    for (std::int64_t i = 0; i < width; ++i) {
+        work[i] = static_cast<double>(query[i]);
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+        if (i + 1 < n) {
+            prefetch_row(rows[i + 1], width);
+        }
+        scores[i] = score(work, rows[i], width, work + width);
+    }
 }
 
 } // namespace
