@@ -30,9 +30,10 @@ inline void prefetch_row(const float *row, std::int64_t width) {
     }
 }
 
+// The first level of additions: half of the width are left.
 template <typename Number>
-double exact_score(const Number *query, const float *row, std::int64_t width, double *work) {
-    std::int64_t half = (width + 1) / 2;
+void add_two_products(const Number *query, const float *row, std::int64_t width, double *work) {
+    const std::int64_t half = (width + 1) / 2;
     for (std::int64_t i = 0; i < width - half; ++i) {
         work[i] = static_cast<double>(query[i]) * static_cast<double>(row[i]) +
                   static_cast<double>(query[i + half]) * static_cast<double>(row[i + half]);
@@ -40,7 +41,32 @@ double exact_score(const Number *query, const float *row, std::int64_t width, do
     if (width % 2 == 1) {
         work[half - 1] = static_cast<double>(query[half - 1]) * static_cast<double>(row[half - 1]);
     }
-    for (std::int64_t left = half; left > 1; left = half) {
+}
+
+// The first three levels, in registers: an eighth of the width, a multiple of 8, are left.
+template <typename Number>
+void add_eight_products(const Number *query, const float *row, std::int64_t width, double *work) {
+    const std::int64_t part = width / 8;
+    for (std::int64_t i = 0; i < part; ++i) {
+        const auto product = [&](std::int64_t at) {
+            return static_cast<double>(query[i + at]) * static_cast<double>(row[i + at]);
+        };
+        const double even = (product(0) + product(4 * part)) + (product(2 * part) + product(6 * part));
+        const double odd = (product(part) + product(5 * part)) + (product(3 * part) + product(7 * part));
+        work[i] = even + odd;
+    }
+}
+
+template <typename Number>
+double exact_score(const Number *query, const float *row, std::int64_t width, double *work) {
+    const bool eighths = width % 8 == 0;
+    if (eighths) {
+        add_eight_products(query, row, width, work);
+    } else {
+        add_two_products(query, row, width, work);
+    }
+    std::int64_t half = 0;
+    for (std::int64_t left = eighths ? width / 8 : (width + 1) / 2; left > 1; left = half) {
         half = (left + 1) / 2;
         for (std::int64_t i = 0; i < left - half; ++i) {
             work[i] += work[i + half];
