@@ -83,9 +83,11 @@ class OpenQuery {
     }
 
     void append_scored(std::vector<Hit> &hits) const {
+        std::size_t at = hits.size();
+        hits.resize(at + static_cast<std::size_t>(scored_[0].size() + scored_[1].size()));
         for (const ToScore &part : scored_) {
             for (const Candidate *one = part.first; one != part.last; ++one) {
-                hits.push_back({one->score(), one->row});
+                hits[at++] = {one->score(), one->row};
             }
         }
     }

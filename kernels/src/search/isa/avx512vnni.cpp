@@ -89,8 +89,8 @@ constexpr KernelTable table() {
     table.dots_few = dots_few_avx512<4096>;
     table.prune = prune_avx512;
     table.prune_few = prune_lane_avx512;
-    table.exact_score = exact_score_avx512<float>;
-    table.exact_scores = exact_scores<exact_score_avx512<double>>;
+    table.exact_score = exact_score_avx512;
+    table.exact_scores = exact_scores_avx512;
     table.code_score = code_score;
     table.encode_row = encode_row;
     table.across = across_avx512;
