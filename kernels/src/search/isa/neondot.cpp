@@ -23,6 +23,7 @@ constexpr KernelTable table() {
     table.prune = prune_neon;
     table.prune_few = prune_lane_neon;
     table.exact_score = exact_score;
+    table.exact_scores = exact_scores;
     table.code_score = code_score;
     table.encode_row = encode_row;
     table.across = across_neon;
