@@ -72,7 +72,7 @@ def _int8_products() -> str:
         return f"onnxruntime's own operators, slower ({native_operators.failure()})"
     if may_saturate():
         return "onnxruntime's wider products, slower (it has no VNNI)"
-    return "onnxruntime's 8-bit products (the native operators want AVX2 and a compiler)"
+    return "onnxruntime's 8-bit products (the native operators want AVX2 or NEON, and a compiler)"
 
 
 def _error_on(device: Device) -> str | None:
