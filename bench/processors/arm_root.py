@@ -34,16 +34,6 @@ LIBRARIES: Final = (
     "libcrypt1",
 )
 """What Python and the wheels load."""
-CPUINFO: Final = """\
-processor\t: 0
-Features\t: fp asimd
-CPU implementer\t: 0x41
-CPU architecture: 8
-CPU variant\t: 0x4
-CPU part\t: 0xd0b
-CPU revision\t: 1
-"""
-"""onnxruntime asks for it, and ends where it is that of x86. qemu has its own from 8.0 on."""
 PYTHON: Final = ("{0}", "{0}-minimal", "lib{0}-minimal", "lib{0}-stdlib")
 WHEELS: Final = ("numpy", "onnxruntime", "pillow", "tokenizers", "tqdm")
 PLATFORMS: Final = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
@@ -85,8 +75,6 @@ def unpack_debian(root: Path) -> None:
     run("apt-get", *options, "download", *names, cwd=work / "packages")
     for package in sorted((work / "packages").glob("*.deb")):
         run("dpkg", "-x", package, root)
-    (root / "proc").mkdir(exist_ok=True)
-    (root / "proc" / "cpuinfo").write_text(CPUINFO, encoding="utf-8")
 
 
 def install(root: Path, *wheels: str) -> None:
