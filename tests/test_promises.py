@@ -36,7 +36,7 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     (README, "another name whose rows differ is a warning in the log"): (
         "runtime/test_provenance.py::test_other_operators_are_a_warning_and_no_refusal",
-        "runtime/test_provenance.py::test_other_operators_of_the_same_bits_are_no_warning",
+        "runtime/ort/test_reproducible.py::test_operators_of_the_same_bits_are_no_difference",
     ),
     (README, "A row of an int8 bundle is the same to the bit by AVX2, AVX-VNNI and AVX-512 VNNI"): (
         "runtime/ort/test_one_answer.py::test_all_sets_give_the_same_bits",

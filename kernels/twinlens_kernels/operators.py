@@ -12,9 +12,15 @@ VARIABLE: Final = "TWINLENS_OPERATORS"
 """Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
 PATHS: Final = ("amx", "avx512vnni", "avxvnni", "avx2", "neoni8mm", "neondot", "neon")
 """Instruction sets for which there are operators, best first."""
-REPRODUCIBLE: Final = frozenset(PATHS) - {"amx"} | {"amx_reproducible"}
+SERVING: Final = "twinlens_operators_path"
+REPRODUCIBLE: Final = "twinlens_operators_reproducible_path"
+RUNNABLE: Final = "twinlens_operators_runnable_sets"
+QUESTIONS: Final = (SERVING, REPRODUCIBLE, RUNNABLE)
+"""Functions of the library, of which the first two read TWINLENS_OPERATORS themselves. One of
+another version of this package may lack some."""
+SAME_BITS: Final = frozenset(PATHS) - {"amx"} | {"amx_reproducible"}
 """Those that give the same rows, to the bit: the attention of AMX multiplies bfloat16, but not that
-of its variant for sessions with twinlens.reproducible."""
+of its variant for reproducible sessions."""
 
 
 @cache
@@ -25,9 +31,8 @@ def library() -> Path | None:
     compute the operators.
     """
     module = module_path()
-    if module is None:
-        return None
-    return next(iter(sorted(module.parent.glob("*twinlens_operators.*"))), None)
+    folder = Path(__file__).parent if module is None else module.parent
+    return next(iter(sorted(folder.glob("*twinlens_operators.*"))), None)
 
 
 @cache
@@ -40,16 +45,50 @@ def path() -> str | None:
     Raises:
         ValueError: TWINLENS_OPERATORS names none of them, or one that cannot serve here.
     """
+    wanted = _wanted()
     if is_off():
         return None
-    wanted = os.environ.get(VARIABLE, "")
-    if wanted and wanted not in PATHS:
-        raise ValueError(f"{VARIABLE} is {wanted[:40]!r}, not one of {', '.join(PATHS)} and none")
-    found = None if failure() is not None else _asked()
+    found = None if failure() is not None else _answer(SERVING)
     if wanted and found != wanted:
+        here = ", ".join((*runnable(), "none"))
         reason = failure() or "this processor or this installation has no such operators"
-        raise ValueError(f"{VARIABLE} is {wanted!r}, but {reason}; unset it, or set it to none")
+        raise ValueError(f"{VARIABLE} is {wanted!r}, but {reason}; unset it, or set it to {here}")
     return found
+
+
+@cache
+def reproducible_path() -> str:
+    """Return the instruction set of the operators whose bits every processor gives.
+
+    That of `path`, or "amx_reproducible" where that is the exception, AMX.
+
+    Raises:
+        ValueError: there is none here.
+    """
+    usual = path()
+    if is_off():
+        raise ValueError(f"{VARIABLE} is 'none', and only native operators give the same bits")
+    found = None if usual is None else _answer(REPRODUCIBLE)
+    if found is None:
+        reason = failure() or (
+            "the kernels were installed without a compiler"
+            if library() is None
+            else f"this processor has none of {', '.join(PATHS)}"
+        )
+        raise ValueError(f"there are no native operators, which alone give the same bits: {reason}")
+    return found
+
+
+def _wanted() -> str:
+    """Return the value of TWINLENS_OPERATORS, "" if it is not set.
+
+    Raises:
+        ValueError: nothing has that name.
+    """
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted not in ("", "none", *PATHS):
+        raise ValueError(f"{VARIABLE} is {wanted[:40]!r}, not one of {', '.join(PATHS)} and none")
+    return wanted
 
 
 def is_off() -> bool:
@@ -65,7 +104,8 @@ def failure() -> str | None:
         return None
     try:
         require_whole(found)
-        _asked()
+        for question in QUESTIONS:
+            _answer(question)
     except (OSError, AttributeError) as error:
         return f"{found.name} cannot be loaded: {error}"
     return None
@@ -76,12 +116,7 @@ def runnable() -> tuple[str, ...]:
     """Return the instruction sets of `PATHS` for which the library has operators that run here."""
     if library() is None or failure() is not None:
         return ()
-    return tuple((_answer("twinlens_operators_runnable_sets") or "").split())
-
-
-def _asked() -> str | None:
-    """Ask the library, which itself reads the environment variable."""
-    return _answer("twinlens_operators_path")
+    return tuple((_answer(RUNNABLE) or "").split())
 
 
 def _answer(question: str) -> str | None:

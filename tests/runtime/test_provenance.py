@@ -105,25 +105,6 @@ def test_other_operators_are_a_warning_and_no_refusal(
     assert not caplog.records
 
 
-def test_other_operators_of_the_same_bits_are_no_warning(
-    model: Model, caplog: pytest.LogCaptureFixture
-) -> None:
-    for one in operators.REPRODUCIBLE:
-        for other in operators.REPRODUCIBLE:
-            check_about(
-                {**model.about, "operators": one},
-                {**model.about, "operators": other},
-                modality="image",
-            )
-    assert not caplog.records
-    check_about(
-        {**model.about, "operators": "amx"},
-        {**model.about, "operators": "avx2"},
-        modality="image",
-    )
-    assert len(caplog.records) == 1
-
-
 @pytest.mark.skipif(operators.path() is None, reason="there are no native operators here")
 def test_rows_by_other_operators_are_as_close_as_said(model: Model) -> None:
     drawings = bundled_drawings()

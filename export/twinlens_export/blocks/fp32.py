@@ -45,7 +45,9 @@ class FloatBlocks:
         graph = self.graph
         if norm is not None:
             tokens = self.norm(tokens, norm, f"{name}.norm")
-        weight = graph.weight(f"{name}.weight", np.ascontiguousarray(linear.weight.T))
+        weight = graph.weight(
+            f"{name}.weight", linear.weight.T
+        )  # a view: laid out when it is written
         product = graph.add("MatMul", tokens, weight, name=name)
         if linear.bias is None:
             return product

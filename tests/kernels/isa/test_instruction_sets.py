@@ -97,6 +97,12 @@ X86_MODELS: Final = {
 }
 
 
+def cpu_flags() -> set[str]:
+    """The features of this processor as Linux lists them; none on other systems."""
+    path = Path("/proc/cpuinfo")
+    return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
+
+
 def missing(what: str) -> None:
     """Skip for want of a tool; fail where every target is wanted."""
     if os.environ.get(ALL_TARGETS):
@@ -190,7 +196,7 @@ def build() -> Iterator[Build]:
 
 # Of tests/kernels/isa/common_bits.hpp, on every processor. Another number is another definition of
 # the operators: every int8 row of every model changes with it.
-COMMON_BITS: Final = "56136af2c7ed01fa"
+COMMON_BITS: Final = "c1866c46efdb6657"
 
 
 def sets_with_the_common_bits(report: str) -> tuple[str, ...]:
@@ -221,6 +227,16 @@ def test_every_set_of_this_machine(build: Build, family: str) -> None:
         assert sets_with_the_common_bits(report) == same
     else:
         assert ran == PATHS
+
+
+@pytest.mark.skipif(
+    not {"avx512_vnni", "avx512_bf16"} <= cpu_flags(), reason="needs the rest of AMX's instructions"
+)
+def test_amx_with_its_tiles_emulated(build: Build) -> None:
+    program = build("") / "emulated_amx_check"
+    if not program.exists():
+        missing("a compiler that knows AMX")
+    assert sets_with_the_common_bits(run(program)) == ("amx_reproducible",)
 
 
 @pytest.mark.skipif(
