@@ -45,8 +45,6 @@ class CodedTopk {
           scratch_(static_cast<std::size_t>(threads_)) {
         for (std::int64_t worker = 0; worker < threads_; ++worker) {
             scans_.push_back(std::make_unique<Scan>(corpus, codes, kernels));
-            lists_.push_back(
-                std::make_unique<CandidateLists>(corpus, codes, queries, kernels, k, threads_, floors_));
         }
     }
 
@@ -75,12 +73,17 @@ class CodedTopk {
             if (static_cast<std::int64_t>(bounds.size()) >= sample.rank()) {
                 const float bound =
                     kth_largest(bounds.data(), bounds.data() + bounds.size(), sample.rank());
-                floors_.guess(query, codes_.units(query).floor_below(static_cast<double>(bound)));
+                floors_.guess(query, bound,
+                              codes_.units(query).floor_below(static_cast<double>(bound)));
             }
         }
     }
 
     void run(bool mapped, std::int64_t *ids, double *scores) {
+        for (std::int64_t worker = 0; worker < threads_; ++worker) {
+            lists_.push_back(std::make_unique<CandidateLists>(corpus_, codes_, queries_, kernels_,
+                                                              k_, threads_, floors_));
+        }
         const std::int64_t parts = (corpus_.n + scan_rows - 1) / scan_rows;
         parallel_for(parts, threads_, [&](std::int64_t part, std::int64_t worker) {
             const std::int64_t first = part * scan_rows;
@@ -108,6 +111,7 @@ class CodedTopk {
     // Memory of one thread.
     struct Scratch {
         std::vector<float> bounds;
+        std::vector<Candidate> rest;
         std::vector<double> work;
         std::vector<Hit> hits;
         Ranking ranking;
@@ -147,17 +151,16 @@ class CodedTopk {
                           open.left().first, open.left().last, scratch.work.data());
             rule_out(query, open, scratch.bounds);
         }
-        to_score_[at] = open.part_likely(k_, scratch.bounds);
+        to_score_[at] = open.part_likely(k_, scratch.bounds, scratch.rest);
     }
 
     void rule_out(std::int64_t query, OpenQuery &open, std::vector<float> &bounds) {
-        bounds.clear();
-        for (const Candidate *one = open.left().first; one != open.left().last; ++one) {
-            bounds.push_back(one->lower);
-        }
-        const auto n = static_cast<std::int64_t>(bounds.size());
-        if (n >= k_) {
-            const float kth = kth_largest(bounds.data(), bounds.data() + n, k_);
+        const ToScore &left = open.left();
+        bounds.resize(static_cast<std::size_t>(left.size()));
+        std::transform(left.first, left.last, bounds.begin(),
+                       [](const Candidate &one) { return one.lower; });
+        if (left.size() >= k_) {
+            const float kth = kth_largest(bounds.data(), bounds.data() + left.size(), k_);
             floors_.prove(query, codes_.units(query).floor_below(static_cast<double>(kth)));
         }
         open.drop_below(floors_.of(query));

@@ -34,32 +34,30 @@ class OpenQuery {
         left_.last = twinlens::drop_below(floor, left_.first, left_.last);
     }
 
-    // Parts those with the k highest upper bounds from the others, to be scored first.
-    ToScore part_likely(std::int64_t k, std::vector<float> &bounds) {
+    // Parts those with the k highest upper bounds from the others, to be scored first. The vectors
+    // are for its use.
+    ToScore part_likely(std::int64_t k, std::vector<float> &bounds, std::vector<Candidate> &rest) {
         if (left_.size() <= k) {
             return part_all();
         }
-        bounds.clear();
-        for (const Candidate *one = left_.first; one != left_.last; ++one) {
-            bounds.push_back(one->upper);
-        }
+        bounds.resize(static_cast<std::size_t>(left_.size()));
+        std::transform(left_.first, left_.last, bounds.begin(),
+                       [](const Candidate &one) { return one.upper; });
         const float from = kth_largest(bounds.data(), bounds.data() + bounds.size(), k);
-        std::size_t n = 0;
-        for (const Candidate *one = left_.first; one != left_.last; ++one) {
-            n += one->upper < from ? 0 : 1;
-        }
-        likely_.resize(n + 1); // the last one is written, and does not count
-        Candidate *to = likely_.data(), *rest = left_.first;
+        rest.resize(static_cast<std::size_t>(left_.size()));
+        Candidate *likely = left_.first, *other = rest.data();
         for (const Candidate *one = left_.first; one != left_.last; ++one) {
             const Candidate moved = *one;
             const std::ptrdiff_t is_likely = moved.upper < from ? 0 : 1;
-            *to = moved;
-            *rest = moved;
-            to += is_likely;
-            rest += 1 - is_likely;
+            *likely = moved;
+            *other = moved;
+            likely += is_likely;
+            other += 1 - is_likely;
         }
-        left_.last = rest;
-        return scored_[0] = {likely_.data(), to};
+        std::copy(rest.data(), other, likely);
+        scored_[0] = {left_.first, likely};
+        left_.first = likely;
+        return scored_[0];
     }
 
     // Parts all that are left, to be scored.
@@ -94,7 +92,7 @@ class OpenQuery {
 
   private:
     ToScore left_, scored_[2];
-    std::vector<Candidate> joined_, likely_;
+    std::vector<Candidate> joined_;
 };
 
 } // namespace twinlens
