@@ -229,7 +229,7 @@ inline std::vector<std::int64_t> topk_pass(const CodedCorpus &corpus, const floa
                                            std::int64_t n, const float *centre,
                                            const TopkResult &result, bool mapped, bool guess,
                                            const KernelTable &kernels, std::int64_t threads) {
-    const QueryCodes codes(queries, n, centre, corpus.width, kernels, result.k);
+    const QueryCodes codes(queries, n, centre, corpus.width, kernels, result.k, corpus.n);
     CodedTopk search(corpus, queries, codes, result.k, kernels, threads);
     if (guess) {
         search.guess();

@@ -1,7 +1,7 @@
 // kept_memory.hpp - large uninitialised memory whose pages stay mapped from one call to the next.
 //
-// The system clears each page that it maps: 25 MB of candidates take 9 ms, a fifth of a search. So a
-// few blocks are kept, and the system is told that it may take their pages (MADV_FREE): under
+// The system clears each page that it maps: 25 MB of candidates take 9 ms, a fifth of a search. So
+// a few blocks are kept, and the system is told that it may take their pages (MADV_FREE): under
 // pressure they are gone, and come back cleared.
 #pragma once
 

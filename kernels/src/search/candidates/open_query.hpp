@@ -1,4 +1,5 @@
-// open_query.hpp - one query between the scan and its answer: candidates, and those that are scored.
+// open_query.hpp - one query between the scan and its answer: candidates, and those that are
+// scored.
 #pragma once
 
 #include <algorithm>
@@ -34,10 +35,10 @@ class OpenQuery {
         left_.last = twinlens::drop_below(floor, left_.first, left_.last);
     }
 
-    // Parts those with the k highest upper bounds from the others, to be scored first. The vectors
-    // are for its use.
+    // Parts those with the k highest upper bounds from the others, to be scored first; all where
+    // that would spare few. The vectors are for its use.
     ToScore part_likely(std::int64_t k, std::vector<float> &bounds, std::vector<Candidate> &rest) {
-        if (left_.size() <= k) {
+        if (left_.size() <= 2 * k) {
             return part_all();
         }
         bounds.resize(static_cast<std::size_t>(left_.size()));
