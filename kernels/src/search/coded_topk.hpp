@@ -73,8 +73,7 @@ class CodedTopk {
             if (static_cast<std::int64_t>(bounds.size()) >= sample.rank()) {
                 const float bound =
                     kth_largest(bounds.data(), bounds.data() + bounds.size(), sample.rank());
-                floors_.guess(query, bound,
-                              codes_.units(query).floor_below(static_cast<double>(bound)));
+                floors_.guess(query, codes_.units(query).floor_below(static_cast<double>(bound)));
             }
         }
     }

@@ -37,7 +37,7 @@ class CandidateLists {
         for (std::int64_t query = 0; query < codes.size(); ++query) {
             // A guess leaves little for a review to drop.
             lists_[size(query)].review_at =
-                floors.is_guessed(query) ? capacity_ / 2 : std::min(capacity_, 2 * k + 64);
+                floors.is_proven(query) ? std::min(capacity_, 2 * k + 64) : capacity_ / 2;
         }
     }
 
