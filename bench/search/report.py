@@ -1,4 +1,4 @@
-"""Report of the cells measured so far: the results of this machine, and its tables in bench/README.md.
+"""Report of the cells measured so far: this machine's results, and its tables in bench/README.md.
 
 The first machine's are results/search.json and the tables marked `search`; another one's have its
 name in both.
