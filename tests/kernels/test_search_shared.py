@@ -91,12 +91,12 @@ def test_codes_that_lie_anywhere_in_memory(path: str) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_searches_of_many_threads_do_not_meet(path: str) -> None:
     random = np.random.default_rng(5)
-    rows, queries = MATRICES["normal"](random, (3000, 65)), MATRICES["normal"](random, (40, 65))
+    rows, queries = MATRICES["normal"](random, (3000, 65)), MATRICES["normal"](random, (120, 65))
     coded = native.coded_corpus(rows, encode(rows, centre=mean_row(rows)), None)
     wanted, _ = reference.topk(queries, rows, 9)
 
     def search(turn: int) -> bool:
-        asked = slice(0, (1, 3, 20, 40)[turn % 4])
+        asked = slice(0, (1, 3, 20, 120)[turn % 4])
         ids, _ = native.topk(queries[asked], coded, 9, threads=1 + turn % 2, path=path)
         return np.array_equal(ids, wanted[asked])
 

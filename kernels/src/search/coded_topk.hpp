@@ -133,12 +133,10 @@ class CodedTopk {
     void settle(std::int64_t query, Scratch &scratch) {
         const auto at = static_cast<std::size_t>(query);
         OpenQuery &open = open_[at];
-        if (lists_.size() == 1) {
-            open.open(lists_.front()->begin(query), lists_.front()->end(query));
-        } else {
-            for (const auto &lists : lists_) {
-                open.join(lists->begin(query), lists->end(query));
-            }
+        CandidateLists &first = *lists_.front();
+        open.open(first.begin(query), first.end(query), first.end_of_room(query));
+        for (std::size_t worker = 1; worker < lists_.size(); ++worker) {
+            open.join(lists_[worker]->begin(query), lists_[worker]->end(query));
         }
         rule_out(query, open, scratch.bounds);
         if (!is_answered(query)) {

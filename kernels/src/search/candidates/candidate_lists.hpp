@@ -63,6 +63,8 @@ class CandidateLists {
     }
     Candidate *end(std::int64_t query) { return begin(query) + lists_[size(query)].count; }
 
+    Candidate *end_of_room(std::int64_t query) { return begin(query) + capacity_; }
+
     // Adds the best of the rows that were rescored during the scan.
     void append_scored(std::int64_t query, std::vector<Hit> &hits) const {
         for (std::int64_t i = query * k_; i < (query + 1) * k_; ++i) {
