@@ -31,6 +31,16 @@ class Scan {
     }
 
     template <typename Sink> void rows(std::int64_t first, std::int64_t last, Sink &sink) {
+        scan(sink, [&](const auto &visit) { blocks_.each(first, last, visit); });
+    }
+
+    // The same for n given rows.
+    template <typename Sink> void rows(const std::int64_t *rows, std::int64_t n, Sink &sink) {
+        scan(sink, [&](const auto &visit) { blocks_.each_of(rows, n, visit); });
+    }
+
+  private:
+    template <typename Sink, typename Walk> void scan(Sink &sink, const Walk &walk) {
         const IeeeMode mode;
         if (kernels_.begin != nullptr) {
             kernels_.begin();
@@ -38,13 +48,12 @@ class Scan {
         for (std::int64_t group = 0; group < queries_.n_groups(); ++group) {
             refresh(group, sink);
         }
-        blocks_.each(first, last, [&](const Block &block) { visit(block, sink); });
+        walk([&](const Block &block) { visit(block, sink); });
         if (kernels_.end != nullptr) {
             kernels_.end();
         }
     }
 
-  private:
     // A single call per block prefetches 32 rows ahead of those it multiplies; of several calls,
     // each prefetches its share of the next block.
     Prefetch share(const Block &block, std::int64_t call, std::int64_t calls) const {
@@ -74,7 +83,10 @@ class Scan {
         const std::int64_t groups_a_call = queries_.two_planes() ? 1 : 2;
         const std::int64_t calls = (queries_.n_groups() + groups_a_call - 1) / groups_a_call;
         for (std::int64_t call = 0; call < calls; ++call) {
-            kernels_.dots(block.rows, queries_.plane_pair(call), share(block, call, calls), dots);
+            const bool single = !queries_.two_planes() && 2 * call + 1 == queries_.n_groups();
+            const auto multiply =
+                single && kernels_.dots_one != nullptr ? kernels_.dots_one : kernels_.dots;
+            multiply(block.rows, queries_.plane_pair(call), share(block, call, calls), dots);
             for (std::int64_t i = 0; i < groups_a_call; ++i) {
                 const std::int64_t group = call * groups_a_call + i;
                 if (group < queries_.n_groups()) {
@@ -100,7 +112,7 @@ class Scan {
         for (std::int64_t i = 0; i < count; ++i) {
             const CandidatePair &pair = pairs_[static_cast<std::size_t>(i)];
             const std::int64_t query = group * lanes + pair.lane;
-            if (pair.row < block.count && query < queries_.size()) {
+            if (block.holds(pair.row) && query < queries_.size()) {
                 sink.take(query, block.id(pair.row), pair.estimate, pair.margin);
             }
         }

@@ -6,11 +6,11 @@
 
 #include "cpu/amx_tiles.hpp"
 #include "resample/avx512.hpp"
-#include "search/exact_score.hpp"
 #include "search/isa/code_score.hpp"
-#include "search/isa/dot_few_avx512.hpp"
 #include "search/isa/encode_row.hpp"
-#include "search/isa/prune_avx512.hpp"
+#include "search/isa/x86/dot_few_avx512.hpp"
+#include "search/isa/x86/exact_score_avx512.hpp"
+#include "search/isa/x86/prune_avx512.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {
@@ -65,10 +65,11 @@ constexpr KernelTable table() {
     table.begin = cpu::load_tile_config;
     table.end = cpu::release_tiles;
     table.dots = dots;
-    table.dots_few = dots_few_avx512;
+    table.dots_few = dots_few_avx512<1024>;
     table.prune = prune_avx512;
     table.prune_few = prune_lane_avx512;
-    table.exact_score = exact_score;
+    table.exact_score = exact_score_avx512;
+    table.exact_scores = exact_scores_avx512;
     table.code_score = code_score;
     table.encode_row = encode_row;
     table.across = across_avx512;
