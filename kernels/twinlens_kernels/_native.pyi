@@ -79,6 +79,19 @@ def rescore(
     threads: int,
 ) -> None: ...
 
+# Turns scores [Q, K] into cosines, best first by score; states [Q] as hit_cosines.hpp names them.
+def hit_cosines(
+    *,
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    states: NDArray[np.int8],
+    odd: float,
+    margin: float,
+    threads: int,
+) -> None: ...
+
 # Input pixels and weights of each output pixel along one axis.
 class Taps: ...
 

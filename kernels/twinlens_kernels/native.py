@@ -89,10 +89,35 @@ def rescore(
 
 def squared_lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the exact score [N] of each row with itself."""
-    rows, scores = np.ascontiguousarray(rows), np.empty(len(rows))
-    own = np.arange(len(rows))
-    _native.rescore(queries=rows, rows=rows, ids=own[:, None], scores=scores[:, None], threads=1)
-    return scores
+    rows, scores = _readable(rows), np.empty((len(rows), 1))
+    own = np.arange(len(rows))[:, None]
+    _native.rescore(queries=rows, rows=rows, ids=own, scores=scores, threads=1)
+    return scores[:, 0]
+
+
+def hit_cosines(  # noqa: PLR0913 - as the C++ takes them
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    *,
+    odd: float,
+    margin: float,
+    threads: int = 1,
+) -> NDArray[np.int8]:
+    """Turn the exact scores [Q, K] of rows ids [Q, K] into cosines; states [Q] of hit_cosines.hpp."""
+    states = np.empty(len(ids), dtype=np.int8)
+    _native.hit_cosines(
+        queries=_readable(queries),
+        rows=_readable(rows),
+        ids=_readable(ids),
+        scores=scores,
+        states=states,
+        odd=odd,
+        margin=margin,
+        threads=threads,
+    )
+    return states
 
 
 def encode(
@@ -146,4 +171,6 @@ def is_mapped(array: NDArray[np.float32]) -> bool:
 
 def _readable(array: NDArray[T]) -> NDArray[T]:
     """Return a contiguous and aligned array; copies only where the given one is not."""
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
     return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED"])

@@ -70,9 +70,10 @@ def require_floors(floors: NDArray[np.float64], n_queries: int) -> None:
 
 def require_finite_rows(name: str, rows: NDArray[np.float32], *, first_row: int = 0) -> None:
     """Refuse NaN and infinity in [N, D]; the ValueError names the first bad row."""
-    finite = np.isfinite(rows).all(axis=1)
+    finite = np.isfinite(rows)
     if finite.all():
         return
+    finite = finite.all(axis=1)
     bad = int(np.argmin(finite))
     value = rows[bad][~np.isfinite(rows[bad])][0]
     raise ValueError(

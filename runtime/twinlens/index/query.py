@@ -13,7 +13,7 @@ from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import repr_of
 from twinlens.index.searchable import Searchable
 from twinlens.index.snapshot import Snapshot
-from twinlens.normalization import read_floats, unit_rows
+from twinlens.normalization import are_unit, read_floats, unit_rows
 from twinlens.search.cosines import Cosines, RangeSearch, nearest, reaching, reported
 from twinlens_kernels import Ranges, within
 
@@ -31,7 +31,8 @@ def read_queries(queries: ArrayLike, width: int) -> NDArray[np.float32]:
         ValueError: The width is another than that of the index, or a query holds NaN or infinity.
     """
     given = read_floats(queries)
-    wanted = unit_rows(given[None] if given.ndim == 1 else given)
+    rows = given[None] if given.ndim == 1 else given
+    wanted = rows.view(np.float32) if are_unit(rows) else unit_rows(rows)
     if wanted.shape[1] != width:
         raise ValueError(
             f"queries have width {wanted.shape[1]}, but the index has width {width}; "
@@ -87,6 +88,7 @@ def topk_rows(
             k,
             by_score=partial(engine.topk, allowed=selection.mask, threads=threads),
             within=_scan(snapshot, selection, threads=threads),
+            threads=threads,
         )
     ranked, exact = _ranked(wanted, few, threads=threads)
     return ranked[:, :k], exact[:, :k]
