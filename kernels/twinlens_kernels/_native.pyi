@@ -92,6 +92,22 @@ def hit_cosines(
     threads: int,
 ) -> None: ...
 
+# Writes estimates [N, Q] of the cosines of unit queries with rows of any length: estimate_row.hpp.
+def estimate32(
+    *,
+    rows: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    estimates: NDArray[np.float32],
+    threads: int,
+) -> None: ...
+def estimate64(
+    *,
+    rows: NDArray[np.float64],
+    queries: NDArray[np.float64],
+    estimates: NDArray[np.float32],
+    threads: int,
+) -> None: ...
+
 # Input pixels and weights of each output pixel along one axis.
 class Taps: ...
 

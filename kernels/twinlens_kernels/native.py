@@ -105,7 +105,7 @@ def hit_cosines(  # noqa: PLR0913 - as the C++ takes them
     margin: float,
     threads: int = 1,
 ) -> NDArray[np.int8]:
-    """Turn the exact scores [Q, K] of rows ids [Q, K] into cosines; states [Q] of hit_cosines.hpp."""
+    """Turn exact scores [Q, K] of rows ids [Q, K] into cosines; states [Q] of hit_cosines.hpp."""
     states = np.empty(len(ids), dtype=np.int8)
     _native.hit_cosines(
         queries=_readable(queries),

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -23,7 +23,9 @@ _ROUNDING = 2.0**-24 * (1 + 2.0**-16)
 _SURELY_UNIT = 2 * _ROUNDING * (1 - 2.0**-16)
 
 
-def unit_rows(embeddings: ArrayLike, *, numbers: range | None = None) -> NDArray[np.float32]:
+def unit_rows(
+    embeddings: ArrayLike, *, numbers: Sequence[int] | None = None
+) -> NDArray[np.float32]:
     """Scale each row of [N, D] floats to length 1; a zero row stays zero.
 
     Lengths are computed in float64, so tiny and huge rows keep their direction. A float32 row that
@@ -40,7 +42,7 @@ def unit_rows(embeddings: ArrayLike, *, numbers: range | None = None) -> NDArray
     rows = read_floats(embeddings)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ValueError(f"embeddings have shape {rows.shape}, wanted [rows, width] with width > 0")
-    row_numbers = range(len(rows)) if numbers is None else numbers
+    row_numbers: Sequence[int] = range(len(rows)) if numbers is None else numbers
     # A float64 row of such a length is rounded yet, to one that may be twice as far from 1.
     kept = _ROUNDING if rows.dtype.itemsize <= 4 else 0
     if len(rows) == 1:
@@ -74,7 +76,7 @@ def are_unit(rows: NDArray[np.floating]) -> bool:
 
 
 def _unit_row(
-    rows: NDArray[np.floating], numbers: range, *, kept: float
+    rows: NDArray[np.floating], numbers: Sequence[int], *, kept: float
 ) -> NDArray[np.float32]:
     """Scale one row [1, D] as `_scaled` does: a query, for which a call of numpy costs as a row."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -121,7 +123,9 @@ def _not_floats(embeddings: object, rows: NDArray[np.generic] | None = None) -> 
     return f"embeddings are {kind}, wanted floats; {cure}"
 
 
-def _scaled(rows: NDArray[np.float64], numbers: range, *, kept: float) -> NDArray[np.float64]:
+def _scaled(
+    rows: NDArray[np.float64], numbers: Sequence[int], *, kept: float
+) -> NDArray[np.float64]:
     """Scale rows in place, but for those of length 1 +- `kept`; no row depends on the others."""
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
@@ -131,7 +135,7 @@ def _scaled(rows: NDArray[np.float64], numbers: range, *, kept: float) -> NDArra
         return rows
     odd = ~((lengths > _SHORTEST) & (lengths < _LONGEST))
     scaled = rows[odd]
-    _require_finite(scaled, [numbers[row] for row in np.flatnonzero(odd)])
+    _require_finite(scaled, [numbers[row] for row in np.flatnonzero(odd).tolist()])
     # Dividing by the largest component first keeps the squares from over- and underflowing.
     _divide_rows(scaled, np.abs(scaled).max(axis=1))
     rows[odd] = scaled

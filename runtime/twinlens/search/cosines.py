@@ -64,9 +64,7 @@ class Cosines:
         if states is None:
             exact = self._of_scores(ids, scores)
             gaps = exact[:, :-1] - exact[:, 1:]
-            return exact, bool(
-                gaps.size and gaps.min() > 0 and gaps[:, -1].min() > MARGIN
-            )
+            return exact, bool(gaps.size and gaps.min() > 0 and gaps[:, -1].min() > MARGIN)
         least = states.min(initial=_CERTAIN)
         if least == _IS_ODD:
             odd = states == _IS_ODD

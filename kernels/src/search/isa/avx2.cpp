@@ -7,6 +7,7 @@
 #include "search/isa/code_score.hpp"
 #include "search/isa/dot_avx2.hpp"
 #include "search/isa/encode_row.hpp"
+#include "search/isa/estimate_row.hpp"
 #include "search/isa/prune.hpp"
 #include "search/kernel_table.hpp"
 
@@ -33,6 +34,8 @@ constexpr KernelTable table() {
     table.exact_score = exact_score;
     table.code_score = code_score;
     table.encode_row = encode_row;
+    table.estimate_row32 = estimate_row32;
+    table.estimate_row64 = estimate_row64;
     table.across = across_avx2;
     table.down = down_avx2;
     return table;

@@ -10,6 +10,7 @@
 #include "search/isa/dot_few_avx512.hpp"
 #include "search/isa/dpbusd_avx512.hpp"
 #include "search/isa/encode_row.hpp"
+#include "search/isa/estimate_row.hpp"
 #include "search/isa/prune_avx512.hpp"
 #include "search/kernel_table.hpp"
 
@@ -76,6 +77,8 @@ constexpr KernelTable table() {
     table.exact_score = exact_score;
     table.code_score = code_score;
     table.encode_row = encode_row;
+    table.estimate_row32 = estimate_row32;
+    table.estimate_row64 = estimate_row64;
     table.across = across_avx512;
     table.down = down_avx512;
     return table;
