@@ -1,9 +1,10 @@
 """Sections of an index: arrays with one item a row, except for the text of string ids.
 
-    rows        float32 [N, D]       unit rows
+    rows        float32 [N, D]       unit rows, unless codes alone are kept
     codes       uint8   [N, P]       twinlens_kernels.Codes: the rows in 8 bits,
     terms       float32 [N, 3 or 5]  their error bounds,
-    residual    uint8   [N, P]       and codes of their remainder, if asked for
+    residual    uint8   [N, P]       and codes of their remainder, if asked for;
+    errors      float32 [N]          and the errors of cosines, if codes alone are kept
     ids         int64   [N]          ids that are numbers;
     id_text     uint8   [M]          or strings: all of them as UTF-8 (lone surrogates as they are),
     id_ends     int64   [N]          the end of each,
@@ -49,6 +50,8 @@ class Layout:
     """D"""
     residual: bool
     ids: IdKind
+    codes_only: bool = False
+    """True to keep no float32 rows."""
 
     def __post_init__(self) -> None:
         if self.width < 1:
@@ -58,10 +61,13 @@ class Layout:
         """Return every section by name."""
         padded = padded_width(self.width)
         found = {
-            "rows": Section(dtype="<f4", tail=(self.width,), suffix="f32"),
             "codes": Section(dtype="|u1", tail=(padded,), suffix="u8"),
             "terms": Section(dtype="<f4", tail=(5 if self.residual else 3,), suffix="f32"),
         }
+        if self.codes_only:
+            found["errors"] = Section(dtype="<f4", suffix="f32")
+        else:
+            found["rows"] = Section(dtype="<f4", tail=(self.width,), suffix="f32")
         if self.residual:
             found["residual"] = Section(dtype="|u1", tail=(padded,), suffix="u8")
         if self.ids == "int64":
