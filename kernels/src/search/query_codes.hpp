@@ -108,8 +108,9 @@ class QueryCodes {
         std::frexp(largest, &exponent);
         exponent += 16;
         double squares = 0, product = 0;
+        const double shrink = std::ldexp(1.0, -exponent); // normal: the products are exact
         for (std::int64_t i = 0; i < width; ++i) {
-            scaled[i] = std::ldexp(static_cast<double>(row[i]), -exponent);
+            scaled[i] = static_cast<double>(row[i]) * shrink;
             squares += scaled[i] * scaled[i];
             product += scaled[i] * static_cast<double>(centre[i]);
         }
