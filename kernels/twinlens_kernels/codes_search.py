@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens_kernels import search
 from twinlens_kernels.codes import Codes
+from twinlens_kernels.compiled import NATIVE
 from twinlens_kernels.encoding.dequantise import dequantise
 from twinlens_kernels.range_hits import Ranges
-from twinlens_kernels.search import _update_topk
 from twinlens_kernels.tiled.corpus import tile_rows
 from twinlens_kernels.tiled.operands import Tile
 from twinlens_kernels.tiled.topk import tiled_topk, tiled_within
@@ -22,6 +23,9 @@ from twinlens_kernels.validation import (
     require_rows,
     require_same_width,
 )
+
+if NATIVE:
+    from twinlens_kernels import native
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -78,11 +82,20 @@ def topk(
     """
     _require_operands(queries, codes, allowed, threads)
     require_positive("k", k)
+    if search.is_native(len(codes.centre)):
+        n_allowed = len(codes) if allowed is None else int(np.count_nonzero(allowed))
+        return native.topk_alone(
+            queries,
+            native.codes_alone(codes, allowed),
+            min(k, n_allowed),
+            threads=at_most_useful(threads),
+            path=search.PATH,
+        )
     return tiled_topk(
         queries,
         DequantisedCorpus.allowed(codes, allowed),
         k,
-        update_topk=_update_topk,
+        update_topk=search.update_topk,
         threads=at_most_useful(threads),
     )
 
@@ -105,6 +118,14 @@ def within(
     """
     _require_operands(queries, codes, allowed, threads)
     require_floors(floors, len(queries))
+    if search.is_native(len(codes.centre)):
+        return native.within_alone(
+            queries,
+            native.codes_alone(codes, allowed),
+            floors,
+            threads=at_most_useful(threads),
+            path=search.PATH,
+        )
     return tiled_within(queries, DequantisedCorpus.allowed(codes, allowed), floors)
 
 

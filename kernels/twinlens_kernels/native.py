@@ -68,6 +68,62 @@ def within(
     return Ranges.from_pairs(of_query, ids, scores, n_queries=len(queries))
 
 
+def codes_alone(codes: Codes, allowed: NDArray[np.bool_] | None) -> _native.CodesAlone:
+    """Pass codes [N, P] without rows, and a filter, to C++."""
+    return _native.CodesAlone(
+        codes=_readable(codes.codes),
+        residual=None if codes.residual is None else _readable(codes.residual),
+        terms=_readable(codes.terms),
+        centre=_readable(codes.centre),
+        allowed=None if allowed is None else _readable(allowed),
+    )
+
+
+def topk_alone(
+    queries: NDArray[np.float32],
+    alone: _native.CodesAlone,
+    hits: int,
+    *,
+    threads: int = 1,
+    path: str = "",
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return ids and scores [Q, K] of the K = hits best dequantised rows of at least K."""
+    ids = np.empty((len(queries), hits), dtype=np.int64)
+    scores = np.empty((len(queries), hits))
+    if ids.size:
+        _native.topk_alone(
+            alone=alone,
+            queries=_readable(queries),
+            ids=ids,
+            scores=scores,
+            threads=threads,
+            path=path,
+        )
+    return ids, scores
+
+
+def within_alone(
+    queries: NDArray[np.float32],
+    alone: _native.CodesAlone,
+    floors: NDArray[np.float64],
+    *,
+    threads: int = 1,
+    path: str = "",
+) -> Ranges:
+    """Return the dequantised rows with an exact score of at least the floors [Q]."""
+    if not len(queries):
+        empty = np.empty(0, dtype=np.int64)
+        return Ranges.from_pairs(empty, empty, np.empty(0), n_queries=0)
+    of_query, ids, scores = _native.within_alone(
+        alone=alone,
+        queries=_readable(queries),
+        floors=_readable(floors),
+        threads=threads,
+        path=path,
+    )
+    return Ranges.from_pairs(of_query, ids, scores, n_queries=len(queries))
+
+
 def rescore(
     queries: NDArray[np.float32],
     rows: NDArray[np.float32],

@@ -23,12 +23,12 @@ from twinlens_kernels.validation import (
     require_same_width,
 )
 
-_update_topk: UpdateTopk
+update_topk: UpdateTopk
 if NATIVE:
     from twinlens_kernels import native
-    from twinlens_kernels.tiled.update_native import update_topk as _update_topk
+    from twinlens_kernels.tiled.update_native import update_topk
 else:
-    from twinlens_kernels.tiled.update_numpy import update_topk as _update_topk
+    from twinlens_kernels.tiled.update_numpy import update_topk
 
 PATH: Final[str] = native.PATHS[0] if NATIVE else "numpy"
 """Instruction set of the code kernels: amx, avx512vnni, avxvnni, avx2, neon, scalar, or numpy."""
@@ -72,7 +72,7 @@ def topk(  # noqa: PLR0913 - each is an independent wish
         queries,
         Corpus.allowed(rows, allowed),
         k,
-        update_topk=_update_topk,
+        update_topk=update_topk,
         threads=at_most_useful(threads),
     )
 
@@ -80,6 +80,11 @@ def topk(  # noqa: PLR0913 - each is an independent wish
 _CODES_PER_THREAD: Final = 2**23
 """A second thread takes 40 us to start and to join; one scans so many codes for a query in 120 us
 (EPYC, AVX-512 VNNI), and 8 queries cost as two."""
+
+
+def is_native(width: int) -> bool:
+    """Return True if C++ searches codes of rows of this width."""
+    return NATIVE and width <= native.MAX_WIDTH
 
 
 class CodedRows:
@@ -96,7 +101,7 @@ class CodedRows:
     @classmethod
     def of(cls, rows: NDArray[np.float32], codes: Codes | None) -> Self | None:
         """Return the rows for C++; None where numpy searches them."""
-        if not NATIVE or codes is None or rows.shape[1] > native.MAX_WIDTH:
+        if codes is None or not is_native(rows.shape[1]):
             return None
         return cls(rows, codes)
 
@@ -152,7 +157,7 @@ def within(  # noqa: PLR0913 - each is an independent wish
     """
     _require_operands(queries, rows, codes, allowed, threads)
     require_floors(floors, len(queries))
-    if NATIVE and codes is not None and rows.shape[1] <= native.MAX_WIDTH:
+    if codes is not None and is_native(rows.shape[1]):
         require_finite_rows("queries", queries)
         coded = native.coded_corpus(rows, codes, allowed)
         return native.within(queries, coded, floors, threads=at_most_useful(threads), path=PATH)

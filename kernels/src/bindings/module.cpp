@@ -10,6 +10,7 @@ NB_MODULE(_native, module) {
     nanobind::set_leak_warnings(false);
     twinlens::bindings::bind_cosines(module);
     twinlens::bindings::bind_cpu(module);
+    twinlens::bindings::bind_dequantised(module);
     twinlens::bindings::bind_search(module);
     twinlens::bindings::bind_resample(module);
 }

@@ -1,6 +1,8 @@
 """Search engine of codes alone: exact over the rows that they stand for."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +41,10 @@ class CodesEngine:
         Raises:
             IndexFileError: a row is damaged.
         """
-        ids, scores = codes_search.topk(queries, self._codes, k, allowed=allowed, threads=threads)
+        with _damage_told():
+            ids, scores = codes_search.topk(
+                queries, self._codes, k, allowed=allowed, threads=threads
+            )
         _require_scores(ids, scores)
         return ids, scores
 
@@ -51,9 +56,23 @@ class CodesEngine:
         Raises:
             IndexFileError: a row is damaged.
         """
-        found = codes_search.within(queries, self._codes, floors, allowed=allowed, threads=threads)
+        with _damage_told():
+            found = codes_search.within(
+                queries, self._codes, floors, allowed=allowed, threads=threads
+            )
         _require_scores(found.ids, found.scores)
         return found
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """Name the index where numpy refuses a row: the queries of an index are finite."""
+    try:
+        yield
+    except ValueError as error:
+        raise IndexFileError(
+            f"the codes of the index are damaged: {error}; call verify, and build the index again"
+        ) from error
 
 
 def _require_scores(ids: I64, scores: F64) -> None:
