@@ -276,7 +276,7 @@ class Index(IndexReader):
             if not isinstance(other, IndexReader):
                 raise TypeError(f"merge got a {type(other).__name__}, wanted indexes")
             check_same_maker(self.about, other.about)
-            if other.codes_only and not self.codes_only:
+            if other.kept != "rows" and self.kept == "rows":
                 raise CodesOnlyError(
                     "merge got an index of codes alone, and this one keeps rows to the bit; merge "
                     "this one into that, or add its blocks() where rows within its error serve"

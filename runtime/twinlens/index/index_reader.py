@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twinlens.errors import CodesOnlyError
-from twinlens.index.arrays.layout import IdKind
+from twinlens.index.arrays.layout import IdKind, Kept
 from twinlens.index.filters import Filter, select
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike, read_ids
@@ -53,9 +53,9 @@ class IndexReader:
         return len(self._current.snapshot)
 
     @property
-    def codes_only(self) -> bool:
-        """True if codes alone are kept, and answers have bounds."""
-        return self._current.snapshot.layout.codes_only
+    def kept(self) -> Kept:
+        """Kept of a row: "rows", or codes alone, "codes16" or "codes8" (without a residual)."""
+        return self._current.snapshot.layout.kept
 
     @property
     def error(self) -> float:

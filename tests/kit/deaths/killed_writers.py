@@ -136,7 +136,7 @@ def new_index_by_steps(folder: Path) -> int:
 def codes_by_steps(place: Path) -> int:
     OPTIONS["codes_only"] = True
     deaths = by_steps(place, ("update",))
-    assert Index.open(place / "whole").codes_only
+    assert Index.open(place / "whole").kept == "codes16"
     return deaths
 
 

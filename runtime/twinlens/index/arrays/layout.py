@@ -23,6 +23,8 @@ import numpy as np
 from twinlens_kernels.codes import padded_width
 
 IdKind = Literal["none", "int64", "text"]
+Kept = Literal["rows", "codes16", "codes8"]
+"""Kept of a row: float32 numbers and a code, or codes alone of 16 or 8 bits a number."""
 
 ID_TEXT: Final = "id_text"
 """Name of the section without one item a row: the text of all string ids."""
@@ -57,17 +59,23 @@ class Layout:
         if self.width < 1:
             raise ValueError(f"width is {self.width}, not a positive number")
 
+    @property
+    def kept(self) -> Kept:
+        """Kept of a row."""
+        if not self.codes_only:
+            return "rows"
+        return "codes16" if self.residual else "codes8"
+
     def sections(self) -> dict[str, Section]:
         """Return every section by name."""
         padded = padded_width(self.width)
-        found = {
-            "codes": Section(dtype="|u1", tail=(padded,), suffix="u8"),
-            "terms": Section(dtype="<f4", tail=(5 if self.residual else 3,), suffix="f32"),
-        }
+        found: dict[str, Section] = {}
+        if not self.codes_only:
+            found["rows"] = Section(dtype="<f4", tail=(self.width,), suffix="f32")
+        found["codes"] = Section(dtype="|u1", tail=(padded,), suffix="u8")
+        found["terms"] = Section(dtype="<f4", tail=(5 if self.residual else 3,), suffix="f32")
         if self.codes_only:
             found["errors"] = Section(dtype="<f4", suffix="f32")
-        else:
-            found["rows"] = Section(dtype="<f4", tail=(self.width,), suffix="f32")
         if self.residual:
             found["residual"] = Section(dtype="|u1", tail=(padded,), suffix="u8")
         if self.ids == "int64":

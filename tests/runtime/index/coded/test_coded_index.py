@@ -132,7 +132,7 @@ def test_an_index_with_rows_is_always_exact() -> None:
     found, ranges = index.search(np.eye(4), k=2), index.search_within(np.eye(4), 0.5)
     assert found.exact.tolist() == ranges.exact.tolist() == [True] * 4
     assert found.errors is None
-    assert (index.codes_only, index.error) == (False, 0.0)
+    assert (index.kept, index.error) == ("rows", 0.0)
 
 
 @pytest.mark.parametrize("residual", [False, True])
@@ -158,7 +158,7 @@ def test_rows_come_and_go_as_in_any_index(tmp_path: Path, residual: bool, on_dis
     held |= {"row 8": rows[7]}
     del held["row 3"], held["row 50"]
     for found in (index, opened):
-        assert found.codes_only
+        assert found.kept == ("codes16" if residual else "codes8")
         assert set(found.ids) == set(held)
         got = found.get(list(held))
         assert (np.linalg.norm(got - np.stack(list(held.values())), axis=1) <= found.error).all()

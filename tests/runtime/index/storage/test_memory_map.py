@@ -174,9 +174,9 @@ def test_a_manifest_that_is_none_is_refused(index: Path, content: bytes, message
 
 def test_a_manifest_of_a_later_format_is_refused_by_its_format(index: Path) -> None:
     manifest = read_manifest(index)
-    object.__setattr__(manifest, "format", 3)
+    object.__setattr__(manifest, "format", 4)
     write_manifest(index, manifest)
-    with pytest.raises(IndexFileError, match="has format 3, this twinlens reads 2; open it with"):
+    with pytest.raises(IndexFileError, match="has format 4, this twinlens reads 2 and 3; open it with"):
         Index.open(index)
 
 
