@@ -73,8 +73,7 @@ class CodedTopk {
             if (static_cast<std::int64_t>(bounds.size()) >= sample.rank()) {
                 const float bound =
                     kth_largest(bounds.data(), bounds.data() + bounds.size(), sample.rank());
-                floors_.guess(query, bound,
-                              codes_.units(query).floor_below(static_cast<double>(bound)));
+                floors_.guess(query, codes_.units(query).floor_below(static_cast<double>(bound)));
             }
         }
     }
@@ -134,12 +133,10 @@ class CodedTopk {
     void settle(std::int64_t query, Scratch &scratch) {
         const auto at = static_cast<std::size_t>(query);
         OpenQuery &open = open_[at];
-        if (lists_.size() == 1) {
-            open.open(lists_.front()->begin(query), lists_.front()->end(query));
-        } else {
-            for (const auto &lists : lists_) {
-                open.join(lists->begin(query), lists->end(query));
-            }
+        CandidateLists &first = *lists_.front();
+        open.open(first.begin(query), first.end(query), first.end_of_room(query));
+        for (std::size_t worker = 1; worker < lists_.size(); ++worker) {
+            open.join(lists_[worker]->begin(query), lists_[worker]->end(query));
         }
         rule_out(query, open, scratch.bounds);
         if (!is_answered(query)) {
@@ -229,7 +226,7 @@ inline std::vector<std::int64_t> topk_pass(const CodedCorpus &corpus, const floa
                                            std::int64_t n, const float *centre,
                                            const TopkResult &result, bool mapped, bool guess,
                                            const KernelTable &kernels, std::int64_t threads) {
-    const QueryCodes codes(queries, n, centre, corpus.width, kernels, result.k);
+    const QueryCodes codes(queries, n, centre, corpus.width, kernels, result.k, corpus.n);
     CodedTopk search(corpus, queries, codes, result.k, kernels, threads);
     if (guess) {
         search.guess();

@@ -1,7 +1,7 @@
 // kept_memory.hpp - large uninitialised memory whose pages stay mapped from one call to the next.
 //
-// The system clears each page that it maps: 25 MB of candidates take 9 ms, a fifth of a search. So a
-// few blocks are kept, and the system is told that it may take their pages (MADV_FREE): under
+// The system clears each page that it maps: 25 MB of candidates take 9 ms, a fifth of a search. So
+// a few blocks are kept, and the system is told that it may take their pages (MADV_FREE): under
 // pressure they are gone, and come back cleared.
 #pragma once
 
@@ -10,7 +10,6 @@
 #include <mutex>
 #include <new>
 #include <utility>
-#include <vector>
 
 #include "support/madvise.hpp"
 
@@ -33,34 +32,33 @@ class KeptMemory {
         std::size_t bytes = 0;
     };
 
-    // Blocks that no call uses; they are the process's, and are never freed at its end.
+    // Blocks that no call uses. They are the process's, and are never freed at its end.
     struct Pool {
         std::mutex guard;
-        std::vector<Block> blocks;
+        Block blocks[4];
     };
     static Pool &pool() {
         static Pool *const pool = new Pool;
         return *pool;
     }
 
-    static constexpr std::size_t least = std::size_t{1} << 20, most_blocks = 4;
+    static constexpr std::size_t least = std::size_t{1} << 20;
 
     static Block take(std::size_t bytes) {
-        if (bytes >= least) {
-            const std::lock_guard<std::mutex> lock(pool().guard);
-            std::vector<Block> &blocks = pool().blocks;
-            for (Block &block : blocks) {
-                if (block.bytes >= bytes) {
-                    std::swap(block, blocks.back());
-                    const Block found = blocks.back();
-                    blocks.pop_back();
-                    return found;
-                }
-            }
+        const Block kept = exchange_kept(
+            {}, [bytes](const Block &block) { return bytes >= least && block.bytes >= bytes; });
+        if (kept.data != nullptr) {
+            return kept;
         }
         void *data = std::malloc(bytes);
-        if (data == nullptr && bytes > 0) {
-            throw std::bad_alloc();
+        while (data == nullptr && bytes > 0) {
+            const Block other =
+                exchange_kept({}, [](const Block &block) { return block.bytes > 0; });
+            if (other.data == nullptr) {
+                throw std::bad_alloc();
+            }
+            std::free(other.data);
+            data = std::malloc(bytes);
         }
         return {data, bytes};
     }
@@ -68,29 +66,26 @@ class KeptMemory {
     static void give_back(Block block) noexcept {
         if (block.bytes >= least) {
             advise_may_take(block.data, block.bytes);
-            const std::lock_guard<std::mutex> lock(pool().guard);
-            std::vector<Block> &blocks = pool().blocks;
-            if (blocks.capacity() < most_blocks) {
-                try {
-                    blocks.reserve(most_blocks);
-                } catch (const std::bad_alloc &) {
-                    std::free(block.data);
-                    return;
-                }
-            }
-            // The largest ones are kept: they serve smaller wishes too.
-            if (blocks.size() == most_blocks) {
-                for (Block &kept : blocks) {
-                    if (kept.bytes < block.bytes) {
-                        std::swap(kept, block);
-                    }
-                }
-            } else {
-                blocks.push_back(block);
-                return;
-            }
+            // The larger ones are kept: they serve smaller wishes too.
+            block = exchange_kept(block,
+                                  [block](const Block &kept) { return kept.bytes < block.bytes; });
         }
         std::free(block.data);
+    }
+
+    // Puts a block in the place of the first that fits, and returns that one; the block itself
+    // where there is none, or where another thread is at it: a process that was forked in that
+    // moment finds it so for ever.
+    template <typename Fits> static Block exchange_kept(Block block, const Fits &fits) noexcept {
+        const std::unique_lock<std::mutex> lock(pool().guard, std::try_to_lock);
+        if (lock.owns_lock()) {
+            for (Block &kept : pool().blocks) {
+                if (fits(kept)) {
+                    return std::exchange(kept, block);
+                }
+            }
+        }
+        return block;
     }
 
     Block block_;

@@ -37,7 +37,7 @@ class CandidateLists {
         for (std::int64_t query = 0; query < codes.size(); ++query) {
             // A guess leaves little for a review to drop.
             lists_[size(query)].review_at =
-                floors.is_guessed(query) ? capacity_ / 2 : std::min(capacity_, 2 * k + 64);
+                floors.is_proven(query) ? std::min(capacity_, 2 * k + 64) : capacity_ / 2;
         }
     }
 
@@ -62,6 +62,8 @@ class CandidateLists {
         return static_cast<Candidate *>(memory_.data()) + query * capacity_;
     }
     Candidate *end(std::int64_t query) { return begin(query) + lists_[size(query)].count; }
+
+    Candidate *end_of_room(std::int64_t query) { return begin(query) + capacity_; }
 
     // Adds the best of the rows that were rescored during the scan.
     void append_scored(std::int64_t query, std::vector<Hit> &hits) const {

@@ -21,17 +21,8 @@ class SharedFloors {
         return floors_[static_cast<std::size_t>(query)].used.load(std::memory_order_relaxed);
     }
 
-    // Uses a floor by a guessed bound, which so many lower bounds must reach to prove it.
-    void guess(std::int64_t query, float bound, float floor) {
-        floors_[static_cast<std::size_t>(query)].guess = bound;
+    void guess(std::int64_t query, float floor) {
         raise(floors_[static_cast<std::size_t>(query)].used, floor);
-    }
-
-    bool is_guessed(std::int64_t query) const {
-        return guessed_bound(query) > -std::numeric_limits<float>::infinity();
-    }
-    float guessed_bound(std::int64_t query) const {
-        return floors_[static_cast<std::size_t>(query)].guess;
     }
 
     void prove(std::int64_t query, float floor) {
@@ -48,7 +39,6 @@ class SharedFloors {
 
   private:
     struct Floor {
-        float guess = -std::numeric_limits<float>::infinity();
         std::atomic<float> used{-std::numeric_limits<float>::infinity()};
         std::atomic<float> proven{-std::numeric_limits<float>::infinity()};
     };
