@@ -92,7 +92,8 @@ inline RangeHits dequantised_range(const CodedCorpus &corpus, const float *queri
     RangeHits hits;
     for (std::int64_t begin = 0; begin < n; begin += step) {
         const float *part = queries + begin * corpus.width;
-        const QueryCodes codes(part, std::min(step, n - begin), centre, corpus.width, kernels, 0);
+        const QueryCodes codes(part, std::min(step, n - begin), centre, corpus.width, kernels, 0,
+                               corpus.n);
         std::vector<std::unique_ptr<Scan>> scans;
         std::vector<std::unique_ptr<DequantisedRangeSink>> sinks;
         for (std::int64_t worker = 0; worker < used; ++worker) {

@@ -195,7 +195,7 @@ inline void dequantised_topk_pass(const CodedCorpus &corpus, const float *querie
                                   const float *centre, const TopkResult &result,
                                   const KernelTable &kernels, std::int64_t threads) {
     const IeeeMode mode; // queries are encoded on the caller's thread
-    const QueryCodes codes(queries, n, centre, corpus.width, kernels, result.k);
+    const QueryCodes codes(queries, n, centre, corpus.width, kernels, result.k, corpus.n);
     RisingFloors floors(n);
     const std::int64_t used = worthwhile_threads(corpus, threads);
     std::vector<std::unique_ptr<Scan>> scans;
