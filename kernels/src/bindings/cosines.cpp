@@ -25,8 +25,8 @@ void hit_cosines(const Array<const float, 2> &queries, const Array<const float, 
     require(scores.shape(0) == ids.shape(0) && scores.shape(1) == ids.shape(1),
             "scores: not [Q, K]");
     require(states.shape(0) == ids.shape(0), "states: not [Q]");
-    const ScoredHits hits{queries.data(), rows.data(),    length(rows, 1), ids.data(),
-                          scores.data(),  length(ids, 0), length(ids, 1)};
+    const ScoredHits hits{queries.data(), rows.data(),   length(rows, 0), length(rows, 1),
+                          ids.data(),     scores.data(), length(ids, 0),  length(ids, 1)};
     nb::gil_scoped_release release;
     twinlens::hit_cosines(hits, states.data(), kernels_for(""), {odd, margin}, threads);
 }

@@ -32,7 +32,8 @@ struct CosineLimits {
 // Hits of a search, and the rows that they are of.
 struct ScoredHits {
     const float *queries; // [n, width]
-    const float *rows;
+    const float *rows;    // [n_rows, width]
+    std::int64_t n_rows;
     std::int64_t width;
     const std::int64_t *ids; // [n, columns]
     double *scores;          // [n, columns]
@@ -55,8 +56,12 @@ inline Hits query_cosines(const ScoredHits &hits, std::int64_t query, const Kern
     const double own = measure(hits.queries + query * hits.width);
     bool any_odd = odd(own);
     for (std::int64_t hit = 0; hit < hits.columns; ++hit) {
+        if (ids[hit] < 0 || ids[hit] >= hits.n_rows) { // of damaged rows only: they have no score
+            return Hits::odd;
+        }
         if (hit + 1 < hits.columns) {
-            prefetch_bytes(hits.rows + ids[hit + 1] * hits.width,
+            prefetch_bytes(hits.rows + std::clamp<std::int64_t>(ids[hit + 1], 0, hits.n_rows - 1) *
+                                           hits.width,
                            hits.width * static_cast<std::int64_t>(sizeof(float)));
         }
         squared[hit] = measure(hits.rows + ids[hit] * hits.width);

@@ -5,9 +5,7 @@
 // One object serves one thread.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "search/candidates/candidate.hpp"
@@ -43,8 +41,7 @@ class DequantisedRows {
                     static_cast<float>(first + finer * (rest[i] - 128));
             }
         }
-        const double score = kernels_.exact_score(query, row_.data(), corpus_.width, work_.data());
-        return std::isfinite(score) ? score : std::numeric_limits<double>::infinity();
+        return ranked_score(kernels_.exact_score(query, row_.data(), corpus_.width, work_.data()));
     }
 
     // Announces the next row to be scored.
