@@ -49,6 +49,16 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "of equal cosines, the lower row comes first"): (
         "runtime/index/test_index.py::test_search_breaks_ties_by_the_lower_row",
     ),
+    (README, "take 1.05 GB, or 0.53 GB without the residual"): (
+        "runtime/index/coded/test_coded_index.py::test_it_takes_the_memory_that_is_told",
+    ),
+    (README, "`Hits.exact` is True only where ids"): (
+        (
+            "runtime/index/coded/test_coded_index.py"
+            "::test_bounds_hold_and_proven_answers_are_those_of_brute_force"
+        ),
+        "runtime/commands/test_keep.py::test_cosines_come_with_their_errors",
+    ),
     (README, "A killed writer leaves the old one or the new one"): (
         (
             "runtime/index/storage/test_killed_writers.py"

@@ -79,6 +79,68 @@ def rescore(
     threads: int,
 ) -> None: ...
 
+# Codes without rows, and which of the rows that they stand for may be found.
+class CodesAlone:
+    def __init__(
+        self,
+        *,
+        codes: NDArray[np.uint8],
+        residual: NDArray[np.uint8] | None,
+        terms: NDArray[np.float32],
+        centre: NDArray[np.float32],
+        allowed: NDArray[np.bool_] | None,
+    ) -> None: ...
+
+# As topk, over the dequantised rows.
+def topk_alone(
+    *,
+    alone: CodesAlone,
+    queries: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    threads: int,
+    path: str = "",
+) -> None: ...
+
+# As within, over the dequantised rows.
+def within_alone(
+    *,
+    alone: CodesAlone,
+    queries: NDArray[np.float32],
+    floors: NDArray[np.float64],
+    threads: int,
+    path: str = "",
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...
+
+# Turns scores [Q, K] into cosines, best first by score; states [Q] as hit_cosines.hpp names them.
+def hit_cosines(
+    *,
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    states: NDArray[np.int8],
+    odd: float,
+    margin: float,
+    threads: int,
+) -> None: ...
+
+# Writes estimates [N, Q] of the cosines of unit queries with rows of any length: estimate_row.hpp.
+def estimate32(
+    *,
+    rows: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    estimates: NDArray[np.float32],
+    threads: int,
+) -> None: ...
+def estimate64(
+    *,
+    rows: NDArray[np.float64],
+    queries: NDArray[np.float64],
+    estimates: NDArray[np.float32],
+    threads: int,
+) -> None: ...
+
 # Input pixels and weights of each output pixel along one axis.
 class Taps: ...
 

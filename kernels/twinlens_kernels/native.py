@@ -68,6 +68,62 @@ def within(
     return Ranges.from_pairs(of_query, ids, scores, n_queries=len(queries))
 
 
+def codes_alone(codes: Codes, allowed: NDArray[np.bool_] | None) -> _native.CodesAlone:
+    """Pass codes [N, P] without rows, and a filter, to C++."""
+    return _native.CodesAlone(
+        codes=_readable(codes.codes),
+        residual=None if codes.residual is None else _readable(codes.residual),
+        terms=_readable(codes.terms),
+        centre=_readable(codes.centre),
+        allowed=None if allowed is None else _readable(allowed),
+    )
+
+
+def topk_alone(
+    queries: NDArray[np.float32],
+    alone: _native.CodesAlone,
+    hits: int,
+    *,
+    threads: int = 1,
+    path: str = "",
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return ids and scores [Q, K] of the K = hits best dequantised rows of at least K."""
+    ids = np.empty((len(queries), hits), dtype=np.int64)
+    scores = np.empty((len(queries), hits))
+    if ids.size:
+        _native.topk_alone(
+            alone=alone,
+            queries=_readable(queries),
+            ids=ids,
+            scores=scores,
+            threads=threads,
+            path=path,
+        )
+    return ids, scores
+
+
+def within_alone(
+    queries: NDArray[np.float32],
+    alone: _native.CodesAlone,
+    floors: NDArray[np.float64],
+    *,
+    threads: int = 1,
+    path: str = "",
+) -> Ranges:
+    """Return the dequantised rows with an exact score of at least the floors [Q]."""
+    if not len(queries):
+        empty = np.empty(0, dtype=np.int64)
+        return Ranges.from_pairs(empty, empty, np.empty(0), n_queries=0)
+    of_query, ids, scores = _native.within_alone(
+        alone=alone,
+        queries=_readable(queries),
+        floors=_readable(floors),
+        threads=threads,
+        path=path,
+    )
+    return Ranges.from_pairs(of_query, ids, scores, n_queries=len(queries))
+
+
 def rescore(
     queries: NDArray[np.float32],
     rows: NDArray[np.float32],
@@ -89,10 +145,35 @@ def rescore(
 
 def squared_lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the exact score [N] of each row with itself."""
-    rows, scores = np.ascontiguousarray(rows), np.empty(len(rows))
-    own = np.arange(len(rows))
-    _native.rescore(queries=rows, rows=rows, ids=own[:, None], scores=scores[:, None], threads=1)
-    return scores
+    rows, scores = _readable(rows), np.empty((len(rows), 1))
+    own = np.arange(len(rows))[:, None]
+    _native.rescore(queries=rows, rows=rows, ids=own, scores=scores, threads=1)
+    return scores[:, 0]
+
+
+def hit_cosines(  # noqa: PLR0913 - as the C++ takes them
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    *,
+    odd: float,
+    margin: float,
+    threads: int = 1,
+) -> NDArray[np.int8]:
+    """Turn exact scores [Q, K] of rows ids [Q, K] into cosines; states [Q] of hit_cosines.hpp."""
+    states = np.empty(len(ids), dtype=np.int8)
+    _native.hit_cosines(
+        queries=_readable(queries),
+        rows=_readable(rows),
+        ids=_readable(ids),
+        scores=scores,
+        states=states,
+        odd=odd,
+        margin=margin,
+        threads=threads,
+    )
+    return states
 
 
 def encode(
@@ -146,4 +227,6 @@ def is_mapped(array: NDArray[np.float32]) -> bool:
 
 def _readable(array: NDArray[T]) -> NDArray[T]:
     """Return a contiguous and aligned array; copies only where the given one is not."""
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
     return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED"])

@@ -1,6 +1,6 @@
 """Searches of twinlens_kernels: argument checks, and the choice of an implementation."""
 
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,12 @@ from twinlens_kernels.validation import (
     require_same_width,
 )
 
-_update_topk: UpdateTopk
+update_topk: UpdateTopk
 if NATIVE:
     from twinlens_kernels import native
-    from twinlens_kernels.tiled.update_native import update_topk as _update_topk
+    from twinlens_kernels.tiled.update_native import update_topk
 else:
-    from twinlens_kernels.tiled.update_numpy import update_topk as _update_topk
+    from twinlens_kernels.tiled.update_numpy import update_topk
 
 PATH: Final[str] = native.PATHS[0] if NATIVE else "numpy"
 """Instruction set of the code kernels: amx, avx512vnni, avxvnni, avx2; neoni8mm, neondot, neon;
@@ -66,36 +66,72 @@ def topk(  # noqa: PLR0913 - each is an independent wish
     """
     _require_operands(queries, rows, codes, allowed, threads)
     require_positive("k", k)
-    if NATIVE and codes is not None and rows.shape[1] <= native.MAX_WIDTH:
-        return _coded_topk(queries, rows, k, codes, allowed, threads)
+    coded = CodedRows.of(rows, codes)
+    if coded is not None:
+        require_finite_rows("queries", queries)
+        return coded.topk(queries, k, allowed=allowed, threads=threads)
     return tiled_topk(
         queries,
         Corpus.allowed(rows, allowed),
         k,
-        update_topk=_update_topk,
+        update_topk=update_topk,
         threads=at_most_useful(threads),
     )
 
 
-def _coded_topk(  # noqa: PLR0913, PLR0917 - those of topk
-    queries: NDArray[np.float32],
-    rows: NDArray[np.float32],
-    k: int,
-    codes: Codes,
-    allowed: NDArray[np.bool_] | None,
-    threads: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Search by codes in C++; the arguments were checked."""
-    require_finite_rows("queries", queries)
-    n_allowed = len(rows) if allowed is None else int(np.count_nonzero(allowed))
-    return native.topk(
-        queries,
-        native.coded_corpus(rows, codes, allowed),
-        min(k, n_allowed),
-        mapped=native.is_mapped(rows),
-        threads=at_most_useful(threads),
-        path=PATH,
-    )
+_CODES_PER_THREAD: Final = 2**23
+"""A second thread takes 40 us to start and to join; one scans so many codes for a query in 120 us
+(EPYC, AVX-512 VNNI), and 8 queries cost as two."""
+
+
+def is_native(width: int) -> bool:
+    """Return True if C++ searches codes of rows of this width."""
+    return NATIVE and width <= native.MAX_WIDTH
+
+
+class CodedRows:
+    """Rows [N, D] with their codes, passed to C++ once: in a small corpus that costs as a search.
+
+    `topk` of it is that of this module for finite float32 queries [Q, D], which are not checked.
+    """
+
+    def __init__(self, rows: NDArray[np.float32], codes: Codes) -> None:
+        self._rows, self._codes = rows, codes
+        self._all = native.coded_corpus(rows, codes, None)
+        self._mapped = native.is_mapped(rows)
+
+    @classmethod
+    def of(cls, rows: NDArray[np.float32], codes: Codes | None) -> Self | None:
+        """Return the rows for C++; None where numpy searches them."""
+        if codes is None or not is_native(rows.shape[1]):
+            return None
+        return cls(rows, codes)
+
+    def topk(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+        threads: int = 1,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return ids and inner products [Q, K] of the K best rows, best first."""
+        coded, n_allowed = self._all, len(self._rows)
+        if allowed is not None:
+            coded = native.coded_corpus(self._rows, self._codes, allowed)
+            n_allowed = int(np.count_nonzero(allowed))
+        return native.topk(
+            queries,
+            coded,
+            min(k, n_allowed),
+            mapped=self._mapped,
+            threads=at_most_useful(threads) if self._is_long(len(queries)) else 1,
+            path=PATH,
+        )
+
+    def _is_long(self, n_queries: int) -> bool:
+        """Return True if a search takes longer than it takes to start another thread."""
+        return self._codes.codes.size * (1 + n_queries // 8) >= _CODES_PER_THREAD
 
 
 def within(  # noqa: PLR0913 - each is an independent wish
@@ -123,7 +159,7 @@ def within(  # noqa: PLR0913 - each is an independent wish
     """
     _require_operands(queries, rows, codes, allowed, threads)
     require_floors(floors, len(queries))
-    if NATIVE and codes is not None and rows.shape[1] <= native.MAX_WIDTH:
+    if codes is not None and is_native(rows.shape[1]):
         require_finite_rows("queries", queries)
         coded = native.coded_corpus(rows, codes, allowed)
         return native.within(queries, coded, floors, threads=at_most_useful(threads), path=PATH)
@@ -177,6 +213,38 @@ def squared_lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
         return native.squared_lengths(rows)
     own = np.arange(len(rows))
     return score_pairs(rows, rows, own, own)
+
+
+def hit_cosines(  # noqa: PLR0913 - two limits beside the operands
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    *,
+    odd: float,
+    margin: float,
+    threads: int = 1,
+) -> NDArray[np.int8] | None:
+    """Turn exact scores [Q, K] of rows ids [Q, K] into cosines, in place; None without C++.
+
+    Args:
+        queries: [Q, D].
+        rows: [N, D].
+        ids: [Q, K], existing rows, best first by score.
+        scores: [Q, K].
+        odd: Difference from 1 that no squared length of a unit row has.
+        margin: Certain hits beat the last one of their query by more than this.
+        threads: Number of threads.
+
+    Returns:
+        [Q]: 0 if a row or the query is no unit row, and the scores are left as they are; 2 if the
+        hits but for the last are ranked by their cosines for certain; else 1.
+    """
+    if not NATIVE:
+        return None
+    return native.hit_cosines(
+        queries, rows, ids, scores, odd=odd, margin=margin, threads=at_most_useful(threads)
+    )
 
 
 def encode(

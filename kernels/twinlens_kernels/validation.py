@@ -25,7 +25,7 @@ def require_rows(name: str, rows: NDArray[np.float32]) -> None:
         raise ValueError(f"{name} has width {rows.shape[1]}, wanted 1 to {MAX_WIDTH}")
 
 
-def require_same_width(queries: NDArray[np.float32], corpus: NDArray[np.float32]) -> None:
+def require_same_width(queries: NDArray[np.float32], corpus: NDArray[np.floating]) -> None:
     """Refuse queries and a corpus of different widths."""
     if queries.shape[1] != corpus.shape[1]:
         raise ValueError(
@@ -70,9 +70,10 @@ def require_floors(floors: NDArray[np.float64], n_queries: int) -> None:
 
 def require_finite_rows(name: str, rows: NDArray[np.float32], *, first_row: int = 0) -> None:
     """Refuse NaN and infinity in [N, D]; the ValueError names the first bad row."""
-    finite = np.isfinite(rows).all(axis=1)
-    if finite.all():
+    numbers_finite = np.isfinite(rows)
+    if numbers_finite.all():
         return
+    finite = numbers_finite.all(axis=1)
     bad = int(np.argmin(finite))
     value = rows[bad][~np.isfinite(rows[bad])][0]
     raise ValueError(

@@ -38,6 +38,7 @@ from twinlens.errors import (
     BundleError,
     CalibrationError,
     ClosedError,
+    CodesOnlyError,
     DatasetError,
     DeadlineError,
     DeviceMemoryError,
@@ -61,6 +62,7 @@ from twinlens.images.limits import Limits
 from twinlens.images.named_image import NamedImage
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.images.read_options import Colour, ReadOptions
+from twinlens.index.arrays.layout import Kept
 from twinlens.index.blocks import Embeddings
 from twinlens.index.filters import Filter
 from twinlens.index.hits import Hits, RangeHits
@@ -159,6 +161,7 @@ __all__ = [  # noqa: RUF022  by room
     "RangeHits",
     "Embeddings",
     "IdsLike",
+    "Kept",
     "Filter",
     "semantic_search",
     "Response",
@@ -208,6 +211,7 @@ __all__ = [  # noqa: RUF022  by room
     "BundleError",
     "CalibrationError",
     "ClosedError",
+    "CodesOnlyError",
     "DatasetError",
     "DeadlineError",
     "DeviceMemoryError",

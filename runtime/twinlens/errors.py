@@ -8,6 +8,7 @@
     ├── IdError           (ValueError)    an id of an index's row is unknown, or is there twice
     ├── ImageError        (ValueError)    something given as an image cannot be read as one
     ├── IndexBusyError    (RuntimeError)  another writer has the index, or has changed it
+    ├── CodesOnlyError    (ValueError)    the index lacks the float32 rows that an act needs
     ├── IndexFileError    (ValueError)    the folder is not a whole, unchanged index
     ├── PairsError        (ValueError)    something in the pairs cannot be read as a pair
     ├── DatasetError      (ValueError)    a tar or a table of images cannot be read
@@ -70,6 +71,10 @@ class IndexBusyError(TwinlensError, RuntimeError):
 
 class IndexFileError(TwinlensError, ValueError):
     """The folder is not a whole, unchanged index."""
+
+
+class CodesOnlyError(TwinlensError, ValueError):
+    """An act needs the float32 rows of an index that keeps their codes alone."""
 
 
 class PairsError(TwinlensError, ValueError):

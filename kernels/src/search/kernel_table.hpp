@@ -94,6 +94,11 @@ struct KernelTable {
     double (*code_score)(const double *query, const std::uint8_t *codes, std::int64_t width);
     bool (*encode_row)(const float *row, const float *centre, std::int64_t width, double *work,
                        std::uint8_t *codes, std::uint8_t *residual, float *terms);
+    // See estimate_row.hpp.
+    void (*estimate_row32)(const float *row, const float *queries, std::int64_t n,
+                           std::int64_t width, float *estimates);
+    void (*estimate_row64)(const double *row, const double *queries, std::int64_t n,
+                           std::int64_t width, float *estimates);
     // See resample/pass.hpp.
     Across *across;
     Down *down;

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,24 @@ from twinlens_kernels.tiled.operands import Tile
 # A tile of 4 MiB is still in a shared cache when the product follows the norms of its rows.
 _TILE_FLOATS = 2**20
 _MIN_TILE_ROWS, _MAX_TILE_ROWS = 256, 8192
+
+
+class Tiles(Protocol):
+    """Rows of a search, tile by tile."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def tiles(self) -> Iterator[Tile]:
+        """Yield the rows in order; `first_row` counts them from 0 without gaps."""
+
+    def row_numbers(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the corpus row numbers of positions among the rows."""
+
+
+def tile_rows(width: int) -> int:
+    """Return the number of rows of a tile."""
+    return int(np.clip(_TILE_FLOATS // width, _MIN_TILE_ROWS, _MAX_TILE_ROWS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +51,7 @@ class Corpus:
 
     def tiles(self) -> Iterator[Tile]:
         """Yield the allowed rows in order; `first_row` counts them from 0 without gaps."""
-        step = int(np.clip(_TILE_FLOATS // self.rows.shape[1], _MIN_TILE_ROWS, _MAX_TILE_ROWS))
+        step = tile_rows(self.rows.shape[1])
         for start in range(0, len(self), step):
             part = slice(start, start + step)
             rows = self.rows[part if self.kept is None else self.kept[part]]

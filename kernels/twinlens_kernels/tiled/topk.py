@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens_kernels.range_hits import Ranges
-from twinlens_kernels.tiled.corpus import Corpus
+from twinlens_kernels.tiled.corpus import Tiles
 from twinlens_kernels.tiled.exact_scores import score_pairs
 from twinlens_kernels.tiled.operands import Queries, Tile
 from twinlens_kernels.tiled.topk_heap import TopkHeap, scores_in_units
@@ -38,7 +38,7 @@ class UpdateTopk(Protocol):
 
 def tiled_topk(
     queries: NDArray[np.float32],
-    corpus: Corpus,
+    corpus: Tiles,
     k: int,
     *,
     update_topk: UpdateTopk,
@@ -62,7 +62,7 @@ def tiled_topk(
 
 def tiled_within(
     queries: NDArray[np.float32],
-    corpus: Corpus,
+    corpus: Tiles,
     floors: NDArray[np.float64],
 ) -> Ranges:
     """Return the rows that reach the floors [Q], as `twinlens_kernels.within` does."""

@@ -19,6 +19,7 @@ from twinlens.datasets.formats.embedding_schema import stored_name
 from twinlens.embedding.deferred_error import DeferredError
 from twinlens.errors import IndexFileError
 from twinlens.images.named_image import NamedImage
+from twinlens.index.arrays.layout import Kept
 from twinlens.index.index import Index
 from twinlens.index.storage.manifest import MANIFEST
 from twinlens.model.model import Model
@@ -44,19 +45,34 @@ class IndexJob:
         about: maker of the rows.
         width: D.
         anew: put a new index in the place of one that is there, once it is complete.
+        keep: what the index keeps of a row; None for rows, or as an index that is there does.
 
     Raises:
         IdError: the index has other ids than strings.
-        IndexFileError: the index is damaged, or was made otherwise.
+        IndexFileError: the index is damaged, was made otherwise, or keeps something else.
     """
 
-    def __init__(self, out: Path, *, about: Mapping[str, str], width: int, anew: bool) -> None:
+    def __init__(
+        self,
+        out: Path,
+        *,
+        about: Mapping[str, str],
+        width: int,
+        anew: bool,
+        keep: Kept | None = None,
+    ) -> None:
         self._out, self._about, self._width, self._anew = out, about, width, anew
+        self._keep = keep
         self._index: Index | None = None
         # Without a manifest there is none, or what a writer has left that was killed.
         if not anew and (out / MANIFEST).exists():
             self._index = Index.open(out)
             _require_same(self._index, about, out)
+            if keep not in (None, self._index.kept):
+                raise IndexFileError(
+                    f"{out} keeps {self._index.kept}, wanted {keep}: name another folder, leave "
+                    "--keep out, or begin anew with --force"
+                )
         self.before = 0 if self._index is None else len(self._index)
         """Rows that were there."""
         self._met, self._repeats, self._n_known = NameTable(), Repeats(), 0
@@ -133,7 +149,13 @@ class IndexJob:
         # The block of no rows tells the width, if there are no others.
         none: tuple[Sequence[str], Rows] = ((), np.empty((0, self._width), dtype=np.float32))
         rows = ((block.names, block.rows) for block in blocks)
-        return Index.write(self._out, chain([none], rows), about=self._about)
+        return Index.write(
+            self._out,
+            chain([none], rows),
+            about=self._about,
+            residual=self._keep == "codes16",
+            codes_only=self._keep not in (None, "rows"),
+        )
 
     def _readable(self, blocks: Iterable[ItemBlock]) -> Iterator[ItemBlock]:
         """Yield the blocks without their lost items, which are counted and named."""

@@ -37,7 +37,9 @@ def run(options: argparse.Namespace) -> Outcome:
     if not options.inputs:
         refuse_unused(options, ("image_column",), "is for pictures, and the inputs are embeddings")
     model = open_model(options)
-    job = IndexJob(options.out, about=model.about, width=model.width, anew=options.force)
+    job = IndexJob(
+        options.out, about=model.about, width=model.width, anew=options.force, keep=options.keep
+    )
     for source, found in stored.items():
         _require_same(source, found, model)
     images = found_images(options) if options.inputs else iter(())

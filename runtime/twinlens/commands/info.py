@@ -44,6 +44,7 @@ def _of_index(folder: Path) -> Outcome:
     return Outcome(
         lines=[
             f"index of {len(index)} rows of width {index.width}, {removed} removed",
+            f"keeps {index.kept}: cosines are {_precision(index)}",
             *(f"{name} {value}" for name, value in index.about.items()),
             "every file matches its hash",
         ],
@@ -51,9 +52,15 @@ def _of_index(folder: Path) -> Outcome:
             "rows": len(index),
             "removed": removed,
             "width": index.width,
+            "keeps": index.kept,
+            "error": index.error,
             "about": dict(index.about),
         },
     )
+
+
+def _precision(index: Index) -> str:
+    return f"within {1.05 * index.error:.2g}" if index.kept != "rows" else "exact"
 
 
 def _of_bundle(folder: Path) -> Outcome:

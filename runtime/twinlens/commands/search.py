@@ -1,6 +1,7 @@
 """twinlens search: the rows of an index nearest to texts or images."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> Outcome:
     hits = index.search(rows[readable], options.k, threads=options.threads)
     found = iter(_told(hits))
     document = [
-        {"query": query, "hits": next(found) if known else None}
+        {"query": query, **(next(found) if known else {"hits": None})}
         for query, known in zip(options.queries, readable.tolist(), strict=True)
     ]
     answered = [answer for answer in document if answer["hits"] is not None]
@@ -50,18 +51,34 @@ def run(options: argparse.Namespace) -> Outcome:
     )
 
 
-def _told(hits: Hits) -> list[list[Hit]]:
-    """Return the hits of each query, best first."""
-    return [
-        [
-            {"name": name, "row": row, "cosine": round(cosine, 6)}
-            for name, row, cosine in zip(names, rows, cosines, strict=True)
-        ]
+def _told(hits: Hits) -> list[dict[str, Any]]:
+    """Return the hits of each query, best first; of codes alone with their errors and a flag."""
+    told: list[dict[str, Any]] = [
+        {
+            "hits": [
+                {"name": name, "row": row, "cosine": round(cosine, 6)}
+                for name, row, cosine in zip(names, rows, cosines, strict=True)
+            ]
+        }
         for names, rows, cosines in zip(
             hits.ids.tolist(), hits.rows.tolist(), hits.cosines.tolist(), strict=True
         )
     ]
+    if hits.errors is not None:
+        for answer, errors, exact in zip(
+            told, hits.errors.tolist(), hits.exact.tolist(), strict=True
+        ):
+            answer["exact"] = exact
+            for hit, error in zip(answer["hits"], errors, strict=True):
+                hit["error"] = math.ceil(1e6 * error + 0.5) / 1e6  # the cosine is rounded, too
+    return told
 
 
 def _lines(query: str, hits: Sequence[Hit]) -> list[str]:
-    return [query, *(f"  {hit['cosine']:.4f}  {hit['name']}" for hit in hits)]
+    return [query, *(f"  {_cosine(hit)}  {hit['name']}" for hit in hits)]
+
+
+def _cosine(hit: Hit) -> str:
+    if "error" in hit:
+        return f"{hit['cosine']:.6f} +-{hit['error']:.6f}"
+    return f"{hit['cosine']:.4f}"

@@ -28,6 +28,8 @@ class RowBlock:
     rows: NDArray[np.float32]
     """[n, D] unit rows."""
     ids: Ids | None
+    errors: NDArray[np.float32] | None = None
+    """[n], how far the rows are off those given, if they come of codes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

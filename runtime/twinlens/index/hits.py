@@ -20,6 +20,20 @@ class Hits:
     """[Q, K], descending along K: float64 cosines of the stored rows, rounded."""
     rows: NDArray[np.int64]
     """[Q, K] row numbers in the index."""
+    errors: NDArray[np.float32] | None = None
+    """[Q, K], the most that each cosine may differ from that of the row that was given to an index
+    of codes alone; None for one that keeps its rows, whose cosines are exact."""
+    proven: NDArray[np.bool_] | None = None
+    """[Q] of an index of codes alone; see `exact`."""
+
+    @property
+    def exact(self) -> NDArray[np.bool_]:
+        """[Q], True where ids and order are proven to be those of a float64 brute force.
+
+        An index of codes alone proves it where cosines differ by more than their errors; any other
+        index always does.
+        """
+        return _exact(self.proven, len(self.rows))
 
     def probabilities(
         self, calibration: Calibration, *, prior: float | None = None
@@ -51,6 +65,16 @@ class RangeHits:
     """[M], descending within a query."""
     rows: NDArray[np.int64]
     """[M] row numbers in the index."""
+    errors: NDArray[np.float32] | None = None
+    """[M], as those of `Hits`. With them, rows are found whose cosine may be that high: of those
+    with `cosines - errors` below it, some may not be."""
+    proven: NDArray[np.bool_] | None = None
+    """[Q], as that of `Hits`."""
+
+    @property
+    def exact(self) -> NDArray[np.bool_]:
+        """[Q], True where ids and order are proven, as `Hits.exact` tells."""
+        return _exact(self.proven, len(self))
 
     def __len__(self) -> int:
         """Return Q, the number of queries."""
@@ -71,5 +95,13 @@ class RangeHits:
             )
         part = slice(self.starts[query], self.starts[query + 1])
         return Hits(
-            ids=self.ids[None, part], cosines=self.cosines[None, part], rows=self.rows[None, part]
+            ids=self.ids[None, part],
+            cosines=self.cosines[None, part],
+            rows=self.rows[None, part],
+            errors=None if self.errors is None else self.errors[None, part],
+            proven=None if self.proven is None else self.proven[query : query + 1],
         )
+
+
+def _exact(proven: NDArray[np.bool_] | None, n_queries: int) -> NDArray[np.bool_]:
+    return np.ones(n_queries, dtype=np.bool_) if proven is None else proven

@@ -7,12 +7,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Self
 
-from twinlens.errors import ProviderError
-from twinlens.index.arrays.layout import Layout
-from twinlens.index.blocks import Embeddings, RowBlock, RowStream, blocks_of, mean_row
+from twinlens.errors import CodesOnlyError, ProviderError
+from twinlens.index.blocks import Embeddings, RowBlock, RowStream, blocks_of
 from twinlens.index.ids import IdsLike
 from twinlens.index.index_reader import IndexReader, n_threads_of
-from twinlens.index.ingest import Ingest, pieces
+from twinlens.index.ingest import Ingest, empty_snapshot, pieces
 from twinlens.index.row_writer import RowWriter
 from twinlens.index.searchable import EngineFactory, Searchable, cpu_engine, engine_factory
 from twinlens.index.snapshot import Snapshot
@@ -50,13 +49,14 @@ class Index(IndexReader):
         self._writing = threading.Lock()
 
     @classmethod
-    def build(
+    def build(  # noqa: PLR0913 - independent wishes
         cls,
         embeddings: Embeddings,
         *,
         ids: IdsLike | None = None,
         about: Mapping[str, str] | None = None,
         residual: bool = False,
+        codes_only: bool = False,
         threads: int | None = None,
     ) -> Self:
         """Build an index in memory: 4 D + P + 12 bytes a row, P being D rounded up to 64.
@@ -72,6 +72,8 @@ class Index(IndexReader):
             about: Metadata of the rows, such as the model that embedded them.
             residual: Keep a second code of P bytes a row: a search then reads almost no row that
                 is not a hit. For rows on a slow disk.
+            codes_only: Keep no float32 rows: P + 16 bytes a row, with a residual 2 P + 24. Answers
+                then have bounds, of some 0.01 without a residual and 3e-5 with it (`Hits.errors`).
             threads: Number of threads; None for all that this process may use.
 
         Raises:
@@ -82,7 +84,7 @@ class Index(IndexReader):
         """
         stream = RowStream.of(embeddings, ids)
         store = MemoryStore(capacity=stream.n_rows or 0)
-        empty = _empty_snapshot(stream, residual=residual)
+        empty = empty_snapshot(stream, residual=residual, codes_only=codes_only)
         ingest = Ingest(empty, threads=n_threads_of(threads))
         return cls(store, store.append(ingest, stream.blocks), read_about(about))
 
@@ -95,6 +97,7 @@ class Index(IndexReader):
         ids: IdsLike | None = None,
         about: Mapping[str, str] | None = None,
         residual: bool = False,
+        codes_only: bool = False,
         threads: int | None = None,
     ) -> Self:
         """Build an index in a folder at `path`, and open it; the arguments are those of `build`.
@@ -111,7 +114,7 @@ class Index(IndexReader):
         """
         folder, metadata = Path(path).absolute(), read_about(about)
         stream = RowStream.of(embeddings, ids)
-        empty = _empty_snapshot(stream, residual=residual)
+        empty = empty_snapshot(stream, residual=residual, codes_only=codes_only)
         ingest = Ingest(empty, threads=n_threads_of(threads))
         with new_index(folder, empty.layout, empty.centre, metadata) as transaction:
             write_pieces(transaction, (ingest.sections(block) for block in stream.blocks))
@@ -153,6 +156,7 @@ class Index(IndexReader):
         path: str | os.PathLike[str] | None = None,
         *,
         residual: bool = False,
+        codes_only: bool = False,
         threads: int | None = None,
     ) -> Self:
         """Make an index of the files of `to_parquet` or `twinlens embed`, in memory or at `path`.
@@ -165,6 +169,7 @@ class Index(IndexReader):
             source: A Parquet file, or a folder of files `*.parquet`, taken in order of their names.
             path: Folder to write the index to, as `write` does; None keeps it in memory.
             residual: As for `build`.
+            codes_only: As for `build`.
             threads: As for `build`.
 
         Raises:
@@ -182,8 +187,12 @@ class Index(IndexReader):
         stored = open_embeddings(source)
         blocks, about = stored.blocks(), stored.about
         if path is None:
-            return cls.build(blocks, about=about, residual=residual, threads=threads)
-        return cls.write(path, blocks, about=about, residual=residual, threads=threads)
+            return cls.build(
+                blocks, about=about, residual=residual, codes_only=codes_only, threads=threads
+            )
+        return cls.write(
+            path, blocks, about=about, residual=residual, codes_only=codes_only, threads=threads
+        )
 
     def add(
         self,
@@ -247,13 +256,15 @@ class Index(IndexReader):
 
         Their removed rows are left out. Memory holds a few blocks, and 40 bytes for an id: on disk,
         indexes larger than memory can be merged. `update` with the `blocks` of another index takes
-        its rows where both have an id.
+        its rows where both have an id. Codes alone take the rows of any index; those of other codes
+        alone are encoded anew, and their errors added up.
 
         Args:
             others: Indexes of one width, one kind of ids and one model.
             threads: Number of threads; None for all that this process may use.
 
         Raises:
+            CodesOnlyError: One of the others keeps codes alone, and this one rows.
             IdError: An id is in two of the indexes, or is of another kind.
             IndexBusyError: As for `add`.
             IndexFileError: An index was made by another model, or a file of it is damaged.
@@ -265,6 +276,11 @@ class Index(IndexReader):
             if not isinstance(other, IndexReader):
                 raise TypeError(f"merge got a {type(other).__name__}, wanted indexes")
             check_same_maker(self.about, other.about)
+            if other.kept != "rows" and self.kept == "rows":
+                raise CodesOnlyError(
+                    "merge got an index of codes alone, and this one keeps rows to the bit; merge "
+                    "this one into that, or add its blocks() where rows within its error serve"
+                )
         taken = [other._whole().snapshot for other in others]  # noqa: SLF001 - of the class itself
         blocks = (live_blocks(snapshot, size=_BLOCK_ROWS) for snapshot in taken)
         self._append(chain.from_iterable(blocks), threads=threads)
@@ -329,6 +345,7 @@ class Index(IndexReader):
             device_bytes: Device memory for the rows; the CPU searches the rest. None for all rows.
 
         Raises:
+            CodesOnlyError: The index keeps codes alone: the CPU searches these.
             ProviderError: The device cannot be used, or is out of memory: nothing has changed.
             ValueError: The name is not that of a device.
         """
@@ -382,9 +399,3 @@ class Index(IndexReader):
             # The rows are stored, so they must be found, at least by the CPU; the caller is told.
             self._current, self._make_engine = Searchable.of(snapshot, cpu_engine), cpu_engine
             raise
-
-
-def _empty_snapshot(stream: RowStream, *, residual: bool) -> Snapshot:
-    """Return an empty snapshot for the rows of a stream."""
-    layout = Layout(width=stream.sample.shape[1], residual=residual, ids="none")
-    return Snapshot.of(layout, {}, mean_row(stream.sample))

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twinlens.index.arrays.layout import IdKind
+from twinlens.errors import CodesOnlyError
+from twinlens.index.arrays.layout import IdKind, Kept
 from twinlens.index.filters import Filter, select
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import IdsLike, read_ids
@@ -50,6 +51,19 @@ class IndexReader:
     def n_rows(self) -> int:
         """N, including removed rows: row numbers are below it, and a mask has N items."""
         return len(self._current.snapshot)
+
+    @property
+    def kept(self) -> Kept:
+        """Kept of a row: "rows", or codes alone, "codes16" or "codes8" (without a residual)."""
+        return self._current.snapshot.layout.kept
+
+    @property
+    def error(self) -> float:
+        """Largest error of a cosine: 0 if the index keeps its rows. Reads 4 bytes a row.
+
+        A row of `get` or `blocks` is no further than this from the one that was given.
+        """
+        return float(self._whole().snapshot.errors.max(initial=0))
 
     @property
     def about(self) -> Mapping[str, str]:
@@ -100,7 +114,8 @@ class IndexReader:
     def get(self, ids: IdsLike) -> NDArray[np.float32]:
         """Return a copy [n, D] of the rows with these ids, in their order.
 
-        The rows are the stored ones: of length 1, to the bit as they are searched.
+        The rows are the stored ones: of length 1, to the bit as they are searched. Of codes alone,
+        they are dequantised: within `error` of the rows that were given, and of a length within it.
 
         Args:
             ids: int64 numbers or strings; row numbers if the index has no ids. One may be there
@@ -158,6 +173,7 @@ class IndexReader:
             dtype: "float16" halves the file; the cosines of its rows differ by up to 5e-4.
 
         Raises:
+            CodesOnlyError: The index keeps codes alone.
             ImportError: pyarrow is not installed.
             IndexFileError: A file of the index was cut, or a row or an id is damaged.
             OSError: The file cannot be written.
@@ -174,6 +190,11 @@ class IndexReader:
             "none": None,
         }
         key = keys[snapshot.layout.ids]
+        if snapshot.layout.codes_only:
+            raise CodesOnlyError(
+                "a Parquet file holds the rows of an index to the bit, and this one keeps codes "
+                "alone; write its blocks() where rows within its error serve"
+            )
         blocks = numbered_blocks(snapshot, size=_GROUP_ROWS)
         write_embeddings(
             path,
@@ -192,8 +213,9 @@ class IndexReader:
         """Find the k nearest rows by cosine to each of [Q, D] float queries, or to one [D].
 
         Exact: ids and order are those of a float64 brute force over the stored rows, by their true
-        cosine: divided by both lengths, for float32 rows are 1 +- 4e-8 long. There are fewer than k
-        hits if the filter leaves fewer rows.
+        cosine: divided by both lengths, for float32 rows are 1 +- 4e-8 long. Of codes alone,
+        `Hits.errors` bounds each cosine, and `Hits.exact` tells the queries whose ids and order are
+        proven. There are fewer than k hits if the filter leaves fewer rows.
 
         Args:
             queries: Of any length; a zero query has cosine 0 with every row.
@@ -230,7 +252,8 @@ class IndexReader:
         """Find all rows with a cosine of at least `cosine` with a query, best first.
 
         Exact, and as `search` says: a row is found if its cosine as a float32 number, which both
-        searches report, is at least `cosine` as a float32 number.
+        searches report, is at least `cosine` as a float32 number. Of codes alone, it is found if it
+        may be that high, given its error: none is missed.
 
         Args:
             queries: As for `search`.
@@ -248,10 +271,10 @@ class IndexReader:
         >>> found.of(0).rows.tolist()
         [[2, 1]]
         """
-        snapshot = self._whole().snapshot
-        floor = read_cosine(cosine)
+        current, floor = self._whole(), read_cosine(cosine)
+        snapshot = current.snapshot
         return search_range(
-            snapshot,
+            current,
             read_queries(queries, snapshot.layout.width),
             floor,
             select(snapshot, filter),

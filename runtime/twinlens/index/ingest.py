@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from twinlens.errors import IdError
 from twinlens.index.arrays.growable_array import GrowableArray
-from twinlens.index.arrays.layout import IdKind
+from twinlens.index.arrays.layout import IdKind, Layout
 from twinlens.index.arrays.mapped_array import read_ahead
-from twinlens.index.blocks import RowBlock
+from twinlens.index.blocks import RowBlock, RowStream, mean_row
 from twinlens.index.id_lookup import IdLookup
 from twinlens.index.ids import (
     Ids,
@@ -25,6 +25,7 @@ from twinlens.index.ids import (
 )
 from twinlens.index.snapshot import Snapshot
 from twinlens_kernels import encode
+from twinlens_kernels.encoding.dequantise import bounds_alone, sum_up
 
 _PIECE_ROWS: Final = 2**14
 
@@ -87,9 +88,9 @@ class Ingest:
             return {}
         return (
             encode_rows(
-                block.rows,
+                block,
                 centre=self.snapshot.centre,
-                residual=self.snapshot.layout.residual,
+                layout=self.snapshot.layout,
                 threads=self._threads,
             )
             | ids
@@ -148,12 +149,26 @@ class _NewIds:
         return self._held(keys)
 
 
+def empty_snapshot(stream: RowStream, *, residual: bool, codes_only: bool) -> Snapshot:
+    """Return an empty snapshot for the rows of a stream."""
+    layout = Layout(
+        width=stream.sample.shape[1], residual=residual, ids="none", codes_only=codes_only
+    )
+    return Snapshot.of(layout, {}, mean_row(stream.sample))
+
+
 def encode_rows(
-    rows: NDArray[np.float32], *, centre: NDArray[np.float32], residual: bool, threads: int
+    block: RowBlock, *, centre: NDArray[np.float32], layout: Layout, threads: int
 ) -> dict[str, NDArray[Any]]:
-    """Encode rows [n, D] and return their sections other than ids."""
-    codes = encode(rows, centre=centre, residual=residual, threads=threads)
-    sections: dict[str, NDArray[Any]] = {"rows": rows, "codes": codes.codes, "terms": codes.terms}
+    """Encode the rows of a block and return their sections other than ids."""
+    codes = encode(block.rows, centre=centre, residual=layout.residual, threads=threads)
+    sections: dict[str, NDArray[Any]] = {}
+    if layout.codes_only:
+        codes, errors = bounds_alone(codes)
+        sections["errors"] = errors if block.errors is None else sum_up(errors, block.errors)
+    else:
+        sections["rows"] = block.rows
+    sections |= {"codes": codes.codes, "terms": codes.terms}
     if codes.residual is not None:
         sections["residual"] = codes.residual
     return sections
@@ -163,23 +178,37 @@ def pieces(snapshot: Snapshot) -> Iterator[dict[str, NDArray[Any]]]:
     """Yield all sections of a snapshot unchanged, some rows at a time."""
     for start in range(0, len(snapshot), _PIECE_ROWS):
         stop = min(start + _PIECE_ROWS, len(snapshot))
-        names = {"rows", "codes", "terms", "residual"} & snapshot.sections.keys()
-        whole = {name: snapshot.sections[name][start:stop] for name in sorted(names)}
-        read_ahead(whole["rows"])
+        whole = _part(snapshot, start, stop)
         yield whole | slice_ids(snapshot.sections, start, stop)
 
 
 def live_pieces(
     snapshot: Snapshot, *, centre: NDArray[np.float32], threads: int
 ) -> Iterator[dict[str, NDArray[Any]]]:
-    """Yield the sections of the live rows, encoded around another centre."""
+    """Yield the sections of the live rows, encoded around another centre.
+
+    Codes that are kept alone stay as they are: to encode what they stand for would add an error.
+    """
     for start in range(0, len(snapshot), _PIECE_ROWS):
         stop = min(start + _PIECE_ROWS, len(snapshot))
-        rows, ids = snapshot.rows[start:stop], slice_ids(snapshot.sections, start, stop)
-        read_ahead(rows)
+        ids = slice_ids(snapshot.sections, start, stop)
+        part = _part(snapshot, start, stop)
         if snapshot.live is not None:
             keep = snapshot.live[start:stop]
-            rows, ids = rows[keep], filter_ids(ids, keep)
-        if len(rows):
-            residual = snapshot.layout.residual
-            yield encode_rows(rows, centre=centre, residual=residual, threads=threads) | ids
+            ids = filter_ids(ids, keep)
+            part = {name: items[keep] for name, items in part.items()}
+        if not len(part["codes"]):
+            continue
+        if not snapshot.layout.codes_only:
+            block = RowBlock(rows=part["rows"], ids=None)
+            part = encode_rows(block, centre=centre, layout=snapshot.layout, threads=threads)
+        yield part | ids
+
+
+def _part(snapshot: Snapshot, start: int, stop: int) -> dict[str, NDArray[Any]]:
+    """Return all sections but those of ids of the rows start to stop, which are read ahead."""
+    names = snapshot.sections.keys() & {"rows", "codes", "terms", "residual", "errors"}
+    part = {name: snapshot.sections[name][start:stop] for name in sorted(names)}
+    for name in {"rows", "codes", "residual"} & names:
+        read_ahead(part[name])
+    return part

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twinlens.errors import quoted
+from twinlens.index.coded.engine import CodesEngine
+from twinlens.index.coded.query import CodedQuery
 from twinlens.index.filters import Selection
 from twinlens.index.hits import Hits, RangeHits
 from twinlens.index.ids import repr_of
 from twinlens.index.searchable import Searchable
 from twinlens.index.snapshot import Snapshot
-from twinlens.normalization import read_floats, unit_rows
+from twinlens.normalization import are_unit, read_floats, unit_rows
 from twinlens.search.cosines import Cosines, RangeSearch, nearest, reaching, reported
 from twinlens_kernels import Ranges, within
 
@@ -31,7 +33,8 @@ def read_queries(queries: ArrayLike, width: int) -> NDArray[np.float32]:
         ValueError: The width is another than that of the index, or a query holds NaN or infinity.
     """
     given = read_floats(queries)
-    wanted = unit_rows(given[None] if given.ndim == 1 else given)
+    rows = given[None] if given.ndim == 1 else given
+    wanted = rows.view(np.float32) if are_unit(rows) else unit_rows(rows)
     if wanted.shape[1] != width:
         raise ValueError(
             f"queries have width {wanted.shape[1]}, but the index has width {width}; "
@@ -63,6 +66,15 @@ def search_topk(
     threads: int,
 ) -> Hits:
     """Find the k best selected rows of each query, or all of them if there are fewer."""
+    if isinstance(searchable.engine, CodesEngine):
+        found = _coded(searchable, queries, selection, threads=threads).topk(k)
+        return Hits(
+            ids=searchable.snapshot.ids_at(found.rows),
+            cosines=reported(found.cosines),
+            rows=found.rows,
+            errors=found.errors,
+            proven=found.proven,
+        )
     rows, cosines = topk_rows(searchable, queries, k, selection, threads=threads)
     ids = searchable.snapshot.ids_at(rows)
     return Hits(ids=ids, cosines=reported(cosines), rows=rows)
@@ -87,13 +99,14 @@ def topk_rows(
             k,
             by_score=partial(engine.topk, allowed=selection.mask, threads=threads),
             within=_scan(snapshot, selection, threads=threads),
+            threads=threads,
         )
     ranked, exact = _ranked(wanted, few, threads=threads)
     return ranked[:, :k], exact[:, :k]
 
 
 def search_range(
-    snapshot: Snapshot,
+    searchable: Searchable,
     queries: NDArray[np.float32],
     cosine: float,
     selection: Selection,
@@ -101,6 +114,17 @@ def search_range(
     threads: int,
 ) -> RangeHits:
     """Find all selected rows whose reported cosine with a query is at least this, as float32."""
+    snapshot = searchable.snapshot
+    if isinstance(searchable.engine, CodesEngine):
+        bounded = _coded(searchable, queries, selection, threads=threads).within(np.float32(cosine))
+        return RangeHits(
+            starts=bounded.found.starts,
+            ids=snapshot.ids_at(bounded.found.ids),
+            cosines=reported(bounded.found.scores),
+            rows=bounded.found.ids,
+            errors=bounded.errors,
+            proven=bounded.proven,
+        )
     found = range_rows(snapshot, queries, cosine, selection, threads=threads)
     return RangeHits(
         starts=found.starts,
@@ -128,6 +152,20 @@ def range_rows(
     starts = np.zeros(len(queries) + 1, dtype=np.int64)
     np.cumsum(reached.sum(axis=1), out=starts[1:])
     return Ranges(starts=starts, ids=rows[reached], scores=exact[reached])
+
+
+def _coded(
+    searchable: Searchable, queries: NDArray[np.float32], selection: Selection, *, threads: int
+) -> CodedQuery:
+    assert isinstance(searchable.engine, CodesEngine)
+    return CodedQuery(
+        snapshot=searchable.snapshot,
+        engine=searchable.engine,
+        queries=queries,
+        allowed=selection.mask,
+        few=_few_rows(searchable.snapshot, queries, selection),
+        threads=threads,
+    )
 
 
 def _scan(snapshot: Snapshot, selection: Selection, *, threads: int) -> RangeSearch:

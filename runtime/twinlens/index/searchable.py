@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from twinlens.errors import ProviderError
+from twinlens.errors import CodesOnlyError, ProviderError
+from twinlens.index.coded.engine import CodesEngine
 from twinlens.index.snapshot import Snapshot
 from twinlens.ort.device_choice import resolve
 from twinlens.search.engine import SearchEngine
@@ -40,6 +41,8 @@ class Searchable:
 
 def cpu_engine(snapshot: Snapshot) -> SearchEngine:
     """Make the fastest engine on the CPU."""
+    if snapshot.layout.codes_only:
+        return CodesEngine(snapshot.codes, snapshot.errors)
     if NATIVE or not len(snapshot):
         return KernelEngine(rows=snapshot.rows, codes=snapshot.codes)
     from twinlens.search.onnx_engine import OnnxEngine  # noqa: PLC0415  used without compiled kernels only
@@ -64,6 +67,11 @@ def engine_factory(device: str, *, device_bytes: int | None) -> EngineFactory:
     from twinlens.search.cuda_engine import CudaEngine  # noqa: PLC0415  used with a GPU only
 
     def cuda_engine(snapshot: Snapshot) -> SearchEngine:
+        if snapshot.layout.codes_only:
+            raise CodesOnlyError(
+                f"a search on {found} scores float32 rows, and the index keeps codes alone; search "
+                "on the CPU, or build it without codes_only"
+            )
         return CudaEngine(
             snapshot.rows, device=found, codes=snapshot.codes, device_bytes=device_bytes
         )

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import IndexFileError
+from twinlens.errors import CodesOnlyError, IndexFileError
 from twinlens.index.arrays.layout import Layout
 from twinlens.index.arrays.mapped_array import map_of
 from twinlens.index.blocks import SAMPLE_ROWS, mean_row
@@ -75,7 +75,7 @@ class Snapshot:
             else np.empty((0, *section.tail), dtype=section.dtype)
             for name, section in layout.sections().items()
         }
-        n_rows = len(whole["rows"])
+        n_rows = len(whole["codes"])
         return cls(
             layout=layout,
             sections=whole,
@@ -87,12 +87,26 @@ class Snapshot:
 
     @property
     def rows(self) -> NDArray[np.float32]:
-        """[N, D] unit rows, including removed ones."""
+        """[N, D] unit rows, including removed ones.
+
+        Raises:
+            CodesOnlyError: the index keeps their codes alone.
+        """
+        if self.layout.codes_only:
+            raise CodesOnlyError(
+                "the index keeps codes alone, and this needs its float32 rows; build it again "
+                "without codes_only"
+            )
         return self.sections["rows"]
+
+    @property
+    def errors(self) -> NDArray[np.float32]:
+        """[N] errors of cosines; none where the index keeps its rows."""
+        return self.sections.get("errors", np.empty(0, dtype=np.float32))
 
     def __len__(self) -> int:
         """Return N, the number of rows including removed ones."""
-        return len(self.rows)
+        return len(self.sections["codes"])
 
     def require_whole(self) -> None:
         """Refuse sections with a file that was cut: reading a map beyond it kills the process.
@@ -155,7 +169,9 @@ class Snapshot:
         return replace(self, live=live if n_live < len(self) else None, n_live=n_live)
 
     def centre_of_live(self) -> NDArray[np.float32]:
-        """Return the mean [D] of a sample of the live rows."""
+        """Return the mean [D] of a sample of the live rows; the centre as it is for codes alone."""
+        if self.layout.codes_only:
+            return self.centre
         step = max(1, len(self) // SAMPLE_ROWS)
         sample = self.rows[::step]
         return mean_row(sample if self.live is None else sample[self.live[::step]])

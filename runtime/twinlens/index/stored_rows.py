@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from twinlens.index.arrays.mapped_array import read_ahead
 from twinlens.index.blocks import RowBlock
+from twinlens.index.coded.rows import coded_rows
 from twinlens.index.ids import read_ids
 from twinlens.index.snapshot import Snapshot
 from twinlens.search.cosines import require_unit_rows
@@ -21,7 +22,7 @@ def live_numbers(snapshot: Snapshot) -> NDArray[np.int64]:
 
 
 def rows_at(snapshot: Snapshot, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return a copy [n, D] of the rows with these numbers [n].
+    """Return a copy [n, D] of the rows with these numbers [n], dequantised from codes alone.
 
     Raises:
         IndexFileError: a file was cut, or a row is damaged.
@@ -30,6 +31,9 @@ def rows_at(snapshot: Snapshot, numbers: NDArray[np.int64]) -> NDArray[np.float3
     step = max(1, _CHECKED_NUMBERS // snapshot.layout.width)
     for start in range(0, len(numbers), step):
         part = slice(start, start + step)
+        if snapshot.layout.codes_only:
+            rows[part] = coded_rows(snapshot, numbers[part])
+            continue
         snapshot.rows.take(numbers[part], 0, rows[part], "clip")
         require_unit_rows(numbers[part], squared_lengths(rows[part]))
     return rows
@@ -47,6 +51,7 @@ def numbered_blocks(
     """
     if not snapshot.n_live:
         yield np.empty(0, dtype=np.int64), rows_at(snapshot, np.empty(0, dtype=np.int64))
+    held = "codes" if snapshot.layout.codes_only else "rows"
     for start in range(0, len(snapshot), size):
         stop = min(start + size, len(snapshot))
         numbers = np.arange(start, stop)
@@ -54,7 +59,7 @@ def numbered_blocks(
             numbers = numbers[snapshot.live[start:stop]]
         if len(numbers):
             snapshot.require_whole()
-            read_ahead(snapshot.rows[start:stop])
+            read_ahead(snapshot.sections[held][start:stop])
             yield numbers, rows_at(snapshot, numbers)
 
 
@@ -67,4 +72,8 @@ def live_blocks(snapshot: Snapshot, *, size: int) -> Iterator[RowBlock]:
     has_ids = snapshot.layout.ids != "none"
     for numbers, rows in numbered_blocks(snapshot, size=size):
         ids = snapshot.ids_at(numbers) if has_ids else None
-        yield RowBlock(rows=rows, ids=None if ids is None else read_ids(ids))
+        yield RowBlock(
+            rows=rows,
+            ids=None if ids is None else read_ids(ids),
+            errors=snapshot.errors[numbers] if snapshot.layout.codes_only else None,
+        )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from twinlens.errors import IndexFileError
 from twinlens_kernels import Ranges, rescore, squared_lengths
+from twinlens_kernels.search import hit_cosines
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -32,6 +33,9 @@ _MOST_PAIRS: Final = 2**24
 """Most pairs that a scan for near ties can return: 400 MB, if all rows were alike."""
 _GATHERED_NUMBERS: Final = 2**22
 """Numbers of rows copied at once: 16 MiB."""
+
+_IS_ODD, _CERTAIN = 0, 2
+"""States of hit_cosines.hpp."""
 
 TopkSearch = Callable[[F32, int], tuple[I64, F64]]
 """Searches queries [Q, D] for k rows by score; returns ids and exact scores [Q, K], best first."""
@@ -48,8 +52,27 @@ class Cosines:
     rows: F32
     """[N, D] unit or zero rows."""
 
-    def of_hits(self, ids: I64, scores: F64) -> F64:
-        """Return the cosines [Q, K] of the rows ids [Q, K] with exact scores [Q, K]."""
+    def of_hits(self, ids: I64, scores: F64, *, threads: int = 1) -> tuple[F64, bool]:
+        """Return the cosines [Q, K] of the rows ids [Q, K] with exact scores [Q, K], best first.
+
+        And True if all rows but the last of each query are certain: no row behind the last has a
+        cosine as high as theirs, and theirs descend. `scores` may be overwritten.
+        """
+        states = hit_cosines(
+            self.queries, self.rows, ids, scores, odd=_ODD, margin=MARGIN, threads=threads
+        )
+        if states is None:
+            exact = self._of_scores(ids, scores)
+            gaps = exact[:, :-1] - exact[:, 1:]
+            return exact, bool(gaps.size and gaps.min() > 0 and gaps[:, -1].min() > MARGIN)
+        least = states.min(initial=_CERTAIN)
+        if least == _IS_ODD:
+            odd = states == _IS_ODD
+            some = Cosines(queries=self.queries[odd], rows=self.rows)
+            scores[odd] = some._of_scores(ids[odd], scores[odd])
+        return scores, bool(least == _CERTAIN)
+
+    def _of_scores(self, ids: I64, scores: F64) -> F64:
         of_queries, of_rows = self._squared(ids.ravel())
         return scores / np.sqrt(of_queries[:, None] * of_rows.reshape(ids.shape))
 
@@ -110,7 +133,7 @@ def reported(cosines: F64) -> F32:
 
 
 def nearest(
-    cosines: Cosines, k: int, *, by_score: TopkSearch, within: RangeSearch
+    cosines: Cosines, k: int, *, by_score: TopkSearch, within: RangeSearch, threads: int = 1
 ) -> tuple[I64, F64]:
     """Return ids and cosines [Q, K] of the k rows of highest cosine, best first.
 
@@ -123,12 +146,12 @@ def nearest(
         k: at least 1; K is k, or the number of allowed rows if that is smaller.
         by_score: search of the same rows.
         within: search of the same rows.
+        threads: number of threads.
     """
     k = min(int(k), max(1, len(cosines.rows)))
     rows, scores = by_score(cosines.queries, k + 1)
-    exact = cosines.of_hits(rows, scores)
-    gaps = exact[:, :-1] - exact[:, 1:]
-    if gaps.shape[1] == k and gaps.min(initial=1) > 0 and gaps[:, -1].min(initial=1) > MARGIN:
+    exact, certain_all = cosines.of_hits(rows, scores, threads=threads)
+    if certain_all and rows.shape[1] == k + 1:
         return rows[:, :k], exact[:, :k]
     ids, found, certain = _ranked(cosines.queries, rows, exact, k, whole=rows.shape[1] <= k)
     rest, step = np.flatnonzero(~certain), max(1, _MOST_PAIRS // max(1, len(cosines.rows)))

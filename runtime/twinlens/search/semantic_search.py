@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from twinlens.normalization import read_floats, unit_rows
-from twinlens.search.cosines import Cosines, nearest, reported
+from twinlens.search.array_search import nearest_in_array
+from twinlens.search.cosines import reported
 from twinlens.threads import usable_threads
-from twinlens_kernels import topk, within
-from twinlens_kernels.validation import require_positive
+from twinlens_kernels.validation import require_positive, require_same_width
 
 
 class Response(TypedDict):
@@ -26,8 +26,9 @@ def semantic_search(
 ) -> list[list[Response]]:
     """Return the `top_k` responses nearest to each query by exact cosine, best first.
 
-    Embeddings are [Q, D] and [N, D] floats; one [D] query counts as Q = 1. To search the same
-    responses again, keep an `Index` of them: it searches several times faster.
+    Embeddings are [Q, D] and [N, D] floats; one [D] query counts as Q = 1. The ids and cosines are
+    those of an `Index` of the responses, which are read where they lie and not copied. To search
+    them again and again, keep an `Index`: it searches several times faster.
 
     Raises:
         TypeError: The numbers are not floats, or top_k is no integer.
@@ -38,14 +39,11 @@ def semantic_search(
     """
     require_positive("top_k", top_k)
     queries = unit_rows(np.atleast_2d(read_floats(query_embeddings)))
-    responses, threads = unit_rows(response_embeddings), usable_threads()
-    # Encoding the responses costs more than one search gains by it.
-    found, cosines = nearest(
-        Cosines(queries=queries, rows=responses),
-        top_k,
-        by_score=lambda queries, k: topk(queries, responses, k, threads=threads),
-        within=lambda queries, floors: within(queries, responses, floors, threads=threads),
-    )
+    responses = read_floats(response_embeddings)
+    if responses.ndim != 2 or not responses.shape[1]:
+        unit_rows(responses)  # refuses it
+    require_same_width(queries, responses)
+    found, cosines = nearest_in_array(queries, responses, int(top_k), threads=usable_threads())
     return [
         [Response(response_id=row, score=cosine) for row, cosine in zip(rows, best, strict=True)]
         for rows, best in zip(found.tolist(), reported(cosines).tolist(), strict=True)

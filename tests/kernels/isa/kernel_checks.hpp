@@ -240,6 +240,42 @@ inline void check_code_score(const KernelTable &kernels) {
     }
 }
 
+// The bound of estimate_row.hpp, for either type and rows of any length; infinity beyond.
+template <typename Number, typename Estimate>
+inline void check_estimates(const KernelTable &kernels, Estimate *estimate, double roundoff) {
+    for (const std::int64_t width : {1, 31, 32, 33, 200, 512}) {
+        for (const double size : {1e-3, 1.0, 1e5, 0.0, 1e30}) {
+            constexpr std::int64_t n = 3;
+            std::vector<Number> row, queries;
+            double squared = 0, squares[n] = {}, dots[n] = {};
+            for (std::int64_t i = 0; i < width; ++i) {
+                row.push_back(static_cast<Number>(size * (0.1 + static_cast<double>(normal()))));
+                squared += static_cast<double>(row.back()) * static_cast<double>(row.back());
+            }
+            for (std::int64_t at = 0; at < n * width; ++at) {
+                queries.push_back(static_cast<Number>(normal()));
+                const double number = static_cast<double>(queries.back());
+                squares[at / width] += number * number;
+                dots[at / width] +=
+                    number * static_cast<double>(row[static_cast<std::size_t>(at % width)]);
+            }
+            float got[n];
+            estimate(row.data(), queries.data(), n, width, got);
+            const bool told = squared > 0 && (sizeof(Number) == 8 || size < 1e10);
+            for (std::int64_t query = 0; query < n; ++query) {
+                const double length = std::sqrt(squares[query]);
+                const double most =
+                    (1.5 * (static_cast<double>(width) / 32 + 40) * roundoff + 0x1p-24) * length;
+                const double wanted = told ? dots[query] / std::sqrt(squared) : 0;
+                expect(told ? std::fabs(static_cast<double>(got[query]) - wanted) <= most
+                            : got[query] > 3e38F,
+                       "%s estimate_row: width %lld, size %g", kernels.name,
+                       static_cast<long long>(width), size);
+            }
+        }
+    }
+}
+
 // Scores of one row with several others, to the bit; of widths that some sets sum in registers,
 // too.
 inline void check_exact_scores(const KernelTable &kernels) {

@@ -348,6 +348,8 @@ int main() {
             check::check_prune(*kernels, padded);
         }
         check::check_code_score(*kernels);
+        check::check_estimates<float>(*kernels, kernels->estimate_row32, 0x1p-24);
+        check::check_estimates<double>(*kernels, kernels->estimate_row64, 0x1p-53);
         check::check_exact_scores(*kernels);
         check_refusal(*kernels);
     }

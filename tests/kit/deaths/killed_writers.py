@@ -2,6 +2,7 @@
 
     killed_writers.py steps FOLDER   exit a writer before each of its system calls
     killed_writers.py signals FOLDER kill a writer by SIGKILL at random moments
+    killed_writers.py codes FOLDER   as steps, on an index of codes alone; some of the changes
 
 After each kill the index must open as it was before the change or after it, complete, and accept an
 append. Prints the number of kills.
@@ -13,7 +14,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import FrameType
 
@@ -26,6 +27,8 @@ VECTORS = np.random.default_rng(0).standard_normal((4000, 16)).astype(np.float32
 EFFECTS = {"open", "write", "flush", "truncate", "replace", "unlink", "mkdir"}
 """Calls that may change the folder."""
 N_ASKED = 1000
+OPTIONS = {"residual": True}
+"""Of the indexes that are built."""
 
 
 def rows(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
@@ -34,7 +37,7 @@ def rows(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
 
 def build(folder: Path) -> None:
     vectors, names = rows(0, 40)
-    Index.write(folder, vectors, ids=names, residual=True)
+    Index.write(folder, vectors, ids=names, **OPTIONS)
     index = Index.open(folder)
     index.add(*rows(40, 50))
     index.remove(["row 3"])
@@ -50,7 +53,7 @@ def check(folder: Path, sizes: set[int]) -> int:
     index = Index.open(folder, verify=True)
     assert len(index) in sizes, (len(index), sizes)
     found = index.search(VECTORS[:N_ASKED], k=1)
-    here = found.cosines[:, 0] > 0.9999999
+    here = found.cosines[:, 0] > 0.9999999 - index.error
     assert here.sum() == len(index)
     assert found.ids[here, 0].tolist() == [f"row {row}" for row in np.flatnonzero(here)]
     size = len(index)
@@ -99,10 +102,11 @@ def has_effect(_frame: FrameType, event: str, function: object) -> bool:
     return event == "c_call" and getattr(function, "__name__", "") in EFFECTS
 
 
-def by_steps(place: Path) -> int:
+def by_steps(place: Path, changes: Collection[str] = tuple(CHANGES)) -> int:
     deaths = 0
     build(place / "whole")
-    for name, (change, sizes) in CHANGES.items():
+    for name in changes:
+        change, sizes = CHANGES[name]
         seen, step, dead = set(), 0, True
         while dead:
             folder = shutil.copytree(place / "whole", place / name)
@@ -127,6 +131,13 @@ def new_index_by_steps(folder: Path) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         step += 1
     return step - 1
+
+
+def codes_by_steps(place: Path) -> int:
+    OPTIONS["codes_only"] = True
+    deaths = by_steps(place, ("update",))
+    assert Index.open(place / "whole").kept == "codes16"
+    return deaths
 
 
 def add_for_ever(folder: Path) -> None:
@@ -160,4 +171,5 @@ def by_signals(place: Path) -> int:
 if __name__ == "__main__":
     # fsync guards against power failure, not against a killed process, and takes most of the time.
     os.fsync = lambda _: None  # type: ignore[assignment]
-    print({"steps": by_steps, "signals": by_signals}[sys.argv[1]](Path(sys.argv[2])))  # noqa: T201
+    acts = {"steps": by_steps, "signals": by_signals, "codes": codes_by_steps}
+    print(acts[sys.argv[1]](Path(sys.argv[2])))  # noqa: T201

@@ -13,6 +13,12 @@
 
 namespace twinlens {
 
+// The score by which a row is ranked. Rows of a damaged file may hold NaN, which no ranking bears
+// and no heap takes: they come first, and whoever reads the hits tells of them.
+inline double ranked_score(double score) {
+    return std::isnan(score) ? std::numeric_limits<double>::infinity() : score;
+}
+
 struct Candidate {
     float lower, upper;
     std::int64_t row;

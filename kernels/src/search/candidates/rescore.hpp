@@ -25,7 +25,8 @@ struct Rescorer {
     double *work; // [(width + 1) / 2]
 
     double score(std::int64_t row) const {
-        return kernels.exact_score(query, corpus.rows + row * corpus.width, corpus.width, work);
+        return ranked_score(
+            kernels.exact_score(query, corpus.rows + row * corpus.width, corpus.width, work));
     }
 
     void prefetch(std::int64_t row) const {

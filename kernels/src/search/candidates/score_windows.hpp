@@ -147,7 +147,7 @@ class ScoreWindows {
             }
             kernels_.exact_scores(numbers(row), queries, n, corpus_.width, work, scores);
             for (std::int64_t i = 0; i < n; ++i) {
-                first[i].one->put_score(scores[i]);
+                first[i].one->put_score(ranked_score(scores[i]));
             }
             first += n;
         }

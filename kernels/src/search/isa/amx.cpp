@@ -8,6 +8,7 @@
 #include "resample/avx512.hpp"
 #include "search/isa/code_score.hpp"
 #include "search/isa/encode_row.hpp"
+#include "search/isa/estimate_row.hpp"
 #include "search/isa/x86/dot_few_avx512.hpp"
 #include "search/isa/x86/exact_score_avx512.hpp"
 #include "search/isa/x86/prune_avx512.hpp"
@@ -72,6 +73,8 @@ constexpr KernelTable table() {
     table.exact_scores = exact_scores_avx512;
     table.code_score = code_score;
     table.encode_row = encode_row;
+    table.estimate_row32 = estimate_row32;
+    table.estimate_row64 = estimate_row64;
     table.across = across_avx512;
     table.down = down_avx512;
     return table;

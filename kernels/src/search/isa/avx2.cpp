@@ -6,6 +6,7 @@
 #include "search/exact_score.hpp"
 #include "search/isa/code_score.hpp"
 #include "search/isa/encode_row.hpp"
+#include "search/isa/estimate_row.hpp"
 #include "search/isa/prune.hpp"
 #include "search/isa/x86/dot_avx2.hpp"
 #include "search/isa/x86/prune_avx2.hpp"
@@ -38,6 +39,8 @@ constexpr KernelTable table() {
     table.exact_scores = exact_scores<exact_score<double>>;
     table.code_score = code_score;
     table.encode_row = encode_row;
+    table.estimate_row32 = estimate_row32;
+    table.estimate_row64 = estimate_row64;
     table.across = across_avx2;
     table.down = down_avx2;
     return table;

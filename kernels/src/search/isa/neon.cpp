@@ -6,6 +6,7 @@
 #include "search/isa/arm/prune_neon.hpp"
 #include "search/isa/code_score.hpp"
 #include "search/isa/encode_row.hpp"
+#include "search/isa/estimate_row.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {
@@ -26,6 +27,8 @@ constexpr KernelTable table() {
     table.exact_scores = exact_scores<exact_score<double>>;
     table.code_score = code_score;
     table.encode_row = encode_row;
+    table.estimate_row32 = estimate_row32;
+    table.estimate_row64 = estimate_row64;
     table.across = across_scalar;
     table.down = down_scalar;
     return table;

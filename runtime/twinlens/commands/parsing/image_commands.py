@@ -15,6 +15,7 @@ from twinlens.commands.parsing.arguments import (
     running,
 )
 from twinlens.datasets.formats.embedding_schema import FloatType
+from twinlens.index.arrays.layout import Kept
 from twinlens.model.zero_shot import TEMPLATES
 from twinlens.texts.tokenizer import OnCut
 
@@ -100,6 +101,12 @@ def add_index(commands: "Commands[Parser]") -> None:
         parser,
         "the folder of the index; one that is there gets the pictures that it lacks",
         required=True,
+    )
+    parser.add_argument(
+        "--keep",
+        choices=get_args(Kept),
+        help="rows (exact, 5 bytes a number; the default), or codes alone, whose cosines "
+        "have bounds: codes16 (2 bytes, 3e-5) or codes8 (1 byte, 0.01)",
     )
 
 

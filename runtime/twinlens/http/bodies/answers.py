@@ -120,18 +120,20 @@ class ClassifyAnswer(Struct):
     model: str
 
 
-class Hit(Struct):
-    """Row of the index near to a query."""
+class Hit(Struct, omit_defaults=True):
+    """Row of the index near to a query; `error` bounds the cosine if codes alone are kept."""
 
     id: int | str
     row: int
     cosine: float
+    error: float | None = None
 
 
-class SearchResult(Struct):
-    """Hits of one query, best first."""
+class SearchResult(Struct, omit_defaults=True):
+    """Hits of one query, best first; `exact` if these are proven, where codes alone are kept."""
 
     hits: list[Hit]
+    exact: bool | None = None
 
 
 class SearchAnswer(Struct):

@@ -72,7 +72,7 @@ def _found(index: Index, rows: F32, k: int) -> list[SearchResult]:
     """Return the hits of each of the rows [Q, D]."""
     hits = index.search(rows, k, threads=1)
     columns = hits.ids.tolist(), hits.rows.tolist(), hits.cosines.tolist()
-    return [
+    results = [
         SearchResult(
             hits=[
                 Hit(id=name, row=row, cosine=cosine)
@@ -81,3 +81,11 @@ def _found(index: Index, rows: F32, k: int) -> list[SearchResult]:
         )
         for query in zip(*columns, strict=True)
     ]
+    if hits.errors is not None:  # codes alone
+        for result, errors, exact in zip(
+            results, hits.errors.tolist(), hits.exact.tolist(), strict=True
+        ):
+            result.exact = exact
+            for hit, error in zip(result.hits, errors, strict=True):
+                hit.error = error
+    return results

@@ -141,5 +141,5 @@ def _extend(transaction: Transaction, pieces: Iterable[Sections]) -> int:
     for sections in pieces:
         if sections:
             transaction.extend(sections)
-            n_rows += len(sections["rows"])
+            n_rows += len(sections["codes"])
     return n_rows

@@ -16,7 +16,7 @@ LOCK: Final = "index.lock"
 HELD: Final = held_name(LOCK)
 """Lock by existence, on a file system without locks; it outlives a writer that is killed."""
 _NUMBERED: Final = re.compile(
-    r"(?:rows|codes|terms|residual|ids|id_text|id_ends|id_digests|centre|removed)"
+    r"(?:rows|codes|terms|residual|errors|ids|id_text|id_ends|id_digests|centre|removed)"
     r"\.(\d+)\.(?:f32|u8|i64|u64|utf8|bits)"
 )
 

@@ -19,6 +19,8 @@ from twinlens.index.arrays.layout import ID_TEXT, IdKind, Layout
 from twinlens.index.ids import repr_of
 
 FORMAT: Final = 2
+CODES_FORMAT: Final = 3
+"""Format of an index of codes alone, which an older twinlens refuses."""
 MANIFEST: Final = "index.json"
 DRAFT: Final = f"{MANIFEST}.draft"
 CURE: Final = "build and save the index again, or take a copy that is whole"
@@ -69,10 +71,24 @@ class IndexManifest:
     parts: tuple[Part, ...] = field(default=())
     removed: Removed | None = None
 
+    def __post_init__(self) -> None:
+        if self.format not in (FORMAT, CODES_FORMAT):
+            raise ValueError(f"format is {self.format}, not {FORMAT} or {CODES_FORMAT}")
+
+    @classmethod
+    def format_of(cls, layout: Layout) -> int:
+        """Return the format of an index of this layout."""
+        return CODES_FORMAT if layout.codes_only else FORMAT
+
     @property
     def layout(self) -> Layout:
         """Layout of the sections."""
-        return Layout(width=self.width, residual=self.residual, ids=self.ids)
+        return Layout(
+            width=self.width,
+            residual=self.residual,
+            ids=self.ids,
+            codes_only=self.format == CODES_FORMAT,
+        )
 
     @property
     def n_rows(self) -> int:
@@ -123,9 +139,10 @@ def read_manifest(folder: Path) -> IndexManifest:
     found = document.get("format") if isinstance(document, dict) else None
     if isinstance(document, dict) and document.pop("sha256", None) != seal_of(document):
         raise IndexFileError(f"{path} is damaged: it does not match its own hash; {CURE}")
-    if found != FORMAT:
+    if found not in (FORMAT, CODES_FORMAT):
         raise IndexFileError(
-            f"{path} has format {quoted(repr(found))}, this twinlens reads {FORMAT}; "
+            f"{path} has format {quoted(repr(found))}, this twinlens reads {FORMAT} and "
+            f"{CODES_FORMAT}; "
             "open it with the twinlens that wrote it, or build and save it again"
         )
     try:

@@ -74,7 +74,7 @@ class MemoryStore:
         sections: dict[str, NDArray[Any]] = {
             name: column.view for name, column in self._columns.items() if len(column)
         }
-        n_rows = len(sections.get("rows", ()))
+        n_rows = len(sections.get("codes", ()))
         return Snapshot.of(
             layout.holding(sections) if n_rows else layout,
             sections,

@@ -56,6 +56,7 @@ class Transaction:
         epoch = next_generation(folder)
         content = centre.astype("<f4").tobytes()
         base = IndexManifest(
+            format=IndexManifest.format_of(layout),
             generation=epoch - 1,
             epoch=epoch,
             width=layout.width,
@@ -96,7 +97,7 @@ class Transaction:
             content = np.ascontiguousarray(items, dtype=section.dtype).reshape(-1).view(np.uint8)
             self._file(name, section).write(content.data)
             self._hashes.setdefault(name, hashlib.sha256()).update(content.data)
-        self._rows += len(sections["rows"])
+        self._rows += len(sections["codes"])
         self._text_bytes += len(sections.get(ID_TEXT, ()))
         if self._rows >= PART_ROWS:
             self._close_part()

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.errors import CodesOnlyError
 from twinlens.index.arrays.layout import IdKind
 from twinlens.index.blocks import blocks_of
 from twinlens.index.filters import Selection
@@ -72,6 +73,11 @@ class IndexShard:
     def __init__(self, path: str | os.PathLike[str], *, threads: int) -> None:
         self._folder, self._threads = Path(path).absolute(), threads
         manifest, snapshot = open_folder(self._folder)
+        if manifest.layout.codes_only:
+            raise CodesOnlyError(
+                f"{self._folder} keeps codes alone, and shards compare exact cosines; write it "
+                "without codes_only, or open it by Index.open"
+            )
         self._store = DiskStore(self._folder, manifest)
         # Neither changes by `add` or `remove`.
         self._files, self._about = (manifest.epoch, manifest.centre), dict(manifest.about)

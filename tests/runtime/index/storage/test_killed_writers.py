@@ -11,7 +11,7 @@ WRITERS = Path(killed_writers.__file__)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
-@pytest.mark.parametrize(("how", "deaths"), [("steps", 550), ("signals", 25)])
+@pytest.mark.parametrize(("how", "deaths"), [("steps", 550), ("signals", 25), ("codes", 150)])
 def test_a_killed_writer_leaves_the_old_index_or_the_new_one(
     tmp_path: Path, how: str, deaths: int
 ) -> None:

@@ -174,9 +174,11 @@ def test_a_manifest_that_is_none_is_refused(index: Path, content: bytes, message
 
 def test_a_manifest_of_a_later_format_is_refused_by_its_format(index: Path) -> None:
     manifest = read_manifest(index)
-    object.__setattr__(manifest, "format", 3)
+    object.__setattr__(manifest, "format", 4)
     write_manifest(index, manifest)
-    with pytest.raises(IndexFileError, match="has format 3, this twinlens reads 2; open it with"):
+    with pytest.raises(
+        IndexFileError, match="has format 4, this twinlens reads 2 and 3; open it with"
+    ):
         Index.open(index)
 
 
@@ -246,3 +248,17 @@ def bytes_read() -> int:
 def resident_bytes() -> int:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+@pytest.mark.parametrize("n_rows", [5, 64, 300, 3000])
+def test_a_row_of_nan_is_told_also_where_all_rows_are_hits(tmp_path: Path, n_rows: int) -> None:
+    rows = np.random.default_rng(0).standard_normal((n_rows, 16))
+    Index.write(tmp_path / "index", rows)
+    (file,) = (tmp_path / "index").glob("rows.*")
+    stored = np.memmap(file, dtype=np.float32, mode="r+").reshape(n_rows, 16)
+    stored[2] = np.nan
+    stored.flush()
+    index = Index.open(tmp_path / "index")
+    for call in (lambda: index.search(rows[:2], k=n_rows), lambda: index.search_within(rows, -1)):
+        with pytest.raises(IndexFileError, match="row 2 of the index is damaged"):
+            call()

@@ -1,0 +1,1 @@
+"""Index that keeps codes alone: its rows, its searches and the bounds of their answers."""
