@@ -91,7 +91,7 @@ def check(option: str, *commands: str) -> Callable[[Check], Check]:
 
 def loaded(command: str, monkeypatch: pytest.MonkeyPatch, *option: str) -> dict[str, Any]:
     """Return what `load` gets."""
-    room = "evaluate" if command == "evaluate" else "inputs"
+    room = "evaluate" if command == "evaluate" else "reading.inputs"
     place = importlib.import_module(f"twinlens.commands.{room}")
     return given_to(monkeypatch, place, "load", [*LINES[command], *option])[1]
 
@@ -187,7 +187,7 @@ def an_output_that_is_there_stays_without_force(
 
 @check("--image-column", "embed", "index", "classify")
 def images_are_read_from_the_column(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = importlib.import_module("twinlens.commands.inputs")
+    place = importlib.import_module("twinlens.commands.reading.inputs")
     line = [*LINES[command], "--image-column", "photo"]
     assert given_to(monkeypatch, place, "read_images", line)[1]["column"] == "photo"
 
@@ -223,7 +223,7 @@ def images_are_classified_into_the_labels(_: str, monkeypatch: pytest.MonkeyPatc
 
 
 def columns_of(command: str, monkeypatch: pytest.MonkeyPatch, *option: str) -> dict[str, Any]:
-    place = importlib.import_module("twinlens.commands.pairs")
+    place = importlib.import_module("twinlens.commands.reading.pairs")
     return given_to(monkeypatch, place, "read_pairs", [*LINES[command], *option])[1]
 
 
