@@ -1,0 +1,173 @@
+"""A run: every scenario of a target, one record."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from twinlens.benchmarking.machine.gpu import gpu
+from twinlens.benchmarking.machine.neighbours import Reading
+from twinlens.benchmarking.machine.processor import Machine
+from twinlens.benchmarking.machine.resources import memory_mb
+from twinlens.benchmarking.machine.versions import versions
+from twinlens.benchmarking.measures import early_stopping
+from twinlens.benchmarking.measures.quantiles import Quantiles
+from twinlens.benchmarking.measures.series import Recorder
+from twinlens.benchmarking.options import STEADY, Settings
+from twinlens.benchmarking.record import Accuracy, Memory, Record, Result
+from twinlens.benchmarking.scenarios import pace
+from twinlens.benchmarking.scenarios.mixed import beside_bulk
+from twinlens.benchmarking.scenarios.probe import Probe, Tell
+from twinlens.benchmarking.scenarios.server import largest_rate
+from twinlens.benchmarking.scenarios.steady import measure
+from twinlens.benchmarking.targets.target import Tested
+
+KINDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "image": "image",
+        "pixels": "image",
+        "text": "text",
+        "long text": "text",
+        "tokens": "text",
+        "search": "search",
+    }
+)
+"""Kind of the rows whose accuracy stands beside a speed."""
+
+
+def run(open_target: Callable[[], Tested], settings: Settings, *, tell: Tell) -> Record:
+    """Measure every scenario; an interruption ends it with what is known, marked as partial.
+
+    Args:
+        open_target: opens the target; an interruption of that is raised.
+        settings: scenarios and their time.
+        tell: takes the seconds of measuring that were spent, at most `settings.seconds` or so.
+    """
+    started, begun = datetime.now(UTC), time.monotonic()
+    target = open_target()
+    facts, inputs = target.facts, target.inputs()
+    loaded_mb, gpu_before, before = memory_mb("VmRSS"), gpu(facts.device or ""), Reading.take()
+    running = _Run(target, settings, tell)
+    try:
+        running.measure()
+        partial = False
+    except KeyboardInterrupt:
+        partial = True
+    after = Reading.take()
+    accuracy = running.accuracy
+    return Record(
+        partial=partial,
+        started=started.isoformat(timespec="seconds"),
+        took_s=round(time.monotonic() - begun, 2),
+        settings=settings,
+        driver="own",
+        target=facts,
+        machine=Machine.read(),
+        versions=versions(),
+        inputs=inputs,
+        accuracy=accuracy,
+        neighbours=after.since(before),
+        memory=None
+        if facts.kind == "service"
+        else Memory(loaded=loaded_mb, after=memory_mb("VmRSS"), most=memory_mb("VmHWM")),
+        gpu_before=gpu_before,
+        gpu_after=gpu(facts.device or ""),
+        results=tuple(running.results()),
+    )
+
+
+class _Run:
+    """Results of a run as they come."""
+
+    def __init__(self, target: Tested, settings: Settings, tell: Tell) -> None:
+        self._target, self._settings, self._tell = target, settings, tell
+        self._probes: list[Probe] = []
+        self._recorders: dict[str, Recorder] = {}
+        self._others: list[Result] = []
+        self.accuracy: Mapping[str, Accuracy] = {}
+
+    def measure(self) -> None:
+        """Measure one scenario after the other; the steady ones in turn."""
+        settings, target = self._settings, self._target
+        self.accuracy = target.accuracy()
+        self._others += target.left_out()
+        self._probes = [*target.probes()]
+        if self._probes:
+            self._probes.append(pace.probe(self._probes[0].scenario))
+            self._recorders = {probe.name: Recorder() for probe in self._probes}
+            seconds = {name: settings.seconds_of(name) for name in STEADY & {*settings.scenarios}}
+            measure(self._probes, seconds, self._recorders, tell=self._tell)
+        if {"server", "mixed"} & {*settings.scenarios}:
+            asyncio.run(self._loads())
+        if "cold" in settings.scenarios:
+            seconds_cold = settings.seconds_of("cold")
+            self._others += target.cold(seconds_cold)
+            self._tell(seconds_cold)
+
+    async def _loads(self) -> None:
+        settings = self._settings
+        async with self._target.asker() as asker:
+            if "server" in settings.scenarios:
+                for query in ("text", "image"):
+                    self._others.append(
+                        await largest_rate(
+                            asker,
+                            query,
+                            settings,
+                            seconds=settings.seconds_of("server") / 2,
+                            tell=self._tell,
+                        )
+                    )
+            if "mixed" in settings.scenarios:
+                seconds = settings.seconds_of("mixed")
+                self._others += await beside_bulk(asker, settings, seconds=seconds)
+                self._tell(seconds)
+
+    def results(self) -> Iterable[Result]:
+        """Yield the results so far, those of the steady scenarios first."""
+        for probe in self._probes:
+            recorder = self._recorders.get(probe.name)
+            if recorder is not None and recorder.wall_ms:
+                yield self._with_cosine(result_of(probe, recorder))
+        yield from map(self._with_cosine, self._others)
+
+    def _with_cosine(self, result: Result) -> Result:
+        """Return a result beside the accuracy of its rows."""
+        kind = KINDS.get(result.query, "")
+        known = self.accuracy.get(kind) or self.accuracy.get(f"{kind}, by the exporter")
+        if known is None or result.quantiles is None:
+            return result
+        return replace(result, worst_cosine=known.worst)
+
+
+def result_of(probe: Probe, recorder: Recorder) -> Result:
+    """Return the figures of a steady probe: of the medians, that neighbours move least."""
+    series = recorder.series()
+    quantiles = Quantiles.of(series.wall_ms)
+    reason = None
+    if probe.scenario == "single":
+        least = early_stopping.least_under(1, percentile=0.9) + 1
+        if len(series.wall_ms) < least:
+            reason = f"{len(series.wall_ms)} queries; p90 takes {least}: more --seconds"
+    elif len(series.block_ends) < 3:
+        reason = f"{len(series.block_ends)} blocks; 3 tell a spread: more --seconds"
+    cpu_ms = float(np.median(series.cpu_ms)) / probe.items if series.cpu_ms else None
+    return Result(
+        scenario=probe.scenario,
+        name=probe.name,
+        query=probe.query,
+        items=probe.items,
+        quantiles=quantiles,
+        items_per_s=1e3 * probe.items / statistics.median(series.wall_ms),
+        cpu_ms_per_item=cpu_ms,
+        valid=reason is None,
+        reason=reason,
+        estimate_ms=early_stopping.estimate(series.wall_ms) if probe.scenario == "single" else None,
+        series=series,
+    )
