@@ -17,3 +17,7 @@ class ServiceError(TwinlensError, RuntimeError):
 
 class WorkerError(TwinlensError, RuntimeError):
     """A process that was to compute has ended, or answers something else."""
+
+
+class LoadGenMissingError(TwinlensError, ImportError):
+    """MLCommons LoadGen is not installed."""

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from twinlens.benchmarking.loadgen.drive import drive
 from twinlens.benchmarking.machine.gpu import gpu
 from twinlens.benchmarking.machine.neighbours import Reading
 from twinlens.benchmarking.machine.processor import Machine
@@ -19,7 +20,7 @@ from twinlens.benchmarking.machine.versions import versions
 from twinlens.benchmarking.measures import early_stopping
 from twinlens.benchmarking.measures.quantiles import Quantiles
 from twinlens.benchmarking.measures.series import Recorder
-from twinlens.benchmarking.options import STEADY, Settings
+from twinlens.benchmarking.options import STEADY, Driver, Settings
 from twinlens.benchmarking.record import Accuracy, Memory, Record, Result
 from twinlens.benchmarking.scenarios import pace
 from twinlens.benchmarking.scenarios.mixed import beside_bulk
@@ -41,13 +42,16 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
 """Kind of the rows whose accuracy stands beside a speed."""
 
 
-def run(open_target: Callable[[], Tested], settings: Settings, *, tell: Tell) -> Record:
+def run(
+    open_target: Callable[[], Tested], settings: Settings, *, tell: Tell, driver: Driver = "own"
+) -> Record:
     """Measure every scenario; an interruption ends it with what is known, marked as partial.
 
     Args:
         open_target: opens the target; an interruption of that is raised.
         settings: scenarios and their time.
         tell: takes the seconds of measuring that were spent, at most `settings.seconds` or so.
+        driver: "loadgen" lets MLCommons LoadGen ask in those scenarios that it has.
     """
     started, begun = datetime.now(UTC), time.monotonic()
     target = open_target()
@@ -55,7 +59,10 @@ def run(open_target: Callable[[], Tested], settings: Settings, *, tell: Tell) ->
     loaded_mb, gpu_before, before = memory_mb("VmRSS"), gpu(facts.device or ""), Reading.take()
     running = _Run(target, settings, tell)
     try:
-        running.measure()
+        if driver == "own":
+            running.measure()
+        else:
+            running.measure_by_loadgen()
         partial = False
     except KeyboardInterrupt:
         partial = True
@@ -66,7 +73,7 @@ def run(open_target: Callable[[], Tested], settings: Settings, *, tell: Tell) ->
         started=started.isoformat(timespec="seconds"),
         took_s=round(time.monotonic() - begun, 2),
         settings=settings,
-        driver="own",
+        driver=driver,
         target=facts,
         machine=Machine.read(),
         versions=versions(),
@@ -109,6 +116,13 @@ class _Run:
             seconds_cold = settings.seconds_of("cold")
             self._others += target.cold(seconds_cold)
             self._tell(seconds_cold)
+
+    def measure_by_loadgen(self) -> None:
+        """Let MLCommons LoadGen measure the scenarios that it has."""
+        self.accuracy = self._target.accuracy()
+        self._others += self._target.left_out()
+        for result in drive(self._target, self._settings, self._tell):
+            self._others.append(result)
 
     async def _loads(self) -> None:
         settings = self._settings

@@ -59,7 +59,9 @@ def gpu(device: str) -> Gpu | None:
 
 def read_gpu(line: str) -> Gpu | None:
     """Return the GPU of a line of nvidia-smi's CSV; None if it has other fields."""
-    words = [word.strip() for word in line.strip().splitlines()[0].split(",")] if line.strip() else []
+    words = (
+        [word.strip() for word in line.strip().splitlines()[0].split(",")] if line.strip() else []
+    )
     if len(words) != len(QUERIES):
         return None
     return Gpu(**dict(zip(QUERIES, words, strict=True)))

@@ -69,7 +69,9 @@ class Reading:
     def since(self, before: "Reading") -> Neighbours:
         """Return the load between an earlier reading and this one."""
         spent = dict(
-            zip(FIELDS, (a - b for a, b in zip(self.ticks, before.ticks, strict=True)), strict=False)
+            zip(
+                FIELDS, (a - b for a, b in zip(self.ticks, before.ticks, strict=True)), strict=False
+            )
         )
         others = steal = None
         if spent:

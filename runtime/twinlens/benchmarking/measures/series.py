@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twinlens.benchmarking.measures.bootstrap import F64, block_medians
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +26,16 @@ class Series:
         if len(self.cpu_ms) not in (0, len(self.wall_ms)):
             raise ValueError(f"{len(self.cpu_ms)} CPU times of {len(self.wall_ms)} queries")
 
-    def wall_blocks(self) -> F64:
-        """Return the median wall time of each block [K], in ms."""
-        return block_medians(self.wall_ms, self.block_ends)
+    def wall_blocks(self) -> list[F64]:
+        """Return the wall times of each block [K], in ms."""
+        return self._blocks(self.wall_ms)
 
-    def cpu_blocks(self) -> F64 | None:
-        """Return the median CPU time of each block [K], in ms; None where it is not known."""
-        return block_medians(self.cpu_ms, self.block_ends) if self.cpu_ms else None
+    def cpu_blocks(self) -> list[F64]:
+        """Return the CPU times of each block [K], in ms; none where they are not known."""
+        return self._blocks(self.cpu_ms) if self.cpu_ms else []
+
+    def _blocks(self, times: tuple[float, ...]) -> list[F64]:
+        return np.split(np.asarray(times, dtype=np.float64), self.block_ends[:-1])
 
 
 class Recorder:

@@ -11,6 +11,9 @@ LoadQuery = Literal["text", "image", "bulk"]
 TAIL_S: Final = 5.0
 """Time that the last queries have to be answered."""
 AHEAD_S: Final = 0.02
+"""Time until the first arrival may be due."""
+SPIN_S: Final = 5e-5
+"""Shorter waits than a thread can sleep."""
 
 
 class Asker(Protocol):
@@ -64,6 +67,7 @@ class OpenLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun, self._n_sent, self._n_late = 0.0, 0, 0
         self._over = threading.Event()
+        self._paced = asyncio.Event()
 
     @property
     def is_cut(self) -> bool:
@@ -78,9 +82,7 @@ class OpenLoop:
         thread = threading.Thread(target=self._pace, args=(loop,), daemon=True)
         thread.start()
         try:
-            while thread.is_alive():
-                await asyncio.sleep(AHEAD_S)
-            await asyncio.sleep(0)
+            await self._paced.wait()
             if self._tasks and not self.is_cut:
                 await asyncio.wait(self._tasks, timeout=TAIL_S)
         finally:
@@ -95,11 +97,13 @@ class OpenLoop:
     def _pace(self, loop: asyncio.AbstractEventLoop) -> None:
         for number, arrival in enumerate(self._planned):
             wait = self._begun + arrival.due - time.perf_counter()
-            if wait > 0:
-                time.sleep(wait)
-            if self._over.is_set() or self.is_cut:
+            # An end that comes early must not wait for the next arrival.
+            if self._over.wait(wait) if wait > SPIN_S else self._over.is_set():
                 return
+            if self.is_cut:
+                break
             loop.call_soon_threadsafe(self._fire, number)
+        loop.call_soon_threadsafe(self._paced.set)
 
     def _fire(self, number: int) -> None:
         if self._over.is_set():

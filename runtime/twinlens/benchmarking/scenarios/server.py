@@ -1,4 +1,4 @@
-"""Server: queries arrive by chance, and the largest rate that keeps a bound on p99 is looked for."""
+"""Server: queries arrive by chance, and the largest rate that keeps a bound is looked for."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -90,7 +90,9 @@ async def at_rate(
     most = max(1, len(due) // 100)
     loop = OpenLoop(ask, due, late_ms=settings.bound_ms, most_late=most)
     arrivals = await loop.run()
-    return Run(point=point_of(arrivals, rate, settings.bound_ms, is_cut=loop.is_cut), arrivals=arrivals)
+    return Run(
+        point=point_of(arrivals, rate, settings.bound_ms, is_cut=loop.is_cut), arrivals=arrivals
+    )
 
 
 def point_of(arrivals: list[Arrival], rate: float, bound_ms: float, *, is_cut: bool) -> RatePoint:

@@ -89,7 +89,9 @@ def _unchunked(content: bytes) -> bytes | None:
         try:
             size = int(content[at:end].split(b";")[0], 16)
         except ValueError as error:
-            raise ServiceError("the server answers in chunks, one of which has no length") from error
+            raise ServiceError(
+                "the server answers in chunks, one of which has no length"
+            ) from error
         if size == 0:  # the trailer ends with an empty line
             return bytes(found) if content.find(HEAD_END, end) >= 0 else None
         at = end + len(LINE_END) + size + len(LINE_END)

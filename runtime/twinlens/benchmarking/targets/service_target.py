@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twinlens.benchmarking.errors import ServiceError
 from twinlens.benchmarking.inputs import Items
-from twinlens.benchmarking.options import Settings
+from twinlens.benchmarking.options import Scenario, Settings
 from twinlens.benchmarking.record import Accuracy, Inputs, Query, Result, Target
 from twinlens.benchmarking.scenarios import cold
 from twinlens.benchmarking.scenarios.loads import Asker, LoadQuery
@@ -146,7 +146,10 @@ class ServiceTarget:
         return cold.once_a_second(self._single()[:2], seconds=seconds)
 
     def _single(self) -> list[Probe]:
-        queries: dict[Query, list[bytes]] = {"text": self._requests["text"], "long text": self._long}
+        queries: dict[Query, list[bytes]] = {
+            "text": self._requests["text"],
+            "long text": self._long,
+        }
         if "image" in self._requests:
             queries = {"image": self._requests["image"], **queries}
         return [
@@ -170,7 +173,7 @@ class ServiceTarget:
         return found
 
     def _probe(
-        self, scenario: Any, name: str, query: Query, items: int, requests: Sequence[bytes]  # noqa: ANN401
+        self, scenario: Scenario, name: str, query: Query, items: int, requests: Sequence[bytes]
     ) -> Probe:
         def act(number: int) -> None:
             status, body = self._waiting.ask(_at(requests, number))
@@ -203,7 +206,9 @@ class ServiceTarget:
         _, body = self._waiting.ask(self._requests["text"][0])
         told = json.loads(body).get("twinlens")
         fields = told if isinstance(told, dict) else {}
-        return {name: str(fields[name]) for name in ("towers", "precision", "pixels") if name in fields}
+        return {
+            name: str(fields[name]) for name in ("towers", "precision", "pixels") if name in fields
+        }
 
     def _rows_of(self, request: bytes) -> F32:
         """Return the rows [B, D] of a request.
@@ -260,7 +265,7 @@ def _refusal(status: int, body: bytes, name: str) -> str:
     return f"the service answers {name} with {status} ({words}), wanted {OK}; see its log"
 
 
-def _missing(scenario: Any, name: str, reason: str) -> Result:  # noqa: ANN401
+def _missing(scenario: Scenario, name: str, reason: str) -> Result:
     query: Query = "search" if scenario == "search" else "image"
     return Result(scenario=scenario, name=name, query=query, valid=False, reason=reason)
 
