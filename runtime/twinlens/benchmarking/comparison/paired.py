@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,13 +20,13 @@ from twinlens.benchmarking.comparison import paired_worker
 from twinlens.benchmarking.comparison.verdict import Compared, Comparison, compared
 from twinlens.benchmarking.errors import WorkerError
 from twinlens.benchmarking.inputs import Items
-from twinlens.benchmarking.measures.bootstrap import paired_ratio
+from twinlens.benchmarking.measures.bootstrap import LEAST_PAIRS, paired_ratio
 from twinlens.benchmarking.scenarios.probe import Tell
 from twinlens.errors import quoted
 
-BATCHES: Final = (1, 16)
+BATCHES: Final = (1, 8)
 QUERIES: Final = tuple(f"{kind} {batch}" for batch in BATCHES for kind in ("image", "text"))
-BLOCK_S: Final = 0.04
+BLOCK_S: Final = 0.02
 """Time of a block: shorter than most spells of a busy machine."""
 MOST_CALLS: Final = 64
 MOST_TEXTS: Final = 256
@@ -159,7 +159,7 @@ def _measured(
     begun = told = time.perf_counter()
     turn = 0
     try:
-        while time.perf_counter() < begun + seconds or turn < 2:
+        while time.perf_counter() < begun + seconds or turn < LEAST_PAIRS:
             for query in QUERIES:
                 pair: list[Block] = [(0.0, 0.0), (0.0, 0.0)]
                 for place in (0, 1) if turn % 2 else (1, 0):
@@ -192,11 +192,11 @@ def _calls(sides: Sequence[_Worker], query: str) -> int:
 def _row(query: str, first: list[Block], second: list[Block], *, share: float) -> Compared:
     both = min(len(first), len(second))
     ours, theirs = np.array(first[:both]), np.array(second[:both])
-    count = 2 * len(QUERIES)
-    wall, cpu = (paired_ratio(ours[:, at], theirs[:, at], comparisons=count) for at in (0, 1))
+    wall, cpu = (paired_ratio(ours[:, at], theirs[:, at]) for at in (0, 1))
     kind, _, batch = query.partition(" ")
     name = f"{batch} {kind}{'' if batch == '1' else 's'}"
-    return compared(name, wall=wall, cpu=cpu, share=share, blocks=both)
+    found = compared(name, wall=wall, cpu=cpu, share=share, blocks=both)
+    return found if both >= LEAST_PAIRS else replace(found, verdict="unsure")
 
 
 def _worst_cosine(first: list[list[list[float]]], second: list[list[list[float]]]) -> float:

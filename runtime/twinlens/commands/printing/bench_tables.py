@@ -34,6 +34,7 @@ def comparison_lines(found: Comparison) -> list[str]:
     for row in found.rows:
         cells = (*_ratio(row.cpu), *_ratio(row.wall), str(row.blocks), row.verdict)
         table.rows.append((row.name, *cells))
+    level = "99 %" if found.paired else "95 %"
     manner = "in turn" if found.paired else "of two runs"
     cosine = "" if found.worst_cosine is None else f"; smallest cosine {found.worst_cosine:.6f}"
     verdict = (
@@ -42,7 +43,7 @@ def comparison_lines(found: Comparison) -> list[str]:
         else f"nothing is slower by more than {found.share:.3g}"
     )
     return [
-        f"{found.second} over {found.first}, {manner}: ratios with 95 % intervals{cosine}",
+        f"{found.second} over {found.first}, {manner}: ratios with {level} intervals{cosine}",
         *(f"differs: {note}" for note in found.notes),
         *table.lines(),
         *(["interrupted: this is what was known by then"] if found.partial else []),
