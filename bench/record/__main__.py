@@ -33,10 +33,9 @@ def main() -> int:
     ]
     if figures != read_ledger():
         changed.append(LEDGER)
+    act = "is not as it would be written" if check else "is written"
     for place in changed:
-        print(
-            f"{place.relative_to(ROOT)} {'is not as it would be written' if check else 'is written'}"
-        )
+        print(f"{place.relative_to(ROOT)} {act}")
     if not check:
         write_ledger(figures)
         for place, text in pages.items():

@@ -74,7 +74,7 @@ def found(folder: Path = RESULTS) -> Iterator[Figure]:
                     )
 
 
-def commits_in(document: Any) -> list[str]:
+def commits_in(document: object) -> list[str]:
     """Return the commits that a document names, each once, sorted."""
     names: set[str] = set()
     waiting = [document]

@@ -11,9 +11,10 @@ README: Final = ROOT / "README.md"
 RECORD: Final = ROOT / "bench" / "RECORD.md"
 HEAD: Final = f"""# Record
 
-Every figure that we publish, with the machine, the day of its file of results and the oldest commit that measured it. Written by
-`python -m bench.record` after a run of [bench](README.md); {OLD} marks figures that are older than the code they measure, and the last column
-says by how many commits to that code.
+Every figure that we publish, with the machine, the day of its file of results and the oldest commit
+that measured it. Written by `python -m bench.record` after a run of [bench](README.md); {OLD} marks
+figures that are older than the code they measure, and the last column says by how many commits to
+that code.
 """
 
 

@@ -66,6 +66,8 @@ def run(
         partial = False
     except KeyboardInterrupt:
         partial = True
+    finally:
+        target.close()
     after = Reading.take()
     accuracy = running.accuracy
     return Record(
@@ -103,8 +105,8 @@ class _Run:
         """Measure one scenario after the other; the steady ones in turn."""
         settings, target = self._settings, self._target
         self.accuracy = target.accuracy()
-        self._others += target.left_out()
         self._probes = [*target.probes()]
+        self._others += target.left_out()
         if self._probes:
             self._probes.append(pace.probe(self._probes[0].scenario))
             self._recorders = {probe.name: Recorder() for probe in self._probes}
@@ -120,8 +122,9 @@ class _Run:
     def measure_by_loadgen(self) -> None:
         """Let MLCommons LoadGen measure the scenarios that it has."""
         self.accuracy = self._target.accuracy()
+        probes = self._target.probes()
         self._others += self._target.left_out()
-        for result in drive(self._target, self._settings, self._tell):
+        for result in drive(self._target, probes, self._settings, self._tell):
             self._others.append(result)
 
     async def _loads(self) -> None:

@@ -15,8 +15,8 @@ from twinlens.benchmarking.scenarios.pace import NAME as PACE
 from twinlens.errors import quoted
 
 QUIET: Final = 0.017
-"""Standard deviation of the logarithm of the ratio of two runs of one build that nothing kept
-waiting, over the pace of the machine; without the pace it is 0.028 (EPYC, AVX-512 VNNI, 2 cores)."""
+"""Standard deviation of the logarithm of the ratio of two runs of one build that did not wait,
+over the pace of the machine; without the pace it is 0.028 (EPYC, AVX-512 VNNI, 2 cores)."""
 WAITING: Final[Mapping[str, float]] = MappingProxyType({"cpu": 0.25, "wall": 2.0})
 """The same for each share of its time that a thread waited for a core: where it waited half of it,
 the CPU time of an image was 1.4 times as long, and the wall time twice."""
@@ -52,8 +52,8 @@ def compare(first: Record, second: Record, *, share: float, names: tuple[str, st
     notes = [*_noted(first, second)]
     if noise.waited > MUCH:
         notes.append(
-            f"threads waited for a core {noise.waited:.0%} of the time of a run: intervals are wide; "
-            "compare in turn, with --against or --against-python"
+            f"threads waited for a core {noise.waited:.0%} of the time of a run, so intervals are "
+            "wide; compare in turn, with --against or --against-python"
         )
     return Comparison(
         first=names[0],

@@ -1,14 +1,13 @@
 """Scenarios driven by MLCommons LoadGen: single stream, offline and server."""
 
-import asyncio
 import statistics
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from twinlens.benchmarking.loadgen.loadgen import NS, LoadGen
+from twinlens.benchmarking.loadgen.loop_thread import LoopThread
 from twinlens.benchmarking.measures.quantiles import Quantiles
 from twinlens.benchmarking.measures.rate_search import RateSearch
 from twinlens.benchmarking.options import Settings
@@ -33,24 +32,23 @@ CONSTRAINTS: Final = "Performance constraints satisfied"
 ESTIMATE: Final = "* Early stopping 90.0th percentile estimate"
 
 
-def drive(target: Tested, settings: Settings, tell: Tell) -> Iterator[Result]:
+def drive(
+    target: Tested, probes: Sequence[Probe], settings: Settings, tell: Tell
+) -> Iterator[Result]:
     """Yield the results of LoadGen's scenarios, under the names of our own."""
-    loadgen, probes = LoadGen(), target.probes()
-    single = [probe for probe in probes if probe.scenario == "single"]
-    for probe in single:
-        yield _single(loadgen, probe, settings.seconds_of("single") / len(single))
-        tell(settings.seconds_of("single") / len(single))
-    offline = [probe for probe in probes if probe.scenario == "offline"]
-    for probe in offline:
-        yield _offline(loadgen, probe, settings.seconds_of("offline") / len(offline))
-        tell(settings.seconds_of("offline") / len(offline))
+    loadgen = LoadGen()
+    for scenario, measured in (("single", single), ("offline", offline)):
+        chosen = [probe for probe in probes if probe.scenario == scenario]
+        for probe in chosen:
+            yield measured(loadgen, probe, settings.seconds_of(scenario) / len(chosen))
+            tell(settings.seconds_of(scenario) / len(chosen))
     if "server" in settings.scenarios:
-        with _LoopThread() as loop:
+        with LoopThread() as loop:
             context = target.asker()
             asker = loop.run(context.__aenter__())
             try:
                 for query in ("text", "image"):
-                    ways = _Server(loadgen, loop, asker, query, settings)
+                    ways = Server(loadgen, loop, asker, query, settings)
                     yield ways.largest_rate(settings.seconds_of("server") / 2)
                     tell(settings.seconds_of("server") / 2)
             finally:
@@ -62,7 +60,8 @@ def drive(target: Tested, settings: Settings, tell: Tell) -> Iterator[Result]:
             )
 
 
-def _single(loadgen: LoadGen, probe: Probe, seconds: float) -> Result:
+def single(loadgen: LoadGen, probe: Probe, seconds: float) -> Result:
+    """Ask the next query when the last one is answered."""
     n_asked = 0
 
     def issue(samples: list[Any]) -> None:
@@ -73,7 +72,12 @@ def _single(loadgen: LoadGen, probe: Probe, seconds: float) -> Result:
             n_asked += 1
 
     probe.act(0)
-    choices = {"min_duration_ms": round(1e3 * seconds), "min_query_count": LEAST_SINGLE}
+    choices = {
+        "min_duration_ms": round(1e3 * seconds),
+        "min_query_count": LEAST_SINGLE,
+        # So many queries are made ready, and a run that has asked all of them ends.
+        "single_stream_expected_latency_ns": round(1e9 * _fastest_s(probe)),
+    }
     found = loadgen.run("SingleStream", issue, choices)
     quantiles = _quantiles(found, n=n_asked)
     estimate = found.get(ESTIMATE)
@@ -89,13 +93,19 @@ def _single(loadgen: LoadGen, probe: Probe, seconds: float) -> Result:
     )
 
 
-def _offline(loadgen: LoadGen, probe: Probe, seconds: float) -> Result:
+def _fastest_s(probe: Probe) -> float:
+    """Return the least time of a few queries."""
+    spans = []
+    for number in range(4):
+        begun = time.perf_counter()
+        probe.act(number)
+        spans.append(time.perf_counter() - begun)
+    return min(spans)
+
+
+def offline(loadgen: LoadGen, probe: Probe, seconds: float) -> Result:
     """Answer all samples, which come at once, in batches of the probe."""
-    probe.act(0)
-    begun = time.perf_counter()
-    probe.act(1)
-    took = time.perf_counter() - begun
-    count = probe.items * max(2, round(seconds / took))
+    count = probe.items * max(2, round(seconds / _fastest_s(probe)))
 
     def issue(samples: list[Any]) -> None:
         for number, at in enumerate(range(0, len(samples), probe.items)):
@@ -115,18 +125,17 @@ def _offline(loadgen: LoadGen, probe: Probe, seconds: float) -> Result:
         query=probe.query,
         items=probe.items,
         items_per_s=float(found["Samples per second"]),
-        quantiles=_quantiles(found, n=count),
         notes={"samples": float(count)},
     )
 
 
-class _Server:
+class Server:
     """Queries of one kind, by chance, on the engine or the service."""
 
     def __init__(
         self,
         loadgen: LoadGen,
-        loop: "_LoopThread",
+        loop: LoopThread,
         asker: Asker,
         query: LoadQuery,
         settings: Settings,
@@ -218,31 +227,6 @@ class _Server:
             self._loop.run(self._ask(number))
             spans.append(time.perf_counter() - begun)
         return statistics.median(spans)
-
-
-class _LoopThread:
-    """An event loop in a thread: LoadGen keeps the calling one."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def run(self, work: Any) -> Any:  # noqa: ANN401  any coroutine's
-        """Run a coroutine there; return its result."""
-        return self.start(work).result()
-
-    def start(self, work: Any) -> Any:  # noqa: ANN401
-        """Start a coroutine there; return its future."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
 def _quantiles(found: Mapping[str, str], *, n: int) -> Quantiles:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 
-RESAMPLES: Final = 400
+RESAMPLES: Final = 200
 LEVEL: Final = 0.95
 PAIRED_LEVEL: Final = 0.99
 LEAST_PAIRS: Final = 8

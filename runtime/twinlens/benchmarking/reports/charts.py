@@ -110,15 +110,9 @@ def batch_bars(pairs: Sequence[tuple[Result, Result | None]], *, noun: str) -> s
             y = top + 20 * below
             wide = frame.x(result.items_per_s) - frame.left
             kind = ("one", "two")[below]
+            words = f"{result.name}: {result.items_per_s:.4g} a second"
             parts += [
-                bar(
-                    frame.left,
-                    y,
-                    wide,
-                    17,
-                    kind,
-                    f"{result.name}: {result.items_per_s:.4g} a second",
-                ),
+                bar((frame.left, y), (wide, 17), kind, words),
                 text(frame.left + wide + 8, y + 13, figure(result.items_per_s)),
             ]
     parts.append(text(frame.left, frame.height - 4, f"{noun} a second, by batch", kind="pale"))

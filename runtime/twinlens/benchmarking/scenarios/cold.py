@@ -45,7 +45,7 @@ def from_nothing(load: Mapping[str, object], items: Items, *, seconds: float) ->
         scenario="cold",
         name=NAME,
         query="image",
-        quantiles=Quantiles.of(recorder.wall_ms),
+        quantiles=Quantiles.of(recorder.series().wall_ms),
         cpu_ms_per_item=statistics.median(recorder.cpu_ms),
         series=recorder.series(),
         notes={
@@ -102,7 +102,7 @@ def once_a_second(
             scenario="cold",
             name=f"{probe.name}, asked once a second",
             query=probe.query,
-            quantiles=Quantiles.of(recorder.wall_ms),
+            quantiles=Quantiles.of(recorder.series().wall_ms),
             cpu_ms_per_item=statistics.median(recorder.cpu_ms) if recorder.cpu_ms else None,
             series=recorder.series(),
         )

@@ -166,6 +166,10 @@ class ModelTarget:
         first = cold.from_nothing(vars_of(self._opening), self._items, seconds=half)
         return [first, *cold.once_a_second(self._single()[:2], seconds=half)]
 
+    def close(self) -> None:
+        """Give the memory of the towers back."""
+        self._model.close()
+
     def _single(self) -> list[Probe]:
         items, model = self._items, self._model
 

@@ -57,20 +57,33 @@ class ServiceTarget:
         """
         self._address, self._items, self._reference = address, items, reference
         self._settings = settings
+        self._refused: list[Result] = []
         self._waiting = WaitingConnection(address)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._waiting.close()
+
+    def _open(self) -> None:
+        items = self._items
         self._model = self._model_name()
-        self._requests: dict[LoadQuery, list[bytes]] = {
+        self.requests: dict[LoadQuery, list[bytes]] = {
             "text": [self._request([text], "text") for text in items.texts]
         }
         self._long = [self._request([text], "text") for text in items.long_texts]
-        self._rows_of(self._requests["text"][0])
+        self._rows_of(self.requests["text"][0])
         uris = [_data_uri(image) for image in items.images]
         images = [self._request([uri], "image") for uri in uris]
         status, _ = self._waiting.ask(images[0])
         if status == OK:
-            several = [_at(uris, number) for number in range(settings.bulk_images)]
+            several = [_at(uris, number) for number in range(self._settings.bulk_images)]
             bulk_request = self._request(several, "image", priority="bulk")
-            self._requests |= {"image": images, "bulk": [bulk_request]}
+            self.requests |= {"image": images, "bulk": [bulk_request]}
 
     @property
     def facts(self) -> Target:
@@ -85,7 +98,7 @@ class ServiceTarget:
             sha256=told.get("towers"),
             precision=told.get("precision"),
             pixels=told.get("pixels"),
-            width=len(self._rows_of(self._requests["text"][0])[0]),
+            width=len(self._rows_of(self.requests["text"][0])[0]),
         )
 
     def inputs(self) -> Inputs:
@@ -105,14 +118,14 @@ class ServiceTarget:
             }
             name = f"{self._reference.bundle}, {model.precision}, in this process"
         for kind in ("text", "image"):
-            if kind in self._requests:
-                requests = self._requests[kind][: len(wanted[kind])]
+            if kind in self.requests:
+                requests = self.requests[kind][: len(wanted[kind])]
                 rows = np.concatenate([self._rows_of(request) for request in requests])
                 found[kind] = agreement(unit_rows(rows), wanted[kind], reference=name)
         return found
 
     def probes(self) -> Sequence[Probe]:
-        """Return single queries, one request each, and batches of a request."""
+        """Return single queries, one request each, and batches that the service takes at once."""
         settings, found = self._settings, list[Probe]()
         if "single" in settings.scenarios:
             found += self._single()
@@ -123,19 +136,19 @@ class ServiceTarget:
 
     def left_out(self) -> Sequence[Result]:
         """Return scenarios that a service in another process does not have."""
-        settings, found = self._settings, list[Result]()
+        settings, found = self._settings, [*self._refused]
         if "search" in settings.scenarios:
             found.append(_missing("search", "search", "needs a bundle, whose width the rows have"))
         if "cold" in settings.scenarios:
             found.append(_missing("cold", cold.NAME, "a service that runs is not cold"))
-        if "image" not in self._requests and {"single", "server"} & {*settings.scenarios}:
+        if "image" not in self.requests and {"single", "server"} & {*settings.scenarios}:
             found.append(_missing("single", "one image", NO_IMAGES))
         return found
 
     @asynccontextmanager
     async def asker(self) -> AsyncIterator[Asker]:
         """Open as many connections as are in use at once."""
-        asker = _Requests(self._address, self._requests)
+        asker = _Requests(self._address, self.requests)
         try:
             yield asker
         finally:
@@ -147,11 +160,11 @@ class ServiceTarget:
 
     def _single(self) -> list[Probe]:
         queries: dict[Query, list[bytes]] = {
-            "text": self._requests["text"],
+            "text": self.requests["text"],
             "long text": self._long,
         }
-        if "image" in self._requests:
-            queries = {"image": self._requests["image"], **queries}
+        if "image" in self.requests:
+            queries = {"image": self.requests["image"], **queries}
         return [
             self._probe("single", f"one {query}", query, 1, requests)
             for query, requests in queries.items()
@@ -159,18 +172,28 @@ class ServiceTarget:
 
     def _offline(self, batch: int) -> list[Probe]:
         texts, images = self._items.texts, self._items.images
-        found = []
+        asked: list[tuple[Query, list[bytes]]] = []
         if batch <= len(texts):
             requests = [
                 self._request(texts[at : at + batch], "text")
                 for at in range(0, len(texts) - batch + 1, batch)
             ]
-            found.append(self._probe("offline", counted(batch, "text"), "text", batch, requests))
-        if "image" in self._requests:
+            asked.append(("text", requests))
+        if "image" in self.requests:
             uris = [_data_uri(_at(images, number)) for number in range(batch)]
-            request = self._request(uris, "image", priority="bulk")
-            found.append(self._probe("offline", counted(batch, "image"), "image", batch, [request]))
-        return found
+            asked.append(("image", [self._request(uris, "image", priority="bulk")]))
+        return [
+            self._probe("offline", counted(batch, query), query, batch, requests)
+            for query, requests in asked
+            if self._takes(counted(batch, query), requests[0])
+        ]
+
+    def _takes(self, name: str, request: bytes) -> bool:
+        """Return True if the service answers a request; note the reason if it does not."""
+        status, body = self._waiting.ask(request)
+        if status != OK:
+            self._refused.append(_missing("offline", name, _refusal(status, body, name)))
+        return status == OK
 
     def _probe(
         self, scenario: Scenario, name: str, query: Query, items: int, requests: Sequence[bytes]
@@ -203,7 +226,7 @@ class ServiceTarget:
 
     def _maker(self) -> dict[str, str]:
         """Return the towers, the precision and the pixels that `twinlens serve` tells."""
-        _, body = self._waiting.ask(self._requests["text"][0])
+        _, body = self._waiting.ask(self.requests["text"][0])
         told = json.loads(body).get("twinlens")
         fields = told if isinstance(told, dict) else {}
         return {

@@ -33,3 +33,6 @@ class Tested(Protocol):
 
     def cold(self, seconds: float) -> Sequence[Result]:
         """Start it anew in fresh processes, and ask for the first rows."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
