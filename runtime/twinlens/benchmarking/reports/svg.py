@@ -57,7 +57,7 @@ def ceiling(value: float) -> float:
     """Return the end of an axis: the next multiple of its ticks.
 
     >>> ceiling(1020)
-    1200.0
+    1500.0
     """
     step = round_up(value / 5)
     return step * math.ceil(value / step * (1 - 1e-9))

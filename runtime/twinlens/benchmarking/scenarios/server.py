@@ -141,8 +141,13 @@ def _result(query: LoadQuery, run: Run, points: list[RatePoint], settings: Setti
 
 
 def _left_out(query: LoadQuery, reason: str) -> Result:
-    kind = "image" if query == "image" else "text"
-    return Result(scenario="server", name=name_of(query), query=kind, valid=False, reason=reason)
+    return Result(
+        scenario="server",
+        name=name_of(query),
+        query="image" if query == "image" else "text",
+        valid=False,
+        reason=reason,
+    )
 
 
 def name_of(query: LoadQuery) -> str:

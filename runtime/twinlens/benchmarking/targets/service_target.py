@@ -109,7 +109,7 @@ class ServiceTarget:
         """Return cosines with the rows of the bundle that was named; none without it."""
         if self._reference is None:
             return {}
-        items, found = self._items, {}
+        items, found = self._items, dict[str, Accuracy]()
         texts, images = items.texts[:MOST_COMPARED], items.images[:MOST_COMPARED]
         with self._reference.open() as model:
             wanted = {

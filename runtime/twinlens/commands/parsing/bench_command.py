@@ -13,7 +13,8 @@ from twinlens.commands.parsing.arguments import (
 )
 from twinlens.commands.parsing.image_commands import Commands
 
-SHARE = "5%"
+SHARE = "5%%"
+"""As argparse wants a sign of percent."""
 EXIT = """Exit code 1 if --compare, --against or --against-python finds a query that is slower by
 more than --slower-than: its whole interval lies beyond. Ctrl-C ends a run with the results so far,
 marked as partial, and the exit code is 130."""
