@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.harness.results_file import place_of
 from bench.record.ages import Ages
 from bench.record.figure import Figure
 from bench.record.gather import found, gathered, measured_by, read_ledger, write_ledger
@@ -103,3 +104,12 @@ def test_without_git_figures_stay_and_nothing_is_called_old(tmp_path: Path) -> N
         table="search", row="a", column="1", machine="m", value=1.0, source="search.json", commit=""
     )
     assert gathered([kept], Ages(tmp_path / "none"), tmp_path) == [kept]
+
+
+def test_a_machine_has_a_file_of_its_own_beside_another(tmp_path: Path) -> None:
+    assert place_of("towers", "AMD EPYC", tmp_path).name == "towers.json"
+    (tmp_path / "towers.json").write_text('{"processor": "Intel(R) Xeon(R) Processor"}')
+    assert place_of("towers", "Intel(R) Xeon(R) Processor", tmp_path).name == "towers.json"
+    assert place_of("towers", "AMD EPYC", tmp_path).name == "towers-amd-epyc.json"
+    (tmp_path / "towers-amd-epyc.json").write_text('{"processor": "AMD EPYC", "results": []}')
+    assert [*found(tmp_path)] == []
