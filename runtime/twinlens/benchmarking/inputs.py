@@ -14,6 +14,7 @@ from PIL import Image
 from twinlens.benchmarking.record import Inputs
 from twinlens.datasets.read_images import read_images
 from twinlens.demo.samples import bundled_drawings
+from twinlens.errors import ImageError
 
 SIDES_PX: Final = (640, 480)
 """Of the pictures that are made: a small photograph's."""
@@ -55,6 +56,7 @@ def read_items(images: Sequence[Path], texts: Iterable[str] | None) -> Items:
 
     Raises:
         FileNotFoundError: a source of images does not exist.
+        ImageError: an image of a source is lost.
         ValueError: there is no image, or no text, in the sources given.
     """
     chosen = (
@@ -108,6 +110,8 @@ def _read_images(sources: Sequence[Path]) -> tuple[bytes, ...]:
 
 
 def _content(image: object) -> bytes:
+    if isinstance(image, ImageError):
+        raise image
     return image if isinstance(image, bytes) else Path(str(image)).read_bytes()
 
 

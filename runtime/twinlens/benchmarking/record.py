@@ -171,7 +171,7 @@ def read_record(path: Path) -> Record:
     """
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordFileError(
             f"{path} is no JSON ({quoted(error)}), wanted a file of twinlens bench --out"
         ) from error

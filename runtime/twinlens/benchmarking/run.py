@@ -111,7 +111,8 @@ class _Run:
             self._probes.append(pace.probe(self._probes[0].scenario))
             self._recorders = {probe.name: Recorder() for probe in self._probes}
             seconds = {name: settings.seconds_of(name) for name in STEADY & {*settings.scenarios}}
-            measure(self._probes, seconds, self._recorders, tell=self._tell)
+            too_long = measure(self._probes, seconds, self._recorders, tell=self._tell)
+            self._others += [_too_long(p, too_long) for p in self._probes if p.name in too_long]
         if {"server", "mixed"} & {*settings.scenarios}:
             asyncio.run(self._loads())
         if "cold" in settings.scenarios:
@@ -161,6 +162,18 @@ class _Run:
         if known is None or result.quantiles is None:
             return result
         return replace(result, worst_cosine=known.worst)
+
+
+def _too_long(probe: Probe, seconds: Mapping[str, float]) -> Result:
+    """Return a result without figures, of a query that was left out."""
+    return Result(
+        scenario=probe.scenario,
+        name=probe.name,
+        query=probe.query,
+        items=probe.items,
+        valid=False,
+        reason=f"one would take {seconds[probe.name]:.2g} s: more --seconds",
+    )
 
 
 def result_of(probe: Probe, recorder: Recorder) -> Result:

@@ -76,6 +76,7 @@ def _compared(options: argparse.Namespace) -> Outcome:
     """Compare two files."""
     others = (*OF_A_RUN, *OF_A_SERVICE, *OF_ALL_MEASURING, "bundle", "against", "against_python")
     refuse_unused(options, (n for n in others if n != "bundle"), "has no part in --compare")
+    _refuse_choices(options, "has no part in --compare")
     if options.bundle is not None:
         raise MisuseError(
             f"--compare takes two files, and {options.bundle} is a third; leave it out"
@@ -132,15 +133,26 @@ def _target(
             raise MisuseError("name a BUNDLE, a --url, or two files with --compare")
         return lambda: ModelTarget(opening, _items(options), settings)
     if opening is None:
-        refuse_unused(
-            options, ("pixels", "threads"), "is for a BUNDLE, and the service has its own"
-        )
+        reason = "is for a BUNDLE, and the service has its own"
+        refuse_unused(options, ("pixels", "threads"), reason)
+        _refuse_choices(options, reason)
     key = None if options.api_key_file is None else _key(options.api_key_file)
     try:
         address = Address.read(options.url, key)
     except ValueError as error:
         raise MisuseError(str(error)) from error
     return lambda: ServiceTarget(address, _items(options), settings, reference=opening)
+
+
+def _refuse_choices(options: argparse.Namespace, reason: str) -> None:
+    """Refuse a device or a precision where there is no model to open.
+
+    Raises:
+        MisuseError: one is chosen.
+    """
+    for name in ("device", "precision"):
+        if getattr(options, name) != "auto":
+            raise MisuseError(f"--{name} {reason}; leave it out")
 
 
 def _opening(options: argparse.Namespace) -> Opening | None:

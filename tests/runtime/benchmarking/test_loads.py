@@ -3,6 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
 
 from twinlens.benchmarking.measures.early_stopping import least_under
 from twinlens.benchmarking.measures.series import Recorder
@@ -57,6 +60,16 @@ def test_probes_take_turns_and_share_the_time_of_their_scenario() -> None:
     assert len(set(slow.block_ends)) == len(slow.wall_ms), "a block of a slow query is one call"
     assert 8 <= hands.wall_s < 10
     assert sum(told) <= hands.wall_s
+
+
+def test_a_query_that_would_take_too_long_is_left_out() -> None:
+    hands = Hands()
+    small, large = hands.probe("small", 0.1), replace(hands.probe("large", 90), items=64)
+    recorders = {probe.name: Recorder() for probe in (small, large)}
+    left = measure([large, small], {"single": 8}, recorders, tell=lambda _: None, clock=hands.clock)
+    assert left == {"large": pytest.approx(6.4)}
+    assert recorders["large"].ends == []
+    assert hands.wall_s < 9
 
 
 def test_an_interruption_leaves_the_blocks_so_far() -> None:

@@ -564,6 +564,8 @@ def test_search_on_a_device_searches_the_index_there(
         (["bench", "--compare", "a", "b", "--seconds", "3"], "has no part in --compare"),
         (["bench", "demo", "--api-key-file", "k"], "is for --url"),
         (["bench", "--url", "http://a", "--threads", "2"], "the service has its own"),
+        (["bench", "--url", "http://a", "--precision", "int8"], "the service has its own"),
+        (["bench", "--compare", "a", "b", "--device", "cpu"], "has no part in --compare"),
         (["bench", "--url", "ftp://a"], "wanted one such as http://"),
         (["bench", "demo", "--out", "a.html"], "no suffix .json"),
         (["bench", "demo", "--bound-ms", "0"], "not above 0"),

@@ -10,13 +10,15 @@ from twinlens.benchmarking.reports.svg import Frame, axes, bar, ceiling, dot, li
 WIDE: Final = 560.0
 HIGH: Final = 300.0
 ROW: Final = 26.0
+LEAST_MS: Final = 1e-4
+"""The last digit of a time."""
 
 
 def latency_strip(results: Sequence[Result]) -> str:
     """Draw each query's latencies from p50 to p99, with a mark at p90, on one logarithmic scale."""
     shown = [(r, r.quantiles) for r in results if r.quantiles is not None]
-    low = math.floor(math.log10(min(quantiles.p50 for _, quantiles in shown)))
-    high = math.ceil(math.log10(max(quantiles.p99 for _, quantiles in shown)))
+    low = math.floor(math.log10(max(LEAST_MS, min(quantiles.p50 for _, quantiles in shown))))
+    high = math.ceil(math.log10(max(LEAST_MS, *(quantiles.p99 for _, quantiles in shown))))
     frame = Frame(
         width=WIDE, height=44 + ROW * len(shown), left=204, x_most=high - low or 1, y_most=1
     )

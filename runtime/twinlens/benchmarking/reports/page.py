@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from twinlens.benchmarking.record import Record
+from twinlens.benchmarking.record import Record, Result
 from twinlens.benchmarking.reports.charts import (
     batch_bars,
     cold_bars,
@@ -127,7 +127,7 @@ def _cold(record: Record) -> str:
 
 
 def _server(record: Record) -> Iterable[str]:
-    found = [r for r in record.results if r.scenario == "server" and r.rates]
+    found = [r for r in record.results if r.scenario == "server" and _drawn(r)]
     if not found:
         return
     yield "<h2>Server</h2>"
@@ -142,10 +142,14 @@ def _server(record: Record) -> Iterable[str]:
     yield "</div>"
 
 
+def _drawn(result: Result) -> bool:
+    return any(point.quantiles is not None for point in result.rates)
+
+
 def _offline(record: Record) -> Iterable[str]:
     cards = []
     for query, ready in READY.items():
-        results = [r for r in record.results if r.scenario == "offline" and r.quantiles is not None]
+        results = [r for r in record.results if r.scenario == "offline" and r.items_per_s]
         by_items = {r.items: r for r in results if r.query == ready}
         pairs = [(r, by_items.get(r.items)) for r in results if r.query == query]
         if pairs:

@@ -15,6 +15,8 @@ F32 = NDArray[np.float32]
 CENTRE = 1.0
 """Length of the mean of the rows beside the spread of each: embeddings of one kind lie together."""
 QUERY_SETS = 16
+AT_ONCE = 8192
+"""Rows of brute force at once: all of them in float64 would be half a gigabyte."""
 COMPARED = 4
 """Queries compared with brute force."""
 
@@ -47,7 +49,12 @@ class Searched:
         queries = self._query_sets(COMPARED)[0]
         k = self._settings.search_k
         found = self._index.search(queries, k).ids
-        cosines = queries.astype(np.float64) @ unit_rows(self._rows).astype(np.float64).T
+        wide = queries.astype(np.float64)
+        parts = [
+            wide @ unit_rows(self._rows[at : at + AT_ONCE]).astype(np.float64).T
+            for at in range(0, len(self._rows), AT_ONCE)
+        ]
+        cosines = np.concatenate(parts, axis=1)
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
         shares = [float(np.isin(a, b).mean()) for a, b in zip(found, best, strict=True)]
         return Accuracy(

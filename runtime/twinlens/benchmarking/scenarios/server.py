@@ -16,8 +16,8 @@ from twinlens.benchmarking.record import RatePoint, Result
 from twinlens.benchmarking.scenarios.loads import Arrival, Asker, LoadQuery, OpenLoop, closed_loop
 from twinlens.benchmarking.scenarios.probe import Tell
 
-CALLERS: Final = 16
-"""Callers at once that find out the rate to begin at."""
+CALLERS: Final = 4
+"""Callers at once that find out the rate to begin at: each waits for an answer, however slow."""
 GUESS_SHARE: Final = 0.08
 """Share of the time for that."""
 PROBE_SHARE: Final = 0.08

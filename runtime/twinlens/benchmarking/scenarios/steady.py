@@ -10,6 +10,8 @@ from twinlens.benchmarking.scenarios.probe import CLOCK, Clock, Probe, Tell
 ROUNDS: Final = 10
 """Rounds aimed at: an interval needs blocks from all over the run."""
 LEAST_SLICE_S: Final = 0.02
+MOST_SHARE: Final = 0.25
+"""Share of the time of a scenario that one query may take."""
 
 
 def measure(
@@ -19,8 +21,11 @@ def measure(
     *,
     tell: Tell,
     clock: Clock = CLOCK,
-) -> None:
+) -> dict[str, float]:
     """Ask every probe in turn, round after round, until the time is over.
+
+    Left out are queries one of which would take more than a quarter of the time of its scenario, by
+    smaller ones of its kind. Returns the seconds that each of those would take.
 
     Each probe is asked once before, which does not count. A round runs forwards, the next one
     backwards. An interruption leaves in the recorders all blocks so far.
@@ -34,8 +39,8 @@ def measure(
     """
     begun = told = clock.wall()
     until = begun + sum(seconds.values())
-    for probe in probes:
-        probe.act(0)
+    too_long = _warmed_up(probes, seconds, clock)
+    probes = [probe for probe in probes if probe.name not in too_long]
     numbers = dict.fromkeys(recorders, 1)
     slices = _slices(probes, seconds)
     order = list(probes)
@@ -47,8 +52,26 @@ def measure(
             tell(now - told)
             told = now
             if now >= until and all(recorders[p.name].ends for p in probes):
-                return
+                return too_long
         order.reverse()
+    return too_long
+
+
+def _warmed_up(
+    probes: Sequence[Probe], seconds: Mapping[str, float], clock: Clock
+) -> dict[str, float]:
+    """Ask each probe once, but those that would take too long; return the time that these would."""
+    an_item: dict[str, float] = {}
+    too_long = {}
+    for probe in sorted(probes, key=lambda probe: probe.items):
+        expected = probe.items * an_item.get(probe.query, 0.0)
+        if expected > MOST_SHARE * seconds[probe.scenario]:
+            too_long[probe.name] = expected
+            continue
+        begun = clock.wall()
+        probe.act(0)
+        an_item[probe.query] = (clock.wall() - begun) / probe.items
+    return too_long
 
 
 def _slices(probes: Sequence[Probe], seconds: Mapping[str, float]) -> dict[str, float]:

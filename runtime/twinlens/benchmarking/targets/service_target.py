@@ -30,6 +30,8 @@ F32 = NDArray[np.float32]
 T = TypeVar("T")
 
 OK: Final = 200
+KINDS: Final = {"png": b"\x89PNG", "webp": b"RIFF", "gif": b"GIF8"}
+"""Types of images, by their first bytes."""
 NO_IMAGES: Final = "this service embeds no images by `modality`"
 
 
@@ -280,7 +282,8 @@ def _row(value: object) -> F32:
 
 
 def _data_uri(image: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(image).decode()}"
+    kinds = (kind for kind, start in KINDS.items() if image.startswith(start))
+    return f"data:image/{next(kinds, 'jpeg')};base64,{base64.b64encode(image).decode()}"
 
 
 def _refusal(status: int, body: bytes, name: str) -> str:
