@@ -18,8 +18,9 @@ from twinlens.benchmarking.machine.processor import Machine
 from twinlens.benchmarking.machine.resources import memory_mb
 from twinlens.benchmarking.machine.versions import versions
 from twinlens.benchmarking.measures import early_stopping
+from twinlens.benchmarking.measures.bootstrap import LEAST_BLOCKS
 from twinlens.benchmarking.measures.quantiles import Quantiles
-from twinlens.benchmarking.measures.series import Recorder
+from twinlens.benchmarking.measures.series import Recorder, Series
 from twinlens.benchmarking.options import STEADY, Driver, Settings
 from twinlens.benchmarking.record import Accuracy, Memory, Record, Result
 from twinlens.benchmarking.scenarios import pace
@@ -180,13 +181,7 @@ def result_of(probe: Probe, recorder: Recorder) -> Result:
     """Return the figures of a steady probe: of the medians, that neighbours move least."""
     series = recorder.series()
     quantiles = Quantiles.of(series.wall_ms)
-    reason = None
-    if probe.scenario == "single":
-        least = early_stopping.least_under(1, percentile=0.9) + 1
-        if len(series.wall_ms) < least:
-            reason = f"{len(series.wall_ms)} queries; p90 takes {least}: more --seconds"
-    elif len(series.block_ends) < 3:
-        reason = f"{len(series.block_ends)} blocks; 3 tell a spread: more --seconds"
+    reason = _invalid(probe, series)
     cpu_ms = float(np.median(series.cpu_ms)) / probe.items if series.cpu_ms else None
     return Result(
         scenario=probe.scenario,
@@ -201,3 +196,16 @@ def result_of(probe: Probe, recorder: Recorder) -> Result:
         estimate_ms=early_stopping.estimate(series.wall_ms) if probe.scenario == "single" else None,
         series=series,
     )
+
+
+def _invalid(probe: Probe, series: Series) -> str | None:
+    """Return the reason why a steady result is not VALID; None if it is."""
+    if probe.query == "pace":
+        return None
+    n_queries, n_blocks = len(series.wall_ms), len(series.block_ends)
+    least = early_stopping.least_under(1, percentile=0.9) + 1
+    if probe.scenario == "single" and n_queries < least:
+        return f"{n_queries} queries; p90 takes {least}: more --seconds"
+    if probe.scenario != "single" and n_blocks < LEAST_BLOCKS:
+        return f"{n_blocks} blocks; {LEAST_BLOCKS} tell a spread: more --seconds"
+    return None

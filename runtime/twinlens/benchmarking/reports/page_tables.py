@@ -15,7 +15,7 @@ def figures_table(record: Record) -> Iterable[str]:
     yield "<h2>Every figure</h2>"
     yield "<p>A cosine of a search is the share of its hits that are the true ones.</p>"
     names = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    yield f'<div class="card scroll"><table><tr>{names}</tr>'
+    yield f'<div class="card"><table><tr>{names}</tr>'
     for result in record.results:
         q = result.quantiles
         numbers = (
@@ -43,7 +43,7 @@ def _good(result: Result) -> str:
 def accuracy_table(record: Record) -> Iterable[str]:
     """Yield the table of cosines."""
     if record.accuracy:
-        yield "<h2>Nearness to the reference</h2><div class='card scroll'><table>"
+        yield "<h2>Nearness to the reference</h2><div class='card'><table>"
         yield "<tr><th></th><th>worst</th><th>mean</th><th>samples</th><th>reference</th></tr>"
         for name, found in record.accuracy.items():
             yield (

@@ -15,6 +15,7 @@ from twinlens.benchmarking.inputs import Items
 from twinlens.benchmarking.measures.quantiles import Quantiles
 from twinlens.benchmarking.measures.series import Recorder
 from twinlens.benchmarking.record import Result
+from twinlens.benchmarking.scenarios import cold_start
 from twinlens.benchmarking.scenarios.probe import CLOCK, Clock, Probe
 from twinlens.errors import quoted
 
@@ -22,7 +23,6 @@ LEAST: Final = 2
 """Fresh processes, whatever the time."""
 MOST: Final = 20
 GAP_S: Final = 1.0
-MODULE: Final = "twinlens.benchmarking.scenarios.cold_start"
 PATIENCE_S: Final = 120.0
 NAME: Final = "from a fresh process to an image and a text"
 
@@ -61,7 +61,8 @@ def _answer(asked: str) -> dict[str, float]:
     Raises:
         WorkerError: it ended without an answer.
     """
-    command = [sys.executable, "-m", MODULE]
+    # As a script, for -m would import the package before the clock runs.
+    command = [sys.executable, "-P", str(Path(cold_start.__file__))]
     try:
         done = subprocess.run(  # noqa: S603  this interpreter
             command,
