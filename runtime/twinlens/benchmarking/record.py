@@ -78,7 +78,7 @@ class RatePoint:
     over: int
     """Queries over the bound, or not answered."""
     lag_p99_ms: float
-    """Lateness of the generator itself."""
+    """Lateness of the generator itself, on cores that are all at work: latencies count it."""
     holds: bool
     cut: bool = False
     """True if it was ended early, as it could not hold any more."""

@@ -137,7 +137,11 @@ def _server(record: Record) -> Iterable[str]:
     )
     for result in found:
         drawn = rate_curve(result, bound_ms=record.settings.bound_ms)
-        words = result.reason or "VALID by MLPerf's early stopping"
+        lag = (result.notes or {}).get("lag_p99_ms", 0.0)
+        late = (
+            f"; the generator was late itself, {lag:.1f} ms at p99, which counts" if lag > 1 else ""
+        )
+        words = (result.reason or "VALID by MLPerf's early stopping") + late
         yield _card(result.name.removeprefix("server, "), drawn, _legend("p99", "p50"), words)
     yield "</div>"
 

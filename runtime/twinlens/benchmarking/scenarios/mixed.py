@@ -32,7 +32,10 @@ async def beside_bulk(asker: Asker, settings: Settings, *, seconds: float) -> li
         valid=reason is None,
         reason=reason,
         series=series_of(arrivals),
-        notes={"offered_per_s": settings.texts_a_second},
+        notes={
+            "offered_per_s": settings.texts_a_second,
+            "lag_p99_ms": point.lag_p99_ms,
+        },
     )
     took = spans[-1][1] - spans[0][0] if spans else 0.0
     bulk = Result(

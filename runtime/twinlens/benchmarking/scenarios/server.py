@@ -26,10 +26,8 @@ LAST_SHARE: Final = 0.45
 """Share that is kept for the run at the rate that was found."""
 FIRST_RATE: Final = 0.6
 """First rate, of that of the callers."""
-STEP_DOWN: Final = 0.9
+STEP_DOWN: Final = 0.8
 LEAST_RATE: Final = 0.1
-LAG_SHARE: Final = 0.1
-"""A generator later than this share of the bound spoils the run."""
 BLOCK_QUERIES: Final = 64
 """Queries of a block of latencies."""
 
@@ -117,8 +115,6 @@ def reason_of(point: RatePoint, n: int, bound_ms: float) -> str | None:
     """Return the reason why a run is not VALID; None if it is."""
     if point.cut or not point.holds:
         return f"{point.over} of {n} queries were over {bound_ms:g} ms"
-    if point.lag_p99_ms > LAG_SHARE * bound_ms:
-        return f"the generator was late itself, by {point.lag_p99_ms:.1f} ms at p99"
     if not early_stopping.holds(n, point.over):
         wanted = early_stopping.least_under(point.over) + point.over
         return f"{n} queries, {point.over} of them late; it takes {wanted}: more --seconds"
@@ -136,6 +132,7 @@ def _result(query: LoadQuery, run: Run, points: list[RatePoint], settings: Setti
         valid=reason is None,
         reason=reason,
         series=series_of(run.arrivals),
+        notes={"lag_p99_ms": run.point.lag_p99_ms},
         rates=tuple(sorted(points, key=lambda point: point.offered)),
     )
 
