@@ -20,7 +20,7 @@ def latency_strip(results: Sequence[Result]) -> str:
     low = math.floor(math.log10(max(LEAST_MS, min(quantiles.p50 for _, quantiles in shown))))
     high = math.ceil(math.log10(max(LEAST_MS, *(quantiles.p99 for _, quantiles in shown))))
     frame = Frame(
-        width=WIDE, height=44 + ROW * len(shown), left=204, x_most=high - low or 1, y_most=1
+        width=WIDE, height=44 + ROW * len(shown), left=216, x_most=high - low or 1, y_most=1
     )
 
     def across(ms: float) -> float:
@@ -38,7 +38,7 @@ def latency_strip(results: Sequence[Result]) -> str:
         words = f"p50 {found.p50:.3g} ms, p90 {found.p90:.3g}, p99 {found.p99:.3g}, n {found.n}"
         wide = across(found.p99) - across(found.p50)
         parts += [
-            text(frame.left - 12, y + 14, result.name, anchor="end"),
+            text(frame.left - 12, y + 14, label_of(result), anchor="end"),
             bar((across(found.p50), y + 3), (wide, 14), "two", words),
             bar((across(found.p50) - 2, y), (4, 20), "one", words),
             bar((across(found.p90) - 1, y + 3), (2, 14), "one", words),
@@ -47,6 +47,15 @@ def latency_strip(results: Sequence[Result]) -> str:
         text(frame.left, frame.height - 2, "ms, from p50 to p99; marked: p90", kind="pale")
     )
     return svg(parts, width=WIDE, height=frame.height, label="Latencies of single queries")
+
+
+def label_of(result: Result) -> str:
+    """Return a name short enough for a chart.
+
+    >>> label_of(Result(scenario="mixed", name="mixed, texts beside bulk images", query="text"))
+    'texts beside bulk images'
+    """
+    return result.name.removeprefix("mixed, ").partition(", k =")[0]
 
 
 def cold_bars(parts_s: Mapping[str, float]) -> str:
@@ -79,7 +88,7 @@ def rate_curve(result: Result, *, bound_ms: float) -> str:
     y = frame.y(bound_ms)
     parts += [
         line([(frame.left, y), (frame.width - frame.right, y)], "bound"),
-        text(frame.width - frame.right, y - 6, f"bound {bound_ms:g} ms", kind="pale", anchor="end"),
+        text(frame.left + 6, y - 6, f"bound {bound_ms:g} ms", kind="pale"),
     ]
     # Of one rate that was run twice, the longer run tells.
     by_rate = {p.offered: (p, q) for p, q in sorted(points, key=lambda pair: pair[1].n)}
