@@ -55,6 +55,7 @@ def small() -> Iterator[None]:
         patched.setattr("twinlens.commands.bench.Settings", few)
         patched.setattr("twinlens.benchmarking.scenarios.cold.GAP_S", 0.001)
         patched.setattr("twinlens.benchmarking.scenarios.steady.MOST_SHARE", 1e9)
+        patched.setattr("twinlens.benchmarking.comparison.paired.LIVES", 3)
         yield
 
 

@@ -117,23 +117,24 @@ def test_an_interval_holds_the_true_ratio_as_often_as_it_says() -> None:
     assert within >= 53  # of 57, by 2.4 standard deviations
 
 
-@given(st.floats(0.5, 2), st.integers(4, 60), st.integers(0, 9))
-def test_a_paired_ratio_does_not_see_what_slows_both(ratio: float, pairs: int, seed: int) -> None:
+@given(st.floats(0.5, 2), st.integers(1, 9), st.integers(0, 9))
+def test_a_paired_ratio_does_not_see_what_slows_both(ratio: float, lives: int, seed: int) -> None:
     draw = np.random.default_rng(seed)
-    machine = np.exp(draw.normal(0, 1, pairs))
-    found = paired_ratio(machine, ratio * machine)
+    machine = np.exp(draw.normal(0, 1, (lives, 9)))
+    found = paired_ratio([ratio * row / row for row in machine])
     assert found.value == pytest.approx(ratio)
     assert found.high / found.low == pytest.approx(1)
 
 
-def test_an_interval_of_pairs_holds_whatever_disturbs_them() -> None:
+def test_an_interval_of_pairs_counts_that_processes_differ() -> None:
+    """Pairs of one life agree with each other, and not with those of the next."""
     within = 0
     for seed in range(200):
         draw = np.random.default_rng(seed)
-        times = np.exp(draw.standard_cauchy((2, 12)).clip(-5, 5))
-        found = paired_ratio(times[0], times[1])
+        lives = [np.exp(draw.normal(0, 0.04) + draw.normal(0, 0.005, 20)) for _ in range(8)]
+        found = paired_ratio(lives)
         within += found.low <= 1 <= found.high
-    assert within >= 194  # of 198, or more
+    assert within >= 194  # of 198
 
 
 def test_a_series_keeps_its_blocks() -> None:

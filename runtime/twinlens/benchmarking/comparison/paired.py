@@ -1,7 +1,8 @@
 """Paired comparison: two builds, or two bundles, asked in turn in short blocks.
 
 Times that were measured a second apart have the same neighbours, the same clock and the same
-temperature, so their ratio is told far better than that of two runs.
+temperature, so their ratio is told far better than that of two runs. Both are started anew several
+times, for a process alone may be slower than another of the same build.
 """
 
 import json
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twinlens.benchmarking.comparison import paired_worker
 from twinlens.benchmarking.comparison.verdict import Compared, Comparison, compared
 from twinlens.benchmarking.errors import WorkerError
 from twinlens.benchmarking.inputs import Items
-from twinlens.benchmarking.measures.bootstrap import LEAST_PAIRS, paired_ratio
+from twinlens.benchmarking.measures.bootstrap import LEAST_LIVES, paired_ratio
 from twinlens.benchmarking.scenarios.probe import Tell
 from twinlens.errors import quoted
 
@@ -29,6 +31,10 @@ QUERIES: Final = tuple(f"{kind} {batch}" for batch in BATCHES for kind in ("imag
 BLOCK_S: Final = 0.02
 """Time of a block: shorter than most spells of a busy machine."""
 MOST_CALLS: Final = 64
+LIVES: Final = 8
+"""Pairs of processes, one after the other."""
+LEAST_TURNS: Final = 4
+"""Pairs of a life, whatever the time."""
 MOST_TEXTS: Final = 256
 
 
@@ -57,15 +63,20 @@ def compare_in_turn(  # noqa: PLR0913  two sides, and one choice each
     Raises:
         WorkerError: a process ended, or answers something else.
     """
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        sides = [
-            stack.enter_context(_worker(side, _asked(side, items, folder)))
-            for side in (first, second)
-        ]
-        cosine = _worst_cosine(*(side.hello["rows"] for side in sides))
-        times, is_cut = _measured(sides, seconds, tell)
-    rows = [_row(query, *times[query], share=share) for query in QUERIES if times[query][0]]
+    lives, is_cut = _Lives(first, second), False
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(LIVES):
+            try:
+                lives.add(items, Path(folder), seconds / LIVES)
+            except KeyboardInterrupt:
+                if not lives.hellos:
+                    raise
+                is_cut = True
+                break
+            tell(seconds / LIVES)
+    hellos, times = lives.hellos, lives.times
+    cosine = _worst_cosine(*(hello["rows"] for hello in hellos[:2]))
+    rows = [_row(query, times[query], share=share) for query in QUERIES if times[query]]
     return Comparison(
         first=first.name,
         second=second.name,
@@ -73,13 +84,16 @@ def compare_in_turn(  # noqa: PLR0913  two sides, and one choice each
         paired=True,
         partial=is_cut,
         worst_cosine=cosine,
-        notes=tuple(_differences(*(side.hello for side in sides))),
+        notes=tuple(_differences(*hellos[:2])),
         rows=tuple(rows),
     )
 
 
+F64 = NDArray[np.float64]
 Block = tuple[float, float]
 """Wall and CPU time of a call in ms, in the median of a block."""
+Times = dict[str, list[F64]]
+"""By query, the pairs [K, 2 sides, 2 clocks] of each life."""
 
 
 class _Worker:
@@ -150,35 +164,46 @@ def _asked(side: Side, items: Items, folder: Path) -> dict[str, Any]:
     }
 
 
-def _measured(
-    sides: Sequence[_Worker], seconds: float, tell: Tell
-) -> tuple[dict[str, tuple[list[Block], list[Block]]], bool]:
-    """Return the blocks of both sides by query, pair by pair; True if it was interrupted."""
-    times: dict[str, tuple[list[Block], list[Block]]] = {query: ([], []) for query in QUERIES}
-    calls = {query: _calls(sides, query) for query in QUERIES}
-    begun = told = time.perf_counter()
-    turn = 0
-    try:
-        while time.perf_counter() < begun + seconds or turn < LEAST_PAIRS:
-            for query in QUERIES:
-                pair: list[Block] = [(0.0, 0.0), (0.0, 0.0)]
-                for place in (0, 1) if turn % 2 else (1, 0):
-                    found = sides[place].ask(
-                        {"query": query, "first": 1 + turn * calls[query], "calls": calls[query]}
-                    )
-                    pair[place] = (
-                        float(np.median(found["wall_ms"])),
-                        float(np.median(found["cpu_ms"])),
-                    )
-                for blocks, block in zip(times[query], pair, strict=True):
-                    blocks.append(block)
-            turn += 1
-            now = time.perf_counter()
-            tell(now - told)
-            told = now
-    except KeyboardInterrupt:
-        return times, True
-    return times, False
+class _Lives:
+    """Pairs of processes so far."""
+
+    def __init__(self, *both: Side) -> None:
+        self._both = both
+        self.times: Times = {query: [] for query in QUERIES}
+        self.hellos: list[dict[str, Any]] = []
+        """First answers of the processes."""
+
+    def add(self, items: Items, folder: Path, seconds: float) -> None:
+        """Start both sides, add their pairs, and end them; the side asked first changes."""
+        with ExitStack() as stack:
+            sides = [
+                stack.enter_context(_worker(side, _asked(side, items, folder)))
+                for side in self._both
+            ]
+            self.hellos += [side.hello for side in sides]
+            calls = {query: _calls(sides, query) for query in QUERIES}
+            pairs: dict[str, list[tuple[Block, Block]]] = {query: [] for query in QUERIES}
+            begun, turn = time.perf_counter(), 0
+            try:
+                while time.perf_counter() < begun + seconds or turn < LEAST_TURNS:
+                    for query in QUERIES:
+                        pairs[query].append(_pair(sides, query, calls[query], turn))
+                    turn += 1
+            finally:  # an interruption too leaves what is known
+                for query, found in pairs.items():
+                    if found:
+                        self.times[query].append(np.asarray(found, dtype=np.float64))
+
+
+def _pair(sides: Sequence[_Worker], query: str, calls: int, turn: int) -> tuple[Block, Block]:
+    """Return a block of each side, the one asked first by turns."""
+    blocks: dict[int, Block] = {}
+    for place in (0, 1) if turn % 2 else (1, 0):
+        question = {"query": query, "first": 1 + turn * calls, "calls": calls}
+        found = sides[place].ask(question)
+        wall, cpu = (float(np.median(found[name])) for name in ("wall_ms", "cpu_ms"))
+        blocks[place] = (wall, cpu)
+    return blocks[0], blocks[1]
 
 
 def _calls(sides: Sequence[_Worker], query: str) -> int:
@@ -189,14 +214,12 @@ def _calls(sides: Sequence[_Worker], query: str) -> int:
     return int(np.clip(1e3 * BLOCK_S / max(fastest, 1e-3), 1, MOST_CALLS))
 
 
-def _row(query: str, first: list[Block], second: list[Block], *, share: float) -> Compared:
-    both = min(len(first), len(second))
-    ours, theirs = np.array(first[:both]), np.array(second[:both])
-    wall, cpu = (paired_ratio(ours[:, at], theirs[:, at]) for at in (0, 1))
+def _row(query: str, lives: Sequence[F64], *, share: float) -> Compared:
+    wall, cpu = (paired_ratio([life[:, 1, at] / life[:, 0, at] for life in lives]) for at in (0, 1))
     kind, _, batch = query.partition(" ")
     name = f"{batch} {kind}{'' if batch == '1' else 's'}"
-    found = compared(name, wall=wall, cpu=cpu, share=share, blocks=both)
-    return found if both >= LEAST_PAIRS else replace(found, verdict="unsure")
+    found = compared(name, wall=wall, cpu=cpu, share=share, blocks=sum(map(len, lives)))
+    return found if len(lives) >= LEAST_LIVES else replace(found, verdict="unsure")
 
 
 def _worst_cosine(first: list[list[list[float]]], second: list[list[list[float]]]) -> float:
