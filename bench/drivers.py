@@ -14,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from bench.harness.machine import commit, processor, versions
+from bench.harness.readme_tables import write_tables
 from bench.harness.results_file import four_digits, one_row_a_line
 from twinlens.benchmarking.inputs import Items, read_items
 from twinlens.benchmarking.loadgen.drive import Server, offline, single
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--wrk", default="wrk", metavar="PROGRAM")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each figure of a round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--publish", action="store_true", help="write the table of bench/README.md")
     options = parser.parse_args()
     settings = Settings(scenarios=("single", "offline", "server"), batches=(BATCH,))
     items, before = read_items([], None), Reading.take()
@@ -85,8 +87,24 @@ def main() -> None:
         "results": rows,
     }
     options.out.write_text(one_row_a_line(document), encoding="utf-8")
-    for row in rows:
-        print(row)
+    lines = list(table(document))
+    print("\n".join(lines))
+    if options.publish:
+        write_tables("drivers", {"agreement": lines})
+
+
+def table(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield theirs over ours of every figure, with the two."""
+    yield "|   | driver | p50 | p90 | p99 | a second |"
+    yield "|---|---|---|---|---|---|"
+    for row in document["results"]:
+        cells = [
+            f"{found['ratio']:.3f} ({found['theirs']:.4g} / {found['ours']:.4g})"
+            if (found := row.get(name))
+            else ""
+            for name in ("p50", "p90", "p99", "a_second")
+        ]
+        yield f"| {row['question']} | {row['driver']} | {' | '.join(cells)} |"
 
 
 def beside_loadgen(

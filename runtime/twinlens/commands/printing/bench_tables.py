@@ -38,9 +38,9 @@ def comparison_lines(found: Comparison) -> list[str]:
     manner = "in turn" if found.paired else "of two runs"
     cosine = "" if found.worst_cosine is None else f"; smallest cosine {found.worst_cosine:.6f}"
     verdict = (
-        f"slower by more than {found.share:.3g}"
+        f"slower by more than {100 * found.share:g} %"
         if found.is_slower
-        else f"nothing is slower by more than {found.share:.3g}"
+        else f"nothing is slower by more than {100 * found.share:g} %"
     )
     return [
         f"{found.second} over {found.first}, {manner}: ratios with {level} intervals{cosine}",
