@@ -99,12 +99,17 @@ def table(document: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for row in document["results"]:
         cells = [
-            f"{found['ratio']:.3f} ({found['theirs']:.4g} / {found['ours']:.4g})"
+            f"{found['ratio']:.3f} ({four(found['theirs'])} / {four(found['ours'])})"
             if (found := row.get(name))
             else ""
             for name in ("p50", "p90", "p99", "a_second")
         ]
         yield f"| {row['question']} | {row['driver']} | {' | '.join(cells)} |"
+
+
+def four(value: float) -> str:
+    """Return a figure with four digits."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def beside_loadgen(

@@ -15,8 +15,8 @@ from twinlens.benchmarking.scenarios.probe import Probe
 from twinlens.benchmarking.scenarios.server import at_rate
 from twinlens.benchmarking.scenarios.steady import measure
 
-QUERY_S = 0.012
-RATE = 60.0
+QUERY_S = 0.02
+RATE = 50.0
 AGREE = 0.1
 
 
