@@ -46,6 +46,7 @@ SOURCES: Final[Mapping[str, Source]] = {
         cells=serving.cells,
         measures=("runtime/twinlens/http", "runtime/twinlens/serving", *OPERATORS),
     ),
+    "cold_paths": Source(cells=others.cold_paths, measures=OPERATORS),
     "bulk": Source(cells=others.bulk, measures=("runtime/twinlens/bulk",)),
     "browse": Source(cells=others.browse, measures=("runtime/twinlens/browsing",)),
     "handoffs": Source(

@@ -31,5 +31,13 @@ def handoffs(document: dict[str, Any]) -> Iterator[Cell]:
             yield "libraries, a million rows", line["library"], "recall", line["recall"]
 
 
+def cold_paths(document: dict[str, Any]) -> Iterator[Cell]:
+    """Yield the first embeddings of a fresh process, by the operators that serve."""
+    for line in document.get("starts", []):
+        row = f"{line['operators']}, {line['kernels']} kernels"
+        yield "cold start by operators", row, "s of CPU", line["cpu_s"]
+        yield "cold start by operators", row, "MB at most", line["peak_mb"]
+
+
 def _last(document: dict[str, Any]) -> float:
     return float(document["million"]["resident_mb"]["1.0"])
