@@ -138,6 +138,30 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "runtime/commands/test_left_out.py::test_evaluate_measures_the_others",
         "runtime/commands/test_left_out.py::test_calibrate_fits_the_others",
     ),
+    (README, "A latency counts from the scheduled arrival"): (
+        "runtime/benchmarking/test_loads.py::test_a_latency_counts_from_the_scheduled_arrival",
+    ),
+    (README, "VALID by MLPerf's early stopping"): (
+        "runtime/benchmarking/test_measures.py::test_early_stopping_has_the_published_figures_of_loadgen",
+        "runtime/benchmarking/test_loads.py::test_a_run_is_valid_once_early_stopping_says_so",
+    ),
+    (README, "Ctrl-C keeps the results so far"): (
+        "runtime/benchmarking/test_bench_command.py::test_ctrl_c_keeps_what_is_known",
+    ),
+    (README, "runs that were not made alike are refused, with the differences"): (
+        (
+            "runtime/benchmarking/test_bench_command.py"
+            "::test_runs_that_were_not_made_alike_are_refused"
+        ),
+    ),
+    (README, "exit code 1 if slower"): (
+        "runtime/benchmarking/test_bench_command.py::test_a_slower_run_is_told_by_the_exit_code",
+        "runtime/benchmarking/test_bench_command.py::test_builds_in_turn_are_told_apart",
+    ),
+    (README, "is older than the code it measures"): (
+        "bench/test_record.py::test_a_figure_older_than_its_code_is_marked",
+        "bench/test_record.py::test_the_readme_is_as_the_command_writes_it",
+    ),
     (README, "A model may be loaded before a process forks"): (
         "runtime/test_forks.py::test_children_embed_to_the_bit_what_their_parent_does",
         "runtime/test_forks.py::test_a_fork_beside_a_thread_that_embeds_waits_for_its_run",

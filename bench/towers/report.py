@@ -10,8 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from bench.harness import machine
-from bench.harness.paths import RESULTS
-from bench.harness.results_file import four_digits, one_row_a_line
+from bench.harness.results_file import four_digits, one_row_a_line, place_of
 from bench.harness.results_log import ResultsLog
 from bench.harness.timing import median_ratio
 from bench.towers.cases import BY_NAME, COMPARISONS, Case, items_of
@@ -56,7 +55,8 @@ def report(log: ResultsLog, work: Path) -> None:
         "cold_start": list(cold_starts(log)),
         "results": list(results(log, work)),
     }
-    (RESULTS / "towers.json").write_text(one_row_a_line(document), encoding="utf-8")
+    place = place_of("towers", machine.processor())
+    place.write_text(one_row_a_line(document), encoding="utf-8")
     print("\n".join(printed(document)))
 
 

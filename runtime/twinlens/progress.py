@@ -36,7 +36,7 @@ def progress_bar(
     shown: bool,
     *,
     total: int | None,
-    unit: Literal["image", "text"],
+    unit: Literal["image", "text", "s"],
 ) -> Generator[Callable[[int], object]]:
     """Show a bar for the body of `with`, which calls the given function with each number done.
 

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from twinlens.commands.inputs import open_model
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.text import printable
+from twinlens.commands.reading.inputs import open_model
 from twinlens.demo.samples import bundled_drawings
 from twinlens.http.libraries import SERVICE, require_libraries
 from twinlens.images.read_options import READ_DEFAULTS

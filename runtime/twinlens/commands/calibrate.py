@@ -9,11 +9,11 @@ from twinlens.bundle.bundle import MANIFEST
 from twinlens.bundle.calibration import Calibration
 from twinlens.calibration.calibrate import calibrate_bundle
 from twinlens.calibration.calibration_options import CalibrationOptions
-from twinlens.commands.inputs import refuse_unused
-from twinlens.commands.pairs import read_column_pairs
 from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.table import Table
+from twinlens.commands.reading.inputs import refuse_unused
+from twinlens.commands.reading.pairs import read_column_pairs
 from twinlens.commands.writing.targets import require_folder
 from twinlens.durable.whole import whole_folder
 from twinlens.loading import folder_of

@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Iterator
 
-from twinlens.commands.inputs import find_images, open_model
 from twinlens.commands.parsing.values import labels, templates
 from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.reading.inputs import find_images, open_model
 from twinlens.images.named_image import NamedImage
 from twinlens.model.zero_shot import TEMPLATES
 

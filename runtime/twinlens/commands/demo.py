@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twinlens.commands.inputs import open_model
 from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.reading.inputs import open_model
 from twinlens.commands.writing.contact_sheet import Card, QueryRow, draw_sheet
 from twinlens.commands.writing.targets import require_file
 from twinlens.demo.samples import CLASS_TEMPLATES, CLASSES, Drawing, bundled_drawings

@@ -13,15 +13,15 @@ from twinlens.bulk.items import ItemBlock, image_blocks, text_blocks
 from twinlens.bulk.job import BulkJob, about_of
 from twinlens.bulk.options import BulkOptions, BulkReport
 from twinlens.bulk.shard import WHOLE
-from twinlens.commands.inputs import (
+from twinlens.commands.parsing.misuse import MisuseError
+from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.reading.inputs import (
     count_in_background,
     found_images,
     open_model,
     read_lines,
     refuse_unused,
 )
-from twinlens.commands.parsing.misuse import MisuseError
-from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.writing.embeddings_file import Write, writer_for
 from twinlens.commands.writing.targets import STDOUT, require_file, require_folder
 from twinlens.datasets.formats.parquet_file import pyarrow

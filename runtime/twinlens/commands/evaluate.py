@@ -6,11 +6,11 @@ from typing import Final
 
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.manifest import Towers
-from twinlens.commands.pairs import read_column_pairs, refuse_columns
 from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.parsing.values import templates
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.table import Table
+from twinlens.commands.reading.pairs import read_column_pairs, refuse_columns
 from twinlens.commands.writing.targets import require_folder
 from twinlens.datasets.pairs import Pairs
 from twinlens.demo.samples import CLASS_TEMPLATES, bundled_drawings

@@ -9,14 +9,14 @@ from twinlens.bulk.embedding_source import lost_names, named_rows, stored_at
 from twinlens.bulk.index_job import IndexJob
 from twinlens.bulk.items import ItemBlock
 from twinlens.bulk.stored import differences
-from twinlens.commands.inputs import (
+from twinlens.commands.parsing.misuse import MisuseError
+from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.reading.inputs import (
     count_in_background,
     found_images,
     open_model,
     refuse_unused,
 )
-from twinlens.commands.parsing.misuse import MisuseError
-from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.writing.targets import require_folder
 from twinlens.datasets.embedding_parquet import StoredEmbeddings
 from twinlens.errors import EmbeddingsError

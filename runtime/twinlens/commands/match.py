@@ -3,9 +3,9 @@
 import argparse
 import math
 
-from twinlens.commands.inputs import open_model
-from twinlens.commands.pairs import read_column_pairs
 from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.reading.inputs import open_model
+from twinlens.commands.reading.pairs import read_column_pairs
 from twinlens.datasets.pairs import NO_LABELS
 from twinlens.images.image_like import ImageLike
 

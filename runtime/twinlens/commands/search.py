@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from twinlens.bundle.specs import Modality
-from twinlens.commands.inputs import open_model, refuse_unused
 from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.reading.inputs import open_model, refuse_unused
 from twinlens.index.hits import Hits
 from twinlens.index.index import Index
 from twinlens.provenance import check_about

@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from twinlens.commands.inputs import refuse_unused
 from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
+from twinlens.commands.reading.inputs import refuse_unused
 from twinlens.http.libraries import SERVICE, require_libraries
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ import argparse
 import csv
 import importlib
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -71,6 +72,7 @@ LINES: Final = {
     "evaluate": ["evaluate", "demo", "pairs.csv"],
     "serve": ["serve", "demo", "--port", "0"],
     "browse": ["browse", ".", "demo", "--index", "cache"],
+    "bench": ["bench", "demo"],
     "info": ["info", "demo"],
     "doctor": ["doctor"],
 }
@@ -91,7 +93,7 @@ def check(option: str, *commands: str) -> Callable[[Check], Check]:
 
 def loaded(command: str, monkeypatch: pytest.MonkeyPatch, *option: str) -> dict[str, Any]:
     """Return what `load` gets."""
-    room = "evaluate" if command == "evaluate" else "inputs"
+    room = "evaluate" if command == "evaluate" else "reading.inputs"
     place = importlib.import_module(f"twinlens.commands.{room}")
     return given_to(monkeypatch, place, "load", [*LINES[command], *option])[1]
 
@@ -187,7 +189,7 @@ def an_output_that_is_there_stays_without_force(
 
 @check("--image-column", "embed", "index", "classify")
 def images_are_read_from_the_column(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = importlib.import_module("twinlens.commands.inputs")
+    place = importlib.import_module("twinlens.commands.reading.inputs")
     line = [*LINES[command], "--image-column", "photo"]
     assert given_to(monkeypatch, place, "read_images", line)[1]["column"] == "photo"
 
@@ -223,7 +225,7 @@ def images_are_classified_into_the_labels(_: str, monkeypatch: pytest.MonkeyPatc
 
 
 def columns_of(command: str, monkeypatch: pytest.MonkeyPatch, *option: str) -> dict[str, Any]:
-    place = importlib.import_module("twinlens.commands.pairs")
+    place = importlib.import_module("twinlens.commands.reading.pairs")
     return given_to(monkeypatch, place, "read_pairs", [*LINES[command], *option])[1]
 
 
@@ -383,6 +385,98 @@ def the_page_is_served_from_the_cache(_: str, monkeypatch: pytest.MonkeyPatch) -
         assert opened == expected
 
 
+def benched(monkeypatch: pytest.MonkeyPatch, *option: str) -> tuple[Any, Any, dict[str, Any]]:
+    """Return the opened target and the settings of a run, and what else it gets."""
+    place = importlib.import_module("twinlens.commands.bench")
+    with monkeypatch.context() as patched:
+        for name in ("ModelTarget", "ServiceTarget"):
+            patched.setattr(place, name, lambda *given, **named: (given, named))
+        given, named = given_to(patched, place, "measure", ["bench", *option])
+        return given[0](), given[1], named
+
+
+@check("--device", "bench")
+@check("--precision", "bench")
+@check("--threads", "bench")
+@check("--pixels", "bench")
+@check("--images", "bench")
+@check("--texts", "bench")
+def the_model_and_the_items_are_measured(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    towers = ["--device", "cpu", "--precision", "fp16", "--threads", "3", "--pixels", "fast"]
+    given, _named = benched(
+        monkeypatch, "demo", *towers, "--images", IMAGE, IMAGE, "--texts", "texts.txt"
+    )[0]
+    opening, items = given[:2]
+    assert (opening.bundle, opening.device, opening.precision) == ("demo", "cpu", "fp16")
+    assert (opening.threads, opening.pixels) == (3, "fast")
+    assert items.images == (DRAWINGS[0].path.read_bytes(),) * 2
+    assert items.texts == ("a dog",)
+
+
+@check("--scenarios", "bench")
+@check("--seconds", "bench")
+@check("--bound-ms", "bench")
+@check("--loadgen", "bench")
+def the_run_has_the_settings(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from twinlens.benchmarking.options import Settings  # noqa: PLC0415
+
+    monkeypatch.setattr("twinlens.commands.bench.require_loadgen", lambda: None)
+    _target, settings, named = benched(monkeypatch, "demo")
+    assert (settings, named["driver"]) == (Settings(), "own")
+    chosen = ["--seconds", "3", "--bound-ms", "20", "--loadgen"]
+    for words in (["--scenarios", "single", "cold"], ["--scenarios", "cold,single"]):
+        _target, settings, named = benched(monkeypatch, "demo", *chosen, *words)
+        assert settings == Settings(scenarios=("single", "cold"), seconds=3, bound_ms=20)
+        assert named["driver"] == "loadgen"
+
+
+@check("--url", "bench")
+@check("--api-key-file", "bench")
+def the_service_is_measured_with_the_key(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("keys").write_text("a-key-of-sixteen-signs\nanother", encoding="ascii")
+    at = ["--url", "https://[::1]:81/v1/embeddings", "--api-key-file", "keys"]
+    given, named = benched(monkeypatch, *at)[0]
+    address = given[0]
+    assert (address.host, address.port, address.is_tls, address.base) == ("::1", 81, True, "/v1")
+    assert address.key == "a-key-of-sixteen-signs"
+    assert named["reference"] is None
+    assert benched(monkeypatch, "demo", *at, "--threads", "3")[0][1]["reference"].threads == 3
+
+
+@check("--out", "bench")
+@check("--html", "bench")
+@check("--force", "bench")
+def a_file_that_is_there_stays_without_force(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for option, name in (("--out", "a.json"), ("--html", "a.html")):
+        Path(name).write_text("old")
+        line = ["bench", "demo", option, name]
+        assert main(line) == 1
+        assert Path(name).read_text() == "old"
+        benched(monkeypatch, "demo", option, name, "--force")
+
+
+@check("--compare", "bench")
+def two_files_are_compared(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = importlib.import_module("twinlens.commands.bench")
+    given = given_to(monkeypatch, place, "read_record", ["bench", "--compare", "a", "b"])[0]
+    assert given == (Path("a"),)
+
+
+@check("--against", "bench")
+@check("--against-python", "bench")
+@check("--slower-than", "bench")
+def two_sides_are_compared_in_turn(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = importlib.import_module("twinlens.commands.bench")
+    line = ["bench", "demo", "--against", "bundle", "--against-python", "python"]
+    more = ["--slower-than", "3%", "--precision", "int8", "--seconds", "7"]
+    given, named = given_to(monkeypatch, place, "compare_in_turn", [*line, *more])
+    first, second = given[:2]
+    assert (first.load["bundle"], first.python) == ("demo", sys.executable)
+    assert (second.load["bundle"], second.python) == (str(Path("bundle").absolute()), "python")
+    assert first.load["precision"] == second.load["precision"] == "int8"
+    assert (named["share"], named["seconds"]) == (0.03, 7)
+
+
 def options_of_all_commands() -> Iterator[tuple[str, str]]:
     for action in parser()._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -466,6 +560,21 @@ def test_search_on_a_device_searches_the_index_there(
         (["serve", "demo", "--name", ""], "a name is empty"),
         (["serve", "demo", "--port", "70000"], "not between 0 and 65535"),
         (["serve", "demo", "--timeout", "0"], "seconds are 0"),
+        (["bench"], "name a BUNDLE"),
+        (["bench", "demo", "--scenarios", "single,dual"], "wanted some of single"),
+        (["bench", "demo", "--slower-than", "5%"], "is for a comparison"),
+        (["bench", "demo", "--against", "bundle", "--slower-than", "0.05"], "such as 5%"),
+        (["bench", "demo", "--against", "bundle", "--out", "a.json"], "has no part in a"),
+        (["bench", "--against", "bundle"], "name a BUNDLE"),
+        (["bench", "demo", "--compare", "a", "b"], "demo is a third"),
+        (["bench", "--compare", "a", "b", "--seconds", "3"], "has no part in --compare"),
+        (["bench", "demo", "--api-key-file", "k"], "is for --url"),
+        (["bench", "--url", "http://a", "--threads", "2"], "the service has its own"),
+        (["bench", "--url", "http://a", "--precision", "int8"], "the service has its own"),
+        (["bench", "--compare", "a", "b", "--device", "cpu"], "has no part in --compare"),
+        (["bench", "--url", "ftp://a"], "wanted one such as http://"),
+        (["bench", "demo", "--out", "a.html"], "no suffix .json"),
+        (["bench", "demo", "--bound-ms", "0"], "not above 0"),
     ],
 )
 def test_an_option_without_a_part_in_the_answer_is_refused(

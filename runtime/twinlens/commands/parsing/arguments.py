@@ -21,7 +21,7 @@ SWALLOWED: Final = (
 )
 
 WHOLE_LISTS: Final[Mapping[str, str]] = MappingProxyType(
-    {"--labels": ",@", "--precision": ",", "--template": "@"}
+    {"--labels": ",@", "--precision": ",", "--scenarios": ",", "--template": "@"}
 )
 """By option of several words, the signs of a word that is the whole list: a comma or a file."""
 

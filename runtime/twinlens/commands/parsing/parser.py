@@ -4,6 +4,7 @@ from typing import Final
 
 import twinlens
 from twinlens.commands.parsing import (
+    bench_command,
     browse_command,
     image_commands,
     pair_commands,
@@ -42,6 +43,7 @@ def parser() -> Parser:
     pair_commands.add_evaluate(commands)
     serve_command.add_serve(commands)
     browse_command.add_browse(commands)
+    bench_command.add_bench(commands)
     info = commands.add_parser(
         "info",
         parents=[printing()],

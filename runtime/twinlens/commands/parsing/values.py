@@ -1,10 +1,12 @@
 """Types of values on the command line: each reads one argument, or names its kind and range."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from twinlens.benchmarking.options import SCENARIOS, Scenario
 from twinlens.bulk.shard import Shard
 from twinlens.bundle.calibration import check_prior
 from twinlens.bundle.specs import PRECISIONS
@@ -19,6 +21,8 @@ MOST_FILES: Final = 2**20
 MOST_WAITING: Final = 10**6
 MOST_MEGABYTES: Final = 1024
 MOST_SECONDS: Final = 86_400
+MOST_SHARE: Final = 10
+"""Largest share of time that a comparison may bear: beyond it nothing is slower."""
 FILE_SIGN: Final = "@"
 """Begins the name of a file that holds the values, one a line."""
 
@@ -115,6 +119,36 @@ def seconds_or_none(value: str) -> float:
         raise MisuseError(f"seconds are {value!r}, not a number") from error
     if not 0 <= found <= MOST_SECONDS:
         raise MisuseError(f"seconds are {value}, not between 0 and {MOST_SECONDS}")
+    return found
+
+
+def milliseconds(value: str) -> float:
+    """Read a number of milliseconds above 0."""
+    try:
+        found = float(value)
+    except ValueError as error:
+        raise MisuseError(f"milliseconds are {value!r}, not a number") from error
+    if not 0 < found <= 1e3 * MOST_SECONDS:
+        raise MisuseError(f"milliseconds are {value}, not above 0 and at most a day's")
+    return found
+
+
+def percent(value: str) -> float:
+    """Read a share such as 5%; a number alone could mean either."""
+    try:
+        found = float(value.removesuffix("%")) / 100
+    except ValueError:
+        found = math.nan
+    if not value.endswith("%") or not 0 <= found <= MOST_SHARE:
+        raise MisuseError(f"share is {value!r}, wanted one such as 5%")
+    return found
+
+
+def scenarios(value: str) -> list[Scenario]:
+    """Read one scenario of a benchmark, or several with commas between them."""
+    found = [known for name in value.split(",") for known in SCENARIOS if known == name]
+    if len(found) < value.count(",") + 1:
+        raise MisuseError(f"scenarios are {value!r}, wanted some of {', '.join(SCENARIOS)}")
     return found
 
 

@@ -12,7 +12,7 @@ from twinlens.progress import Tally
 T = TypeVar("T")
 
 INTERVAL_S: Final = 60.0
-WITH_BAR: Final = frozenset({"browse", "demo", "embed", "index", "evaluate"})
+WITH_BAR: Final = frozenset({"bench", "browse", "demo", "embed", "index", "evaluate"})
 """Commands that draw a bar; the others write lines in a terminal too."""
 SILENT: Final = frozenset({"serve"})
 """Commands with a log of their own."""

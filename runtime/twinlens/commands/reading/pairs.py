@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from twinlens.commands.inputs import refuse_unused
 from twinlens.commands.parsing.arguments import IMAGE_COLUMN, TEXT_COLUMN
+from twinlens.commands.reading.inputs import refuse_unused
 from twinlens.datasets.layouts.pair_folder import TABLE
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.datasets.read_images import is_tar

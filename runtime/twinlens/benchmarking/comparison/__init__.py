@@ -1,0 +1,1 @@
+"""Two runs, or two builds in turn, compared."""

@@ -1,0 +1,1 @@
+"""The same scenarios, driven by MLCommons LoadGen."""

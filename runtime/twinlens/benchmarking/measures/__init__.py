@@ -1,0 +1,1 @@
+"""Statistics of times, without a clock."""

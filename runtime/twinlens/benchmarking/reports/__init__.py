@@ -1,0 +1,1 @@
+"""Reports of a record: lines for a terminal, and a page."""

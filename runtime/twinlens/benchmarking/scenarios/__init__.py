@@ -1,0 +1,1 @@
+"""Scenarios: one manner of asking each."""

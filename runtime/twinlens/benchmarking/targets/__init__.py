@@ -1,0 +1,1 @@
+"""Targets of a benchmark: a model in this process, or a service by HTTP."""

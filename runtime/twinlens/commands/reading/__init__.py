@@ -1,0 +1,1 @@
+"""Inputs of the commands: images, texts, pairs and the model."""
