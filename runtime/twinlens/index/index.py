@@ -256,8 +256,7 @@ class Index(IndexReader):
 
         Their removed rows are left out. Memory holds a few blocks, and 40 bytes for an id: on disk,
         indexes larger than memory can be merged. `update` with the `blocks` of another index takes
-        its rows where both have an id. Codes alone take the rows of any index; those of other codes
-        alone are encoded anew, and their errors added up.
+        its rows where both have an id. Codes alone take any rows; the errors of others add up.
 
         Args:
             others: Indexes of one width, one kind of ids and one model.
