@@ -3,7 +3,7 @@
 import importlib.metadata
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifes
 from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
 from twinlens.bundle.specs import PRECISIONS, Clean, Modality, Precision
 from twinlens.errors import TextError, quoted
+from twinlens.ort import native_operators
 from twinlens.ort.device import CPU
 from twinlens.ort.distributions import installed_distributions
 from twinlens.ort.session import Session
@@ -24,9 +25,9 @@ from twinlens_export.bundle_folder import clear_remains, new_folder, require_fre
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.errors import CheckpointError
-from twinlens_export.graph.graph import Array, Graph, save
+from twinlens_export.graph.graph import Array, Graph, save, save_beside
 from twinlens_export.graph.shape_nodes import shape_nodes
-from twinlens_export.precision import RECIPES, in_precision
+from twinlens_export.precision import RECIPES, in_precision, native_graph
 from twinlens_export.quantization.activation_stats import image_batches, text_batches
 from twinlens_export.quantization.sensitivity import sensitivities
 from twinlens_export.quantization.tuning import BuildTower, Tower, tune
@@ -175,8 +176,11 @@ def _write_tower(source: _TowerSource[Tower], precision: Precision, folder: Path
     if precision == "int8":
         written = _write_int8(source, folder)
     else:
-        graph = in_precision(partial(source.build_tower, source.tower), precision)
-        written = _write(graph, source, precision, folder)
+        build = partial(source.build_tower, source.tower)
+        graph = in_precision(build, precision)
+        native = native_graph(build, precision, graph)
+        graphs = (graph,) if native is None else (graph, native)
+        written = _write(graphs, source, precision, folder)
     verify.require(written.agreement, precision, source.modality, kept=written.kept)
     return written
 
@@ -184,46 +188,64 @@ def _write_tower(source: _TowerSource[Tower], precision: Precision, folder: Path
 def _write_int8(source: _TowerSource[Tower], folder: Path) -> TowerFile:
     """Write a tower in int8; one more sensitive block at a time in float32 until it is close."""
     tuned = tune(source.tower, source.build_tower, source.batches, folder)
-    written = _write(tuned.build(tuned.blocks()), source, "int8", folder)
+    written = _write([tuned.build(tuned.blocks())], source, "int8", folder)
     if verify.holds(written.agreement, "int8"):
         return written
     by_sensitivity = list(sensitivities(tuned.build, tuned.blocks(), source.batches, folder))
     for count in range(1, 1 + int(MOST_KEPT * len(by_sensitivity))):
         kept = tuple(by_sensitivity[:count])
         graph = tuned.build(tuned.blocks(kept=kept))
-        written = _write(graph, source, "int8", folder, kept=kept)
+        written = _write([graph], source, "int8", folder, kept=kept)
         if verify.holds(written.agreement, "int8"):
             break
     return written
 
 
 def _write(
-    graph: Graph,
+    graphs: Sequence[Graph],
     source: _TowerSource[Tower],
     precision: Precision,
     folder: Path,
     *,
     kept: tuple[str, ...] = (),
 ) -> TowerFile:
+    """Write a tower: its graph, and the native one if there is a second.
+
+    Both are compared with the original, where they can run; the worse agreement is the tower's.
+    """
+    graph, *second = graphs
     name = f"{ONNX_FOLDER}/{STEMS[source.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
-    files = save(graph, path)
-    session = Session(path, device=CPU, threads=usable_threads(), name=name)
-    agreement = source.agreement(
-        lambda batch: session.run({graph.input.name: batch}, graph.output.name)
+    files = save(graph, path, shared=bool(second))
+    native = [path.with_name(f"{path.stem}_native.onnx") for _ in second]
+    for other, file in zip(second, native, strict=True):
+        save_beside(other, file, path)
+    opened = [path, *(native if native_operators.serving() else ())]
+    agreement = min(
+        (_agreement(graph, source, file) for file in opened), key=lambda each: each.worst_cosine
     )
     logger.info("%s: worst cosine %.6f%s", name, agreement.worst_cosine, _kept_note(kept))
+
+    def hashes(written: Iterable[Path]) -> dict[str, str]:
+        return {file.relative_to(folder).as_posix(): sha256_of(file) for file in written}
+
     return TowerFile(
         file=name,
         sha256=sha256_of(path),
-        beside={file.relative_to(folder).as_posix(): sha256_of(file) for file in files[1:]},
-        bytes=sum(file.stat().st_size for file in files),
+        beside=hashes(files[1:]),
+        native=hashes(native),
+        bytes=sum(file.stat().st_size for file in (*files, *native)),
         input=graph.input.name,
         output=graph.output.name,
         agreement=agreement,
         kept=kept,
         shape_nodes=shape_nodes(onnx.load(path, load_external_data=False)),
     )
+
+
+def _agreement(graph: Graph, source: _TowerSource[Tower], path: Path) -> Agreement:
+    session = Session(path, device=CPU, threads=usable_threads(), name=path.name)
+    return source.agreement(lambda batch: session.run({graph.input.name: batch}, graph.output.name))
 
 
 def _kept_note(kept: tuple[str, ...]) -> str:

@@ -30,6 +30,24 @@ MICROSOFT_OPS: Final = frozenset(
 )
 TWINLENS: Final = "twinlens"
 """Domain of the native operators; without them onnxruntime inlines the functions."""
+FLOAT_OPS: Final = frozenset(
+    {
+        "FloatBytesLinear",
+        "FloatCausalAttention",
+        "FloatCountedAttention",
+        "FloatCountedPooledAttention",
+        "FloatLinear",
+        "FloatLinearAdd",
+        "FloatMlpAdd",
+        "FloatNormCausalAttentionAdd",
+        "FloatNormLinear",
+        "FloatNormMlpAdd",
+        "FloatNormSelfAttentionAdd",
+        "FloatPooledAttention",
+        "FloatSelfAttention",
+    }
+)
+"""Native operators without a function: a file that has them runs where they serve only."""
 LARGEST_EMBEDDED_BYTES: Final = 2**24
 """Beyond this the weights are external data, a second file to be mapped. Protobuf ends at 2 GiB."""
 SMALLEST_EXTERNAL_BYTES: Final = 1024
@@ -160,14 +178,15 @@ class Graph(GraphBuilder):
         )
 
 
-def save(graph: Graph, path: Path) -> tuple[Path, ...]:
+def save(graph: Graph, path: Path, *, shared: bool = False) -> tuple[Path, ...]:
     """Write a graph as an ONNX file and return the files written.
 
     Many weights become a second file of external data, which onnxruntime maps into memory instead
-    of reading it.
+    of reading it; so do those that a second graph shares.
     """
     model = to_model(graph)
-    if sum(array.nbytes for array in graph.weights.values()) <= LARGEST_EMBEDDED_BYTES:
+    embedded = 0 if shared else LARGEST_EMBEDDED_BYTES
+    if sum(array.nbytes for array in graph.weights.values()) <= embedded:
         onnx.save_model(model, path)
         return (path,)
     external = path.with_name(f"{path.name}_data")
@@ -177,6 +196,27 @@ def save(graph: Graph, path: Path) -> tuple[Path, ...]:
                 _make_external(tensor, file, external.name)
     onnx.save_model(model, path)
     return (path, external)
+
+
+def save_beside(graph: Graph, path: Path, first: Path) -> None:
+    """Write a graph that shares the weights of a file of `save`, by their names, not their copies.
+
+    Args:
+        graph: its arrays are those of the first graph under the same name.
+        path: the new file, in the same folder.
+        first: the file of the first graph.
+    """
+    stored = {
+        tensor.name: tensor
+        for tensor in onnx.load(first, load_external_data=False).graph.initializer
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+    }
+    for name, array in graph.weights.items():
+        assert name not in stored or tuple(stored[name].dims) == array.shape, f"{name} is another"
+    own = {name: array for name, array in graph.weights.items() if name not in stored}
+    model = to_model(replace(graph, weights=own))
+    model.graph.initializer.extend(stored[name] for name in graph.weights if name in stored)
+    onnx.save_model(model, path)
 
 
 def _make_external(tensor: onnx.TensorProto, file: BinaryIO, name: str) -> None:
@@ -200,7 +240,7 @@ def to_model(graph: Graph) -> onnx.ModelProto:
     )
     called = {node.op for node in graph.nodes}
     domains = _domains()
-    if graph.functions:
+    if graph.functions or FLOAT_OPS & called:
         domains.append(helper.make_opsetid(TWINLENS, 1))
     return helper.make_model(
         body,
@@ -232,7 +272,9 @@ def _function(function: Function) -> onnx.FunctionProto:
 
 
 def _node(node: Node, own: Container[str]) -> onnx.NodeProto:
-    domain = TWINLENS if node.op in own else MICROSOFT if node.op in MICROSOFT_OPS else ""
+    domain = MICROSOFT if node.op in MICROSOFT_OPS else ""
+    if node.op in own or node.op in FLOAT_OPS:
+        domain = TWINLENS
     proto = helper.make_node(node.op, node.inputs, node.outputs, node.name, domain=domain)
     proto.attribute.extend(_attribute(name, value) for name, value in node.attributes.items())
     return proto

@@ -19,6 +19,7 @@ enum class Scratch {
     attended,
     keys,
     scores,
+    sums,
     count
 };
 

@@ -59,7 +59,7 @@ class TowerOpener:
         return native_operators.serving() or "onnxruntime"
 
     def _session(self, file: TowerFile, threads: int) -> Session:
-        path = self.bundle.path(file.file)
+        path = self.bundle.path(self._served(file))
         return Session(
             path,
             device=self.options.device,
@@ -70,6 +70,13 @@ class TowerOpener:
             spinning=self.options.spinning,
             beside=[self.bundle.path(name) for name in file.beside],
         )
+
+    def _served(self, file: TowerFile) -> str:
+        """Return the name of the graph that is opened: the native one where its operators serve."""
+        if not file.native or self.options.device.kind != "cpu" or not native_operators.serving():
+            return file.file
+        (name,) = file.native
+        return name
 
     def _memory(self) -> CpuMemory:
         """Return the memory of a session: with low memory as little as the promise allows.

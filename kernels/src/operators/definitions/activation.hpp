@@ -32,12 +32,16 @@ inline Floats exponent_of(Activation activation, Floats x) {
     return x * p;
 }
 
-// activation(x) - lowest. NaN gives NaN.
-template <Activation activation> Floats above_lowest(Floats x) {
+// NaN gives NaN.
+template <Activation activation> Floats activated(Floats x) {
     // Beyond 2^100 the quotient is 0 anyway, and below 2^-100 it is x.
     const Floats t =
         at_least(at_most(exponent_of(activation, x), broadcast(100.0F)), broadcast(-100.0F));
-    return x / (exp2(t) + broadcast(1.0F)) - broadcast(lowest);
+    return x / (exp2(t) + broadcast(1.0F));
+}
+
+template <Activation activation> Floats above_lowest(Floats x) {
+    return activated<activation>(x) - broadcast(lowest);
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 // The definitions stand on the lanes.
 #include "operators/definitions/linear.hpp"
 #include "operators/definitions/self_attention.hpp"
+#include "operators/float32/table.hpp"
 #include "operators/operator_table.hpp"
 
 namespace twinlens::operators {
@@ -86,6 +87,7 @@ constexpr OperatorTable table() {
     table.mlp = mlp<Amx>;
     table.attention = attention<Amx>;
     table.self_attention = self_attention<Amx>;
+    table.floats = float32::table_of<float32::Block<14, 2>>();
     return table;
 }
 
