@@ -10,7 +10,7 @@ from twinlens_kernels.compiled import module_path, require_whole
 
 VARIABLE: Final = "TWINLENS_OPERATORS"
 """Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
-PATHS: Final = ("amx", "avx512vnni")
+PATHS: Final = ("amx", "avx512vnni", "avxvnni", "avx2")
 """Instruction sets for which there are operators, best first."""
 
 
@@ -29,9 +29,9 @@ def library() -> Path | None:
 
 @cache
 def path() -> str | None:
-    """Return the instruction set in use: "amx" or "avx512vnni".
+    """Return the instruction set in use, one of `PATHS`.
 
-    None where this processor has neither, or there is no library that can be loaded. The
+    None where this processor has none of them, or there is no library that can be loaded. The
     environment variable TWINLENS_OPERATORS may name one of them, or "none".
 
     Raises:

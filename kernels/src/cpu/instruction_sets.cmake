@@ -93,7 +93,16 @@ twinlens_instruction_set(amx LIBRARY operators PROCESSOR ${x86} SYSTEM Linux
                          GNU ${exact} ${avx512vnni} -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16)
 twinlens_instruction_set(avx512vnni LIBRARY operators PROCESSOR ${x86}
                          NEEDS avx512vnni
-                         GNU ${exact} ${avx512vnni})
+                         GNU ${exact} ${avx512vnni}
+                         MSVC /arch:AVX512)
+twinlens_instruction_set(avxvnni LIBRARY operators PROCESSOR ${x86}
+                         NEEDS avxvnni
+                         GNU ${exact} -mavx2 -mfma -mavxvnni
+                         MSVC /arch:AVX2)
+twinlens_instruction_set(avx2 LIBRARY operators PROCESSOR ${x86}
+                         NEEDS avx2
+                         GNU ${exact} -mavx2 -mfma
+                         MSVC /arch:AVX2)
 
 # The list as macros of C++.
 set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)

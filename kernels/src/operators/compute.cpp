@@ -3,26 +3,65 @@
 #include "operators/compute.hpp"
 
 #include <cstdlib>
+#include <string>
 
 #include "operators/dispatch.hpp"
 
 namespace twinlens::operators {
 namespace {
 
-// The table that serves in this process, or null; chosen at the first call.
-const OperatorTable *chosen() {
-    static const OperatorTable *const table = [] {
-        const char *wanted = std::getenv("TWINLENS_OPERATORS");
-        return cpu::named(operator_tables(), wanted == nullptr ? "" : wanted);
-    }();
-    return table;
+// The table that serves in this process, or null.
+const OperatorTable *choice(bool reproducible) {
+    const char *wanted = std::getenv("TWINLENS_OPERATORS");
+    const OperatorTable *table = cpu::named(operator_tables(), wanted == nullptr ? "" : wanted);
+    if (table == nullptr || !reproducible || table->reproducible) {
+        return table;
+    }
+    for (const OperatorTable *other : operator_tables()) {
+        if (other->reproducible) {
+            return other;
+        }
+    }
+    return nullptr;
+}
+
+// Chosen at the first call.
+const OperatorTable *chosen(bool reproducible) {
+    static const OperatorTable *const tables[2] = {choice(false), choice(true)};
+    return tables[reproducible ? 1 : 0];
+}
+
+const OperatorTable &table_for(const Pool &pool) { return *chosen(pool.reproducible); }
+
+template <typename Tables, typename Name>
+std::string joined_names(const Tables &tables, const Name &name) {
+    std::string all;
+    for (const auto &one : tables) {
+        all += (all.empty() ? "" : " ") + std::string(name(one));
+    }
+    return all;
 }
 
 } // namespace
 
-const char *path_name() { return chosen() != nullptr ? chosen()->name : nullptr; }
+const char *path_name(bool reproducible) {
+    const OperatorTable *table = chosen(reproducible);
+    return table != nullptr ? table->name : nullptr;
+}
 
-bool supported() { return chosen() != nullptr; }
+bool supported(bool reproducible) { return chosen(reproducible) != nullptr; }
+
+const char *compiled_sets() {
+    static const std::string names =
+        joined_names(operator_sets(), [](const auto &set) { return set.table->name; });
+    return names.c_str();
+}
+
+const char *runnable_sets() {
+    static const std::string names =
+        joined_names(operator_tables(), [](const OperatorTable *table) { return table->name; });
+    return names.c_str();
+}
 
 void sums_of(const std::int8_t *codes, std::int64_t in, std::int64_t out, std::int32_t *sums) {
     const std::int64_t steps = (in + 63) / 64;
@@ -38,52 +77,52 @@ void sums_of(const std::int8_t *codes, std::int64_t in, std::int64_t out, std::i
 
 void product(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
              const float *residual, float *out, const Pool &pool) {
-    chosen()->product(x, rows, norm, linear, residual, out, pool);
+    table_for(pool).product(x, rows, norm, linear, residual, out, pool);
 }
 
 void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linear, float *out,
                    const Pool &pool) {
-    chosen()->bytes_product(x, rows, linear, out, pool);
+    table_for(pool).bytes_product(x, rows, linear, out, pool);
 }
 
 void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
          Activation activation, const Linear &fc2, float *out, const Pool &pool) {
-    chosen()->mlp(x, rows, norm, fc1, activation, fc2, out, pool);
+    table_for(pool).mlp(x, rows, norm, fc1, activation, fc2, out, pool);
 }
 
 void attention(const Attention &attention, float *out, const Pool &pool) {
-    chosen()->attention(attention, out, pool);
+    table_for(pool).attention(attention, out, pool);
 }
 
 void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
                     const Linear &out_proj, float *out, const Pool &pool) {
-    chosen()->self_attention(x, tokens, norm, qkv, out_proj, out, pool);
+    table_for(pool).self_attention(x, tokens, norm, qkv, out_proj, out, pool);
 }
 
 namespace float32 {
 
 void product(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
              const float *residual, float *out, const Pool &pool) {
-    chosen()->floats.product(x, rows, norm, linear, residual, out, pool);
+    table_for(pool).floats.product(x, rows, norm, linear, residual, out, pool);
 }
 
 void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linear, float *out,
                    const Pool &pool) {
-    chosen()->floats.bytes_product(x, rows, linear, out, pool);
+    table_for(pool).floats.bytes_product(x, rows, linear, out, pool);
 }
 
 void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
          Activation activation, const Linear &fc2, float *out, const Pool &pool) {
-    chosen()->floats.mlp(x, rows, norm, fc1, activation, fc2, out, pool);
+    table_for(pool).floats.mlp(x, rows, norm, fc1, activation, fc2, out, pool);
 }
 
 void attention(const Attention &attention, float *out, const Pool &pool) {
-    chosen()->floats.attention(attention, out, pool);
+    table_for(pool).floats.attention(attention, out, pool);
 }
 
 void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
                     const Linear &out_proj, float *out, const Pool &pool) {
-    chosen()->floats.self_attention(x, tokens, norm, qkv, out_proj, out, pool);
+    table_for(pool).floats.self_attention(x, tokens, norm, qkv, out_proj, out, pool);
 }
 
 } // namespace float32

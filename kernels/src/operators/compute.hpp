@@ -10,7 +10,9 @@
 // with a bias from which the share of `lowest` is already subtracted.
 //
 // A row of the output depends on its own inputs alone, to the bit: not on other rows of the batch,
-// the threads or the split. A row with a NaN gives a row of NaN. Scratch memory is kept by each
+// the threads or the split; nor on the processor, as lanes/README.md defines all arithmetic, with
+// one exception: AMX. Its attention multiplies bfloat16, with errors of 2^-9 a term; the rest of
+// AMX is the same. A row with a NaN gives a row of NaN. Scratch memory is kept by each
 // thread for its next call; without memory for it a function throws std::bad_alloc. No rows, an
 // empty batch, give none.
 #pragma once
@@ -54,6 +56,7 @@ struct Pool {
     int threads;
     void (*run)(void *state, std::int64_t parts, void (*part)(void *work, std::int64_t index),
                 void *work);
+    bool reproducible = false; // by an instruction set that gives the bits of all others, see above
 };
 
 // query [batch, queries], key and value [batch, keys] tokens; the heads of a token are contiguous,
@@ -69,13 +72,18 @@ struct Attention {
     const std::int64_t *counts;
 };
 
-// The instruction set that serves, "amx" or "avx512vnni": the one that the environment's
+// The instruction set that serves, "avx2" for one: the one that the environment's
 // TWINLENS_OPERATORS names, else the best that runs here. Null where none runs, or the one named
-// does not.
-const char *path_name();
+// does not. Reproducible: the same, or the best that gives the bits of all others in place of one
+// that does not.
+const char *path_name(bool reproducible);
+
+// Instruction sets, best first, separated by spaces: those compiled, and those that run here.
+const char *compiled_sets();
+const char *runnable_sets();
 
 // True if the functions below may be called.
-bool supported();
+bool supported(bool reproducible);
 
 // Writes the sum [out] of each output's packed weights.
 void sums_of(const std::int8_t *codes, std::int64_t in, std::int64_t out, std::int32_t *sums);

@@ -10,6 +10,7 @@ namespace twinlens::operators {
 
 struct OperatorTable {
     const char *name;
+    bool reproducible; // gives the same bits as every other such table
     void (*product)(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
                     const float *residual, float *out, const Pool &pool);
     void (*bytes_product)(const std::uint8_t *x, std::int64_t rows, const Linear &linear,

@@ -11,6 +11,7 @@ namespace twinlens::operators {
 
 enum class Scratch {
     codes,
+    weights,
     scales,
     row,
     hidden,

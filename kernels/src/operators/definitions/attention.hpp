@@ -9,6 +9,7 @@
 #include "operators/scratch.hpp"
 #include "operators/work_split.hpp"
 #include "support/arithmetic.hpp"
+#include "support/unrolled.hpp"
 
 namespace twinlens::operators {
 namespace {
@@ -57,32 +58,6 @@ inline void transpose_keys(const Head &head, std::int64_t stride, std::int64_t w
     }
 }
 
-// to[row][16 * vectors] = sum over n of scalars[row][n] * vectors[n], for register_rows rows: the
-// inner loop of both products. `last` masks the last vector.
-template <int vectors>
-void sums_of_products(const float *const scalars[register_rows], const float *rows,
-                      std::int64_t stride, std::int64_t n, First last,
-                      Floats sums[register_rows][vectors]) {
-    for (std::int64_t i = 0; i < register_rows; ++i) {
-        for (int v = 0; v < vectors; ++v) {
-            sums[i][v] = zeros();
-        }
-    }
-    for (std::int64_t k = 0; k < n; ++k) {
-        Floats row[vectors];
-        for (int v = 0; v < vectors; ++v) {
-            const float *from = rows + k * stride + 16 * v;
-            row[v] = v + 1 < vectors ? load(from) : load(from, last);
-        }
-        for (std::int64_t i = 0; i < register_rows; ++i) {
-            const Floats scalar = broadcast(scalars[i][k]);
-            for (int v = 0; v < vectors; ++v) {
-                sums[i][v] = fma(scalar, row[v], sums[i][v]);
-            }
-        }
-    }
-}
-
 struct Rows {
     const float *scalars[register_rows];
     const float *rows;
@@ -90,16 +65,33 @@ struct Rows {
     float *to[register_rows];
 };
 
+// to[i][at .. at + 16 * vectors) = factors[i] * sum over k of scalars[i][k] * rows[k]: the inner
+// loop of both products. `last` masks the last vector.
 template <int vectors>
 void products_at(const Rows &all, std::int64_t at, First last, const float factors[register_rows]) {
-    Floats sums[register_rows][vectors];
-    sums_of_products<vectors>(all.scalars, all.rows + at, all.stride, all.n, last, sums);
-    for (std::int64_t i = 0; i < register_rows; ++i) {
-        for (int v = 0; v < vectors; ++v) {
-            const First lanes = v + 1 < vectors ? all_lanes() : last;
-            store(all.to[i] + at + 16 * v, sums[i][v] * broadcast(factors[i]), lanes);
-        }
+    Floats sums[register_rows * vectors];
+    unrolled<register_rows * vectors>([&](auto i) { sums[decltype(i)::value] = zeros(); });
+    const float *rows = all.rows + at;
+    for (std::int64_t k = 0; k < all.n; ++k, rows += all.stride) {
+        Floats row[vectors];
+        unrolled<vectors>([&](auto index) {
+            constexpr int v = decltype(index)::value;
+            row[v] = v + 1 < vectors ? load(rows + 16 * v) : load(rows + 16 * v, last);
+        });
+        unrolled<register_rows>([&](auto index) {
+            constexpr int i = decltype(index)::value;
+            const Floats scalar = broadcast(all.scalars[i][k]);
+            unrolled<vectors>([&](auto at) {
+                constexpr int v = decltype(at)::value;
+                sums[i * vectors + v] = fma(scalar, row[v], sums[i * vectors + v]);
+            });
+        });
     }
+    unrolled<register_rows * vectors>([&](auto index) {
+        constexpr int i = decltype(index)::value / vectors, v = decltype(index)::value % vectors;
+        store(all.to[i] + at + 16 * v, sums[i * vectors + v] * broadcast(factors[i]),
+              v + 1 < vectors ? all_lanes() : last);
+    });
 }
 
 // The same for n of at most `most` vectors.

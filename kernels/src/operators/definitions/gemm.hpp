@@ -100,6 +100,7 @@ struct Prefetch {
 struct Weights {
     const std::int8_t *left, *right;
     std::int64_t steps;
+    bool again; // the same as at the engine's call before
 };
 
 // Long rows are split into chunks, so that the weights of one chunk, 24 KiB, stay in an L1 cache of
@@ -158,7 +159,8 @@ void gemm(const Panel &panel, const Linear &linear, std::int64_t zero, Range pai
             OutputBlock &block = blocks[at];
             const std::int64_t row = index * block_side, n = part.last - part.first;
             const std::int64_t skipped = part.first * tile_bytes;
-            const Weights weights{left + skipped, right + skipped, n};
+            const Weights weights{left + skipped, right + skipped, n,
+                                  at > 0 || (index > 0 && n == steps)};
             const std::int64_t rows_a_step = ceil_div(before->rows, n);
             const std::int64_t rows = min(panel.rows - row, block_side);
             Engine::sums(panel.codes + row / tile_rows * column_bytes + skipped, column_bytes, rows,

@@ -82,6 +82,7 @@ struct Amx {
 constexpr OperatorTable table() {
     OperatorTable table{};
     table.name = "amx";
+    table.reproducible = false;
     table.product = product<Amx>;
     table.bytes_product = bytes_product<Amx>;
     table.mlp = mlp<Amx>;

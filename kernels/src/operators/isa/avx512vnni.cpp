@@ -10,6 +10,7 @@
 #include "operators/definitions/self_attention.hpp"
 #include "operators/float32/table.hpp"
 #include "operators/operator_table.hpp"
+#include "support/unrolled.hpp"
 
 namespace twinlens::operators {
 namespace {
@@ -38,28 +39,31 @@ struct Vnni {
                     std::int32_t *sums, const Between &between) {
         const std::int8_t *left = weights.left, *right = weights.right;
         __m512i lefts[at_once], rights[at_once];
-        for (int i = 0; i < at_once; ++i) {
+        unrolled<at_once>([&](auto index) {
+            constexpr int i = decltype(index)::value;
             const std::int32_t *from = start != nullptr ? start : sums + i * block_side;
             lefts[i] = _mm512_load_si512(from);
             rights[i] = _mm512_load_si512(from + 16);
-        }
+        });
         for (std::int64_t step = 0; step < weights.steps;
              ++step, codes += tile_bytes - tile_width) {
             between();
             for (int k = 0; k < 16; ++k, codes += 4, left += 64, right += 64) {
                 const __m512i left_weights = _mm512_loadu_si512(left);
                 const __m512i right_weights = _mm512_loadu_si512(right);
-                for (int i = 0; i < at_once; ++i) {
+                unrolled<at_once>([&](auto index) {
+                    constexpr int i = decltype(index)::value;
                     const __m512i own = quad(codes + i * tile_width);
                     lefts[i] = _mm512_dpbusd_epi32(lefts[i], own, left_weights);
                     rights[i] = _mm512_dpbusd_epi32(rights[i], own, right_weights);
-                }
+                });
             }
         }
-        for (int i = 0; i < at_once; ++i) {
+        unrolled<at_once>([&](auto index) {
+            constexpr int i = decltype(index)::value;
             _mm512_store_si512(sums + i * block_side, lefts[i]);
             _mm512_store_si512(sums + i * block_side + 16, rights[i]);
-        }
+        });
     }
 
     template <typename Between>
@@ -77,6 +81,7 @@ struct Vnni {
 constexpr OperatorTable table() {
     OperatorTable table{};
     table.name = "avx512vnni";
+    table.reproducible = true;
     table.product = product<Vnni>;
     table.bytes_product = bytes_product<Vnni>;
     table.mlp = mlp<Vnni>;

@@ -59,12 +59,11 @@ inline Floats chosen(First first, Floats inside, Floats beyond) {
     return {_mm512_mask_mov_ps(beyond.all, first.mask, inside.all)};
 }
 
-inline Floats fraction(Floats x) {
-    return {_mm512_reduce_ps(x.all, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
-}
 inline Floats floor(Floats x) {
     return {_mm512_roundscale_ps(x.all, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
 }
+// Not VREDUCEPS, which rounds its difference down.
+inline Floats fraction(Floats x) { return x - floor(x); }
 inline Floats times_power(Floats x, Floats t) { return {_mm512_scalef_ps(x.all, t.all)}; }
 
 inline Integers load(const std::int32_t *from) { return {_mm512_loadu_si512(from)}; }

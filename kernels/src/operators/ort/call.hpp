@@ -80,10 +80,16 @@ inline Tensor tensor_of(const Api &api, const Value *value) {
     return tensor;
 }
 
+// Settings of a session.
+struct Settings {
+    int threads;
+    bool reproducible; // as in operators::Pool
+};
+
 class Call {
   public:
-    Call(const Api &api, KernelContext *context, int threads)
-        : api_(api), context_(context), threads_(threads) {}
+    Call(const Api &api, KernelContext *context, const Settings &settings)
+        : api_(api), context_(context), settings_(settings) {}
 
     Tensor input(const Input &input) const {
         const std::size_t index = input.index;
@@ -107,7 +113,9 @@ class Call {
     }
 
     // The thread pool of ONNX Runtime.
-    operators::Pool pool() const { return {const_cast<Call *>(this), threads_, &Call::run}; }
+    operators::Pool pool() const {
+        return {const_cast<Call *>(this), settings_.threads, &Call::run, settings_.reproducible};
+    }
 
   private:
     using Part = void (*)(void *work, std::int64_t index);
@@ -166,7 +174,7 @@ class Call {
 
     const Api &api_;
     KernelContext *context_;
-    int threads_;
+    Settings settings_;
 };
 
 // Attributes and constant inputs of a node, read when its kernel is created.

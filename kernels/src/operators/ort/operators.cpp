@@ -30,7 +30,7 @@ struct OperatorDefinition : Operator {
     const char *name;
     std::vector<Type> types;
     std::unique_ptr<Kernel> (*make)(const NodeInfo &);
-    int threads;
+    Settings settings;
 };
 
 constexpr const char *out_of_memory = "twinlens: out of memory; give less at a time";
@@ -58,8 +58,8 @@ Status *as_status(const Api &api, const Work &work, const Spare &spare) noexcept
 // A kernel, with the state of its calls.
 class KernelInstance {
   public:
-    KernelInstance(const Api &api, std::unique_ptr<Kernel> kernel, int threads)
-        : api_(api), kernel_(std::move(kernel)), threads_(threads) {
+    KernelInstance(const Api &api, std::unique_ptr<Kernel> kernel, const Settings &settings)
+        : api_(api), kernel_(std::move(kernel)), settings_(settings) {
         refill();
     }
     KernelInstance(const KernelInstance &) = delete;
@@ -77,7 +77,7 @@ class KernelInstance {
                 if (spare_ == nullptr) {
                     refill();
                 }
-                kernel_->compute(Call(api_, context, threads_));
+                kernel_->compute(Call(api_, context, settings_));
             },
             [&] { return spare_.exchange(nullptr); });
     }
@@ -96,7 +96,7 @@ class KernelInstance {
 
     Api api_;
     std::unique_ptr<Kernel> kernel_;
-    int threads_;
+    Settings settings_;
     std::atomic<Status *> spare_{nullptr}; // made while there is memory
 };
 
@@ -113,7 +113,8 @@ Status *create(const Operator *given, const Table *table, const KernelInfo *info
         api,
         [&] {
             const OperatorDefinition *op = definition(given);
-            *kernel = new KernelInstance(api, op->make(NodeInfo(api, info, op->name)), op->threads);
+            *kernel =
+                new KernelInstance(api, op->make(NodeInfo(api, info, op->name)), op->settings);
         },
         no_spare);
 }
@@ -127,7 +128,7 @@ template <typename K> std::unique_ptr<Kernel> make(const NodeInfo &node) {
 }
 
 template <typename K>
-OperatorDefinition define(const char *name, std::vector<Type> types, int threads) {
+OperatorDefinition define(const char *name, std::vector<Type> types, const Settings &settings) {
     OperatorDefinition op{};
     op.version = version;
     op.get_name = [](const Operator *it) { return definition(it)->name; };
@@ -149,7 +150,7 @@ OperatorDefinition define(const char *name, std::vector<Type> types, int threads
     op.name = name;
     op.types = std::move(types);
     op.make = make<K>;
-    op.threads = threads;
+    op.settings = settings;
     return op;
 }
 
@@ -173,33 +174,33 @@ struct Names {
 
 // `weight` are the types of a weight's inputs.
 template <typename Kind>
-void add_operators(const Names &names, const std::vector<Type> &weight, int threads,
+void add_operators(const Names &names, const std::vector<Type> &weight, const Settings &settings,
                    std::vector<OperatorDefinition> &all) {
     const Type floats = Type::float32, integers = Type::int64;
     const auto add = [&](OperatorDefinition op) { all.push_back(std::move(op)); };
     std::vector<Type> bytes = types(0, 1, weight);
     bytes[0] = Type::uint8;
-    add(define<BytesLinear<Kind>>(names.bytes_linear, bytes, threads));
-    add(define<LinearKernel<Kind, false, false>>(names.linear, types(0, 1, weight), threads));
-    add(define<LinearKernel<Kind, true, false>>(names.norm_linear, types(2, 1, weight), threads));
+    add(define<BytesLinear<Kind>>(names.bytes_linear, bytes, settings));
+    add(define<LinearKernel<Kind, false, false>>(names.linear, types(0, 1, weight), settings));
+    add(define<LinearKernel<Kind, true, false>>(names.norm_linear, types(2, 1, weight), settings));
     add(define<LinearKernel<Kind, false, true>>(names.linear_add, types(0, 1, weight, {floats}),
-                                                threads));
-    add(define<MlpAdd<Kind, false>>(names.mlp_add, types(0, 2, weight), threads));
-    add(define<MlpAdd<Kind, true>>(names.norm_mlp_add, types(2, 2, weight), threads));
+                                                settings));
+    add(define<MlpAdd<Kind, false>>(names.mlp_add, types(0, 2, weight), settings));
+    add(define<MlpAdd<Kind, true>>(names.norm_mlp_add, types(2, 2, weight), settings));
     add(define<AttentionAdd<Kind, false>>(names.norm_self_attention_add, types(2, 2, weight),
-                                          threads));
+                                          settings));
     add(define<AttentionAdd<Kind, true>>(names.norm_causal_attention_add, types(2, 2, weight),
-                                         threads));
+                                         settings));
     add(define<AttentionKernel<Kind, false, false, false>>(names.self_attention, {floats},
-                                                           threads));
+                                                           settings));
     add(define<AttentionKernel<Kind, false, false, true>>(names.causal_attention, {floats},
-                                                          threads));
+                                                          settings));
     add(define<AttentionKernel<Kind, false, true, false>>(names.counted_attention,
-                                                          {floats, integers}, threads));
+                                                          {floats, integers}, settings));
     add(define<AttentionKernel<Kind, true, false, false>>(names.pooled_attention, {floats, floats},
-                                                          threads));
+                                                          settings));
     add(define<AttentionKernel<Kind, true, true, false>>(names.counted_pooled_attention,
-                                                         {floats, floats, integers}, threads));
+                                                         {floats, floats, integers}, settings));
 }
 
 constexpr Names of_int8{"BytesLinear",
@@ -229,31 +230,38 @@ constexpr Names of_float32{"FloatBytesLinear",
                            "FloatPooledAttention",
                            "FloatCountedPooledAttention"};
 
-std::vector<OperatorDefinition> all_operators(int threads) {
+std::vector<OperatorDefinition> all_operators(const Settings &settings) {
     std::vector<OperatorDefinition> all;
-    add_operators<Int8>(of_int8, {Type::int8, Type::float32, Type::float32}, threads, all);
-    add_operators<Float32>(of_float32, {Type::float32, Type::float32}, threads, all);
+    add_operators<Int8>(of_int8, {Type::int8, Type::float32, Type::float32}, settings, all);
+    add_operators<Float32>(of_float32, {Type::float32, Type::float32}, settings, all);
     return all;
 }
 
 // More threads than this for each core cut the work without doing it sooner.
 constexpr int most_threads_a_core = 4;
 
-// Threads of the session, at most four a core. ONNX Runtime does not tell, so whoever opens the
-// session sets twinlens.threads.
-int threads_of(const Api &api, const SessionOptions *options) {
-    const char *key = "twinlens.threads";
+// An entry of the session's configuration, or `otherwise`.
+std::string entry_of(const Api &api, const SessionOptions *options, const char *key,
+                     std::string otherwise) {
     int present = 0;
     require(api.call(ApiIndex::has_config, options, key, &present));
-    const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     if (present == 0) {
-        return cores;
+        return otherwise;
     }
     std::size_t size = 0;
     require(api.call(ApiIndex::config, options, key, static_cast<char *>(nullptr), &size));
     std::string value(size, '\0');
     require(api.call(ApiIndex::config, options, key, value.data(), &size));
     value.resize(size == 0 ? 0 : size - 1); // without the terminating zero
+    return value;
+}
+
+// Threads of the session, at most four a core. ONNX Runtime does not tell, so whoever opens the
+// session sets twinlens.threads.
+int threads_of(const Api &api, const SessionOptions *options) {
+    const char *key = "twinlens.threads";
+    const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    const std::string value = entry_of(api, options, key, std::to_string(cores));
     std::int64_t threads = 0;
     const char *end = value.data() + value.size();
     const auto [stop, failure] = std::from_chars(value.data(), end, threads);
@@ -265,9 +273,19 @@ int threads_of(const Api &api, const SessionOptions *options) {
         std::min<std::int64_t>(threads, std::int64_t{most_threads_a_core} * cores));
 }
 
+// twinlens.reproducible, 0 by default: 1 for the bits that every processor gives.
+bool reproducible(const Api &api, const SessionOptions *options) {
+    const char *key = "twinlens.reproducible";
+    const std::string value = entry_of(api, options, key, "0");
+    if (value != "0" && value != "1") {
+        throw std::invalid_argument(std::string(key) + " is " + quoted(value) + ", wanted 0 or 1");
+    }
+    return value == "1";
+}
+
 } // namespace
 
-void register_operators(SessionOptions *options, const Api &api) {
+void register_operators(SessionOptions *options, const Api &api, const Settings &settings) {
     // Sessions keep pointers to the operators, and may be created on any thread at any time.
     static std::mutex guard;
     static std::vector<std::unique_ptr<std::vector<OperatorDefinition>>> kept;
@@ -275,8 +293,7 @@ void register_operators(SessionOptions *options, const Api &api) {
     Domain *domain = nullptr;
     require(api.call(ApiIndex::create_domain, "twinlens", &domain));
     require_made(domain);
-    kept.push_back(
-        std::make_unique<std::vector<OperatorDefinition>>(all_operators(threads_of(api, options))));
+    kept.push_back(std::make_unique<std::vector<OperatorDefinition>>(all_operators(settings)));
     for (const OperatorDefinition &op : *kept.back()) {
         require(api.call(ApiIndex::add_operator, domain, static_cast<const Operator *>(&op)));
     }
@@ -304,18 +321,42 @@ RegisterCustomOps(twinlens::ort::SessionOptions *options, const twinlens::ort::A
     return ort::as_status(
         api,
         [&] {
-            if (operators::supported()) {
-                ort::register_operators(options, api);
+            const ort::Settings settings{ort::threads_of(api, options),
+                                         ort::reproducible(api, options)};
+            if (operators::supported(settings.reproducible)) {
+                ort::register_operators(options, api, settings);
             }
         },
         ort::no_spare);
 }
 
-// The instruction set that serves, or null; asked before a session is opened.
-extern "C" TWINLENS_EXPORT const char *twinlens_operators_path() {
+namespace {
+
+// Without memory for an answer there is none.
+template <typename Ask> const char *answer(const Ask &ask) {
     try {
-        return twinlens::operators::path_name();
-    } catch (...) { // without memory for the choice none serves
+        return ask();
+    } catch (...) {
         return nullptr;
     }
+}
+
+} // namespace
+
+// Asked before a session is opened, as compute.hpp defines them: the set that serves a session, or
+// one with twinlens.reproducible; null if none does.
+extern "C" TWINLENS_EXPORT const char *twinlens_operators_path() {
+    return answer([] { return twinlens::operators::path_name(false); });
+}
+
+extern "C" TWINLENS_EXPORT const char *twinlens_operators_reproducible_path() {
+    return answer([] { return twinlens::operators::path_name(true); });
+}
+
+extern "C" TWINLENS_EXPORT const char *twinlens_operators_compiled_sets() {
+    return answer(twinlens::operators::compiled_sets);
+}
+
+extern "C" TWINLENS_EXPORT const char *twinlens_operators_runnable_sets() {
+    return answer(twinlens::operators::runnable_sets);
 }
