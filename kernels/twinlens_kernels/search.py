@@ -31,7 +31,9 @@ else:
     from twinlens_kernels.tiled.update_numpy import update_topk as _update_topk
 
 PATH: Final[str] = native.PATHS[0] if NATIVE else "numpy"
-"""Instruction set of the code kernels: amx, avx512vnni, avxvnni, avx2, neon, scalar, or numpy."""
+"""Instruction set of the code kernels: amx, avx512vnni, avxvnni, avx2; neoni8mm, neondot, neon;
+scalar, or numpy.
+"""
 
 
 def topk(  # noqa: PLR0913 - each is an independent wish

@@ -10,7 +10,7 @@ from twinlens_kernels import NATIVE, PATH, cpu, cpu_features
 
 NAMES = {
     "x86_64": {"avx2", "avxvnni", "avx512", "avx512vnni", "amx_int8", "amx_bf16"},
-    "aarch64": {"dotprod"},
+    "aarch64": {"dotprod", "i8mm"},
 }
 # What Linux calls them; a feature of ours may need several.
 FLAGS = {
@@ -19,6 +19,7 @@ FLAGS = {
     "avx512": {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
     "avx512vnni": {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
     "dotprod": {"asimddp"},
+    "i8mm": {"i8mm"},
 }
 
 
@@ -31,7 +32,14 @@ def test_nothing_is_known_where_the_kernels_are_not_compiled() -> None:
 
 @pytest.mark.skipif(not NATIVE, reason="the kernels are not compiled")
 def test_the_kernels_that_serve_need_a_feature_that_is_there() -> None:
-    needed = {"amx": "amx_int8", "neon": "dotprod", "scalar": ""}.get(PATH, PATH)
+    features = {
+        "amx": "amx_int8",
+        "neoni8mm": "i8mm",
+        "neondot": "dotprod",
+        "neon": "",
+        "scalar": "",
+    }
+    needed = features.get(PATH, PATH)
     assert not needed or needed in (cpu_features() or ())
 
 

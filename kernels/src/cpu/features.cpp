@@ -18,8 +18,11 @@
 #include <unistd.h>
 #endif
 #elif defined(__aarch64__) && defined(__linux__)
-#include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#elif defined(_WIN32)
+#include <windows.h>
 #endif
 
 namespace twinlens::cpu {
@@ -94,15 +97,32 @@ std::vector<Feature> detect() {
     };
 }
 
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(_M_ARM64)
+
+#if defined(__APPLE__)
+bool reported(const char *name) {
+    int value = 0;
+    std::size_t size = sizeof value;
+    return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+#endif
 
 std::vector<Feature> detect() {
 #if defined(__linux__)
-    return {{"dotprod", (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0}};
+    // HWCAP_ASIMDDP, and of Linux 5.10 HWCAP2_I8MM: older headers have no such name.
+    constexpr unsigned long asimddp = 1UL << 20, i8mm = 1UL << 13;
+    return {{"dotprod", (getauxval(AT_HWCAP) & asimddp) != 0},
+            {"i8mm", (getauxval(AT_HWCAP2) & i8mm) != 0}};
 #elif defined(__APPLE__)
-    return {{"dotprod", true}}; // every Apple processor that runs a current system
+    // Every Apple processor that runs a current system has dot products.
+    return {{"dotprod", true}, {"i8mm", reported("hw.optional.arm.FEAT_I8MM")}};
+#elif defined(_WIN32)
+    // PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE and PF_ARM_V82_I8MM_INSTRUCTIONS_AVAILABLE: a system
+    // that knows no such number says no.
+    return {{"dotprod", IsProcessorFeaturePresent(43) != 0},
+            {"i8mm", IsProcessorFeaturePresent(66) != 0}};
 #else
-    return {{"dotprod", false}};
+    return {{"dotprod", false}, {"i8mm", false}};
 #endif
 }
 

@@ -9,6 +9,12 @@
 
 include(CheckCXXCompilerFlag)
 
+# No product and sum become one where the source does not say so: compilers for ARM, and for AVX2,
+# fuse them by default, each in other places, and then pixels and rows differ among processors.
+if(NOT MSVC)
+  add_compile_options(-ffp-contract=off)
+endif()
+
 string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" twinlens_processor)
 if(CMAKE_OSX_ARCHITECTURES)
   string(TOLOWER "${CMAKE_OSX_ARCHITECTURES}" twinlens_processor)
@@ -64,6 +70,13 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   list(APPEND avx512vnni -Wno-maybe-uninitialized)
 endif()
 
+set(neon -march=armv8-a)
+set(neondot -march=armv8.2-a+dotprod)
+set(neoni8mm -march=armv8.2-a+dotprod+i8mm)
+set(zig_neon -mcpu=generic)
+set(zig_neondot -mcpu=generic+v8_2a+dotprod)
+set(zig_neoni8mm -mcpu=generic+v8_2a+dotprod+i8mm)
+
 # MSVC's intrinsics need no flag; its /arch only widens what the compiler itself writes.
 twinlens_instruction_set(amx LIBRARY search PROCESSOR ${x86} SYSTEM Linux
                          NEEDS amx_int8 avx512vnni
@@ -80,10 +93,17 @@ twinlens_instruction_set(avx2 LIBRARY search PROCESSOR ${x86}
                          NEEDS avx2
                          GNU -mavx2 -mfma
                          MSVC /arch:AVX2)
-twinlens_instruction_set(neon LIBRARY search PROCESSOR ${arm}
+twinlens_instruction_set(neoni8mm LIBRARY search PROCESSOR ${arm}
+                         NEEDS dotprod i8mm
+                         GNU ${neoni8mm}
+                         ZIG ${zig_neoni8mm})
+twinlens_instruction_set(neondot LIBRARY search PROCESSOR ${arm}
                          NEEDS dotprod
-                         GNU -march=armv8.2-a+dotprod
-                         ZIG -mcpu=generic+v8_2a+dotprod)
+                         GNU ${neondot}
+                         ZIG ${zig_neondot})
+twinlens_instruction_set(neon LIBRARY search PROCESSOR ${arm}
+                         GNU ${neon}
+                         ZIG ${zig_neon})
 twinlens_instruction_set(scalar LIBRARY search)
 
 # The operators give the same bits on each set: no compiler fuses products and sums by itself.
@@ -103,6 +123,18 @@ twinlens_instruction_set(avx2 LIBRARY operators PROCESSOR ${x86}
                          NEEDS avx2
                          GNU ${exact} -mavx2 -mfma
                          MSVC /arch:AVX2)
+
+twinlens_instruction_set(neoni8mm LIBRARY operators PROCESSOR ${arm}
+                         NEEDS dotprod i8mm
+                         GNU ${exact} ${neoni8mm}
+                         ZIG ${exact} ${zig_neoni8mm})
+twinlens_instruction_set(neondot LIBRARY operators PROCESSOR ${arm}
+                         NEEDS dotprod
+                         GNU ${exact} ${neondot}
+                         ZIG ${exact} ${zig_neondot})
+twinlens_instruction_set(neon LIBRARY operators PROCESSOR ${arm}
+                         GNU ${exact} ${neon}
+                         ZIG ${exact} ${zig_neon})
 
 # The list as macros of C++.
 set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)

@@ -9,23 +9,12 @@
 #include <immintrin.h>
 
 #include "resample/pass.hpp"
+#include "resample/weight_bytes.hpp"
 
 namespace twinlens {
 namespace {
 
-constexpr int planes = 3;
 constexpr std::int64_t wide_pixels = 16; // of four bytes each, in a register
-
-// weight = bytes[0] + bytes[1] * 2^8 + bytes[2] * 2^16.
-struct Bytes {
-    explicit Bytes(std::int32_t weight) {
-        for (std::int8_t &part : parts) {
-            part = static_cast<std::int8_t>(weight);
-            weight = (weight - part) / 256;
-        }
-    }
-    std::int8_t parts[planes];
-};
 
 inline __m512i sum_of_planes(const __m512i (&sums)[planes]) {
     return _mm512_add_epi32(

@@ -70,6 +70,10 @@ struct KernelTable {
     // Dot products [2 planes][block_rows][16] of a block and two packed planes.
     void (*dots)(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
                  std::int32_t *dots);
+    // Dot products [block_rows][16] of a block and one packed plane; null where two planes at once
+    // take no longer.
+    void (*dots_one)(const RowCodes &block, const std::int8_t *plane, Prefetch prefetch,
+                     std::int32_t *dots);
     // Dot products [n][2 planes][block_rows] of a block and n queries, whose components are [n][2
     // planes][padded].
     void (*dots_few)(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,

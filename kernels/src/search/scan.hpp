@@ -74,7 +74,10 @@ class Scan {
         const std::int64_t groups_a_call = queries_.two_planes() ? 1 : 2;
         const std::int64_t calls = (queries_.n_groups() + groups_a_call - 1) / groups_a_call;
         for (std::int64_t call = 0; call < calls; ++call) {
-            kernels_.dots(block.rows, queries_.plane_pair(call), share(block, call, calls), dots);
+            const bool single = !queries_.two_planes() && 2 * call + 1 == queries_.n_groups();
+            const auto multiply =
+                single && kernels_.dots_one != nullptr ? kernels_.dots_one : kernels_.dots;
+            multiply(block.rows, queries_.plane_pair(call), share(block, call, calls), dots);
             for (std::int64_t i = 0; i < groups_a_call; ++i) {
                 const std::int64_t group = call * groups_a_call + i;
                 if (group < queries_.n_groups()) {

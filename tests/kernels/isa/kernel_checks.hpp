@@ -100,20 +100,27 @@ inline void check_dots(const KernelTable &kernels, std::int64_t padded) {
     kernels.dots(block.rows(), planes.packed.data(), prefetch, dots.data());
     kernels.dots_few(block.rows(), planes.by_query.data(), kernels.few_queries, prefetch,
                      few.data());
+    Aligned<std::int32_t> one(block_rows * lanes);
+    if (kernels.dots_one != nullptr) {
+        kernels.dots_one(block.rows(), planes.packed.data(), prefetch, one.data());
+    }
     if (kernels.end != nullptr) {
         kernels.end();
     }
-    std::int64_t wrong = 0, wrong_few = 0;
+    std::int64_t wrong = 0, wrong_few = 0, wrong_one = 0;
     for (std::int64_t i = 0; i < 2 * block_rows * lanes; ++i) {
         const std::int64_t lane = i % lanes, row = i / lanes % block_rows;
         const std::int64_t plane = i / lanes / block_rows;
         const std::int64_t dot = planes.dot(block, row, plane, lane, kernels.centred ? 128 : 0);
         wrong += dots[i] != dot;
+        wrong_one += kernels.dots_one != nullptr && plane == 0 && one[i] != dot;
         wrong_few +=
             lane < kernels.few_queries && few[(2 * lane + plane) * block_rows + row] != dot;
     }
     expect(wrong == 0, "%s dots: %lld sums, %lld codes a row", kernels.name,
            static_cast<long long>(wrong), static_cast<long long>(padded));
+    expect(wrong_one == 0, "%s dots_one: %lld sums, %lld codes a row", kernels.name,
+           static_cast<long long>(wrong_one), static_cast<long long>(padded));
     expect(wrong_few == 0, "%s dots_few: %lld sums, %lld codes a row", kernels.name,
            static_cast<long long>(wrong_few), static_cast<long long>(padded));
 }

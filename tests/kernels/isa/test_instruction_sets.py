@@ -53,11 +53,13 @@ class Target:
         return self.triple.split("-", maxsplit=1)[0]
 
 
+ARM_SETS: Final = ("neoni8mm", "neondot", "neon", "scalar")
 TARGETS: Final = {
     target.triple: target
     for target in (
-        Target(triple="aarch64-linux-musl", system="Linux", search=("neon", "scalar"), links=True),
-        Target(triple="aarch64-macos", system="Darwin", search=("neon", "scalar")),
+        Target(triple="aarch64-linux-musl", system="Linux", search=ARM_SETS, links=True),
+        Target(triple="aarch64-macos", system="Darwin", search=ARM_SETS),
+        Target(triple="aarch64-windows-gnu", system="Windows", search=ARM_SETS),
         Target(
             triple="x86_64-linux-musl",
             system="Linux",
@@ -75,12 +77,8 @@ TARGETS: Final = {
 ARM: Final = "aarch64-linux-musl"
 # Linux's objects, of which nm shows the weak symbols; "" is this machine.
 WITH_SYMBOLS: Final = ("", ARM, "x86_64-linux-musl")
-# A Cortex-A72 has no dot products: there the scalar kernels must serve.
-ARM_MODELS: Final = {
-    "max": ("neon", "scalar"),
-    "cortex-a76": ("neon", "scalar"),
-    "cortex-a72": ("scalar",),
-}
+# A Cortex-A76 has no matrix products of bytes, a Cortex-A72 no dot products either.
+ARM_MODELS: Final = {"max": ARM_SETS, "cortex-a76": ARM_SETS[1:], "cortex-a72": ARM_SETS[2:]}
 # qemu emulates neither AVX-512 nor AVX-VNNI: a server of either falls back to AVX2.
 X86_MODELS: Final = {
     "Nehalem": ("scalar",),

@@ -4,7 +4,8 @@
 // The engine of an instruction set computes the int32 sums of a block. Weights of 32 outputs stay
 // in the L1 cache for all rows of the panel, while those of the next 32 are prefetched. Where the
 // engine leaves the vector units idle (AMX), the sums of one block are scaled between the steps of
-// the next one.
+// the next one. The sums of an engine are of code - Engine::zero: 0, or 128 where only signed bytes
+// are multiplied.
 #pragma once
 
 #include "operators/compute.hpp"
@@ -35,7 +36,7 @@ struct Panel {
 // Scale, bias and zero-point correction of 32 outputs; zero beyond the last.
 struct alignas(64) Columns {
     float scales[block_side], bias[block_side];
-    std::int32_t start[block_side]; // -zero point * sum of the output's weights
+    std::int32_t start[block_side]; // -zero * sum of the output's weights
     std::int64_t first;
     First lanes[2];
 
@@ -149,7 +150,7 @@ void gemm(const Panel &panel, const Linear &linear, std::int64_t zero, Range pai
     OutputBlock *before = &blocks[Chunks::most_blocks - 1];
     for (std::int64_t pair = pairs.first; pair < pairs.last; ++pair) {
         Columns &own = columns[pair % 2];
-        own.fill(linear, zero, pair * block_side);
+        own.fill(linear, zero - Engine::zero, pair * block_side);
         const std::int8_t *left = linear.codes + 2 * pair * column_bytes;
         const std::int8_t *right =
             pair * block_side + 16 >= linear.out ? left : left + column_bytes;

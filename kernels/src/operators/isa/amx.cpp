@@ -22,6 +22,7 @@ struct Amx {
         Session &operator=(const Session &) = delete;
     };
     static constexpr bool overlaps = true;
+    static constexpr std::int64_t zero = 0;
     static void attend(const Attention &all, const Head &head) { attend_amx(all, head); }
     static constexpr std::int64_t sums_bytes = block_side * 4;
 

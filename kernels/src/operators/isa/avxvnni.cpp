@@ -25,6 +25,7 @@ struct AvxVnni {
         Session() {} // NOLINT
     };
     static constexpr bool overlaps = false;
+    static constexpr std::int64_t zero = 0;
     static void attend(const Attention &all, const Head &head) {
         twinlens::operators::attend(all, head);
     }

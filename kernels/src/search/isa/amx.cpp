@@ -65,7 +65,7 @@ constexpr KernelTable table() {
     table.begin = cpu::load_tile_config;
     table.end = cpu::release_tiles;
     table.dots = dots;
-    table.dots_few = dots_few_avx512;
+    table.dots_few = dots_few_avx512<1024>;
     table.prune = prune_avx512;
     table.prune_few = prune_lane_avx512;
     table.exact_score = exact_score;

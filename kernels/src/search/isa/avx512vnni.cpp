@@ -8,6 +8,7 @@
 #include "search/exact_score.hpp"
 #include "search/isa/code_score.hpp"
 #include "search/isa/dot_few_avx512.hpp"
+#include "search/isa/dpbusd_avx512.hpp"
 #include "search/isa/encode_row.hpp"
 #include "search/isa/prune_avx512.hpp"
 #include "search/kernel_table.hpp"
@@ -21,15 +22,20 @@ int four(const std::uint8_t *codes) {
     return quad;
 }
 
-// 8 rows times 2 planes: 16 sums, and 10 loads for 16 products.
-void dots(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch, std::int32_t *out) {
-    constexpr std::int64_t at_once = 8, step = prefetch_step / at_once;
+// at_once rows times n_planes planes: 16 sums in flight. With two planes 10 loads for 16 products,
+// with one plane 17, of two a cycle.
+template <int at_once, int n_planes>
+void add_planes(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
+                std::int32_t *out) {
+    constexpr std::int64_t step = prefetch_step / at_once;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
         const std::uint8_t *codes = block.codes + row * padded;
-        __m512i first[at_once], second[at_once];
-        for (std::int64_t i = 0; i < at_once; ++i) {
-            first[i] = second[i] = _mm512_setzero_si512();
+        __m512i sums[at_once][n_planes];
+        for (auto &of_row : sums) {
+            for (__m512i &sum : of_row) {
+                sum = _mm512_setzero_si512();
+            }
         }
         for (std::int64_t at = 0; at < padded; at += 4) {
             if (at % step == 0) {
@@ -38,18 +44,21 @@ void dots(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch, s
                     prefetch.next += 64;
                 }
             }
-            const __m512i plane0 = _mm512_load_si512(planes + at * lanes);
-            const __m512i plane1 = _mm512_load_si512(planes + (padded + at) * lanes);
-            for (std::int64_t i = 0; i < at_once; ++i) {
+            __m512i numbers[n_planes];
+            for (int plane = 0; plane < n_planes; ++plane) {
+                numbers[plane] = _mm512_load_si512(planes + (plane * padded + at) * lanes);
+            }
+            for (int i = 0; i < at_once; ++i) {
                 const __m512i quad = _mm512_set1_epi32(four(codes + i * padded + at));
-                first[i] = _mm512_dpbusd_epi32(first[i], quad, plane0);
-                second[i] = _mm512_dpbusd_epi32(second[i], quad, plane1);
+                for (int plane = 0; plane < n_planes; ++plane) {
+                    sums[i][plane] = add_products(sums[i][plane], quad, numbers[plane]);
+                }
             }
         }
-        for (std::int64_t i = 0; i < at_once; ++i) {
-            std::int32_t *to = out + (row + i) * lanes;
-            _mm512_store_si512(to, first[i]);
-            _mm512_store_si512(to + block_rows * lanes, second[i]);
+        for (int i = 0; i < at_once; ++i) {
+            for (int plane = 0; plane < n_planes; ++plane) {
+                _mm512_store_si512(out + (plane * block_rows + row + i) * lanes, sums[i][plane]);
+            }
         }
     }
 }
@@ -58,9 +67,10 @@ constexpr KernelTable table() {
     KernelTable table{};
     table.name = "avx512vnni";
     table.levels = 127;
-    table.few_queries = 2;
-    table.dots = dots;
-    table.dots_few = dots_few_avx512;
+    table.few_queries = few_queries_avx512;
+    table.dots = add_planes<8, 2>;
+    table.dots_one = add_planes<16, 1>;
+    table.dots_few = dots_few_avx512<4096>;
     table.prune = prune_avx512;
     table.prune_few = prune_lane_avx512;
     table.exact_score = exact_score;

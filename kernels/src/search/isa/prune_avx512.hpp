@@ -45,6 +45,37 @@ inline std::int64_t prune_avx512(const std::int32_t *dots, float base, const Row
     return count;
 }
 
+// One term of each of 16 rows.
+struct TermsOf16 {
+    __m512 scale, left, length;
+
+    // Rows of 3 terms are taken apart in registers: gathers take longer than the dot products.
+    TermsOf16(const float *terms, std::int64_t n_terms) {
+        const __m512i each =
+            _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        const __m512i at = _mm512_mullo_epi32(each, _mm512_set1_epi32(static_cast<int>(n_terms)));
+        if (n_terms == 3) {
+            scale = third(terms, at);
+            left = third(terms, _mm512_add_epi32(at, _mm512_set1_epi32(1)));
+            length = third(terms, _mm512_add_epi32(at, _mm512_set1_epi32(2)));
+            return;
+        }
+        scale = _mm512_i32gather_ps(at, terms, 4);
+        left = _mm512_i32gather_ps(at, terms + 1, 4);
+        length = _mm512_i32gather_ps(at, terms + 2, 4);
+    }
+
+  private:
+    // terms[at] of 48 terms.
+    static __m512 third(const float *terms, __m512i at) {
+        const __m512 front =
+            _mm512_permutex2var_ps(_mm512_loadu_ps(terms), at, _mm512_loadu_ps(terms + 16));
+        const __m512 back = _mm512_permutexvar_ps(at, _mm512_loadu_ps(terms + 32));
+        return _mm512_mask_blend_ps(_mm512_cmpge_epi32_mask(at, _mm512_set1_epi32(32)), front,
+                                    back);
+    }
+};
+
 // 16 rows against one lane at a time: cheap, so that the stream of codes does not stall.
 inline std::int64_t prune_lane_avx512(const std::int32_t *dots, float base, const RowCodes &block,
                                       const Lanes &group, std::int64_t lane, CandidatePair *pairs) {
@@ -55,22 +86,17 @@ inline std::int64_t prune_lane_avx512(const std::int32_t *dots, float base, cons
     const __m512 reach = _mm512_set1_ps(group.reach[lane]);
     const __m512 length = _mm512_set1_ps(group.length[lane]);
     const __m512 floor = _mm512_set1_ps(group.floor[lane]);
-    const __m512i each = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i term =
-        _mm512_mullo_epi32(each, _mm512_set1_epi32(static_cast<int>(block.n_terms)));
     std::int64_t count = 0;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
-        const float *terms = block.terms + row * block.n_terms;
+        const TermsOf16 terms(block.terms + row * block.n_terms, block.n_terms);
         const __m512i high = _mm512_loadu_si512(dots + row);
         const __m512i low = _mm512_loadu_si512(dots + block_rows + row);
         const __m512 dot =
             _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(high, offset0)), bases,
                             _mm512_cvtepi32_ps(_mm512_sub_epi32(low, offset1)));
-        const __m512 scale = _mm512_i32gather_ps(term, terms, 4);
-        const __m512 estimate = _mm512_mul_ps(scale, _mm512_mul_ps(step, dot));
+        const __m512 estimate = _mm512_mul_ps(terms.scale, _mm512_mul_ps(step, dot));
         const __m512 margin =
-            _mm512_fmadd_ps(reach, _mm512_i32gather_ps(term, terms + 2, 4),
-                            _mm512_mul_ps(length, _mm512_i32gather_ps(term, terms + 1, 4)));
+            _mm512_fmadd_ps(reach, terms.length, _mm512_mul_ps(length, terms.left));
         // Not less, or not comparable.
         unsigned in = _mm512_cmp_ps_mask(_mm512_add_ps(estimate, margin), floor, _CMP_NLT_UQ);
         if (in == 0) {

@@ -1,0 +1,29 @@
+// neon.cpp - the operators by NEON alone, as on a Cortex-A72.
+
+#include "operators/lanes/neon.hpp"
+// The definitions stand on the lanes.
+#include "operators/definitions/linear.hpp"
+#include "operators/definitions/self_attention.hpp"
+#include "operators/isa/dot_neon.hpp"
+#include "operators/operator_table.hpp"
+
+namespace twinlens::operators {
+namespace {
+
+constexpr OperatorTable table() {
+    OperatorTable table{};
+    table.name = "neon";
+    table.reproducible = true;
+    table.product = product<Neon>;
+    table.bytes_product = bytes_product<Neon>;
+    table.mlp = mlp<Neon>;
+    table.attention = attention<Neon>;
+    table.self_attention = self_attention<Neon>;
+    return table;
+}
+
+} // namespace
+
+constexpr OperatorTable neon_operators = table();
+
+} // namespace twinlens::operators

@@ -1,0 +1,29 @@
+// neondot.cpp - the operators by NEON with dot products: 16 products of signed bytes at once.
+
+#include "operators/lanes/neon.hpp"
+// The definitions stand on the lanes.
+#include "operators/definitions/linear.hpp"
+#include "operators/definitions/self_attention.hpp"
+#include "operators/isa/dot_neon.hpp"
+#include "operators/operator_table.hpp"
+
+namespace twinlens::operators {
+namespace {
+
+constexpr OperatorTable table() {
+    OperatorTable table{};
+    table.name = "neondot";
+    table.reproducible = true;
+    table.product = product<Neon>;
+    table.bytes_product = bytes_product<Neon>;
+    table.mlp = mlp<Neon>;
+    table.attention = attention<Neon>;
+    table.self_attention = self_attention<Neon>;
+    return table;
+}
+
+} // namespace
+
+constexpr OperatorTable neondot_operators = table();
+
+} // namespace twinlens::operators
