@@ -211,19 +211,21 @@ def _write(
 ) -> TowerFile:
     """Write a tower: its graph, and the native one if there is a second.
 
-    Both are compared with the original, where they can run; the worse agreement is the tower's.
+    Both are compared with the original, where they can run; the worse agreement is the tower's. The
+    second is left out where the first is refused.
     """
-    graph, *second = graphs
+    graph, *others = graphs
     name = f"{ONNX_FOLDER}/{STEMS[source.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
-    files = save(graph, path, shared=bool(second))
-    native = [path.with_name(f"{path.stem}_native.onnx") for _ in second]
-    for other, file in zip(second, native, strict=True):
-        save_beside(other, file, path)
-    opened = [path, *(native if native_operators.serving() else ())]
-    agreement = min(
-        (_agreement(graph, source, file) for file in opened), key=lambda each: each.worst_cosine
-    )
+    files = save(graph, path)
+    agreement = _agreement(graph, source, path)
+    native = []
+    for other in others if verify.holds(agreement, precision) else ():
+        native.append(path.with_name(f"{path.stem}_native.onnx"))
+        save_beside(other, native[-1], path)
+        if native_operators.serving() is not None:
+            both = (agreement, _agreement(graph, source, native[-1]))
+            agreement = min(both, key=lambda each: each.worst_cosine)
     logger.info("%s: worst cosine %.6f%s", name, agreement.worst_cosine, _kept_note(kept))
 
     def hashes(written: Iterable[Path]) -> dict[str, str]:

@@ -73,7 +73,8 @@ def test_the_manifest_says_what_was_written(bundle: Bundle) -> None:
     for precision in PRECISIONS:
         bundle.check(precision)
         tower = manifest.towers[precision].text
-        assert tower.bytes == bundle.path(tower.file).stat().st_size
+        assert tower.bytes == sum(bundle.path(name).stat().st_size for name in tower.hashes())
+        assert [*tower.native] == (["onnx/text_model_native.onnx"] if precision == "fp32" else [])
         assert tower.agreement.samples == 13  # of 20: the others are for calibration
         assert tower.kept == ()
         model = onnx.load(bundle.path(tower.file))
@@ -85,7 +86,7 @@ def test_the_folder_has_the_hubs_names(bundle: Bundle) -> None:
     towers = {
         f"onnx/{tower}_model{suffix}.onnx"
         for tower in ("vision", "text")
-        for suffix in ("", "_fp16", "_int8")
+        for suffix in ("", "_native", "_fp16", "_int8")
     }
     assert names == towers | {*bundle.manifest.files, "twinlens.json"}
 

@@ -178,15 +178,14 @@ class Graph(GraphBuilder):
         )
 
 
-def save(graph: Graph, path: Path, *, shared: bool = False) -> tuple[Path, ...]:
+def save(graph: Graph, path: Path) -> tuple[Path, ...]:
     """Write a graph as an ONNX file and return the files written.
 
     Many weights become a second file of external data, which onnxruntime maps into memory instead
-    of reading it; so do those that a second graph shares.
+    of reading it.
     """
     model = to_model(graph)
-    embedded = 0 if shared else LARGEST_EMBEDDED_BYTES
-    if sum(array.nbytes for array in graph.weights.values()) <= embedded:
+    if sum(array.nbytes for array in graph.weights.values()) <= LARGEST_EMBEDDED_BYTES:
         onnx.save_model(model, path)
         return (path,)
     external = path.with_name(f"{path.name}_data")
@@ -199,7 +198,7 @@ def save(graph: Graph, path: Path, *, shared: bool = False) -> tuple[Path, ...]:
 
 
 def save_beside(graph: Graph, path: Path, first: Path) -> None:
-    """Write a graph that shares the weights of a file of `save`, by their names, not their copies.
+    """Write a graph that shares the external data of a file of `save`.
 
     Args:
         graph: its arrays are those of the first graph under the same name.

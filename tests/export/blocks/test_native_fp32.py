@@ -17,6 +17,7 @@ from twinlens_export.architecture import Activation, Linear, Norm
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import Blocks, Mlp
 from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
+from twinlens_export.graph import graph as graphs
 from twinlens_export.graph.graph import Graph, ValueInfo, save, save_beside
 from twinlens_kernels import operators
 
@@ -72,9 +73,10 @@ def sessions(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32
     def over(graph: Graph) -> Blocks:
         return NativeFloatBlocks(graph, packed.weights)
 
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         paths = [Path(folder) / f"{name}.onnx" for name in ("native", "packed", "plain")]
-        save(packed, paths[1], shared=True)
+        patch.setattr(graphs, "LARGEST_EMBEDDED_BYTES", 0)
+        save(packed, paths[1])
         save_beside(graph_of(over, width, seed, make, dtype), paths[0], paths[1])
         save(plain, paths[2])
         opened = [
