@@ -5,10 +5,10 @@ before: they are in the system's cache. What OpenVINO compiled "before" is in a 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bench.harness.processes import JsonProcess, worker_environment
+from bench.harness.processes import NOTHING, JsonProcess, worker_environment
 from bench.harness.results_log import ResultsLog
 from bench.towers.contenders import COLD_ONLY, CONTENDERS, Contender
 from bench.towers.inputs.workspace import MODALITIES, Workspace
@@ -40,13 +40,18 @@ def can_start(contender: Contender) -> bool:
     return whole and contender.interpreter() is not None
 
 
-def cold_start(workspace: Workspace, contender: Contender, threads: int) -> dict[str, Any]:
+def cold_start(
+    workspace: Workspace,
+    contender: Contender,
+    threads: int,
+    variables: Mapping[str, str] = NOTHING,
+) -> dict[str, Any]:
     """Return the wall s until the answer is here, and the facts in the answer."""
     begun = time.perf_counter()
     with JsonProcess(
         *("bench.towers.cold_start", workspace.work, workspace.model, contender.name, threads),
         python=str(contender.interpreter()),
-        env=worker_environment(threads),
+        env=worker_environment(threads, variables),
         quiet=True,
     ) as process:
         found = process.answer()

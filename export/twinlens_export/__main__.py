@@ -61,6 +61,7 @@ def _bundle(options: argparse.Namespace) -> list[str]:
         samples=files(images=options.images, texts=options.texts),
         clean=options.clean,
         force=options.force,
+        progress=True,
     )
     table = tower_table(bundle.manifest, timing.speed_columns(bundle))
     lines = [*table, str(bundle.folder)]

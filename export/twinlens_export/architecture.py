@@ -74,6 +74,22 @@ class Encoder:
         return int(self.layers[0].query.weight.shape[1])
 
     @property
+    def n_weights(self) -> int:
+        """Number of weights of all linear maps: products for one token."""
+        return sum(
+            linear.weight.size
+            for layer in self.layers
+            for linear in (
+                layer.query,
+                layer.key,
+                layer.value,
+                layer.out_proj,
+                layer.fc1,
+                layer.fc2,
+            )
+        )
+
+    @property
     def head_width(self) -> int:
         """Width of one head's queries, keys and values."""
         return self.width // self.heads

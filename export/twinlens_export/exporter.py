@@ -9,26 +9,39 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Generic
 
+import numpy as np
 import onnx
 
 from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifest
 from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
 from twinlens.bundle.specs import PRECISIONS, Clean, Modality, Precision
 from twinlens.errors import TextError, quoted
+from twinlens.freed_memory import give_back
 from twinlens.ort import native_operators
 from twinlens.ort.device import CPU
 from twinlens.ort.distributions import installed_distributions
 from twinlens.ort.session import Session
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens.threads import usable_threads
+from twinlens_export.architecture import F32
 from twinlens_export.bundle_folder import clear_remains, new_folder, require_free
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.errors import CheckpointError
+from twinlens_export.export_plan import (
+    COSTS,
+    REFERENCE_COST,
+    REFERENCE_STEP,
+    TUNING,
+    export_plan,
+    products,
+    tower_step,
+)
 from twinlens_export.graph.graph import Array, Graph, save, save_beside
 from twinlens_export.graph.shape_nodes import shape_nodes
 from twinlens_export.precision import RECIPES, in_precision, native_graph
-from twinlens_export.quantization.activation_stats import image_batches, text_batches
+from twinlens_export.progress import Work, told
+from twinlens_export.quantization.activation_stats import FRUGAL, image_batches, text_batches
 from twinlens_export.quantization.sensitivity import sensitivities
 from twinlens_export.quantization.tuning import BuildTower, Tower, tune
 from twinlens_export.siglip_calibration import native_calibrations
@@ -65,6 +78,7 @@ def export(  # noqa: PLR0913 - each is an independent wish
     samples: SampleFiles = BUNDLED,
     clean: Clean | None = None,
     force: bool = False,
+    progress: bool = False,
 ) -> Bundle:
     """Write the bundle of a checkpoint, its towers verified against the reference model.
 
@@ -80,6 +94,7 @@ def export(  # noqa: PLR0913 - each is an independent wish
         clean: cleaning of texts, if not the checkpoint's: "openai" as in OpenAI's own code, "none"
             as in transformers.
         force: replace a bundle at `out`.
+        progress: write lines on stderr, with the share of the work that is done and the time left.
 
     Raises:
         ExportError: nothing was written; the message has the reason and the cure.
@@ -88,17 +103,38 @@ def export(  # noqa: PLR0913 - each is an independent wish
     wanted = _known(precisions)
     clear_remains(target)
     require_free(target, force=force)
-    original = read_checkpoint(os.fspath(checkpoint))
-    read = _cleaned(original, clean)
-    with new_folder(target) as folder:
-        for name, text in read.files.items():
-            (folder / name).write_text(text, encoding="utf-8")
-        compared = read_samples(samples, read, _tokenizer(folder, read))
-        require_ids(original, _tokenizer(folder, original), sample_texts(samples))
-        require_pixels(original, sample_images(samples))
-        towers = _write_towers(read, compared, folder, wanted)
-        write_manifest(folder, _manifest(read, folder, towers))
+    work = Work()
+    with told(work, shown=progress):
+        original = read_checkpoint(os.fspath(checkpoint))
+        read = _cleaned(original, clean)
+        with new_folder(target) as folder:
+            for name, text in read.files.items():
+                (folder / name).write_text(text, encoding="utf-8")
+            compared = read_samples(samples, read, _tokenizer(folder, read))
+            require_ids(original, _tokenizer(folder, original), sample_texts(samples))
+            require_pixels(original, sample_images(samples))
+            work.planned(export_plan(read, compared, wanted))
+            reference = _reference(read, compared, work)
+            # From here on nothing holds the model in torch: its memory is free for the towers.
+            stored = read.without_model(folder)
+            del original, read
+            give_back()
+            comparison = _Comparison(samples=compared, reference=reference, work=work)
+            towers = _write_towers(stored, comparison, folder, wanted)
+            write_manifest(folder, _manifest(stored, folder, towers))
     return open_bundle(target)
+
+
+def _reference(checkpoint: Checkpoint, samples: Samples, work: Work) -> verify.Reference:
+    """Run the checkpoint's own model."""
+
+    def embedded(batch: Array) -> None:
+        is_pixels = batch.dtype == np.uint8
+        tower = checkpoint.image if is_pixels else checkpoint.text
+        work.advance(REFERENCE_COST * products(tower, batch))
+
+    with work.during(REFERENCE_STEP):
+        return verify.reference_of(checkpoint, samples, embedded=embedded)
 
 
 def _tokenizer(folder: Path, checkpoint: Checkpoint) -> Tokenizer:
@@ -111,6 +147,15 @@ def _tokenizer(folder: Path, checkpoint: Checkpoint) -> Tokenizer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Comparison:
+    """Samples that all towers are compared on, and the work that this is."""
+
+    samples: Samples
+    reference: verify.Reference
+    work: Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _TowerSource(Generic[Tower]):
     """One tower before it has a precision, and its comparison with the reference model."""
 
@@ -120,6 +165,15 @@ class _TowerSource(Generic[Tower]):
     batches: Sequence[Array]
     """Calibration samples."""
     agreement: Callable[[verify.EmbedRows], Agreement]
+    work: Work
+
+    def cost(self, batch: Array, precision: Precision) -> float:
+        """Cost of embedding one batch."""
+        return COSTS[precision] * products(self.tower, batch)
+
+    def counted_batches(self) -> Sequence[Array]:
+        """Calibration samples that count as work when they are walked through."""
+        return self.work.counted(self.batches, lambda batch: TUNING * products(self.tower, batch))
 
 
 def _cleaned(checkpoint: Checkpoint, clean: Clean | None) -> Checkpoint:
@@ -143,15 +197,19 @@ def _known(precisions: Sequence[str]) -> list[Precision]:
 
 
 def _write_towers(
-    checkpoint: Checkpoint, samples: Samples, folder: Path, precisions: Sequence[Precision]
+    checkpoint: Checkpoint,
+    comparison: _Comparison,
+    folder: Path,
+    precisions: Sequence[Precision],
 ) -> dict[Precision, Towers]:
-    reference = verify.reference_of(checkpoint, samples)
+    samples, reference, work = comparison.samples, comparison.reference, comparison.work
     (folder / ONNX_FOLDER).mkdir()
     image = _TowerSource(
         modality="image",
         tower=checkpoint.image,
         build_tower=image_graph,
         batches=image_batches(samples.calibration.images),
+        work=work,
         agreement=lambda embed: verify.image_agreement(embed, samples, reference),
     )
     text = _TowerSource(
@@ -159,6 +217,7 @@ def _write_towers(
         tower=checkpoint.text,
         build_tower=text_graph,
         batches=text_batches(samples.calibration.texts, checkpoint.text_spec),
+        work=work,
         agreement=lambda embed: verify.text_agreement(embed, samples, reference, checkpoint),
     )
     return {
@@ -173,36 +232,34 @@ def _write_towers(
 
 def _write_tower(source: _TowerSource[Tower], precision: Precision, folder: Path) -> TowerFile:
     """Write one tower in one precision, and verify the written file."""
-    if precision == "int8":
-        written = _write_int8(source, folder)
-    else:
-        build = partial(source.build_tower, source.tower)
-        graph = in_precision(build, precision)
-        native = native_graph(build, precision, graph)
-        graphs = (graph,) if native is None else (graph, native)
-        written = _write(graphs, source, precision, folder)
+    with source.work.during(tower_step(source.modality, precision)):
+        if precision == "int8":
+            written = _write_int8(source, folder)
+        else:
+            graph = in_precision(partial(source.build_tower, source.tower), precision)
+            written = _write(graph, source, precision, folder)
     verify.require(written.agreement, precision, source.modality, kept=written.kept)
     return written
 
 
 def _write_int8(source: _TowerSource[Tower], folder: Path) -> TowerFile:
     """Write a tower in int8; one more sensitive block at a time in float32 until it is close."""
-    tuned = tune(source.tower, source.build_tower, source.batches, folder)
-    written = _write([tuned.build(tuned.blocks())], source, "int8", folder)
+    tuned = tune(source.tower, source.build_tower, source.counted_batches(), folder)
+    written = _write(tuned.build(tuned.blocks()), source, "int8", folder)
     if verify.holds(written.agreement, "int8"):
         return written
     by_sensitivity = list(sensitivities(tuned.build, tuned.blocks(), source.batches, folder))
     for count in range(1, 1 + int(MOST_KEPT * len(by_sensitivity))):
         kept = tuple(by_sensitivity[:count])
-        graph = tuned.build(tuned.blocks(kept=kept))
-        written = _write([graph], source, "int8", folder, kept=kept)
+        source.work.extend(tower_step(source.modality, "int8"))
+        written = _write(tuned.build(tuned.blocks(kept=kept)), source, "int8", folder, kept=kept)
         if verify.holds(written.agreement, "int8"):
             break
     return written
 
 
 def _write(
-    graphs: Sequence[Graph],
+    graph: Graph,
     source: _TowerSource[Tower],
     precision: Precision,
     folder: Path,
@@ -214,17 +271,22 @@ def _write(
     Both are compared with the original, where they can run; the worse agreement is the tower's. The
     second is left out where the first is refused.
     """
-    graph, *others = graphs
     name = f"{ONNX_FOLDER}/{STEMS[source.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
+    given, output = names = graph.input.name, graph.output.name
     files = save(graph, path)
-    agreement = _agreement(graph, source, path)
-    native = []
-    for other in others if verify.holds(agreement, precision) else ():
-        native.append(path.with_name(f"{path.stem}_native.onnx"))
-        save_beside(other, native[-1], path)
+    del graph  # the caller has handed it over: its arrays are free before the session packs others
+    agreement = _agreement(source, precision, path, names)
+    native: list[Path] = []
+    build = partial(source.build_tower, source.tower)
+    second = native_graph(build, precision) if verify.holds(agreement, precision) else None
+    if second is not None:
+        native = [path.with_name(f"{path.stem}_native.onnx")]
+        save_beside(second, native[0], path)
+        del second
         if native_operators.serving() is not None:
-            both = (agreement, _agreement(graph, source, native[-1]))
+            source.work.extend(tower_step(source.modality, precision))
+            both = (agreement, _agreement(source, precision, native[0], names))
             agreement = min(both, key=lambda each: each.worst_cosine)
     logger.info("%s: worst cosine %.6f%s", name, agreement.worst_cosine, _kept_note(kept))
 
@@ -237,17 +299,30 @@ def _write(
         beside=hashes(files[1:]),
         native=hashes(native),
         bytes=sum(file.stat().st_size for file in (*files, *native)),
-        input=graph.input.name,
-        output=graph.output.name,
+        input=given,
+        output=output,
         agreement=agreement,
         kept=kept,
         shape_nodes=shape_nodes(onnx.load(path, load_external_data=False)),
     )
 
 
-def _agreement(graph: Graph, source: _TowerSource[Tower], path: Path) -> Agreement:
-    session = Session(path, device=CPU, threads=usable_threads(), name=path.name)
-    return source.agreement(lambda batch: session.run({graph.input.name: batch}, graph.output.name))
+def _agreement(
+    source: _TowerSource[Tower], precision: Precision, path: Path, names: tuple[str, str]
+) -> Agreement:
+    """Compare a written file, of which the names of input and output are given."""
+    given, output = names
+    session = Session(path, device=CPU, threads=usable_threads(), name=path.name, memory=FRUGAL)
+
+    def embed(batch: Array) -> F32:
+        rows = session.run({given: batch}, output)
+        source.work.advance(source.cost(batch, precision))
+        return rows
+
+    agreement = source.agreement(embed)
+    session.close()
+    give_back()
+    return agreement
 
 
 def _kept_note(kept: tuple[str, ...]) -> str:

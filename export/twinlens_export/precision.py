@@ -54,7 +54,7 @@ def in_precision(build: BuildGraph, precision: Precision) -> Graph:
     return graph
 
 
-def native_graph(build: BuildGraph, precision: Precision, first: Graph) -> Graph | None:
-    """Build the second graph of a precision over the weights of the first; None: it has none."""
+def native_graph(build: BuildGraph, precision: Precision) -> Graph | None:
+    """Build the second graph of a precision, over the weights of the first; None: it has none."""
     native = RECIPES[precision].native
-    return None if native is None else build(partial(native, stored=first.weights))
+    return None if native is None else build(native)

@@ -1,6 +1,6 @@
 """Compiled parts of this package: missing, damaged or ready to be loaded."""
 
-import importlib
+import importlib.machinery
 import logging
 import struct
 from importlib.util import find_spec
@@ -10,6 +10,23 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 MODULE: Final = "twinlens_kernels._native"
+FUNCTIONS: Final = (
+    "Coded",
+    "across",
+    "cpu_features",
+    "down",
+    "encode",
+    "paths",
+    "pixels",
+    "rescore",
+    "taps",
+    "topk",
+    "update_topk",
+    "within",
+)
+"""Names that a compiled module of this version has."""
+_STRING_TABLE: Final = b"\x03\0\0\0"
+"""Type of the section with the names of the others (SHT_STRTAB)."""
 
 
 def module_path() -> Path | None:
@@ -21,34 +38,54 @@ def module_path() -> Path | None:
 def require_whole(library: Path) -> None:
     """Check that a library was not cut while it was copied: loading one ends the process.
 
-    The section headers of an ELF file are at its end, and its first 64 bytes tell where. A library
-    of another format or word size is left to the loader.
+    The section headers of an ELF file are at its end, and its first 64 bytes tell where; one of
+    them is of the table of their names. A library of another format or word size is left to the
+    loader.
 
     Raises:
-        OSError: it was cut, or cannot be read.
+        OSError: it was cut, its end is lost, or it cannot be read.
     """
     size = library.stat().st_size
     with library.open("rb") as file:
         head = file.read(64)
-    if head[:6] != b"\x7fELF\x02\x01" or len(head) < 64:
-        return
-    (start,) = struct.unpack_from("<Q", head, 0x28)
-    length, count = struct.unpack_from("<HH", head, 0x3A)
-    if start + length * count > size:
-        raise OSError(f"it has {size} bytes, wanted {start + length * count}; install it again")
+        if head[:6] != b"\x7fELF\x02\x01" or len(head) < 64:
+            return
+        (start,) = struct.unpack_from("<Q", head, 0x28)
+        length, count, names = struct.unpack_from("<HHH", head, 0x3A)
+        if start + length * count > size:
+            raise OSError(f"it has {size} bytes, wanted {start + length * count}; install it again")
+        file.seek(start + length * names + 4)
+        if count and file.read(4) != _STRING_TABLE:
+            raise OSError("its end was lost, as when a disk is full; install it again")
 
 
 def module_failure() -> str | None:
-    """Import the compiled module; return the reason if it is there and cannot be loaded."""
+    """Import the compiled module; return the reason if it is there and does not serve."""
     path = module_path()
     if path is None:
-        return None
+        return _misfit()
     try:
         require_whole(path)
-        importlib.import_module(MODULE)
-    except (ImportError, OSError) as error:
+        module = importlib.import_module(MODULE)
+    except Exception as error:  # noqa: BLE001  a damaged module may raise any
         return f"{path.name} cannot be loaded: {error}"
+    lacking = [name for name in FUNCTIONS if not hasattr(module, name)]
+    if lacking:
+        return f"{path.name} is of another version and lacks {', '.join(lacking)}; install it again"
     return None
+
+
+def _misfit() -> str | None:
+    """Return the reason if there are compiled modules, but none that this Python would import."""
+    found = sorted(
+        path.name
+        for path in Path(__file__).parent.glob(f"{MODULE.rpartition('.')[2]}.*")
+        if path.suffix in {".so", ".pyd"}
+    )
+    if not found:
+        return None
+    wanted = importlib.machinery.EXTENSION_SUFFIXES[0]
+    return f"{found[0]} is for another Python or system, this one wants *{wanted}; install it again"
 
 
 FAILURE: Final[str | None] = module_failure()

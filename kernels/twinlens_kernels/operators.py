@@ -12,6 +12,14 @@ VARIABLE: Final = "TWINLENS_OPERATORS"
 """Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
 PATHS: Final = ("amx", "avx512vnni", "avxvnni", "avx2")
 """Instruction sets for which there are operators, best first."""
+SERVING: Final = "twinlens_operators_path"
+REPRODUCIBLE: Final = "twinlens_operators_reproducible_path"
+RUNNABLE: Final = "twinlens_operators_runnable_sets"
+QUESTIONS: Final = (SERVING, REPRODUCIBLE, RUNNABLE)
+"""Functions of the library, of which the first two read TWINLENS_OPERATORS themselves. One of
+another version of this package may lack some."""
+OWN_BITS: Final = frozenset({"amx"})
+"""Those of `PATHS` whose rows have bits of their own; the others have them in common."""
 
 
 @cache
@@ -22,9 +30,8 @@ def library() -> Path | None:
     compute the operators.
     """
     module = module_path()
-    if module is None:
-        return None
-    return next(iter(sorted(module.parent.glob("*twinlens_operators.*"))), None)
+    folder = Path(__file__).parent if module is None else module.parent
+    return next(iter(sorted(folder.glob("*twinlens_operators.*"))), None)
 
 
 @cache
@@ -37,16 +44,54 @@ def path() -> str | None:
     Raises:
         ValueError: TWINLENS_OPERATORS names none of them, or one that cannot serve here.
     """
+    wanted = _wanted()
     if is_off():
         return None
-    wanted = os.environ.get(VARIABLE, "")
-    if wanted and wanted not in PATHS:
-        raise ValueError(f"{VARIABLE} is {wanted[:40]!r}, not one of {', '.join(PATHS)} and none")
-    found = None if failure() is not None else _asked()
+    found = None if failure() is not None else _answer(SERVING)
     if wanted and found != wanted:
+        here = ", ".join((*runnable(), "none"))
         reason = failure() or "this processor or this installation has no such operators"
-        raise ValueError(f"{VARIABLE} is {wanted!r}, but {reason}; unset it, or set it to none")
+        raise ValueError(f"{VARIABLE} is {wanted!r}, but {reason}; unset it, or set it to {here}")
     return found
+
+
+@cache
+def reproducible_path() -> str:
+    """Return the instruction set of the operators whose bits every processor gives.
+
+    That of `path`, or the best other one where that is the exception, AMX.
+
+    Raises:
+        ValueError: there is none here, or TWINLENS_OPERATORS names another.
+    """
+    usual = path()
+    if is_off():
+        raise ValueError(f"{VARIABLE} is 'none', and only native operators give the same bits")
+    found = None if usual is None else _answer(REPRODUCIBLE)
+    if found is None:
+        reason = failure() or (
+            "the kernels were installed without a compiler"
+            if library() is None
+            else f"this processor has none of {', '.join(PATHS)}"
+        )
+        raise ValueError(f"there are no native operators, which alone give the same bits: {reason}")
+    if _wanted() not in ("", found):
+        raise ValueError(
+            f"{VARIABLE} is {_wanted()!r}, which has bits of its own; unset it or set it to {found}"
+        )
+    return found
+
+
+def _wanted() -> str:
+    """Return the value of TWINLENS_OPERATORS, "" if it is not set.
+
+    Raises:
+        ValueError: nothing has that name.
+    """
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted not in ("", "none", *PATHS):
+        raise ValueError(f"{VARIABLE} is {wanted[:40]!r}, not one of {', '.join(PATHS)} and none")
+    return wanted
 
 
 def is_off() -> bool:
@@ -62,18 +107,26 @@ def failure() -> str | None:
         return None
     try:
         require_whole(found)
-        _asked()
+        for question in QUESTIONS:
+            _answer(question)
     except (OSError, AttributeError) as error:
         return f"{found.name} cannot be loaded: {error}"
     return None
 
 
-def _asked() -> str | None:
-    """Ask the library, which itself reads the environment variable."""
+@cache
+def runnable() -> tuple[str, ...]:
+    """Return the instruction sets of `PATHS` for which the library has operators that run here."""
+    if library() is None or failure() is not None:
+        return ()
+    return tuple((_answer(RUNNABLE) or "").split())
+
+
+def _answer(question: str) -> str | None:
     found = library()
     if found is None:
         return None
-    ask = ctypes.CDLL(str(found)).twinlens_operators_path
+    ask = ctypes.CDLL(str(found))[question]
     ask.restype = ctypes.c_char_p
     name: bytes | None = ask()
     return None if name is None else name.decode()

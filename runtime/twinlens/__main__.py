@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final, TextIO
+from typing import TextIO
 
 import twinlens_command
 from twinlens.commands.parsing.arguments import joined
@@ -15,11 +15,8 @@ from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.parsing.parser import parser
 from twinlens.commands.printing.progress import Progress
 from twinlens.commands.printing.text import one_line, printable
-from twinlens.errors import TwinlensError
+from twinlens.errors import TRACEBACK, TwinlensError
 from twinlens_command import INTERRUPTED, is_interrupted
-
-TRACEBACK: Final = "TWINLENS_TRACEBACK"
-"""Environment variable: where it is set, an unforeseen error is raised."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

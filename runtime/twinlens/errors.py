@@ -29,6 +29,8 @@ from typing import Final
 
 QUOTED_CHARACTERS: Final = 80
 """Longest input in a message; a data URI given as a path can have megabytes."""
+TRACEBACK: Final = "TWINLENS_TRACEBACK"
+"""Environment variable of the command line: where it is set, an unforeseen error is raised."""
 
 
 class TwinlensError(Exception):

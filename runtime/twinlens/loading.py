@@ -38,6 +38,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
     cuda: CudaOptions = DEFAULT,
     low_memory: bool = False,
     spinning: bool = False,
+    reproducible: bool = False,
 ) -> Model:
     """Open a bundle: the folder that twinlens-export wrote, or "demo", inside the package.
 
@@ -71,10 +72,13 @@ def load(  # noqa: PLR0913  one choice each, none by place
             ms of CPU with it and 4.3 without; a service of 157 texts/s has a p99 of 152 ms with it
             and 18 without, on 1.48 and 0.83 cores (AVX-512 VNNI, 2 cores). It helps only where the
             cores are idle otherwise: the best run of one text was 3.3 ms with it, 3.4 without.
+        reproducible: on a CPU, compute int8 by the native operators whose rows are the same to the
+            bit on every processor that has some, or refuse. Only AMX has rows of its own: where it
+            serves, the next best instruction set takes its place, and elsewhere nothing changes.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
-        ProviderError: the device cannot be used.
+        ProviderError: the device cannot be used, or has no reproducible rows of that precision.
         ValueError: device, precision, threads or pixels mean nothing.
     """
     read_threads(threads)  # refused before anything is opened
@@ -89,6 +93,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
         cuda=cuda,
         low_memory=low_memory,
         spinning=spinning,
+        reproducible=reproducible,
     )
     return Model(opened, options)
 

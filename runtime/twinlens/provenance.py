@@ -8,6 +8,7 @@ from twinlens.bundle.manifest import Source
 from twinlens.bundle.specs import Modality, PassOrder, Precision
 from twinlens.errors import IndexFileError
 from twinlens.images.pixel_options import PixelOptions
+from twinlens_kernels.operators import OWN_BITS, PATHS
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +17,8 @@ ONLY_IMAGES: Final = frozenset({"pixels", "passes"})
 CLOSE: Final = frozenset({"operators"})
 """Entries that may differ: rows of one int8 bundle by native operators and by onnxruntime's own
 have a cosine of 0.9998 or more, which moves a hit only where two are that close."""
+SAME_BITS: Final = frozenset(PATHS) - OWN_BITS
+"""Operators by which the rows of one bundle are the same to the bit."""
 
 
 def about_of(
@@ -56,8 +59,8 @@ def check_about(
     """Refuse to compare embeddings that were made differently.
 
     An entry that only one of the two has is not compared: an index may say nothing of its making.
-    Other "operators" are only logged, as a warning: the rows of one int8 bundle on two processors
-    have a cosine of 0.9998 or more.
+    Other "operators" are only logged, as a warning, unless their rows are the same to the bit: the
+    rows of one int8 bundle by the others have a cosine of 0.9998 or more.
 
     Args:
         stored: maker of the stored embeddings, `Index.about`.
@@ -103,6 +106,8 @@ def _different(
             continue
         if name not in CLOSE:
             yield name
+            continue
+        if {found, other[name]} <= SAME_BITS:
             continue
         logger.warning(
             "the index was made with operators %s, this model has %s: their rows differ a "

@@ -83,7 +83,8 @@ class FloatBlocks:
         """Store a weight [out, in], and return the tensor [in, out]."""
         graph, outputs = self.graph, len(linear.weight)
         if not self.packed:
-            return graph.weight(f"{name}.weight", np.ascontiguousarray(linear.weight.T))
+            # A view: laid out when it is written.
+            return graph.weight(f"{name}.weight", linear.weight.T)
         weight = graph.weight(f"{name}.weight", packed(linear.weight))
         inputs_first = graph.add("Transpose", weight, perm=[1, 0, 2])
         matrix = graph.add("Reshape", inputs_first, graph.constant([0, -1], np.int64))
@@ -110,9 +111,10 @@ def packed(weight: F32) -> F32:
     nothing is moved when the file is opened.
     """
     outputs, inputs = weight.shape
-    padded = np.zeros((-outputs % TOGETHER + outputs, inputs), np.float32)
-    padded[:outputs] = weight
-    return np.ascontiguousarray(padded.reshape(-1, TOGETHER, inputs).transpose(0, 2, 1))
+    if outputs % TOGETHER:
+        weight = np.concatenate([weight, np.zeros((-outputs % TOGETHER, inputs), np.float32)])
+    # A view where nothing is padded: laid out when it is written.
+    return weight.reshape(-1, TOGETHER, inputs).transpose(0, 2, 1)
 
 
 def add_heads(graph: GraphBuilder, joined: str, heads: int, *, parts: int) -> tuple[str, ...]:

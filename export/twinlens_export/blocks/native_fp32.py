@@ -15,7 +15,7 @@ import numpy as np
 from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks.fp32 import FloatBlocks, packed
 from twinlens_export.blocks.interface import Mlp
-from twinlens_export.graph.graph import Array, Attribute, Graph, Node
+from twinlens_export.graph.graph import Attribute, Graph, Node
 
 VECTOR: Final = 32
 """The width of a fused attention is a multiple of it."""
@@ -34,8 +34,6 @@ class NativeFloatBlocks:
     """
 
     graph: Graph
-    stored: Mapping[str, Array] = field(default_factory=dict)
-    """Arrays of the graph of `FloatBlocks` by name, which are taken over."""
     _floats: FloatBlocks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -133,12 +131,11 @@ class NativeFloatBlocks:
         )
 
     def _weight(self, linear: Linear, name: str) -> tuple[str, str]:
-        weight = self.stored.get(f"{name}.weight")
-        weight = packed(linear.weight) if weight is None else weight
-        bias = linear.bias
+        graph, bias = self.graph, linear.bias
         if bias is None:  # FloatBlocks stores none
             bias = np.zeros(len(linear.weight), np.float32)
-        return self.graph.weight(f"{name}.weight", weight), self.graph.weight(f"{name}.bias", bias)
+        weight = graph.weight(f"{name}.weight", packed(linear.weight))
+        return weight, graph.weight(f"{name}.bias", bias)
 
 
 def _epsilon(norm: Norm | None) -> dict[str, Attribute]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,7 @@ from twinlens_export.checkpoints.state_dict import StateDict, split_fused
 from twinlens_export.checkpoints.tokenizer import LoadedTokenizer
 from twinlens_export.checkpoints.transformers_loader import load_transformers
 from twinlens_export.errors import CheckpointError
+from twinlens_export.graph.mapped_arrays import on_disk
 
 TRANSFORMERS_WEIGHTS: Final = (
     "model.safetensors",
@@ -47,7 +48,8 @@ class Checkpoint:
     family: Family
     sha256: str
     """Of all weights and their names, independent of the files they came in."""
-    model: ReferenceModel
+    model: ReferenceModel | None
+    """None from the moment on when its embeddings of the samples are known: it takes memory."""
     preparation: ReferencePreparation
     tokenizer: LoadedTokenizer
     image: ImageTower
@@ -60,6 +62,16 @@ class Checkpoint:
     """The learned logit bias, if it was trained with one."""
     files: Mapping[str, str]
     """Contents of the text files that the Hub's tools expect beside the weights, by name."""
+
+    def without_model(self, folder: Path) -> "Checkpoint":
+        """Return the same without the reference model, with the weights in a file in a folder.
+
+        Raises:
+            OSError: there is no room for them.
+        """
+        return replace(
+            self, model=None, image=on_disk(self.image, folder), text=on_disk(self.text, folder)
+        )
 
 
 def read_checkpoint(checkpoint: str) -> Checkpoint:

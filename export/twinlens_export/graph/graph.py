@@ -10,6 +10,8 @@ import onnx
 from numpy.typing import DTypeLike, NDArray
 from onnx import helper, numpy_helper
 
+from twinlens_export.graph.mapped_arrays import release
+
 Array: TypeAlias = NDArray[Any]
 
 # The oldest supported onnxruntime, 1.20, reads up to opset 21 and IR 10.
@@ -182,18 +184,22 @@ def save(graph: Graph, path: Path) -> tuple[Path, ...]:
     """Write a graph as an ONNX file and return the files written.
 
     Many weights become a second file of external data, which onnxruntime maps into memory instead
-    of reading it.
+    of reading it. They are written one at a time: a model of onnx that held them would take their
+    memory three times over.
     """
-    model = to_model(graph)
     if sum(array.nbytes for array in graph.weights.values()) <= LARGEST_EMBEDDED_BYTES:
-        onnx.save_model(model, path)
+        onnx.save_model(to_model(graph), path)
         return (path,)
     external = path.with_name(f"{path.name}_data")
     with external.open("wb") as file:
-        for tensor in model.graph.initializer:
-            if len(tensor.raw_data) >= SMALLEST_EXTERNAL_BYTES:
-                _make_external(tensor, file, external.name)
-    onnx.save_model(model, path)
+        tensors = [
+            _external(name, array, file, external.name)
+            if array.nbytes >= SMALLEST_EXTERNAL_BYTES
+            else numpy_helper.from_array(array, name)
+            for name, array in graph.weights.items()
+        ]
+    onnx.save_model(_model(graph, tensors), path)
+    release(graph.weights.values())
     return (path, external)
 
 
@@ -213,29 +219,41 @@ def save_beside(graph: Graph, path: Path, first: Path) -> None:
     for name, array in graph.weights.items():
         assert name not in stored or tuple(stored[name].dims) == array.shape, f"{name} is another"
     own = {name: array for name, array in graph.weights.items() if name not in stored}
-    model = to_model(replace(graph, weights=own))
-    model.graph.initializer.extend(stored[name] for name in graph.weights if name in stored)
-    onnx.save_model(model, path)
+    tensors = [numpy_helper.from_array(array, name) for name, array in own.items()]
+    onnx.save_model(_model(graph, [*tensors, *stored.values()]), path)
 
 
-def _make_external(tensor: onnx.TensorProto, file: BinaryIO, name: str) -> None:
+def _external(name: str, array: Array, file: BinaryIO, file_name: str) -> onnx.TensorProto:
+    """Write an array to a file, and return the tensor that stands for it."""
     file.write(bytes(-file.tell() % ALIGNMENT_BYTES))
-    entry = {"location": name, "offset": file.tell(), "length": len(tensor.raw_data)}
-    file.write(tensor.raw_data)
-    tensor.ClearField("raw_data")
-    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor = onnx.TensorProto(
+        name=name,
+        data_type=helper.np_dtype_to_tensor_dtype(array.dtype),
+        dims=array.shape,
+        data_location=onnx.TensorProto.EXTERNAL,
+    )
+    entry = {"location": file_name, "offset": file.tell(), "length": array.nbytes}
     for key, value in entry.items():
         tensor.external_data.add(key=key, value=str(value))
+    little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    file.write(np.ascontiguousarray(little_endian).data)
+    return tensor
 
 
 def to_model(graph: Graph) -> onnx.ModelProto:
-    """Convert a graph to a model of onnx."""
+    """Convert a graph to a model of onnx that holds all weights."""
+    return _model(
+        graph, [numpy_helper.from_array(array, name) for name, array in graph.weights.items()]
+    )
+
+
+def _model(graph: Graph, tensors: Sequence[onnx.TensorProto]) -> onnx.ModelProto:
     body = helper.make_graph(
         [_node(node, graph.functions) for node in graph.nodes],
         graph.name,
         [_value_info(value) for value in (graph.input, *graph.extra_inputs)],
         [_value_info(value) for value in (graph.output, *graph.extra_outputs)],
-        [numpy_helper.from_array(array, name) for name, array in graph.weights.items()],
+        tensors,
     )
     called = {node.op for node in graph.nodes}
     domains = _domains()

@@ -14,6 +14,7 @@ from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import MakeBlocks
 from twinlens_export.graph.graph import Array, Graph
+from twinlens_export.graph.mapped_arrays import on_disk, release
 from twinlens_export.quantization.activation_stats import activation_stats, embed
 from twinlens_export.quantization.smoothquant import smoothed, token_divisors
 from twinlens_export.verification.verify import cosines_of
@@ -35,7 +36,9 @@ class TunedTower(Generic[Tower]):
 
     def build(self, make_blocks: MakeBlocks) -> Graph:
         """Build its graph of the given blocks."""
-        return self.build_tower(self.tower, make_blocks)
+        graph = self.build_tower(self.tower, make_blocks)
+        release([self.tower.position_embedding])  # and all of the same map
+        return graph
 
     def blocks(self, *, kept: Collection[str] = ()) -> MakeBlocks:
         """Return the blocks in int8, those named in `kept` in float32."""
@@ -56,7 +59,7 @@ def tune(
     stats = activation_stats(build_tower(tower, FloatBlocks), batches, folder)
     plain = TunedTower(tower=tower, divisors={}, build_tower=build_tower)
     smooth = TunedTower(
-        tower=smoothed(tower, stats.rms),
+        tower=on_disk(smoothed(tower, stats.rms), folder),
         divisors=token_divisors(tower, stats.rms),
         build_tower=build_tower,
     )

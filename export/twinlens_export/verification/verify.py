@@ -21,6 +21,8 @@ T = TypeVar("T", bound=np.generic)
 
 BATCH_SIZES: Final = (1, 3, 17)
 """Sizes in turn: one, a few, and a size that is no multiple of any kernel's tile."""
+MOST_PIXELS: Final = 17 * 256 * 256
+"""Pixels of a batch: 17 images of 384 px would take 2 GB of activations in SigLIP so400m."""
 K: Final = 10
 TIE: Final = 1e-5
 """Hits whose cosines differ by less are equally good: float32 itself does not order them."""
@@ -58,14 +60,21 @@ class Reference:
     full_texts: F32
 
 
-def reference_of(checkpoint: Checkpoint, samples: Samples) -> Reference:
+def reference_of(
+    checkpoint: Checkpoint, samples: Samples, *, embedded: reference_model.Embedded
+) -> Reference:
     """Run the reference model on the compared samples, texts padded to the whole context.
+
+    Args:
+        checkpoint: with its model.
+        samples: images and texts.
+        embedded: is told of each batch of pixels or ids.
 
     Raises:
         AgreementError: the model fails, or gives NaN or infinity.
     """
     try:
-        reference = _reference_of(checkpoint, samples)
+        reference = _reference_of(checkpoint, samples, embedded)
     except Exception as error:  # torch has no type of its own
         raise AgreementError(
             f"the checkpoint's own model fails on the samples ({quoted(str(error))}); "
@@ -80,17 +89,16 @@ def reference_of(checkpoint: Checkpoint, samples: Samples) -> Reference:
     return reference
 
 
-def _reference_of(checkpoint: Checkpoint, samples: Samples) -> Reference:
+def _reference_of(
+    checkpoint: Checkpoint, samples: Samples, embedded: reference_model.Embedded
+) -> Reference:
     spec = checkpoint.text_spec
-
-    def embed(texts: Sequence[Sequence[int]]) -> F32:
-        return reference_model.text_rows(checkpoint, padded(texts, spec.context, spec.pad_id))
-
-    return Reference(
-        images=reference_model.image_rows(checkpoint, samples.compared.images),
-        texts=embed(samples.compared.texts),
-        full_texts=embed(samples.full_texts),
-    )
+    images = reference_model.image_rows(checkpoint, samples.compared.images, embedded=embedded)
+    texts = (*samples.compared.texts, *samples.full_texts)
+    ids = padded(texts, spec.context, spec.pad_id)
+    rows = reference_model.text_rows(checkpoint, ids, embedded=embedded)
+    n_compared = len(samples.compared.texts)
+    return Reference(images=images, texts=rows[:n_compared], full_texts=rows[n_compared:])
 
 
 def image_agreement(embed: EmbedRows, samples: Samples, reference: Reference) -> Agreement:
@@ -98,7 +106,9 @@ def image_agreement(embed: EmbedRows, samples: Samples, reference: Reference) ->
 
     Top-k is of retrieval among the reference model's caption embeddings.
     """
-    rows = np.concatenate([embed(batch) for batch in _batches(samples.compared.images)])
+    images = samples.compared.images
+    most = max(1, MOST_PIXELS // (images.shape[1] * images.shape[2]))
+    rows = np.concatenate([embed(batch) for batch in _batches(images, most)])
     gallery = reference.texts[: samples.n_captions]
     cosines = cosines_of(rows, reference.images)
     return _agreement(rows, reference.images, gallery=gallery, cosines=cosines)
@@ -178,9 +188,9 @@ def padded(texts: Sequence[Sequence[int]], length: int, pad_id: int) -> NDArray[
     return ids
 
 
-def _batches(inputs: NDArray[T]) -> Iterator[NDArray[T]]:
+def _batches(inputs: NDArray[T], most: int = max(BATCH_SIZES)) -> Iterator[NDArray[T]]:
     start = 0
-    for size in cycle(BATCH_SIZES):
+    for size in (min(size, most) for size in cycle(BATCH_SIZES)):
         if start >= len(inputs):
             return
         yield inputs[start : start + size]

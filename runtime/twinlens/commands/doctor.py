@@ -1,12 +1,13 @@
 """twinlens doctor: installed libraries, working devices, and cures for the others."""
 
 import argparse
+import os
 import platform
 from importlib.metadata import version
 from typing import Final
 
 from twinlens.commands.printing.outcome import Outcome
-from twinlens.errors import ProviderError
+from twinlens.errors import TRACEBACK, ProviderError, quoted
 from twinlens.loading import DEMO, load
 from twinlens.ort import native_operators
 from twinlens.ort.cpu_features import may_saturate
@@ -15,9 +16,13 @@ from twinlens.ort.device import CPU, Device
 from twinlens.ort.device_choice import probe
 from twinlens.ort.distributions import installed_distributions
 from twinlens.threads import usable_threads
+from twinlens_kernels import operators
 from twinlens_kernels.compiled import FAILURE, NATIVE
 
 NO_COMPILER: Final = "no compiler was found at installation"
+PREFIX: Final = "TWINLENS_"
+VARIABLES: Final = (operators.VARIABLE, TRACEBACK)
+"""Environment variables that twinlens reads, beside those of systemd."""
 
 
 def run(_options: argparse.Namespace) -> Outcome:
@@ -40,6 +45,7 @@ def run(_options: argparse.Namespace) -> Outcome:
         "damaged": damaged,
         "vnni": not may_saturate(),
         "threads": usable_threads(),
+        "unknown_variables": _unknown_variables(),
     }
     lines = [
         f"twinlens {document['twinlens']}, Python {document['python']}",
@@ -50,6 +56,10 @@ def run(_options: argparse.Namespace) -> Outcome:
         "kernels: " + ("native" if NATIVE else f"numpy ({FAILURE or NO_COMPILER})"),
         f"int8 on this processor: {_int8_products()}",
         f"threads this process may use: {document['threads']}",
+        *(
+            f"{quoted(name)} is set and means nothing; twinlens reads {' and '.join(VARIABLES)}"
+            for name in _unknown_variables()
+        ),
     ]
     return Outcome(lines=lines, document=document, code=1 if devices["cpu"] else 0)
 
@@ -61,6 +71,11 @@ def _native_operators() -> str | None:
         return None
 
 
+def _unknown_variables() -> list[str]:
+    """Return the environment variables that are named as twinlens' own, but are none."""
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in VARIABLES)
+
+
 def _int8_products() -> str:
     try:
         path = native_operators.serving()
@@ -68,11 +83,18 @@ def _int8_products() -> str:
         return str(error)
     if path is not None:
         return f"native operators ({path})"
-    if native_operators.failure() is not None:
+    if not operators.is_off() and native_operators.failure() is not None:
         return f"onnxruntime's own operators, slower ({native_operators.failure()})"
-    if may_saturate():
-        return "onnxruntime's wider products, slower (it has no VNNI)"
-    return "onnxruntime's 8-bit products (the native operators want AVX-512 VNNI and a compiler)"
+    own = "onnxruntime's wider products" if may_saturate() else "onnxruntime's 8-bit products"
+    return f"{own}, slower ({_reason_without_operators()})"
+
+
+def _reason_without_operators() -> str:
+    if operators.is_off():
+        return f"{operators.VARIABLE}=none"
+    if operators.library() is None:
+        return FAILURE or NO_COMPILER
+    return f"this processor has none of {', '.join(operators.PATHS)}"
 
 
 def _error_on(device: Device) -> str | None:

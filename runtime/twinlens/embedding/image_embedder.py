@@ -13,6 +13,7 @@ from twinlens.embedding.deferred_error import DeferredError
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
 from twinlens.errors import ImageError, quoted
+from twinlens.freed_memory import give_back
 from twinlens.images.decoder import Decoder, DecodeResult, NumberedImage
 from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.io_binding import OnDevice
@@ -48,6 +49,8 @@ class ImageEmbedder:
     """CPU threads in all."""
     on_cpu: bool
     """True if the tower computes on these threads too; False if on a device of its own."""
+    low_memory: bool = False
+    """True if nothing is kept between two calls."""
 
     def run(self, images: Iterable[NumberedImage]) -> Generator[Embedded]:
         """Yield the embeddings of the images, in their order.
@@ -62,7 +65,10 @@ class ImageEmbedder:
         An error of the source comes after the embeddings of all images before it.
         """
         source = DeferredError(images)
-        yield from self._ahead(source)
+        try:
+            yield from self._ahead(source)
+        finally:
+            self._rest()
         source.raise_error()
 
     def _ahead(self, source: Iterator[NumberedImage]) -> Generator[Embedded]:
@@ -104,7 +110,17 @@ class ImageEmbedder:
         for start in range(0, len(pixels), size):
             part = np.ascontiguousarray(pixels[start : start + size])
             rows[start : start + size] = self.tower.embed(part, cancel=cancel)
+        self._rest()
         return rows
+
+    def _rest(self) -> None:
+        if self.low_memory:
+            give_back()
+
+    @property
+    def _a_thread(self) -> int:
+        """Batch of a thread that decodes and embeds."""
+        return min(IMAGES_A_THREAD, self.tower.largest_batch or IMAGES_A_THREAD)
 
     def _decoded(self, images: Iterable[NumberedImage], *, waiting: int) -> Generator[DecodeResult]:
         if self.on_cpu and self.threads == 1:
@@ -112,7 +128,7 @@ class ImageEmbedder:
         return prefetch(self.decode, images, threads=self.threads, waiting=waiting)
 
     def _embedded_here(self, images: Iterable[NumberedImage]) -> Generator[Embedded]:
-        for batch in _batches(images, IMAGES_A_THREAD):
+        for batch in _batches(images, self._a_thread):
             yield from _embedded([self.decode(image) for image in batch], self.tower.embed)
 
     def _embedded_ahead(self, images: Iterable[NumberedImage]) -> Generator[Embedded]:
@@ -123,7 +139,7 @@ class ImageEmbedder:
 
         done = prefetch(
             work,
-            _batches(images, IMAGES_A_THREAD),
+            _batches(images, self._a_thread),
             threads=self.threads,
             # One batch at work and two ready per thread: one slow image does not stop the others.
             waiting=3 * self.threads,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
 from twinlens.errors import TextError, quoted
+from twinlens.freed_memory import give_back
 from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.io_binding import OnDevice
 from twinlens.progress import progress_bar
@@ -40,6 +41,8 @@ class TextEmbedder:
     """CPU threads in all."""
     on_cpu: bool
     """True if the tower computes on these threads too; False if on a device of its own."""
+    low_memory: bool = False
+    """True if nothing is kept between two calls."""
 
     def run(
         self, texts: Sequence[str], *, width: int, on_cut: OnCut, progress: bool, first: int = 0
@@ -55,7 +58,9 @@ class TextEmbedder:
         ]
         once = sorted(set(ids), key=len)
         with progress_bar(progress, total=len(once), unit="text") as update:
-            return _in_order(self._parts(once), once, ids, width=width, update=update)
+            rows = _in_order(self._parts(once), once, ids, width=width, update=update)
+        self._rest()
+        return rows
 
     def tokenize(self, texts: Sequence[str], *, on_cut: OnCut) -> Tokens:
         """Return the tokens of texts, on the calling thread."""
@@ -82,12 +87,18 @@ class TextEmbedder:
         once = sorted(set(tokens.rows), key=len)
         work = self._on(partial(self.tower.embed, cancel=cancel))
         found = map(work, _batches(once, self.tower.largest_batch or TEXTS_AT_ONCE))
-        return _in_order(found, once, tokens.rows, width=width)
+        rows = _in_order(found, once, tokens.rows, width=width)
+        self._rest()
+        return rows
 
     def run_on_device(self, texts: Sequence[str], *, on_cut: OnCut) -> OnDevice:
         """Embed all texts as one batch and leave the rows [B, D] on the device."""
         rows = self.tokenizer.encode_ragged(texts, on_cut=on_cut)
         return self.tower.embed_on_device(self.tokenizer.pack(rows))
+
+    def _rest(self) -> None:
+        if self.low_memory:
+            give_back()
 
     def _parts(self, once: Sequence[Ids]) -> Iterator[F32]:
         if not self.on_cpu or len(once) < TEXTS_A_THREAD * self.threads:

@@ -53,7 +53,6 @@ class Tower:
     """
 
     lanes = 1
-    largest_batch = None
     length_multiple = 1
 
     def __init__(
@@ -63,7 +62,9 @@ class Tower:
         *,
         threads: int,
         low_memory: bool = False,
+        largest_batch: int | None = None,
     ) -> None:
+        self.largest_batch = largest_batch
         self._file, self._open_on, self._threads = file, open_on, threads
         self._session = self._opened(threads)
         self._single = self._session if threads == 1 or low_memory else None

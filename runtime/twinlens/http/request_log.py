@@ -90,25 +90,29 @@ class LineWriter(logging.Handler):
     """Handler that hands lines to a thread, and drops those for which its queue has no room.
 
     Nothing waits for the reader of stderr, which may have stopped reading: no request, no lock of
-    `logging`, and the end of the process a second at most.
+    `logging`, and the end of the process a second at most. A signal handler may log as well: the
+    queue is one that may be interrupted while a line is put into it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="twinlens-log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand on the line of a record."""
-        with suppress(queue.Full):
-            self._lines.put_nowait(self.format(record))
+        if self._has_room():
+            self._lines.put(self.format(record))
 
     def end(self) -> None:
         """Write what waits, for a second at most."""
-        with suppress(queue.Full):
-            self._lines.put_nowait(None)
+        if self._has_room():
+            self._lines.put(None)
             self._thread.join(PATIENCE_S)
+
+    def _has_room(self) -> bool:
+        return self._lines.qsize() < MOST_WAITING
 
     def _write(self) -> None:
         try:

@@ -51,6 +51,7 @@ class Encoders:
             tower=opener.open("image"),
             threads=opener.threads,
             on_cpu=on_cpu,
+            low_memory=opener.options.low_memory,
         )
         self.texts = TextEmbedder(
             tokenizer=tokenizer,
@@ -58,6 +59,7 @@ class Encoders:
             tower=text_tower,
             threads=opener.threads,
             on_cpu=on_cpu,
+            low_memory=opener.options.low_memory,
         )
         self._width, self._limits = manifest.width, pixels.read.limits
 

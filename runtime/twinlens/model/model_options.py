@@ -20,3 +20,4 @@ class ModelOptions:
     cuda: CudaOptions = DEFAULT
     low_memory: bool = False
     spinning: bool = False
+    reproducible: bool = False

@@ -9,9 +9,9 @@ from twinlens.bundle.calibration import Calibration, CalibrationLevel
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.errors import ClosedError
+from twinlens.freed_memory import give_back
 from twinlens.images.pixel_options import with_passes
 from twinlens.model.encoders import Encoders
-from twinlens.model.freed_memory import give_back
 from twinlens.model.matcher import Matcher
 from twinlens.model.model_options import ModelOptions
 from twinlens.model.pickled_model import PickledModel
@@ -73,13 +73,14 @@ class _OpenModel:
     def about(self) -> dict[str, str]:
         """Maker of its embeddings, to be stored beside them: `check_about` compares it."""
         pixels = self._options.pixels
-        return about_of(
+        about = about_of(
             self._manifest.source,
             self.precision,
             pixels,
             passes=with_passes(self._manifest.image, pixels).passes,
             operators=self._operators,
         )
+        return {**about, "reproducible": "yes"} if self._options.reproducible else about
 
     @property
     def width(self) -> int:

@@ -1,6 +1,8 @@
 """Towers of a bundle, opened on a device, compared with its manifest."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from twinlens.bundle.manifest import TowerFile
 from twinlens.bundle.specs import Modality
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.tower import Tower
-from twinlens.errors import BundleError, ProviderError
+from twinlens.errors import BundleError, ProviderError, quoted
 from twinlens.model.model_options import ModelOptions
 from twinlens.ort import native_operators
 from twinlens.ort.session import Session
@@ -17,6 +19,8 @@ from twinlens.ort.session_options import CpuMemory
 from twinlens.ort.tensor_type import TensorType
 from twinlens.texts.tokenizer import Tokenizer
 
+FRUGAL_BATCH: Final[Mapping[Modality, int]] = {"image": 4, "text": 16}
+"""Items of a run where memory is low: the memory of a run is that of its batch."""
 _UNIT: float = 1e-2
 """Largest distance of a row's length from 1; half precision keeps three digits."""
 
@@ -47,16 +51,50 @@ class TowerOpener:
 
         if self.options.device.kind == "cuda":
             return DeviceTower(file, open_on, cuda=self.options.cuda)
-        return Tower(file, open_on, threads=self.threads, low_memory=self.options.low_memory)
+        low = self.options.low_memory
+        return Tower(
+            file,
+            open_on,
+            threads=self.threads,
+            low_memory=low,
+            largest_batch=FRUGAL_BATCH[modality] if low else None,
+        )
 
     def operators(self) -> str | None:
         """Return the instruction set of int8's native operators, or "onnxruntime".
 
         None for other precisions and devices, which have none.
+
+        Raises:
+            ProviderError: reproducible rows were asked for, and there are none.
         """
+        if self.options.reproducible:
+            self._require_one_arithmetic()
+            return native_operators.reproducible()
         if self.options.precision != "int8" or self.options.device.kind != "cpu":
             return None
         return native_operators.serving() or "onnxruntime"
+
+    def _require_one_arithmetic(self) -> None:
+        """Check that the native operators compute every product of both towers.
+
+        Raises:
+            ProviderError: onnxruntime computes some, with other bits on other processors.
+        """
+        device, precision = self.options.device, self.options.precision
+        if device.kind != "cpu" or precision != "int8":
+            raise ProviderError(
+                f"reproducible=True cannot be had in {precision} on {device}, whose rows depend on "
+                "the processor; open with device='cpu', precision='int8'"
+            )
+        towers = self.bundle.manifest.towers[precision]
+        kept = [*towers.image.kept, *towers.text.kept]
+        if kept:
+            raise ProviderError(
+                f"reproducible=True cannot be had of {self.bundle.folder}: its int8 towers keep "
+                f"{quoted(', '.join(kept))} in float32, whose sums depend on the processor; leave "
+                "reproducible out"
+            )
 
     def _session(self, file: TowerFile, threads: int) -> Session:
         path = self.bundle.path(self._served(file))
@@ -68,6 +106,7 @@ class TowerOpener:
             cuda=self.options.cuda,
             memory=self._memory(),
             spinning=self.options.spinning,
+            same_bits=self.options.reproducible,
             beside=[self.bundle.path(name) for name in file.beside],
         )
 
@@ -86,7 +125,7 @@ class TowerOpener:
         """
         native = self.operators() not in (None, "onnxruntime")
         low = self.options.low_memory
-        return CpuMemory(packed=native or not low, arena=not low)
+        return CpuMemory(packed=native or not low, arena=not low, shared=native or low)
 
     def _require_types(self, session: Session, file: TowerFile, modality: Modality) -> None:
         """Compare the input and output of a tower with width, side and dtypes of the manifest."""

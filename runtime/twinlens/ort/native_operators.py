@@ -18,16 +18,31 @@ def serving() -> str | None:
     Raises:
         ProviderError: the environment variable TWINLENS_OPERATORS asks for what there is not.
     """
-    if operators.is_off():
-        return None
     try:
         path = operators.path()
     except ValueError as error:
         raise ProviderError(str(error)) from error
+    if operators.is_off():
+        return None
     if failure() is None:
         return path
     _warn()
     return None
+
+
+def reproducible() -> str:
+    """Return the instruction set of the native operators whose bits every processor gives.
+
+    Raises:
+        ProviderError: there are none here; the message has the reason.
+    """
+    try:
+        path = operators.reproducible_path()
+    except ValueError as error:
+        raise ProviderError(f"reproducible=True cannot be had: {error}") from error
+    if (refused := failure()) is not None:
+        raise ProviderError(f"reproducible=True cannot be had: {refused}")
+    return path
 
 
 def failure() -> str | None:
@@ -35,12 +50,18 @@ def failure() -> str | None:
     return operators.failure() or _refused()
 
 
-def register(options: Any, threads: int) -> None:  # noqa: ANN401  onnxruntime's SessionOptions
-    """Let a session use the native operators, where they serve."""
+def register(options: Any, threads: int, *, same_bits: bool = False) -> None:  # noqa: ANN401  onnxruntime's SessionOptions
+    """Let a session use the native operators, where they serve.
+
+    Args:
+        options: of the session.
+        threads: of the session, which onnxruntime does not pass to custom operators.
+        same_bits: True for those operators whose bits every processor gives.
+    """
     if serving() is None:
         return
-    # onnxruntime does not pass its number of threads to custom operators.
     options.add_session_config_entry("twinlens.threads", str(threads))
+    options.add_session_config_entry("twinlens.reproducible", str(int(same_bits)))
     options.register_custom_ops_library(str(operators.library()))
 
 

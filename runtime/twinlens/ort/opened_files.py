@@ -10,7 +10,7 @@ class OpenedFiles:
     """Files as they were when a model was opened from them."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._signatures = {path.absolute(): _signature(path) for path in paths}
+        self._signatures = {path.absolute(): signature(path) for path in paths}
 
     def require_unchanged(self) -> None:
         """Check that no file was changed, moved or removed.
@@ -19,14 +19,14 @@ class OpenedFiles:
             BundleError: one was.
         """
         for path, before in self._signatures.items():
-            if _signature(path) != before:
+            if signature(path) != before:
                 raise BundleError(
                     f"{path} was changed after it was opened, and a forked process cannot "
                     "open it again; load the bundle in this process"
                 )
 
 
-def _signature(path: Path) -> tuple[int, ...] | None:
+def signature(path: Path) -> tuple[int, ...] | None:
     """Return numbers of a file that change with its content; None if it cannot be found."""
     try:
         status = path.stat()

@@ -27,6 +27,7 @@ from twinlens.ort.session_options import (
     PLENTY,
     TENSORRT,
     CpuMemory,
+    CpuPlace,
     CudaPlace,
     open_on_cpu,
     open_on_cuda,
@@ -35,7 +36,7 @@ from twinlens.ort.tensor_type import TensorType
 
 logger = logging.getLogger(__name__)
 
-_DTYPES: Final[Mapping[str, type]] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64}
+_DTYPES: Final[Mapping[str, type]] = {"uint8": np.uint8, "int64": np.int64}
 """Input types of the towers, by onnxruntime's names."""
 _NOT_RECORDED: Final = -1
 """"gpu_graph_id" of a run that is not captured as a CUDA graph."""
@@ -54,6 +55,7 @@ class Session:
         cuda: CudaOptions = DEFAULT,
         memory: CpuMemory = PLENTY,
         spinning: bool = False,
+        same_bits: bool = False,
         beside: Sequence[Path] = (),
     ) -> None:
         """Open a model.
@@ -69,6 +71,7 @@ class Session:
             cuda: options of a CUDA device.
             memory: memory that a session on the CPU keeps.
             spinning: True if its threads on the CPU watch for work instead of sleeping.
+            same_bits: True if int8 must have the bits that every processor gives.
             beside: files of its external data.
 
         Raises:
@@ -77,15 +80,22 @@ class Session:
         """
         self._name, self._device, self._cuda = name, device, cuda
         self._model = model if isinstance(model, bytes) else model.absolute()
-        self._threads, self._memory, self._spinning = threads, memory, spinning
+        self._threads = threads
+        self._cpu = CpuPlace(
+            memory=memory,
+            spinning=spinning,
+            same_bits=same_bits,
+            beside=tuple(path.absolute() for path in beside),
+        )
         self._files = OpenedFiles([] if isinstance(model, bytes) else [model, *beside])
         self._torn = self._closed = False
         self._opening = ForkedLock()
         self._opened = self._open()
         renew_in_children(self)
         self._require_device()
-        self._inputs = {node.name: node for node in self._opened.get_inputs()}
-        self._outputs = {node.name: node for node in self._opened.get_outputs()}
+        # onnxruntime's own nodes would keep the session in memory after `close`.
+        self._inputs = {node.name: TensorType.of(node) for node in self._opened.get_inputs()}
+        self._outputs = {node.name: TensorType.of(node) for node in self._opened.get_outputs()}
 
     def renew(self, *, torn: bool) -> None:
         """Forget the session in a forked child if it has threads or a device, which are lost there.
@@ -182,8 +192,8 @@ class Session:
         touch_exceptions()
         try:
             with forks.call():
-                return open_on_cpu(model, threads, self._memory, spinning=self._spinning)
-        except ProviderError:
+                return open_on_cpu(model, threads, self._cpu)
+        except (MemoryError, ProviderError):
             raise
         except Exception as error:  # onnxruntime's own classes are private
             raise BundleError(
@@ -226,9 +236,9 @@ class Session:
         Raises:
             BundleError: one is another.
         """
-        nodes = {**self._inputs, **self._outputs}
+        types = {**self._inputs, **self._outputs}
         for name, kind in wanted.items():
-            got = TensorType.of(nodes[name])
+            got = types[name]
             if not kind.takes(got):
                 raise BundleError(
                     f"{self._name} has {name} as {got}, its manifest wants {kind}; export it again"
@@ -331,16 +341,17 @@ class Session:
         Raises:
             DeviceMemoryError: the device has no room for it.
         """
-        ((input_name, input_node),) = self._inputs.items()
-        ((output_name, output_node),) = self._outputs.items()
-        dtype = _DTYPES[input_node.type]
+        ((input_name, input_type),) = self._inputs.items()
+        ((output_name, output_type),) = self._outputs.items()
+        dtype, width = _DTYPES[input_type.element], output_type.shape[1]
+        assert isinstance(width, int), f"{self._name} gives rows of any width"
         options = self._run_options(recorded)
         no_place = f"{self._device} has no place for {list(shape)} in {self._name}"
         failed = f"{self._name} failed on {list(shape)}"
         session = self._session
         with device_errors(self._device, no_place):
             input_value = self._allocate(shape, dtype)
-            output_value = self._allocate((shape[0], output_node.shape[1]), np.float32)
+            output_value = self._allocate((shape[0], width), np.float32)
             binding = session.io_binding()
             binding.bind_ortvalue_input(input_name, input_value)
             binding.bind_ortvalue_output(output_name, output_value)

@@ -14,6 +14,7 @@ from twinlens.ort.cuda.options import CudaOptions
 from twinlens.ort.cuda.tensorrt_cache import engine_folder, model_hash
 from twinlens.ort.device import PROVIDERS
 from twinlens.ort.library import onnxruntime
+from twinlens.ort.weights.mapped_weights import mapped_weights
 
 TENSORRT: Final = "TensorrtExecutionProvider"
 
@@ -56,28 +57,49 @@ class CpuMemory:
     one with several, and a row of a batch of one differs in its last bits."""
     arena: bool = True
     """True if it keeps the memory of a run for the next one."""
+    shared: bool = False
+    """True if it has the mapped weights in common with the other sessions of the same files. They
+    stay resident, so it is for sessions that compute with them as they are."""
 
 
 PLENTY: Final = CpuMemory()
 
 
-def open_on_cpu(model: Path | bytes, threads: int, memory: CpuMemory, *, spinning: bool) -> Any:  # noqa: ANN401  onnxruntime's InferenceSession
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuPlace:
+    """Choices of a session on the CPU, beside its threads."""
+
+    memory: CpuMemory = PLENTY
+    spinning: bool = False
+    """True if its threads watch for the next operator instead of sleeping."""
+    same_bits: bool = False
+    """True if int8 must have the bits that every processor gives."""
+    beside: tuple[Path, ...] = ()
+    """Files of the model's external data."""
+
+
+def open_on_cpu(model: Path | bytes, threads: int, place: CpuPlace) -> Any:  # noqa: ANN401  onnxruntime's InferenceSession
     """Open an InferenceSession on the CPU; the errors are onnxruntime's own.
 
     Args:
         model: the file, or its bytes.
         threads: CPU threads inside one operator.
-        memory: memory that it keeps.
-        spinning: True if its threads watch for the next operator instead of sleeping.
+        place: the other choices.
     """
     options = _session_options(threads)
-    if not spinning:
+    if not place.spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_cpu_mem_arena = memory.arena
-    if not memory.packed:
+    options.enable_cpu_mem_arena = place.memory.arena
+    if not place.memory.packed:
         options.add_session_config_entry("session.disable_prepacking", "1")
-    native_operators.register(options, threads)
-    return _inference_session(model, options, [(PROVIDERS["cpu"], {})])
+    native_operators.register(options, threads, same_bits=place.same_bits)
+    weights = None
+    if place.memory.shared and place.beside and isinstance(model, Path):
+        weights = mapped_weights(model, place.beside)
+        weights.add_to(options)
+    session = _inference_session(model, options, [(PROVIDERS["cpu"], {})])
+    session.mapped_weights = weights  # they live as long as the session
+    return session
 
 
 def open_on_cuda(model: Path | bytes, threads: int, place: CudaPlace) -> Any:  # noqa: ANN401  untyped

@@ -1,5 +1,6 @@
 """Doors of a server: names, addresses and paths, and signals before it is ready."""
 
+import os
 import signal
 import socket
 from pathlib import Path
@@ -83,27 +84,37 @@ def test_a_server_is_reached_by_the_name_of_its_door(tmp_path: Path) -> None:
         assert server.end()[0] == 0
 
 
-SLOW_START = """
-import time, logging, twinlens.http.service.deployment as deployment
+HELD_START = """
+import os, time, logging, twinlens.http.service.deployment as deployment
 read = deployment._read
-def slow(source):
+def held(source):
     logging.getLogger("twinlens.http").info("reading")
-    time.sleep(0.3)
+    while not os.path.exists(os.environ["GATE"]):
+        time.sleep(0.01)
     return read(source)
-deployment._read = slow
+deployment._read = held
 """
-"""Tells each opening of the bundle."""
+"""Tells each opening of the bundle, and begins it when a file is there."""
+
+
+def held(gate: Path, *, notice: str = "0") -> ServerProcess:
+    """Return a server that waits for `gate` to read its bundle."""
+    environment = os.environ | {"GATE": str(gate)}
+    return ServerProcess(
+        "demo", "--port", "0", "--notice", notice, plant=HELD_START, env=environment
+    )
 
 
 def opened(server: ServerProcess) -> int:
     return sum(isinstance(line, dict) and line.get("text") == "reading" for line in server.lines)
 
 
-def test_hangups_before_it_is_ready_are_one_reload_after_it() -> None:
-    server = ServerProcess("demo", "--port", "0", "--notice", "0", plant=SLOW_START)
+def test_hangups_before_it_is_ready_are_one_reload_after_it(tmp_path: Path) -> None:
+    server = held(tmp_path / "gate")
     server.line(lambda line: line.get("text") == "reading")
     for _ in range(5):
         server.process.send_signal(signal.SIGHUP)
+    (tmp_path / "gate").touch()
     with server, server.client() as client:
         server.line(lambda line: "opened anew" in str(line.get("text")))
         assert client.post("/v1/embeddings", json={"input": "a"}).status_code == 200
@@ -111,16 +122,19 @@ def test_hangups_before_it_is_ready_are_one_reload_after_it() -> None:
     assert opened(server) == 2
 
 
-def test_the_end_before_it_is_ready_is_an_end_like_any_other() -> None:
-    server = ServerProcess("demo", "--port", "0", "--notice", "0", plant=SLOW_START)
+def test_the_end_before_it_is_ready_is_an_end_like_any_other(tmp_path: Path) -> None:
+    server = held(tmp_path / "gate")
     server.line(lambda line: line.get("text") == "reading")
-    code, out = server.end()
-    assert (code, out) == (0, "answered 0 requests, 0 accepted and not answered\n")
-    assert all(isinstance(line, dict) and line["level"] == "info" for line in server.lines)
+    server.process.send_signal(signal.SIGTERM)
+    (tmp_path / "gate").touch()
+    assert server.ended() == (0, "answered 0 requests, 0 accepted and not answered\n")
+    odd = [line for line in server.lines if not isinstance(line, dict) or line["level"] != "info"]
+    assert odd == []
 
 
-def test_hangups_while_it_drains_open_nothing() -> None:
-    with ServerProcess("demo", "--port", "0", "--notice", "0.3", plant=SLOW_START) as server:
+def test_hangups_while_it_drains_open_nothing(tmp_path: Path) -> None:
+    (tmp_path / "gate").touch()
+    with held(tmp_path / "gate", notice="0.3") as server:
         server.process.send_signal(signal.SIGTERM)
         server.line(lambda line: str(line.get("text")).startswith("draining"))
         assert server.end(signal.SIGHUP)[0] == 0

@@ -100,7 +100,7 @@ def test_no_session_lives_on_beside_a_model_that_is_kept(threads: int) -> None:
     model.warm_up()
     rows = model.embed_texts(["a"])
     model.probabilities(rows, rows)
-    stream = model.stream_images(PICTURES, block=4)
+    stream = model.stream_images(PICTURES * 4, block=4)  # more than are embedded ahead
     next(stream)
     encoders, matcher = model._encoders, model._matcher
     towers: list[Any] = [encoders.images.tower, encoders.texts.tower]

@@ -1,12 +1,16 @@
 """Low memory: the same embeddings, from one session."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import twinlens
 from twinlens import Model
 from twinlens.demo.samples import bundled_drawings
+from twinlens.embedding import image_embedder, text_embedder
 from twinlens.embedding.tower import Tower
+from twinlens.ort.session import Session
 from twinlens_kernels import operators
 
 
@@ -56,3 +60,36 @@ def test_a_row_does_not_depend_on_its_batch(
     if precision == "int8" and (not low_memory or operators.path() is not None):
         bound = 0
     assert largest_change(model) <= bound
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_runs_are_small_and_nothing_is_kept_where_memory_is_low(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: dict[str, set[int]] = {"pixel_values": set(), "input_ids": set()}
+    given_back = []
+    run = Session.run
+
+    def watched(self: Session, feeds: Any, output: str, **more: Any) -> Any:  # noqa: ANN401
+        for name, batch in feeds.items():
+            sizes[name].add(len(batch))
+        return run(self, feeds, output, **more)
+
+    pictures = [drawing.path for drawing in bundled_drawings()[:20]]
+    texts = [f"a dog number {number}" for number in range(70)]
+    model = twinlens.load("demo", device="cpu", threads=threads, low_memory=True)
+    monkeypatch.setattr(Session, "run", watched)
+    for module in (image_embedder, text_embedder):
+        monkeypatch.setattr(module, "give_back", lambda: given_back.append(1))
+    model.embed_images(pictures)
+    model.embed_texts(texts)
+    pixels = np.stack([model.preprocess(picture) for picture in pictures])
+    model.embed_pixels(pixels)
+    model.embed_tokens(model.tokenize(texts))
+    assert len(given_back) == 4
+    assert max(sizes["pixel_values"]) == 4
+    assert max(sizes["input_ids"]) == 16
+    usual = twinlens.load("demo", device="cpu", threads=threads)
+    usual.embed_pixels(pixels)
+    assert len(given_back) == 4
+    assert max(sizes["pixel_values"]) == 16

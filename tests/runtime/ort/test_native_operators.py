@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import twinlens_kernels
 from twinlens_kernels import operators
-from twinlens_kernels.compiled import NATIVE, require_whole
+from twinlens_kernels.compiled import FUNCTIONS, NATIVE, require_whole
 
 needs_native = pytest.mark.skipif(not NATIVE, reason="the kernels are not compiled")
 
@@ -19,6 +20,12 @@ LOAD = (
     "import twinlens; model = twinlens.load('demo', device='cpu'); "
     "print(*model.embed_texts(['a dog'])[0, :3], model.about)"
 )
+SOURCES = "\n".join(
+    path.read_text(encoding="utf-8")
+    for path in Path(twinlens_kernels.__file__).parent.rglob("*.py")
+)
+KINDS = ["garbage", "cut", "empty", "end lost", "other library", "other machine"]
+OTHER = {"*twinlens_operators.*": "_native.*.so", "_native.*.so": "*twinlens_operators.*"}
 DOCTOR = "from twinlens.__main__ import main; print('code', main(['doctor']))"
 
 
@@ -39,30 +46,49 @@ def packages(tmp_path: Path) -> Path:
 
 def damage(packages: Path, pattern: str, kind: str) -> str:
     (path,) = (packages / "twinlens_kernels").glob(pattern)
-    half = path.read_bytes()[: path.stat().st_size // 2]
-    path.write_bytes({"garbage": b"garbage", "cut": half, "empty": b""}[kind])
+    whole = path.read_bytes()
+    half = whole[: len(whole) // 2]
+    (other,) = (packages / "twinlens_kernels").glob(OTHER[pattern])
+    machine = struct.pack("<H", 0xF3)  # RISC-V
+    content = {
+        "garbage": b"garbage",
+        "cut": half,
+        "empty": b"",
+        "end lost": half + bytes(len(whole) - len(half)),
+        "other library": other.read_bytes(),
+        "other machine": whole[:18] + machine + whole[20:],
+    }
+    path.unlink()  # it may be loaded in this process
+    path.write_bytes(content[kind])
     return path.name
 
 
 @needs_native
-@pytest.mark.parametrize("kind", ["garbage", "cut", "empty"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_operators_that_cannot_be_loaded_leave_their_work_to_onnxruntime(
     packages: Path, kind: str
 ) -> None:
     name = damage(packages, "*twinlens_operators.*", kind)
-    done = run(LOAD, packages)
+    done = run(f"{LOAD}; {DOCTOR}", packages)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count(f"{name} cannot be loaded: ") == 1
     assert len(done.stderr.splitlines()) == 1
     assert "bundle" not in done.stderr
-    assert run(LOAD, packages, TWINLENS_OPERATORS="none").stderr == ""
-    told = run(DOCTOR, packages)
-    assert "code 0" in told.stdout
-    assert f"onnxruntime's own operators, slower ({name} cannot be loaded: " in told.stdout
+    assert "'operators': 'onnxruntime'" in done.stdout
+    assert "code 0" in done.stdout
+    assert f"onnxruntime's own operators, slower ({name} cannot be loaded: " in done.stdout
 
 
 @needs_native
-@pytest.mark.parametrize("kind", ["garbage", "cut", "empty"])
+def test_damaged_operators_that_are_switched_off_are_not_told_of(packages: Path) -> None:
+    damage(packages, "*twinlens_operators.*", "cut")
+    done = run(f"{LOAD}; {DOCTOR}", packages, TWINLENS_OPERATORS="none")
+    assert done.stderr == ""
+    assert "products, slower (TWINLENS_OPERATORS=none)" in done.stdout
+
+
+@needs_native
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_compiled_module_that_cannot_be_loaded_leaves_its_work_to_numpy(
     packages: Path, kind: str
 ) -> None:
@@ -72,13 +98,48 @@ def test_a_compiled_module_that_cannot_be_loaded_leaves_its_work_to_numpy(
         "assert index.search(model.embed_texts(['b']), k=1).ids.tolist() == [[1]]; "
         "assert model.embed_images([np.zeros((90, 70, 3), np.uint8)]).shape == (1, 192)"
     )
-    done = run(f"{LOAD}; {search}", packages)
+    done = run(f"{LOAD}; {search}; {DOCTOR}", packages)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count(f"{name} cannot be loaded: ") == 1
     assert len(done.stderr.splitlines()) == 1
-    told = run(DOCTOR, packages)
-    assert "code 0" in told.stdout
-    assert f"kernels: numpy ({name} cannot be loaded: " in told.stdout
+    assert "code 0" in done.stdout
+    assert f"kernels: numpy ({name} cannot be loaded: " in done.stdout
+
+
+@needs_native
+def test_a_module_for_another_python_is_named_and_leaves_the_operators_at_work(
+    packages: Path,
+) -> None:
+    (path,) = (packages / "twinlens_kernels").glob("_native.*.so")
+    path.rename(path.with_name("_native.cpython-38-x86_64-linux-gnu.so"))
+    done = run(LOAD, packages)
+    assert done.returncode == 0, done.stderr
+    reason = "_native.cpython-38-x86_64-linux-gnu.so is for another Python or system"
+    assert done.stderr.count(reason) == 1
+    assert done.stdout.split("{")[1] == run(LOAD, Path()).stdout.split("{")[1]
+    assert f"kernels: numpy ({reason}" in run(DOCTOR, packages).stdout
+
+
+@needs_native
+def test_a_module_of_another_version_is_named(packages: Path) -> None:
+    (path,) = (packages / "twinlens_kernels").glob("_native.*.so")
+    path.unlink()
+    (packages / "twinlens_kernels" / "_native.py").write_text("def paths(): return []")
+    done = run(LOAD, packages)
+    assert done.returncode == 0, done.stderr
+    assert "_native.py is of another version and lacks Coded, across, " in done.stderr
+
+
+@needs_native
+def test_a_module_of_this_version_has_all_that_is_asked_of_it() -> None:
+    names = set(re.findall(r"_native\.(\w+)", SOURCES))
+    assert names - {"py"} <= {*FUNCTIONS}
+
+
+def test_the_doctor_names_variables_that_mean_nothing(tmp_path: Path) -> None:
+    told = run(DOCTOR, tmp_path, TWINLENS_OPERATOR="none", TWINLENS_TRACEBACK="1")
+    line = "TWINLENS_OPERATOR is set and means nothing; twinlens reads TWINLENS_OPERATORS and "
+    assert told.stdout.count("means nothing") == told.stdout.count(line) == 1
 
 
 @needs_native
@@ -113,12 +174,13 @@ def test_operators_that_cannot_serve_here_are_an_error(tmp_path: Path) -> None:
     for name in lacking:
         done = run(LOAD, tmp_path, TWINLENS_OPERATORS=name)
         assert re.search(f"TWINLENS_OPERATORS is '{name}', but this processor or", done.stderr)
+        assert f"set it to {', '.join((*operators.runnable(), 'none'))}" in done.stderr
     for name in set(operators.PATHS) - {*lacking}:
         assert run(LOAD, tmp_path, TWINLENS_OPERATORS=name).returncode == 0
 
 
 def serves(name: str) -> bool:
-    code = "from twinlens_kernels import operators; print(operators._asked())"
+    code = "from twinlens_kernels import operators; print(operators._answer(operators.SERVING))"
     return run(code, Path(), TWINLENS_OPERATORS=name).stdout.strip() == name
 
 

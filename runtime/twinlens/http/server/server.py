@@ -82,6 +82,7 @@ class Server(uvicorn.Server):
         """Requests that were accepted, and not answered within the time to drain."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._hung_up = asyncio.Event()
+        self._is_open = asyncio.Event()
 
     @property
     def answered(self) -> int:
@@ -148,13 +149,14 @@ class Server(uvicorn.Server):
 
     async def _open(self, sockets: Sequence[socket.socket]) -> None:
         start = time.perf_counter()
+        places = [url_of(one) for one in sockets]  # closed, if a signal ends it before it is open
         try:
             await self._service.open()
         except Exception as error:  # noqa: BLE001  told by the command line
             self.failure = error
             self._end()
             return
-        places = [url_of(one) for one in sockets]
+        self._is_open.set()
         fields = {
             "event": "ready",
             "model": self._service.source.name,
@@ -193,9 +195,10 @@ class Server(uvicorn.Server):
             self._loop.remove_signal_handler(signal.SIGHUP)
 
     async def _reload(self) -> None:
-        """Reload after each SIGHUP; once more for all that come meanwhile."""
+        """Reload after each SIGHUP; once for all that come before it is open, or meanwhile."""
         while True:
             await self._hung_up.wait()
+            await self._is_open.wait()
             self._hung_up.clear()
             if self._service.draining:
                 continue
