@@ -34,8 +34,13 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "have cosines of 0.9998 and more"): (
         "runtime/test_provenance.py::test_rows_by_other_operators_are_as_close_as_said",
     ),
-    (README, "another name beside an index is a warning in the log"): (
+    (README, "another name whose rows differ is a warning in the log"): (
         "runtime/test_provenance.py::test_other_operators_are_a_warning_and_no_refusal",
+        "runtime/ort/test_reproducible.py::test_operators_of_the_same_bits_are_no_difference",
+    ),
+    (README, "A row of an int8 bundle is the same to the bit by AVX2, AVX-VNNI and AVX-512 VNNI"): (
+        "runtime/ort/test_one_answer.py::test_all_sets_give_the_same_bits",
+        "kernels/isa/test_instruction_sets.py::test_older_x86_processors",
     ),
     (README, "Ids and order are those of a float64 brute force over the stored rows"): (
         "runtime/search/test_cosines.py::test_hits_are_those_of_brute_force_by_cosine",

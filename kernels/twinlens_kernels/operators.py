@@ -18,8 +18,9 @@ RUNNABLE: Final = "twinlens_operators_runnable_sets"
 QUESTIONS: Final = (SERVING, REPRODUCIBLE, RUNNABLE)
 """Functions of the library, of which the first two read TWINLENS_OPERATORS themselves. One of
 another version of this package may lack some."""
-OWN_BITS: Final = frozenset({"amx"})
-"""Those of `PATHS` whose rows have bits of their own; the others have them in common."""
+SAME_BITS: Final = frozenset(PATHS) - {"amx"} | {"amx_reproducible"}
+"""Those that give the same rows, to the bit: the attention of AMX multiplies bfloat16, but not that
+of its variant for reproducible sessions."""
 
 
 @cache
@@ -59,10 +60,10 @@ def path() -> str | None:
 def reproducible_path() -> str:
     """Return the instruction set of the operators whose bits every processor gives.
 
-    That of `path`, or the best other one where that is the exception, AMX.
+    That of `path`, or "amx_reproducible" where that is the exception, AMX.
 
     Raises:
-        ValueError: there is none here, or TWINLENS_OPERATORS names another.
+        ValueError: there is none here.
     """
     usual = path()
     if is_off():
@@ -75,10 +76,6 @@ def reproducible_path() -> str:
             else f"this processor has none of {', '.join(PATHS)}"
         )
         raise ValueError(f"there are no native operators, which alone give the same bits: {reason}")
-    if _wanted() not in ("", found):
-        raise ValueError(
-            f"{VARIABLE} is {_wanted()!r}, which has bits of its own; unset it or set it to {found}"
-        )
     return found
 
 

@@ -8,17 +8,16 @@ from twinlens.bundle.manifest import Source
 from twinlens.bundle.specs import Modality, PassOrder, Precision
 from twinlens.errors import IndexFileError
 from twinlens.images.pixel_options import PixelOptions
-from twinlens_kernels.operators import OWN_BITS, PATHS
+from twinlens_kernels.operators import SAME_BITS
 
 logger = logging.getLogger(__name__)
 
 ONLY_IMAGES: Final = frozenset({"pixels", "passes"})
 """Entries that have no part in the embedding of a text."""
 CLOSE: Final = frozenset({"operators"})
-"""Entries that may differ: rows of one int8 bundle by native operators and by onnxruntime's own
-have a cosine of 0.9998 or more, which moves a hit only where two are that close."""
-SAME_BITS: Final = frozenset(PATHS) - OWN_BITS
-"""Operators by which the rows of one bundle are the same to the bit."""
+"""Entries that may differ: rows of one int8 bundle by AMX, by the other native operators and by
+onnxruntime's own have a cosine of 0.9998 or more, which moves a hit only where two are that
+close."""
 
 
 def about_of(
@@ -47,6 +46,11 @@ def about_of(
         "passes": passes,
     }
     return about if operators is None else {**about, "operators": operators}
+
+
+def same_bits(operators: str | None, others: str | None) -> bool:
+    """Return True if the rows of an int8 bundle by both operators are the same to the bit."""
+    return operators == others or {operators, others} <= SAME_BITS
 
 
 def check_about(
@@ -107,7 +111,7 @@ def _different(
         if name not in CLOSE:
             yield name
             continue
-        if {found, other[name]} <= SAME_BITS:
+        if same_bits(found, other[name]):
             continue
         logger.warning(
             "the index was made with operators %s, this model has %s: their rows differ a "

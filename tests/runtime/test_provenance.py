@@ -92,11 +92,11 @@ def test_only_a_precision_with_native_operators_names_them() -> None:
 def test_other_operators_are_a_warning_and_no_refusal(
     model: Model, modality: twinlens.Modality, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stored = {**model.about, "operators": "neon"}
+    stored = {**model.about, "operators": "another"}
     check_about(stored, model.about, modality=modality)
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    assert "made with operators neon, this model has" in record.message
+    assert "made with operators another, this model has" in record.message
     caplog.clear()
     check_about(model.about, model.about, modality=modality)
     check_about(stored, model.about, modality=modality, mixed=["operators"])

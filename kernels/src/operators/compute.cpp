@@ -14,15 +14,8 @@ namespace {
 const OperatorTable *choice(bool reproducible) {
     const char *wanted = std::getenv("TWINLENS_OPERATORS");
     const OperatorTable *table = cpu::named(operator_tables(), wanted == nullptr ? "" : wanted);
-    if (table == nullptr || !reproducible || table->reproducible) {
-        return table;
-    }
-    for (const OperatorTable *other : operator_tables()) {
-        if (other->reproducible) {
-            return other;
-        }
-    }
-    return nullptr;
+    return table == nullptr || !reproducible || table->reproducible ? table
+                                                                    : table->reproducible_variant;
 }
 
 // Chosen at the first call.

@@ -11,10 +11,10 @@
 //
 // A row of the output depends on its own inputs alone, to the bit: not on other rows of the batch,
 // the threads or the split; nor on the processor, as lanes/README.md defines all arithmetic, with
-// one exception: AMX. Its attention multiplies bfloat16, with errors of 2^-9 a term; the rest of
-// AMX is the same. A row with a NaN gives a row of NaN. Scratch memory is kept by each
-// thread for its next call; without memory for it a function throws std::bad_alloc. No rows, an
-// empty batch, give none.
+// one exception: AMX. Its attention multiplies bfloat16, with errors of 2^-9 a term; all else by
+// AMX is the same, and so is its reproducible variant, whose attention is the common one. A row
+// with a NaN gives a row of NaN. Scratch memory is kept by each thread for its next call; without
+// memory for it a function throws std::bad_alloc. No rows, an empty batch, give none.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +56,7 @@ struct Pool {
     int threads;
     void (*run)(void *state, std::int64_t parts, void (*part)(void *work, std::int64_t index),
                 void *work);
-    bool reproducible = false; // by an instruction set that gives the bits of all others, see above
+    bool reproducible = false; // with the bits that every instruction set gives
 };
 
 // query [batch, queries], key and value [batch, keys] tokens; the heads of a token are contiguous,

@@ -11,6 +11,7 @@ namespace twinlens::operators {
 struct OperatorTable {
     const char *name;
     bool reproducible; // gives the same bits as every other such table
+    const OperatorTable *reproducible_variant = nullptr; // of a table that is not
     void (*product)(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
                     const float *residual, float *out, const Pool &pool);
     void (*bytes_product)(const std::uint8_t *x, std::int64_t rows, const Linear &linear,

@@ -2,6 +2,7 @@
 
 #include "operators/scratch.hpp"
 
+#include <atomic>
 #include <memory>
 #include <new>
 
@@ -78,6 +79,11 @@ Buffers &buffers() {
 
 void *scratch_bytes(Scratch purpose, std::size_t bytes) {
     return buffers().of[static_cast<int>(purpose)].of(bytes);
+}
+
+std::int64_t new_serial() {
+    static std::atomic<std::int64_t> latest{0};
+    return ++latest;
 }
 
 } // namespace twinlens::operators

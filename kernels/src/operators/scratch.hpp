@@ -12,6 +12,8 @@ namespace twinlens::operators {
 enum class Scratch {
     codes,
     weights,
+    columns,
+    clipped,
     scales,
     row,
     hidden,
@@ -27,6 +29,10 @@ enum class Scratch {
 // At least so many bytes of this thread, page-aligned and not initialised; a later call for the
 // same purpose may return the same memory. Throws std::bad_alloc.
 void *scratch_bytes(Scratch purpose, std::size_t bytes);
+
+// Another number at each call, in the whole process: by it, what is made of memory that is used
+// again is told from what was made before.
+std::int64_t new_serial();
 
 namespace {
 

@@ -13,7 +13,7 @@ from twinlens.bulk.shard import Shard
 from twinlens.datasets.formats import embedding_schema as columns
 from twinlens.datasets.formats.parquet_file import Parquet, ParquetDamage, open_parquet, pyarrow
 from twinlens.errors import DatasetError, EmbeddingsError, quoted
-from twinlens.provenance import CLOSE
+from twinlens.provenance import CLOSE, same_bits
 
 logger = logging.getLogger(__name__)
 
@@ -135,14 +135,14 @@ def differences(theirs: Mapping[str, object], ours: Mapping[str, object]) -> str
 
 
 def other_operators(folder: EmbeddingFolder, about: StoredAbout) -> str | None:
-    """Return the operators that made the first part of a folder, if ours are others."""
+    """Return the operators that made the first part of a folder, if ours give other rows."""
     for path in folder.parts():
         with contextlib.suppress(
             FileNotFoundError, DatasetError, EmbeddingsError
         ):  # told when they are read
             with open_parquet(path) as file:
                 theirs = StoredAbout.of(file.schema, str(path)).about.get("operators")
-            return theirs if theirs != about.about.get("operators") else None
+            return None if same_bits(theirs, about.about.get("operators")) else theirs
     return None
 
 

@@ -100,7 +100,14 @@ struct DrawnLinear {
             scales.push_back((1.0F + static_cast<float>(draws.below(256)) / 256.0F) / 65536.0F);
             bias.push_back(draws.number());
             for (std::int64_t k = 0; k < in; ++k) {
-                const std::int64_t code = draws.below(16) == 0 ? 127 : draws.below(255) - 127;
+                std::int64_t code = 127;
+                if (draws.below(32) != 0) { // else a bell, as of a trained layer
+                    code = 0;
+                    for (int i = 0; i < 4; ++i) {
+                        code += draws.below(255) - 127;
+                    }
+                    code /= 4;
+                }
                 codes[((n / 16 * ((in + 63) / 64) + k / 64) * 16 + k % 64 / 4) * 64 + n % 16 * 4 +
                       k % 4] = static_cast<std::int8_t>(code);
             }
@@ -138,7 +145,7 @@ inline void add_linears(Digest &digest, const OperatorTable &table, const Pool &
     Draws draws(1);
     for (const std::int64_t in : {8, 60, 64, 200, 1100}) {
         for (const std::int64_t out : {2, 16, 33, 72}) {
-            const std::int64_t rows = 16 + draws.below(32);
+            const std::int64_t rows = 16 + draws.below(32) + (out == 33 ? 96 : 0);
             const DrawnLinear linear(draws, in, out), back(draws, out, in);
             const Floats scale = draws.numbers(in), bias = draws.numbers(in);
             const Norm norm{scale.data(), bias.data(), 1e-5F};

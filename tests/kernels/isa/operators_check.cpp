@@ -85,6 +85,41 @@ void check_bytes_product(const OperatorTable &table, std::int64_t rows, std::int
     expect_close(got, wanted, table.name, "bytes_product");
 }
 
+// Sums at the ends of what 16 bits hold: codes of 0 and 255, pairs of weights whose sums are at a
+// bound of a product of bytes, or beyond it. Each sum is exact.
+void check_extremes(const OperatorTable &table) {
+    constexpr std::int64_t rows = 130, in = 1100, out = 40;
+    RandomLinear linear(in, out);
+    for (std::int64_t n = 0; n < out; ++n) {
+        const std::int64_t often = n % 4 == 3 ? 2 : 64; // one pair in so many is beyond the bound
+        for (std::int64_t k = 0; k < in; k += 2) {
+            const auto bound = one_of<std::int64_t>({1, 28, 64, 100, 127});
+            const auto sign = one_of<std::int64_t>({-1, 1});
+            const bool beyond = whole(1, often) == 1;
+            linear.set(n, k, sign * (beyond ? 127 : bound));
+            linear.set(n, k + 1, sign * (beyond ? 127 : 128 - bound));
+        }
+    }
+    linear.finish();
+    std::vector<std::uint8_t> x(size(rows * in));
+    for (std::uint8_t &byte : x) {
+        byte = static_cast<std::uint8_t>(one_of<std::int64_t>({0, 255, 255, 1, 254}));
+    }
+    Floats got(size(rows * out));
+    table.bytes_product(x.data(), rows, linear.linear(), got.data(), pool_of(1));
+    bool exact = true;
+    for (std::int64_t row = 0; row < rows; ++row) {
+        for (std::int64_t n = 0; n < out; ++n) {
+            std::int64_t sum = 0;
+            for (std::int64_t k = 0; k < in; ++k) {
+                sum += (x[size(row * in + k)] - 128) * linear.weights[size(n * in + k)];
+            }
+            exact = exact && got[size(row * out + n)] == static_cast<float>(sum);
+        }
+    }
+    expect(exact, "%s bytes_product: a sum at the bounds of 16 bits", table.name);
+}
+
 void check_mlp(const OperatorTable &table, std::int64_t rows, std::int64_t width,
                std::int64_t middle, Activation activation) {
     const RandomLinear fc1(width, middle), fc2(middle, width);
@@ -230,19 +265,42 @@ void check_table(const OperatorTable &table) {
     }
     check_self_attention(table, 3, 257, 2, 64, false);
     check_nan(table);
+    check_extremes(table);
+}
+
+// Of a table, and of its reproducible variant.
+void check_with_variant(const OperatorTable &table) {
+    check_table(table);
+    const OperatorTable &same = table.reproducible ? table : *table.reproducible_variant;
+    if (&same != &table) {
+        check_table(same);
+    }
+    std::printf("bits %s %016llx\n", same.name,
+                static_cast<unsigned long long>(bits_of(same, pool_of(1))));
 }
 
 } // namespace
 
+#if defined(TWINLENS_EMULATED_AMX)
+
+namespace twinlens::operators {
+extern const OperatorTable emulated_amx_operators;
+} // namespace twinlens::operators
+
+int main() {
+    check_with_variant(emulated_amx_operators);
+    return finish();
+}
+
+#else
+
 int main() {
     report_sets(operator_sets());
     for (const OperatorTable *table : operator_tables()) {
-        check_table(*table);
-        if (table->reproducible) {
-            std::printf("bits %s %016llx\n", table->name,
-                        static_cast<unsigned long long>(bits_of(*table, pool_of(1))));
-        }
+        check_with_variant(*table);
     }
     expect(supported(false) == !operator_tables().empty(), "supported()");
     return finish();
 }
+
+#endif

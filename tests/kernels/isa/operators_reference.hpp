@@ -33,11 +33,26 @@ struct RandomLinear {
             scales[size(n)] =
                 std::fabs(scales[size(n)]) / (127 * std::sqrt(static_cast<float>(in)));
             for (std::int64_t k = 0; k < in; ++k) {
-                weights.push_back(n == 0 ? 127 : n == 1 ? -127 : whole(-127, 127));
-                codes[((n / 16 * ((in + 63) / 64) + k / 64) * 16 + k % 64 / 4) * 64 + n % 16 * 4 +
-                      k % 4] = static_cast<std::int8_t>(weights.back());
+                // Of a bell in odd outputs, as those of a trained layer.
+                const std::int64_t bell =
+                    (whole(-127, 127) + whole(-127, 127) + whole(-127, 127)) / 3;
+                weights.push_back(0);
+                set(n, k, n == 0 ? 127 : n == 1 ? -127 : n % 2 == 1 ? bell : whole(-127, 127));
             }
         }
+        sums_of(codes.data(), in, out, sums.data());
+    }
+
+    void set(std::int64_t n, std::int64_t k, std::int64_t weight) {
+        weights[size(n * in + k)] = weight;
+        codes[((n / 16 * ((in + 63) / 64) + k / 64) * 16 + k % 64 / 4) * 64 + n % 16 * 4 + k % 4] =
+            static_cast<std::int8_t>(weight);
+    }
+
+    // Of weights that were set: scales of 1, and no bias.
+    void finish() {
+        scales.assign(scales.size(), 1);
+        bias.assign(bias.size(), 0);
         sums_of(codes.data(), in, out, sums.data());
     }
 

@@ -38,9 +38,7 @@ def refusal(**variables: str) -> str:
 
 
 @needs_native
-@pytest.mark.skipif(
-    operators.path() in operators.OWN_BITS, reason="this processor is the exception"
-)
+@pytest.mark.skipif(operators.path() == "amx", reason="this processor is the exception")
 def test_nothing_changes_where_the_operators_are_no_exception() -> None:
     usual = twinlens.load("demo", device="cpu")
     model = twinlens.load("demo", device="cpu", reproducible=True)
@@ -69,7 +67,7 @@ def test_the_operators_are_asked_for_the_bits_of_every_processor(
     told = [value for name, value in entries if name == "twinlens.reproducible"]
     assert told == ["0", "1"]
     monkeypatch.setattr(operators, "path", lambda: "amx")
-    assert native_operators.reproducible() not in operators.OWN_BITS
+    assert native_operators.reproducible() in operators.SAME_BITS
 
 
 def test_the_answer_is_refused_where_nothing_gives_those_bits(tmp_path: Path) -> None:
@@ -81,8 +79,6 @@ def test_the_answer_is_refused_where_nothing_gives_those_bits(tmp_path: Path) ->
         "give the same bits"
     )
     assert "TWINLENS_OPERATORS is 'avx', not one of" in refusal(TWINLENS_OPERATORS="avx")
-    for name in operators.OWN_BITS & {*operators.runnable()}:
-        assert f"'{name}', which has bits of its own" in refusal(TWINLENS_OPERATORS=name)
 
 
 @needs_native
@@ -102,6 +98,7 @@ def test_a_bundle_that_keeps_blocks_in_float32_is_refused(tmp_path: Path) -> Non
 def test_operators_of_the_same_bits_are_no_difference(caplog: pytest.LogCaptureFixture) -> None:
     for one, other, told in (
         ("avx2", "avx512vnni", 0),
+        ("amx_reproducible", "avx2", 0),
         ("avx2", "amx", 1),
         ("onnxruntime", "avx2", 1),
     ):

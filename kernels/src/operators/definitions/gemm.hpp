@@ -12,15 +12,10 @@
 #include "operators/scratch.hpp"
 #include "operators/work_split.hpp"
 #include "support/arithmetic.hpp"
+#include "support/inline.hpp"
 
 namespace twinlens::operators {
 namespace {
-
-#if defined(_MSC_VER)
-#define TWINLENS_INLINE __forceinline
-#else
-#define TWINLENS_INLINE __attribute__((always_inline)) inline
-#endif
 
 constexpr std::int64_t block_side = 32;
 
@@ -30,7 +25,8 @@ constexpr std::int64_t tile_rows = 16, tile_width = 64, tile_bytes = tile_rows *
 struct Panel {
     const std::uint8_t *codes; // [tiles of rows, in pairs][steps] tiles
     const float *scales;       // [rows]
-    std::int64_t rows;
+    std::int64_t rows, steps;
+    std::int64_t serial; // another for other codes
 };
 
 // Scale, bias and zero-point correction of 32 outputs; zero beyond the last.
@@ -102,6 +98,8 @@ struct Weights {
     const std::int8_t *left, *right;
     std::int64_t steps;
     bool again; // the same as at the engine's call before
+    const Panel *panel;
+    std::int64_t row, step; // of the panel, the first
 };
 
 // Long rows are split into chunks, so that the weights of one chunk, 24 KiB, stay in an L1 cache of
@@ -160,8 +158,13 @@ void gemm(const Panel &panel, const Linear &linear, std::int64_t zero, Range pai
             OutputBlock &block = blocks[at];
             const std::int64_t row = index * block_side, n = part.last - part.first;
             const std::int64_t skipped = part.first * tile_bytes;
-            const Weights weights{left + skipped, right + skipped, n,
-                                  at > 0 || (index > 0 && n == steps)};
+            const Weights weights{left + skipped,
+                                  right + skipped,
+                                  n,
+                                  at > 0 || (index > 0 && n == steps),
+                                  &panel,
+                                  row,
+                                  part.first};
             const std::int64_t rows_a_step = ceil_div(before->rows, n);
             const std::int64_t rows = min(panel.rows - row, block_side);
             Engine::sums(panel.codes + row / tile_rows * column_bytes + skipped, column_bytes, rows,

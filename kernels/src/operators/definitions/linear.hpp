@@ -16,6 +16,8 @@ namespace {
 // cache of 2 MiB; and on the items of one part of an attention.
 constexpr std::int64_t panel_bytes = 640 << 10, hidden_bytes = 1536 << 10,
                        attention_bytes = 2560 << 10;
+// Of the hidden layer, unless an engine that prepares the weights of each panel wants longer ones.
+template <typename Engine> constexpr std::int64_t most_hidden_bytes = hidden_bytes;
 // Rows at a time where the threads split the outputs.
 constexpr std::int64_t few_rows = 256;
 
@@ -54,7 +56,7 @@ template <typename Code> Panel quantized(std::int64_t rows, std::int64_t width, 
         scales[row] =
             code(row, codes + row / tile_rows * tiles_bytes + row % tile_rows * tile_width);
     }
-    return {codes, scales, rows};
+    return {codes, scales, rows, ceil_div(width, tile_width), new_serial()};
 }
 
 inline Panel quantized_rows(const float *x, Range rows, std::int64_t width, const Norm *norm) {
@@ -165,7 +167,7 @@ template <typename Engine>
 void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
          Activation activation, const Linear &fc2, float *out, const Pool &pool) {
     const std::int64_t most =
-        most_rows(hidden_bytes, fc1.out * static_cast<std::int64_t>(sizeof(float)));
+        most_rows(most_hidden_bytes<Engine>, fc1.out * static_cast<std::int64_t>(sizeof(float)));
     const Grid cut = grid(rows, pool.threads, most);
     if (cut.out_parts > 1) {
         for (std::int64_t row = 0; row < rows; row += few_rows) {

@@ -11,23 +11,15 @@
 #include "operators/scratch.hpp"
 #include "operators/work_split.hpp"
 #include "support/arithmetic.hpp"
+#include "support/unrolled.hpp"
 
 namespace twinlens::operators::float32 {
 namespace {
 
 // Outputs whose weights lie together.
-constexpr std::int64_t outputs_together = 32;
+constexpr int outputs_together = 32;
 // Steps over the inputs from one prefetch to the next.
 constexpr std::int64_t prefetch_steps = 4;
-
-// The loops over a block's rows and vectors are unrolled whole, so that its sums are registers.
-#if defined(__clang__)
-#define TWINLENS_UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define TWINLENS_UNROLL _Pragma("GCC unroll 16")
-#else
-#define TWINLENS_UNROLL
-#endif
 
 // The block of sums that fits into the registers, beside a vector of weights and a scalar: rows, and
 // vectors of 16 lanes.
@@ -46,40 +38,36 @@ template <int rows, int vectors>
 void add_products(const float *x, const float *weights, std::int64_t n, bool first, float *sums,
                   Ahead ahead) {
     Floats block[rows][vectors];
-    TWINLENS_UNROLL
-    for (int row = 0; row < rows; ++row) {
-        TWINLENS_UNROLL
-        for (int v = 0; v < vectors; ++v) {
-            block[row][v] = first ? zeros() : load(sums + row * outputs_together + 16 * v);
-        }
-    }
+    unrolled<rows>([&](auto row) {
+        unrolled<vectors>([&](auto v) {
+            constexpr int at = decltype(row)::value * outputs_together + 16 * decltype(v)::value;
+            block[decltype(row)::value][decltype(v)::value] = first ? zeros() : load(sums + at);
+        });
+    });
     for (std::int64_t k = 0; k < n; ++k, weights += outputs_together) {
         Floats own[vectors];
-        TWINLENS_UNROLL
-        for (int v = 0; v < vectors; ++v) {
-            own[v] = load(weights + 16 * v);
-        }
-        TWINLENS_UNROLL
-        for (int row = 0; row < rows; ++row) {
-            const Floats scalar = broadcast(x[row * row_stride + k]);
-            TWINLENS_UNROLL
-            for (int v = 0; v < vectors; ++v) {
-                block[row][v] = fma(scalar, own[v], block[row][v]);
-            }
-        }
+        unrolled<vectors>([&](auto v) {
+            own[decltype(v)::value] = load(weights + 16 * decltype(v)::value);
+        });
+        unrolled<rows>([&](auto row) {
+            const Floats scalar = broadcast(x[decltype(row)::value * row_stride + k]);
+            unrolled<vectors>([&](auto v) {
+                Floats &sum = block[decltype(row)::value][decltype(v)::value];
+                sum = fma(scalar, own[decltype(v)::value], sum);
+            });
+        });
         if (k % prefetch_steps == 0) {
             for (std::int64_t line = 0; line < ahead.lines; ++line, ahead.next += 16) {
                 prefetch(ahead.next);
             }
         }
     }
-    TWINLENS_UNROLL
-    for (int row = 0; row < rows; ++row) {
-        TWINLENS_UNROLL
-        for (int v = 0; v < vectors; ++v) {
-            store(sums + row * outputs_together + 16 * v, block[row][v]);
-        }
-    }
+    unrolled<rows>([&](auto row) {
+        unrolled<vectors>([&](auto v) {
+            constexpr int at = decltype(row)::value * outputs_together + 16 * decltype(v)::value;
+            store(sums + at, block[decltype(row)::value][decltype(v)::value]);
+        });
+    });
 }
 
 // The same for a number of rows of at most `most`.

@@ -9,6 +9,7 @@
 #include <immintrin.h>
 
 #include "operators/definitions/gemm.hpp"
+#include "support/inline.hpp"
 
 namespace twinlens::operators {
 namespace {
@@ -43,10 +44,13 @@ inline __m256i load_once(const void *from) {
     return loaded;
 }
 
+// Not inlined: in a larger function the sums no longer stay in registers.
+//
 // to [n][a row of block_side]: 16 sums of each row. `from` a row of them, or where they are stored.
 template <typename Dot, int n, typename Between>
-void add_rows(const Operands &all, const std::int32_t *from, std::int64_t from_stride,
-              std::int32_t *to, const Between &between) {
+TWINLENS_NOINLINE void add_rows(const Operands &all, const std::int32_t *from,
+                                std::int64_t from_stride, std::int32_t *to,
+                                const Between &between) {
     __m256i sums[n][2];
     for (int i = 0; i < n; ++i) {
         sums[i][0] = load_half(from + i * from_stride);
