@@ -10,7 +10,7 @@ from twinlens_kernels.compiled import module_path, require_whole
 
 VARIABLE: Final = "TWINLENS_OPERATORS"
 """Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
-PATHS: Final = ("amx", "avx512vnni", "avxvnni", "avx2")
+PATHS: Final = ("amx", "avx512vnni", "avxvnni", "avx2", "neoni8mm", "neondot", "neon")
 """Instruction sets for which there are operators, best first."""
 SERVING: Final = "twinlens_operators_path"
 REPRODUCIBLE: Final = "twinlens_operators_reproducible_path"

@@ -10,9 +10,11 @@
 include(CheckCXXCompilerFlag)
 
 # No product and sum become one where the source does not say so: compilers for ARM, and for AVX2,
-# fuse them by default, each in other places, and then pixels and rows differ among processors.
+# fuse them by default, each in other places, and then pixels and rows differ among processors. The
+# sets of the search may: EXACTNESS.md bounds their rounding, and the products of scores are exact.
 if(NOT MSVC)
   add_compile_options(-ffp-contract=off)
+  set(search_options -ffp-contract=fast)
 endif()
 
 string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" twinlens_processor)
@@ -52,7 +54,8 @@ function(twinlens_instruction_set name)
     return()
   endif()
   set(source ${TWINLENS_SOURCE_DIR}/${own_LIBRARY}/isa/${name}.cpp)
-  set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${flags}")
+  set_source_files_properties(${source} PROPERTIES
+                              COMPILE_OPTIONS "${${own_LIBRARY}_options};${flags}")
   set(sources twinlens_${own_LIBRARY}_sources)
   set(table twinlens_${own_LIBRARY}_table)
   string(JOIN " " needs ${own_NEEDS})
@@ -107,35 +110,34 @@ twinlens_instruction_set(neon LIBRARY search PROCESSOR ${arm}
 twinlens_instruction_set(scalar LIBRARY search)
 
 # The operators give the same bits on each set: no compiler fuses products and sums by itself.
-set(exact -ffp-contract=off)
 set(exact_msvc /fp:strict)
 twinlens_instruction_set(amx LIBRARY operators PROCESSOR ${x86} SYSTEM Linux
                          NEEDS amx_int8 amx_bf16 avx512vnni
-                         GNU ${exact} ${avx512vnni} -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16)
+                         GNU ${avx512vnni} -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16)
 twinlens_instruction_set(avx512vnni LIBRARY operators PROCESSOR ${x86}
                          NEEDS avx512vnni
-                         GNU ${exact} ${avx512vnni}
+                         GNU ${avx512vnni}
                          MSVC ${exact_msvc} /arch:AVX512)
 twinlens_instruction_set(avxvnni LIBRARY operators PROCESSOR ${x86}
                          NEEDS avxvnni
-                         GNU ${exact} -mavx2 -mfma -mavxvnni
+                         GNU -mavx2 -mfma -mavxvnni
                          MSVC ${exact_msvc} /arch:AVX2)
 twinlens_instruction_set(avx2 LIBRARY operators PROCESSOR ${x86}
                          NEEDS avx2
-                         GNU ${exact} -mavx2 -mfma
+                         GNU -mavx2 -mfma
                          MSVC ${exact_msvc} /arch:AVX2)
 
 twinlens_instruction_set(neoni8mm LIBRARY operators PROCESSOR ${arm}
                          NEEDS dotprod i8mm
-                         GNU ${exact} ${neoni8mm}
-                         ZIG ${exact} ${zig_neoni8mm})
+                         GNU ${neoni8mm}
+                         ZIG ${zig_neoni8mm})
 twinlens_instruction_set(neondot LIBRARY operators PROCESSOR ${arm}
                          NEEDS dotprod
-                         GNU ${exact} ${neondot}
-                         ZIG ${exact} ${zig_neondot})
+                         GNU ${neondot}
+                         ZIG ${zig_neondot})
 twinlens_instruction_set(neon LIBRARY operators PROCESSOR ${arm}
-                         GNU ${exact} ${neon}
-                         ZIG ${exact} ${zig_neon})
+                         GNU ${neon}
+                         ZIG ${zig_neon})
 
 # The list as macros of C++.
 set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)

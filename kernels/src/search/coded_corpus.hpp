@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "search/kernel_table.hpp"
+#include "support/prefetch.hpp"
 
 namespace twinlens {
 
@@ -60,6 +61,21 @@ class Blocks {
         }
     }
 
+    // Calls visit(block) for n given rows.
+    template <typename Visit>
+    void each_of(const std::int64_t *rows, std::int64_t n, const Visit &visit) {
+        for (std::int64_t first = 0; first < n; first += block_rows) {
+            const std::int64_t count = std::min(block_rows, n - first);
+            for (std::int64_t i = 0; i < count; ++i) {
+                prefetch_bytes(corpus_.codes + rows[first + i] * corpus_.padded, corpus_.padded);
+            }
+            for (std::int64_t i = 0; i < count; ++i) {
+                copy(rows[first + i], i);
+            }
+            visit(Block{rows_at(codes_.data(), terms_.data()), ids_.data(), 0, count});
+        }
+    }
+
   private:
     RowCodes rows_at(const std::uint8_t *codes, const float *terms) const {
         return {codes, terms, corpus_.n_terms, corpus_.padded};
@@ -77,15 +93,19 @@ class Blocks {
             if (corpus_.allowed != nullptr && !corpus_.allowed[row]) {
                 continue;
             }
-            const auto padded = static_cast<std::size_t>(corpus_.padded);
-            const auto n_terms = static_cast<std::size_t>(corpus_.n_terms);
-            std::memcpy(codes_.data() + count * corpus_.padded,
-                        corpus_.codes + row * corpus_.padded, padded);
-            std::memcpy(terms_.data() + count * corpus_.n_terms,
-                        corpus_.terms + row * corpus_.n_terms, n_terms * sizeof(float));
-            ids_[static_cast<std::size_t>(count++)] = row;
+            copy(row, count++);
         }
         return count;
+    }
+
+    void copy(std::int64_t row, std::int64_t to) {
+        const auto padded = static_cast<std::size_t>(corpus_.padded);
+        const auto n_terms = static_cast<std::size_t>(corpus_.n_terms);
+        std::memcpy(codes_.data() + to * corpus_.padded, corpus_.codes + row * corpus_.padded,
+                    padded);
+        std::memcpy(terms_.data() + to * corpus_.n_terms, corpus_.terms + row * corpus_.n_terms,
+                    n_terms * sizeof(float));
+        ids_[static_cast<std::size_t>(to)] = row;
     }
 
     const CodedCorpus &corpus_;

@@ -7,13 +7,18 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <vector>
 
 #include "search/candidates/candidate_lists.hpp"
+#include "search/candidates/kth_largest.hpp"
+#include "search/candidates/open_query.hpp"
+#include "search/candidates/ranking.hpp"
 #include "search/candidates/refine_bounds.hpp"
-#include "search/candidates/topk_reservoir.hpp"
+#include "search/candidates/sampled_floors.hpp"
+#include "search/candidates/score_windows.hpp"
 #include "search/scan.hpp"
 #include "support/ieee_mode.hpp"
 #include "support/madvise.hpp"
@@ -36,12 +41,42 @@ class CodedTopk {
               std::int64_t k, const KernelTable &kernels, std::int64_t threads)
         : corpus_(corpus), queries_(queries), codes_(codes), k_(k), kernels_(kernels),
           threads_(worthwhile_threads(corpus, threads)), floors_(codes.size()),
-          merged_(static_cast<std::size_t>(codes.size())) {
+          open_(static_cast<std::size_t>(codes.size())), to_score_(open_.size()),
+          scratch_(static_cast<std::size_t>(threads_)) {
         for (std::int64_t worker = 0; worker < threads_; ++worker) {
             scans_.push_back(std::make_unique<Scan>(corpus, codes, kernels));
             lists_.push_back(
-                std::make_unique<CandidateLists>(corpus, codes, queries, kernels, k, floors_));
-            works_.emplace_back(static_cast<std::size_t>(corpus.padded));
+                std::make_unique<CandidateLists>(corpus, codes, queries, kernels, k, threads_, floors_));
+        }
+    }
+
+    // Guesses the floors; those guessed too high are found by is_answered.
+    void guess() {
+        const RowSample sample(corpus_, codes_.size(), k_);
+        if (sample.size() == 0) {
+            return;
+        }
+        constexpr std::int64_t rows_a_part = 4 * block_rows;
+        std::vector<LargestLowerBounds> found(static_cast<std::size_t>(threads_),
+                                              {codes_.size(), sample.rank()});
+        const std::int64_t parts = (sample.size() + rows_a_part - 1) / rows_a_part;
+        parallel_for(parts, threads_, [&](std::int64_t part, std::int64_t worker) {
+            const std::int64_t first = part * rows_a_part;
+            const auto at = static_cast<std::size_t>(worker);
+            scans_[at]->rows(sample.rows() + first, std::min(rows_a_part, sample.size() - first),
+                             found[at]);
+        });
+        std::vector<float> bounds;
+        for (std::int64_t query = 0; query < codes_.size(); ++query) {
+            bounds.clear();
+            for (LargestLowerBounds &of_thread : found) {
+                of_thread.append(query, bounds);
+            }
+            if (static_cast<std::int64_t>(bounds.size()) >= sample.rank()) {
+                const float bound =
+                    kth_largest(bounds.data(), bounds.data() + bounds.size(), sample.rank());
+                floors_.guess(query, codes_.units(query).floor_below(static_cast<double>(bound)));
+            }
         }
     }
 
@@ -52,86 +87,110 @@ class CodedTopk {
             const auto at = static_cast<std::size_t>(worker);
             scans_[at]->rows(first, std::min(corpus_.n, first + scan_rows), *lists_[at]);
         });
-        merge();
-        const std::int64_t n = codes_.size(), threads = std::min(threads_, n);
-        parallel_for(n, threads, [&](std::int64_t query, std::int64_t worker) {
-            tighten(query, works_[static_cast<std::size_t>(worker)].data());
-        });
+        each_query([&](std::int64_t query, Scratch &scratch) { settle(query, scratch); });
         if (mapped) {
             advise_rows();
         }
-        parallel_for(n, threads, [&](std::int64_t query, std::int64_t worker) {
-            finish(query, ids + query * k_, scores + query * k_,
-                   works_[static_cast<std::size_t>(worker)].data());
+        ScoreWindows(corpus_, queries_, kernels_, to_score_, threads_).run();
+        each_query([&](std::int64_t query, Scratch &) { keep_undecided(query); });
+        ScoreWindows(corpus_, queries_, kernels_, to_score_, threads_).run();
+        each_query([&](std::int64_t query, Scratch &scratch) {
+            if (is_answered(query)) {
+                rank(query, scratch, ids + query * k_, scores + query * k_);
+            }
         });
     }
 
+    // False if the guess was too high: then the answer may lack rows.
+    bool is_answered(std::int64_t query) const { return floors_.is_proven(query); }
+
   private:
-    // Joins the candidates of all threads in one list a query.
-    void merge() {
-        for (std::int64_t query = 0; query < codes_.size(); ++query) {
-            std::vector<Candidate> &all = merged_[static_cast<std::size_t>(query)];
+    // Memory of one thread.
+    struct Scratch {
+        std::vector<float> bounds;
+        std::vector<double> work;
+        std::vector<Hit> hits;
+        Ranking ranking;
+    };
+
+    template <typename Act> void each_query(const Act &act) {
+        constexpr std::int64_t a_part = 8;
+        const std::int64_t n = codes_.size(), parts = (n + a_part - 1) / a_part;
+        parallel_for(parts, std::min(threads_, parts), [&](std::int64_t part, std::int64_t worker) {
+            const IeeeMode mode;
+            for (std::int64_t query = part * a_part; query < std::min(n, (part + 1) * a_part);
+                 ++query) {
+                act(query, scratch_[static_cast<std::size_t>(worker)]);
+            }
+        });
+    }
+
+    // Rules out candidates by the floor from all of their lower bounds; of those that are left, the
+    // k highest upper bounds are scored first.
+    void settle(std::int64_t query, Scratch &scratch) {
+        const auto at = static_cast<std::size_t>(query);
+        OpenQuery &open = open_[at];
+        if (lists_.size() == 1) {
+            open.open(lists_.front()->begin(query), lists_.front()->end(query));
+        } else {
             for (const auto &lists : lists_) {
-                all.insert(all.end(), lists->begin(query), lists->end(query));
+                open.join(lists->begin(query), lists->end(query));
             }
         }
-    }
-
-    void tighten(std::int64_t query, double *work) {
-        const IeeeMode mode;
-        std::vector<Candidate> &all = merged_[static_cast<std::size_t>(query)];
-        const QueryUnits &units = codes_.units(query);
-        drop(query, all, units);
-        if (corpus_.residual != nullptr) {
-            refine_bounds(corpus_, kernels_, queries_ + query * corpus_.width, units, all.data(),
-                          all.data() + all.size(), work);
-            drop(query, all, units);
+        rule_out(query, open, scratch.bounds);
+        if (!is_answered(query)) {
+            return;
         }
-        sort_by_row(all.data(), all.data() + all.size());
+        if (corpus_.residual != nullptr) {
+            scratch.work.resize(static_cast<std::size_t>(corpus_.width));
+            refine_bounds(corpus_, kernels_, queries_ + query * corpus_.width, codes_.units(query),
+                          open.left().first, open.left().last, scratch.work.data());
+            rule_out(query, open, scratch.bounds);
+        }
+        to_score_[at] = open.part_likely(k_, scratch.bounds);
     }
 
-    void drop(std::int64_t query, std::vector<Candidate> &all, const QueryUnits &units) {
-        Candidate *first = all.data(), *last = first + all.size();
-        floors_.raise(query, floor_of_lower_bounds(first, last, k_, units));
-        last = drop_below(floors_.of(query), first, last);
-        all.resize(static_cast<std::size_t>(last - first));
+    void rule_out(std::int64_t query, OpenQuery &open, std::vector<float> &bounds) {
+        bounds.clear();
+        for (const Candidate *one = open.left().first; one != open.left().last; ++one) {
+            bounds.push_back(one->lower);
+        }
+        const auto n = static_cast<std::int64_t>(bounds.size());
+        if (n >= k_) {
+            const float kth = kth_largest(bounds.data(), bounds.data() + n, k_);
+            floors_.prove(query, codes_.units(query).floor_below(static_cast<double>(kth)));
+        }
+        open.drop_below(floors_.of(query));
     }
 
     void advise_rows() const {
-        for (const std::vector<Candidate> &all : merged_) {
-            for (const Candidate &one : all) {
-                advise_will_need(corpus_.rows + one.row * corpus_.width,
-                                 static_cast<std::size_t>(corpus_.width) * sizeof(float));
+        for (std::size_t query = 0; query < open_.size(); ++query) {
+            for (const ToScore &part : {open_[query].left(), to_score_[query]}) {
+                for (const Candidate *one = part.first; one != part.last; ++one) {
+                    advise_will_need(corpus_.rows + one->row * corpus_.width,
+                                     static_cast<std::size_t>(corpus_.width) * sizeof(float));
+                }
             }
         }
     }
 
-    void finish(std::int64_t query, std::int64_t *ids, double *scores, double *work) {
-        const IeeeMode mode;
-        TopkReservoir best(k_);
+    // The scores of the likely ones raise the floor above most of the others.
+    void keep_undecided(std::int64_t query) {
+        const auto at = static_cast<std::size_t>(query);
+        if (is_answered(query)) {
+            floors_.prove(query, codes_.units(query).floor_of_exact(open_[at].worst_score(k_)));
+            open_[at].drop_below(floors_.of(query));
+            to_score_[at] = open_[at].part_all();
+        }
+    }
+
+    void rank(std::int64_t query, Scratch &scratch, std::int64_t *ids, double *scores) const {
+        scratch.hits.clear();
         for (const auto &lists : lists_) {
-            lists->offer_scored(query, best);
+            lists->append_scored(query, scratch.hits);
         }
-        const QueryUnits &units = codes_.units(query);
-        const Rescorer rescorer{corpus_, kernels_, queries_ + query * corpus_.width, units, work};
-        std::vector<Candidate> &all = merged_[static_cast<std::size_t>(query)];
-        Candidate *first = all.data(), *last = first + all.size();
-        float floor = floors_.of(query);
-        // The k highest upper bounds first: their exact scores raise the floor above most of the
-        // others.
-        if (last - first > k_) {
-            Candidate *likely = first + k_;
-            std::nth_element(first, likely, last, [](const Candidate &a, const Candidate &b) {
-                return a.upper > b.upper;
-            });
-            sort_by_row(first, likely);
-            floor = rescorer.offer(first, likely, best, floor);
-            last = drop_below(floor, likely, last);
-            first = likely;
-            sort_by_row(first, last);
-        }
-        rescorer.offer(first, last, best, floor);
-        best.rank(ids, scores);
+        open_[static_cast<std::size_t>(query)].append_scored(scratch.hits);
+        scratch.ranking.rank(scratch.hits, k_, ids, scores);
     }
 
     const CodedCorpus &corpus_;
@@ -141,10 +200,11 @@ class CodedTopk {
     const KernelTable &kernels_;
     std::int64_t threads_;
     SharedFloors floors_;
-    std::vector<std::vector<Candidate>> merged_;
+    std::vector<OpenQuery> open_;
+    std::vector<ToScore> to_score_;
+    std::vector<Scratch> scratch_;
     std::vector<std::unique_ptr<Scan>> scans_;
     std::vector<std::unique_ptr<CandidateLists>> lists_;
-    std::vector<std::vector<double>> works_;
 };
 
 struct TopkResult {
@@ -154,11 +214,53 @@ struct TopkResult {
 };
 
 // Queries of one pass over the codes: at most 256, whose planes stay in the L2 cache, and whose
-// candidates take some 100 MB a thread.
+// candidates take 150 MB of addresses, of which a search touches a tenth.
 inline std::int64_t queries_a_pass(std::int64_t k, std::int64_t n_rows) {
-    constexpr std::int64_t most = 256, candidates = std::int64_t{1} << 22;
-    const std::int64_t room = candidates / (CandidateLists::capacity(k, n_rows) + k);
+    constexpr std::int64_t most = 256, candidates = std::int64_t{9} << 20;
+    const std::int64_t room = candidates / (CandidateLists::capacity(k, n_rows, 1) + k);
     return std::clamp<std::int64_t>(room / lanes * lanes, lanes, most);
+}
+
+// One pass, by guessed floors or not; returns the queries whose guess was too high.
+inline std::vector<std::int64_t> topk_pass(const CodedCorpus &corpus, const float *queries,
+                                           std::int64_t n, const float *centre,
+                                           const TopkResult &result, bool mapped, bool guess,
+                                           const KernelTable &kernels, std::int64_t threads) {
+    const QueryCodes codes(queries, n, centre, corpus.width, kernels, result.k);
+    CodedTopk search(corpus, queries, codes, result.k, kernels, threads);
+    if (guess) {
+        search.guess();
+    }
+    search.run(mapped, result.ids, result.scores);
+    std::vector<std::int64_t> open;
+    for (std::int64_t query = 0; query < n; ++query) {
+        if (!search.is_answered(query)) {
+            open.push_back(query);
+        }
+    }
+    return open;
+}
+
+// Searches queries of a pass again, without a guess.
+inline void topk_again(const CodedCorpus &corpus, const float *queries,
+                       const std::vector<std::int64_t> &open, const float *centre,
+                       const TopkResult &result, bool mapped, const KernelTable &kernels,
+                       std::int64_t threads) {
+    const auto n = static_cast<std::int64_t>(open.size()), k = result.k;
+    std::vector<float> asked;
+    for (const std::int64_t query : open) {
+        const float *row = queries + query * corpus.width;
+        asked.insert(asked.end(), row, row + corpus.width);
+    }
+    std::vector<std::int64_t> ids(static_cast<std::size_t>(n * k));
+    std::vector<double> scores(ids.size());
+    topk_pass(corpus, asked.data(), n, centre, {ids.data(), scores.data(), k}, mapped, false,
+              kernels, threads);
+    for (std::int64_t i = 0; i < n; ++i) {
+        const std::int64_t to = open[static_cast<std::size_t>(i)] * k;
+        std::copy_n(ids.begin() + i * k, k, result.ids + to);
+        std::copy_n(scores.begin() + i * k, k, result.scores + to);
+    }
 }
 
 inline void coded_topk(const CodedCorpus &corpus, const float *queries, std::int64_t n,
@@ -168,10 +270,14 @@ inline void coded_topk(const CodedCorpus &corpus, const float *queries, std::int
     const std::int64_t step = queries_a_pass(result.k, corpus.n);
     for (std::int64_t first = 0; first < n; first += step) {
         const float *part = queries + first * corpus.width;
-        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, kernels,
-                               result.k);
-        CodedTopk(corpus, part, codes, result.k, kernels, threads)
-            .run(mapped, result.ids + first * result.k, result.scores + first * result.k);
+        const TopkResult of_part{result.ids + first * result.k, result.scores + first * result.k,
+                                 result.k};
+        const std::vector<std::int64_t> open =
+            topk_pass(corpus, part, std::min(step, n - first), centre, of_part, mapped, true,
+                      kernels, threads);
+        if (!open.empty()) {
+            topk_again(corpus, part, open, centre, of_part, mapped, kernels, threads);
+        }
     }
 }
 

@@ -86,6 +86,8 @@ struct KernelTable {
     std::int64_t (*prune_few)(const std::int32_t *dots, float base, const RowCodes &block,
                               const Lanes &lanes, std::int64_t lane, CandidatePair *pairs);
     double (*exact_score)(const float *query, const float *row, std::int64_t width, double *work);
+    void (*exact_scores)(const float *query, const float *const *rows, std::int64_t n,
+                         std::int64_t width, double *work, double *scores);
     // See code_score.hpp and encode_row.hpp.
     double (*code_score)(const double *query, const std::uint8_t *codes, std::int64_t width);
     bool (*encode_row)(const float *row, const float *centre, std::int64_t width, double *work,

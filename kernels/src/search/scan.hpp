@@ -31,6 +31,16 @@ class Scan {
     }
 
     template <typename Sink> void rows(std::int64_t first, std::int64_t last, Sink &sink) {
+        scan(sink, [&](const auto &visit) { blocks_.each(first, last, visit); });
+    }
+
+    // The same for n given rows.
+    template <typename Sink> void rows(const std::int64_t *rows, std::int64_t n, Sink &sink) {
+        scan(sink, [&](const auto &visit) { blocks_.each_of(rows, n, visit); });
+    }
+
+  private:
+    template <typename Sink, typename Walk> void scan(Sink &sink, const Walk &walk) {
         const IeeeMode mode;
         if (kernels_.begin != nullptr) {
             kernels_.begin();
@@ -38,13 +48,12 @@ class Scan {
         for (std::int64_t group = 0; group < queries_.n_groups(); ++group) {
             refresh(group, sink);
         }
-        blocks_.each(first, last, [&](const Block &block) { visit(block, sink); });
+        walk([&](const Block &block) { visit(block, sink); });
         if (kernels_.end != nullptr) {
             kernels_.end();
         }
     }
 
-  private:
     // A single call per block prefetches 32 rows ahead of those it multiplies; of several calls,
     // each prefetches its share of the next block.
     Prefetch share(const Block &block, std::int64_t call, std::int64_t calls) const {

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
-
-#include "search/query_codes.hpp"
 
 namespace twinlens {
 
@@ -23,26 +23,32 @@ struct Candidate {
         return {std::isfinite(lower) ? lower : -infinity, std::isfinite(upper) ? upper : infinity,
                 row};
     }
-};
 
-// The floor by the k-th largest lower bound; reorders the candidates.
-inline float floor_of_lower_bounds(Candidate *first, Candidate *last, std::int64_t k,
-                                   const QueryUnits &units) {
-    if (last - first < k) {
-        return -std::numeric_limits<float>::infinity();
+    // Once a row is scored, its score takes the place of the bounds: no memory is touched twice.
+    void put_score(double score) { std::memcpy(static_cast<void *>(this), &score, sizeof score); }
+    double score() const {
+        double score = 0;
+        std::memcpy(&score, static_cast<const void *>(this), sizeof score);
+        return score;
     }
-    std::nth_element(first, first + (k - 1), last,
-                     [](const Candidate &a, const Candidate &b) { return a.lower > b.lower; });
-    return units.floor_below(static_cast<double>(first[k - 1].lower));
+};
+static_assert(offsetof(Candidate, row) == sizeof(double), "a score fits where the bounds are");
+
+// Moves the candidates of first..last whose upper bound reaches the floor to `to`, in their order;
+// returns the end. Without a branch: nothing predicts which ones reach it.
+inline Candidate *copy_reaching(float floor, const Candidate *first, const Candidate *last,
+                                Candidate *to) {
+    for (; first != last; ++first) {
+        const Candidate one = *first;
+        *to = one;
+        to += one.upper < floor ? 0 : 1;
+    }
+    return to;
 }
 
 // Removes candidates whose upper bound is below the floor; returns the new end.
 inline Candidate *drop_below(float floor, Candidate *first, Candidate *last) {
-    return std::remove_if(first, last, [floor](const Candidate &one) { return one.upper < floor; });
-}
-
-inline void sort_by_row(Candidate *first, Candidate *last) {
-    std::sort(first, last, [](const Candidate &a, const Candidate &b) { return a.row < b.row; });
+    return copy_reaching(floor, first, last, first);
 }
 
 } // namespace twinlens

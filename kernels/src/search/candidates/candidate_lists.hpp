@@ -1,7 +1,8 @@
 // candidate_lists.hpp - sink of a top-k scan: one thread's candidates of every query.
 //
 // Contract: the constructor allocates `capacity` candidates a query, nothing later does. After a
-// scan, each row of this thread that is among the k best of a query is in the query's list or heap.
+// scan, each row of this thread that reaches the query's floor is in its list, in the order of
+// rows, or was offered to its heap.
 // Cost: after every few new candidates a list is pruned by a floor from lower bounds alone. Only a
 // list that stays more than half full (duplicates, say) is rescored in float64.
 #pragma once
@@ -13,26 +14,36 @@
 #include <vector>
 
 #include "search/candidates/candidate.hpp"
+#include "search/candidates/kth_largest.hpp"
+#include "search/candidates/ranking.hpp"
 #include "search/candidates/rescore.hpp"
 #include "search/candidates/shared_floors.hpp"
 #include "search/candidates/topk_heap.hpp"
+#include "search/query_codes.hpp"
 
 namespace twinlens {
 
 class CandidateLists {
   public:
     CandidateLists(const CodedCorpus &corpus, const QueryCodes &codes, const float *queries,
-                   const KernelTable &kernels, std::int64_t k, SharedFloors &floors)
+                   const KernelTable &kernels, std::int64_t k, std::int64_t threads,
+                   SharedFloors &floors)
         : corpus_(corpus), codes_(codes), queries_(queries), kernels_(kernels), k_(k),
-          capacity_(capacity(k, corpus.n)), floors_(floors), lists_(size(codes.size())),
-          candidates_(new Candidate[size(codes.size() * capacity_)]),
+          capacity_(capacity(k, corpus.n, threads)), floors_(floors), lists_(size(codes.size())),
+          candidates_(new Candidate[size(codes.size() * capacity_)]), lowers_(size(capacity_)),
           scores_(size(codes.size() * k), -std::numeric_limits<double>::infinity()),
           ids_(size(codes.size() * k), std::numeric_limits<std::int64_t>::max()),
-          work_(size((corpus.width + 1) / 2)) {}
+          work_(size((corpus.width + 1) / 2)) {
+        for (List &list : lists_) {
+            list.review_at = std::min(capacity_, 2 * k + 64);
+        }
+    }
 
-    // Of 1M CLIP rows, some 7 k candidates remain where lower bounds alone raise the floor.
-    static std::int64_t capacity(std::int64_t k, std::int64_t n_rows) {
-        return std::min(n_rows, 2 * k + std::min<std::int64_t>(14 * k, 1 << 16) + 256);
+    // Of 1M CLIP rows, some 7 k candidates remain where lower bounds alone raise the floor, and for
+    // the hardest of 256 queries 15 k. Each of several threads meets its share.
+    static std::int64_t capacity(std::int64_t k, std::int64_t n_rows, std::int64_t threads) {
+        const std::int64_t more = std::min<std::int64_t>(30 * k, 1 << 16) / threads;
+        return std::min(n_rows, 2 * k + more + 512);
     }
 
     float floor(std::int64_t query) const { return floors_.of(query); }
@@ -48,11 +59,11 @@ class CandidateLists {
     Candidate *begin(std::int64_t query) { return candidates_.get() + query * capacity_; }
     Candidate *end(std::int64_t query) { return begin(query) + lists_[size(query)].count; }
 
-    // Offers the best of the rows that were rescored during the scan.
-    template <typename Best> void offer_scored(std::int64_t query, Best &best) const {
+    // Adds the best of the rows that were rescored during the scan.
+    void append_scored(std::int64_t query, std::vector<Hit> &hits) const {
         for (std::int64_t i = query * k_; i < (query + 1) * k_; ++i) {
             if (ids_[size(i)] != std::numeric_limits<std::int64_t>::max()) {
-                best.offer(scores_[size(i)], ids_[size(i)]);
+                hits.push_back({scores_[size(i)], ids_[size(i)]});
             }
         }
     }
@@ -60,7 +71,7 @@ class CandidateLists {
   private:
     struct List {
         std::int64_t count = 0;
-        std::int64_t review_at = 64; // prune the list when it holds so many
+        std::int64_t review_at = 0; // prune the list when it holds so many
     };
 
     static std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
@@ -68,18 +79,28 @@ class CandidateLists {
     void review(std::int64_t query, List &list) {
         Candidate *first = begin(query), *last = end(query);
         const QueryUnits &units = codes_.units(query);
-        floors_.raise(query, floor_of_lower_bounds(first, last, k_, units));
+        if (list.count >= k_) {
+            std::transform(first, last, lowers_.begin(),
+                           [](const Candidate &one) { return one.lower; });
+            const float kth = kth_largest(lowers_.data(), lowers_.data() + list.count, k_);
+            floors_.prove(query, units.floor_below(static_cast<double>(kth)));
+        }
         last = drop_below(floors_.of(query), first, last);
         if (last - first > capacity_ / 2) {
-            sort_by_row(first, last);
-            TopkHeap best(scores_.data() + query * k_, ids_.data() + query * k_, k_);
-            const Rescorer rescorer{corpus_, kernels_, queries_ + query * corpus_.width, units,
-                                    work_.data()};
-            floors_.raise(query, rescorer.offer(first, last, best, floors_.of(query)));
+            rescore(query, first, last);
             last = first;
         }
         list.count = last - first;
-        list.review_at = std::min(capacity_, list.count + std::max<std::int64_t>(64, k_));
+        list.review_at = std::min(capacity_, list.count + std::max(k_ + 64, list.count));
+    }
+
+    void rescore(std::int64_t query, const Candidate *first, const Candidate *last) {
+        TopkHeap best(scores_.data() + query * k_, ids_.data() + query * k_, k_);
+        const QueryUnits &units = codes_.units(query);
+        const Rescorer rescorer{corpus_, kernels_, queries_ + query * corpus_.width, units,
+                                work_.data()};
+        rescorer.offer(first, last, best, floors_.of(query));
+        floors_.prove(query, units.floor_of_exact(best.worst()));
     }
 
     const CodedCorpus &corpus_;
@@ -90,6 +111,7 @@ class CandidateLists {
     SharedFloors &floors_;
     std::vector<List> lists_;
     std::unique_ptr<Candidate[]> candidates_; // not initialised: untouched pages take no memory
+    std::vector<float> lowers_;               // of the list under review
     std::vector<double> scores_;              // [n, k] heaps of the rows rescored so far
     std::vector<std::int64_t> ids_;
     std::vector<double> work_;

@@ -5,11 +5,14 @@
 // multiplied.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "search/candidates/candidate.hpp"
+#include "search/candidates/topk_heap.hpp"
 #include "search/coded_corpus.hpp"
 #include "search/kernel_table.hpp"
+#include "search/query_codes.hpp"
 #include "support/prefetch.hpp"
 
 namespace twinlens {
@@ -30,10 +33,9 @@ struct Rescorer {
                        corpus.width * static_cast<std::int64_t>(sizeof(float)));
     }
 
-    // Offers scores to a TopkHeap or TopkReservoir; returns the floor that its worst score allows,
-    // at least the one given.
-    template <typename Best>
-    float offer(const Candidate *first, const Candidate *last, Best &best, float floor) const {
+    // Offers scores to the heap; a candidate is compared with the floor given, or with that of the
+    // heap's worst score where it is higher.
+    void offer(const Candidate *first, const Candidate *last, TopkHeap &best, float floor) const {
         for (const Candidate *one = first; one != last; ++one) {
             if (one + 1 != last) {
                 prefetch(one[1].row);
@@ -45,7 +47,6 @@ struct Rescorer {
                 floor = std::max(floor, units.floor_of_exact(best.worst()));
             }
         }
-        return floor;
     }
 };
 

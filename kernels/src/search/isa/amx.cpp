@@ -6,7 +6,7 @@
 
 #include "cpu/amx_tiles.hpp"
 #include "resample/avx512.hpp"
-#include "search/exact_score.hpp"
+#include "search/isa/exact_score_avx512.hpp"
 #include "search/isa/code_score.hpp"
 #include "search/isa/dot_few_avx512.hpp"
 #include "search/isa/encode_row.hpp"
@@ -68,7 +68,8 @@ constexpr KernelTable table() {
     table.dots_few = dots_few_avx512<1024>;
     table.prune = prune_avx512;
     table.prune_few = prune_lane_avx512;
-    table.exact_score = exact_score;
+    table.exact_score = exact_score_avx512;
+    table.exact_scores = exact_scores_avx512;
     table.code_score = code_score;
     table.encode_row = encode_row;
     table.across = across_avx512;

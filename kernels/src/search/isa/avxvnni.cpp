@@ -8,14 +8,23 @@
 #include "search/isa/dot_avx2.hpp"
 #include "search/isa/encode_row.hpp"
 #include "search/isa/prune.hpp"
+#include "search/isa/prune_avx2.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {
 namespace {
 
 struct Product {
+    static constexpr int rows = 3;
+
     static __m256i add(__m256i sums, __m256i codes, __m256i numbers) {
+#if defined(__GNUC__)
+        // GCC 12 copies every sum before the intrinsic adds to it.
+        __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(codes), "x"(numbers));
+        return sums;
+#else
         return _mm256_dpbusd_avx_epi32(sums, codes, numbers);
+#endif
     }
 };
 
@@ -23,12 +32,14 @@ constexpr KernelTable table() {
     KernelTable table{};
     table.name = "avxvnni";
     table.levels = 127;
-    table.few_queries = 2;
+    table.few_queries = few_queries_avx2;
     table.dots = dots_avx2<Product>;
+    table.dots_one = dots_one_avx2<Product>;
     table.dots_few = dots_few_avx2<Product>;
-    table.prune = prune_block;
+    table.prune = prune_avx2;
     table.prune_few = prune_lane;
-    table.exact_score = exact_score;
+    table.exact_score = exact_score<float>;
+    table.exact_scores = exact_scores<exact_score<double>>;
     table.code_score = code_score;
     table.encode_row = encode_row;
     table.across = across_avx2;

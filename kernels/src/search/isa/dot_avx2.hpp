@@ -1,7 +1,9 @@
-// dot_avx2.hpp - KernelTable::dots and dots_few in 256-bit registers, for AVX2 and AVX-VNNI.
+// dot_avx2.hpp - KernelTable::dots, dots_one and dots_few in 256-bit registers, for AVX2 and
+// AVX-VNNI.
 //
 // `Product::add(sums, codes, numbers)` adds to each of 8 int32 sums the products of four unsigned
-// codes and four signed components.
+// codes and four signed components. `Product::rows` is the number of rows at once whose sums with
+// four registers of components, and all else that adds to them, fit in 16 registers.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +11,7 @@
 
 #include <immintrin.h>
 
+#include "search/isa/trickle.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {
@@ -35,19 +38,16 @@ inline std::int32_t sum_of_eight(__m256i sums) {
     return _mm_cvtsi128_si32(left);
 }
 
-inline void issue(Prefetch &prefetch) {
-    for (std::int64_t line = 0; line < prefetch.lines_a_step; ++line, prefetch.next += 64) {
-        _mm_prefetch(reinterpret_cast<const char *>(prefetch.next), _MM_HINT_T0);
-    }
-}
-
-// 2 rows times 2 planes of 16 lanes: 8 of the 16 registers hold sums.
-template <typename Product>
-void dots_avx2(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
-               std::int32_t *out) {
-    constexpr std::int64_t at_once = 2, halves = 4, step = prefetch_step / at_once;
+// at_once rows times n_planes planes of 16 lanes. Where at_once does not divide the rows of a
+// block, the last ones are multiplied twice.
+template <typename Product, int at_once, int n_planes>
+void add_planes_avx2(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
+                     std::int32_t *out) {
+    constexpr int halves = 2 * n_planes;
     const std::int64_t padded = block.padded;
-    for (std::int64_t row = 0; row < block_rows; row += at_once) {
+    Trickle lines(prefetch, at_once);
+    for (std::int64_t start = 0; start < block_rows; start += at_once) {
+        const std::int64_t row = start + at_once > block_rows ? block_rows - at_once : start;
         const std::uint8_t *codes = block.codes + row * padded;
         __m256i sums[at_once][halves];
         for (auto &row_sums : sums) {
@@ -56,60 +56,93 @@ void dots_avx2(const RowCodes &block, const std::int8_t *planes, Prefetch prefet
             }
         }
         for (std::int64_t at = 0; at < padded; at += 4) {
-            if (at % step == 0) {
-                issue(prefetch);
+            lines.advance();
+            __m256i quads[at_once];
+            for (int i = 0; i < at_once; ++i) {
+                quads[i] = _mm256_set1_epi32(four(codes + i * padded + at));
             }
-            const std::int8_t *plane0 = planes + at * lanes, *plane1 = plane0 + padded * lanes;
-            const __m256i numbers[halves] = {load32(plane0), load32(plane0 + 32), load32(plane1),
-                                             load32(plane1 + 32)};
-            for (std::int64_t i = 0; i < at_once; ++i) {
-                const __m256i quad = _mm256_set1_epi32(four(codes + i * padded + at));
-                for (std::int64_t half = 0; half < halves; ++half) {
-                    sums[i][half] = Product::add(sums[i][half], quad, numbers[half]);
+            for (int half = 0; half < halves; ++half) {
+                const __m256i numbers =
+                    load32(planes + (half / 2 * padded + at) * lanes + half % 2 * 32);
+                for (int i = 0; i < at_once; ++i) {
+                    sums[i][half] = Product::add(sums[i][half], quads[i], numbers);
                 }
             }
         }
-        for (std::int64_t i = 0; i < at_once; ++i) {
-            std::int32_t *to = out + (row + i) * lanes, *second_to = to + block_rows * lanes;
-            store32(to, sums[i][0]);
-            store32(to + 8, sums[i][1]);
-            store32(second_to, sums[i][2]);
-            store32(second_to + 8, sums[i][3]);
+        for (int i = 0; i < at_once; ++i) {
+            for (int half = 0; half < halves; ++half) {
+                store32(out + (half / 2 * block_rows + row + i) * lanes + half % 2 * 8,
+                        sums[i][half]);
+            }
         }
     }
 }
 
-// 4 rows times the planes of one query: the codes are loaded once.
-template <typename Product>
-void dots_few_avx2(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,
-                   Prefetch prefetch, std::int32_t *out) {
-    constexpr std::int64_t at_once = 4, step = prefetch_step / at_once;
+// at_once rows times the planes of n queries, 8 sums: the codes are loaded once. Every line of
+// codes is prefetched `ahead` bytes ahead.
+template <typename Product, int n>
+void add_queries_avx2(const RowCodes &block, const std::int8_t *numbers, std::int32_t *out) {
+    constexpr int at_once = 4 / n, columns = 2 * n;
+    constexpr std::int64_t ahead = 4096;
     const std::int64_t padded = block.padded;
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
         const std::uint8_t *codes = block.codes + row * padded;
-        for (std::int64_t query = 0; query < n; ++query) {
-            const std::int8_t *high = numbers + query * 2 * padded, *low = high + padded;
-            __m256i first[at_once], second[at_once];
-            for (std::int64_t i = 0; i < at_once; ++i) {
-                first[i] = second[i] = _mm256_setzero_si256();
-            }
-            for (std::int64_t at = 0; at < padded; at += 32) {
-                if (query == 0 && at % step == 0) {
-                    issue(prefetch);
-                }
-                const __m256i high32 = load32(high + at), low32 = load32(low + at);
-                for (std::int64_t i = 0; i < at_once; ++i) {
-                    const __m256i code32 = load32(codes + i * padded + at);
-                    first[i] = Product::add(first[i], code32, high32);
-                    second[i] = Product::add(second[i], code32, low32);
-                }
-            }
-            for (std::int64_t i = 0; i < at_once; ++i) {
-                std::int32_t *to = out + query * 2 * block_rows + row + i;
-                to[0] = sum_of_eight(first[i]);
-                to[block_rows] = sum_of_eight(second[i]);
+        __m256i sums[at_once][columns];
+        for (auto &row_sums : sums) {
+            for (__m256i &sum : row_sums) {
+                sum = _mm256_setzero_si256();
             }
         }
+        for (std::int64_t at = 0; at < padded; at += 32) {
+            const auto *next = reinterpret_cast<const char *>(codes + at_once * at + ahead);
+            for (int line = 0; line < at_once * 32; line += 64) {
+                _mm_prefetch(next + line, _MM_HINT_T0);
+            }
+            __m256i code32[at_once];
+            for (int i = 0; i < at_once; ++i) {
+                code32[i] = load32(codes + i * padded + at);
+            }
+            for (int column = 0; column < columns; ++column) {
+                const __m256i number32 = load32(numbers + column * padded + at);
+                for (int i = 0; i < at_once; ++i) {
+                    sums[i][column] = Product::add(sums[i][column], code32[i], number32);
+                }
+            }
+        }
+        for (int i = 0; i < at_once; ++i) {
+            for (int column = 0; column < columns; ++column) {
+                out[column * block_rows + row + i] = sum_of_eight(sums[i][column]);
+            }
+        }
+    }
+}
+
+template <typename Product>
+void dots_avx2(const RowCodes &block, const std::int8_t *planes, Prefetch prefetch,
+               std::int32_t *out) {
+    add_planes_avx2<Product, Product::rows, 2>(block, planes, prefetch, out);
+}
+
+template <typename Product>
+void dots_one_avx2(const RowCodes &block, const std::int8_t *plane, Prefetch prefetch,
+                   std::int32_t *out) {
+    add_planes_avx2<Product, 2 * Product::rows, 1>(block, plane, prefetch, out);
+}
+
+// Up to four queries, two at once.
+constexpr std::int64_t few_queries_avx2 = 4;
+
+template <typename Product>
+void dots_few_avx2(const RowCodes &block, const std::int8_t *numbers, std::int64_t n, Prefetch,
+                   std::int32_t *out) {
+    std::int64_t query = 0;
+    for (; query + 2 <= n; query += 2) {
+        add_queries_avx2<Product, 2>(block, numbers + 2 * query * block.padded,
+                                     out + 2 * query * block_rows);
+    }
+    if (query < n) {
+        add_queries_avx2<Product, 1>(block, numbers + 2 * query * block.padded,
+                                     out + 2 * query * block_rows);
     }
 }
 

@@ -22,7 +22,8 @@ constexpr KernelTable table() {
     table.dots_few = dots_few_neon;
     table.prune = prune_neon;
     table.prune_few = prune_lane_neon;
-    table.exact_score = exact_score;
+    table.exact_score = exact_score<float>;
+    table.exact_scores = exact_scores<exact_score<double>>;
     table.code_score = code_score;
     table.encode_row = encode_row;
     table.across = across_neon;

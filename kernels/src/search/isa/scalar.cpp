@@ -54,7 +54,8 @@ constexpr KernelTable table() {
     table.dots_few = dots_few;
     table.prune = prune_block;
     table.prune_few = prune_lane;
-    table.exact_score = exact_score;
+    table.exact_score = exact_score<float>;
+    table.exact_scores = exact_scores<exact_score<double>>;
     table.code_score = code_score;
     table.encode_row = encode_row;
     table.across = across_scalar;
