@@ -31,6 +31,30 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "a row of int8 or fp32 is the same to the bit alone and in any batch"): (
         "runtime/ort/test_low_memory.py::test_a_row_does_not_depend_on_its_batch",
     ),
+    (README, "leave their work to onnxruntime and numpy, slower; one line in the log"): (
+        (
+            "runtime/ort/test_native_operators.py"
+            "::test_operators_that_cannot_be_loaded_leave_their_work_to_onnxruntime"
+        ),
+        (
+            "runtime/ort/test_native_operators.py"
+            "::test_a_compiled_module_that_cannot_be_loaded_leaves_its_work_to_numpy"
+        ),
+    ),
+    (
+        README,
+        "a name that does not exist, or cannot run here, is an error that lists those that can",
+    ): (
+        "runtime/ort/test_native_operators.py::test_operators_that_do_not_exist_are_an_error",
+        "runtime/ort/test_native_operators.py::test_operators_that_cannot_serve_here_are_an_error",
+    ),
+    (README, "The weights of int8 are mapped once in a process"): (
+        "export/test_shared_weights.py::test_sessions_share_one_map_which_goes_with_the_last",
+        "export/test_shared_weights.py::test_a_second_session_adds_no_weights",
+    ),
+    (README, "A line on stderr tells the share that is done and the time left"): (
+        "export/test_progress.py::test_an_export_plans_all_that_it_does",
+    ),
     (README, "have cosines of 0.9998 and more"): (
         "runtime/test_provenance.py::test_rows_by_other_operators_are_as_close_as_said",
     ),

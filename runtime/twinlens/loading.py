@@ -55,7 +55,8 @@ def load(  # noqa: PLR0913  one choice each, none by place
             so once and calls it from as many threads as it has cores. Each caller at work adds the
             memory of its batch, 10 MB for 8 images in int8 ViT-B/32 and 34 in fp32, which the
             session keeps for the next call; a model of its own would add 37 and 510. With more
-            threads a tower opens a second session, of one thread, when many items come at once.
+            threads a tower opens a second session, of one thread, when many items come at once: it
+            has the mapped weights of the first, and adds 3 MB to int8 ViT-B/32.
         pixels: "exact" follows the checkpoint's own preprocessing; "fast" decodes large JPEGs
             smaller, and moves their embeddings a little: a calibration or an index of one is not
             for the other. `PixelOptions` also says what is done with the oddities of image files.
@@ -63,19 +64,21 @@ def load(  # noqa: PLR0913  one choice each, none by place
         low_memory: on a CPU, leave the weights in their mapped files, which processes share and the
             system may take back, and keep nothing between two calls. fp32 ViT-B/32 then opens in
             0.04 s instead of 0.6 and holds 63 MB of its own instead of 570, but a single image
-            takes 71 ms instead of 42, a single text 21 instead of 10. int8 where the native
-            operators serve is that frugal anyway, but for blocks that it keeps in float32. In fp32,
-            and in int8 without the native operators, a row of a batch of one then differs by up to
-            1e-6 from the same row in a larger batch; in fp16, which is meant for CUDA, rows differ
-            by up to 1e-4 anyway.
+            takes 71 ms instead of 42, a single text 21 instead of 10. int8 leaves its weights there
+            anyway where the native operators serve; between two calls it then holds 60 MB instead
+            of 80 with one thread, 66 instead of 105 with two, for 4 to 8 % more CPU: a run has at
+            most 4 images or 16 texts, and glibc gives back the memory that it had. In fp32, and in
+            int8 without the native operators, a row of a batch of one then differs by up to 1e-6
+            from the same row in a larger batch; in fp16, which is meant for CUDA, rows differ by up
+            to 1e-4 anyway.
         spinning: let the threads of a session on the CPU watch for work instead of sleeping. With
             one thread it changes nothing. With two, one text every 20 ms (int8 ViT-B/32) costs 13.4
             ms of CPU with it and 4.3 without; a service of 157 texts/s has a p99 of 152 ms with it
             and 18 without, on 1.48 and 0.83 cores (AVX-512 VNNI, 2 cores). It helps only where the
             cores are idle otherwise: the best run of one text was 3.3 ms with it, 3.4 without.
         reproducible: on a CPU, compute int8 by the native operators whose rows are the same to the
-            bit on every processor that has some, or refuse. Only AMX has rows of its own: where it
-            serves, the next best instruction set takes its place, and elsewhere nothing changes.
+            bit on every processor that has some, or refuse. Only AMX has rows of its own: there the
+            attention is then the common one, and elsewhere nothing changes.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
