@@ -1,5 +1,5 @@
-// float32_bits.hpp - the bits of every operator of float32 towers on fixed inputs, in one number, as
-// common_bits.hpp has those of int8 towers.
+// float32_bits.hpp - the bits of every operator of float32 towers on fixed inputs, in one number,
+// as common_bits.hpp has those of int8 towers.
 #pragma once
 
 #include <cstdint>

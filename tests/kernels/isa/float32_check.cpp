@@ -135,10 +135,18 @@ void check_self_attention(const OperatorTable &table, std::int64_t batch, std::i
     Floats joined(size(rows * 3 * width)), mixed(x.size()), wanted(x.size());
     const Pool pool = pool_of(1);
     table.floats.product(x.data(), rows, &given, qkv.linear(), nullptr, joined.data(), pool);
-    const Attention all{joined.data(), joined.data() + width, joined.data() + 2 * width,
-                        3 * width,     3 * width,             3 * width,
-                        batch,         heads,                 head_width,
-                        tokens,        tokens,                causal,
+    const Attention all{joined.data(),
+                        joined.data() + width,
+                        joined.data() + 2 * width,
+                        3 * width,
+                        3 * width,
+                        3 * width,
+                        batch,
+                        heads,
+                        head_width,
+                        tokens,
+                        tokens,
+                        causal,
                         nullptr};
     table.floats.attention(all, mixed.data(), pool);
     double off = 0;
@@ -146,8 +154,7 @@ void check_self_attention(const OperatorTable &table, std::int64_t batch, std::i
         const std::int64_t query = whole(0, tokens - 1), head = whole(0, heads - 1);
         const std::vector<double> values = attended(all, item, head, query);
         for (std::int64_t i = 0; i < head_width; ++i) {
-            const float got =
-                mixed[size((item * tokens + query) * width + head * head_width + i)];
+            const float got = mixed[size((item * tokens + query) * width + head * head_width + i)];
             off = std::max(off, std::fabs(static_cast<double>(got) - values[size(i)]));
         }
     }

@@ -21,8 +21,8 @@ constexpr int outputs_together = 32;
 // Steps over the inputs from one prefetch to the next.
 constexpr std::int64_t prefetch_steps = 4;
 
-// The block of sums that fits into the registers, beside a vector of weights and a scalar: rows, and
-// vectors of 16 lanes.
+// The block of sums that fits into the registers, beside a vector of weights and a scalar: rows,
+// and vectors of 16 lanes.
 template <int n_rows, int n_vectors> struct Block {
     static constexpr int rows = n_rows, vectors = n_vectors;
 };
@@ -46,9 +46,8 @@ void add_products(const float *x, const float *weights, std::int64_t n, bool fir
     });
     for (std::int64_t k = 0; k < n; ++k, weights += outputs_together) {
         Floats own[vectors];
-        unrolled<vectors>([&](auto v) {
-            own[decltype(v)::value] = load(weights + 16 * decltype(v)::value);
-        });
+        unrolled<vectors>(
+            [&](auto v) { own[decltype(v)::value] = load(weights + 16 * decltype(v)::value); });
         unrolled<rows>([&](auto row) {
             const Floats scalar = broadcast(x[decltype(row)::value * row_stride + k]);
             unrolled<vectors>([&](auto v) {
@@ -82,7 +81,8 @@ void add_products_of(std::int64_t rows, const float *x, const float *weights, st
     add_products<most, vectors>(x, weights, n, first, sums, ahead);
 }
 
-// Adds one chunk to the sums [panel.rows][32] of 32 outputs. `next` are weights to prefetch meanwhile.
+// Adds one chunk to the sums [panel.rows][32] of 32 outputs. `next` are weights to prefetch
+// meanwhile.
 template <typename Registers>
 void add_chunk(const Panel &panel, const float *weights, Range inputs, float *sums,
                const float *next, std::int64_t next_lines) {
@@ -106,8 +106,8 @@ void add_chunk(const Panel &panel, const float *weights, Range inputs, float *su
     }
 }
 
-// Outputs 32 * together.first .. 32 * together.last; finish(row, output, lanes, values) stores 16 of
-// them. `then` are the weights that are read after these, or null.
+// Outputs 32 * together.first .. 32 * together.last; finish(row, output, lanes, values) stores 16
+// of them. `then` are the weights that are read after these, or null.
 template <typename Registers, typename Finish>
 void gemm(const Panel &panel, const Linear &linear, Range together, const float *then,
           const Finish &finish) {
@@ -127,7 +127,7 @@ void gemm(const Panel &panel, const Linear &linear, Range together, const float 
             const std::int64_t next_inputs =
                 min(is_last ? linear.in : linear.in - inputs.last, chunk_width);
             add_chunk<Registers>(panel, weights + at * outputs_together, inputs, sums, next,
-                             next == nullptr ? 0 : next_inputs * outputs_together / 16);
+                                 next == nullptr ? 0 : next_inputs * outputs_together / 16);
         }
         for (std::int64_t column = 0; column < outputs_together; column += 16) {
             const std::int64_t output = index * outputs_together + column;

@@ -63,7 +63,7 @@ void product(const float *x, std::int64_t rows, const Norm *norm, const Linear &
     run(pool, cut.parts(), [&](std::int64_t index) {
         const Range own = cut.rows_of(index);
         to_rows<Registers>(panel_of(x, own, linear.in, norm), linear,
-                       cut.outs_of(index, all_together(linear)), own.first, residual, out);
+                           cut.outs_of(index, all_together(linear)), own.first, residual, out);
     });
 }
 
@@ -74,7 +74,7 @@ void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linea
     run(pool, cut.parts(), [&](std::int64_t index) {
         const Range own = cut.rows_of(index);
         to_rows<Registers>(panel_of_bytes(x, own, linear.in), linear,
-                       cut.outs_of(index, all_together(linear)), own.first, nullptr, out);
+                           cut.outs_of(index, all_together(linear)), own.first, nullptr, out);
     });
 }
 
@@ -83,7 +83,8 @@ void to_hidden(const Panel &panel, const Linear &fc1, Range together, Activation
                const Panel &hidden, const float *then) {
     switch (activation) {
     case Activation::quick_gelu:
-        return gemm<Registers>(panel, fc1, together, then, ToHidden<Activation::quick_gelu>{hidden});
+        return gemm<Registers>(panel, fc1, together, then,
+                               ToHidden<Activation::quick_gelu>{hidden});
     case Activation::gelu:
         return gemm<Registers>(panel, fc1, together, then, ToHidden<Activation::gelu>{hidden});
     case Activation::gelu_tanh:
@@ -100,12 +101,12 @@ void mlp_of_few_rows(const float *x, Range rows, const Norm *norm, const Linear 
     run(pool, threads, [&](std::int64_t index) {
         const Range next = share_of(all_together(fc2), threads, index);
         to_hidden<Registers>(panel_of(x, rows, fc1.in, norm), fc1,
-                         share_of(all_together(fc1), threads, index), activation, hidden,
-                         fc2.weights + next.first * fc2.in * outputs_together);
+                             share_of(all_together(fc1), threads, index), activation, hidden,
+                             fc2.weights + next.first * fc2.in * outputs_together);
     });
     run(pool, threads, [&](std::int64_t index) {
         to_rows<Registers>(hidden, fc2, share_of(all_together(fc2), threads, index), rows.first, x,
-                       out);
+                           out);
     });
 }
 
@@ -115,16 +116,16 @@ void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
     const Grid cut = grid(rows, pool.threads, most_rows(hidden_bytes, fc1.out));
     if (cut.out_parts > 1) {
         for (std::int64_t row = 0; row < rows; row += few_rows) {
-            mlp_of_few_rows<Registers>(x, {row, min(row + few_rows, rows)}, norm, fc1, activation, fc2,
-                                   out, pool);
+            mlp_of_few_rows<Registers>(x, {row, min(row + few_rows, rows)}, norm, fc1, activation,
+                                       fc2, out, pool);
         }
         return;
     }
     run(pool, cut.parts(), [&](std::int64_t index) {
         const Range own = cut.rows_of(index);
         const Panel hidden = new_panel(Scratch::hidden, own.last - own.first, fc1.out);
-        to_hidden<Registers>(panel_of(x, own, fc1.in, norm), fc1, {0, all_together(fc1)}, activation,
-                         hidden, fc2.weights);
+        to_hidden<Registers>(panel_of(x, own, fc1.in, norm), fc1, {0, all_together(fc1)},
+                             activation, hidden, fc2.weights);
         to_rows<Registers>(hidden, fc2, {0, all_together(fc2)}, own.first, x, out);
     });
 }

@@ -52,9 +52,9 @@ void to_heads(const HeadGroups &all, const Panel &panel, std::int64_t group, flo
             third < 2 ? all.column_of(group, third + 1) : all.column_of(group + 1, 0);
         const float *then =
             third < 2 || group + 1 < all.groups() ? all.qkv.weights + next * all.width : nullptr;
-        gemm<Registers>(panel, all.qkv,
-                    {first / outputs_together, (first + all.columns()) / outputs_together}, then,
-                    ToRows{heads + third * all.columns(), nullptr, 3 * all.columns(), first});
+        gemm<Registers>(
+            panel, all.qkv, {first / outputs_together, (first + all.columns()) / outputs_together},
+            then, ToRows{heads + third * all.columns(), nullptr, 3 * all.columns(), first});
     }
 }
 
@@ -98,12 +98,12 @@ void attend_few_rows(const float *x, const HeadGroups &all, Range items, const N
     auto *attended = scratch<float>(Scratch::attended, n * all.width);
     run(pool, of_heads, [&](std::int64_t index) {
         attend_groups<Registers>(all, panel_of(x, rows, all.width, norm),
-                             share_of(all.groups(), of_heads, index),
-                             counts_from(all.tokens, items.first), attended);
+                                 share_of(all.groups(), of_heads, index),
+                                 counts_from(all.tokens, items.first), attended);
     });
     run(pool, threads, [&](std::int64_t index) {
         to_rows<Registers>(panel_of(attended, {0, n}, all.width, nullptr), out_proj,
-                       share_of(all_together(out_proj), threads, index), rows.first, x, out);
+                           share_of(all_together(out_proj), threads, index), rows.first, x, out);
     });
 }
 
@@ -121,8 +121,8 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
                         tokens.batch * tokens.tokens < threads * Grid::min_rows_per_thread)) {
         const std::int64_t few = max<std::int64_t>(few_rows / tokens.tokens, 1);
         for (std::int64_t item = 0; item < tokens.batch; item += few) {
-            attend_few_rows<Registers>(x, all, {item, min(item + few, tokens.batch)}, norm, out_proj,
-                                   out, pool);
+            attend_few_rows<Registers>(x, all, {item, min(item + few, tokens.batch)}, norm,
+                                       out_proj, out, pool);
         }
         return;
     }
@@ -134,9 +134,9 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
         const std::int64_t n = rows.last - rows.first;
         auto *attended = scratch<float>(Scratch::attended, n * all.width);
         attend_groups<Registers>(all, panel_of(x, rows, all.width, norm), {0, all.groups()},
-                             counts_from(tokens, items.first), attended);
+                                 counts_from(tokens, items.first), attended);
         to_rows<Registers>(panel_of(attended, {0, n}, all.width, nullptr), out_proj,
-                       {0, all_together(out_proj)}, rows.first, x, out);
+                           {0, all_together(out_proj)}, rows.first, x, out);
     });
 }
 
