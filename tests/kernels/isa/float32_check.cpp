@@ -189,6 +189,22 @@ void check_nan(const OperatorTable &table) {
     expect(right, "%s mlp: a row with a NaN spoils others, or itself not", table.name);
 }
 
+// An empty batch writes nothing, whatever the threads.
+void check_empty(const OperatorTable &table) {
+    const PackedLinear fc1(32, 96), fc2(96, 32), back(32, 32);
+    const Floats none(1);
+    for (const int threads : {1, 2, 3}) {
+        Floats out(1, 7);
+        const Pool pool = pool_of(threads);
+        table.floats.product(none.data(), 0, nullptr, fc1.linear(), nullptr, out.data(), pool);
+        table.floats.mlp(none.data(), 0, nullptr, fc1.linear(), Activation::gelu, fc2.linear(),
+                         out.data(), pool);
+        table.floats.self_attention(none.data(), {0, 7, 2, false, nullptr}, nullptr, fc1.linear(),
+                                    back.linear(), out.data(), pool);
+        expect(out[0] == 7, "%s: an empty batch by %d threads", table.name, threads);
+    }
+}
+
 void check_table(const OperatorTable &table) {
     for (const std::int64_t rows : {1, 2, 13, 14, 15, 29, 33, 100, 200}) {
         const auto in = one_of<std::int64_t>({1, 8, 61, 64, 255, 256, 257, 600});
@@ -209,6 +225,7 @@ void check_table(const OperatorTable &table) {
     }
     check_self_attention(table, 3, 257, 1, 64, false);
     check_nan(table);
+    check_empty(table);
 }
 
 } // namespace
