@@ -273,7 +273,7 @@ def _write(
     """
     name = f"{ONNX_FOLDER}/{STEMS[source.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
-    given, output = names = graph.input.name, graph.output.name
+    names = graph.input.name, graph.output.name
     files = save(graph, path)
     del graph  # the caller has handed it over: its arrays are free before the session packs others
     agreement = _agreement(source, precision, path, names)
@@ -299,8 +299,8 @@ def _write(
         beside=hashes(files[1:]),
         native=hashes(native),
         bytes=sum(file.stat().st_size for file in (*files, *native)),
-        input=given,
-        output=output,
+        input=names[0],
+        output=names[1],
         agreement=agreement,
         kept=kept,
         shape_nodes=shape_nodes(onnx.load(path, load_external_data=False)),
