@@ -1,8 +1,12 @@
 """Results as JSON that people read, and figures with the digits that count."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
+
+from bench.harness.paths import RESULTS
 
 LONG_LINE = 1000
 """Characters of a JSON object beyond which it is indented."""
@@ -32,3 +36,18 @@ def four_digits(value: float) -> float:
 def three_digits(value: float) -> str:
     """Format with three significant digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def place_of(name: str, processor: str, folder: Path = RESULTS) -> Path:
+    """Return the file of results of a machine: NAME.json, or NAME-PROCESSOR.json beside another's.
+
+    A run on one machine takes no figure of another away; bench.record has both.
+    """
+    usual = folder / f"{name}.json"
+    if not usual.exists():
+        return usual
+    theirs = json.loads(usual.read_text(encoding="utf-8")).get("processor")
+    if theirs == processor:
+        return usual
+    words = re.sub(r"\W+", "-", re.sub(r"\(.*?\)", "", processor)).strip("-").lower()
+    return folder / f"{name}-{words}.json"

@@ -1,7 +1,7 @@
 """Time exact cosine top-k against every library that users would pick.
 
     python -m bench.search run     again until nothing is left; --stop-after SECONDS cuts it
-    python -m bench.search disk    10 million rows in little memory, and cold storage
+    python -m bench.search disk    10 million rows (--many) in little memory, and cold storage
     python -m bench.search report  results/search.json, and its tables
 
 A contender has a process of its own. twinlens and one peer are asked in turn, so that a slow spell
@@ -18,7 +18,7 @@ from bench.harness.machine import installed
 from bench.harness.paths import BUILD
 from bench.harness.results_log import ResultsLog
 from bench.search.cells import CorpusSetup
-from bench.search.disk import PARTS, measure_disk
+from bench.search.disk import MANY, PARTS, measure_disk
 from bench.search.report import report
 from bench.search.rounds import PEERS, PairedRounds
 
@@ -48,13 +48,14 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", choices=sorted({peer.name for peer in PEERS}))
     parser.add_argument("--stop-after", type=float, default=float("inf"), metavar="SECONDS")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="of disk")
+    parser.add_argument("--many", type=int, default=MANY, metavar="ROWS", help="of disk")
     options = parser.parse_args()
     options.work = options.work.resolve()  # a worker runs from the repository's root
     if options.act == "run":
         run(options)
     elif options.act == "disk":
         for part in options.parts:
-            measure_disk(options.work, part)
+            measure_disk(options.work, part, options.many)
     else:
         report(options.work)
 

@@ -1,4 +1,4 @@
-"""Memory and time of an index on disk: 10 million rows, and batches that find cold storage.
+"""Memory and time of an index on disk: of many rows, and of batches that find cold storage.
 
 Each figure comes from a process of its own that opens the index and searches it. Resident memory
 counts mapped pages too (VmHWM, the most there ever was).
@@ -32,19 +32,29 @@ PARTS = ("write", "memory", "cold")
 COLD_ROUNDS = 5
 
 
-def measure_disk(work: Path, part: str) -> None:
-    """Run one of PARTS: `write` makes the indexes, the others FOLDER/disk-PART.json."""
+def measure_disk(work: Path, part: str, many: int = MANY) -> None:
+    """Run one of PARTS: `write` makes the indexes, the others FOLDER/disk-PART.json.
+
+    Args:
+        work: The folder.
+        part: One of PARTS.
+        many: Rows of the larger index: 2.6 KB of disk each.
+    """
     work.mkdir(parents=True, exist_ok=True)
     if part == "write":
-        write(work / "index-10m", MANY, residual=False)
+        write(many_folder(work, many), many, residual=False)
         write(work / "index-1m", COLD_ROWS, residual=False)
         write(work / "index-1m-residual", COLD_ROWS, residual=True)
-        truth(work)
+        truth(many_folder(work, many))
         return
-    found = memory(work) if part == "memory" else cold(work)
+    found = memory(work, many) if part == "memory" else cold(work)
     text = json.dumps(found, indent=1)
     (work / f"disk-{part}.json").write_text(text + "\n", encoding="utf-8")
     print(text)
+
+
+def many_folder(work: Path, many: int) -> Path:
+    return work / f"index-{many // 1_000_000}m-many"
 
 
 def write(folder: Path, n_rows: int, *, residual: bool) -> None:
@@ -65,14 +75,14 @@ def blocks(start: int, stop: int) -> Iterator[NDArray[np.float32]]:
         yield draw(shared, "rows", first // BLOCK, BLOCK)[: stop - first]
 
 
-def truth(work: Path) -> Path:
-    """Return the file with ids [16, 1000] of the best of the 10 million rows as stored."""
-    path = work / "truth-10m.npy"
+def truth(folder: Path) -> Path:
+    """Return the file with ids [16, 1000] of the best of an index's rows as stored."""
+    path = folder.with_name(f"truth-{folder.name}.npy")
     if not path.exists():
         # An index scales what it is given to length 1 once more: last bits change, and with them
         # the order of rows that nearly tie.
         asked = unit_rows(queries(COMPARED, WIDTH, "text"))
-        np.save(path, brute_force(asked, stored_rows(work / "index-10m")))
+        np.save(path, brute_force(asked, stored_rows(folder)))
     return path
 
 
@@ -82,13 +92,13 @@ def stored_rows(folder: Path) -> NDArray[np.float32]:
     return np.memmap(file, dtype=np.float32, mode="r").reshape(-1, WIDTH)
 
 
-def memory(work: Path) -> dict[str, Any]:
-    """Measure memory and time of 10 million rows, with one thread and with two."""
-    folder = work / "index-10m"
+def memory(work: Path, many: int) -> dict[str, Any]:
+    """Measure memory and time of many rows, with one thread and with two."""
+    folder = many_folder(work, many)
     return {
-        "rows": MANY,
+        "rows": many,
         "bytes": sum(file.stat().st_size for file in folder.iterdir()),
-        "searched": [from_fresh_process(work, folder, threads, "all") for threads in (1, 2)],
+        "searched": [from_fresh_process(folder, threads, "all") for threads in (1, 2)],
     }
 
 
@@ -105,7 +115,7 @@ def cold(work: Path) -> list[dict[str, Any]]:
                         dropped == "rows" and not file.name.startswith("rows")
                     )
                     (warm_up if keep else drop)(file)
-                rounds.append(from_fresh_process(work, folder, 1, "once"))
+                rounds.append(from_fresh_process(folder, 1, "once"))
             found.append({"index": name, "not_in_memory": dropped, "rounds": rounds})
     return found
 
@@ -125,12 +135,12 @@ def drop(file: Path) -> None:
     os.close(descriptor)
 
 
-def from_fresh_process(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
+def from_fresh_process(folder: Path, threads: int, part: str) -> dict[str, Any]:
     """Return the facts that a fresh process finds."""
-    return answer_of("bench.search.disk", work, folder, threads, part)
+    return answer_of("bench.search.disk", folder, threads, part)
 
 
-def open_and_search(work: Path, folder: Path, threads: int, part: str) -> dict[str, Any]:
+def open_and_search(folder: Path, threads: int, part: str) -> dict[str, Any]:
     """Open and search; return times, and memory after each step."""
     asked = queries(256, WIDTH, "text")
     facts: dict[str, Any] = {
@@ -154,7 +164,7 @@ def open_and_search(work: Path, folder: Path, threads: int, part: str) -> dict[s
             }
             facts[f"after Q={n_queries}, k={k}"] = resident_mb()
     found = index.search(asked[:COMPARED], k=1000, threads=threads)
-    facts["found"] = agreement(found.ids, np.load(work / "truth-10m.npy"))
+    facts["found"] = agreement(found.ids, np.load(truth(folder)))
     return facts
 
 
@@ -170,5 +180,5 @@ def resident_mb() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    work, folder, threads, part = sys.argv[1:]
-    claim_stdout()(open_and_search(Path(work), Path(folder), int(threads), part))
+    folder, threads, part = sys.argv[1:]
+    claim_stdout()(open_and_search(Path(folder), int(threads), part))

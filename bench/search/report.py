@@ -1,4 +1,8 @@
-"""Report of the cells measured so far: results/search.json and the tables of bench/README.md."""
+"""Report of the cells measured so far: this machine's results, and its tables in bench/README.md.
+
+The first machine's are results/search.json and the tables marked `search`; another one's have its
+name in both.
+"""
 
 import json
 import statistics
@@ -7,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness.machine import processor, versions
-from bench.harness.paths import RESULTS
 from bench.harness.readme_tables import write_tables
-from bench.harness.results_file import one_row_a_line, three_digits
+from bench.harness.results_file import one_row_a_line, place_of, three_digits
 from bench.harness.timing import median_ratio
 
 Line = dict[str, Any]
@@ -50,8 +53,9 @@ def report(work: Path) -> None:
         if (file := work / f"disk-{part}.json").exists()
     }
     text = one_row_a_line(facts | arrays | {"on_disk": disk})
-    (RESULTS / "search.json").write_text(text, encoding="utf-8")
-    write_tables("search", {name: table(arrays) for name, table in TABLES.items()})
+    place = place_of("search", facts["processor"])
+    place.write_text(text, encoding="utf-8")
+    write_tables(place.stem, {name: table(arrays) for name, table in TABLES.items()})
 
 
 def summary(cell: Line) -> Line:

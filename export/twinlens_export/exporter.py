@@ -274,7 +274,7 @@ def _write(
     name = f"{ONNX_FOLDER}/{STEMS[source.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
     names = graph.input.name, graph.output.name
-    files = save(graph, path)
+    files: tuple[Path, ...] = save(graph, path)
     del graph  # the caller has handed it over: its arrays are free before the session packs others
     agreement = _agreement(source, precision, path, names)
     native: list[Path] = []

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from search_cases import F32, MATRICES, PATHS, assert_ranges, mean_row
+from search_cases import F32, MATRICES, PATHS, assert_ranges, assert_topk, mean_row
 
 from twinlens_kernels import NATIVE, Codes, encode, reference
 
@@ -44,6 +44,27 @@ def test_threads_that_share_the_rows_find_what_one_finds(
 
 
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("n_queries", "k", "barred"), [(1, 1000, False), (20, 60, True)])
+def test_floors_guessed_from_a_sample_that_misleads(
+    path: str, threads: int, n_queries: int, k: int, barred: bool
+) -> None:
+    """The sample is of every eighth row: those score best, or worst, or as the others do."""
+    random = np.random.default_rng(k)
+    rows = MATRICES["normal"](random, (8192, 65))
+    queries = MATRICES["normal"](random, (n_queries, 65))
+    allowed = random.random(len(rows)) < 0.9 if barred else None
+    for lift in (30, -30, 0):
+        lifted = rows.copy()
+        lifted[::8, 0] += lift
+        queries[:, 0] = abs(queries[:, 0]) + 1
+        codes = encode(lifted, centre=mean_row(lifted), residual=lift == 0)
+        coded = native.coded_corpus(lifted, codes, allowed)
+        found = native.topk(queries, coded, k, threads=threads, path=path)
+        assert_topk(found, queries, lifted, k, allowed)
+
+
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("n_rows", [1, 63, 64, 65, 129])
 def test_whole_blocks_and_parts_of_one(path: str, n_rows: int) -> None:
     random = np.random.default_rng(n_rows)
@@ -70,12 +91,12 @@ def test_codes_that_lie_anywhere_in_memory(path: str) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_searches_of_many_threads_do_not_meet(path: str) -> None:
     random = np.random.default_rng(5)
-    rows, queries = MATRICES["normal"](random, (3000, 65)), MATRICES["normal"](random, (40, 65))
+    rows, queries = MATRICES["normal"](random, (3000, 65)), MATRICES["normal"](random, (120, 65))
     coded = native.coded_corpus(rows, encode(rows, centre=mean_row(rows)), None)
     wanted, _ = reference.topk(queries, rows, 9)
 
     def search(turn: int) -> bool:
-        asked = slice(0, (1, 3, 20, 40)[turn % 4])
+        asked = slice(0, (1, 3, 20, 120)[turn % 4])
         ids, _ = native.topk(queries[asked], coded, 9, threads=1 + turn % 2, path=path)
         return np.array_equal(ids, wanted[asked])
 

@@ -12,7 +12,9 @@ include(CheckCXXCompilerFlag)
 # No product and sum become one where the source does not say so: compilers for ARM, and for AVX2,
 # fuse them by default, each in other places, and then pixels and rows differ among processors. The
 # sets of the search may: EXACTNESS.md bounds their rounding, and the products of scores are exact.
-if(NOT MSVC)
+if(MSVC)
+  set(operators_options /fp:strict)
+else()
   add_compile_options(-ffp-contract=off)
   set(search_options -ffp-contract=fast)
 endif()

@@ -144,7 +144,8 @@ inline RangeHits coded_range(const CodedCorpus &corpus, const float *queries, st
     RangeHits hits;
     for (std::int64_t first = 0; first < n; first += step) {
         const float *part = queries + first * corpus.width;
-        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, kernels, 0);
+        const QueryCodes codes(part, std::min(step, n - first), centre, corpus.width, kernels, 0,
+                               corpus.n);
         add_hits(corpus, part, codes, floors + first, kernels, threads, first, hits);
     }
     return hits;

@@ -45,8 +45,6 @@ class CodedTopk {
           scratch_(static_cast<std::size_t>(threads_)) {
         for (std::int64_t worker = 0; worker < threads_; ++worker) {
             scans_.push_back(std::make_unique<Scan>(corpus, codes, kernels));
-            lists_.push_back(
-                std::make_unique<CandidateLists>(corpus, codes, queries, kernels, k, threads_, floors_));
         }
     }
 
@@ -81,6 +79,10 @@ class CodedTopk {
     }
 
     void run(bool mapped, std::int64_t *ids, double *scores) {
+        for (std::int64_t worker = 0; worker < threads_; ++worker) {
+            lists_.push_back(std::make_unique<CandidateLists>(corpus_, codes_, queries_, kernels_,
+                                                              k_, threads_, floors_));
+        }
         const std::int64_t parts = (corpus_.n + scan_rows - 1) / scan_rows;
         parallel_for(parts, threads_, [&](std::int64_t part, std::int64_t worker) {
             const std::int64_t first = part * scan_rows;
@@ -108,6 +110,7 @@ class CodedTopk {
     // Memory of one thread.
     struct Scratch {
         std::vector<float> bounds;
+        std::vector<Candidate> rest;
         std::vector<double> work;
         std::vector<Hit> hits;
         Ranking ranking;
@@ -130,12 +133,10 @@ class CodedTopk {
     void settle(std::int64_t query, Scratch &scratch) {
         const auto at = static_cast<std::size_t>(query);
         OpenQuery &open = open_[at];
-        if (lists_.size() == 1) {
-            open.open(lists_.front()->begin(query), lists_.front()->end(query));
-        } else {
-            for (const auto &lists : lists_) {
-                open.join(lists->begin(query), lists->end(query));
-            }
+        CandidateLists &first = *lists_.front();
+        open.open(first.begin(query), first.end(query), first.end_of_room(query));
+        for (std::size_t worker = 1; worker < lists_.size(); ++worker) {
+            open.join(lists_[worker]->begin(query), lists_[worker]->end(query));
         }
         rule_out(query, open, scratch.bounds);
         if (!is_answered(query)) {
@@ -147,17 +148,16 @@ class CodedTopk {
                           open.left().first, open.left().last, scratch.work.data());
             rule_out(query, open, scratch.bounds);
         }
-        to_score_[at] = open.part_likely(k_, scratch.bounds);
+        to_score_[at] = open.part_likely(k_, scratch.bounds, scratch.rest);
     }
 
     void rule_out(std::int64_t query, OpenQuery &open, std::vector<float> &bounds) {
-        bounds.clear();
-        for (const Candidate *one = open.left().first; one != open.left().last; ++one) {
-            bounds.push_back(one->lower);
-        }
-        const auto n = static_cast<std::int64_t>(bounds.size());
-        if (n >= k_) {
-            const float kth = kth_largest(bounds.data(), bounds.data() + n, k_);
+        const ToScore &left = open.left();
+        bounds.resize(static_cast<std::size_t>(left.size()));
+        std::transform(left.first, left.last, bounds.begin(),
+                       [](const Candidate &one) { return one.lower; });
+        if (left.size() >= k_) {
+            const float kth = kth_largest(bounds.data(), bounds.data() + left.size(), k_);
             floors_.prove(query, codes_.units(query).floor_below(static_cast<double>(kth)));
         }
         open.drop_below(floors_.of(query));
@@ -226,7 +226,7 @@ inline std::vector<std::int64_t> topk_pass(const CodedCorpus &corpus, const floa
                                            std::int64_t n, const float *centre,
                                            const TopkResult &result, bool mapped, bool guess,
                                            const KernelTable &kernels, std::int64_t threads) {
-    const QueryCodes codes(queries, n, centre, corpus.width, kernels, result.k);
+    const QueryCodes codes(queries, n, centre, corpus.width, kernels, result.k, corpus.n);
     CodedTopk search(corpus, queries, codes, result.k, kernels, threads);
     if (guess) {
         search.guess();

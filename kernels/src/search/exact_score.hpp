@@ -1,12 +1,11 @@
 // exact_score.hpp - the float64 score of one query and one corpus row, as reference.py defines it.
 //
-// Contract: width >= 1; `work` has room for (width + 1) / 2 numbers. The query is float32, or the same
-// numbers in float64.
-// Numerics: a product of two floats is exact in double, so a fused multiply-add changes nothing;
-// the halving order of the additions is the definition, and vectorises as it stands.
-// Bound: |score| <= width * 2^256, far inside double; products are multiples of 2^-298, so nothing
-// underflows.
-// In an unnamed namespace because each instruction set compiles its own.
+// Contract: width >= 1; `work` has room for (width + 1) / 2 numbers. The query is float32, or the
+// same numbers in float64. Numerics: a product of two floats is exact in double, so a fused
+// multiply-add changes nothing; the halving order of the additions is the definition, and
+// vectorises as it stands. Bound: |score| <= width * 2^256, far inside double; products are
+// multiples of 2^-298, so nothing underflows. In an unnamed namespace because each instruction set
+// compiles its own.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +50,10 @@ void add_eight_products(const Number *query, const float *row, std::int64_t widt
         const auto product = [&](std::int64_t at) {
             return static_cast<double>(query[i + at]) * static_cast<double>(row[i + at]);
         };
-        const double even = (product(0) + product(4 * part)) + (product(2 * part) + product(6 * part));
-        const double odd = (product(part) + product(5 * part)) + (product(3 * part) + product(7 * part));
+        const double even =
+            (product(0) + product(4 * part)) + (product(2 * part) + product(6 * part));
+        const double odd =
+            (product(part) + product(5 * part)) + (product(3 * part) + product(7 * part));
         work[i] = even + odd;
     }
 }

@@ -78,15 +78,17 @@ struct KernelTable {
     // planes][padded].
     void (*dots_few)(const RowCodes &block, const std::int8_t *numbers, std::int64_t n,
                      Prefetch prefetch, std::int32_t *dots);
-    // Writes the pairs of a block that may reach the floors, and returns their count. A dot product
-    // is base * dots[0] + dots[1] of dots [2 planes][rows][16]; with base 0 there is one plane.
+    // Writes the pairs of a block that may reach the floors, in the order of rows, and returns
+    // their count. A dot product is base * dots[0] + dots[1] of dots [2 planes][rows][16]; with
+    // base 0 there is one plane.
     std::int64_t (*prune)(const std::int32_t *dots, float base, const RowCodes &block,
                           const Lanes &lanes, CandidatePair *pairs);
     // prune for one lane, dots [2 planes][block_rows].
     std::int64_t (*prune_few)(const std::int32_t *dots, float base, const RowCodes &block,
                               const Lanes &lanes, std::int64_t lane, CandidatePair *pairs);
     double (*exact_score)(const float *query, const float *row, std::int64_t width, double *work);
-    void (*exact_scores)(const float *query, const float *const *rows, std::int64_t n,
+    // Scores of one row or query with n others; `work` has room for 2 * width numbers.
+    void (*exact_scores)(const float *one, const float *const *others, std::int64_t n,
                          std::int64_t width, double *work, double *scores);
     // See code_score.hpp and encode_row.hpp.
     double (*code_score)(const double *query, const std::uint8_t *codes, std::int64_t width);

@@ -112,7 +112,7 @@ class Scan {
         for (std::int64_t i = 0; i < count; ++i) {
             const CandidatePair &pair = pairs_[static_cast<std::size_t>(i)];
             const std::int64_t query = group * lanes + pair.lane;
-            if (pair.row < block.count && query < queries_.size()) {
+            if (block.holds(pair.row) && query < queries_.size()) {
                 sink.take(query, block.id(pair.row), pair.estimate, pair.margin);
             }
         }

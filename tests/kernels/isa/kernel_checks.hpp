@@ -204,6 +204,10 @@ inline void check_prune(const KernelTable &kernels, std::int64_t padded) {
         std::vector<CandidatePair> pairs(static_cast<std::size_t>(block_rows * lanes));
         pairs.resize(static_cast<std::size_t>(kernels.prune(
             random.dots.data(), base, random.block.rows(), random.group, pairs.data())));
+        expect(std::is_sorted(
+                   pairs.begin(), pairs.end(),
+                   [](const CandidatePair &a, const CandidatePair &b) { return a.row < b.row; }),
+               "%s prune: pairs out of the order of rows", kernels.name);
         for (std::int64_t lane = 0; lane < lanes; ++lane) {
             expect(random.right(pairs, base, lane), "%s prune: lane %lld, base %g", kernels.name,
                    static_cast<long long>(lane), static_cast<double>(base));
@@ -233,6 +237,35 @@ inline void check_code_score(const KernelTable &kernels) {
         const double got = kernels.code_score(query.data(), codes.data(), width);
         expect(std::fabs(got - wanted) <= 1e-14 * size, "%s code_score: width %lld", kernels.name,
                static_cast<long long>(width));
+    }
+}
+
+// Scores of one row with several others, to the bit; of widths that some sets sum in registers,
+// too.
+inline void check_exact_scores(const KernelTable &kernels) {
+    for (const std::int64_t width : {1, 2, 63, 65, 200, 512, 640, 768, 1000, 1024, 1152, 1280}) {
+        const std::vector<float> one = normals(width), others = normals(17 * width);
+        std::vector<const float *> rows;
+        for (std::int64_t n = 0; n < 17; ++n) {
+            rows.push_back(others.data() + n * width);
+        }
+        std::vector<double> work(static_cast<std::size_t>(2 * width));
+        for (const std::int64_t n : {1, 7, 8, 17}) {
+            std::vector<double> wanted, got(static_cast<std::size_t>(n));
+            for (std::int64_t i = 0; i < n; ++i) {
+                wanted.push_back(
+                    halving_score(one.data(), rows[static_cast<std::size_t>(i)], width));
+            }
+            kernels.exact_scores(one.data(), rows.data(), n, width, work.data(), got.data());
+            bool same = same_bits(got, wanted);
+            for (std::int64_t i = 0; i < n; ++i) {
+                const auto at = static_cast<std::size_t>(i);
+                same = same &&
+                       wanted[at] == kernels.exact_score(one.data(), rows[at], width, work.data());
+            }
+            expect(same, "%s exact_scores: %lld of width %lld", kernels.name,
+                   static_cast<long long>(n), static_cast<long long>(width));
+        }
     }
 }
 

@@ -297,6 +297,29 @@ void check_problem(Problem &problem, int kind, bool finer, bool barred) {
     }
 }
 
+// Rows of which the sampled ones (sampled_floors.hpp: every eighth) are the best, the worst, or as
+// the others: a guess of the floors that is too high, too low, or good.
+void check_guess(float lift, std::int64_t queries, std::int64_t k) {
+    Problem problem(9, 8192, queries, 5);
+    for (std::int64_t row = 0; row < problem.n; row += 8) {
+        problem.rows[static_cast<std::size_t>(row * problem.width)] += lift;
+    }
+    for (std::int64_t query = 0; query < queries; ++query) {
+        float &first = problem.asked[static_cast<std::size_t>(query * problem.width)];
+        first = std::fabs(first) + 1;
+    }
+    std::vector<std::vector<Scored>> truth;
+    for (std::int64_t query = 0; query < queries; ++query) {
+        truth.push_back(brute_force(problem, query));
+    }
+    for (const KernelTable *kernels : kernel_tables()) {
+        const CodedProblem coded(problem, *kernels, lift == 0, 2);
+        for (const std::int64_t threads : {1, 3}) {
+            check_topk(problem, coded, *kernels, truth, k, threads);
+        }
+    }
+}
+
 // A row that is not finite is named, and nothing is said of those behind it.
 void check_refusal(const KernelTable &kernels) {
     constexpr std::int64_t width = 70, n = 40, padded = 128;
@@ -325,6 +348,7 @@ int main() {
             check::check_prune(*kernels, padded);
         }
         check::check_code_score(*kernels);
+        check::check_exact_scores(*kernels);
         check_refusal(*kernels);
     }
     for (int round = 0; round < 60; ++round) {
@@ -337,6 +361,10 @@ int main() {
     Problem many(5, 9000, 3, 0), wide(2500, 70, 18, 5);
     check_problem(many, 0, false, true);
     check_problem(wide, 5, true, false);
+    for (const float lift : {30.0F, -30.0F, 0.0F}) {
+        check_guess(lift, 1, 1000);
+        check_guess(lift, 18, 60);
+    }
     for (const std::int64_t queries : {1, 3, 20}) {
         Problem subnormal(33, 300, queries, 2);
         subnormal.flushing = true;

@@ -38,7 +38,7 @@ struct Neon {
 
     // Adds to `from`, a row of sums or where they are stored.
     template <typename Between>
-    static void add(const std::uint8_t *codes, const std::int8_t *weights, std::int64_t steps,
+    [[gnu::noinline]] static void add(const std::uint8_t *codes, const std::int8_t *weights, std::int64_t steps,
                     const std::int32_t *from, std::int64_t from_stride, std::int32_t *to,
                     const Between &between) {
         QuadSums sums[at_once][4];

@@ -60,7 +60,7 @@ struct I8mm {
 
     // Pairs of rows by 8 outputs, whose weights begin there in each quad.
     template <int pairs, typename Between>
-    static void add(const std::uint8_t *paired, const std::int8_t *weights, std::int64_t steps,
+    [[gnu::noinline]] static void add(const std::uint8_t *paired, const std::int8_t *weights, std::int64_t steps,
                     const Sums &out, const Between &between) {
         int32x4_t sums[pairs][4];
         for (auto &pair : sums) {
@@ -70,6 +70,7 @@ struct I8mm {
         }
         for (std::int64_t step = 0; step < steps; ++step) {
             between();
+#pragma GCC unroll 1
             for (int eight = 0; eight < 8; ++eight, weights += 128, paired += 16 * pairs) {
                 int8x16_t outputs[4]; // pairs of them
                 for (int half = 0; half < 2; ++half) {

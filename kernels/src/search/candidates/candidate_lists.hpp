@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <vector>
 
 #include "search/candidates/candidate.hpp"
@@ -20,6 +19,7 @@
 #include "search/candidates/shared_floors.hpp"
 #include "search/candidates/topk_heap.hpp"
 #include "search/query_codes.hpp"
+#include "support/kept_memory.hpp"
 
 namespace twinlens {
 
@@ -30,12 +30,14 @@ class CandidateLists {
                    SharedFloors &floors)
         : corpus_(corpus), codes_(codes), queries_(queries), kernels_(kernels), k_(k),
           capacity_(capacity(k, corpus.n, threads)), floors_(floors), lists_(size(codes.size())),
-          candidates_(new Candidate[size(codes.size() * capacity_)]), lowers_(size(capacity_)),
+          memory_(size(codes.size() * capacity_) * sizeof(Candidate)), lowers_(size(capacity_)),
           scores_(size(codes.size() * k), -std::numeric_limits<double>::infinity()),
           ids_(size(codes.size() * k), std::numeric_limits<std::int64_t>::max()),
           work_(size((corpus.width + 1) / 2)) {
-        for (List &list : lists_) {
-            list.review_at = std::min(capacity_, 2 * k + 64);
+        for (std::int64_t query = 0; query < codes.size(); ++query) {
+            // A guess leaves little for a review to drop.
+            lists_[size(query)].review_at =
+                floors.is_proven(query) ? std::min(capacity_, 2 * k + 64) : capacity_ / 2;
         }
     }
 
@@ -56,8 +58,12 @@ class CandidateLists {
         }
     }
 
-    Candidate *begin(std::int64_t query) { return candidates_.get() + query * capacity_; }
+    Candidate *begin(std::int64_t query) {
+        return static_cast<Candidate *>(memory_.data()) + query * capacity_;
+    }
     Candidate *end(std::int64_t query) { return begin(query) + lists_[size(query)].count; }
+
+    Candidate *end_of_room(std::int64_t query) { return begin(query) + capacity_; }
 
     // Adds the best of the rows that were rescored during the scan.
     void append_scored(std::int64_t query, std::vector<Hit> &hits) const {
@@ -110,9 +116,9 @@ class CandidateLists {
     std::int64_t k_, capacity_;
     SharedFloors &floors_;
     std::vector<List> lists_;
-    std::unique_ptr<Candidate[]> candidates_; // not initialised: untouched pages take no memory
-    std::vector<float> lowers_;               // of the list under review
-    std::vector<double> scores_;              // [n, k] heaps of the rows rescored so far
+    KeptMemory memory_;          // [n, capacity] candidates; untouched pages take no memory
+    std::vector<float> lowers_;  // of the list under review
+    std::vector<double> scores_; // [n, k] heaps of the rows rescored so far
     std::vector<std::int64_t> ids_;
     std::vector<double> work_;
 };

@@ -22,7 +22,7 @@ inline float kth_by_partition(float *first, float *last, std::int64_t k) {
 } // namespace detail
 
 inline float kth_largest(float *first, float *last, std::int64_t k) {
-    constexpr std::int64_t buckets = 256, worthwhile = 512;
+    constexpr std::int64_t buckets = 256, worthwhile = 128;
     if (last - first < worthwhile) {
         return detail::kth_by_partition(first, last, k);
     }

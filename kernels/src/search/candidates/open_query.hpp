@@ -1,10 +1,12 @@
-// open_query.hpp - one query between the scan and its answer: candidates, and those that are scored.
+// open_query.hpp - one query between the scan and its answer: candidates, and those that are
+// scored.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "search/candidates/candidate.hpp"
@@ -16,16 +18,28 @@ namespace twinlens {
 
 class OpenQuery {
   public:
-    // Takes candidates in the order of rows, which stay where they are.
-    void open(Candidate *first, Candidate *last) { left_ = {first, last}; }
+    // Takes candidates in the order of rows, which stay where they are, before some room.
+    void open(Candidate *first, Candidate *last, Candidate *end_of_room) {
+        left_ = {first, last};
+        end_of_room_ = end_of_room;
+    }
 
     // Takes those of one more thread, in the order of rows.
     void join(const Candidate *first, const Candidate *last) {
-        const auto middle = static_cast<std::ptrdiff_t>(joined_.size());
-        joined_.insert(joined_.end(), first, last);
-        std::inplace_merge(joined_.begin(), joined_.begin() + middle, joined_.end(),
-                           [](const Candidate &a, const Candidate &b) { return a.row < b.row; });
-        open(joined_.data(), joined_.data() + joined_.size());
+        const std::int64_t known = left_.size(), n = known + (last - first);
+        if (end_of_room_ - left_.first < n) {
+            std::vector<Candidate> wider(static_cast<std::size_t>(n));
+            std::copy(left_.first, left_.last, wider.begin());
+            joined_ = std::move(wider);
+            open(joined_.data(), joined_.data() + known, joined_.data() + n);
+        }
+        const Candidate *one = left_.last;
+        left_.last = left_.first + n;
+        for (Candidate *to = left_.last; last != first; *--to = *--last) {
+            while (one != left_.first && one[-1].row > last[-1].row) {
+                *--to = *--one;
+            }
+        }
     }
 
     const ToScore &left() const { return left_; }
@@ -34,32 +48,30 @@ class OpenQuery {
         left_.last = twinlens::drop_below(floor, left_.first, left_.last);
     }
 
-    // Parts those with the k highest upper bounds from the others, to be scored first.
-    ToScore part_likely(std::int64_t k, std::vector<float> &bounds) {
-        if (left_.size() <= k) {
+    // Parts those with the k highest upper bounds from the others, to be scored first; all where
+    // that would spare few. The vectors are for its use.
+    ToScore part_likely(std::int64_t k, std::vector<float> &bounds, std::vector<Candidate> &rest) {
+        if (left_.size() <= 2 * k) {
             return part_all();
         }
-        bounds.clear();
-        for (const Candidate *one = left_.first; one != left_.last; ++one) {
-            bounds.push_back(one->upper);
-        }
+        bounds.resize(static_cast<std::size_t>(left_.size()));
+        std::transform(left_.first, left_.last, bounds.begin(),
+                       [](const Candidate &one) { return one.upper; });
         const float from = kth_largest(bounds.data(), bounds.data() + bounds.size(), k);
-        std::size_t n = 0;
-        for (const Candidate *one = left_.first; one != left_.last; ++one) {
-            n += one->upper < from ? 0 : 1;
-        }
-        likely_.resize(n + 1); // the last one is written, and does not count
-        Candidate *to = likely_.data(), *rest = left_.first;
+        rest.resize(static_cast<std::size_t>(left_.size()));
+        Candidate *likely = left_.first, *other = rest.data();
         for (const Candidate *one = left_.first; one != left_.last; ++one) {
             const Candidate moved = *one;
             const std::ptrdiff_t is_likely = moved.upper < from ? 0 : 1;
-            *to = moved;
-            *rest = moved;
-            to += is_likely;
-            rest += 1 - is_likely;
+            *likely = moved;
+            *other = moved;
+            likely += is_likely;
+            other += 1 - is_likely;
         }
-        left_.last = rest;
-        return scored_[0] = {likely_.data(), to};
+        std::copy(rest.data(), other, likely);
+        scored_[0] = {left_.first, likely};
+        left_.first = likely;
+        return scored_[0];
     }
 
     // Parts all that are left, to be scored.
@@ -94,7 +106,8 @@ class OpenQuery {
 
   private:
     ToScore left_, scored_[2];
-    std::vector<Candidate> joined_, likely_;
+    Candidate *end_of_room_ = nullptr;
+    std::vector<Candidate> joined_;
 };
 
 } // namespace twinlens

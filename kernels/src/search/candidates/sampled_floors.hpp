@@ -21,7 +21,7 @@ namespace twinlens {
 class LargestLowerBounds {
   public:
     LargestLowerBounds(std::int64_t n_queries, std::int64_t rank)
-        : rank_(rank), room_(2 * rank + 64), counts_(static_cast<std::size_t>(n_queries)),
+        : rank_(rank), room_(4 * rank + 256), counts_(static_cast<std::size_t>(n_queries)),
           floors_(static_cast<std::size_t>(n_queries), -std::numeric_limits<float>::infinity()),
           bounds_(static_cast<std::size_t>(n_queries * room_)) {}
 
@@ -67,9 +67,8 @@ class RowSample {
             return;
         }
         const std::int64_t allowed =
-            corpus.allowed == nullptr
-                ? corpus.n
-                : std::count(corpus.allowed, corpus.allowed + corpus.n, true);
+            corpus.allowed == nullptr ? corpus.n
+                                      : std::count(corpus.allowed, corpus.allowed + corpus.n, true);
         if (allowed < 4 * k) {
             return;
         }

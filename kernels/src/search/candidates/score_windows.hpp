@@ -66,7 +66,14 @@ class ScoreWindows {
     // The pairs of a window by row, and the first and last of each row.
     struct Window {
         std::vector<Pair> pairs;
-        std::vector<std::uint32_t> ends; // of each row; the first of it is the end of the one before
+        std::vector<std::uint32_t>
+            ends; // of each row; the first of it is the end of the one before
+
+        // Where the row of pair `at` ends, in a window that begins with row `first`.
+        std::uint32_t end_of_next(std::uint32_t at, std::int64_t first) const {
+            return at < pairs.size() ? ends[static_cast<std::size_t>(pairs[at].one->row - first)]
+                                     : at;
+        }
     };
 
     void score(std::int64_t first, std::int64_t last, double *work) const {
@@ -119,8 +126,10 @@ class ScoreWindows {
             if (begin == end) {
                 continue;
             }
-            if (end < window.pairs.size()) {
-                prefetch_bytes(numbers(window.pairs[end].one->row), row_bytes);
+            // The row after the next one: the next was asked for a row ago.
+            const std::uint32_t ahead = window.end_of_next(end, first);
+            if (ahead < window.pairs.size()) {
+                prefetch_bytes(numbers(window.pairs[ahead].one->row), row_bytes);
             }
             score(row, window.pairs.data() + begin, window.pairs.data() + end, work);
             begin = end;

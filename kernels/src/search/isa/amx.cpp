@@ -6,11 +6,11 @@
 
 #include "cpu/amx_tiles.hpp"
 #include "resample/avx512.hpp"
-#include "search/isa/exact_score_avx512.hpp"
 #include "search/isa/code_score.hpp"
-#include "search/isa/dot_few_avx512.hpp"
 #include "search/isa/encode_row.hpp"
-#include "search/isa/prune_avx512.hpp"
+#include "search/isa/x86/dot_few_avx512.hpp"
+#include "search/isa/x86/exact_score_avx512.hpp"
+#include "search/isa/x86/prune_avx512.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {

@@ -5,10 +5,10 @@
 #include "resample/avx2.hpp"
 #include "search/exact_score.hpp"
 #include "search/isa/code_score.hpp"
-#include "search/isa/dot_avx2.hpp"
 #include "search/isa/encode_row.hpp"
 #include "search/isa/prune.hpp"
-#include "search/isa/prune_avx2.hpp"
+#include "search/isa/x86/dot_avx2.hpp"
+#include "search/isa/x86/prune_avx2.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {

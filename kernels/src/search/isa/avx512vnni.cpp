@@ -5,13 +5,13 @@
 #include <immintrin.h>
 
 #include "resample/avx512.hpp"
-#include "search/isa/exact_score_avx512.hpp"
 #include "search/isa/code_score.hpp"
-#include "search/isa/dot_few_avx512.hpp"
-#include "search/isa/dpbusd_avx512.hpp"
 #include "search/isa/encode_row.hpp"
-#include "search/isa/prune_avx512.hpp"
-#include "search/isa/trickle.hpp"
+#include "search/isa/x86/dot_few_avx512.hpp"
+#include "search/isa/x86/dpbusd_avx512.hpp"
+#include "search/isa/x86/exact_score_avx512.hpp"
+#include "search/isa/x86/prune_avx512.hpp"
+#include "search/isa/x86/trickle.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {
@@ -40,8 +40,9 @@ void add_planes(const RowCodes &block, const std::int8_t *planes, Prefetch prefe
     const std::int64_t padded = block.padded;
     Trickle lines(prefetch, at_once);
     for (std::int64_t row = 0; row < block_rows; row += at_once) {
-        // Of four rows each: addresses that one register holds, with multiples of `padded`. GCC would
-        // keep one of each row, in vector registers for want of others: 670 GOP/s in place of 1,000.
+        // Of four rows each: addresses that one register holds, with multiples of `padded`. GCC
+        // would keep one of each row, in vector registers for want of others: 670 GOP/s in place of
+        // 1,000.
         const std::uint8_t *codes[at_once / 4];
         for (int four_rows = 0; four_rows < at_once / 4; ++four_rows) {
             codes[four_rows] = block.codes + (row + 4 * four_rows) * padded;

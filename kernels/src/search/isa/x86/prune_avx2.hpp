@@ -17,8 +17,7 @@ struct Bounds8 {
     __m256 step, reach, length, floor, base;
 
     Bounds8(const Lanes &group, std::int64_t first, float base_)
-        : offset0(_mm256_load_si256(
-              reinterpret_cast<const __m256i *>(group.offset[0] + first))),
+        : offset0(_mm256_load_si256(reinterpret_cast<const __m256i *>(group.offset[0] + first))),
           offset1(_mm256_load_si256(reinterpret_cast<const __m256i *>(group.offset[1] + first))),
           step(_mm256_load_ps(group.step + first)), reach(_mm256_load_ps(group.reach + first)),
           length(_mm256_load_ps(group.length + first)), floor(_mm256_load_ps(group.floor + first)),
@@ -36,13 +35,12 @@ struct Bounds8 {
         if (two_planes) {
             dot = _mm256_fmadd_ps(dot, base, less(dots + block_rows * lanes, offset1));
         }
-        const __m256 estimate =
-            _mm256_mul_ps(_mm256_broadcast_ss(terms), _mm256_mul_ps(step, dot));
+        const __m256 estimate = _mm256_mul_ps(_mm256_broadcast_ss(terms), _mm256_mul_ps(step, dot));
         const __m256 margin =
             _mm256_fmadd_ps(reach, _mm256_broadcast_ss(terms + 2),
                             _mm256_mul_ps(length, _mm256_broadcast_ss(terms + 1)));
-        return static_cast<unsigned>(_mm256_movemask_ps(
-            _mm256_cmp_ps(_mm256_add_ps(estimate, margin), floor, _CMP_NLT_UQ)));
+        return static_cast<unsigned>(
+            _mm256_movemask_ps(_mm256_cmp_ps(_mm256_add_ps(estimate, margin), floor, _CMP_NLT_UQ)));
     }
 };
 

@@ -121,6 +121,9 @@ void exact_scores_of(const double *one, const float *const *rows, std::int64_t n
         const std::int64_t count = min<std::int64_t>(8, n - first);
         alignas(64) double sums[8 * left] = {};
         for (std::int64_t i = 0; i < count; ++i) {
+            if (first + i + 1 < n) {
+                prefetch_row(rows[first + i + 1], width);
+            }
             for (int at = 0; at < left; at += 8) {
                 _mm512_store_pd(sums + i * left + at,
                                 Sums<width, levels>::of(one + at, rows[first + i] + at));
@@ -141,7 +144,8 @@ void exact_scores_of(const double *one, const float *const *rows, std::int64_t n
 }
 
 // The widths of CLIP's and SigLIP's models; others are summed by plain loops.
-inline double exact_score_avx512(const float *query, const float *row, std::int64_t width, double *work) {
+inline double exact_score_avx512(const float *query, const float *row, std::int64_t width,
+                                 double *work) {
     switch (width) {
     case 512:
         return exact_score_of<512>(query, row, work);

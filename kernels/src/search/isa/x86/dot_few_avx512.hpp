@@ -9,7 +9,7 @@
 
 #include <immintrin.h>
 
-#include "search/isa/dpbusd_avx512.hpp"
+#include "search/isa/x86/dpbusd_avx512.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {

@@ -11,7 +11,7 @@
 
 #include <immintrin.h>
 
-#include "search/isa/trickle.hpp"
+#include "search/isa/x86/trickle.hpp"
 #include "search/kernel_table.hpp"
 
 namespace twinlens {

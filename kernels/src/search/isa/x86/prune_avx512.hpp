@@ -50,8 +50,8 @@ std::int64_t prune_planes(const std::int32_t *dots, const RowCodes &block, const
     std::uint64_t rows = 0;
     for (std::int64_t row = 0; row < block_rows; ++row) {
         const float *terms = block.terms + row * block.n_terms;
-        const unsigned in = bounds.reached(
-            bounds.estimate<two_planes>(dots + row * lanes, terms), bounds.margin(terms));
+        const unsigned in = bounds.reached(bounds.estimate<two_planes>(dots + row * lanes, terms),
+                                           bounds.margin(terms));
         reached[row] = static_cast<std::uint16_t>(in);
         rows |= static_cast<std::uint64_t>(in != 0) << row;
     }

@@ -19,10 +19,10 @@ class Trickle {
     // Advanced after every quad of codes of at_once rows.
     Trickle(Prefetch prefetch, std::int64_t at_once)
         : next_(prefetch.next),
-          period_(prefetch.lines_a_step == 0
-                      ? std::numeric_limits<std::int64_t>::max()
-                      : max<std::int64_t>(1, prefetch_step /
-                                                 (4 * at_once * prefetch.lines_a_step))),
+          period_(
+              prefetch.lines_a_step == 0
+                  ? std::numeric_limits<std::int64_t>::max()
+                  : max<std::int64_t>(1, prefetch_step / (4 * at_once * prefetch.lines_a_step))),
           left_(period_) {}
 
     void advance() {

@@ -1,0 +1,108 @@
+"""Compare, bit by bit, the rows of a bundle on this processor with those on emulated ones.
+
+    python -m bench.processors.arm_root build/processors/aarch64
+    python -m bench.processors --x86 Haswell --arm max cortex-a76 cortex-a72
+
+The whole way is compared: the pixels of the same files, the token ids of the same texts, the rows
+of the native part of each tower from the same tokens, and the rows of the bundle. Emulation tells
+nothing of time. Needs the extra `export`.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.harness.machine import commit, processor, versions
+from bench.harness.paths import BUILD, RESULTS
+from bench.harness.results_file import one_row_a_line
+from bench.processors.emulated import Processor, arm, here, x86
+from bench.processors.inputs import write_inputs
+from bench.processors.native_part import write_native_part
+from twinlens_kernels import operators
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+COMPARED = ("pixels", "ids", "native_images", "native_texts", "images", "texts")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare every bundle on every processor, and write the counts."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--bundles", nargs="+", default=["demo"], help="folders, or demo")
+    parser.add_argument("--pictures", type=int, default=40)
+    parser.add_argument("--texts", type=int, default=100)
+    parser.add_argument("--x86", nargs="*", default=[], help="models of qemu-x86_64 -cpu help")
+    parser.add_argument("--arm", nargs="*", default=[], help="models of qemu-aarch64 -cpu help")
+    parser.add_argument("--root", type=Path, default=BUILD / "processors" / "aarch64")
+    parser.add_argument("--qemu", type=Path, help="folder of qemu's programs, if not on the path")
+    parser.add_argument("--out", type=Path, default=RESULTS / "processors.json")
+    options = parser.parse_args(arguments)
+    others = [
+        *(here(name) for name in operators.runnable()),
+        *(x86(model, options.qemu) for model in options.x86),
+        *(arm(model, options.root.absolute(), options.qemu) for model in options.arm),
+    ]
+    rows = []
+    for bundle in options.bundles:
+        for row in compared(bundle, others, options.pictures, options.texts):
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+    packages = ("numpy", "onnxruntime", "pillow", "tokenizers")
+    about = {"commit": commit(), "processor": processor(), "versions": versions(packages)}
+    options.out.write_text(one_row_a_line({**about, "rows": rows}), encoding="utf-8")
+
+
+def compared(
+    bundle: str, others: Sequence[Processor], n_pictures: int, n_texts: int
+) -> Iterator[dict[str, Any]]:
+    """Yield a line for each processor: how many items are there, and how many differ."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        write_inputs(work / "inputs", n_pictures, n_texts)
+        write_native_part(bundle, work / "native")
+        first = arrays_of(Processor(name="this one"), bundle, work)
+        for other in others:
+            found = arrays_of(other, bundle, work)
+            kernels, search = found["sets"].tolist()
+            yield {
+                "bundle": Path(bundle).name,
+                "processor": other.name,
+                "operators": kernels,
+                "resizing_and_search": search,
+                "pictures": n_pictures,
+                "texts": n_texts,
+                "different": {part: different(first[part], found[part]) for part in COMPARED},
+                "worst_cosine": {part: worst(first[part], found[part]) for part in COMPARED[-2:]},
+            }
+
+
+def arrays_of(on: Processor, bundle: str, work: Path) -> Arrays:
+    """Return what the worker writes on a processor."""
+    out = work / "out.npz"
+    on.run("-m", "bench.processors.worker", bundle, work, out)
+    with np.load(out) as arrays:
+        return dict(arrays)
+
+
+def different(a: Array, b: Array) -> int:
+    """Count the items that differ in a bit."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return len(a)
+    return sum(one.tobytes() != other.tobytes() for one, other in zip(a, b, strict=True))
+
+
+def worst(a: Array, b: Array) -> float:
+    """Return the smallest cosine between two rows of the same item."""
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    return float(((x * y).sum(axis=1) / lengths).min())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Processors that qemu-user emulates, and the Python that runs on each."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.harness.paths import ROOT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processor:
+    """Command that runs Python on a processor."""
+
+    name: str
+    command: tuple[str, ...] = (sys.executable,)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: object, **environment: str) -> str:
+        """Run Python with these arguments, from the repository's root; return its standard error.
+
+        Raises:
+            subprocess.CalledProcessError: it failed.
+        """
+        done = subprocess.run(
+            [*self.command, *map(str, arguments)],
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, **self.environment, **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if done.returncode != 0:
+            sys.stderr.write(done.stderr)
+            done.check_returncode()
+        return done.stderr
+
+
+def here(operators: str) -> Processor:
+    """Return this processor, by one of the instruction sets that it runs."""
+    return Processor(name=f"this one by {operators}", environment={"TWINLENS_OPERATORS": operators})
+
+
+def x86(model: str, qemu: Path | None) -> Processor:
+    """Return an emulated x86-64 processor, with this Python."""
+    # numpy's own kernels ask for more than older processors have: its baseline is x86-64-v2.
+    return Processor(
+        name=model, command=(_qemu("qemu-x86_64", qemu), "-cpu", model, sys.executable)
+    )
+
+
+def arm(model: str, root: Path, qemu: Path | None, *options: str) -> Processor:
+    """Return an emulated ARM processor, with the Python of a root of `arm_root.py`.
+
+    Args:
+        model: as qemu names it, perhaps with features: "max,sve=off,sme=off".
+        root: the root.
+        qemu: folder of qemu's programs, if not on the path.
+        options: more of qemu's.
+    """
+    emulator = (_qemu("qemu-aarch64", qemu), "-cpu", model, "-L", str(root), *options)
+    return Processor(
+        name=model,
+        command=(*emulator, str(python_of(root))),
+        environment={"PYTHONPATH": str(site_of(root))},
+    )
+
+
+def python_of(root: Path) -> Path:
+    """Return the Python of a root of Debian."""
+    return next(iter(sorted((root / "usr" / "bin").glob("python3.*"))))
+
+
+def site_of(root: Path) -> Path:
+    """Return the folder of the packages beside a root's Python."""
+    return root / "site"
+
+
+def _qemu(name: str, folder: Path | None) -> str:
+    found = shutil.which(name, path=None if folder is None else str(folder))
+    if found is None:
+        raise FileNotFoundError(f"{name} is not installed; Debian has it in qemu-user")
+    return found
