@@ -3,7 +3,7 @@
 import importlib.metadata
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Tow
 from twinlens.bundle.specs import PRECISIONS, Clean, Modality, Precision
 from twinlens.errors import TextError, quoted
 from twinlens.freed_memory import give_back
+from twinlens.ort import native_operators
 from twinlens.ort.device import CPU
 from twinlens.ort.distributions import installed_distributions
 from twinlens.ort.session import Session
@@ -36,9 +37,9 @@ from twinlens_export.export_plan import (
     products,
     tower_step,
 )
-from twinlens_export.graph.graph import Array, Graph, save
+from twinlens_export.graph.graph import Array, Graph, save, save_beside
 from twinlens_export.graph.shape_nodes import shape_nodes
-from twinlens_export.precision import RECIPES, in_precision
+from twinlens_export.precision import RECIPES, in_precision, native_graph
 from twinlens_export.progress import Work, told
 from twinlens_export.quantization.activation_stats import FRUGAL, image_batches, text_batches
 from twinlens_export.quantization.sensitivity import sensitivities
@@ -265,12 +266,53 @@ def _write(
     *,
     kept: tuple[str, ...] = (),
 ) -> TowerFile:
+    """Write a tower: its graph, and the native one if there is a second.
+
+    Both are compared with the original, where they can run; the worse agreement is the tower's. The
+    second is left out where the first is refused.
+    """
     name = f"{ONNX_FOLDER}/{STEMS[source.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
-    given, output = graph.input.name, graph.output.name
-    files = save(graph, path)
+    names = graph.input.name, graph.output.name
+    files: tuple[Path, ...] = save(graph, path)
     del graph  # the caller has handed it over: its arrays are free before the session packs others
-    session = Session(path, device=CPU, threads=usable_threads(), name=name, memory=FRUGAL)
+    agreement = _agreement(source, precision, path, names)
+    native: list[Path] = []
+    build = partial(source.build_tower, source.tower)
+    second = native_graph(build, precision) if verify.holds(agreement, precision) else None
+    if second is not None:
+        native = [path.with_name(f"{path.stem}_native.onnx")]
+        save_beside(second, native[0], path)
+        del second
+        if native_operators.serving() is not None:
+            source.work.extend(tower_step(source.modality, precision))
+            both = (agreement, _agreement(source, precision, native[0], names))
+            agreement = min(both, key=lambda each: each.worst_cosine)
+    logger.info("%s: worst cosine %.6f%s", name, agreement.worst_cosine, _kept_note(kept))
+
+    def hashes(written: Iterable[Path]) -> dict[str, str]:
+        return {file.relative_to(folder).as_posix(): sha256_of(file) for file in written}
+
+    return TowerFile(
+        file=name,
+        sha256=sha256_of(path),
+        beside=hashes(files[1:]),
+        native=hashes(native),
+        bytes=sum(file.stat().st_size for file in (*files, *native)),
+        input=names[0],
+        output=names[1],
+        agreement=agreement,
+        kept=kept,
+        shape_nodes=shape_nodes(onnx.load(path, load_external_data=False)),
+    )
+
+
+def _agreement(
+    source: _TowerSource[Tower], precision: Precision, path: Path, names: tuple[str, str]
+) -> Agreement:
+    """Compare a written file, of which the names of input and output are given."""
+    given, output = names
+    session = Session(path, device=CPU, threads=usable_threads(), name=path.name, memory=FRUGAL)
 
     def embed(batch: Array) -> F32:
         rows = session.run({given: batch}, output)
@@ -280,18 +322,7 @@ def _write(
     agreement = source.agreement(embed)
     session.close()
     give_back()
-    logger.info("%s: worst cosine %.6f%s", name, agreement.worst_cosine, _kept_note(kept))
-    return TowerFile(
-        file=name,
-        sha256=sha256_of(path),
-        beside={file.relative_to(folder).as_posix(): sha256_of(file) for file in files[1:]},
-        bytes=sum(file.stat().st_size for file in files),
-        input=given,
-        output=output,
-        agreement=agreement,
-        kept=kept,
-        shape_nodes=shape_nodes(onnx.load(path, load_external_data=False)),
-    )
+    return agreement
 
 
 def _kept_note(kept: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 from twinlens.bundle.specs import Precision, TargetDevice
@@ -9,6 +10,7 @@ from twinlens_export.blocks.fp16_fused import FusedBlocks
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import MakeBlocks
+from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
 from twinlens_export.graph.fp16 import to_half
 from twinlens_export.graph.graph import Graph
 from twinlens_export.graph.prune import drop_unread
@@ -27,10 +29,15 @@ class PrecisionRecipe:
     device: TargetDevice
     suffix: str
     """Suffix of the file's stem."""
+    native: type[NativeFloatBlocks] | None = None
+    """Blocks of a second graph over the same weights, in native operators alone. The first is then
+    one of standard operators, which every runtime reads."""
 
 
 RECIPES: Final[Mapping[Precision, PrecisionRecipe]] = {
-    "fp32": PrecisionRecipe(blocks=FloatBlocks, device="any", suffix=""),
+    "fp32": PrecisionRecipe(
+        blocks=partial(FloatBlocks, packed=True), device="any", suffix="", native=NativeFloatBlocks
+    ),
     "fp16": PrecisionRecipe(
         blocks=FusedBlocks, passes=(drop_unread, to_half), device="cuda", suffix="_fp16"
     ),
@@ -45,3 +52,9 @@ def in_precision(build: BuildGraph, precision: Precision) -> Graph:
     for pass_ in recipe.passes:
         graph = pass_(graph)
     return graph
+
+
+def native_graph(build: BuildGraph, precision: Precision) -> Graph | None:
+    """Build the second graph of a precision, over the weights of the first; None: it has none."""
+    native = RECIPES[precision].native
+    return None if native is None else build(native)

@@ -1,4 +1,4 @@
-"""Native operators of int8 towers: a library that onnxruntime loads."""
+"""Native operators of int8 and float32 towers: a library that onnxruntime loads."""
 
 import ctypes
 import os

@@ -62,15 +62,14 @@ def load(  # noqa: PLR0913  one choice each, none by place
             for the other. `PixelOptions` also says what is done with the oddities of image files.
         cuda: how the towers run on a CUDA device: memory, batch sizes, recorded runs, TensorRT.
         low_memory: on a CPU, leave the weights in their mapped files, which processes share and the
-            system may take back, and keep nothing between two calls. fp32 ViT-B/32 then opens in
-            0.04 s instead of 0.6 and holds 63 MB of its own instead of 570, but a single image
-            takes 71 ms instead of 42, a single text 21 instead of 10. int8 leaves its weights there
-            anyway where the native operators serve; between two calls it then holds 60 MB instead
-            of 80 with one thread, 66 instead of 105 with two, for 4 to 8 % more CPU: a run has at
-            most 4 images or 16 texts, and glibc gives back the memory that it had. In fp32, and in
-            int8 without the native operators, a row of a batch of one then differs by up to 1e-6
-            from the same row in a larger batch; in fp16, which is meant for CUDA, rows differ by up
-            to 1e-4 anyway.
+            system may take back, and keep nothing between two calls. int8 and fp32 leave them there
+            anyway where the native operators serve (fp32 in bundles that have a graph for them);
+            between two calls int8 ViT-B/32 then holds 60 MB of its own instead of 80 with one
+            thread, 66 instead of 105 with two, for 4 to 8 % more CPU: a run has at most 4 images or
+            16 texts, and glibc gives back the memory that it had. fp32 without them holds 63 MB
+            instead of 570, and takes 1.7 times as long and more. Without them a row of a batch of
+            one then differs by up to 1e-6 from the same row in a larger batch; in fp16, which is
+            meant for CUDA, rows differ by up to 1e-4 anyway.
         spinning: let the threads of a session on the CPU watch for work instead of sleeping. With
             one thread it changes nothing. With two, one text every 20 ms (int8 ViT-B/32) costs 13.4
             ms of CPU with it and 4.3 without; a service of 157 texts/s has a p99 of 152 ms with it

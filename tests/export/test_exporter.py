@@ -1,5 +1,6 @@
 """The export: from a checkpoint to a bundle, opened by the runtime."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ import twinlens_export
 from twinlens.bundle.bundle import Bundle, sha256_of
 from twinlens.bundle.specs import PRECISIONS
 from twinlens.commands.info import tower_table
+from twinlens.errors import BundleError
+from twinlens.ort import native_operators
 from twinlens_export import exporter
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
@@ -25,6 +28,7 @@ from twinlens_export.precision import BuildGraph
 from twinlens_export.verification import verify
 from twinlens_export.verification.samples import SampleFiles
 from twinlens_export.verification.verify import Tolerance
+from twinlens_kernels import operators
 
 TEXTS = ["a dog", "Two CATS, asleep!", "x", "a bus in the rain " * 20]
 
@@ -73,7 +77,8 @@ def test_the_manifest_says_what_was_written(bundle: Bundle) -> None:
     for precision in PRECISIONS:
         bundle.check(precision)
         tower = manifest.towers[precision].text
-        assert tower.bytes == bundle.path(tower.file).stat().st_size
+        assert tower.bytes == sum(bundle.path(name).stat().st_size for name in tower.hashes())
+        assert [*tower.native] == (["onnx/text_model_native.onnx"] if precision == "fp32" else [])
         assert tower.agreement.samples == 13  # of 20: the others are for calibration
         assert tower.kept == ()
         model = onnx.load(bundle.path(tower.file))
@@ -85,9 +90,35 @@ def test_the_folder_has_the_hubs_names(bundle: Bundle) -> None:
     towers = {
         f"onnx/{tower}_model{suffix}.onnx"
         for tower in ("vision", "text")
-        for suffix in ("", "_fp16", "_int8")
+        for suffix in ("", "_native", "_fp16", "_int8")
     }
     assert names == towers | {*bundle.manifest.files, "twinlens.json"}
+
+
+@pytest.mark.skipif(operators.path() is None, reason="there are no native operators here")
+def test_fp32_has_a_native_graph_and_one_for_every_runtime(
+    bundle: Bundle, photos: list[Image.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower = bundle.manifest.towers["fp32"].image
+    (name,) = tower.native
+    first, second = (onnx.load(bundle.path(file)) for file in (tower.file, name))
+    for model in (first, second):
+        onnx.checker.check_model(model)
+    assert {node.domain for node in first.graph.node} == {"", "com.microsoft"}
+    assert "twinlens" in {node.domain for node in second.graph.node}
+    folder = shutil.copytree(bundle.folder, tmp_path / "copy")
+    fast = twinlens.load(folder, device="cpu", precision="fp32", threads=2)
+    rows, alone = fast.embed_images(photos), fast.embed_images(photos[:1])
+    np.testing.assert_array_equal(alone[0], rows[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(native_operators, "serving", lambda: None)
+        for low_memory in (False, True):
+            slow = twinlens.load(folder, device="cpu", precision="fp32", low_memory=low_memory)
+            assert (slow.embed_images(photos) * rows).sum(axis=1).min() > 0.999999
+    second.doc_string = "changed"
+    onnx.save(second, folder / name)
+    with pytest.raises(BundleError, match=r"vision_model_native\.onnx|vision_model\.onnx"):
+        twinlens.load(folder, device="cpu", precision="fp32")
 
 
 def test_a_tower_below_the_tolerance_is_not_written(

@@ -18,12 +18,18 @@ ACTIVATIONS: Final[Mapping[Activation, Callable[[GraphBuilder, str], str]]] = {
     "gelu_tanh": lambda graph, tokens: graph.add("Gelu", tokens, approximate="tanh"),
 }
 
+TOGETHER: Final = 32
+"""Outputs of a packed weight that lie together."""
+
 
 @dataclass(frozen=True, slots=True)
 class FloatBlocks:
     """See `Blocks`."""
 
     graph: Graph
+    packed: bool = False
+    """True if weights are stored as the native operators read them, and unpacked by nodes that
+    every runtime computes once, when it opens the file."""
     _masks: dict[str, str] = field(default_factory=dict)
     """Names of masks already in the graph, by their kind: all layers share one."""
 
@@ -45,10 +51,7 @@ class FloatBlocks:
         graph = self.graph
         if norm is not None:
             tokens = self.norm(tokens, norm, f"{name}.norm")
-        weight = graph.weight(
-            f"{name}.weight", linear.weight.T
-        )  # a view: laid out when it is written
-        product = graph.add("MatMul", tokens, weight, name=name)
+        product = graph.add("MatMul", tokens, self._weight(linear, name), name=name)
         if linear.bias is None:
             return product
         return graph.add("Add", product, graph.weight(f"{name}.bias", linear.bias))
@@ -76,6 +79,20 @@ class FloatBlocks:
     def projection(self, rows: str, linear: Linear, name: str) -> str:
         return self.linear(rows, linear, name)
 
+    def _weight(self, linear: Linear, name: str) -> str:
+        """Store a weight [out, in], and return the tensor [in, out]."""
+        graph, outputs = self.graph, len(linear.weight)
+        if not self.packed:
+            # A view: laid out when it is written.
+            return graph.weight(f"{name}.weight", linear.weight.T)
+        weight = graph.weight(f"{name}.weight", packed(linear.weight))
+        inputs_first = graph.add("Transpose", weight, perm=[1, 0, 2])
+        matrix = graph.add("Reshape", inputs_first, graph.constant([0, -1], np.int64))
+        if outputs % TOGETHER == 0:
+            return matrix
+        bounds = [graph.constant([bound], np.int64) for bound in (0, outputs, 1)]
+        return graph.add("Slice", matrix, *bounds)
+
     def _causal_mask(self, tokens: str) -> str:
         if "later" not in self._masks:
             self._masks["later"] = add_causal_mask(self.graph, tokens)
@@ -85,6 +102,19 @@ class FloatBlocks:
         if counts not in self._masks:
             self._masks[counts] = add_count_mask(self.graph, tokens, counts)
         return self._masks[counts]
+
+
+def packed(weight: F32) -> F32:
+    """Pack a weight [out, in] in the kernels' layout [out / 32, in, 32], padded with zeros.
+
+    A vector of outputs is contiguous in the file, and so are the vectors of the next inputs:
+    nothing is moved when the file is opened.
+    """
+    outputs, inputs = weight.shape
+    if outputs % TOGETHER:
+        weight = np.concatenate([weight, np.zeros((-outputs % TOGETHER, inputs), np.float32)])
+    # A view where nothing is padded: laid out when it is written.
+    return weight.reshape(-1, TOGETHER, inputs).transpose(0, 2, 1)
 
 
 def add_heads(graph: GraphBuilder, joined: str, heads: int, *, parts: int) -> tuple[str, ...]:

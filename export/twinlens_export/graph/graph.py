@@ -32,6 +32,24 @@ MICROSOFT_OPS: Final = frozenset(
 )
 TWINLENS: Final = "twinlens"
 """Domain of the native operators; without them onnxruntime inlines the functions."""
+FLOAT_OPS: Final = frozenset(
+    {
+        "FloatBytesLinear",
+        "FloatCausalAttention",
+        "FloatCountedAttention",
+        "FloatCountedPooledAttention",
+        "FloatLinear",
+        "FloatLinearAdd",
+        "FloatMlpAdd",
+        "FloatNormCausalAttentionAdd",
+        "FloatNormLinear",
+        "FloatNormMlpAdd",
+        "FloatNormSelfAttentionAdd",
+        "FloatPooledAttention",
+        "FloatSelfAttention",
+    }
+)
+"""Native operators without a function: a file that has them runs where they serve only."""
 LARGEST_EMBEDDED_BYTES: Final = 2**24
 """Beyond this the weights are external data, a second file to be mapped. Protobuf ends at 2 GiB."""
 SMALLEST_EXTERNAL_BYTES: Final = 1024
@@ -185,6 +203,26 @@ def save(graph: Graph, path: Path) -> tuple[Path, ...]:
     return (path, external)
 
 
+def save_beside(graph: Graph, path: Path, first: Path) -> None:
+    """Write a graph that shares the external data of a file of `save`.
+
+    Args:
+        graph: its arrays are those of the first graph under the same name.
+        path: the new file, in the same folder.
+        first: the file of the first graph.
+    """
+    stored = {
+        tensor.name: tensor
+        for tensor in onnx.load(first, load_external_data=False).graph.initializer
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+    }
+    for name, array in graph.weights.items():
+        assert name not in stored or tuple(stored[name].dims) == array.shape, f"{name} is another"
+    own = {name: array for name, array in graph.weights.items() if name not in stored}
+    tensors = [numpy_helper.from_array(array, name) for name, array in own.items()]
+    onnx.save_model(_model(graph, [*tensors, *stored.values()]), path)
+
+
 def _external(name: str, array: Array, file: BinaryIO, file_name: str) -> onnx.TensorProto:
     """Write an array to a file, and return the tensor that stands for it."""
     file.write(bytes(-file.tell() % ALIGNMENT_BYTES))
@@ -219,7 +257,7 @@ def _model(graph: Graph, tensors: Sequence[onnx.TensorProto]) -> onnx.ModelProto
     )
     called = {node.op for node in graph.nodes}
     domains = _domains()
-    if graph.functions:
+    if graph.functions or FLOAT_OPS & called:
         domains.append(helper.make_opsetid(TWINLENS, 1))
     return helper.make_model(
         body,
@@ -251,7 +289,9 @@ def _function(function: Function) -> onnx.FunctionProto:
 
 
 def _node(node: Node, own: Container[str]) -> onnx.NodeProto:
-    domain = TWINLENS if node.op in own else MICROSOFT if node.op in MICROSOFT_OPS else ""
+    domain = MICROSOFT if node.op in MICROSOFT_OPS else ""
+    if node.op in own or node.op in FLOAT_OPS:
+        domain = TWINLENS
     proto = helper.make_node(node.op, node.inputs, node.outputs, node.name, domain=domain)
     proto.attribute.extend(_attribute(name, value) for name, value in node.attributes.items())
     return proto

@@ -92,4 +92,32 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
     table_for(pool).self_attention(x, tokens, norm, qkv, out_proj, out, pool);
 }
 
+namespace float32 {
+
+void product(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
+             const float *residual, float *out, const Pool &pool) {
+    table_for(pool).floats.product(x, rows, norm, linear, residual, out, pool);
+}
+
+void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linear, float *out,
+                   const Pool &pool) {
+    table_for(pool).floats.bytes_product(x, rows, linear, out, pool);
+}
+
+void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
+         Activation activation, const Linear &fc2, float *out, const Pool &pool) {
+    table_for(pool).floats.mlp(x, rows, norm, fc1, activation, fc2, out, pool);
+}
+
+void attention(const Attention &attention, float *out, const Pool &pool) {
+    table_for(pool).floats.attention(attention, out, pool);
+}
+
+void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
+                    const Linear &out_proj, float *out, const Pool &pool) {
+    table_for(pool).floats.self_attention(x, tokens, norm, qkv, out_proj, out, pool);
+}
+
+} // namespace float32
+
 } // namespace twinlens::operators

@@ -1,8 +1,10 @@
-// operator_table.hpp - the functions of compute.hpp compiled for one instruction set.
+// operator_table.hpp - the functions of compute.hpp and of float32/layers.hpp, compiled for one
+// instruction set.
 #pragma once
 
 #include "cpu/instruction_sets.hpp"
 #include "operators/compute.hpp"
+#include "operators/float32/layers.hpp"
 
 namespace twinlens::operators {
 
@@ -19,6 +21,7 @@ struct OperatorTable {
     void (*attention)(const Attention &attention, float *out, const Pool &pool);
     void (*self_attention)(const float *x, const Tokens &tokens, const Norm *norm,
                            const Linear &qkv, const Linear &out_proj, float *out, const Pool &pool);
+    float32::Table floats; // of float32 towers
 };
 
 #define TWINLENS_DECLARE(name, needs) extern const OperatorTable name##_operators;

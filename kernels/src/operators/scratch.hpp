@@ -22,6 +22,7 @@ enum class Scratch {
     attended,
     keys,
     scores,
+    sums,
     count
 };
 

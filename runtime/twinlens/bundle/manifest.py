@@ -41,6 +41,9 @@ class TowerFile:
     agreement: Agreement
     beside: Mapping[str, str] = field(default_factory=dict)
     """sha256 by name of the files of its external data, the weights that are not inside it."""
+    native: Mapping[str, str] = field(default_factory=dict)
+    """sha256 by name of the ONNX file of the same tower in native operators, if there is one: a
+    second graph over the same weights, which replaces the first where they serve."""
     kept: tuple[str, ...] = ()
     """Blocks kept in float32, because in int8 they cost too much agreement with the original."""
     shape_nodes: tuple[str, ...] = ()
@@ -49,7 +52,7 @@ class TowerFile:
 
     def hashes(self) -> dict[str, str]:
         """Return the sha256 of all files of the tower, by name."""
-        return {self.file: self.sha256, **self.beside}
+        return {self.file: self.sha256, **self.beside, **self.native}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Native operators of int8 towers, in the sessions of onnxruntime."""
+"""Native operators of int8 and float32 towers, in the sessions of onnxruntime."""
 
 import logging
 from functools import cache

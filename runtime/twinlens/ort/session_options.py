@@ -57,6 +57,9 @@ class CpuMemory:
     one with several, and a row of a batch of one differs in its last bits."""
     arena: bool = True
     """True if it keeps the memory of a run for the next one."""
+    folded: bool = True
+    """True if it keeps what nodes make of weights alone, as float32 weights that standard operators
+    unpack; else each run makes it anew."""
     shared: bool = False
     """True if it has the mapped weights in common with the other sessions of the same files. They
     stay resident, so it is for sessions that compute with them as they are."""
@@ -97,7 +100,8 @@ def open_on_cpu(model: Path | bytes, threads: int, place: CpuPlace) -> Any:  # n
     if place.memory.shared and place.beside and isinstance(model, Path):
         weights = mapped_weights(model, place.beside)
         weights.add_to(options)
-    session = _inference_session(model, options, [(PROVIDERS["cpu"], {})])
+    unwanted = () if place.memory.folded else ("ConstantFolding",)
+    session = _inference_session(model, options, [(PROVIDERS["cpu"], {})], unwanted=unwanted)
     session.mapped_weights = weights  # they live as long as the session
     return session
 
@@ -136,11 +140,14 @@ def _inference_session(
     model: Path | bytes,
     options: Any,  # noqa: ANN401  onnxruntime's SessionOptions
     providers: Sequence[tuple[str, dict[str, str]]],
+    *,
+    unwanted: Sequence[str] = (),
 ) -> Any:  # noqa: ANN401  onnxruntime's InferenceSession
     return onnxruntime().InferenceSession(
         model if isinstance(model, bytes) else str(model),
         options,
         providers=list(providers),
+        disabled_optimizers=list(unwanted),
         enable_fallback=0,  # else it prints a warning and continues without the device
     )
 

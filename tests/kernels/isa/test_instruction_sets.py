@@ -35,7 +35,8 @@ pytestmark = pytest.mark.skipif(not NATIVE, reason="the kernels are not compiled
 HERE: Final = Path(__file__).parent
 BUILDS: Final = HERE.parents[2] / "build" / "kernel-checks"
 ALL_TARGETS: Final = "TWINLENS_ALL_TARGETS"
-FAMILIES: Final = ("search", "resample", "operators")
+FAMILIES: Final = ("search", "resample", "operators", "float32")
+OPERATORS: Final = frozenset({"operators", "float32"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,14 +195,14 @@ def build() -> Iterator[Build]:
         yield folder
 
 
-# Of tests/kernels/isa/common_bits.hpp, on every processor. Another number is another definition of
-# the operators: every int8 row of every model changes with it.
-COMMON_BITS: Final = "c1866c46efdb6657"
+# Of tests/kernels/isa/common_bits.hpp and float32_bits.hpp, on every processor. Another number is
+# another definition of the operators: every row of every model changes with it.
+COMMON_BITS: Final = {"operators": "c1866c46efdb6657", "float32": "1b6bca8fdbd01909"}
 
 
-def sets_with_the_common_bits(report: str) -> tuple[str, ...]:
+def sets_with_the_common_bits(report: str, family: str) -> tuple[str, ...]:
     found = re.findall(r"^bits (\w+) (\w+)$", report, flags=re.MULTILINE)
-    assert {name: bits for name, bits in found if bits != COMMON_BITS} == {}
+    assert {name: bits for name, bits in found if bits != COMMON_BITS[family]} == {}
     return tuple(name for name, _ in found)
 
 
@@ -213,18 +214,19 @@ def sets_that_ran(report: str) -> tuple[str, ...]:
 
 def expected(family: str, sets: tuple[str, ...]) -> tuple[str, ...]:
     """The operators have no scalar kernels."""
-    return tuple(s for s in sets if family != "operators" or s != "scalar")
+    return tuple(s for s in sets if family not in OPERATORS or s != "scalar")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_set_of_this_machine(build: Build, family: str) -> None:
     report = run(build("") / f"{family}_check")
     ran = sets_that_ran(report)
-    if family == "operators":
+    if family in OPERATORS:
         served = operators.path()
         assert ran[:1] == (() if served is None else (served,))
-        same = tuple("amx_reproducible" if name == "amx" else name for name in ran)
-        assert sets_with_the_common_bits(report) == same
+        common = {"amx": "amx_reproducible"} if family == "operators" else {}
+        same = tuple(common.get(name, name) for name in ran)
+        assert sets_with_the_common_bits(report, family) == same
     else:
         assert ran == PATHS
 
@@ -236,7 +238,7 @@ def test_amx_with_its_tiles_emulated(build: Build) -> None:
     program = build("") / "emulated_amx_check"
     if not program.exists():
         missing("a compiler that knows AMX")
-    assert sets_with_the_common_bits(run(program)) == ("amx_reproducible",)
+    assert sets_with_the_common_bits(run(program), "operators") == ("amx_reproducible",)
 
 
 @pytest.mark.skipif(
@@ -249,7 +251,7 @@ def test_older_x86_processors(build: Build, model: str, family: str) -> None:
     report = run(tool("qemu-x86_64"), "-cpu", model, program)
     ran = sets_that_ran(report)
     assert ran == expected(family, X86_MODELS[model])
-    assert sets_with_the_common_bits(report) == (ran if family == "operators" else ())
+    assert sets_with_the_common_bits(report, family) == (ran if family in OPERATORS else ())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="qemu-user is Linux's")
@@ -260,7 +262,7 @@ def test_arm_processors(build: Build, model: str, family: str) -> None:
     report = run(tool("qemu-aarch64"), "-cpu", model, program)
     ran = sets_that_ran(report)
     assert ran == expected(family, ARM_MODELS[model])
-    assert sets_with_the_common_bits(report) == (ran if family == "operators" else ())
+    assert sets_with_the_common_bits(report, family) == (ran if family in OPERATORS else ())
 
 
 @pytest.mark.parametrize("triple", TARGETS)

@@ -33,6 +33,14 @@ inline Head head_of(const Attention &all, float *out, std::int64_t out_stride, s
             seen};
 }
 
+inline const std::int64_t *counts_from(const Tokens &tokens, std::int64_t item) {
+    return tokens.counts == nullptr ? nullptr : tokens.counts + item;
+}
+
+inline Range rows_of_items(const Tokens &tokens, Range items) {
+    return {items.first * tokens.tokens, items.last * tokens.tokens};
+}
+
 // Keys that a query attends to.
 inline std::int64_t visible_keys(const Attention &all, const Head &head, std::int64_t query) {
     return all.causal ? min(query + 1, head.keys) : head.keys;

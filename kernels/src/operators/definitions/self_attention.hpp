@@ -60,14 +60,6 @@ void attend_groups(const HeadGroups &all, const Panel &panel, Range groups,
     }
 }
 
-inline const std::int64_t *counts_from(const Tokens &tokens, std::int64_t item) {
-    return tokens.counts == nullptr ? nullptr : tokens.counts + item;
-}
-
-inline Range rows_of_items(const Tokens &tokens, Range items) {
-    return {items.first * tokens.tokens, items.last * tokens.tokens};
-}
-
 // For items too few to split: the threads split the heads, then the outputs.
 template <typename Engine>
 void attend_few_rows(const float *x, const HeadGroups &all, Range items, const Norm *norm,

@@ -8,6 +8,7 @@
 // The definitions stand on the lanes.
 #include "operators/definitions/linear.hpp"
 #include "operators/definitions/self_attention.hpp"
+#include "operators/float32/table.hpp"
 #include "operators/operator_table.hpp"
 
 namespace twinlens::operators {
@@ -95,6 +96,7 @@ template <typename Engine> constexpr OperatorTable table_of(const char *name) {
     table.mlp = mlp<Engine>;
     table.attention = attention<Engine>;
     table.self_attention = self_attention<Engine>;
+    table.floats = float32::table_of<float32::Block<14, 2>>();
     return table;
 }
 

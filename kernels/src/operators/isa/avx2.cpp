@@ -7,6 +7,7 @@
 // The definitions stand on the lanes.
 #include "operators/definitions/linear.hpp"
 #include "operators/definitions/self_attention.hpp"
+#include "operators/float32/table.hpp"
 #include "operators/isa/row_groups.hpp"
 #include "operators/isa/short_sums.hpp"
 #include "operators/operator_table.hpp"
@@ -192,6 +193,7 @@ constexpr OperatorTable table() {
     table.mlp = mlp<Avx2>;
     table.attention = attention<Avx2>;
     table.self_attention = self_attention<Avx2>;
+    table.floats = float32::table_of<float32::Block<6, 1>>();
     return table;
 }
 

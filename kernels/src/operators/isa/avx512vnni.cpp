@@ -8,6 +8,7 @@
 // The definitions stand on the lanes.
 #include "operators/definitions/linear.hpp"
 #include "operators/definitions/self_attention.hpp"
+#include "operators/float32/table.hpp"
 #include "operators/operator_table.hpp"
 #include "support/unrolled.hpp"
 
@@ -87,6 +88,7 @@ constexpr OperatorTable table() {
     table.mlp = mlp<Vnni>;
     table.attention = attention<Vnni>;
     table.self_attention = self_attention<Vnni>;
+    table.floats = float32::table_of<float32::Block<14, 2>>();
     return table;
 }
 

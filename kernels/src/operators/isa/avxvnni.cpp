@@ -6,6 +6,7 @@
 // The definitions stand on the lanes.
 #include "operators/definitions/linear.hpp"
 #include "operators/definitions/self_attention.hpp"
+#include "operators/float32/table.hpp"
 #include "operators/isa/row_groups.hpp"
 #include "operators/operator_table.hpp"
 
@@ -62,6 +63,7 @@ constexpr OperatorTable table() {
     table.mlp = mlp<AvxVnni>;
     table.attention = attention<AvxVnni>;
     table.self_attention = self_attention<AvxVnni>;
+    table.floats = float32::table_of<float32::Block<6, 1>>();
     return table;
 }
 

@@ -4,6 +4,7 @@
 // The definitions stand on the lanes.
 #include "operators/definitions/linear.hpp"
 #include "operators/definitions/self_attention.hpp"
+#include "operators/float32/table.hpp"
 #include "operators/isa/dot_neon.hpp"
 #include "operators/operator_table.hpp"
 
@@ -19,6 +20,7 @@ constexpr OperatorTable table() {
     table.mlp = mlp<Neon>;
     table.attention = attention<Neon>;
     table.self_attention = self_attention<Neon>;
+    table.floats = float32::table_of<float32::Block<6, 1>>();
     return table;
 }
 

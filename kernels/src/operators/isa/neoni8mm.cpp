@@ -7,6 +7,7 @@
 // The definitions stand on the lanes.
 #include "operators/definitions/linear.hpp"
 #include "operators/definitions/self_attention.hpp"
+#include "operators/float32/table.hpp"
 #include "operators/operator_table.hpp"
 
 namespace twinlens::operators {
@@ -142,6 +143,7 @@ constexpr OperatorTable table() {
     table.mlp = mlp<I8mm>;
     table.attention = attention<I8mm>;
     table.self_attention = self_attention<I8mm>;
+    table.floats = float32::table_of<float32::Block<6, 1>>();
     return table;
 }
 

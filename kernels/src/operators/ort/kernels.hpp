@@ -15,6 +15,25 @@ namespace twinlens::ort {
 
 using operators::Activation;
 
+// The functions and weights of int8 towers, and of float32 towers.
+struct Int8 {
+    using Weight = CodedWeight;
+    static constexpr auto *product = operators::product;
+    static constexpr auto *bytes_product = operators::bytes_product;
+    static constexpr auto *mlp = operators::mlp;
+    static constexpr auto *attention = operators::attention;
+    static constexpr auto *self_attention = operators::self_attention;
+};
+
+struct Float32 {
+    using Weight = FloatWeight;
+    static constexpr auto *product = operators::float32::product;
+    static constexpr auto *bytes_product = operators::float32::bytes_product;
+    static constexpr auto *mlp = operators::float32::mlp;
+    static constexpr auto *attention = operators::float32::attention;
+    static constexpr auto *self_attention = operators::float32::self_attention;
+};
+
 // An operator of a node. The constructor checks all that the model stores, `compute` in constant
 // time what only a run knows: the shapes of its inputs.
 struct Kernel {
@@ -45,41 +64,41 @@ inline std::vector<std::int64_t> with_last(std::vector<std::int64_t> dims, std::
     return dims;
 }
 
-struct BytesLinear : Kernel {
+template <typename Kind> struct BytesLinear : Kernel {
     explicit BytesLinear(const NodeInfo &node) : Kernel(node), weight(node, 1, "inputs") {}
 
     void compute(const Call &call) const override {
-        const Linear linear = weight.linear();
+        const auto linear = weight.linear();
         const Tensor x = tokens(call, linear.in);
         float *out = call.output(with_last(x.dims, linear.out));
-        operators::bytes_product(static_cast<const std::uint8_t *>(x.data), x.rows(), linear, out,
-                                 call.pool());
+        Kind::bytes_product(static_cast<const std::uint8_t *>(x.data), x.rows(), linear, out,
+                            call.pool());
     }
 
-    Weight weight;
+    typename Kind::Weight weight;
 };
 
-template <bool normed, bool adding> struct LinearKernel : Kernel {
+template <typename Kind, bool normed, bool adding> struct LinearKernel : Kernel {
     explicit LinearKernel(const NodeInfo &node)
         : Kernel(node), norm(node, normed), weight(node, normed ? 3 : 1, "inputs") {}
 
     void compute(const Call &call) const override {
-        const Linear linear = weight.linear();
+        const auto linear = weight.linear();
         const Tensor x = tokens(call, linear.in);
         const std::vector<std::int64_t> dims = with_last(x.dims, linear.out);
         Tensor residual;
         if (adding) {
-            const Input at = input(4, "residual");
+            const Input at = input(1 + Kind::Weight::inputs, "residual");
             residual = call.input(at);
             require_shape(at, residual.dims, dims);
         }
         float *out = call.output(dims);
-        operators::product(x.floats(), x.rows(), norm.norm(), linear, residual.floats(), out,
-                           call.pool());
+        Kind::product(x.floats(), x.rows(), norm.norm(), linear, residual.floats(), out,
+                      call.pool());
     }
 
     StoredNorm norm;
-    Weight weight;
+    typename Kind::Weight weight;
 };
 
 inline Activation activation_of(const NodeInfo &node) {
@@ -97,24 +116,27 @@ inline Activation activation_of(const NodeInfo &node) {
                   "quick_gelu, gelu or gelu_tanh");
 }
 
-template <bool normed> struct MlpAdd : Kernel {
+template <typename Kind, bool normed> struct MlpAdd : Kernel {
+    // Of both weights, among the inputs.
+    static constexpr std::size_t first = normed ? 3 : 1, second = first + Kind::Weight::inputs;
+
     explicit MlpAdd(const NodeInfo &node)
         : Kernel(node), norm(node, normed), activation(activation_of(node)),
-          fc1(node, normed ? 3 : 1, "inputs"), fc2(node, normed ? 6 : 4, "middle") {
-        fc1.require_outputs(node, normed ? 3 : 1, fc2.linear().in);
-        fc2.require_outputs(node, normed ? 6 : 4, fc1.linear().in);
+          fc1(node, first, "inputs"), fc2(node, second, "middle") {
+        fc1.require_outputs(node, first, fc2.linear().in);
+        fc2.require_outputs(node, second, fc1.linear().in);
     }
 
     void compute(const Call &call) const override {
         const Tensor x = tokens(call, fc1.linear().in);
         float *out = call.output(x.dims);
-        operators::mlp(x.floats(), x.rows(), norm.norm(), fc1.linear(), activation, fc2.linear(),
-                       out, call.pool());
+        Kind::mlp(x.floats(), x.rows(), norm.norm(), fc1.linear(), activation, fc2.linear(), out,
+                  call.pool());
     }
 
     StoredNorm norm;
     Activation activation;
-    Weight fc1, fc2;
+    typename Kind::Weight fc1, fc2;
 };
 
 // More heads than a width has elements divide no width.
@@ -122,7 +144,7 @@ inline std::int64_t heads_of(const NodeInfo &node) {
     return node.integer("heads", 1, std::numeric_limits<std::int32_t>::max());
 }
 
-template <bool pooled, bool counted, bool causal> struct AttentionKernel : Kernel {
+template <typename Kind, bool pooled, bool counted, bool causal> struct AttentionKernel : Kernel {
     explicit AttentionKernel(const NodeInfo &node) : Kernel(node), heads(heads_of(node)) {}
 
     void compute(const Call &call) const override {
@@ -161,24 +183,27 @@ template <bool pooled, bool counted, bool causal> struct AttentionKernel : Kerne
         attention.causal = causal;
         attention.counts = static_cast<const std::int64_t *>(counts.data);
         float *out = call.output({batch, attention.queries, width});
-        operators::attention(attention, out, call.pool());
+        Kind::attention(attention, out, call.pool());
     }
 
     std::int64_t heads;
 };
 
-template <bool causal> struct AttentionAdd : Kernel {
+template <typename Kind, bool causal> struct AttentionAdd : Kernel {
+    // Of both weights, among the inputs.
+    static constexpr std::size_t first = 3, second = first + Kind::Weight::inputs;
+
     explicit AttentionAdd(const NodeInfo &node)
-        : Kernel(node), norm(node, true), heads(heads_of(node)), qkv(node, 3, "inputs"),
-          out_proj(node, 6, "middle") {
+        : Kernel(node), norm(node, true), heads(heads_of(node)), qkv(node, first, "inputs"),
+          out_proj(node, second, "middle") {
         const std::int64_t width = qkv.linear().in;
         if (width % heads != 0 || width % 32 != 0) {
             throw refusal(node.name(), "attribute inputs", std::to_string(width),
                           "a multiple of 32 and of " + std::to_string(heads) + " heads");
         }
         node.integer("middle", width, width);
-        qkv.require_outputs(node, 3, 3 * width);
-        out_proj.require_outputs(node, 6, width);
+        qkv.require_outputs(node, first, 3 * width);
+        out_proj.require_outputs(node, second, width);
     }
 
     void compute(const Call &call) const override {
@@ -190,13 +215,13 @@ template <bool causal> struct AttentionAdd : Kernel {
         }
         const operators::Tokens all{x.dims[0], x.dims[1], heads, causal, nullptr};
         float *out = call.output(x.dims);
-        operators::self_attention(x.floats(), all, norm.norm(), qkv.linear(), out_proj.linear(),
-                                  out, call.pool());
+        Kind::self_attention(x.floats(), all, norm.norm(), qkv.linear(), out_proj.linear(), out,
+                             call.pool());
     }
 
     StoredNorm norm;
     std::int64_t heads;
-    Weight qkv, out_proj;
+    typename Kind::Weight qkv, out_proj;
 };
 
 } // namespace twinlens::ort

@@ -154,37 +154,86 @@ OperatorDefinition define(const char *name, std::vector<Type> types, const Setti
     return op;
 }
 
-std::vector<Type> types(std::size_t norms, std::size_t weights, std::vector<Type> more = {}) {
+std::vector<Type> types(std::size_t norms, std::size_t weights, const std::vector<Type> &weight,
+                        std::vector<Type> more = {}) {
     std::vector<Type> all{Type::float32};
     all.insert(all.end(), norms, Type::float32);
-    for (std::size_t weight = 0; weight < weights; ++weight) {
-        all.insert(all.end(), {Type::int8, Type::float32, Type::float32});
+    for (std::size_t i = 0; i < weights; ++i) {
+        all.insert(all.end(), weight.begin(), weight.end());
     }
     all.insert(all.end(), more.begin(), more.end());
     return all;
 }
 
-std::vector<OperatorDefinition> all_operators(const Settings &settings) {
+// Names of the operators of one kind of towers.
+struct Names {
+    const char *bytes_linear, *linear, *norm_linear, *linear_add, *mlp_add, *norm_mlp_add,
+        *norm_self_attention_add, *norm_causal_attention_add, *self_attention, *causal_attention,
+        *counted_attention, *pooled_attention, *counted_pooled_attention;
+};
+
+// `weight` are the types of a weight's inputs.
+template <typename Kind>
+void add_operators(const Names &names, const std::vector<Type> &weight, const Settings &settings,
+                   std::vector<OperatorDefinition> &all) {
     const Type floats = Type::float32, integers = Type::int64;
-    std::vector<OperatorDefinition> all;
     const auto add = [&](OperatorDefinition op) { all.push_back(std::move(op)); };
-    std::vector<Type> bytes = types(0, 1);
+    std::vector<Type> bytes = types(0, 1, weight);
     bytes[0] = Type::uint8;
-    add(define<BytesLinear>("BytesLinear", bytes, settings));
-    add(define<LinearKernel<false, false>>("Linear", types(0, 1), settings));
-    add(define<LinearKernel<true, false>>("NormLinear", types(2, 1), settings));
-    add(define<LinearKernel<false, true>>("LinearAdd", types(0, 1, {floats}), settings));
-    add(define<MlpAdd<false>>("MlpAdd", types(0, 2), settings));
-    add(define<MlpAdd<true>>("NormMlpAdd", types(2, 2), settings));
-    add(define<AttentionAdd<false>>("NormSelfAttentionAdd", types(2, 2), settings));
-    add(define<AttentionAdd<true>>("NormCausalAttentionAdd", types(2, 2), settings));
-    add(define<AttentionKernel<false, false, false>>("SelfAttention", {floats}, settings));
-    add(define<AttentionKernel<false, false, true>>("CausalAttention", {floats}, settings));
-    add(define<AttentionKernel<false, true, false>>("CountedAttention", {floats, integers},
-                                                    settings));
-    add(define<AttentionKernel<true, false, false>>("PooledAttention", {floats, floats}, settings));
-    add(define<AttentionKernel<true, true, false>>("CountedPooledAttention",
-                                                   {floats, floats, integers}, settings));
+    add(define<BytesLinear<Kind>>(names.bytes_linear, bytes, settings));
+    add(define<LinearKernel<Kind, false, false>>(names.linear, types(0, 1, weight), settings));
+    add(define<LinearKernel<Kind, true, false>>(names.norm_linear, types(2, 1, weight), settings));
+    add(define<LinearKernel<Kind, false, true>>(names.linear_add, types(0, 1, weight, {floats}),
+                                                settings));
+    add(define<MlpAdd<Kind, false>>(names.mlp_add, types(0, 2, weight), settings));
+    add(define<MlpAdd<Kind, true>>(names.norm_mlp_add, types(2, 2, weight), settings));
+    add(define<AttentionAdd<Kind, false>>(names.norm_self_attention_add, types(2, 2, weight),
+                                          settings));
+    add(define<AttentionAdd<Kind, true>>(names.norm_causal_attention_add, types(2, 2, weight),
+                                         settings));
+    add(define<AttentionKernel<Kind, false, false, false>>(names.self_attention, {floats},
+                                                           settings));
+    add(define<AttentionKernel<Kind, false, false, true>>(names.causal_attention, {floats},
+                                                          settings));
+    add(define<AttentionKernel<Kind, false, true, false>>(names.counted_attention,
+                                                          {floats, integers}, settings));
+    add(define<AttentionKernel<Kind, true, false, false>>(names.pooled_attention, {floats, floats},
+                                                          settings));
+    add(define<AttentionKernel<Kind, true, true, false>>(names.counted_pooled_attention,
+                                                         {floats, floats, integers}, settings));
+}
+
+constexpr Names of_int8{"BytesLinear",
+                        "Linear",
+                        "NormLinear",
+                        "LinearAdd",
+                        "MlpAdd",
+                        "NormMlpAdd",
+                        "NormSelfAttentionAdd",
+                        "NormCausalAttentionAdd",
+                        "SelfAttention",
+                        "CausalAttention",
+                        "CountedAttention",
+                        "PooledAttention",
+                        "CountedPooledAttention"};
+constexpr Names of_float32{"FloatBytesLinear",
+                           "FloatLinear",
+                           "FloatNormLinear",
+                           "FloatLinearAdd",
+                           "FloatMlpAdd",
+                           "FloatNormMlpAdd",
+                           "FloatNormSelfAttentionAdd",
+                           "FloatNormCausalAttentionAdd",
+                           "FloatSelfAttention",
+                           "FloatCausalAttention",
+                           "FloatCountedAttention",
+                           "FloatPooledAttention",
+                           "FloatCountedPooledAttention"};
+
+std::vector<OperatorDefinition> all_operators(const Settings &settings) {
+    std::vector<OperatorDefinition> all;
+    add_operators<Int8>(of_int8, {Type::int8, Type::float32, Type::float32}, settings, all);
+    add_operators<Float32>(of_float32, {Type::float32, Type::float32}, settings, all);
     return all;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "operators/compute.hpp"
+#include "operators/float32/layers.hpp"
 #include "operators/ort/call.hpp"
 #include "operators/ort/refusal.hpp"
 
@@ -17,11 +18,13 @@ namespace twinlens::ort {
 using operators::Linear;
 using operators::Norm;
 
-// A weight that is stored in the model, not copied, with the sums of its codes.
-class Weight {
+// An int8 weight that is stored in the model, not copied, with the sums of its codes.
+class CodedWeight {
   public:
+    static constexpr std::size_t inputs = 3;
+
     // `inputs` names the attribute that has the layer's width.
-    Weight(const NodeInfo &node, std::size_t first, const char *inputs)
+    CodedWeight(const NodeInfo &node, std::size_t first, const char *inputs)
         : inputs_(node.integer(inputs, 1, operators::most_inputs)) {
         const Input codes = node.input(first, "codes"), scales = node.input(first + 1, "scales"),
                     bias = node.input(first + 2, "bias");
@@ -57,6 +60,37 @@ class Weight {
     Tensor codes_, scales_, bias_;
     std::int64_t inputs_;
     std::vector<std::int32_t> sums_;
+};
+
+// A float32 weight that is stored in the model, not copied.
+class FloatWeight {
+  public:
+    static constexpr std::size_t inputs = 2;
+
+    // `inputs` names the attribute that has the layer's width.
+    FloatWeight(const NodeInfo &node, std::size_t first, const char *inputs)
+        : inputs_(node.integer(inputs, 1, operators::most_inputs)) {
+        const Input weights = node.input(first, "weights"), bias = node.input(first + 1, "bias");
+        weights_ = node.constant(weights);
+        bias_ = node.constant(bias);
+        if (bias_.dims.size() != 1 || bias_.empty()) {
+            throw refusal(bias, "of shape " + shape_text(bias_.dims), "[outputs]");
+        }
+        require_shape(weights, weights_.dims, {(bias_.dims[0] + 31) / 32, inputs_, 32});
+    }
+
+    operators::float32::Linear linear() const {
+        return {weights_.floats(), bias_.floats(), inputs_, bias_.dims[0]};
+    }
+
+    // Checks the number of outputs of input `first` + 1.
+    void require_outputs(const NodeInfo &node, std::size_t first, std::int64_t wanted) const {
+        require_shape(node.input(first + 1, "bias"), bias_.dims, {wanted});
+    }
+
+  private:
+    Tensor weights_, bias_;
+    std::int64_t inputs_;
 };
 
 // A layer norm over `inputs` that is stored in the model; or none.

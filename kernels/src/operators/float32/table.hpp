@@ -1,0 +1,29 @@
+// table.hpp - the functions of layers.hpp, for the Block of an instruction set.
+#pragma once
+
+#include "operators/float32/linear.hpp"
+#include "operators/float32/self_attention.hpp"
+
+namespace twinlens::operators {
+namespace {
+
+constexpr auto *plain_attention = attention<float32::Plain>;
+
+} // namespace
+
+namespace float32 {
+namespace {
+
+template <typename Registers> constexpr Table table_of() {
+    float32::Table table{};
+    table.product = product<Registers>;
+    table.bytes_product = bytes_product<Registers>;
+    table.mlp = mlp<Registers>;
+    table.attention = plain_attention;
+    table.self_attention = self_attention<Registers>;
+    return table;
+}
+
+} // namespace
+} // namespace float32
+} // namespace twinlens::operators
