@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 
 #include <immintrin.h>
 
@@ -21,7 +20,7 @@ class Trickle {
         : next_(prefetch.next),
           period_(
               prefetch.lines_a_step == 0
-                  ? std::numeric_limits<std::int64_t>::max()
+                  ? never
                   : max<std::int64_t>(1, prefetch_step / (4 * at_once * prefetch.lines_a_step))),
           left_(period_) {}
 
@@ -34,6 +33,8 @@ class Trickle {
     }
 
   private:
+    static constexpr std::int64_t never = INT64_MAX;
+
     const std::uint8_t *next_;
     std::int64_t period_, left_;
 };
