@@ -4,7 +4,7 @@
 
 Nothing of it is installed on this machine: apt downloads the packages of another architecture into
 the folder, pip the wheels of another platform, and the wheel of this checkout is compiled by
-g++-aarch64-linux-gnu. Needs Debian or Ubuntu, and what pyproject.toml builds with.
+g++-aarch64-linux-gnu. Needs Debian or Ubuntu, and the build requirements of pyproject.toml.
 """
 
 import argparse
@@ -40,7 +40,7 @@ PLATFORMS: Final = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylin
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the root, or what of it is not there."""
+    """Make the root, or its missing parts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("root", type=Path)
     root = parser.parse_args(arguments).root.absolute()
