@@ -83,7 +83,7 @@ def compared(
 
 
 def arrays_of(on: Processor, bundle: str, work: Path) -> Arrays:
-    """Return what the worker writes on a processor."""
+    """Return the arrays that the worker writes on a processor."""
     out = work / "out.npz"
     on.run("-m", "bench.processors.worker", bundle, work, out)
     with np.load(out) as arrays:

@@ -4,7 +4,7 @@
 
 Nothing of it is installed on this machine: apt downloads the packages of another architecture into
 the folder, pip the wheels of another platform, and the wheel of this checkout is compiled by
-g++-aarch64-linux-gnu. Needs Debian or Ubuntu, and what pyproject.toml builds with.
+g++-aarch64-linux-gnu. Needs Debian or Ubuntu, and the build requirements of pyproject.toml.
 """
 
 import argparse
@@ -33,14 +33,14 @@ LIBRARIES: Final = (
     "liblzma5",
     "libcrypt1",
 )
-"""What Python and the wheels load."""
+"""Libraries that Python and the wheels load."""
 PYTHON: Final = ("{0}", "{0}-minimal", "lib{0}-minimal", "lib{0}-stdlib")
 WHEELS: Final = ("numpy", "onnxruntime", "pillow", "tokenizers", "tqdm")
 PLATFORMS: Final = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the root, or what of it is not there."""
+    """Make the root, or its missing parts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("root", type=Path)
     root = parser.parse_args(arguments).root.absolute()

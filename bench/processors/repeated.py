@@ -1,4 +1,4 @@
-"""Embed one item some times, and nothing else: what `instructions` counts.
+"""Embed one item some times, and nothing else: the work that `instructions` counts.
 
 python -m bench.processors.repeated BUNDLE image|text N
 """

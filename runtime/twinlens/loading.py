@@ -47,8 +47,8 @@ def load(  # noqa: PLR0913  one choice each, none by place
         device: "auto", "cpu", "cuda" or "cuda:1". The device asked for is the device got.
         precision: "auto", "fp32", "fp16" or "int8". "auto" is int8 on a CPU and fp16 on CUDA where
             the bundle has them. Rows of int8 are the same to the bit by all native
-            operators but AMX; those of AMX, and of onnxruntime's own operators, differ a little,
-            with cosines of 0.9998 and more. `Model.about` names the operators.
+            operators of x86 but AMX; those of AMX, of ARM, and of onnxruntime's own operators,
+            differ a little, with cosines of 0.9998 and more. `Model.about` names the operators.
         threads: CPU threads for decoding and computing; all that the process may use by default,
             at most four for each of these (16 are always allowed). With one, every call computes on
             the calling thread, and a tower has one session for all callers: a service loads a model

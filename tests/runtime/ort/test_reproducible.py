@@ -50,6 +50,15 @@ def test_nothing_changes_where_the_operators_are_no_exception() -> None:
 
 
 @needs_native
+def test_operators_whose_rows_differ_at_the_ends_of_a_tower_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(operators, "reproducible_path", lambda: "neondot")
+    monkeypatch.setattr(native_operators, "failure", lambda: None)
+    with pytest.raises(ProviderError, match="by the operators neondot: onnxruntime's own norms"):
+        native_operators.reproducible()
+
+
 def test_the_operators_are_asked_for_the_bits_of_every_processor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -38,9 +38,10 @@ struct Neon {
 
     // Adds to `from`, a row of sums or where they are stored.
     template <typename Between>
-    [[gnu::noinline]] static void add(const std::uint8_t *codes, const std::int8_t *weights, std::int64_t steps,
-                    const std::int32_t *from, std::int64_t from_stride, std::int32_t *to,
-                    const Between &between) {
+    [[gnu::noinline]] static void add(const std::uint8_t *codes, const std::int8_t *weights,
+                                      std::int64_t steps, const std::int32_t *from,
+                                      std::int64_t from_stride, std::int32_t *to,
+                                      const Between &between) {
         QuadSums sums[at_once][4];
         for (std::int64_t step = 0; step < steps; ++step, codes += tile_bytes) {
             between();

@@ -60,8 +60,8 @@ struct I8mm {
 
     // Pairs of rows by 8 outputs, whose weights begin there in each quad.
     template <int pairs, typename Between>
-    [[gnu::noinline]] static void add(const std::uint8_t *paired, const std::int8_t *weights, std::int64_t steps,
-                    const Sums &out, const Between &between) {
+    [[gnu::noinline]] static void add(const std::uint8_t *paired, const std::int8_t *weights,
+                                      std::int64_t steps, const Sums &out, const Between &between) {
         int32x4_t sums[pairs][4];
         for (auto &pair : sums) {
             for (int32x4_t &sum : pair) {
