@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", choices=sorted({peer.name for peer in PEERS}))
     parser.add_argument("--stop-after", type=float, default=float("inf"), metavar="SECONDS")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="of disk")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="of report")
     parser.add_argument("--many", type=int, default=MANY, metavar="ROWS", help="of disk")
     options = parser.parse_args()
     options.work = options.work.resolve()  # a worker runs from the repository's root
@@ -57,7 +58,7 @@ def main() -> None:
         for part in options.parts:
             measure_disk(options.work, part, options.many)
     else:
-        report(options.work)
+        report(options.work, options.clock)
 
 
 if __name__ == "__main__":

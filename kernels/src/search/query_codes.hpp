@@ -133,10 +133,14 @@ class QueryCodes {
             largest = std::max(largest, std::fabs(number));
         }
         const float step = largest > 0 ? static_cast<float>(largest / most) : 1;
+        // Adding and subtracting it rounds numbers below 2^51 to integers, without a call.
+        constexpr double rounder = 0x1.8p52;
+        const double inverse = 1 / static_cast<double>(step);
         double rest = 0, high_squares = 0, low_squares = 0;
         std::int64_t high_sum = 0, low_sum = 0;
         for (std::size_t i = 0; i < scaled.size(); ++i) {
-            const auto nearest = static_cast<std::int64_t>(std::nearbyint(scaled[i] / step));
+            const auto nearest =
+                static_cast<std::int64_t>((scaled[i] * inverse + rounder) - rounder);
             const std::int64_t whole = std::clamp(nearest, -most, most);
             std::int64_t low = 0, high = whole;
             if (two_planes_) {
