@@ -216,6 +216,15 @@ def the_job_has_the_options(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert given[2] == twinlens.BulkOptions()
 
 
+@check("--keep", "index")
+def the_index_keeps_what_is_asked_for(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = importlib.import_module("twinlens.commands.index")
+    for keep in ("rows", "codes16", "codes8"):
+        _given, named = given_to(monkeypatch, place, "IndexJob", [*LINES["index"], "--keep", keep])
+        assert named["keep"] == keep
+    assert given_to(monkeypatch, place, "IndexJob", LINES["index"])[1]["keep"] is None
+
+
 @check("--labels", "classify")
 @check("--template", "classify")
 def images_are_classified_into_the_labels(_: str, monkeypatch: pytest.MonkeyPatch) -> None:

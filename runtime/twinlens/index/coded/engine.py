@@ -1,6 +1,5 @@
 """Search engine of codes alone: exact over the rows that they stand for."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,15 +22,13 @@ class CodesEngine:
         """Search the rows of codes [N] whose cosines are off by errors [N] at most."""
         self._codes, self._errors = codes, errors
         self._largest: float | None = None
-        self._measuring = threading.Lock()
 
     @property
     def largest_error(self) -> float:
-        """The largest error of all rows; read at the first use."""
-        with self._measuring:
-            if self._largest is None:
-                self._largest = float(self._errors.max(initial=0))
-            return self._largest
+        """The largest error of all rows; read at the first use, by any thread that comes first."""
+        if self._largest is None:
+            self._largest = float(self._errors.max(initial=0))
+        return self._largest
 
     def topk(
         self, queries: F32, k: int, *, allowed: Mask | None = None, threads: int = 1
