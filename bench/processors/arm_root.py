@@ -33,7 +33,7 @@ LIBRARIES: Final = (
     "liblzma5",
     "libcrypt1",
 )
-"""What Python and the wheels load."""
+"""Libraries that Python and the wheels load."""
 PYTHON: Final = ("{0}", "{0}-minimal", "lib{0}-minimal", "lib{0}-stdlib")
 WHEELS: Final = ("numpy", "onnxruntime", "pillow", "tokenizers", "tqdm")
 PLATFORMS: Final = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
