@@ -111,23 +111,21 @@ twinlens_instruction_set(neon LIBRARY search PROCESSOR ${arm}
                          ZIG ${zig_neon})
 twinlens_instruction_set(scalar LIBRARY search)
 
-# The operators give the same bits on each set: no compiler fuses products and sums by itself.
-set(exact_msvc /fp:strict)
 twinlens_instruction_set(amx LIBRARY operators PROCESSOR ${x86} SYSTEM Linux
                          NEEDS amx_int8 amx_bf16 avx512vnni
                          GNU ${avx512vnni} -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16)
 twinlens_instruction_set(avx512vnni LIBRARY operators PROCESSOR ${x86}
                          NEEDS avx512vnni
                          GNU ${avx512vnni}
-                         MSVC ${exact_msvc} /arch:AVX512)
+                         MSVC /arch:AVX512)
 twinlens_instruction_set(avxvnni LIBRARY operators PROCESSOR ${x86}
                          NEEDS avxvnni
                          GNU -mavx2 -mfma -mavxvnni
-                         MSVC ${exact_msvc} /arch:AVX2)
+                         MSVC /arch:AVX2)
 twinlens_instruction_set(avx2 LIBRARY operators PROCESSOR ${x86}
                          NEEDS avx2
                          GNU -mavx2 -mfma
-                         MSVC ${exact_msvc} /arch:AVX2)
+                         MSVC /arch:AVX2)
 
 twinlens_instruction_set(neoni8mm LIBRARY operators PROCESSOR ${arm}
                          NEEDS dotprod i8mm

@@ -58,8 +58,8 @@ class CpuMemory:
     arena: bool = True
     """True if it keeps the memory of a run for the next one."""
     folded: bool = True
-    """True if it keeps what nodes make of weights alone, as float32 weights that standard operators
-    unpack; else each run makes it anew."""
+    """True if it keeps the results of nodes that read weights alone, as float32 weights that
+    standard operators unpack; else each run computes them anew."""
     shared: bool = False
     """True if it has the mapped weights in common with the other sessions of the same files. They
     stay resident, so it is for sessions that compute with them as they are."""
