@@ -46,14 +46,14 @@ def main() -> None:
         page = browser.new_context(**DESKTOP).new_page()
         page.goto(f"{url}?q=an+animal")
         page.locator("#least").fill("50")
-        keep(page, RESULTS / "browse.webp")
+        keep(page, RESULTS / "pictures" / "browse.webp")
         page = browser.new_context(**PHONE).new_page()
         page.goto(f"{url}?q=an+animal")
         page.locator(".tile button").first.click()
         page.fill("#list", "fish, cat, bird, bus")
         page.keyboard.press("Enter")
         expect(page.locator("#shares li").first).to_be_visible()
-        keep(page, RESULTS / "browse-phone.webp")
+        keep(page, RESULTS / "pictures" / "browse-phone.webp")
     with (
         tempfile.TemporaryDirectory() as work,
         static_page(Path(work)) as url,
@@ -65,7 +65,7 @@ def main() -> None:
         page.fill("#words", "something to eat")
         page.keyboard.press("Enter")
         expect(page.locator("#status")).to_contain_text("first is")
-        draw(page, RESULTS / "browser.webp")
+        draw(page, RESULTS / "pictures" / "browser.webp")
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifes
 from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
 from twinlens.bundle.specs import PRECISIONS, Clean, Modality, Precision
 from twinlens.errors import TextError, quoted
-from twinlens.freed_memory import give_back
 from twinlens.ort import native_operators
 from twinlens.ort.device import CPU
 from twinlens.ort.distributions import installed_distributions
+from twinlens.ort.memory.freed_memory import give_back
 from twinlens.ort.session import Session
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens.threads import usable_threads

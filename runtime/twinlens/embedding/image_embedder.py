@@ -13,10 +13,10 @@ from twinlens.embedding.deferred_error import DeferredError
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
 from twinlens.errors import ImageError, quoted
-from twinlens.freed_memory import give_back
 from twinlens.images.decoder import Decoder, DecodeResult, NumberedImage
 from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.io_binding import OnDevice
+from twinlens.ort.memory.freed_memory import give_back
 
 F32 = NDArray[np.float32]
 T = TypeVar("T")

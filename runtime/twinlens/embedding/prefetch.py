@@ -7,7 +7,7 @@ from contextvars import copy_context
 from itertools import chain, islice
 from typing import TypeVar
 
-from twinlens.ort.address_space import require_address_space, touch_exceptions
+from twinlens.ort.memory.address_space import require_address_space, touch_exceptions
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

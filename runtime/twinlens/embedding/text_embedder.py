@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from twinlens.embedding.prefetch import prefetch
 from twinlens.embedding.tower import Embed, Embedder
 from twinlens.errors import TextError, quoted
-from twinlens.freed_memory import give_back
 from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.io_binding import OnDevice
+from twinlens.ort.memory.freed_memory import give_back
 from twinlens.progress import progress_bar
 from twinlens.texts.tokenizer import OnCut, Tokenizer
 from twinlens.texts.tokens import Tokens

@@ -19,7 +19,7 @@ from twinlens.images.limits import Limits
 from twinlens.images.read_options import ReadOptions
 from twinlens.images.sources.open import check_scans, check_size
 from twinlens.images.sources.turns import turn_at
-from twinlens.ort.address_space import require_address_space
+from twinlens.ort.memory.address_space import require_address_space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

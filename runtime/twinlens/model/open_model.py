@@ -9,13 +9,13 @@ from twinlens.bundle.calibration import Calibration, CalibrationLevel
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Precision
 from twinlens.errors import ClosedError
-from twinlens.freed_memory import give_back
 from twinlens.images.pixel_options import with_passes
 from twinlens.model.encoders import Encoders
 from twinlens.model.matcher import Matcher
 from twinlens.model.model_options import ModelOptions
 from twinlens.model.pickled_model import PickledModel
 from twinlens.model.towers import TowerOpener
+from twinlens.ort.memory.freed_memory import give_back
 from twinlens.provenance import about_of
 from twinlens.texts.tokens import tokenizer_key
 from twinlens.threads import read_threads

@@ -12,9 +12,9 @@ from twinlens.bundle.specs import Modality
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.tower import Tower
 from twinlens.errors import BundleError, ProviderError, quoted
-from twinlens.freed_memory import give_back
 from twinlens.model.model_options import ModelOptions
 from twinlens.ort import native_operators
+from twinlens.ort.memory.freed_memory import give_back
 from twinlens.ort.session import Session
 from twinlens.ort.session_options import CpuMemory
 from twinlens.ort.tensor_type import TensorType

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 from twinlens import forks
 from twinlens.errors import DeviceMemoryError, ProviderError
-from twinlens.ort.address_space import require_address_space
 from twinlens.ort.cuda.installation import cure_of
 from twinlens.ort.cuda.out_of_memory import is_out_of_memory
 from twinlens.ort.device import Device
+from twinlens.ort.memory.address_space import require_address_space
 
 
 def in_one_line(error: Exception) -> str:

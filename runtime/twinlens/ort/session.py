@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from twinlens import forks
 from twinlens.errors import BundleError, ClosedError, ProviderError, quoted
 from twinlens.forks import ForkedLock, keep_for_ever, renew_in_children
-from twinlens.ort.address_space import SESSION_BYTES, require_address_space, touch_exceptions
 from twinlens.ort.cancellation import Cancellation, cancellable
 from twinlens.ort.cuda.imported_wheel import cuda_driver, cuda_runtime
 from twinlens.ort.cuda.node_placement import Placement
@@ -22,6 +21,7 @@ from twinlens.ort.device import PROVIDERS, Device
 from twinlens.ort.device_errors import device_errors, in_one_line
 from twinlens.ort.io_binding import Feeds, OnDevice, Slot, bound, contiguous
 from twinlens.ort.library import onnxruntime
+from twinlens.ort.memory.address_space import SESSION_BYTES, require_address_space, touch_exceptions
 from twinlens.ort.opened_files import OpenedFiles
 from twinlens.ort.session_options import (
     PLENTY,

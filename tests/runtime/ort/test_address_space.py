@@ -9,8 +9,8 @@ import pytest
 from twinlens.bundle.specs import ImageSpec
 from twinlens.demo.samples import bundled_drawings
 from twinlens.images.load import load
-from twinlens.ort import address_space
-from twinlens.ort.address_space import require_address_space
+from twinlens.ort.memory import address_space
+from twinlens.ort.memory.address_space import require_address_space
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -18,7 +18,7 @@ from twinlens.images.image_like import U8, Encoded, ReadContent
 from twinlens.images.limits import Limits
 from twinlens.images.sources.cures import WANTED_ARRAY, cure_of_object, cure_of_path
 from twinlens.images.sources.turns import turn_at
-from twinlens.ort.address_space import ReserveError
+from twinlens.ort.memory.address_space import ReserveError
 
 JPEG_FORMATS: Final = frozenset({"JPEG", "MPO"})
 

@@ -1,0 +1,1 @@
+"""Memory of the process: a reserve of its address space, and freed blocks given back."""
