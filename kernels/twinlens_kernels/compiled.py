@@ -12,17 +12,23 @@ logger = logging.getLogger(__name__)
 MODULE: Final = "twinlens_kernels._native"
 FUNCTIONS: Final = (
     "Coded",
+    "CodesAlone",
     "across",
     "cpu_features",
     "down",
     "encode",
+    "estimate32",
+    "estimate64",
+    "hit_cosines",
     "paths",
     "pixels",
     "rescore",
     "taps",
     "topk",
+    "topk_alone",
     "update_topk",
     "within",
+    "within_alone",
 )
 """Names that a compiled module of this version has."""
 _STRING_TABLE: Final = b"\x03\0\0\0"

@@ -17,8 +17,8 @@ T = TypeVar("T", np.float32, np.float64)
 
 _ROUNDOFF = 2.0**-24
 _STORED_ROWS = 2.0**-22
-"""More than the difference between the cosines of a row and of what scaling it to length 1 in
-float32 leaves, and the rounding of the estimate itself."""
+"""More than the difference between the cosines of a row and of the row that scaling it to length 1
+in float32 leaves, and the rounding of the estimate itself."""
 # Squares of numbers in float32 neither under- nor overflow in rows of such squared lengths.
 _SHORTEST, _LONGEST = 2.0**-60, 2.0**60
 

@@ -46,7 +46,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
 def run(
     open_target: Callable[[], Tested], settings: Settings, *, tell: Tell, driver: Driver = "own"
 ) -> Record:
-    """Measure every scenario; an interruption ends it with what is known, marked as partial.
+    """Measure every scenario; an interruption ends it with the measures so far, marked as partial.
 
     Args:
         open_target: opens the target; an interruption of that is raised.

@@ -187,7 +187,7 @@ def live_pieces(
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """Yield the sections of the live rows, encoded around another centre.
 
-    Codes that are kept alone stay as they are: to encode what they stand for would add an error.
+    Codes that are kept alone stay as they are: to encode them again would add an error.
     """
     for start in range(0, len(snapshot), _PIECE_ROWS):
         stop = min(start + _PIECE_ROWS, len(snapshot))

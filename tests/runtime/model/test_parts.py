@@ -191,7 +191,9 @@ def test_threads_share_one_session_a_tower(
     opened: list[object] = []
     real = session_options._inference_session
     monkeypatch.setattr(
-        session_options, "_inference_session", lambda *a: opened.append(s := real(*a)) or s
+        session_options,
+        "_inference_session",
+        lambda *a, **more: opened.append(s := real(*a, **more)) or s,
     )
     model = twinlens.load("demo", device="cpu", threads=1)
     model.warm_up()
@@ -279,12 +281,12 @@ def test_threads_of_sessions_sleep_unless_they_are_to_spin(
     asked: list[bool] = []
     real = session_options._inference_session
 
-    def noted(model: object, options: SessionOptions, providers: object) -> object:
+    def noted(model: object, options: SessionOptions, providers: object, **more: object) -> object:
         try:
             asked.append(options.get_session_config_entry("session.intra_op.allow_spinning") != "0")
         except RuntimeError:  # no such entry: onnxruntime's own choice is to spin
             asked.append(True)
-        return real(model, options, providers)
+        return real(model, options, providers, **more)
 
     monkeypatch.setattr(session_options, "_inference_session", noted)
     given = {"spinning": True} if spinning else {}

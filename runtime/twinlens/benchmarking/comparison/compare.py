@@ -1,4 +1,4 @@
-"""Comparison of two records: ratios of what both have measured, if they were made alike."""
+"""Comparison of two records: ratios of their common measures, if they were made alike."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -67,7 +67,7 @@ def compare(first: Record, second: Record, *, share: float, names: tuple[str, st
 
 
 def require_alike(first: Record, second: Record) -> None:
-    """Refuse to compare what differs in more than the build.
+    """Refuse to compare records that differ in more than the build.
 
     Raises:
         NotComparableError: the message names the differences.

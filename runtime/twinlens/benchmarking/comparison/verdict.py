@@ -63,7 +63,7 @@ def verdict_on(ratio: Ratio, share: float) -> Verdict:
 
 
 def joint(verdicts: list[Verdict]) -> Verdict:
-    """Return the verdict of CPU time and wall time: what one of them shows counts.
+    """Return the verdict of CPU time and wall time: either of them counts.
 
     On a machine with neighbours only CPU time has a narrow interval. Where both are known and one
     shows more time, it is slower, whatever the other says: a wait costs no CPU.

@@ -60,7 +60,7 @@ class ModelTarget:
     """A model that is asked by calls."""
 
     def __init__(self, opening: Opening, items: Items, settings: Settings) -> None:
-        """Load the model, and make of the items what its towers take."""
+        """Load the model, and turn the items into inputs of its towers."""
         begun = time.perf_counter()
         self._opening, self._items, self._settings = opening, items, settings
         self._model = opening.open()

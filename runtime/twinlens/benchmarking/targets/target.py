@@ -35,4 +35,4 @@ class Tested(Protocol):
         """Start it anew in fresh processes, and ask for the first rows."""
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Close its model or connections."""

@@ -22,7 +22,7 @@ class OneWrite:
         self._has_head = False
 
     def write(self, data: bytes) -> None:
-        """Write bytes; the head, which is written first, waits for what follows."""
+        """Write bytes; the head, which is written first, waits for the body."""
         if not self._answer.response_started:  # "100 Continue"
             self._transport.write(data)
         elif not self._has_head:
@@ -34,7 +34,7 @@ class OneWrite:
             self._transport.write(data)
 
     def close(self) -> None:
-        """Write what waits, and close the connection."""
+        """Write a head that waits, and close the connection."""
         if self._head is not None:
             self._transport.write(self._head)
             self._head = None

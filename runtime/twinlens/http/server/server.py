@@ -130,7 +130,9 @@ class Server(uvicorn.Server):
         self.left_over += len(self.server_state.tasks)
 
     async def _take_what_is_there(self) -> None:
-        """Accept and read what lies in the sockets since before the end, as a loop that lags has.
+        """Accept and read all that has lain in the sockets since before the end.
+
+        A loop that lags has some.
 
         A turn of uvloop accepts a single connection.
         """

@@ -158,6 +158,6 @@ class BoundedRanges:
 
 
 def _in_range(cosines: F64) -> F64:
-    """Cut what lies beyond -1 and 1, where no cosine is: that only brings it nearer."""
+    """Clip to -1 and 1, beyond which no cosine is: that only brings it nearer."""
     clipped: F64 = np.clip(cosines, -1, 1)
     return clipped
