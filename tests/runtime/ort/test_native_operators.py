@@ -127,7 +127,7 @@ def test_a_module_of_another_version_is_named(packages: Path) -> None:
     (packages / "twinlens_kernels" / "_native.py").write_text("def paths(): return []")
     done = run(LOAD, packages)
     assert done.returncode == 0, done.stderr
-    assert "_native.py is of another version and lacks Coded, across, " in done.stderr
+    assert "_native.py is of another version and lacks Coded, CodesAlone, " in done.stderr
 
 
 @needs_native
