@@ -259,6 +259,7 @@ def test_a_row_of_nan_is_told_also_where_all_rows_are_hits(tmp_path: Path, n_row
     stored[2] = np.nan
     stored.flush()
     index = Index.open(tmp_path / "index")
-    for call in (lambda: index.search(rows[:2], k=n_rows), lambda: index.search_within(rows[:2], -1)):
+    few = rows[:2]
+    for call in (lambda: index.search(few, k=n_rows), lambda: index.search_within(few, -1)):
         with pytest.raises(IndexFileError, match="row 2 of the index is damaged"):
             call()
