@@ -64,7 +64,8 @@ class Work:
         """Return the share of the work that is done, the step at work, and the time left."""
         if not self.plan:
             return self.step
-        share = self.done / self.total if self.total else 0.0
+        # The steps' parts may add up to a little more than their sum.
+        share = min(self.done / self.total, 1.0) if self.total else 0.0
         if share < FIRST_SHARE:
             return f"{share:.0%}, {self.step}"
         left = (time.monotonic() - self.started) * (1 / share - 1)

@@ -36,6 +36,15 @@ def test_the_share_follows_the_steps_and_their_parts() -> None:
     assert work.line() == "100%, b, 0 s left"
 
 
+def test_parts_that_round_to_more_than_all_leave_no_time_below_zero() -> None:
+    work = Work()
+    work.planned({"a": 1.0})
+    with work.during("a"):
+        work.advance(1.0)
+        work.done = 1.0 + 1e-12
+        assert work.line() == "100%, a, 0 s left"
+
+
 def test_the_time_left_is_that_of_the_work_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
