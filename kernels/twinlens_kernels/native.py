@@ -3,6 +3,8 @@
 `path` names one of `PATHS`; empty means the best of them. All give the same result.
 """
 
+from collections.abc import Callable
+from functools import partial
 from mmap import mmap
 from typing import Final, TypeVar
 
@@ -31,19 +33,8 @@ def topk(  # noqa: PLR0913 - as the C++ takes them
     path: str = "",
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return ids and exact scores [Q, K] of the K = hits best rows; at least K rows are allowed."""
-    ids = np.empty((len(queries), hits), dtype=np.int64)
-    scores = np.empty((len(queries), hits))
-    if ids.size:
-        _native.topk(
-            coded=coded,
-            queries=_readable(queries),
-            ids=ids,
-            scores=scores,
-            mapped=mapped,
-            threads=threads,
-            path=path,
-        )
-    return ids, scores
+    search = partial(_native.topk, coded=coded, mapped=mapped, threads=threads, path=path)
+    return _hits(search, queries, hits)
 
 
 def within(
@@ -55,17 +46,8 @@ def within(
     path: str = "",
 ) -> Ranges:
     """Return the rows with an exact score of at least the floors [Q]."""
-    if not len(queries):
-        empty = np.empty(0, dtype=np.int64)
-        return Ranges.from_pairs(empty, empty, np.empty(0), n_queries=0)
-    of_query, ids, scores = _native.within(
-        coded=coded,
-        queries=_readable(queries),
-        floors=_readable(floors),
-        threads=threads,
-        path=path,
-    )
-    return Ranges.from_pairs(of_query, ids, scores, n_queries=len(queries))
+    search = partial(_native.within, coded=coded, threads=threads, path=path)
+    return _ranges(search, queries, floors)
 
 
 def codes_alone(codes: Codes, allowed: NDArray[np.bool_] | None) -> _native.CodesAlone:
@@ -88,18 +70,8 @@ def topk_alone(
     path: str = "",
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return ids and scores [Q, K] of the K = hits best dequantised rows of at least K."""
-    ids = np.empty((len(queries), hits), dtype=np.int64)
-    scores = np.empty((len(queries), hits))
-    if ids.size:
-        _native.topk_alone(
-            alone=alone,
-            queries=_readable(queries),
-            ids=ids,
-            scores=scores,
-            threads=threads,
-            path=path,
-        )
-    return ids, scores
+    search = partial(_native.topk_alone, alone=alone, threads=threads, path=path)
+    return _hits(search, queries, hits)
 
 
 def within_alone(
@@ -111,16 +83,31 @@ def within_alone(
     path: str = "",
 ) -> Ranges:
     """Return the dequantised rows with an exact score of at least the floors [Q]."""
+    search = partial(_native.within_alone, alone=alone, threads=threads, path=path)
+    return _ranges(search, queries, floors)
+
+
+def _hits(
+    search: Callable[..., None], queries: NDArray[np.float32], hits: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the ids and scores [Q, K] that a search writes; it is not asked for none."""
+    ids = np.empty((len(queries), hits), dtype=np.int64)
+    scores = np.empty((len(queries), hits))
+    if ids.size:
+        search(queries=_readable(queries), ids=ids, scores=scores)
+    return ids, scores
+
+
+def _ranges(
+    search: Callable[..., tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]],
+    queries: NDArray[np.float32],
+    floors: NDArray[np.float64],
+) -> Ranges:
+    """Return the hits of a range search by query; without queries nothing is searched."""
     if not len(queries):
         empty = np.empty(0, dtype=np.int64)
         return Ranges.from_pairs(empty, empty, np.empty(0), n_queries=0)
-    of_query, ids, scores = _native.within_alone(
-        alone=alone,
-        queries=_readable(queries),
-        floors=_readable(floors),
-        threads=threads,
-        path=path,
-    )
+    of_query, ids, scores = search(queries=_readable(queries), floors=_readable(floors))
     return Ranges.from_pairs(of_query, ids, scores, n_queries=len(queries))
 
 

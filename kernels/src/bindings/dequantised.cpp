@@ -6,13 +6,12 @@
 #include <nanobind/stl/string.h>
 
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include "bindings/arguments.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/range_arrays.hpp"
 #include "search/dequantised/dequantised_range.hpp"
 #include "search/dequantised/dequantised_topk.hpp"
 
@@ -75,27 +74,14 @@ void topk_alone(const CodesAlone &alone, const Array<const float, 2> &queries,
                      {ids.data(), scores.data(), length(ids, 1)}, kernels, threads);
 }
 
-// The hits as three arrays that share one owner.
 nb::tuple within_alone(const CodesAlone &alone, const Array<const float, 2> &queries,
                        const Array<const double, 1> &floors, std::int64_t threads,
                        const std::string &path) {
     const CodedCorpus corpus = alone.corpus();
-    require(length(queries, 1) == corpus.width && queries.shape(0) >= 1, "queries: not [Q, D]");
-    require(floors.shape(0) == queries.shape(0), "floors: not [Q]");
-    const KernelTable &kernels = kernels_for(path);
-    auto hits = std::make_unique<RangeHits>();
-    {
-        nb::gil_scoped_release release;
-        *hits = dequantised_range(corpus, queries.data(), length(queries, 0), alone.centre(),
-                                  floors.data(), kernels, threads);
-    }
-    RangeHits *kept = hits.release();
-    nb::capsule owner(kept, [](void *found) noexcept { delete static_cast<RangeHits *>(found); });
-    const auto array = [&](auto &numbers) {
-        using Scalar = typename std::decay_t<decltype(numbers)>::value_type;
-        return nb::ndarray<nb::numpy, Scalar, nb::ndim<1>>(numbers.data(), {numbers.size()}, owner);
-    };
-    return nb::make_tuple(array(kept->of_query), array(kept->ids), array(kept->scores));
+    return range_arrays(corpus, queries, floors, path, [&](const KernelTable &kernels) {
+        return dequantised_range(corpus, queries.data(), length(queries, 0), alone.centre(),
+                                 floors.data(), kernels, threads);
+    });
 }
 
 } // namespace
