@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from numpy.typing import DTypeLike, NDArray
+from random_layers import linear, norm, normal
 
 from twinlens.ort.device import CPU
 from twinlens.ort.session import Session
@@ -35,19 +36,6 @@ SIZES = some.tuples(
 )
 NEAR: Final = 3e-6
 """Bound on the error, by the largest value: float32 has 6e-8, and a sum some hundred terms."""
-
-
-def normal(random: np.random.Generator, *shape: int) -> Array:
-    return random.normal(size=shape).astype(np.float32)
-
-
-def linear(random: np.random.Generator, inputs: int, outputs: int, *, bias: bool = True) -> Linear:
-    weight = normal(random, outputs, inputs) / np.float32(inputs**0.5)
-    return Linear(weight=weight, bias=normal(random, outputs) if bias else None)
-
-
-def norm(random: np.random.Generator, width: int) -> Norm:
-    return Norm(scale=1 + normal(random, width) / 4, bias=normal(random, width), epsilon=1e-5)
 
 
 def graph_of(

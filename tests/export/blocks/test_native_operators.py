@@ -13,10 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 from numpy.typing import DTypeLike, NDArray
+from random_layers import linear, norm, normal
 
 from twinlens.ort.device import CPU
 from twinlens.ort.session import Session
-from twinlens_export.architecture import Activation, Linear, Norm
+from twinlens_export.architecture import Activation
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.graph.graph import Graph, ValueInfo, save
@@ -35,19 +36,6 @@ SIZES = some.tuples(
     some.sampled_from([8, 60, 64, 72, 192, 328]),  # width
     some.integers(0, 2**32 - 1),  # seed
 )
-
-
-def normal(random: np.random.Generator, *shape: int) -> Array:
-    return random.normal(size=shape).astype(np.float32)
-
-
-def linear(random: np.random.Generator, inputs: int, outputs: int) -> Linear:
-    weight = normal(random, outputs, inputs) / np.float32(inputs**0.5)
-    return Linear(weight=weight, bias=normal(random, outputs))
-
-
-def norm(random: np.random.Generator, width: int) -> Norm:
-    return Norm(scale=1 + normal(random, width) / 4, bias=normal(random, width), epsilon=1e-5)
 
 
 def sessions(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32) -> list[Any]:
