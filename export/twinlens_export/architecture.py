@@ -13,8 +13,9 @@ Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
 AttentionMask = Literal["full", "causal", "padding"]
 """Tokens that a token attends to: all (full); itself and those before it (causal); all but padding
 (padding)."""
-Pooling = Literal["first", "eos", "last"]
-"""The token that is the text's embedding: the first; the end token; the last, padding or not."""
+Pooling = Literal["first", "eos", "last", "mean"]
+"""The token that is the text's embedding: the first; the end token; the last, padding or not; or
+the mean of all tokens but padding (mean), for the attention mask "padding"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +183,10 @@ class TextTower:
     encoder: Encoder
     output_norm: Norm | None
     projection: Linear | None
+
+    def __post_init__(self) -> None:
+        if self.pooling == "mean" and self.encoder.attention_mask != "padding":
+            raise ValueError("the mean of a text's tokens needs to know which are padding")
 
     @property
     def context(self) -> int:

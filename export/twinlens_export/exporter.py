@@ -23,7 +23,7 @@ from twinlens.ort.memory.freed_memory import give_back
 from twinlens.ort.session import Session
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens.threads import usable_threads
-from twinlens_export.architecture import F32
+from twinlens_export.architecture import F32, ImageTower, TextTower
 from twinlens_export.bundle_folder import clear_remains, new_folder, require_free
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
@@ -40,6 +40,7 @@ from twinlens_export.export_plan import (
 from twinlens_export.graph.graph import Array, Graph, save, save_beside
 from twinlens_export.graph.shape_nodes import shape_nodes
 from twinlens_export.precision import RECIPES, in_precision, native_graph
+from twinlens_export.presence import there
 from twinlens_export.progress import Work, told
 from twinlens_export.quantization.activation_stats import FRUGAL, image_batches, text_batches
 from twinlens_export.quantization.sensitivity import sensitivities
@@ -111,8 +112,10 @@ def export(  # noqa: PLR0913 - each is an independent wish
             for name, text in read.files.items():
                 (folder / name).write_text(text, encoding="utf-8")
             compared = read_samples(samples, read, _tokenizer(folder, read))
-            require_ids(original, _tokenizer(folder, original), sample_texts(samples))
-            require_pixels(original, sample_images(samples))
+            if (own := _tokenizer(folder, original)) is not None:
+                require_ids(original, own, sample_texts(samples))
+            if original.image is not None:
+                require_pixels(original, sample_images(samples))
             work.planned(export_plan(read, compared, wanted))
             reference = _reference(read, compared, work)
             # From here on nothing holds the model in torch: its memory is free for the towers.
@@ -130,14 +133,16 @@ def _reference(checkpoint: Checkpoint, samples: Samples, work: Work) -> verify.R
 
     def embedded(batch: Array) -> None:
         is_pixels = batch.dtype == np.uint8
-        tower = checkpoint.image if is_pixels else checkpoint.text
+        tower = there(checkpoint.image) if is_pixels else there(checkpoint.text)
         work.advance(REFERENCE_COST * products(tower, batch))
 
     with work.during(REFERENCE_STEP):
         return verify.reference_of(checkpoint, samples, embedded=embedded)
 
 
-def _tokenizer(folder: Path, checkpoint: Checkpoint) -> Tokenizer:
+def _tokenizer(folder: Path, checkpoint: Checkpoint) -> Tokenizer | None:
+    if checkpoint.text_spec is None:
+        return None
     try:
         return Tokenizer(folder / TOKENIZER, checkpoint.text_spec)
     except TextError as error:
@@ -177,15 +182,21 @@ class _TowerSource(Generic[Tower]):
 
 
 def _cleaned(checkpoint: Checkpoint, clean: Clean | None) -> Checkpoint:
+    spec = checkpoint.text_spec
     if clean is None:
         return checkpoint
-    trained = checkpoint.text_spec.clean
+    if spec is None:
+        raise CheckpointError(
+            f"{quoted(checkpoint.name)} has no text tower, so there are no texts to clean by the "
+            f"rules of {clean!r}; leave clean out"
+        )
+    trained = spec.clean
     if trained in BARE:
         raise CheckpointError(
             f"{checkpoint.name} was trained on texts without punctuation ({trained}), so they "
             f"cannot be cleaned by the rules of {clean!r}; leave clean out"
         )
-    return replace(checkpoint, text_spec=replace(checkpoint.text_spec, clean=clean))
+    return replace(checkpoint, text_spec=replace(spec, clean=clean))
 
 
 def _known(precisions: Sequence[str]) -> list[Precision]:
@@ -202,32 +213,46 @@ def _write_towers(
     folder: Path,
     precisions: Sequence[Precision],
 ) -> dict[Precision, Towers]:
-    samples, reference, work = comparison.samples, comparison.reference, comparison.work
     (folder / ONNX_FOLDER).mkdir()
-    image = _TowerSource(
+    image, text = _image_source(checkpoint, comparison), _text_source(checkpoint, comparison)
+    return {
+        precision: Towers(
+            device=RECIPES[precision].device,
+            image=None if image is None else _write_tower(image, precision, folder),
+            text=None if text is None else _write_tower(text, precision, folder),
+        )
+        for precision in precisions
+    }
+
+
+def _image_source(
+    checkpoint: Checkpoint, comparison: _Comparison
+) -> _TowerSource[ImageTower] | None:
+    if checkpoint.image is None:
+        return None
+    samples, reference = comparison.samples, comparison.reference
+    return _TowerSource(
         modality="image",
         tower=checkpoint.image,
         build_tower=image_graph,
         batches=image_batches(samples.calibration.images),
-        work=work,
+        work=comparison.work,
         agreement=lambda embed: verify.image_agreement(embed, samples, reference),
     )
-    text = _TowerSource(
+
+
+def _text_source(checkpoint: Checkpoint, comparison: _Comparison) -> _TowerSource[TextTower] | None:
+    if checkpoint.text is None:
+        return None
+    samples, reference = comparison.samples, comparison.reference
+    return _TowerSource(
         modality="text",
         tower=checkpoint.text,
         build_tower=text_graph,
-        batches=text_batches(samples.calibration.texts, checkpoint.text_spec),
-        work=work,
+        batches=text_batches(samples.calibration.texts, there(checkpoint.text_spec)),
+        work=comparison.work,
         agreement=lambda embed: verify.text_agreement(embed, samples, reference, checkpoint),
     )
-    return {
-        precision: Towers(
-            device=RECIPES[precision].device,
-            image=_write_tower(image, precision, folder),
-            text=_write_tower(text, precision, folder),
-        )
-        for precision in precisions
-    }
 
 
 def _write_tower(source: _TowerSource[Tower], precision: Precision, folder: Path) -> TowerFile:
@@ -330,18 +355,13 @@ def _kept_note(kept: tuple[str, ...]) -> str:
 
 
 def _manifest(checkpoint: Checkpoint, folder: Path, towers: Mapping[Precision, Towers]) -> Manifest:
-    tower_files = {
-        name
-        for pair in towers.values()
-        for tower in (pair.image, pair.text)
-        for name in tower.hashes()
-    }
+    tower_files = {name for each in towers.values() for name in each.hashes()}
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     names = [path.relative_to(folder).as_posix() for path in paths]
     return Manifest(
         family=checkpoint.family.name,
         source=Source(name=checkpoint.name, sha256=checkpoint.sha256),
-        width=checkpoint.image.output_width,
+        width=checkpoint.width,
         image=checkpoint.image_spec,
         text=checkpoint.text_spec,
         towers=towers,

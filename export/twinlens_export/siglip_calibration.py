@@ -21,11 +21,12 @@ def native_calibrations(
     p = sigmoid(exp(logit_scale) cos + logit_bias) is the match probability by SigLIP's loss, for
     pairs drawn as in its training (Zhai et al. 2023, arXiv 2303.15343).
     """
-    if checkpoint.native_bias is None:
+    scale, bias = checkpoint.native_scale, checkpoint.native_bias
+    if scale is None or bias is None or not (checkpoint.image and checkpoint.text):
         return {}
     return {
         precision: Calibration(
-            curve=PlattCurve(scale=checkpoint.native_scale, bias=checkpoint.native_bias),
+            curve=PlattCurve(scale=scale, bias=bias),
             prior=1 / BATCH,
             level="native",
             fitted_on=f"the checkpoint's own training, in batches of {BATCH}",

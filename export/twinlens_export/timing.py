@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from twinlens.bundle.bundle import Bundle
-from twinlens.bundle.manifest import Manifest, TowerFile
+from twinlens.bundle.manifest import TowerFile
+from twinlens.bundle.specs import ImageSpec, Modality, TextSpec
 from twinlens.ort.device import CPU
 from twinlens.ort.session import Session
 from twinlens.threads import usable_threads
@@ -34,11 +35,15 @@ class Speed:
 
 def speed_columns(bundle: Bundle) -> dict[str, list[str]]:
     """Return columns of the table of towers, by their heads; dashes for towers not for CPUs."""
-    images, texts = _images(bundle.manifest), _texts(bundle.manifest)
+    manifest, inputs = bundle.manifest, dict[Modality, Array]()
+    if manifest.image is not None:
+        inputs["image"] = _images(manifest.image)
+    if manifest.text is not None:
+        inputs["text"] = _texts(manifest.text)
     speeds = [
-        None if towers.device == "cuda" else _speed(bundle, tower, items)
-        for towers in bundle.manifest.towers.values()
-        for tower, items in ((towers.image, images), (towers.text, texts))
+        None if towers.device == "cuda" else _speed(bundle, tower, inputs[modality])
+        for towers in manifest.towers.values()
+        for modality, tower in towers.there().items()
     ]
     return {
         "ms, one": ["-" if speed is None else f"{speed.one_ms:.1f}" for speed in speeds],
@@ -64,12 +69,11 @@ def _speed(bundle: Bundle, tower: TowerFile, items: Array) -> Speed:
     return Speed(one_ms=median_ms(items[:1]), batch_ms=median_ms(items))
 
 
-def _images(manifest: Manifest) -> Array:
+def _images(image: ImageSpec) -> Array:
     """Return grey images [B, S, S, 3]: the time does not depend on the content."""
-    return np.full((BATCH, manifest.image.side_px, manifest.image.side_px, 3), 128, dtype=np.uint8)
+    return np.full((BATCH, image.side_px, image.side_px, 3), 128, dtype=np.uint8)
 
 
-def _texts(manifest: Manifest) -> Array:
-    text = manifest.text
+def _texts(text: TextSpec) -> Array:
     tokens = min(TOKENS, text.context) if text.trim else text.context
     return np.full((BATCH, tokens), 1 if text.pad_id != 1 else 0, dtype=np.int64)

@@ -16,16 +16,16 @@ from typing import Final
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.manifest import TowerFile
-from twinlens.bundle.specs import Modality, Precision, TargetDevice
+from twinlens.bundle.specs import MODALITIES, Modality, Precision, TargetDevice, TextSpec
 from twinlens.errors import quoted
 from twinlens_export.bundle_folder import new_folder
 from twinlens_export.errors import ExportError
+from twinlens_export.presence import there
 
 CONFIG: Final = "config.pbtxt"
 MARK: Final = "# Written by twinlens-export"
 """First words of a configuration: a folder that has them may be replaced."""
 
-MODALITIES: Final[tuple[Modality, ...]] = ("image", "text")
 LARGEST_BATCHES: Final[dict[tuple[Modality, bool], int]] = {
     ("image", False): 8,
     ("text", False): 32,
@@ -48,8 +48,7 @@ class TritonModel:
     @property
     def tower(self) -> TowerFile:
         """Files of the tower, and the names of its input and output."""
-        towers = self.bundle.manifest.towers[self.precision]
-        return towers.image if self.modality == "image" else towers.text
+        return self.bundle.manifest.towers[self.precision].there()[self.modality]
 
     @property
     def device(self) -> TargetDevice:
@@ -70,12 +69,13 @@ class TritonModel:
         """Return the text of config.pbtxt."""
         manifest, gpu = self.bundle.manifest, self.device == "cuda"
         if self.modality == "image":
-            side = manifest.image.side_px
+            side = there(manifest.image).side_px
             dtype, dims = "TYPE_UINT8", f"{side}, {side}, 3"
             says = "RGB pixels [S, S, 3] as twinlens.Model.preprocess makes them of an image"
         else:
-            dtype, dims = "TYPE_INT64", "-1" if manifest.text.trim else f"{manifest.text.context}"
-            says = self._ids()
+            text = there(manifest.text)
+            dtype, dims = "TYPE_INT64", "-1" if text.trim else f"{text.context}"
+            says = self._ids(text)
         return _CONFIG.format(
             mark=MARK,
             says=says,
@@ -89,8 +89,7 @@ class TritonModel:
             width=manifest.width,
         )
 
-    def _ids(self) -> str:
-        text = self.bundle.manifest.text
+    def _ids(self, text: TextSpec) -> str:
         ids = f"ids as twinlens.Model.tokenize makes them of a text, padded with {text.pad_id} to "
         if not text.trim:
             return f"{ids}{text.context} tokens"
@@ -140,24 +139,25 @@ def write_repository(
             f"{', '.join(bundle.manifest.towers)}; choose among these with --precision"
         )
     require_free(folder, bundle.folder, precisions, force=force)
+    places: list[str] = []
     models = [
         TritonModel(bundle=bundle, precision=precision, modality=modality)
         for precision in precisions
-        for modality in MODALITIES
+        for modality in bundle.manifest.modalities
     ]
     for model in models:
         bundle.check_tower(model.tower)
-    places = [folder / name for name in model_names(bundle.folder, precisions)]
-    for model, place in zip(models, places, strict=True):
+    for model in models:
+        place = folder / model_name(bundle.folder, model.precision, model.modality)
         with new_folder(place) as draft:
             model.write(draft)
-    return [str(place) for place in places]
+        places.append(str(place))
+    return places
 
 
-def model_names(bundle: Path, precisions: Sequence[Precision]) -> list[str]:
-    """Return the names of the models of a bundle's folder, which are those of their folders."""
-    name = bundle.resolve().name
-    return [f"{name}_{modality}_{one}" for one in precisions for modality in MODALITIES]
+def model_name(bundle: Path, precision: Precision, modality: Modality) -> str:
+    """Return the name of a model of a bundle's folder, which is that of its own folder."""
+    return f"{bundle.resolve().name}_{modality}_{precision}"
 
 
 def require_free(
@@ -174,7 +174,11 @@ def require_free(
     Raises:
         ExportError: there is something that may not be replaced.
     """
-    places = [folder / name for name in model_names(bundle, precisions)]
+    places = [
+        folder / model_name(bundle, precision, modality)
+        for precision in precisions
+        for modality in MODALITIES
+    ]
     for place in filter(Path.exists, places):
         config = place / CONFIG
         ours = config.is_file() and config.read_text("utf-8", errors="replace").startswith(MARK)

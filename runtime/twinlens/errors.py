@@ -10,6 +10,7 @@
     ├── IndexBusyError    (RuntimeError)  another writer has the index, or has changed it
     ├── CodesOnlyError    (ValueError)    the index lacks the float32 rows that an act needs
     ├── IndexFileError    (ValueError)    the folder is not a whole, unchanged index
+    ├── MissingTowerError (ValueError)    the bundle lacks the tower that an act needs
     ├── PairsError        (ValueError)    something in the pairs cannot be read as a pair
     ├── DatasetError      (ValueError)    a tar or a table of images cannot be read
     ├── ClosedError       (RuntimeError)  the model, or the engine around it, is closed or closing
@@ -71,6 +72,10 @@ class IndexBusyError(TwinlensError, RuntimeError):
 
 class IndexFileError(TwinlensError, ValueError):
     """The folder is not a whole, unchanged index."""
+
+
+class MissingTowerError(TwinlensError, ValueError):
+    """An act needs the tower that a bundle of one tower lacks."""
 
 
 class CodesOnlyError(TwinlensError, ValueError):

@@ -25,7 +25,7 @@ def about_of(
     precision: Precision,
     pixels: PixelOptions,
     *,
-    passes: PassOrder,
+    passes: PassOrder | None,
     operators: str | None,
 ) -> dict[str, str]:
     """Return the maker of a model's embeddings: an index keeps it, `check_about` compares it.
@@ -34,7 +34,7 @@ def about_of(
         source: checkpoint of the bundle.
         precision: of the towers.
         pixels: preprocessing of the images.
-        passes: order of the two passes of a resize.
+        passes: order of the two passes of a resize; None if there is no image tower.
         operators: instruction set of the native operators, or "onnxruntime"; None where the
             precision has no native ones.
     """
@@ -43,8 +43,9 @@ def about_of(
         "sha256": source.sha256,
         "precision": precision,
         "pixels": str(pixels),
-        "passes": passes,
     }
+    if passes is not None:
+        about["passes"] = passes
     return about if operators is None else {**about, "operators": operators}
 
 

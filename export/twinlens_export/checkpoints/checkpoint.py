@@ -31,6 +31,7 @@ from twinlens_export.checkpoints.tokenizer import LoadedTokenizer
 from twinlens_export.checkpoints.transformers_loader import load_transformers
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.mapped_arrays import on_disk
+from twinlens_export.presence import there
 
 TRANSFORMERS_WEIGHTS: Final = (
     "model.safetensors",
@@ -42,7 +43,10 @@ TRANSFORMERS_WEIGHTS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A trained model, its two towers taken apart, and the preparation of their inputs."""
+    """A trained model, its towers taken apart, and the preparation of their inputs.
+
+    Of a tower saved alone, the fields of the other half are None.
+    """
 
     name: str
     family: Family
@@ -51,13 +55,13 @@ class Checkpoint:
     model: ReferenceModel | None
     """None from the moment on when its embeddings of the samples are known: it takes memory."""
     preparation: ReferencePreparation
-    tokenizer: LoadedTokenizer
-    image: ImageTower
-    text: TextTower
-    image_spec: ImageSpec
-    text_spec: TextSpec
-    native_scale: float
-    """exp of the learned logit scale."""
+    tokenizer: LoadedTokenizer | None
+    image: ImageTower | None
+    text: TextTower | None
+    image_spec: ImageSpec | None
+    text_spec: TextSpec | None
+    native_scale: float | None
+    """exp of the learned logit scale, if it has one."""
     native_bias: float | None
     """The learned logit bias, if it was trained with one."""
     files: Mapping[str, str]
@@ -70,8 +74,18 @@ class Checkpoint:
             OSError: there is no room for them.
         """
         return replace(
-            self, model=None, image=on_disk(self.image, folder), text=on_disk(self.text, folder)
+            self,
+            model=None,
+            image=None if self.image is None else on_disk(self.image, folder),
+            text=None if self.text is None else on_disk(self.text, folder),
         )
+
+    @property
+    def width(self) -> int:
+        """Width D of an embedding."""
+        if self.image is not None:
+            return self.image.output_width
+        return there(self.text).output_width
 
 
 def read_checkpoint(checkpoint: str) -> Checkpoint:
@@ -97,15 +111,6 @@ def _read(checkpoint: str) -> Checkpoint:
     _require_finite(loaded.weights)
     family, preprocessing = loaded.family, loaded.preprocessing
     state = StateDict(family=family, weights=split_fused(loaded.weights, family))
-    spec = loaded.tokenizer.spec
-    image = state.image_tower(
-        loaded.image,
-        side_px=preprocessing.image.side_px,
-        normalization=preprocessing.normalization,
-    )
-    text = state.text_tower(loaded.text, pad_id=spec.pad_id, end_id=loaded.end_id)
-    if text.pooling == "eos":
-        _require_end(text, spec.end_id)
     return Checkpoint(
         name=_name(checkpoint),
         family=family,
@@ -113,14 +118,35 @@ def _read(checkpoint: str) -> Checkpoint:
         model=loaded.model,
         preparation=loaded.preparation,
         tokenizer=loaded.tokenizer,
-        image=image,
-        text=text,
-        image_spec=preprocessing.image,
-        text_spec=spec,
+        image=_image_tower(loaded, state),
+        text=_text_tower(loaded, state),
+        image_spec=None if preprocessing is None else preprocessing.image,
+        text_spec=None if loaded.tokenizer is None else loaded.tokenizer.spec,
         native_scale=loaded.native_scale,
         native_bias=loaded.native_bias,
         files=loaded.files,
     )
+
+
+def _image_tower(loaded: LoadedCheckpoint, state: StateDict) -> ImageTower | None:
+    if loaded.image is None:
+        return None
+    preprocessing = there(loaded.preprocessing)
+    return state.image_tower(
+        loaded.image,
+        side_px=preprocessing.image.side_px,
+        normalization=preprocessing.normalization,
+    )
+
+
+def _text_tower(loaded: LoadedCheckpoint, state: StateDict) -> TextTower | None:
+    if loaded.text is None:
+        return None
+    spec = there(loaded.tokenizer).spec
+    text = state.text_tower(loaded.text, pad_id=spec.pad_id, end_id=loaded.end_id)
+    if text.pooling == "eos":
+        _require_end(text, spec.end_id)
+    return text
 
 
 def _require_finite(weights: Mapping[str, F32]) -> None:

@@ -76,6 +76,8 @@ class TextNames:
     post_norm: bool = False
     lower_case: bool = False
     """True if all texts of its training were in lower case."""
+    position_offset: int = 0
+    """Rows of the position embedding before that of the first token."""
     legacy_end_id: int | None = None
     """An end id that is wrong in every configuration with it; there the largest id ends a text."""
 

@@ -51,14 +51,16 @@ class LoadedCheckpoint:
     preparation: ReferencePreparation
     weights: Mapping[str, F32]
     """The state dict under the family's names."""
-    image: EncoderConfig
-    text: EncoderConfig
+    image: EncoderConfig | None
+    """None if there is no image tower; so with `preprocessing`."""
+    text: EncoderConfig | None
+    """None if there is no text tower; so with `tokenizer`."""
     end_id: int | None
     """End id of the configuration; None: the largest id ends a text."""
-    preprocessing: Preprocessing
-    tokenizer: LoadedTokenizer
-    native_scale: float
-    """exp of the learned logit scale."""
+    preprocessing: Preprocessing | None
+    tokenizer: LoadedTokenizer | None
+    native_scale: float | None
+    """exp of the learned logit scale, if it has one."""
     native_bias: float | None
     """The learned logit bias, if it was trained with one."""
     files: Mapping[str, str]

@@ -77,7 +77,7 @@ class StateDict:
         """Return the text tower."""
         names = self.family.text
         reader = _TowerReader(state=self, config=config)
-        positions = self.array(names.position_embedding)
+        positions = self.array(names.position_embedding)[names.position_offset :]
         if names.token_type_embedding:
             positions = positions + self.array(names.token_type_embedding)[0]
         return TextTower(

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from twinlens_export.architecture import ImageTower, Linear, Norm, TextTower
-from twinlens_export.blocks.fp32 import FloatBlocks, add_first
+from twinlens_export.blocks.fp32 import FloatBlocks, add_first, add_positions
 from twinlens_export.blocks.interface import Blocks, MakeBlocks
 from twinlens_export.graph.graph import Graph, ValueInfo
 from twinlens_export.towers.encoder import EncoderGraph
@@ -55,13 +55,12 @@ def text_graph(tower: TextTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph
     tokens = _text_tokens(blocks, tower)
     counts = _counts(graph, tower) if tower.encoder.attention_mask == "padding" else ""
     encoder = EncoderGraph(blocks=blocks, encoder=tower.encoder, counts=counts)
-    tokens = encoder.all_but_last(tokens)
-    if tower.pooling == "eos":
-        pooled, length = _end(graph, tokens, tower)
-        counts = length if tower.encoder.attention_mask == "causal" else counts
+    if tower.pooling == "mean":
+        pooled = _mean(graph, encoder.all(tokens), counts)
     else:
-        pooled = add_first(graph, tokens) if tower.pooling == "first" else _last(graph, tokens)
-    pooled = encoder.last(tokens, pooled=pooled, counts=counts)
+        tokens = encoder.all_but_last(tokens)
+        pooled, counts = _pooled(graph, tokens, tower, counts)
+        pooled = encoder.last(tokens, pooled=pooled, counts=counts)
     pooled = _normed(blocks, pooled, tower.output_norm, "output_norm")
     _embedding(blocks, pooled, tower.projection)
     return graph
@@ -120,6 +119,25 @@ def _counts(graph: Graph, tower: TextTower) -> str:
     padding = graph.add("Equal", TEXT_INPUT, graph.constant(tower.pad_id, np.int64))
     tokens = graph.add("Cast", graph.add("Not", padding), to=_INT)
     return graph.add("ReduceSum", tokens, graph.constant([1], np.int64), keepdims=0)
+
+
+def _pooled(graph: Graph, tokens: str, tower: TextTower, counts: str) -> tuple[str, str]:
+    """Append the pooled token [B, 1, width], and the number of tokens that it attends to."""
+    if tower.pooling == "eos":
+        pooled, length = _end(graph, tokens, tower)
+        return pooled, length if tower.encoder.attention_mask == "causal" else counts
+    pooled = add_first(graph, tokens) if tower.pooling == "first" else _last(graph, tokens)
+    return pooled, counts
+
+
+def _mean(graph: Graph, tokens: str, counts: str) -> str:
+    """Append the mean [B, 1, width] of the first tokens of each text, as many as `counts` says."""
+    one, after = graph.constant([1], np.int64), graph.constant([1, 2], np.int64)
+    column = graph.add("Unsqueeze", counts, after)
+    weights = graph.add("Cast", graph.add("Less", add_positions(graph, tokens), column), to=_FLOAT)
+    weights = graph.add("Transpose", weights, perm=[0, 2, 1])
+    total = graph.add("ReduceSum", graph.add("Mul", tokens, weights), one, keepdims=1)
+    return graph.add("Div", total, graph.add("Cast", column, to=_FLOAT))
 
 
 def _end(graph: Graph, tokens: str, tower: TextTower) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.checkpoints.open_clip_loader import OpenClipPreparation
 from twinlens_export.errors import AgreementError
+from twinlens_export.presence import there
 from twinlens_export.verification.odd_images import odd_images
 
 logger = logging.getLogger(__name__)
@@ -99,12 +100,12 @@ def require_pixels(checkpoint: Checkpoint, images: Iterable[Image.Image]) -> Non
     Raises:
         AgreementError: a pixel is more than LEVELS away, and no difference in NAMED explains it.
     """
-    named = set()
-    for image in chain(images, odd_images(checkpoint.image_spec.side_px)):
+    named, spec = set(), there(checkpoint.image_spec)
+    for image in chain(images, odd_images(spec.side_px)):
         theirs = _own_levels(checkpoint, image)
         if theirs is None:
             continue
-        ours = load(image, checkpoint.image_spec)
+        ours = load(image, spec)
         levels = _distance(ours, theirs)
         if levels <= LEVELS + ROUNDING:
             continue
@@ -143,7 +144,7 @@ def _own_levels(checkpoint: Checkpoint, image: Image.Image) -> F32 | None:
         ) from error
     if values.ndim != 3 or len(values) != 3:
         return values if image.mode == "RGB" else None
-    normalization = checkpoint.image.normalization
+    normalization = there(checkpoint.image).normalization
     mean, std = (
         np.array(part, np.float32)[:, None, None]
         for part in (normalization.mean, normalization.std)

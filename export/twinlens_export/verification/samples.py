@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twinlens.bundle.specs import TextSpec
+from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import ImageError, TextError
 from twinlens.images.load import load_batch
@@ -52,7 +52,10 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """Samples to compare towers on, and disjoint ones to calibrate on."""
+    """Samples to compare towers on, and disjoint ones to calibrate on.
+
+    Of a checkpoint of one tower there are none of the other kind.
+    """
 
     compared: Inputs
     """Distinct images and captions first, then their further views and wordings."""
@@ -65,7 +68,9 @@ class Samples:
     calibration: Inputs
 
 
-def read_samples(files: SampleFiles, checkpoint: Checkpoint, tokenizer: Tokenizer) -> Samples:
+def read_samples(
+    files: SampleFiles, checkpoint: Checkpoint, tokenizer: Tokenizer | None
+) -> Samples:
     """Read samples and prepare them for a checkpoint.
 
     Every third is for calibration, the others are compared. Samples inside the package get further
@@ -75,26 +80,62 @@ def read_samples(files: SampleFiles, checkpoint: Checkpoint, tokenizer: Tokenize
         ExportError: something cannot be read, or there are too few.
     """
     try:
-        paths, paths_apart = _apart(_images(files.images), "images")
-        captions, captions_apart = _apart(_lines(files.texts), "texts")
-        spec = checkpoint.image_spec
-        images, images_apart = load_batch(paths, spec), load_batch(paths_apart, spec)
-        if files.images is None:
-            images, images_apart = views(images), views(images_apart)[::2]
-        texts, texts_apart = captions, captions_apart
-        if files.texts is None:
-            texts, texts_apart = wordings(captions), wordings(captions_apart)
+        images = _read_images(files, checkpoint.image_spec)
+        texts = _read_texts(files, checkpoint.text_spec, tokenizer)
         return Samples(
-            compared=Inputs(images=images, texts=_encoded(tokenizer, texts)),
-            n_images=len(paths),
-            n_captions=len(captions),
-            full_texts=_encoded(tokenizer, _filling(captions, checkpoint.text_spec)),
-            calibration=Inputs(images=images_apart, texts=_encoded(tokenizer, texts_apart)),
+            compared=Inputs(images=images.compared, texts=texts.compared),
+            n_images=images.n_distinct,
+            n_captions=texts.n_distinct,
+            full_texts=texts.full,
+            calibration=Inputs(images=images.apart, texts=texts.apart),
         )
     except (ImageError, TextError, OSError) as error:
         raise ExportError(
             f"the samples cannot be read ({error}); give others by --images and --texts"
         ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Images:
+    compared: NDArray[np.uint8]
+    apart: NDArray[np.uint8]
+    n_distinct: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TextIds:
+    compared: Texts = ()
+    apart: Texts = ()
+    full: Texts = ()
+    n_distinct: int = 0
+
+
+def _read_images(files: SampleFiles, spec: ImageSpec | None) -> _Images:
+    """Return the pixels of the samples; none if there is no image tower."""
+    if spec is None:
+        none = np.empty((0, 1, 1, 3), dtype=np.uint8)
+        return _Images(compared=none, apart=none, n_distinct=0)
+    paths, paths_apart = _apart(_images(files.images), "images")
+    images, images_apart = load_batch(paths, spec), load_batch(paths_apart, spec)
+    if files.images is None:
+        images, images_apart = views(images), views(images_apart)[::2]
+    return _Images(compared=images, apart=images_apart, n_distinct=len(paths))
+
+
+def _read_texts(files: SampleFiles, spec: TextSpec | None, tokenizer: Tokenizer | None) -> _TextIds:
+    """Return the ids of the samples; none if there is no text tower."""
+    if spec is None or tokenizer is None:
+        return _TextIds()
+    captions, captions_apart = _apart(_lines(files.texts), "texts")
+    texts, texts_apart = captions, captions_apart
+    if files.texts is None:
+        texts, texts_apart = wordings(captions), wordings(captions_apart)
+    return _TextIds(
+        compared=_encoded(tokenizer, texts),
+        apart=_encoded(tokenizer, texts_apart),
+        full=_encoded(tokenizer, _filling(captions, spec)),
+        n_distinct=len(captions),
+    )
 
 
 def sample_texts(files: SampleFiles) -> list[str]:

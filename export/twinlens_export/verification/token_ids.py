@@ -15,6 +15,7 @@ from twinlens.errors import quoted
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
+from twinlens_export.presence import there
 from twinlens_export.verification.odd_texts import ODD_TEXTS, texts_with
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class NamedDifference:
 
 
 def _has_mark(text: str, checkpoint: Checkpoint) -> bool:
-    return any(mark in text for mark in checkpoint.tokenizer.marks)
+    return any(mark in text for mark in there(checkpoint.tokenizer).marks)
 
 
 def _has_stacked_marks(text: str, checkpoint: Checkpoint) -> bool:
@@ -44,7 +45,7 @@ def _has_stacked_marks(text: str, checkpoint: Checkpoint) -> bool:
         unicodedata.combining(first) and unicodedata.combining(second)
         for first, second in pairwise(text)
     )
-    return stacked and '"Precompiled"' in checkpoint.tokenizer.json
+    return stacked and '"Precompiled"' in there(checkpoint.tokenizer).json
 
 
 NAMED: Final = (
@@ -79,10 +80,10 @@ def require_ids(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: Sequence[st
     """
     _require_embedded(checkpoint)
     _require_marks_as_text(checkpoint, tokenizer)
-    words = checkpoint.tokenizer.added[:MOST_TRIED]
-    tried = [*texts, *ODD_TEXTS, *texts_with((*checkpoint.tokenizer.marks, *words))]
+    words = there(checkpoint.tokenizer).added[:MOST_TRIED]
+    tried = [*texts, *ODD_TEXTS, *texts_with((*there(checkpoint.tokenizer).marks, *words))]
     found = _full(checkpoint, tokenizer.encode_ragged(tried))
-    if (largest := int(found.max())) >= (rows := len(checkpoint.text.token_embedding)):
+    if (largest := int(found.max())) >= (rows := len(there(checkpoint.text).token_embedding)):
         raise AgreementError(
             f"the tokenizer gives a special token or padding the id {largest}, but the embedding "
             f"of the text tower has {rows} rows; give the tokenizer of this checkpoint"
@@ -107,8 +108,8 @@ def require_ids(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: Sequence[st
 
 def _require_embedded(checkpoint: Checkpoint) -> None:
     """Refuse a tokenizer that can give an id without a row in the embedding."""
-    rows = len(checkpoint.text.token_embedding)
-    vocabulary = checkpoint.tokenizer.vocabulary
+    rows = len(there(checkpoint.text).token_embedding)
+    vocabulary = there(checkpoint.tokenizer).vocabulary
     beyond = {word: id_ for word, id_ in vocabulary.items() if id_ >= rows}
     if beyond:
         word, id_ = max(beyond.items(), key=lambda item: item[1])
@@ -122,9 +123,9 @@ def _require_embedded(checkpoint: Checkpoint) -> None:
 def _require_marks_as_text(checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
     """Refuse a tokenizer that reads a special token in the letters of a text."""
     (plain,) = tokenizer.encode_ragged(["ab"])
-    for mark, id_ in checkpoint.tokenizer.marks.items():
+    for mark, id_ in there(checkpoint.tokenizer).marks.items():
         (ids,) = tokenizer.encode_ragged([f"a{mark}b"])
-        unknown = id_ == checkpoint.tokenizer.unknown_id  # of a letter, it is the right one
+        unknown = id_ == there(checkpoint.tokenizer).unknown_id  # of a letter, it is the right one
         if not unknown and ids.count(id_) > plain.count(id_):
             raise AgreementError(
                 f"the runtime reads {quoted(repr(mark))} inside a text as the special token {id_}: "
@@ -143,7 +144,7 @@ def _require_distinct(ids: NDArray[np.int64], texts: Sequence[str]) -> None:
 
 
 def _own_ids(checkpoint: Checkpoint, texts: Sequence[str]) -> NDArray[np.int64]:
-    spec = checkpoint.text_spec
+    spec = there(checkpoint.text_spec)
     seen = [text.lower() for text in texts] if spec.clean == "lower" else texts
     try:
         with warnings.catch_warnings(action="ignore"):  # of end tokens inside a text
@@ -157,7 +158,7 @@ def _own_ids(checkpoint: Checkpoint, texts: Sequence[str]) -> NDArray[np.int64]:
 
 def _full(checkpoint: Checkpoint, rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
     """Pad ids to the context: [B, T]."""
-    spec = checkpoint.text_spec
+    spec = there(checkpoint.text_spec)
     ids = np.full((len(rows), spec.context), spec.pad_id, dtype=np.int64)
     for padded, row in zip(ids, rows, strict=True):
         padded[: len(row)] = row

@@ -14,6 +14,7 @@ from twinlens.errors import quoted
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError
+from twinlens_export.presence import there
 from twinlens_export.verification import reference_model
 from twinlens_export.verification.samples import Samples
 
@@ -53,7 +54,10 @@ class EmbedRows(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """Embeddings of the compared samples by the reference model: unit rows [N, D]."""
+    """Embeddings of the compared samples by the reference model: unit rows [N, D].
+
+    Of a checkpoint of one tower, those of the other kind are [0, D].
+    """
 
     images: F32
     texts: F32
@@ -92,11 +96,13 @@ def reference_of(
 def _reference_of(
     checkpoint: Checkpoint, samples: Samples, embedded: reference_model.Embedded
 ) -> Reference:
-    spec = checkpoint.text_spec
-    images = reference_model.image_rows(checkpoint, samples.compared.images, embedded=embedded)
-    texts = (*samples.compared.texts, *samples.full_texts)
-    ids = padded(texts, spec.context, spec.pad_id)
-    rows = reference_model.text_rows(checkpoint, ids, embedded=embedded)
+    images = rows = np.empty((0, checkpoint.width), dtype=np.float32)
+    if checkpoint.image is not None:
+        images = reference_model.image_rows(checkpoint, samples.compared.images, embedded=embedded)
+    if checkpoint.text is not None:
+        spec = there(checkpoint.text_spec)
+        ids = padded((*samples.compared.texts, *samples.full_texts), spec.context, spec.pad_id)
+        rows = reference_model.text_rows(checkpoint, ids, embedded=embedded)
     n_compared = len(samples.compared.texts)
     return Reference(images=images, texts=rows[:n_compared], full_texts=rows[n_compared:])
 
@@ -104,13 +110,16 @@ def _reference_of(
 def image_agreement(embed: EmbedRows, samples: Samples, reference: Reference) -> Agreement:
     """Cosine and top-k agreement with the reference model.
 
-    Top-k is of retrieval among the reference model's caption embeddings.
+    Top-k is of retrieval among the reference model's caption embeddings; without a text tower,
+    among those of one half of the images, by the other half.
     """
     images = samples.compared.images
     most = max(1, MOST_PIXELS // (images.shape[1] * images.shape[2]))
     rows = np.concatenate([embed(batch) for batch in _batches(images, most)])
-    gallery = reference.texts[: samples.n_captions]
     cosines = cosines_of(rows, reference.images)
+    gallery = reference.texts[: samples.n_captions]
+    if not len(gallery):
+        return _own_agreement(rows, reference.images, n=samples.n_images, cosines=cosines)
     return _agreement(rows, reference.images, gallery=gallery, cosines=cosines)
 
 
@@ -119,10 +128,11 @@ def text_agreement(
 ) -> Agreement:
     """Cosine and top-k agreement with the reference model.
 
-    Top-k is of retrieval among the reference model's image embeddings. Every text is embedded
-    twice: trimmed to the longest of its batch, and padded to the context.
+    Top-k is of retrieval among the reference model's image embeddings; without an image tower,
+    among those of one half of the captions, by the other half. Every text is embedded twice:
+    trimmed to the longest of its batch, and padded to the context.
     """
-    spec = checkpoint.text_spec
+    spec = there(checkpoint.text_spec)
     texts = (*samples.compared.texts, *samples.full_texts)
     wanted = np.concatenate([reference.texts, reference.full_texts])
     whole = padded(texts, spec.context, spec.pad_id)
@@ -137,6 +147,8 @@ def text_agreement(
     cosines = np.concatenate([cosines_of(trimmed_rows, wanted), cosines_of(padded_rows, wanted)])
     rows = trimmed_rows[: len(reference.texts)]
     gallery = reference.images[: samples.n_images]
+    if not len(gallery):
+        return _own_agreement(rows, reference.texts, n=samples.n_captions, cosines=cosines)
     return _agreement(rows, reference.texts, gallery=gallery, cosines=cosines)
 
 
@@ -202,6 +214,12 @@ def cosines_of(rows: F32, wanted: F32) -> F32:
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted, axis=1)
     cosines: F32 = np.einsum("nd,nd->n", rows, wanted) / lengths
     return cosines
+
+
+def _own_agreement(rows: F32, wanted: F32, *, n: int, cosines: F32) -> Agreement:
+    """Compare the rankings of the first half of the n distinct samples by all the other rows."""
+    half = n // 2
+    return _agreement(rows[half:], wanted[half:], gallery=wanted[:half], cosines=cosines)
 
 
 def _agreement(rows: F32, wanted: F32, *, gallery: F32, cosines: F32) -> Agreement:

@@ -36,6 +36,7 @@ class BulkJob:
         self._model, self._options = model, options
         self._folder = EmbeddingFolder(out, options.shard)
         self._folder.require_target()
+        model.require(options.modality)
         self.about = about_of(model, options)
         self.tally = Tally()
         self._names = NameTable()

@@ -45,9 +45,8 @@ class Bundle:
         Raises:
             BundleError: a file is missing or was changed.
         """
-        towers = self.manifest.towers[precision]
         self.check_files()
-        for tower in (towers.image, towers.text):
+        for tower in self.manifest.towers[precision].there().values():
             self.check_tower(tower)
 
     def check_tower(self, tower: TowerFile) -> None:
@@ -190,6 +189,5 @@ def sha256_of(path: Path, *, most_bytes: int = sys.maxsize) -> str:
 
 
 def _names(manifest: Manifest) -> list[str]:
-    pairs = manifest.towers.values()
-    towers = [name for pair in pairs for t in (pair.image, pair.text) for name in t.hashes()]
+    towers = [name for towers in manifest.towers.values() for name in towers.hashes()]
     return [*towers, *manifest.files]

@@ -6,8 +6,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from twinlens.bundle.calibration import Calibration
-from twinlens.bundle.specs import ImageSpec, Precision, TargetDevice, TextSpec
-from twinlens.errors import quoted
+from twinlens.bundle.specs import (
+    MODALITIES,
+    ImageSpec,
+    Modality,
+    Precision,
+    TargetDevice,
+    TextSpec,
+)
+from twinlens.errors import MissingTowerError, quoted
 
 FORMAT: Final = 1
 LARGEST_SCALE: Final = 1e6
@@ -57,15 +64,30 @@ class TowerFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Towers:
-    """The two towers of one precision, and the device for which they are meant."""
+    """The towers of one precision, mostly two, and the device for which they are meant."""
 
     device: TargetDevice
-    image: TowerFile
-    text: TowerFile
+    image: TowerFile | None = None
+    text: TowerFile | None = None
+
+    def there(self) -> dict[Modality, TowerFile]:
+        """Return those towers that there are, the image tower first."""
+        both: tuple[tuple[Modality, TowerFile | None], ...] = (
+            ("image", self.image),
+            ("text", self.text),
+        )
+        return {modality: tower for modality, tower in both if tower is not None}
+
+    def hashes(self) -> dict[str, str]:
+        """Return the sha256 of all files of the towers, by name."""
+        found: dict[str, str] = {}
+        for tower in self.there().values():
+            found |= tower.hashes()
+        return found
 
     def calibrated_for(self) -> str:
-        """Return the key of these two towers: a calibration fitted on others is refused."""
-        hashes = [*self.image.hashes().values(), *self.text.hashes().values()]
+        """Return the key of these towers: a calibration fitted on others is refused."""
+        hashes = [value for tower in self.there().values() for value in tower.hashes().values()]
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
@@ -89,10 +111,12 @@ class Manifest:
     source: Source
     width: int
     """Width D of an embedding."""
-    native_scale: float
-    """exp of the checkpoint's own logit scale, for the softmax of zero-shot classification."""
-    image: ImageSpec
-    text: TextSpec
+    native_scale: float | None = None
+    """exp of the checkpoint's own logit scale, for the softmax of zero-shot classification; None if
+    it has none."""
+    image: ImageSpec | None = None
+    """None if there is no image tower; so with `text`."""
+    text: TextSpec | None = None
     towers: Mapping[Precision, Towers]
     files: Mapping[str, str]
     """sha256 of every other file that the runtime reads, by name."""
@@ -102,12 +126,46 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.width < 1:
             raise ValueError(f"width is {quoted(self.width)}, not a positive number")
-        if not 0 < self.native_scale <= LARGEST_SCALE:
+        if self.native_scale is not None and not 0 < self.native_scale <= LARGEST_SCALE:
             raise ValueError(
                 f"native_scale is {self.native_scale}, not a positive number of at most "
                 f"{LARGEST_SCALE:g}"
             )
         if not self.towers:
             raise ValueError("towers is empty")
-        if self.text.tokenizer not in self.files:
+        for precision, towers in self.towers.items():
+            if (*towers.there(),) != self.modalities or not self.modalities:
+                raise ValueError(
+                    f"towers.{precision} has {' and '.join(towers.there()) or 'none'}, but there "
+                    f"are inputs of {' and '.join(self.modalities) or 'none'}"
+                )
+        if self.text is not None and self.text.tokenizer not in self.files:
             raise ValueError(f"files has no hash of {quoted(self.text.tokenizer)}")
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Modalities of the towers, mostly both."""
+        there = {"image": self.image, "text": self.text}
+        return tuple(modality for modality in MODALITIES if there[modality] is not None)
+
+    def missing(self, modality: Modality) -> MissingTowerError:
+        """Return the error of an act that needs a tower which there is not."""
+        other = "text" if modality == "image" else "image"
+        return MissingTowerError(
+            f"{quoted(self.source.name)} has no {modality} tower: its checkpoint was "
+            f"{_ONE[other]} tower alone, which embeds {other}s; for both, export it with its "
+            "other half: twinlens-export IMAGE_CHECKPOINT OUT --text-from TEXT_CHECKPOINT"
+        )
+
+    def require(self, *modalities: Modality) -> None:
+        """Check that there are these towers.
+
+        Raises:
+            MissingTowerError: one is not there.
+        """
+        for modality in modalities:
+            if modality not in self.modalities:
+                raise self.missing(modality)
+
+
+_ONE: Final = {"image": "an image", "text": "a text"}

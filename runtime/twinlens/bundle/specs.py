@@ -34,6 +34,7 @@ Clean = Literal["none", "lower", "openai", "openai_cased", "canonical", "siglip"
 """
 
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
+MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
 
 
 LARGEST_SIDE_PX: Final = 2**13

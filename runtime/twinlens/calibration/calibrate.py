@@ -79,6 +79,7 @@ def calibrate_bundle(
     """Do as `calibrate`, with its arguments and errors; return their count of lost images too."""
     _check_out(bundle, out)
     source = open_bundle(folder_of(bundle))
+    source.manifest.require("image", "text")
     calibrations: dict[Precision, Calibration] = {}
     lost = 0
     for precision in source.manifest.towers:

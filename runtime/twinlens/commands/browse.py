@@ -97,6 +97,7 @@ def _library(
     if options.bundle == DEMO and options.folder is not None:
         _tell("the demo model was trained on small drawings; name a BUNDLE for photographs")
     with open_model(options) as model:
+        model.require("image")
         place = cache.index(model.about)
         progress = options.progress
         count = None if progress.bar else partial(progress.counted, noun="images")

@@ -6,6 +6,7 @@ from typing import Final
 
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.manifest import Towers
+from twinlens.bundle.specs import MODALITIES
 from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.parsing.values import templates
 from twinlens.commands.printing.outcome import Outcome
@@ -69,7 +70,9 @@ def _open_models(options: argparse.Namespace) -> list[Model]:
         BundleError: none is asked for, and none is made for the device.
         ProviderError: the device cannot be used.
     """
-    towers = open_bundle(folder_of(options.bundle)).manifest.towers
+    manifest = open_bundle(folder_of(options.bundle)).manifest
+    manifest.require(*MODALITIES)
+    towers = manifest.towers
     asked = [name for names in options.precision or () for name in names]
     on_cuda = options.device.startswith("cuda")
     made_for_it = [name for name in towers if not (on_cuda and towers[name].device == "cpu")]

@@ -37,6 +37,7 @@ def run(options: argparse.Namespace) -> Outcome:
     if not options.inputs:
         refuse_unused(options, ("image_column",), "is for pictures, and the inputs are embeddings")
     model = open_model(options)
+    model.require("image")
     job = IndexJob(
         options.out, about=model.about, width=model.width, anew=options.force, keep=options.keep
     )

@@ -15,10 +15,13 @@ from twinlens.commands.printing.table import Table
 from twinlens.index.index import Index
 from twinlens.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from twinlens.loading import folder_of
+from twinlens.model.zero_shot import ASSUMED_SCALE
 
 NO_CALIBRATION: Final = (
     "no calibration: probabilities cannot be told; make one with twinlens calibrate"
 )
+NO_TOWER: Final = "no {} tower: the checkpoint had none"
+NO_SCALE: Final = f"no logit scale of its own: classification takes CLIP's, {ASSUMED_SCALE:g}"
 HEAD: Final = (
     "precision", "tower", "MB", "worst cosine", "mean cosine", "top-1", "top-10", "kept in fp32",
 )  # fmt: skip
@@ -76,13 +79,28 @@ def _of_bundle(folder: Path) -> Outcome:
     return Outcome(
         lines=[
             f"{manifest.source.name}, {manifest.family}, embeddings of width {manifest.width}",
-            f"images {manifest.image.side_px} px, resized in the order of {manifest.image.passes}",
-            f"texts up to {manifest.text.context} tokens",
+            *_inputs(manifest),
             *tower_table(manifest),
-            *(calibrations or [NO_CALIBRATION]),
+            *(calibrations or _uncalibrated(manifest)),
         ],
         document=dataclass_json.write(manifest),
     )
+
+
+def _inputs(manifest: Manifest) -> list[str]:
+    """Return a line for the inputs of each tower, and of each that is missing."""
+    image, text = manifest.image, manifest.text
+    return [
+        NO_TOWER.format("image")
+        if image is None
+        else f"images {image.side_px} px, resized in the order of {image.passes}",
+        NO_TOWER.format("text") if text is None else f"texts up to {text.context} tokens",
+        *([NO_SCALE] if len(manifest.modalities) == 2 and manifest.native_scale is None else []),
+    ]
+
+
+def _uncalibrated(manifest: Manifest) -> list[str]:
+    return [NO_CALIBRATION] if len(manifest.modalities) == 2 else []
 
 
 def _evidence(calibration: Calibration) -> str:
@@ -108,7 +126,7 @@ def tower_table(manifest: Manifest, more: Mapping[str, Sequence[str]] = NO_COLUM
     table = Table(head=(*HEAD, *more), labels=2)
     kept = []
     for precision, towers in manifest.towers.items():
-        for modality, tower in (("image", towers.image), ("text", towers.text)):
+        for modality, tower in towers.there().items():
             further = [cells[len(table.rows)] for cells in more.values()]
             table.rows.append((precision, modality, *_figures(tower), *further))
             if tower.kept:

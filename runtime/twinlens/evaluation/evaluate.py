@@ -88,6 +88,8 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'skip'")
     listed = [models] if isinstance(models, Model) else list(models)
+    for model in listed:
+        model.require("image", "text")
     truth = ground_truth(pairs)
     embedded = embed_all(listed, truth.images, on_error=on_error, progress=progress)
     if embedded.lost:

@@ -10,6 +10,7 @@ from twinlens.errors import (
     ClosedError,
     DeadlineError,
     ImageError,
+    MissingTowerError,
     OverloadedError,
     RequestSizeError,
     TextError,
@@ -88,6 +89,8 @@ def as_http_error(  # noqa: PLR0911  a table of errors
         return error
     if isinstance(error, (ImageError, RequestSizeError, TextError)):
         return _of_item(error, places)
+    if isinstance(error, MissingTowerError):
+        return invalid(str(error), code="no_tower")
     if isinstance(error, CalibrationError):
         return HttpError(409, str(error), code="not_calibrated")
     if isinstance(error, OverloadedError):

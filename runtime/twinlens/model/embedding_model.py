@@ -30,7 +30,11 @@ F32 = NDArray[np.float32]
 
 
 class _EmbeddingModel(_OpenModel):
-    """Model that embeds images and texts into the same space of width D."""
+    """Model that embeds images and texts into the same space of width D.
+
+    Of a bundle with one tower it embeds the one modality, and every act that needs the other is a
+    MissingTowerError.
+    """
 
     def embed_images(
         self,
@@ -85,6 +89,7 @@ class _EmbeddingModel(_OpenModel):
             ImageError: an image cannot be read; the message has its index and the reason.
         """
         require_choices(on_error, block)
+        self.require("image")
         return self._encoders.stream(
             enumerate(self._encoders.drawn(images)),
             size=block,
@@ -109,6 +114,7 @@ class _EmbeddingModel(_OpenModel):
         Raises:
             TextError: something is not a string, or is too long; the message has its index.
         """
+        self.require("text")
         strings = [*dataframes.several(texts, "texts")]
         return self._encoders.texts.run(strings, width=self.width, on_cut=on_cut, progress=progress)
 
@@ -137,6 +143,7 @@ class _EmbeddingModel(_OpenModel):
             TextError: a text cannot be embedded; the message has its index and the reason.
         """
         require_choices(on_error, block)
+        self.require("text")
         return self._encoders.stream_texts(
             dataframes.several(texts, "texts"),
             size=block,

@@ -1,10 +1,10 @@
-"""Encoders: the image and the text half of a model, each with its tower."""
+"""Encoders: the image and the text half of a model, each with its tower, or one of them alone."""
 
 import io
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from operator import length_hint
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,13 @@ from PIL import Image
 from twinlens import dataframes
 from twinlens.batch import Batch
 from twinlens.bundle.bundle import Bundle
+from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens.deduplication import distinct
 from twinlens.embedding.embedded_blocks import EmbeddedBlock, OnError, blocks
 from twinlens.embedding.image_embedder import ImageEmbedder
 from twinlens.embedding.text_blocks import text_blocks
 from twinlens.embedding.text_embedder import TextEmbedder
-from twinlens.embedding.tower import Tower
+from twinlens.embedding.tower import Embedder, Tower
 from twinlens.errors import ImageError
 from twinlens.images.decoder import Decoder, NumberedImage
 from twinlens.images.image_like import ImageLike
@@ -37,49 +38,56 @@ ROWS_AT_ONCE: Final = 1024
 
 
 class Encoders:
-    """Image and text embedder of one bundle, opened on a device."""
+    """Embedders of one bundle, opened on a device: of images, of texts, mostly both."""
 
     def __init__(self, bundle: Bundle, opener: TowerOpener, *, pixels: PixelOptions) -> None:
         manifest = bundle.manifest
-        text_tower = opener.open("text")
-        tokenizer = Tokenizer(bundle.path(manifest.text.tokenizer), manifest.text)
-        if isinstance(text_tower, Tower):
-            require_text(bundle, text_tower, tokenizer)
-        on_cpu = opener.options.device.kind == "cpu"
-        self.images = ImageEmbedder(
-            decode=Decoder(spec=with_passes(manifest.image, pixels), pixels=pixels),
-            tower=opener.open("image"),
-            threads=opener.threads,
-            on_cpu=on_cpu,
-            low_memory=opener.options.low_memory,
-        )
-        self.texts = TextEmbedder(
-            tokenizer=tokenizer,
-            key=tokenizer_key(manifest.text, sha256=manifest.files[manifest.text.tokenizer]),
-            tower=text_tower,
-            threads=opener.threads,
-            on_cpu=on_cpu,
-            low_memory=opener.options.low_memory,
+        self._manifest = manifest
+        self._texts = None if manifest.text is None else _text_embedder(opener, manifest.text)
+        self._images = (
+            None if manifest.image is None else _image_embedder(opener, manifest.image, pixels)
         )
         self._width, self._limits = manifest.width, pixels.read.limits
 
+    @property
+    def images(self) -> ImageEmbedder:
+        """Image half.
+
+        Raises:
+            MissingTowerError: there is none.
+        """
+        if self._images is None:
+            raise self._manifest.missing("image")
+        return self._images
+
+    @property
+    def texts(self) -> TextEmbedder:
+        """Text half.
+
+        Raises:
+            MissingTowerError: there is none.
+        """
+        if self._texts is None:
+            raise self._manifest.missing("text")
+        return self._texts
+
     def warm_up(self) -> None:
-        """Run both towers once in each of their sessions, and decode one image."""
-        side = self.images.decode.spec.side_px
-        file = io.BytesIO()
-        Image.new("RGB", (8, 8)).save(file, "JPEG")
-        with suppress(ImageError):  # the model's limits may forbid such images
-            self.images.decode.one(file.getvalue())
-        pixels = np.zeros((1, side, side, 3), dtype=np.uint8)
-        ids = self.texts.tokenizer.encode([""])
-        for tower, batch in ((self.images.tower, pixels), (self.texts.tower, ids)):
-            for embed in (tower.embed, tower.single_threaded()):
-                embed(batch)
+        """Run every tower once in each of its sessions, and decode one image."""
+        if self._images is not None:
+            side = self._images.decode.spec.side_px
+            file = io.BytesIO()
+            Image.new("RGB", (8, 8)).save(file, "JPEG")
+            with suppress(ImageError):  # the model's limits may forbid such images
+                self._images.decode.one(file.getvalue())
+            _run_once(self._images.tower, np.zeros((1, side, side, 3), dtype=np.uint8))
+        if self._texts is not None:
+            _run_once(self._texts.tower, self._texts.tokenizer.encode([""]))
 
     def close(self) -> None:
-        """Close both towers."""
-        self.images.tower.close()
-        self.texts.tower.close()
+        """Close every tower."""
+        for half in (self._images, self._texts):
+            if half is not None:
+                half.tower.close()
 
     def drawn(self, images: Batch[ImageLike | NamedImage]) -> Iterable[Drawn]:
         """Return the images as they may be decoded later; an iterator is read as it goes.
@@ -158,6 +166,36 @@ class Encoders:
             numbered = zip(indices, firsts, strict=True)
             left = self.rows_of(self.stream(numbered, on_error=on_error))[places]
         return left, self.texts.run(texts, width=self._width, on_cut="warn", progress=False)
+
+
+def _image_embedder(opener: TowerOpener, spec: ImageSpec, pixels: PixelOptions) -> ImageEmbedder:
+    return ImageEmbedder(
+        decode=Decoder(spec=with_passes(spec, pixels), pixels=pixels),
+        tower=opener.open("image"),
+        threads=opener.threads,
+        on_cpu=opener.options.device.kind == "cpu",
+        low_memory=opener.options.low_memory,
+    )
+
+
+def _text_embedder(opener: TowerOpener, spec: TextSpec) -> TextEmbedder:
+    bundle, tower = opener.bundle, opener.open("text")
+    tokenizer = Tokenizer(bundle.path(spec.tokenizer), spec)
+    if isinstance(tower, Tower):
+        require_text(bundle, tower, tokenizer, spec)
+    return TextEmbedder(
+        tokenizer=tokenizer,
+        key=tokenizer_key(spec, sha256=bundle.manifest.files[spec.tokenizer]),
+        tower=tower,
+        threads=opener.threads,
+        on_cpu=opener.options.device.kind == "cpu",
+        low_memory=opener.options.low_memory,
+    )
+
+
+def _run_once(tower: Embedder, batch: NDArray[Any]) -> None:
+    for embed in (tower.embed, tower.single_threaded()):
+        embed(batch)
 
 
 def _require_pairs(n_images: int, n_texts: int) -> None:

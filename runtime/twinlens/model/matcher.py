@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.calibration import Calibration, CalibrationLevel
+from twinlens.bundle.manifest import Manifest
+from twinlens.bundle.specs import MODALITIES
 from twinlens.errors import CalibrationError, ClosedError, quoted
 from twinlens.forks import ForkedLock
 from twinlens.model.match_matrix import MatchMatrix
@@ -23,12 +25,12 @@ class Matcher:
         self,
         fitted: Calibration | None,
         *,
-        source: str,
-        width: int,
+        manifest: Manifest,
         options: ModelOptions,
         threads: int,
     ) -> None:
-        self._fitted, self._source, self._width = fitted, source, width
+        self._fitted, self._manifest = fitted, manifest
+        self._source, self._width = manifest.source.name, manifest.width
         self._options, self._threads = options, threads
         self._opened: MatchMatrix | None = None
         self._closed = False
@@ -48,7 +50,9 @@ class Matcher:
 
         Raises:
             CalibrationError: the bundle has none for this precision and these pixels.
+            MissingTowerError: it has one tower alone.
         """
+        self._manifest.require(*MODALITIES)
         if self._fitted is None:
             raise CalibrationError(
                 f"{quoted(self._source)} has no calibration for {self._options.precision}: "

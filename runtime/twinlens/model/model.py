@@ -13,14 +13,14 @@ from twinlens.images.image_like import ImageLike
 from twinlens.images.kept import Drawn
 from twinlens.images.named_image import NamedImage
 from twinlens.model.embedding_model import _EmbeddingModel
-from twinlens.model.zero_shot import TEMPLATES, Classes, classify_rows
+from twinlens.model.zero_shot import ASSUMED_SCALE, TEMPLATES, Classes, classify_rows
 from twinlens.ort.io_binding import OnDevice
 
 F32 = NDArray[np.float32]
 
 
 class Model(_EmbeddingModel):
-    """Two towers that embed images and texts into the same space of width D.
+    """Two towers that embed images and texts into the same space of width D, or one of the two.
 
     Made by `twinlens.load`. Safe to call from several threads. `with` closes it, and so does
     `close`. A pickle of it holds the path of the bundle and the options, no weights: the other
@@ -189,6 +189,7 @@ class Model(_EmbeddingModel):
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
         require_no_skip(on_error)
+        self.require("text", "image")
         names = [*dataframes.several(labels, "labels")]
         label_rows = self.embed_labels(names, templates=templates)
         rows = self.embed_images(images, on_error=on_error)
@@ -203,5 +204,6 @@ class Model(_EmbeddingModel):
             labels: their C names.
         """
         self._require_open()
-        scale = self._manifest.native_scale
+        own = self._manifest.native_scale
+        scale = ASSUMED_SCALE if own is None else own
         return classify_rows(images, label_rows, labels=labels, scale=scale)

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.calibration import Calibration, CalibrationLevel
 from twinlens.bundle.pixel_mode import PixelMode
-from twinlens.bundle.specs import Precision
+from twinlens.bundle.specs import Modality, Precision
 from twinlens.errors import ClosedError
 from twinlens.images.pixel_options import with_passes
 from twinlens.model.encoders import Encoders
@@ -25,7 +25,7 @@ class _OpenModel:
     """Model from its opening to its end, whatever it computes."""
 
     def __init__(self, bundle: Bundle, options: ModelOptions) -> None:
-        """Open the towers; `twinlens.load` makes the choices.
+        """Open its towers; `twinlens.load` makes the choices.
 
         Raises:
             BundleError: the folder is not a whole, unchanged bundle.
@@ -42,8 +42,7 @@ class _OpenModel:
         self._open_encoders: Encoders | None = Encoders(bundle, opener, pixels=options.pixels)
         self._matcher = Matcher(
             bundle.calibration(options.precision),
-            source=bundle.manifest.source.name,
-            width=bundle.manifest.width,
+            manifest=bundle.manifest,
             options=options,
             threads=threads,
         )
@@ -73,11 +72,12 @@ class _OpenModel:
     def about(self) -> dict[str, str]:
         """Maker of its embeddings, to be stored beside them: `check_about` compares it."""
         pixels = self._options.pixels
+        image = self._manifest.image
         about = about_of(
             self._manifest.source,
             self.precision,
             pixels,
-            passes=with_passes(self._manifest.image, pixels).passes,
+            passes=None if image is None else with_passes(image, pixels).passes,
             operators=self._operators,
         )
         return {**about, "reproducible": "yes"} if self._options.reproducible else about
@@ -88,19 +88,38 @@ class _OpenModel:
         return self._manifest.width
 
     @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Modalities that it embeds: ("image", "text"), or one of them."""
+        return self._manifest.modalities
+
+    def require(self, *modalities: Modality) -> None:
+        """Check that it embeds these modalities, before anything is computed.
+
+        Raises:
+            MissingTowerError: its bundle has one tower, and lacks another of these.
+        """
+        self._manifest.require(*modalities)
+
+    @property
     def level(self) -> CalibrationLevel | Literal["none"]:
         """Trust in its probabilities: native, fitted on pairs with or without labels, or none."""
         return self._matcher.level
 
     @property
     def towers_key(self) -> str:
-        """Key that a calibration of these two towers bears."""
+        """Key that a calibration of these towers bears."""
         return self._manifest.towers[self.precision].calibrated_for()
 
     @property
     def tokenizer_key(self) -> str:
-        """Key of its tokenizer, which `Tokens` bear: other models with this key take them too."""
+        """Key of its tokenizer, which `Tokens` bear: other models with this key take them too.
+
+        Raises:
+            MissingTowerError: there is no text tower.
+        """
         spec = self._manifest.text
+        if spec is None:
+            raise self._manifest.missing("text")
         return tokenizer_key(spec, sha256=self._manifest.files[spec.tokenizer])
 
     @property
@@ -109,12 +128,13 @@ class _OpenModel:
 
         Raises:
             CalibrationError: the bundle has none for this precision and these pixels.
+            MissingTowerError: it has one tower alone.
         """
         return self._matcher.calibration
 
     @property
     def _encoders(self) -> Encoders:
-        """The two towers.
+        """The towers.
 
         Raises:
             ClosedError: the model was closed.

@@ -8,7 +8,7 @@ import numpy as np
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.manifest import TowerFile
-from twinlens.bundle.specs import Modality
+from twinlens.bundle.specs import Modality, TextSpec
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.tower import Tower
 from twinlens.errors import BundleError, ProviderError, quoted
@@ -41,8 +41,7 @@ class TowerOpener:
             BundleError: a file is missing or was changed, or the tower is not that of the manifest.
             ProviderError: the device cannot be used.
         """
-        towers = self.bundle.manifest.towers[self.options.precision]
-        file = towers.image if modality == "image" else towers.text
+        file = self.bundle.manifest.towers[self.options.precision].there()[modality]
 
         def open_on(threads: int) -> Session:
             self.bundle.check_tower(file)
@@ -88,8 +87,8 @@ class TowerOpener:
                 f"reproducible=True cannot be had in {precision} on {device}, whose rows depend on "
                 "the processor; open with device='cpu', precision='int8'"
             )
-        towers = self.bundle.manifest.towers[precision]
-        kept = [*towers.image.kept, *towers.text.kept]
+        towers = self.bundle.manifest.towers[precision].there()
+        kept = [name for tower in towers.values() for name in tower.kept]
         if kept:
             raise ProviderError(
                 f"reproducible=True cannot be had of {self.bundle.folder}: its int8 towers keep "
@@ -139,7 +138,7 @@ class TowerOpener:
     def _require_types(self, session: Session, file: TowerFile, modality: Modality) -> None:
         """Compare the input and output of a tower with width, side and dtypes of the manifest."""
         manifest = self.bundle.manifest
-        side = manifest.image.side_px
+        side = None if manifest.image is None else manifest.image.side_px
         pixels = TensorType("uint8", (None, side, side, 3))
         ids = TensorType("int64", (None, None))
         session.require(inputs={file.input}, outputs={file.output})
@@ -151,7 +150,7 @@ class TowerOpener:
         )
 
 
-def require_text(bundle: Bundle, tower: Tower, tokenizer: Tokenizer) -> None:
+def require_text(bundle: Bundle, tower: Tower, tokenizer: Tokenizer, spec: TextSpec) -> None:
     """Embed one empty text, padded to the whole context, on the tower of a CPU.
 
     A graph names neither its longest text nor its largest id. The price is the run of one text.
@@ -159,7 +158,7 @@ def require_text(bundle: Bundle, tower: Tower, tokenizer: Tokenizer) -> None:
     Raises:
         BundleError: the tower does not take the context or the ids of the manifest.
     """
-    spec, width = bundle.manifest.text, bundle.manifest.width
+    width = bundle.manifest.width
     (row,) = tokenizer.encode_ragged([""])
     ids = np.full((1, spec.context), spec.pad_id, dtype=np.int64)
     ids[0, : len(row)] = row

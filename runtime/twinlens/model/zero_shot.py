@@ -12,6 +12,9 @@ from twinlens.errors import TextError
 F32 = NDArray[np.float32]
 
 TEMPLATES: Final = ("a photo of a {}",)
+ASSUMED_SCALE: Final = 100.0
+"""Scale of a checkpoint without a logit scale: CLIP's training clamps its own to it, and ends
+there (Radford et al. 2021, section 2.5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

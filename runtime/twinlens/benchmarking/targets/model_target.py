@@ -17,7 +17,7 @@ from twinlens.benchmarking.scenarios import cold, search
 from twinlens.benchmarking.scenarios.loads import Asker, LoadQuery
 from twinlens.benchmarking.scenarios.probe import Act, Probe
 from twinlens.bundle.bundle import MANIFEST, open_bundle, sha256_of
-from twinlens.bundle.specs import Precision
+from twinlens.bundle.specs import MODALITIES, Precision
 from twinlens.errors import DeadlineError, OverloadedError
 from twinlens.loading import folder_of, load
 from twinlens.model.model import Model
@@ -65,6 +65,7 @@ class ModelTarget:
         self._opening, self._items, self._settings = opening, items, settings
         self._model = opening.open()
         self._load_s = time.perf_counter() - begun
+        self._model.require(*MODALITIES)
         self._pixels = np.stack([self._model.preprocess(image) for image in items.images])
         self._tokens = self._model.tokenize(items.texts, on_cut="ignore")
         self._searched: search.Searched | None = None
@@ -112,7 +113,7 @@ class ModelTarget:
                 mean=tower.agreement.mean_cosine,
                 samples=tower.agreement.samples,
             )
-            for kind, tower in (("image", towers.image), ("text", towers.text))
+            for kind, tower in towers.there().items()
         }
         if self._searched is not None:
             found["search"] = self._searched.accuracy()

@@ -20,7 +20,7 @@ from twinlens.browsing.queries.near_duplicates import earlier_likes
 from twinlens.browsing.queries.words import Words, read_words
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.log_odds import logit
-from twinlens.errors import CalibrationError
+from twinlens.errors import CalibrationError, MissingTowerError
 from twinlens.http.bodies.items import Items
 from twinlens.http.calls.call import Call
 from twinlens.http.errors import HttpError, invalid
@@ -113,7 +113,7 @@ def calibration_of(model: Model) -> Calibration | None:
     """Return the calibration of a model, or None if it has none for these towers and pixels."""
     try:
         return model.calibration
-    except CalibrationError:
+    except (CalibrationError, MissingTowerError):
         return None
 
 

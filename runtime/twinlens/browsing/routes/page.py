@@ -10,7 +10,7 @@ from twinlens.browsing.bodies import LibraryAnswer
 from twinlens.browsing.library.catalogue import shown
 from twinlens.browsing.library.library import Library
 from twinlens.browsing.queries.expected_matches import expected_matches
-from twinlens.errors import CalibrationError
+from twinlens.errors import CalibrationError, MissingTowerError
 from twinlens.http.calls.call import Call
 from twinlens.http.routes.table import Act
 from twinlens.model.model import Model
@@ -62,6 +62,6 @@ class PageRoutes:
 def _uncalibrated(model: Model) -> str | None:
     try:
         model.calibration  # noqa: B018  an error, if there is none
-    except CalibrationError as error:
+    except (CalibrationError, MissingTowerError) as error:
         return str(error)
     return None
