@@ -60,6 +60,7 @@ def _bundle(options: argparse.Namespace) -> list[str]:
         precisions=precisions,
         samples=files(images=options.images, texts=options.texts),
         clean=options.clean,
+        text_from=options.text_from,
         force=options.force,
         progress=True,
     )
@@ -90,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Export a CLIP-like checkpoint to a bundle, which twinlens runs without torch.",
     )
     parser.add_argument(
-        "checkpoint", help="a folder saved by transformers, or a Hub id; a bundle without OUT"
+        "checkpoint",
+        help="a folder, a Hub id, or a file of weights (.pt); a bundle without OUT",
     )
     parser.add_argument(
         "out", type=Path, nargs="?", help="the bundle's folder: new or empty (see --triton)"
@@ -112,6 +114,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=("none", "openai"),
         help="cleaning of texts: none as in transformers, openai as in OpenAI's own code, for "
         "which users need twinlens[ftfy] (default: the checkpoint's)",
+    )
+    parser.add_argument(
+        "--text-from",
+        metavar="CHECKPOINT",
+        help="another checkpoint, whose text tower was trained for this image tower (multilingual "
+        "ones come so)",
     )
     parser.add_argument(
         "--triton",

@@ -27,6 +27,7 @@ from twinlens_export.architecture import F32, ImageTower, TextTower
 from twinlens_export.bundle_folder import clear_remains, new_folder, require_free
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
+from twinlens_export.checkpoints.kinds.pair import pair_of
 from twinlens_export.errors import CheckpointError
 from twinlens_export.export_plan import (
     COSTS,
@@ -78,6 +79,7 @@ def export(  # noqa: PLR0913 - each is an independent wish
     precisions: Sequence[Precision] = ("fp32", "int8"),
     samples: SampleFiles = BUNDLED,
     clean: Clean | None = None,
+    text_from: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: bool = False,
 ) -> Bundle:
@@ -87,13 +89,15 @@ def export(  # noqa: PLR0913 - each is an independent wish
     processor first, on the samples and on odd texts and images.
 
     Args:
-        checkpoint: a folder saved by transformers, or a Hub id.
+        checkpoint: a folder, a Hub id, or a file of weights.
         out: the bundle's folder, new or empty.
         precisions: any of "fp32", "fp16", "int8".
         samples: images and texts to calibrate and to verify on; by default those inside the
             package.
         clean: cleaning of texts, if not the checkpoint's: "openai" as in OpenAI's own code, "none"
             as in transformers.
+        text_from: another checkpoint, of which the text tower is taken: one that was trained for
+            the image tower of the first.
         force: replace a bundle at `out`.
         progress: write lines on stderr, with the share of the work that is done and the time left.
 
@@ -107,6 +111,8 @@ def export(  # noqa: PLR0913 - each is an independent wish
     work = Work()
     with told(work, shown=progress):
         original = read_checkpoint(os.fspath(checkpoint))
+        if text_from is not None:
+            original = pair_of(original, read_checkpoint(os.fspath(text_from)))
         read = _cleaned(original, clean)
         with new_folder(target) as folder:
             for name, text in read.files.items():

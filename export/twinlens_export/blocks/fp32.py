@@ -162,7 +162,7 @@ def add_first(graph: GraphBuilder, tokens: str) -> str:
 
 def add_causal_mask(graph: GraphBuilder, tokens: str) -> str:
     """Append a causal mask [T, T]: 0 up to and including the token, -infinity after it."""
-    positions = add_positions(graph, tokens)
+    positions = _positions(graph, tokens)
     column = graph.add("Unsqueeze", positions, graph.constant([1], np.int64))
     return _mask(graph, graph.add("LessOrEqual", positions, column))
 
@@ -170,10 +170,10 @@ def add_causal_mask(graph: GraphBuilder, tokens: str) -> str:
 def add_count_mask(graph: GraphBuilder, tokens: str, counts: str) -> str:
     """Append a padding mask [B, 1, 1, T]: 0 for a row's first `counts` tokens, else -infinity."""
     column = graph.add("Unsqueeze", counts, graph.constant([1, 2, 3], np.int64))
-    return _mask(graph, graph.add("Less", add_positions(graph, tokens), column))
+    return _mask(graph, graph.add("Less", _positions(graph, tokens), column))
 
 
-def add_positions(graph: GraphBuilder, tokens: str) -> str:
+def _positions(graph: GraphBuilder, tokens: str) -> str:
     """Append the positions 0, 1, ... T - 1."""
     length = graph.add("Shape", tokens, start=1, end=2)
     length = graph.add("Squeeze", length)

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -12,33 +11,23 @@ from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32, ImageTower, TextTower
 from twinlens_export.checkpoints.diagnosis import require_checkpoint
-from twinlens_export.checkpoints.families import FAMILIES, Family
+from twinlens_export.checkpoints.families import Family
 from twinlens_export.checkpoints.hub_files import (
     CONFIG,
     OPEN_CLIP_CONFIG,
-    json_of,
-    path_of,
     read_part,
 )
+from twinlens_export.checkpoints.kinds.recognition import load_checkpoint
 from twinlens_export.checkpoints.loaded import (
     LoadedCheckpoint,
     ReferenceModel,
     ReferencePreparation,
 )
-from twinlens_export.checkpoints.open_clip_loader import load_open_clip
 from twinlens_export.checkpoints.state_dict import StateDict, split_fused
 from twinlens_export.checkpoints.tokenizer import LoadedTokenizer
-from twinlens_export.checkpoints.transformers_loader import load_transformers
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.mapped_arrays import on_disk
 from twinlens_export.presence import there
-
-TRANSFORMERS_WEIGHTS: Final = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +78,7 @@ class Checkpoint:
 
 
 def read_checkpoint(checkpoint: str) -> Checkpoint:
-    """Read a local folder or a Hub id, of transformers or of OpenCLIP.
-
-    A folder of both is read as one of transformers, unless it lacks transformers' weights or its
-    model is custom code.
+    """Read a local folder, a Hub id or a file of weights.
 
     Raises:
         CheckpointError: it cannot be read or fetched, or is of no supported family.
@@ -107,7 +93,7 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
 
 
 def _read(checkpoint: str) -> Checkpoint:
-    loaded = _load(checkpoint)
+    loaded = load_checkpoint(checkpoint)
     _require_finite(loaded.weights)
     family, preprocessing = loaded.family, loaded.preprocessing
     state = StateDict(family=family, weights=split_fused(loaded.weights, family))
@@ -156,19 +142,6 @@ def _require_finite(weights: Mapping[str, F32]) -> None:
                 f"the checkpoint has NaN or infinity among its weights {quoted(name)}; give one "
                 "saved before its training diverged"
             )
-
-
-def _load(checkpoint: str) -> LoadedCheckpoint:
-    config = json_of(checkpoint, CONFIG) or {}
-    is_other = config.get("model_type") not in FAMILIES or "auto_map" in config
-    if json_of(checkpoint, OPEN_CLIP_CONFIG) and (is_other or not _has_weights(checkpoint)):
-        return load_open_clip(checkpoint)
-    return load_transformers(checkpoint)
-
-
-def _has_weights(checkpoint: str) -> bool:
-    """Return True if a checkpoint has weights of transformers."""
-    return any(path_of(checkpoint, name) for name in TRANSFORMERS_WEIGHTS)
 
 
 def _sha256(weights: Mapping[str, F32]) -> str:

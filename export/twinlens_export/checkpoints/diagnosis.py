@@ -12,40 +12,54 @@ LFS: Final = b"version https://git-lfs.github.com/spec/"
 WEIGHTS: Final = frozenset({".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx"})
 """Suffixes of weights; a pointer among them matters only if it is the file that is read."""
 CONFIGS: Final = ("config.json", "open_clip_config.json")
+OTHER_KINDS: Final = ("adapter_config.json", "modules.json")
+"""Files by which other kinds of checkpoints are known: of PEFT, and of sentence-transformers."""
+WEIGHTS_FILES: Final = frozenset({".safetensors", ".bin", ".pt", ".pth", ".ckpt"})
+"""Suffixes of files of weights that may be a checkpoint by themselves."""
 
 
 def require_checkpoint(checkpoint: str) -> None:
     """Refuse a path that is no folder of a whole model, before any library looks at it.
 
     Raises:
-        CheckpointError: it is a file, an adapter, a folder around the model's, or has a pointer of
-            git-lfs in place of a file of its tokenizer or configuration.
+        CheckpointError: it is a file of no weights, a folder around the model's, or has a pointer
+            of git-lfs in place of a file of its tokenizer or configuration.
     """
     path, name = Path(checkpoint), quoted(checkpoint)
     if path.is_file():
-        raise CheckpointError(
-            f"{name} is a file, not a checkpoint; give the folder that save_pretrained wrote, or "
-            "put weights of OpenCLIP's training as open_clip_pytorch_model.bin beside their "
-            "open_clip_config.json, and give that folder"
-        )
+        _require_weights(path)
+        return
     if not path.is_dir():
         return
     if pointers := _pointers(path, weights=False):
         raise _lfs_error(name, pointers)
     if any((path / config).exists() for config in CONFIGS):
         return
-    if (path / "adapter_config.json").exists():
-        raise CheckpointError(
-            f"{name} is an adapter of PEFT, not a whole model; merge it into its base with "
-            "merge_and_unload().save_pretrained(FOLDER), save tokenizer and image processor "
-            "there, and give that folder"
-        )
+    if any((path / known).exists() for known in OTHER_KINDS):
+        return
     inner = [file.parent.name for config in CONFIGS for file in sorted(path.glob(f"*/{config}"))]
     if inner:
         raise CheckpointError(
-            f"{name} has no config.json, its folder {quoted(inner[0])} has one "
-            f"(sentence-transformers saves a model so); give {quoted(str(path / inner[0]))}"
+            f"{name} has no config.json, its folder {quoted(inner[0])} has one; give "
+            f"{quoted(str(path / inner[0]))}"
         )
+
+
+def _require_weights(path: Path) -> None:
+    """Refuse a file that is no weights, or those of a folder of transformers."""
+    name = quoted(str(path))
+    if path.suffix not in WEIGHTS_FILES:
+        raise CheckpointError(
+            f"{name} is a file, and no weights by its suffix ({', '.join(sorted(WEIGHTS_FILES))}); "
+            "give the folder that save_pretrained wrote"
+        )
+    if (path.parent / CONFIGS[0]).exists():
+        raise CheckpointError(
+            f"{name} is a file of a checkpoint; give its folder, {quoted(str(path.parent))}"
+        )
+    with path.open("rb") as file:
+        if file.read(len(LFS)) == LFS:
+            raise _lfs_error(quoted(str(path.parent)), [path.name])
 
 
 def require_plain(name: str, config: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -51,17 +51,17 @@ class LoadedCheckpoint:
     preparation: ReferencePreparation
     weights: Mapping[str, F32]
     """The state dict under the family's names."""
-    image: EncoderConfig | None
+    image: EncoderConfig | None = None
     """None if there is no image tower; so with `preprocessing`."""
-    text: EncoderConfig | None
+    text: EncoderConfig | None = None
     """None if there is no text tower; so with `tokenizer`."""
-    end_id: int | None
+    end_id: int | None = None
     """End id of the configuration; None: the largest id ends a text."""
-    preprocessing: Preprocessing | None
-    tokenizer: LoadedTokenizer | None
-    native_scale: float | None
+    preprocessing: Preprocessing | None = None
+    tokenizer: LoadedTokenizer | None = None
+    native_scale: float | None = None
     """exp of the learned logit scale, if it has one."""
-    native_bias: float | None
+    native_bias: float | None = None
     """The learned logit bias, if it was trained with one."""
     files: Mapping[str, str]
     """Contents of the text files that the Hub's tools expect beside the weights, by name."""

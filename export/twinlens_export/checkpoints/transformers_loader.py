@@ -13,7 +13,7 @@ from PIL import Image
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32, Activation
 from twinlens_export.checkpoints.diagnosis import prefix_of, require_plain
-from twinlens_export.checkpoints.families import FAMILIES, Family, family_of
+from twinlens_export.checkpoints.families import FAMILIES, family_of
 from twinlens_export.checkpoints.hub_files import (
     CONFIG,
     PREPROCESSOR,
@@ -23,12 +23,16 @@ from twinlens_export.checkpoints.hub_files import (
     text_of,
 )
 from twinlens_export.checkpoints.image_processor import read_processor
+from twinlens_export.checkpoints.kinds.adapter import Adapter
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
 from twinlens_export.checkpoints.preprocessing import square_side
 from twinlens_export.checkpoints.state_dict import EncoderConfig
 from twinlens_export.checkpoints.tokenizer import read_tokenizer
 from twinlens_export.errors import CheckpointError
 
+DISPENSABLE: Final = frozenset({"logit_scale", "logit_bias"})
+"""Weights without which a model embeds all the same."""
+DISTILBERT_EPSILON: Final = 1e-12
 CURE: Final = "save the model, its tokenizer and its image processor there with save_pretrained"
 ACTIVATIONS: Final[Mapping[str, Activation]] = {
     "quick_gelu": "quick_gelu",
@@ -48,12 +52,12 @@ class TransformersModel:
 
     def image_features(self, pixels: torch.Tensor) -> torch.Tensor:
         """See `ReferenceModel`."""
-        return _features(self.model.get_image_features(pixel_values=pixels))
+        return features_of(self.model.get_image_features(pixel_values=pixels))
 
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
         """See `ReferenceModel`."""
         mask = {} if self.masked_id is None else {"attention_mask": (ids != self.masked_id).long()}
-        return _features(self.model.get_text_features(input_ids=ids, **mask))
+        return features_of(self.model.get_text_features(input_ids=ids, **mask))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,32 +80,38 @@ class TransformersPreparation:
         return np.asarray(values, dtype=np.float32)
 
 
-def load_transformers(checkpoint: str) -> LoadedCheckpoint:
+def load_transformers(checkpoint: str, *, adapter: Adapter | None = None) -> LoadedCheckpoint:
     """Load a checkpoint of any supported family of transformers.
+
+    Args:
+        checkpoint: a folder or a Hub id.
+        adapter: changes to its weights.
 
     Raises:
         CheckpointError: it cannot be read or fetched, or is of no supported family.
     """
     require_plain(checkpoint, json_of(checkpoint, CONFIG) or {}, FAMILIES)
-    config = _load(checkpoint, "configuration", "AutoConfig")
+    config = load_part(checkpoint, "configuration", "AutoConfig")
     family = family_of(config.model_type)
-    image, text = _encoder(config.vision_config), _encoder(config.text_config)
-    processor = _load(checkpoint, "image processor", "AutoImageProcessor")
-    theirs = _load(checkpoint, "tokenizer", "AutoTokenizer")
+    image, text = encoder_config(config.vision_config), encoder_config(config.text_config)
+    processor = load_part(checkpoint, "image processor", "AutoImageProcessor")
+    theirs = load_tokenizer(checkpoint, adapter)
     preprocessing = read_processor(
         processor.to_dict(), side_px=square_side(config.vision_config.image_size)
     )
-    model = _model(checkpoint, family)
-    state = {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
+    model, missing = load_model(checkpoint, family.model, adapter=adapter)
+    state = state_of(model)
     names = family.text
     tokenizer = read_tokenizer(
         theirs,
-        context=len(state[names.position_embedding]),
+        context=len(state[names.position_embedding]) - names.position_offset,
         trim=names.attention_mask != "full",
         lower_case=names.lower_case,
     )
     masked_id = tokenizer.spec.pad_id if names.attention_mask == "padding" else None
     end_id = config.text_config.eos_token_id
+    has_scale = "logit_scale" not in missing
+    has_bias = hasattr(model, "logit_bias") and "logit_bias" not in missing
     return LoadedCheckpoint(
         family=family,
         model=TransformersModel(model=model, masked_id=masked_id),
@@ -112,23 +122,32 @@ def load_transformers(checkpoint: str) -> LoadedCheckpoint:
         end_id=None if end_id == names.legacy_end_id else end_id,
         preprocessing=preprocessing,
         tokenizer=tokenizer,
-        native_scale=scale_of(model),
-        native_bias=model.logit_bias.item() if hasattr(model, "logit_bias") else None,
+        native_scale=scale_of(model) if has_scale else None,
+        native_bias=model.logit_bias.item() if has_bias and has_scale else None,
         # The tokenizer as loaded, which does not always agree with its file.
-        files={**_configs(checkpoint, config, processor), TOKENIZER: tokenizer.json},
+        files={**image_files(checkpoint, config, processor), TOKENIZER: tokenizer.json},
     )
 
 
-def _configs(checkpoint: str, config: Any, processor: Any) -> dict[str, str]:  # noqa: ANN401
+def image_files(checkpoint: str, config: Any, processor: Any) -> dict[str, str]:  # noqa: ANN401
     """Return the configurations: the text of their files, or JSON of those that have none."""
     return {
-        CONFIG: text_of(checkpoint, CONFIG) or config.to_json_string(),
+        **config_file(checkpoint, config),
         PREPROCESSOR: text_of(checkpoint, PREPROCESSOR) or processor.to_json_string(),
     }
 
 
-def _load(checkpoint: str, part: str, kind: str, **options: object) -> Any:  # noqa: ANN401
-    """Load a part by a class of transformers, whose import fails where torchvision's does."""
+def config_file(checkpoint: str, config: Any) -> dict[str, str]:  # noqa: ANN401
+    """Return the configuration of the model: the text of its file, or its JSON."""
+    return {CONFIG: text_of(checkpoint, CONFIG) or config.to_json_string()}
+
+
+def load_part(checkpoint: str, part: str, kind: str, **options: object) -> Any:  # noqa: ANN401
+    """Load a part by a class of transformers, whose import fails where torchvision's does.
+
+    Raises:
+        CheckpointError: it is not there, or cannot be read.
+    """
 
     def load() -> Any:  # noqa: ANN401
         known = getattr(transformers, kind)
@@ -137,22 +156,52 @@ def _load(checkpoint: str, part: str, kind: str, **options: object) -> Any:  # n
     return read_part(checkpoint, part, CURE, load)
 
 
-def _model(checkpoint: str, family: Family) -> Any:  # noqa: ANN401
+def load_tokenizer(checkpoint: str, adapter: Adapter | None = None) -> Any:  # noqa: ANN401
+    """Load the tokenizer of a checkpoint, or that of an adapter which brings its own.
+
+    Raises:
+        CheckpointError: it is not there, or cannot be read.
+    """
+    place = adapter.folder if adapter is not None and adapter.has_tokenizer else checkpoint
+    return load_part(str(place), "tokenizer", "AutoTokenizer")
+
+
+def state_of(model: Any) -> dict[str, F32]:  # noqa: ANN401
+    """Return the weights of a model by their names."""
+    return {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
+
+
+def load_model(
+    checkpoint: str, kind: str, *, adapter: Adapter | None = None, optional: Sequence[str] = ()
+) -> tuple[Any, frozenset[str]]:
     """Load the reference model, in float32 and in evaluation mode.
 
-    Its attention is the eager one, which is the definition; the others are only faster. Of two
-    formats, safetensors is taken; a pickle is read by torch's weights-only loader.
+    Its attention is torch's own (sdpa), which computes the definition and keeps no scores: float32
+    on a CPU, so the same rows but for the order of sums. Of two formats, safetensors is taken; a
+    pickle is read by torch's weights-only loader.
+
+    Args:
+        checkpoint: a folder or a Hub id.
+        kind: name of the model's class.
+        adapter: changes to its weights.
+        optional: prefixes of weights that have no part in an embedding.
+
+    Returns:
+        The model, and the names of the scalars that the checkpoint lacks, of DISPENSABLE.
+
+    Raises:
+        CheckpointError: it cannot be read, or lacks other weights.
     """
-    model, report = _load(
+    model, report = load_part(
         checkpoint,
         "weights",
-        family.model,
+        kind,
         dtype=torch.float32,
-        attn_implementation="eager",
         weights_only=True,
         output_loading_info=True,
     )
-    missing = sorted(report["missing_keys"])
+    lacked = {*report["missing_keys"]} - DISPENSABLE
+    missing = sorted(name for name in lacked if not name.startswith((*optional,)))
     if missing and (prefix := prefix_of(missing, report["unexpected_keys"])):
         raise CheckpointError(
             f"all weights of {quoted(checkpoint)} are named {quoted(prefix)}..., as torch.compile "
@@ -162,27 +211,36 @@ def _model(checkpoint: str, family: Family) -> Any:  # noqa: ANN401
     if missing:
         # transformers only warns, and fills them with noise.
         raise CheckpointError(
-            f"{quoted(checkpoint)} lacks {len(missing)} weights of a {family.model}, such as "
+            f"{quoted(checkpoint)} lacks {len(missing)} weights of a {kind}, such as "
             f"{missing[0]}; give a whole checkpoint"
         )
-    return model.eval()
+    if adapter is not None:
+        adapter.merge(model)
+    return model.eval(), DISPENSABLE.intersection(report["missing_keys"])
 
 
-def _encoder(config: Any) -> EncoderConfig:  # noqa: ANN401  of one tower
-    if config.hidden_act not in ACTIVATIONS:
+def encoder_config(config: Any) -> EncoderConfig:  # noqa: ANN401  of one tower
+    """Return the configuration of an encoder, under the names that its library gives it.
+
+    Raises:
+        CheckpointError: its activation is not supported.
+    """
+    # DistilBERT's names are its own, and its epsilon is fixed in its code.
+    activation = getattr(config, "hidden_act", None) or config.activation
+    if activation not in ACTIVATIONS:
         raise CheckpointError(
-            f"the checkpoint's activation is {quoted(repr(config.hidden_act))}, which is not "
+            f"the checkpoint's activation is {quoted(repr(activation))}, which is not "
             f"supported; supported are {', '.join(ACTIVATIONS)}"
         )
     return EncoderConfig(
         layers=config.num_hidden_layers,
         heads=config.num_attention_heads,
-        activation=ACTIVATIONS[config.hidden_act],
-        epsilon=config.layer_norm_eps,
+        activation=ACTIVATIONS[activation],
+        epsilon=getattr(config, "layer_norm_eps", DISTILBERT_EPSILON),
     )
 
 
-def _features(output: Any) -> torch.Tensor:  # noqa: ANN401
+def features_of(output: Any) -> torch.Tensor:  # noqa: ANN401
     """Return the projected rows: transformers 5 wraps them into an output object, 4 does not."""
     features: torch.Tensor = getattr(output, "pooler_output", output)
     return features

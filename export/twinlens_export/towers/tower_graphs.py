@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from twinlens_export.architecture import ImageTower, Linear, Norm, TextTower
-from twinlens_export.blocks.fp32 import FloatBlocks, add_first, add_positions
+from twinlens_export.blocks.fp32 import FloatBlocks, add_first
 from twinlens_export.blocks.interface import Blocks, MakeBlocks
 from twinlens_export.graph.graph import Graph, ValueInfo
 from twinlens_export.towers.encoder import EncoderGraph
@@ -56,7 +56,7 @@ def text_graph(tower: TextTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph
     counts = _counts(graph, tower) if tower.encoder.attention_mask == "padding" else ""
     encoder = EncoderGraph(blocks=blocks, encoder=tower.encoder, counts=counts)
     if tower.pooling == "mean":
-        pooled = _mean(graph, encoder.all(tokens), counts)
+        pooled = _mean(blocks, encoder.all(tokens), tower.encoder.heads, counts)
     else:
         tokens = encoder.all_but_last(tokens)
         pooled, counts = _pooled(graph, tokens, tower, counts)
@@ -130,14 +130,16 @@ def _pooled(graph: Graph, tokens: str, tower: TextTower, counts: str) -> tuple[s
     return pooled, counts
 
 
-def _mean(graph: Graph, tokens: str, counts: str) -> str:
-    """Append the mean [B, 1, width] of the first tokens of each text, as many as `counts` says."""
-    one, after = graph.constant([1], np.int64), graph.constant([1, 2], np.int64)
-    column = graph.add("Unsqueeze", counts, after)
-    weights = graph.add("Cast", graph.add("Less", add_positions(graph, tokens), column), to=_FLOAT)
-    weights = graph.add("Transpose", weights, perm=[0, 2, 1])
-    total = graph.add("ReduceSum", graph.add("Mul", tokens, weights), one, keepdims=1)
-    return graph.add("Div", total, graph.add("Cast", column, to=_FLOAT))
+def _mean(blocks: Blocks, tokens: str, heads: int, counts: str) -> str:
+    """Append the mean [B, 1, width] of the first tokens of each text, as many as `counts` says.
+
+    An attention whose scores are all 0 is the mean. A sum by itself would take its terms in an
+    order that depends on the padding; the attention of every precision leaves that out.
+    """
+    graph = blocks.graph
+    nothing = graph.add("Mul", add_first(graph, tokens), graph.constant(0, np.float32))
+    joined = graph.add("Concat", tokens, tokens, axis=-1)
+    return blocks.pooled_attention(nothing, joined, heads, counts)
 
 
 def _end(graph: Graph, tokens: str, tower: TextTower) -> tuple[str, str]:

@@ -16,6 +16,8 @@ from twinlens.errors import quoted
 from twinlens.images.load import load
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
+from twinlens_export.checkpoints.kinds.pair import PairPreparation
+from twinlens_export.checkpoints.loaded import ReferencePreparation
 from twinlens_export.checkpoints.open_clip_loader import OpenClipPreparation
 from twinlens_export.errors import AgreementError
 from twinlens_export.presence import there
@@ -43,6 +45,12 @@ class NamedDifference:
     """Return True if an image has it."""
 
 
+def _of_images(checkpoint: Checkpoint) -> ReferencePreparation:
+    """Return the preparation of images: in a pair, that of the image tower's checkpoint."""
+    preparation = checkpoint.preparation
+    return preparation.image if isinstance(preparation, PairPreparation) else preparation
+
+
 def _is_transparent(image: Image.Image, _: Checkpoint) -> bool:
     return "A" in image.getbands() or "transparency" in image.info
 
@@ -53,11 +61,11 @@ def _is_deep(image: Image.Image, _: Checkpoint) -> bool:
 
 def _is_converted_late(image: Image.Image, checkpoint: Checkpoint) -> bool:
     other_colours = image.mode in {"1", "P", "CMYK", "YCbCr"}
-    return other_colours and isinstance(checkpoint.preparation, OpenClipPreparation)
+    return other_colours and isinstance(_of_images(checkpoint), OpenClipPreparation)
 
 
 def _is_tall(image: Image.Image, checkpoint: Checkpoint) -> bool:
-    processor = type(getattr(checkpoint.preparation, "processor", None)).__name__
+    processor = type(getattr(_of_images(checkpoint), "processor", None)).__name__
     other_order = int(PIL.__version__.split(".")[0]) < 13 or not processor.endswith("Pil")
     return image.height > image.width and other_order
 

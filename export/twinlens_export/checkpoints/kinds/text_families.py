@@ -1,4 +1,4 @@
-"""The text encoders of their own: BERT, XLM-RoBERTa and DistilBERT under their names in transformers.
+"""The text encoders BERT, XLM-RoBERTa and DistilBERT, under their names in transformers.
 
 They lie beneath a prefix, and what pools and projects their tokens differs by the library.
 """

@@ -1,0 +1,1 @@
+"""Kinds of checkpoints that are no folder of a whole model: lone towers, adapters, files."""

@@ -1,0 +1,94 @@
+"""Towers saved alone become bundles of one tower, whose rows are those of transformers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+from tiny_kinds import LONE, save_lone_tower
+
+import twinlens
+from twinlens.errors import MissingTowerError
+from twinlens_export.checkpoints.checkpoint import read_checkpoint
+from twinlens_export.errors import CheckpointError
+
+TEXTS = ["a dog", "x", "two dogs, running on the beach! " * 9, "一只狗 <b>"]
+
+
+@pytest.mark.parametrize("kind", sorted(LONE))
+def test_a_tower_alone_has_the_rows_of_its_own_class(
+    kind: str,
+    family_folder: Callable[[str], Path],
+    exported: Callable[..., twinlens.Model],
+    photos: list[Image.Image],
+    tmp_path: Path,
+) -> None:
+    tower = save_lone_tower(kind, family_folder(LONE[kind]), tmp_path)
+    model = exported(tmp_path)
+    name = "image_embeds" if "Vision" in kind else "text_embeds"
+    with torch.inference_mode():
+        if "Vision" in kind:
+            processor = transformers.AutoImageProcessor.from_pretrained(tmp_path)
+            output = tower(**processor(photos, return_tensors="pt"))
+            rows = model.embed_images(photos)
+        else:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+            texts = [text.lower() for text in TEXTS] if "Siglip" in kind else TEXTS
+            ids = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
+            output = tower(input_ids=ids["input_ids"])
+            rows = model.embed_texts(TEXTS)
+    wanted = getattr(output, name, None)
+    wanted = torch.nn.functional.normalize(
+        output.pooler_output if wanted is None else wanted, dim=-1
+    ).numpy()
+    assert (rows * wanted).sum(axis=1).min() > (0.999 if "Vision" in kind else 0.99999)
+    assert model.modalities == (("image",) if "Vision" in kind else ("text",))
+
+
+def test_the_half_that_is_missing_is_said_in_one_line(
+    family_folder: Callable[[str], Path],
+    exported: Callable[..., twinlens.Model],
+    photos: list[Image.Image],
+    tmp_path: Path,
+) -> None:
+    save_lone_tower("CLIPVisionModelWithProjection", family_folder("clip"), tmp_path)
+    model = exported(tmp_path, precision="int8")
+    rows = model.embed_images(photos[:4])
+    acts: list[Callable[[], object]] = [
+        lambda: model.embed_texts(["a"]),
+        lambda: model.embed_texts([]),
+        lambda: model.stream_texts(["a"]),
+        lambda: model.tokenize(["a"]),
+        lambda: model.tokenizer_key,
+        lambda: model.classify(photos[:1], ["a"]),
+        lambda: model.match(photos[:1], ["a"]),
+        lambda: model.probabilities(rows, rows),
+        lambda: model.calibration,
+        lambda: twinlens.evaluate(model, twinlens.Pairs(images=photos[:1], texts=["a"])),
+    ]
+    for act in acts:
+        with pytest.raises(
+            MissingTowerError, match=r"no text tower: .* an image tower alone, .*"
+        ) as e:
+            act()
+        assert "--text-from" in str(e.value)
+    assert model.level == "none"
+    assert "passes" in model.about
+    model.warm_up()
+    hits = twinlens.Index.build(rows).search(model.embed_images(photos[2:3]), k=1)
+    assert hits.ids.tolist() == [[2]]
+    np.testing.assert_array_equal(model.embed_images(photos[1:2])[0], rows[1])
+
+
+def test_a_siglip_without_its_head_is_refused(
+    family_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    save_lone_tower("SiglipVisionModel", family_folder("siglip"), tmp_path)
+    config = transformers.AutoConfig.from_pretrained(tmp_path)
+    config.vision_use_head = False
+    transformers.SiglipVisionModel(config).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match=r"has no pooling head .*give the whole SigLIP"):
+        read_checkpoint(str(tmp_path))

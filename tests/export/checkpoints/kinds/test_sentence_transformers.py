@@ -1,0 +1,116 @@
+"""Folders of sentence-transformers: text models, CLIPs, and pairs of the two."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+from tiny_checkpoints import CONTEXT
+from tiny_kinds import (
+    WIDTH,
+    save_multilingual_clip,
+    save_sentence_transformers,
+    sentence_rows,
+    text_encoder,
+)
+from transformers_rows import transformers_rows
+
+import twinlens
+import twinlens_export
+from twinlens_export.checkpoints.checkpoint import read_checkpoint
+from twinlens_export.checkpoints.kinds.text_families import TEXT_ENCODERS
+from twinlens_export.errors import CheckpointError
+
+TEXTS = ["a dog", "", "two dogs, running on the beach! " * 9, "一只狗 </s> [SEP]", "x"]
+
+
+@pytest.mark.parametrize("kind", sorted(TEXT_ENCODERS))
+def test_a_text_model_has_the_rows_of_its_encoder_and_its_linear_map(
+    kind: str, exported: Callable[..., twinlens.Model], tmp_path: Path
+) -> None:
+    save_sentence_transformers(tmp_path, kind, dense=kind != "bert")
+    model = exported(tmp_path)
+    texts = [text for text in TEXTS if "</s>" not in text]
+    rows = model.embed_texts(texts)
+    wanted = sentence_rows(tmp_path, texts, CONTEXT).numpy()
+    assert (rows * wanted).sum(axis=1).min() > 0.99999
+    assert model.modalities == ("text",)
+    for text, row in zip(texts, rows, strict=True):
+        np.testing.assert_array_equal(model.embed_texts([text])[0], row)
+
+
+def test_an_image_tower_and_a_text_tower_become_one_bundle(
+    family_folder: Callable[[str], Path],
+    exported: Callable[..., twinlens.Model],
+    photos: list[Image.Image],
+    tmp_path: Path,
+) -> None:
+    clip, folder = tmp_path / "st", tmp_path / "texts"
+    shutil.copytree(family_folder("clip"), clip / "0_CLIPModel")
+    module = {"idx": 0, "path": "0_CLIPModel", "type": "sentence_transformers.models.CLIPModel"}
+    (clip / "modules.json").write_text(json.dumps([module]))
+    folder.mkdir()
+    save_sentence_transformers(folder, "distilbert")
+    model = exported(clip, text_from=folder, precision="int8")
+    images, _ = transformers_rows(family_folder("clip"), photos, TEXTS)
+    assert (model.embed_images(photos) * images).sum(axis=1).min() > 0.995
+    texts = [text for text in TEXTS if "</s>" not in text]
+    wanted = sentence_rows(folder, texts, CONTEXT).numpy()
+    assert (model.embed_texts(texts) * wanted).sum(axis=1).min() > 0.995
+    assert model.about["model"] == "st + texts"
+    assert model.classify(photos[:2], ["dog", "cat"]).probabilities.shape == (2, 2)
+
+
+def test_two_widths_are_no_pair(family_folder: Callable[[str], Path], tmp_path: Path) -> None:
+
+    save_sentence_transformers(tmp_path, "bert", dense=False)
+    with pytest.raises(CheckpointError, match=f"images in width {WIDTH}, .* texts in 64; give two"):
+        twinlens_export.export(family_folder("clip"), tmp_path / "out", text_from=tmp_path)
+
+
+def test_multilingual_clip_has_the_mean_of_its_tokens_and_a_linear_map(
+    exported: Callable[..., twinlens.Model], tmp_path: Path
+) -> None:
+    save_multilingual_clip(tmp_path)
+    model = exported(tmp_path)
+    encoder, _ = text_encoder("xlm-roberta")
+    encoder.save_pretrained(tmp_path / "encoder")
+    shutil.copy(tmp_path / "tokenizer.json", tmp_path / "encoder")
+    shutil.copy(tmp_path / "tokenizer_config.json", tmp_path / "encoder")
+
+    state = torch.load(tmp_path / "pytorch_model.bin", weights_only=True)
+    (tmp_path / "encoder" / "2_Dense").mkdir()
+    names = ("weight", "bias")
+    dense = {f"linear.{name}": state[f"LinearTransformation.{name}"] for name in names}
+    torch.save(dense, tmp_path / "encoder" / "2_Dense" / "pytorch_model.bin")
+    texts = [text for text in TEXTS if "</s>" not in text]
+    wanted = sentence_rows(tmp_path / "encoder", texts, 2 * CONTEXT).numpy()
+    assert (model.embed_texts(texts) * wanted).sum(axis=1).min() > 0.99999
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "message"),
+    [
+        ("1_Pooling/config.json", {"pooling_mode_max_tokens": True}, "pooling of .*max_tokens; "),
+        ("2_Dense/config.json", {"activation_function": "x.Tanh"}, "activation x.Tanh; Identity"),
+        ("config.json", {"model_type": "mpnet"}, "'mpnet', which is not supported; .* bert, "),
+    ],
+)
+def test_other_steps_are_refused(
+    file: str, fields: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    save_sentence_transformers(tmp_path, "bert")
+    path = tmp_path / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    if "model_type" in fields:
+        config = transformers.MPNetConfig(
+            hidden_size=32, num_hidden_layers=1, num_attention_heads=2
+        )
+        transformers.MPNetModel(config).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(str(tmp_path))
