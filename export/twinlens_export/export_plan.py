@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from twinlens.bundle.specs import Modality, Precision
-from twinlens_export.architecture import ImageTower, TextTower
+from twinlens_export.architecture import AnyTower, ImageTower, TracedImageTower
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Array
 from twinlens_export.verification.samples import Inputs, Samples
@@ -23,11 +23,10 @@ def tower_step(modality: Modality, precision: Precision) -> str:
     return f"the {modality} tower in {precision}"
 
 
-def products(tower: ImageTower | TextTower, batch: Array) -> float:
+def products(tower: AnyTower, batch: Array) -> float:
     """Return the number of products of weights that a tower computes for a batch."""
-    is_image = isinstance(tower, ImageTower)
-    tokens = len(batch) * len(tower.position_embedding) if is_image else batch.size
-    return float(tokens * tower.encoder.n_weights)
+    is_image = isinstance(tower, (ImageTower, TracedImageTower))
+    return tower.products * (len(batch) if is_image else batch.size)
 
 
 def export_plan(
@@ -35,30 +34,23 @@ def export_plan(
 ) -> dict[str, float]:
     """Return the cost of each step by its name: products, in float32 of onnxruntime."""
     context = checkpoint.text_spec.context
-    weights = {
-        "image": checkpoint.image.encoder.n_weights,
-        "text": checkpoint.text.encoder.n_weights,
-    }
+    each = {"image": checkpoint.image.products, "text": checkpoint.text.products}
     n_texts = len(samples.compared.texts) + len(samples.full_texts)
-    whole = {"image": _image_tokens(checkpoint, samples.compared), "text": n_texts * context}
+    whole = {"image": len(samples.compared.images), "text": n_texts * context}
     trimmed = {"image": 0, "text": _text_tokens(samples.compared)}
     tuned = {
-        "image": _image_tokens(checkpoint, samples.calibration),
+        "image": len(samples.calibration.images),
         "text": _text_tokens(samples.calibration),
     }
     modalities: tuple[Modality, ...] = ("image", "text")
-    one_run = sum(weights[modality] * whole[modality] for modality in modalities)
+    one_run = sum(each[modality] * whole[modality] for modality in modalities)
     plan = {REFERENCE_STEP: REFERENCE_COST * one_run}
     for precision in precisions:
         for modality in modalities:
-            tokens = COSTS[precision] * (whole[modality] + trimmed[modality])
-            tokens += 3 * TUNING * tuned[modality] if precision == "int8" else 0
-            plan[tower_step(modality, precision)] = tokens * weights[modality]
+            items = COSTS[precision] * (whole[modality] + trimmed[modality])
+            items += 3 * TUNING * tuned[modality] if precision == "int8" else 0
+            plan[tower_step(modality, precision)] = items * each[modality]
     return plan
-
-
-def _image_tokens(checkpoint: Checkpoint, inputs: Inputs) -> int:
-    return len(inputs.images) * len(checkpoint.image.position_embedding)
 
 
 def _text_tokens(inputs: Inputs) -> int:

@@ -23,7 +23,7 @@ from twinlens.ort.memory.freed_memory import give_back
 from twinlens.ort.session import Session
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens.threads import usable_threads
-from twinlens_export.architecture import F32
+from twinlens_export.architecture import F32, TracedImageTower, TracedTextTower
 from twinlens_export.bundle_folder import clear_remains, new_folder, require_free
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
@@ -244,15 +244,23 @@ def _write_tower(source: _TowerSource[Tower], precision: Precision, folder: Path
 
 def _write_int8(source: _TowerSource[Tower], folder: Path) -> TowerFile:
     """Write a tower in int8; one more sensitive block at a time in float32 until it is close."""
+    fixed: tuple[str, ...] = ()
+    kept: tuple[str, ...]
+    if isinstance(source.tower, (TracedImageTower, TracedTextTower)):
+        fixed = source.tower.body.float_parts
+        if not source.tower.body.blocks:
+            graph = in_precision(partial(source.build_tower, source.tower), "int8")
+            return _write(graph, source, "int8", folder, kept=fixed)
     tuned = tune(source.tower, source.build_tower, source.counted_batches(), folder)
-    written = _write(tuned.build(tuned.blocks()), source, "int8", folder)
+    written = _write(tuned.build(tuned.blocks()), source, "int8", folder, kept=fixed)
     if verify.holds(written.agreement, "int8"):
         return written
     by_sensitivity = list(sensitivities(tuned.build, tuned.blocks(), source.batches, folder))
     for count in range(1, 1 + int(MOST_KEPT * len(by_sensitivity))):
         kept = tuple(by_sensitivity[:count])
         source.work.extend(tower_step(source.modality, "int8"))
-        written = _write(tuned.build(tuned.blocks(kept=kept)), source, "int8", folder, kept=kept)
+        graph = tuned.build(tuned.blocks(kept=kept))
+        written = _write(graph, source, "int8", folder, kept=(*kept, *fixed))
         if verify.holds(written.agreement, "int8"):
             break
     return written

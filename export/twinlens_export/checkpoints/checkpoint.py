@@ -10,7 +10,14 @@ import numpy as np
 
 from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens.errors import quoted
-from twinlens_export.architecture import F32, ImageTower, TextTower
+from twinlens_export.architecture import (
+    F32,
+    AnyImageTower,
+    AnyTextTower,
+    TextTower,
+    TracedImageTower,
+    TracedTextTower,
+)
 from twinlens_export.checkpoints.diagnosis import require_checkpoint
 from twinlens_export.checkpoints.families import FAMILIES, Family
 from twinlens_export.checkpoints.hub_files import (
@@ -52,8 +59,8 @@ class Checkpoint:
     """None from the moment on when its embeddings of the samples are known: it takes memory."""
     preparation: ReferencePreparation
     tokenizer: LoadedTokenizer
-    image: ImageTower
-    text: TextTower
+    image: AnyImageTower
+    text: AnyTextTower
     image_spec: ImageSpec
     text_spec: TextSpec
     native_scale: float
@@ -98,14 +105,22 @@ def _read(checkpoint: str) -> Checkpoint:
     family, preprocessing = loaded.family, loaded.preprocessing
     state = StateDict(family=family, weights=split_fused(loaded.weights, family))
     spec = loaded.tokenizer.spec
-    image = state.image_tower(
-        loaded.image,
-        side_px=preprocessing.image.side_px,
-        normalization=preprocessing.normalization,
-    )
-    text = state.text_tower(loaded.text, pad_id=spec.pad_id, end_id=loaded.end_id)
-    if text.pooling == "eos":
-        _require_end(text, spec.end_id)
+    image: AnyImageTower
+    if isinstance(loaded.image, TracedImageTower):
+        image = loaded.image
+    else:
+        image = state.image_tower(
+            loaded.image,
+            side_px=preprocessing.image.side_px,
+            normalization=preprocessing.normalization,
+        )
+    text: AnyTextTower
+    if isinstance(loaded.text, TracedTextTower):
+        text = loaded.text
+    else:
+        text = state.text_tower(loaded.text, pad_id=spec.pad_id, end_id=loaded.end_id)
+        if text.pooling == "eos":
+            _require_end(text, spec.end_id)
     return Checkpoint(
         name=_name(checkpoint),
         family=family,

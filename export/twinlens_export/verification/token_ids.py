@@ -82,7 +82,7 @@ def require_ids(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: Sequence[st
     words = checkpoint.tokenizer.added[:MOST_TRIED]
     tried = [*texts, *ODD_TEXTS, *texts_with((*checkpoint.tokenizer.marks, *words))]
     found = _full(checkpoint, tokenizer.encode_ragged(tried))
-    if (largest := int(found.max())) >= (rows := len(checkpoint.text.token_embedding)):
+    if (largest := int(found.max())) >= (rows := checkpoint.text.vocabulary):
         raise AgreementError(
             f"the tokenizer gives a special token or padding the id {largest}, but the embedding "
             f"of the text tower has {rows} rows; give the tokenizer of this checkpoint"
@@ -107,7 +107,7 @@ def require_ids(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: Sequence[st
 
 def _require_embedded(checkpoint: Checkpoint) -> None:
     """Refuse a tokenizer that can give an id without a row in the embedding."""
-    rows = len(checkpoint.text.token_embedding)
+    rows = checkpoint.text.vocabulary
     vocabulary = checkpoint.tokenizer.vocabulary
     beyond = {word: id_ for word, id_ in vocabulary.items() if id_ >= rows}
     if beyond:
