@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens_export.graph.body import Body
+
 F32: TypeAlias = NDArray[np.float32]
 F64: TypeAlias = NDArray[np.float64]
 
@@ -165,6 +167,24 @@ class ImageTower:
         """Width D of an embedding."""
         return self.encoder.width if self.projection is None else len(self.projection.weight)
 
+    @property
+    def products(self) -> float:
+        """Products of weights that an image takes."""
+        return float(len(self.position_embedding) * self.encoder.n_weights)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedImageTower:
+    """An image tower of any other kind, with the operations that torch's exporter found in it."""
+
+    side_px: int
+    normalization: PixelNormalization
+    body: Body
+    """From normalised floats [B, 3, S, S] to features [B, D]."""
+    output_width: int
+    products: float
+    """Products of weights that an image takes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextTower:
@@ -197,3 +217,33 @@ class TextTower:
     def output_width(self) -> int:
         """Width D of an embedding."""
         return self.encoder.width if self.projection is None else len(self.projection.weight)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids that have an embedding."""
+        return len(self.token_embedding)
+
+    @property
+    def products(self) -> float:
+        """Products of weights that a token takes."""
+        return float(self.encoder.n_weights)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedTextTower:
+    """A text tower of any other kind, with the operations that torch's exporter found in it."""
+
+    context: int
+    """The most tokens that a text may have."""
+    vocabulary: int
+    """Number of ids that have an embedding."""
+    body: Body
+    """From int64 ids [B, T], padded at the end, to features [B, D]."""
+    output_width: int
+    products: float
+    """Products of weights that a token takes."""
+
+
+AnyImageTower: TypeAlias = ImageTower | TracedImageTower
+AnyTextTower: TypeAlias = TextTower | TracedTextTower
+AnyTower: TypeAlias = AnyImageTower | AnyTextTower

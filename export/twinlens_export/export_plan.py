@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from twinlens.bundle.specs import Modality, Precision
-from twinlens_export.architecture import ImageTower, TextTower
+from twinlens_export.architecture import AnyTower, ImageTower, TracedImageTower
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Array
 from twinlens_export.presence import there
@@ -25,59 +25,50 @@ def tower_step(modality: Modality, precision: Precision) -> str:
     return f"the {modality} tower in {precision}"
 
 
-def products(tower: ImageTower | TextTower, batch: Array) -> float:
+def products(tower: AnyTower, batch: Array) -> float:
     """Return the number of products of weights that a tower computes for a batch."""
-    is_image = isinstance(tower, ImageTower)
-    tokens = len(batch) * len(tower.position_embedding) if is_image else batch.size
-    return float(tokens * tower.encoder.n_weights)
+    is_image = isinstance(tower, (ImageTower, TracedImageTower))
+    return tower.products * (len(batch) if is_image else batch.size)
 
 
 def export_plan(
     checkpoint: Checkpoint, samples: Samples, precisions: Sequence[Precision]
 ) -> dict[str, float]:
     """Return the cost of each step by its name: products, in float32 of onnxruntime."""
-    tokens: dict[Modality, _Tokens] = {}
+    items: dict[Modality, _Items] = {}
     if checkpoint.image is not None:
-        tokens["image"] = _image_tokens(checkpoint.image, samples)
+        items["image"] = _Items(
+            products=checkpoint.image.products,
+            whole=len(samples.compared.images),
+            trimmed=0,
+            tuned=len(samples.calibration.images),
+        )
     if checkpoint.text is not None:
-        context = there(checkpoint.text_spec).context
-        tokens["text"] = _text_tokens(checkpoint.text, samples, context)
-    plan = {REFERENCE_STEP: REFERENCE_COST * sum(t.weights * t.whole for t in tokens.values())}
+        n_texts = len(samples.compared.texts) + len(samples.full_texts)
+        items["text"] = _Items(
+            products=checkpoint.text.products,
+            whole=n_texts * there(checkpoint.text_spec).context,
+            trimmed=sum(map(len, samples.compared.texts)),
+            tuned=sum(map(len, samples.calibration.texts)),
+        )
+    plan = {REFERENCE_STEP: REFERENCE_COST * sum(i.products * i.whole for i in items.values())}
     for precision in precisions:
-        for modality, count in tokens.items():
+        for modality, count in items.items():
             walked = COSTS[precision] * (count.whole + count.trimmed)
             walked += 3 * TUNING * count.tuned if precision == "int8" else 0
-            plan[tower_step(modality, precision)] = walked * count.weights
+            plan[tower_step(modality, precision)] = walked * count.products
     return plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tokens:
-    """Tokens that one tower walks through, and its weights."""
+class _Items:
+    """Images, or tokens of texts, that one tower walks through."""
 
-    weights: int
+    products: float
+    """Of each."""
     whole: int
     """Of the compared samples, texts padded to the context."""
     trimmed: int
     """Of the compared texts as they are: each is compared in both ways."""
     tuned: int
     """Of the samples for the calibration of int8."""
-
-
-def _image_tokens(tower: ImageTower, samples: Samples) -> _Tokens:
-    positions = len(tower.position_embedding)
-    return _Tokens(
-        weights=tower.encoder.n_weights,
-        whole=len(samples.compared.images) * positions,
-        trimmed=0,
-        tuned=len(samples.calibration.images) * positions,
-    )
-
-
-def _text_tokens(tower: TextTower, samples: Samples, context: int) -> _Tokens:
-    return _Tokens(
-        weights=tower.encoder.n_weights,
-        whole=(len(samples.compared.texts) + len(samples.full_texts)) * context,
-        trimmed=sum(map(len, samples.compared.texts)),
-        tuned=sum(map(len, samples.calibration.texts)),
-    )

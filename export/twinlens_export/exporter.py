@@ -23,11 +23,17 @@ from twinlens.ort.memory.freed_memory import give_back
 from twinlens.ort.session import Session
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens.threads import usable_threads
-from twinlens_export.architecture import F32, ImageTower, TextTower
+from twinlens_export.architecture import (
+    F32,
+    AnyImageTower,
+    AnyTextTower,
+    TracedImageTower,
+    TracedTextTower,
+)
 from twinlens_export.bundle_folder import clear_remains, new_folder, require_free
+from twinlens_export.checkpoint_pair import pair_of
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
-from twinlens_export.checkpoints.kinds.pair import pair_of
 from twinlens_export.errors import CheckpointError
 from twinlens_export.export_plan import (
     COSTS,
@@ -139,7 +145,7 @@ def _reference(checkpoint: Checkpoint, samples: Samples, work: Work) -> verify.R
 
     def embedded(batch: Array) -> None:
         is_pixels = batch.dtype == np.uint8
-        tower = there(checkpoint.image) if is_pixels else there(checkpoint.text)
+        tower = checkpoint.image_tower if is_pixels else checkpoint.text_tower
         work.advance(REFERENCE_COST * products(tower, batch))
 
     with work.during(REFERENCE_STEP):
@@ -233,7 +239,7 @@ def _write_towers(
 
 def _image_source(
     checkpoint: Checkpoint, comparison: _Comparison
-) -> _TowerSource[ImageTower] | None:
+) -> _TowerSource[AnyImageTower] | None:
     if checkpoint.image is None:
         return None
     samples, reference = comparison.samples, comparison.reference
@@ -247,7 +253,9 @@ def _image_source(
     )
 
 
-def _text_source(checkpoint: Checkpoint, comparison: _Comparison) -> _TowerSource[TextTower] | None:
+def _text_source(
+    checkpoint: Checkpoint, comparison: _Comparison
+) -> _TowerSource[AnyTextTower] | None:
     if checkpoint.text is None:
         return None
     samples, reference = comparison.samples, comparison.reference
@@ -275,15 +283,23 @@ def _write_tower(source: _TowerSource[Tower], precision: Precision, folder: Path
 
 def _write_int8(source: _TowerSource[Tower], folder: Path) -> TowerFile:
     """Write a tower in int8; one more sensitive block at a time in float32 until it is close."""
+    fixed: tuple[str, ...] = ()
+    kept: tuple[str, ...]
+    if isinstance(source.tower, (TracedImageTower, TracedTextTower)):
+        fixed = source.tower.body.float_parts
+        if not source.tower.body.blocks:
+            graph = in_precision(partial(source.build_tower, source.tower), "int8")
+            return _write(graph, source, "int8", folder, kept=fixed)
     tuned = tune(source.tower, source.build_tower, source.counted_batches(), folder)
-    written = _write(tuned.build(tuned.blocks()), source, "int8", folder)
+    written = _write(tuned.build(tuned.blocks()), source, "int8", folder, kept=fixed)
     if verify.holds(written.agreement, "int8"):
         return written
     by_sensitivity = list(sensitivities(tuned.build, tuned.blocks(), source.batches, folder))
     for count in range(1, 1 + int(MOST_KEPT * len(by_sensitivity))):
         kept = tuple(by_sensitivity[:count])
         source.work.extend(tower_step(source.modality, "int8"))
-        written = _write(tuned.build(tuned.blocks(kept=kept)), source, "int8", folder, kept=kept)
+        graph = tuned.build(tuned.blocks(kept=kept))
+        written = _write(graph, source, "int8", folder, kept=(*kept, *fixed))
         if verify.holds(written.agreement, "int8"):
             break
     return written

@@ -9,7 +9,14 @@ import numpy as np
 
 from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens.errors import quoted
-from twinlens_export.architecture import F32, ImageTower, TextTower
+from twinlens_export.architecture import (
+    F32,
+    AnyImageTower,
+    AnyTextTower,
+    TextTower,
+    TracedImageTower,
+    TracedTextTower,
+)
 from twinlens_export.checkpoints.diagnosis import require_checkpoint
 from twinlens_export.checkpoints.families import Family
 from twinlens_export.checkpoints.hub_files import (
@@ -45,8 +52,8 @@ class Checkpoint:
     """None from the moment on when its embeddings of the samples are known: it takes memory."""
     preparation: ReferencePreparation
     tokenizer: LoadedTokenizer | None
-    image: ImageTower | None
-    text: TextTower | None
+    image: AnyImageTower | None
+    text: AnyTextTower | None
     image_spec: ImageSpec | None
     text_spec: TextSpec | None
     native_scale: float | None
@@ -72,9 +79,19 @@ class Checkpoint:
     @property
     def width(self) -> int:
         """Width D of an embedding."""
-        if self.image is not None:
-            return self.image.output_width
-        return there(self.text).output_width
+        return (self.text_tower if self.image is None else self.image).output_width
+
+    @property
+    def image_tower(self) -> AnyImageTower:
+        """Image tower that is known to be there."""
+        assert self.image is not None, "the checkpoint has no image tower"
+        return self.image
+
+    @property
+    def text_tower(self) -> AnyTextTower:
+        """Text tower that is known to be there."""
+        assert self.text is not None, "the checkpoint has no text tower"
+        return self.text
 
 
 def read_checkpoint(checkpoint: str) -> Checkpoint:
@@ -114,9 +131,9 @@ def _read(checkpoint: str) -> Checkpoint:
     )
 
 
-def _image_tower(loaded: LoadedCheckpoint, state: StateDict) -> ImageTower | None:
-    if loaded.image is None:
-        return None
+def _image_tower(loaded: LoadedCheckpoint, state: StateDict) -> AnyImageTower | None:
+    if loaded.image is None or isinstance(loaded.image, TracedImageTower):
+        return loaded.image
     preprocessing = there(loaded.preprocessing)
     return state.image_tower(
         loaded.image,
@@ -125,9 +142,9 @@ def _image_tower(loaded: LoadedCheckpoint, state: StateDict) -> ImageTower | Non
     )
 
 
-def _text_tower(loaded: LoadedCheckpoint, state: StateDict) -> TextTower | None:
-    if loaded.text is None:
-        return None
+def _text_tower(loaded: LoadedCheckpoint, state: StateDict) -> AnyTextTower | None:
+    if loaded.text is None or isinstance(loaded.text, TracedTextTower):
+        return loaded.text
     spec = there(loaded.tokenizer).spec
     text = state.text_tower(loaded.text, pad_id=spec.pad_id, end_id=loaded.end_id)
     if text.pooling == "eos":

@@ -48,14 +48,14 @@ def require_checkpoint(checkpoint: str) -> None:
 def _require_weights(path: Path) -> None:
     """Refuse a file that is no weights, or those of a folder of transformers."""
     name = quoted(str(path))
+    if (path.parent / CONFIGS[0]).exists():
+        raise CheckpointError(
+            f"{name} is a file of a checkpoint; give its folder, {quoted(str(path.parent))}"
+        )
     if path.suffix not in WEIGHTS_FILES:
         raise CheckpointError(
             f"{name} is a file, and no weights by its suffix ({', '.join(sorted(WEIGHTS_FILES))}); "
             "give the folder that save_pretrained wrote"
-        )
-    if (path.parent / CONFIGS[0]).exists():
-        raise CheckpointError(
-            f"{name} is a file of a checkpoint; give its folder, {quoted(str(path.parent))}"
         )
     with path.open("rb") as file:
         if file.read(len(LFS)) == LFS:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from twinlens_export.architecture import F32
+from twinlens_export.architecture import F32, TracedImageTower, TracedTextTower
 from twinlens_export.checkpoints.families import Family
 from twinlens_export.checkpoints.preprocessing import Preprocessing
 from twinlens_export.checkpoints.state_dict import EncoderConfig
@@ -51,10 +51,11 @@ class LoadedCheckpoint:
     preparation: ReferencePreparation
     weights: Mapping[str, F32]
     """The state dict under the family's names."""
-    image: EncoderConfig | None = None
-    """None if there is no image tower; so with `preprocessing`."""
-    text: EncoderConfig | None = None
-    """None if there is no text tower; so with `tokenizer`."""
+    image: EncoderConfig | TracedImageTower | None = None
+    """A tower's configuration, if it is a transformer of `architecture.py`; else itself, traced.
+    None if there is no image tower; so with `preprocessing`."""
+    text: EncoderConfig | TracedTextTower | None = None
+    """Likewise; None if there is no text tower; so with `tokenizer`."""
     end_id: int | None = None
     """End id of the configuration; None: the largest id ends a text."""
     preprocessing: Preprocessing | None = None

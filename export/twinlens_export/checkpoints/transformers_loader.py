@@ -23,11 +23,11 @@ from twinlens_export.checkpoints.hub_files import (
     text_of,
 )
 from twinlens_export.checkpoints.image_processor import read_processor
-from twinlens_export.checkpoints.kinds.adapter import Adapter
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
 from twinlens_export.checkpoints.preprocessing import square_side
 from twinlens_export.checkpoints.state_dict import EncoderConfig
 from twinlens_export.checkpoints.tokenizer import read_tokenizer
+from twinlens_export.checkpoints.weights.adapter import Adapter
 from twinlens_export.errors import CheckpointError
 
 DISPENSABLE: Final = frozenset({"logit_scale", "logit_bias"})

@@ -1,11 +1,12 @@
 """The pass to fp16: weights, products and tokens in half; ids, positions, inputs and outputs not.
 
-For the operators of `FusedBlocks`. Inside of them CUDA computes the norms' sums and the softmax in
+For the operators of `FusedBlocks`, and for those of traced towers, of which all that are not listed
+here stay in float32. Inside of them CUDA computes the norms' sums and the softmax in
 float32. Exact integers stay as they are (an id such as 49407 is not representable in half), and so
 does the final L2 norm of the rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,9 +18,12 @@ from twinlens_export.graph.graph import Graph, Node
 HALF_OPS: Final = frozenset(
     {
         "Attention",
+        "BatchNormalization",
         "BiasGelu",
+        "Conv",
         "FastGelu",
         "Gelu",
+        "Gemm",
         "LayerNormalization",
         "MatMul",
         "MultiHeadAttention",
@@ -29,20 +33,36 @@ HALF_OPS: Final = frozenset(
 )
 CARRIERS: Final = frozenset(
     {
+        "AveragePool",
         "Concat",
+        "Erf",
         "Expand",
+        "Flatten",
         "Gather",
         "GatherND",
+        "GlobalAveragePool",
+        "HardSigmoid",
+        "HardSwish",
+        "MaxPool",
+        "Neg",
         "Pad",
+        "ReduceMean",
+        "Relu",
         "Reshape",
+        "Sigmoid",
         "Slice",
+        "Softmax",
         "Split",
         "Squeeze",
+        "Tanh",
+        "Tile",
         "Transpose",
         "Unsqueeze",
     }
 )
-"""Operators that only move values; of halves they move halves."""
+"""Operators that move values, or bound or average them; of halves they make halves."""
+SUMS: Final = frozenset({"Add", "Clip", "Div", "Mul", "Sub"})
+"""Operators that make halves if all their inputs are."""
 INTEGERS: Final[Mapping[str, int]] = {"Attention": 3, "MultiHeadAttention": 4}
 """Position of the integer input, the lengths of the rows."""
 
@@ -51,7 +71,7 @@ _HALF, _FLOAT = int(onnx.TensorProto.FLOAT16), int(onnx.TensorProto.FLOAT)
 
 def to_half(graph: Graph) -> Graph:
     """Convert weights, products and tokens to fp16; the output stays float32."""
-    result, halves = graph.emptied(), set[str]()
+    result, halves, floats = graph.emptied(), set[str](), list[int]()
     readers = _readers(graph)
     for node in graph.nodes:
         if node.op == "Cast" and readers.get(node.name, set()) <= HALF_OPS:
@@ -65,7 +85,21 @@ def to_half(graph: Graph) -> Graph:
         else:
             inputs = [_as_float(result, name) if name in halves else name for name in node.inputs]
             result.nodes.append(node.with_inputs(inputs))
+            floats.append(len(result.nodes) - 1)
+    _restore(result, graph, floats)
     return result
+
+
+def _restore(result: Graph, graph: Graph, floats: Sequence[int]) -> None:
+    """Let the nodes in float32 read their weights as they were; others may have them in half."""
+    for place in floats:
+        node = result.nodes[place]
+        inputs = list(node.inputs)
+        for position, name in enumerate(inputs):
+            if name in graph.weights and graph.weights[name].dtype != result.weights[name].dtype:
+                inputs[position] = f"{name}.float"
+                result.weights.setdefault(inputs[position], graph.weights[name])
+        result.nodes[place] = node.with_inputs(inputs)
 
 
 def _readers(graph: Graph) -> dict[str, set[str]]:
@@ -83,9 +117,9 @@ def _is_half(node: Node, graph: Graph, halves: set[str]) -> bool:
     first = node.inputs[0]
     if node.op in CARRIERS:
         return first in halves or (first in graph.weights and _is_float(graph, first))
-    if node.op == "Add":
+    if node.op in SUMS:
         return any(name in halves for name in node.inputs) and all(
-            name in halves or (name in graph.weights and _is_float(graph, name))
+            not name or name in halves or (name in graph.weights and _is_float(graph, name))
             for name in node.inputs
         )
     return False

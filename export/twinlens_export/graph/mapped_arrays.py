@@ -2,7 +2,7 @@
 
 import mmap
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar, cast
@@ -44,6 +44,18 @@ def on_disk(value: T, folder: Path) -> T:
         return flat.reshape(array.shape)
 
     return _with_arrays(value, read)
+
+
+def arrays_of(value: object) -> Iterator[Array]:
+    """Yield the arrays of a value made of dataclasses and tuples."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from arrays_of(part)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for member in fields(value):
+            yield from arrays_of(getattr(value, member.name))
 
 
 def release(arrays: Iterable[Array]) -> None:

@@ -14,23 +14,25 @@ proportional.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import numpy as np
 
 from twinlens_export.architecture import (
     F32,
     F64,
+    AnyTower,
     AttentionPool,
     Encoder,
     ImageTower,
     Layer,
     Linear,
     Norm,
-    TextTower,
+    TracedImageTower,
+    TracedTextTower,
 )
 
-Tower = TypeVar("Tower", ImageTower, TextTower)
+Tower = TypeVar("Tower", bound=AnyTower)
 Rms = Mapping[str, F32]
 """Root mean square of every input channel [in] of a linear map, by its name."""
 
@@ -39,7 +41,12 @@ LEAST: Final = 1e-6
 
 
 def smoothed(tower: Tower, rms: Rms) -> Tower:
-    """Return a tower of the same function: float32 embeddings change by rounding alone."""
+    """Return a tower of the same function: float32 embeddings change by rounding alone.
+
+    A traced tower stays as it is: all its tokens are divided when they are quantised.
+    """
+    if isinstance(tower, (TracedImageTower, TracedTextTower)):
+        return tower
     encoder = tower.encoder
     layers = tuple(
         _layer(layer, encoder, rms, f"layers.{number}")
@@ -47,15 +54,20 @@ def smoothed(tower: Tower, rms: Rms) -> Tower:
     )
     smooth = replace(tower, encoder=replace(encoder, layers=layers))
     if isinstance(smooth, ImageTower) and smooth.pool is not None:
-        return _pooled(smooth, smooth.pool, rms)
+        return cast("Tower", _pooled(smooth, smooth.pool, rms))
     return smooth
 
 
-def token_divisors(tower: ImageTower | TextTower, rms: Rms) -> dict[str, F32]:
+def token_divisors(tower: AnyTower, rms: Rms) -> dict[str, F32]:
     """Return the factors [in] that no norm can absorb, by the linear map's name.
 
     The tokens of these maps are divided when they are quantised. A pre-norm tower has none.
     """
+    if isinstance(tower, (TracedImageTower, TracedTextTower)):
+        return {
+            step.name: _factors(rms[step.name], step.weight).astype(np.float32)
+            for step in tower.body.blocks
+        }
     if not tower.encoder.post_norm:
         return {}
     return {

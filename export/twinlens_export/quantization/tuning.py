@@ -9,19 +9,19 @@ from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from twinlens_export.architecture import F32, ImageTower, TextTower
+from twinlens_export.architecture import F32, AnyTower
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import MakeBlocks
 from twinlens_export.graph.graph import Array, Graph
-from twinlens_export.graph.mapped_arrays import on_disk, release
+from twinlens_export.graph.mapped_arrays import arrays_of, on_disk, release
 from twinlens_export.quantization.activation_stats import activation_stats, embed
 from twinlens_export.quantization.smoothquant import smoothed, token_divisors
 from twinlens_export.verification.verify import cosines_of
 
 logger = logging.getLogger(__name__)
 
-Tower = TypeVar("Tower", ImageTower, TextTower)
+Tower = TypeVar("Tower", bound=AnyTower)
 BuildTower: TypeAlias = Callable[[Tower, MakeBlocks], Graph]
 
 
@@ -37,7 +37,7 @@ class TunedTower(Generic[Tower]):
     def build(self, make_blocks: MakeBlocks) -> Graph:
         """Build its graph of the given blocks."""
         graph = self.build_tower(self.tower, make_blocks)
-        release([self.tower.position_embedding])  # and all of the same map
+        release(arrays_of(self.tower))
         return graph
 
     def blocks(self, *, kept: Collection[str] = ()) -> MakeBlocks:

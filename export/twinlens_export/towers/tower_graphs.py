@@ -5,29 +5,32 @@ from typing import Final
 import numpy as np
 import onnx
 
-from twinlens_export.architecture import ImageTower, Linear, Norm, TextTower
+from twinlens_export.architecture import (
+    AnyImageTower,
+    AnyTextTower,
+    ImageTower,
+    Linear,
+    Norm,
+    TextTower,
+    TracedImageTower,
+    TracedTextTower,
+)
 from twinlens_export.blocks.fp32 import FloatBlocks, add_first
 from twinlens_export.blocks.interface import Blocks, MakeBlocks
-from twinlens_export.graph.graph import Graph, ValueInfo
+from twinlens_export.graph.graph import Graph
 from twinlens_export.towers.encoder import EncoderGraph
-
-IMAGE_INPUT: Final = "pixel_values"
-IMAGE_OUTPUT: Final = "image_embeds"
-TEXT_INPUT: Final = "input_ids"
-TEXT_OUTPUT: Final = "text_embeds"
+from twinlens_export.towers.ends import IMAGE_INPUT, TEXT_INPUT, add_unit_rows, new_graph
+from twinlens_export.towers.traced_graphs import traced_image_graph, traced_text_graph
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
 _INT: Final = int(onnx.TensorProto.INT64)
 
 
-def image_graph(tower: ImageTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph:
+def image_graph(tower: AnyImageTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph:
     """Build the graph of an image tower: uint8 pixels [B, S, S, 3] to unit rows [B, D]."""
-    side = tower.side_px
-    graph = Graph(
-        name="image tower",
-        input=ValueInfo(name=IMAGE_INPUT, dtype=np.uint8, shape=("batch", side, side, 3)),
-        output=ValueInfo(name=IMAGE_OUTPUT, dtype=np.float32, shape=("batch", tower.output_width)),
-    )
+    if isinstance(tower, TracedImageTower):
+        return traced_image_graph(tower, make_blocks)
+    graph = new_graph("image", tower.output_width, side_px=tower.side_px)
     blocks = make_blocks(graph)
     tokens = _normed(blocks, _image_tokens(blocks, tower), tower.input_norm, "input_norm")
     encoder = EncoderGraph(blocks=blocks, encoder=tower.encoder)
@@ -41,16 +44,14 @@ def image_graph(tower: ImageTower, make_blocks: MakeBlocks = FloatBlocks) -> Gra
     return graph
 
 
-def text_graph(tower: TextTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph:
+def text_graph(tower: AnyTextTower, make_blocks: MakeBlocks = FloatBlocks) -> Graph:
     """Build the graph of a text tower: int64 ids [B, T] to unit rows [B, D].
 
     T is at most the context; it is the context if the attention mask is "full".
     """
-    graph = Graph(
-        name="text tower",
-        input=ValueInfo(name=TEXT_INPUT, dtype=np.int64, shape=("batch", "tokens")),
-        output=ValueInfo(name=TEXT_OUTPUT, dtype=np.float32, shape=("batch", tower.output_width)),
-    )
+    if isinstance(tower, TracedTextTower):
+        return traced_text_graph(tower, make_blocks)
+    graph = new_graph("text", tower.output_width)
     blocks = make_blocks(graph)
     tokens = _text_tokens(blocks, tower)
     counts = _counts(graph, tower) if tower.encoder.attention_mask == "padding" else ""
@@ -171,4 +172,4 @@ def _embedding(blocks: Blocks, pooled: str, projection: Linear | None) -> None:
     rows = graph.add("Squeeze", pooled, one)
     if projection is not None:
         rows = blocks.projection(rows, projection, "projection")
-    graph.add("Div", rows, graph.add("ReduceL2", rows, one, keepdims=1), name=graph.output.name)
+    add_unit_rows(graph, rows)

@@ -15,8 +15,8 @@ from PIL import Image
 from twinlens.errors import quoted
 from twinlens.images.load import load
 from twinlens_export.architecture import F32
+from twinlens_export.checkpoint_pair import PairPreparation
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.checkpoints.kinds.pair import PairPreparation
 from twinlens_export.checkpoints.loaded import ReferencePreparation
 from twinlens_export.checkpoints.open_clip_loader import OpenClipPreparation
 from twinlens_export.errors import AgreementError
@@ -152,7 +152,7 @@ def _own_levels(checkpoint: Checkpoint, image: Image.Image) -> F32 | None:
         ) from error
     if values.ndim != 3 or len(values) != 3:
         return values if image.mode == "RGB" else None
-    normalization = there(checkpoint.image).normalization
+    normalization = checkpoint.image_tower.normalization
     mean, std = (
         np.array(part, np.float32)[:, None, None]
         for part in (normalization.mean, normalization.std)

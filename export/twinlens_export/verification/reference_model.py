@@ -11,7 +11,6 @@ from torch.overrides import TorchFunctionMode
 from twinlens_export.architecture import F32, PixelNormalization
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.checkpoints.loaded import ReferenceModel
-from twinlens_export.presence import there
 
 BATCH: Final = 4
 """An image of ViT-L/14 takes 0.99 s of one core in batches of 4 and 1.17 in batches of 16, whose
@@ -51,7 +50,7 @@ def image_rows(
     checkpoint: Checkpoint, images: NDArray[np.uint8], *, embedded: Embedded = ignored
 ) -> F32:
     """Return unit rows [B, D] of pixels [B, S, S, 3], normalised in floats as by the processor."""
-    model, normalization = _model_of(checkpoint), there(checkpoint.image).normalization
+    model, normalization = _model_of(checkpoint), checkpoint.image_tower.normalization
 
     def embed(batch: NDArray[Any]) -> torch.Tensor:
         return model.image_features(_normalised(batch, normalization))

@@ -83,7 +83,7 @@ def require_ids(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: Sequence[st
     words = there(checkpoint.tokenizer).added[:MOST_TRIED]
     tried = [*texts, *ODD_TEXTS, *texts_with((*there(checkpoint.tokenizer).marks, *words))]
     found = _full(checkpoint, tokenizer.encode_ragged(tried))
-    if (largest := int(found.max())) >= (rows := len(there(checkpoint.text).token_embedding)):
+    if (largest := int(found.max())) >= (rows := checkpoint.text_tower.vocabulary):
         raise AgreementError(
             f"the tokenizer gives a special token or padding the id {largest}, but the embedding "
             f"of the text tower has {rows} rows; give the tokenizer of this checkpoint"
@@ -108,7 +108,7 @@ def require_ids(checkpoint: Checkpoint, tokenizer: Tokenizer, texts: Sequence[st
 
 def _require_embedded(checkpoint: Checkpoint) -> None:
     """Refuse a tokenizer that can give an id without a row in the embedding."""
-    rows = len(there(checkpoint.text).token_embedding)
+    rows = checkpoint.text_tower.vocabulary
     vocabulary = there(checkpoint.tokenizer).vocabulary
     beyond = {word: id_ for word, id_ in vocabulary.items() if id_ >= rows}
     if beyond:

@@ -12,7 +12,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from twinlens_export.checkpoints import checkpoint as reading
+from twinlens_export.checkpoints.kinds import recognition as reading
 from twinlens_export.checkpoints.checkpoint import read_checkpoint
 from twinlens_export.checkpoints.diagnosis import prefix_of, reason_of
 from twinlens_export.errors import CheckpointError
@@ -105,7 +105,7 @@ def test_a_pointer_that_is_not_read_is_no_hindrance(copied: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_a_file_in_place_of_its_folder_is_refused(name: str, copied: Path) -> None:
-    assert "is a file, not a checkpoint; give the folder" in refusal(copied / name)
+    assert "is a file of a checkpoint; give its folder, " in refusal(copied / name)
 
 
 def test_the_folder_inside_that_of_sentence_transformers_is_named(copied: Path) -> None:

@@ -13,7 +13,6 @@ from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families import FAMILIES, Family
 from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
 from twinlens_export.checkpoints.image_processor import read_processor
-from twinlens_export.checkpoints.kinds.adapter import Adapter
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
 from twinlens_export.checkpoints.preprocessing import square_side
 from twinlens_export.checkpoints.tokenizer import read_tokenizer
@@ -27,6 +26,7 @@ from twinlens_export.checkpoints.transformers_loader import (
     load_tokenizer,
     state_of,
 )
+from twinlens_export.checkpoints.weights.adapter import Adapter
 from twinlens_export.errors import CheckpointError
 
 

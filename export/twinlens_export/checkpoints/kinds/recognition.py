@@ -5,7 +5,6 @@ from typing import Final
 
 from twinlens_export.checkpoints.families import FAMILIES
 from twinlens_export.checkpoints.hub_files import CONFIG, OPEN_CLIP_CONFIG, json_of, path_of
-from twinlens_export.checkpoints.kinds.adapter import Adapter, read_adapter
 from twinlens_export.checkpoints.kinds.lone_tower import LONE_TOWERS, load_lone_tower
 from twinlens_export.checkpoints.kinds.multilingual_clip import MODEL_TYPE, load_multilingual_clip
 from twinlens_export.checkpoints.kinds.sentence_transformers import (
@@ -17,6 +16,7 @@ from twinlens_export.checkpoints.kinds.weights_file import load_weights_file
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
 from twinlens_export.checkpoints.open_clip_loader import load_open_clip
 from twinlens_export.checkpoints.transformers_loader import load_transformers
+from twinlens_export.checkpoints.weights.adapter import Adapter, read_adapter
 
 TRANSFORMERS_WEIGHTS: Final = (
     "model.safetensors",

@@ -11,7 +11,6 @@ from huggingface_hub import snapshot_download
 
 from twinlens.errors import quoted
 from twinlens_export.checkpoints.hub_files import json_of, path_of, read_part, text_of
-from twinlens_export.checkpoints.kinds.tensors import read_tensors
 from twinlens_export.checkpoints.kinds.text_encoder import (
     EncoderParts,
     EncoderPooling,
@@ -19,6 +18,7 @@ from twinlens_export.checkpoints.kinds.text_encoder import (
 )
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
 from twinlens_export.checkpoints.transformers_loader import load_model, load_part
+from twinlens_export.checkpoints.weights.tensors import read_tensors
 from twinlens_export.errors import CheckpointError
 
 MODULES: Final = "modules.json"

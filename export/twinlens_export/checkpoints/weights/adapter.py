@@ -11,7 +11,7 @@ import torch
 
 from twinlens.errors import quoted
 from twinlens_export.checkpoints.hub_files import json_of, path_of, read_part
-from twinlens_export.checkpoints.kinds.tensors import read_tensors
+from twinlens_export.checkpoints.weights.tensors import read_tensors
 from twinlens_export.errors import CheckpointError
 
 ADAPTER_CONFIG: Final = "adapter_config.json"

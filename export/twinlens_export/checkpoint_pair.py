@@ -70,7 +70,7 @@ def pair_of(image: Checkpoint, text: Checkpoint) -> Checkpoint:
                 f"{quoted(checkpoint.name)} has no {modality} tower; give the checkpoint of the "
                 "image tower first, and that of the text tower to --text-from"
             )
-    widths = there(image.image).output_width, there(text.text).output_width
+    widths = image.image_tower.output_width, text.text_tower.output_width
     if widths[0] != widths[1]:
         raise CheckpointError(
             f"{quoted(image.name)} embeds images in width {widths[0]}, {quoted(text.name)} texts "

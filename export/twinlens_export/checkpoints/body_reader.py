@@ -1,0 +1,239 @@
+"""The reader of a traced model: from torch's ONNX graph to a body.
+
+Constants are folded, aliases resolved, and linear maps found: `MatMul` of a matrix, with the `Add`
+of a bias after it, and `Gemm`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper, shape_inference
+from onnx.reference import ReferenceEvaluator
+
+from twinlens.errors import quoted
+from twinlens_export.errors import CheckpointError
+from twinlens_export.graph.body import Body, DenseStep, NamedArray, Step
+from twinlens_export.graph.graph import OPSET, Array, Attribute, Node
+
+MOST_FOLDED_BYTES: Final = 2**26
+"""Largest result of a node that is computed here, and not when a session opens."""
+RANKS: Final = (2, 3, 4)
+"""Of tokens whose linear maps the blocks compute: rows, texts and images, planes."""
+
+Shape = tuple[int | None, ...]
+
+
+def read_body(
+    model: onnx.ModelProto, arrays: Mapping[str, Array], *, given: str, output: str
+) -> Body:
+    """Read a traced model.
+
+    Args:
+        model: of one graph, whose weights are inputs.
+        arrays: weights by the names of those inputs.
+        given: name of the model's own input.
+        output: name of its output.
+
+    Raises:
+        CheckpointError: it has operators beyond the standard, or a subgraph.
+    """
+    inferred = shape_inference.infer_shapes(model)
+    infos = (*inferred.graph.value_info, *inferred.graph.input)
+    reader = _Reader(
+        arrays={**arrays, **{t.name: numpy_helper.to_array(t) for t in model.graph.initializer}},
+        shapes={info.name: _shape(info) for info in infos},
+    )
+    for node in model.graph.node:
+        reader.read(node)
+    steps = _live(_with_dense(reader), reader.name_of(output))
+    read = {name for step in steps if isinstance(step, Node) for name in step.inputs}
+    return Body(
+        input=given,
+        output=reader.name_of(output),
+        steps=tuple(steps),
+        arrays=tuple(
+            NamedArray(name=name, array=array)
+            for name, array in reader.arrays.items()
+            if name in read
+        ),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reader:
+    """Nodes read so far, with names resolved and constants folded."""
+
+    arrays: dict[str, Array]
+    shapes: Mapping[str, Shape]
+    nodes: list[Node] = field(default_factory=list)
+    origins: dict[str, str] = field(default_factory=dict)
+    """Names of the weights that constants are computed from."""
+    _aliases: dict[str, str] = field(default_factory=dict)
+
+    def name_of(self, name: str) -> str:
+        """Return the first name of a tensor."""
+        return self._aliases.get(name, name)
+
+    def read(self, proto: onnx.NodeProto) -> None:
+        """Read one node."""
+        inputs = tuple(map(self.name_of, proto.input))
+        if proto.domain or any(
+            a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+            for a in proto.attribute
+        ):
+            operator = f"{proto.domain}::{proto.op_type}" if proto.domain else proto.op_type
+            raise CheckpointError(
+                f"the model has an operator {quoted(operator)} ({quoted(proto.name)}) that not "
+                "every runtime has; give a checkpoint of another kind"
+            )
+        if proto.op_type == "Identity":
+            self._aliases[proto.output[0]] = inputs[0]
+        elif not self._folded(proto, inputs):
+            self.nodes.append(_node(proto, inputs))
+
+    def _folded(self, proto: onnx.NodeProto, inputs: Sequence[str]) -> bool:
+        """Compute a node of constants; False: its inputs are not all constants, or it is large."""
+        known = [name for name in inputs if name]
+        if known:
+            self.origins[proto.output[0]] = self.origins.get(known[0], known[0])
+        if any(name not in self.arrays for name in known):
+            return False
+        if proto.op_type == "Transpose":  # a view
+            perm = [axis for attribute in proto.attribute for axis in attribute.ints]
+            self.arrays[proto.output[0]] = self.arrays[inputs[0]].transpose(perm or None)
+            return True
+        values = _computed(proto, inputs, self.arrays)
+        if sum(value.nbytes for value in values) > MOST_FOLDED_BYTES:
+            return False
+        self.arrays.update(zip(proto.output, values, strict=True))
+        return True
+
+
+def _computed(
+    proto: onnx.NodeProto, inputs: Sequence[str], arrays: Mapping[str, Array]
+) -> list[Array]:
+    """Compute one node by the reference implementation of ONNX."""
+    node = onnx.NodeProto()
+    node.CopyFrom(proto)
+    node.input[:] = inputs
+    names = sorted({name for name in inputs if name})
+    graph = helper.make_graph(
+        [node],
+        "constant",
+        [
+            helper.make_tensor_value_info(
+                name, helper.np_dtype_to_tensor_dtype(arrays[name].dtype), arrays[name].shape
+            )
+            for name in names
+        ],
+        [onnx.ValueInfoProto(name=name) for name in proto.output],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    run = ReferenceEvaluator(model).run(None, {name: arrays[name] for name in names})
+    return [np.asarray(value) for value in run]
+
+
+def _with_dense(reader: _Reader) -> list[Step]:
+    """Put a linear map in the place of each product with a matrix and of the sum after it."""
+    readers: dict[str, list[Node]] = {}
+    for node in reader.nodes:
+        for name in node.inputs:
+            readers.setdefault(name, []).append(node)
+    taken, absorbed, steps = set[str](), set[str](), list[Step]()
+    for node in reader.nodes:
+        if node.name in absorbed:
+            continue
+        dense = _dense(node, reader)
+        if dense is None:
+            steps.append(node)
+            continue
+        sums = readers.get(dense.output, [])
+        if dense.bias is None and len(sums) == 1 and (bias := _bias(dense, sums[0], reader)):
+            absorbed.add(sums[0].name)
+            dense = replace(dense, bias=reader.arrays[bias], output=sums[0].outputs[0])
+        steps.append(replace(dense, name=_unique(dense.name, taken)))
+    return steps
+
+
+def _dense(node: Node, reader: _Reader) -> DenseStep | None:
+    """Return the linear map that a node is; None: it is none."""
+    if node.op not in {"MatMul", "Gemm"} or node.inputs[1] not in reader.arrays:
+        return None
+    given, name = node.inputs[:2]
+    weight, shape = reader.arrays[name], reader.shapes.get(given, ())
+    if weight.ndim != 2 or len(shape) not in RANKS:
+        return None
+    bias = None
+    if node.op == "Gemm":
+        plain: dict[str, Attribute] = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
+        third = node.inputs[2] if len(node.inputs) > 2 else ""
+        if {**plain, **node.attributes} != plain or (third and third not in reader.arrays):
+            return None
+        bias = reader.arrays[third] if third else None
+    else:
+        weight = weight.T
+    if bias is not None and bias.shape != weight.shape[:1]:
+        return None
+    return DenseStep(
+        name=reader.origins.get(name, name).removesuffix(".weight"),
+        given=given,
+        output=node.outputs[0],
+        weight=weight,
+        bias=bias,
+        shape=shape,
+    )
+
+
+def _bias(dense: DenseStep, node: Node, reader: _Reader) -> str | None:
+    """Return the bias of a linear map, if a node adds it; None: it does something else."""
+    if node.op != "Add":
+        return None
+    (other,) = [name for name in node.inputs if name != dense.output] or [""]
+    array = reader.arrays.get(other)
+    return other if array is not None and array.shape == dense.weight.shape[:1] else None
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """Return a name that is not taken yet, and take it: a module may be used twice."""
+    unique, number = name, 2
+    while unique in taken:
+        unique, number = f"{name}.{number}", number + 1
+    taken.add(unique)
+    return unique
+
+
+def _live(steps: Sequence[Step], output: str) -> list[Step]:
+    """Return the steps that the output depends on."""
+    read, kept = {output}, list[Step]()
+    for step in reversed(steps):
+        if read.intersection(step.outputs):
+            kept.append(step)
+            read.update(step.inputs)
+    return kept[::-1]
+
+
+def _shape(info: onnx.ValueInfoProto) -> Shape:
+    """Return the dims of a tensor; None: it depends on the batch. Empty: it is not known."""
+    dims = info.type.tensor_type.shape.dim
+    return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims)
+
+
+def _node(proto: onnx.NodeProto, inputs: tuple[str, ...]) -> Node:
+    attributes: dict[str, Any] = {
+        attribute.name: _plain(helper.get_attribute_value(attribute))
+        for attribute in proto.attribute
+    }
+    return Node(
+        op=proto.op_type,
+        name=proto.output[0],
+        inputs=inputs,
+        outputs=tuple(proto.output),
+        attributes=attributes,
+    )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  of any type of ONNX
+    return value.decode() if isinstance(value, bytes) else value

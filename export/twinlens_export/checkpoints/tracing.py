@@ -1,0 +1,147 @@
+"""The traced fallback: a tower of any kind as a body of standard operators, from its torch module.
+
+A tower that is no transformer of `architecture.py` is run once on zeros by torch's exporter, which
+writes down its operations. The weights stay where they are: the body reads the module's own arrays.
+"""
+
+import io
+import warnings
+from collections.abc import Callable
+from typing import Final
+
+import onnx
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from twinlens.errors import quoted
+from twinlens_export.architecture import PixelNormalization, TracedImageTower, TracedTextTower
+from twinlens_export.checkpoints.body_reader import read_body
+from twinlens_export.errors import CheckpointError
+from twinlens_export.graph.body import Body
+from twinlens_export.graph.graph import OPSET
+
+BATCH: Final = 2
+"""Items of the traced run; a size of one would be taken for a constant."""
+INPUT: Final = "given"
+OUTPUT: Final = "features"
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
+
+
+def traced_image_tower(
+    module: torch.nn.Module, *, side_px: int, normalization: PixelNormalization
+) -> TracedImageTower:
+    """Trace the image tower of a model.
+
+    Args:
+        module: in evaluation mode; its forward takes normalised floats [B, 3, S, S] and returns
+            features [B, D], which need not be of unit length.
+        side_px: height and width S of the input.
+        normalization: of uint8 pixels to those floats.
+
+    Raises:
+        CheckpointError: torch's exporter cannot write its operations down.
+    """
+    pixels = torch.zeros(BATCH, 3, side_px, side_px)
+    body, width, products = _traced(module, pixels, {0: "batch"}, "image")
+    return TracedImageTower(
+        side_px=side_px,
+        normalization=normalization,
+        body=body,
+        output_width=width,
+        products=products / BATCH,
+    )
+
+
+def traced_text_tower(
+    module: torch.nn.Module, *, context: int, vocabulary: int, trim: bool
+) -> TracedTextTower:
+    """Trace the text tower of a model.
+
+    Args:
+        module: in evaluation mode; its forward takes int64 ids [B, T], padded at the end, and
+            returns features [B, D], which need not be of unit length. It hides its padding itself.
+        context: the most tokens of a text.
+        vocabulary: number of rows of its token embedding.
+        trim: True if padding changes nothing, so that T may be less than the context.
+
+    Raises:
+        CheckpointError: torch's exporter cannot write its operations down.
+    """
+    ids = torch.ones(BATCH, context, dtype=torch.int64)
+    dynamic = {0: "batch", 1: "tokens"} if trim else {0: "batch"}
+    body, width, products = _traced(module, ids, dynamic, "text")
+    return TracedTextTower(
+        context=context,
+        vocabulary=vocabulary,
+        body=body,
+        output_width=width,
+        products=products / ids.numel(),
+    )
+
+
+def _traced(
+    module: torch.nn.Module, given: torch.Tensor, dynamic: dict[int, str], modality: str
+) -> tuple[Body, int, float]:
+    """Return the body of a module, the width of its features, and the products of the run."""
+    with torch.no_grad(), warnings.catch_warnings(action="ignore"):
+        try:
+            with FlopCounterMode(display=False) as counter:
+                features = module(given)
+            model = _exported(module, given, dynamic)
+        except Exception as error:  # torch has no type of its own
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise CheckpointError(
+                f"the {modality} tower, a {type(module).__name__}, is no transformer that is known "
+                f"here, and torch cannot trace it either ({quoted(reason[0])}); give a checkpoint "
+                "of another kind"
+            ) from error
+    if features.ndim != 2:
+        raise CheckpointError(
+            f"the {modality} tower, a {type(module).__name__}, gives an array of shape "
+            f"{list(features.shape)} for {BATCH} items, wanted one row each; "
+            "give a checkpoint that pools its tokens"
+        )
+    state = {name: tensor.detach() for name, tensor in module.state_dict(keep_vars=True).items()}
+    arrays = {name: tensor.numpy(force=True) for name, tensor in state.items()}
+    body = read_body(model, arrays, given=INPUT, output=OUTPUT)
+    return body, int(features.shape[1]), counter.get_total_flops() / 2
+
+
+def _exported(
+    module: torch.nn.Module, given: torch.Tensor, dynamic: dict[int, str]
+) -> onnx.ModelProto:
+    """Return the operations of a module; its weights are inputs, by their names.
+
+    torch's older exporter, which traces a run: it needs no further package, takes models whose
+    control flow the newer one refuses, and leaves the weights out.
+    """
+    file = io.BytesIO()
+    torch.onnx.export(
+        module,
+        (given,),
+        file,  # type: ignore[arg-type]  # the older exporter takes a stream too
+        dynamo=False,
+        export_params=False,
+        do_constant_folding=False,
+        opset_version=OPSET,
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_axes={INPUT: dynamic, OUTPUT: {0: "batch"}},
+    )
+    return onnx.load_from_string(file.getvalue())
+
+
+def as_module(forward: Forward, owner: torch.nn.Module) -> torch.nn.Module:
+    """Return a module whose forward is a function, over the weights of another module."""
+
+    class Tower(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.owner = owner
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return forward(given)
+
+    Tower.__name__ = type(owner).__name__
+    return Tower().eval()

@@ -1,0 +1,1 @@
+"""Weights of any file, and adapters that are added to them."""

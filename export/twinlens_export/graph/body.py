@@ -1,0 +1,70 @@
+"""The body of a traced tower: the operations of any model between one input and one output."""
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from twinlens_export.graph.graph import Array, Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedArray:
+    """A weight, or a constant."""
+
+    name: str
+    array: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenseStep:
+    """A linear map x @ weight.T + bias of the last axis: a block of each precision."""
+
+    name: str
+    """Of the map in its model, which messages and the table of an export use."""
+    given: str
+    """x: [..., in]"""
+    output: str
+    weight: Array
+    """[out, in]"""
+    bias: Array | None
+    """[out]"""
+    shape: tuple[int | None, ...]
+    """Of x; None: it depends on the batch."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that it reads."""
+        return (self.given,)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the tensors that it makes."""
+        return (self.output,)
+
+
+ROWS: Final = 2
+"""Rank of an array with one row an item."""
+Step: TypeAlias = Node | DenseStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """Steps in order of execution, each of them a node of standard operators or a linear map."""
+
+    input: str
+    output: str
+    """float32 [B, D]."""
+    steps: tuple[Step, ...]
+    arrays: tuple[NamedArray, ...]
+    """Those that nodes read; linear maps have theirs."""
+
+    @property
+    def blocks(self) -> tuple[DenseStep, ...]:
+        """The linear maps of tokens, which int8 quantises: those of one row an item stay."""
+        dense = (step for step in self.steps if isinstance(step, DenseStep))
+        return tuple(step for step in dense if len(step.shape) > ROWS)
+
+    @property
+    def float_parts(self) -> tuple[str, ...]:
+        """Return the parts that int8 leaves in float32, in words; empty if there are none."""
+        count = sum(isinstance(step, Node) and step.op == "Conv" for step in self.steps)
+        return (f"{count} convolutions",) if count else ()
