@@ -1,7 +1,8 @@
 """The reasons why a checkpoint cannot be read, found in its folder: each with its cure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from twinlens.errors import quoted
@@ -14,6 +15,25 @@ WEIGHTS: Final = frozenset({".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgp
 CONFIGS: Final = ("config.json", "open_clip_config.json")
 OTHER_KINDS: Final = ("adapter_config.json", "modules.json")
 """Files by which other kinds of checkpoints are known: of PEFT, and of sentence-transformers."""
+_CROSS: Final = "this one reads an image together with a text, and embeds neither alone"
+NEAREST: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "align": "this one scales and crops pictures in a way of its own: SigLIP is the nearest",
+        "bridgetower": _CROSS,
+        "clap": "this one embeds sounds",
+        "clipseg": "the two encoders of this one are those of openai/clip-vit-base-patch16",
+        "flava": f"{_CROSS}: SigLIP is the nearest",
+        "jina_clip": "for texts of many languages, SigLIP 2, or CLIP ViT-B/32 with --text-from "
+        "sentence-transformers/clip-ViT-B-32-multilingual-v1",
+        "nomic_bert": "nomic-embed-text is read as a folder of sentence-transformers, with its "
+        "modules.json; nomic-embed-vision exists as custom code alone",
+        "owlv2": "this one detects objects and embeds no whole picture: SigLIP 2 is the nearest",
+        "owlvit": "this one detects objects and embeds no whole picture: SigLIP 2 is the nearest",
+        "vilt": _CROSS,
+        "xclip": "this one embeds videos: give the CLIP that it was trained from",
+    }
+)
+"""Reasons and nearest ways for models that are not supported, by their model_type."""
 WEIGHTS_FILES: Final = frozenset({".safetensors", ".bin", ".pt", ".pth", ".ckpt"})
 """Suffixes of files of weights that may be a checkpoint by themselves."""
 
@@ -62,24 +82,39 @@ def _require_weights(path: Path) -> None:
             raise _lfs_error(quoted(str(path.parent)), [path.name])
 
 
-def require_plain(name: str, config: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Refuse a configuration of custom code or of quantised weights.
+def require_known(name: str, config: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse a configuration of a model that is not known, or is custom code.
+
+    Args:
+        name: of the checkpoint.
+        config: content of config.json; empty: there is none, which its reading tells.
+        known: supported values of its model_type.
+
+    Raises:
+        CheckpointError: the message has the supported ones, and the nearest of them.
+    """
+    kind = str(config.get("model_type"))
+    if not config or kind in known:
+        return
+    is_code = "auto_map" in config
+    reason = " of custom code, which is never run" if is_code else ", which is not supported"
+    nearest = f"; {NEAREST[kind]}" if kind in NEAREST else ""
+    raise CheckpointError(
+        f"{quoted(name)} is a {quoted(repr(kind))}{reason}; give a checkpoint whose config.json "
+        f"has model_type {' or '.join(known)}, or an OpenCLIP checkpoint{nearest}"
+    )
+
+
+def require_plain(name: str, config: Mapping[str, Any]) -> None:
+    """Refuse a configuration of quantised weights.
 
     Args:
         name: of the checkpoint.
         config: content of config.json.
-        known: supported values of its model_type.
 
     Raises:
         CheckpointError: the configuration is one of these.
     """
-    model_type = config.get("model_type")
-    if "auto_map" in config and model_type not in set(known):
-        raise CheckpointError(
-            f"{quoted(name)} is a {quoted(repr(model_type))} of custom code, which is never run; "
-            f"give a checkpoint whose config.json has model_type {' or '.join(known)}, or an "
-            "OpenCLIP checkpoint"
-        )
     parts = [config, *(config.get(part) for part in ("text_config", "vision_config"))]
     for part in parts:
         quantization = part.get("quantization_config") if isinstance(part, Mapping) else None

@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from twinlens.errors import quoted
 from twinlens_export.architecture import AttentionMask, Pooling
-from twinlens_export.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +68,8 @@ class TextNames:
     layers: str = "text_model.encoder.layers"
     layer: LayerNames = field(default_factory=LayerNames)
     output_norm: str = "text_model.final_layer_norm"
+    before_projection: str = ""
+    """A linear map between the pooled token and the projection."""
     projection: str = "text_projection"
     attention_mask: AttentionMask = "causal"
     pooling: Pooling = "eos"
@@ -93,6 +93,8 @@ class Family:
     text: TextNames = field(default_factory=TextNames)
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Name endings of fused linear maps, each with the endings of its parts."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Parts of names that have changed in transformers: the older ones, with those used here."""
 
 
 def _fused(whole: str, *parts: str) -> dict[str, tuple[str, ...]]:
@@ -140,6 +142,23 @@ CHINESE_CLIP: Final = Family(
         post_norm=True,
     ),
 )
+ALTCLIP: Final = Family(
+    name="altclip",
+    model="AltCLIPModel",
+    text=replace(
+        CHINESE_CLIP.text,
+        token_embedding="text_model.roberta.embeddings.word_embeddings.weight",
+        position_embedding="text_model.roberta.embeddings.position_embeddings.weight",
+        token_type_embedding="text_model.roberta.embeddings.token_type_embeddings.weight",
+        input_norm="text_model.roberta.embeddings.LayerNorm",
+        layers="text_model.roberta.encoder.layers",
+        output_norm="text_model.pre_LN",
+        before_projection="text_model.transformation",
+        position_offset=2,
+    ),
+    renamed={".roberta.encoder.layer.": ".roberta.encoder.layers."},
+)
+"""Its text tower is an XLM-RoBERTa."""
 _BLOCK: Final = LayerNames(
     attention_norm="ln_1",
     query="attn.q_proj",
@@ -217,20 +236,6 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "metaclip_2": Family(name="metaclip_2", model="MetaClip2Model"),
     "siglip": SIGLIP,
     "chinese_clip": CHINESE_CLIP,
+    "altclip": ALTCLIP,
 }
 """Families of transformers, by the `model_type` of config.json."""
-
-
-def family_of(model_type: str) -> Family:
-    """Return the family of a checkpoint saved by transformers.
-
-    Raises:
-        CheckpointError: it is not supported; the message lists the supported ones.
-    """
-    try:
-        return FAMILIES[model_type]
-    except KeyError:
-        raise CheckpointError(
-            f"the checkpoint is a {quoted(repr(model_type))}, which is not supported; give one "
-            f"whose config.json has model_type {' or '.join(FAMILIES)}, or an OpenCLIP checkpoint"
-        ) from None

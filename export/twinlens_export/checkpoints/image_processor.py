@@ -45,8 +45,14 @@ SIGLIP: Final = DEFAULTS | {
     "image_mean": HALVES,
     "image_std": HALVES,
 }
+BLIP: Final = SIGLIP | {
+    "size": {"height": 384, "width": 384},
+    "image_mean": OPENAI_MEAN,
+    "image_std": OPENAI_STD,
+}
+VIT: Final = SIGLIP | {"resample": 2}
 PROCESSORS: Final[Mapping[str, Fields]] = MappingProxyType(
-    {"CLIP": CLIP, "ChineseCLIP": CLIP, "Siglip": SIGLIP}
+    {"CLIP": CLIP, "ChineseCLIP": CLIP, "Siglip": SIGLIP, "Blip": BLIP, "ViT": VIT}
 )
 """Defaults of each of transformers' processors.
 

@@ -18,7 +18,7 @@ from twinlens_export.architecture import (
     PixelNormalization,
     TextTower,
 )
-from twinlens_export.checkpoints.families import Family, LayerNames, PoolNames
+from twinlens_export.checkpoints.families import Family, LayerNames, PoolNames, TextNames
 from twinlens_export.errors import CheckpointError
 
 
@@ -94,7 +94,23 @@ class StateDict:
                 post_norm=names.post_norm,
             ),
             output_norm=reader.optional_norm(names.output_norm),
-            projection=self.optional_linear(names.projection),
+            projection=self._text_projection(names),
+        )
+
+    def _text_projection(self, names: TextNames) -> Linear | None:
+        """Return the projection, together with the linear map before it if there is one."""
+        last = self.optional_linear(names.projection)
+        if not names.before_projection or last is None:
+            return last
+        first = self.linear(names.before_projection)
+        weight, shift = last.weight.astype(np.float64), np.zeros(len(last.weight))
+        if first.bias is not None:
+            shift += weight @ first.bias.astype(np.float64)
+        if last.bias is not None:
+            shift += last.bias
+        return Linear(
+            weight=(weight @ first.weight.astype(np.float64)).astype(np.float32),
+            bias=shift.astype(np.float32),
         )
 
     def linear(self, name: str) -> Linear:

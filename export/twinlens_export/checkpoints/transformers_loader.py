@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32, Activation
 from twinlens_export.checkpoints.diagnosis import prefix_of, require_plain
-from twinlens_export.checkpoints.families import FAMILIES, family_of
+from twinlens_export.checkpoints.families import FAMILIES
 from twinlens_export.checkpoints.hub_files import (
     CONFIG,
     PREPROCESSOR,
@@ -30,6 +31,7 @@ from twinlens_export.checkpoints.tokenizer import read_tokenizer
 from twinlens_export.checkpoints.weights.adapter import Adapter
 from twinlens_export.errors import CheckpointError
 
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 DISPENSABLE: Final = frozenset({"logit_scale", "logit_bias"})
 """Weights without which a model embeds all the same."""
 DISTILBERT_EPSILON: Final = 1e-12
@@ -90,9 +92,9 @@ def load_transformers(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
     Raises:
         CheckpointError: it cannot be read or fetched, or is of no supported family.
     """
-    require_plain(checkpoint, json_of(checkpoint, CONFIG) or {}, FAMILIES)
+    require_plain(checkpoint, json_of(checkpoint, CONFIG) or {})
     config = load_part(checkpoint, "configuration", "AutoConfig")
-    family = family_of(config.model_type)
+    family = FAMILIES[config.model_type]
     image, text = encoder_config(config.vision_config), encoder_config(config.text_config)
     processor = load_part(checkpoint, "image processor", "AutoImageProcessor")
     theirs = load_tokenizer(checkpoint, adapter)
@@ -100,7 +102,7 @@ def load_transformers(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
         processor.to_dict(), side_px=square_side(config.vision_config.image_size)
     )
     model, missing = load_model(checkpoint, family.model, adapter=adapter)
-    state = state_of(model)
+    state = state_of(model, renamed=family.renamed)
     names = family.text
     tokenizer = read_tokenizer(
         theirs,
@@ -166,9 +168,15 @@ def load_tokenizer(checkpoint: str, adapter: Adapter | None = None) -> Any:  # n
     return load_part(str(place), "tokenizer", "AutoTokenizer")
 
 
-def state_of(model: Any) -> dict[str, F32]:  # noqa: ANN401
-    """Return the weights of a model by their names."""
-    return {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
+def state_of(model: Any, *, renamed: Mapping[str, str] = NOTHING) -> dict[str, F32]:  # noqa: ANN401
+    """Return the weights of a model by their names, parts of which may be replaced by others."""
+    state: dict[str, F32] = {}
+    for given, tensor in model.state_dict().items():
+        name = str(given)
+        for older, newer in renamed.items():
+            name = name.replace(older, newer)
+        state[name] = tensor.numpy(force=True)
+    return state
 
 
 def load_model(

@@ -17,6 +17,7 @@ from twinlens.images.load import load
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoint_pair import PairPreparation
 from twinlens_export.checkpoints.checkpoint import Checkpoint
+from twinlens_export.checkpoints.kinds.naflex import NaflexPreparation
 from twinlens_export.checkpoints.loaded import ReferencePreparation
 from twinlens_export.checkpoints.open_clip_loader import OpenClipPreparation
 from twinlens_export.errors import AgreementError
@@ -70,6 +71,17 @@ def _is_tall(image: Image.Image, checkpoint: Checkpoint) -> bool:
     return image.height > image.width and other_order
 
 
+def _is_unconverted(image: Image.Image, checkpoint: Checkpoint) -> bool:
+    processor = getattr(_of_images(checkpoint), "processor", None)
+    converts = bool(getattr(processor, "do_convert_rgb", None))
+    return image.mode != "RGB" and processor is not None and not converts
+
+
+def _has_other_grid(image: Image.Image, checkpoint: Checkpoint) -> bool:
+    preparation = _of_images(checkpoint)
+    return isinstance(preparation, NaflexPreparation) and preparation.keeps_proportions(image)
+
+
 NAMED: Final = (
     NamedDifference(
         name="transparent pixels show the background",
@@ -90,6 +102,16 @@ NAMED: Final = (
         name="of tall images the height is resized first",
         reason="as Pillow 13 does; older versions and torchvision always begin with the width",
         explains=_is_tall,
+    ),
+    NamedDifference(
+        name="images of other colours are converted to RGB",
+        reason="some processors of transformers take their numbers as they are",
+        explains=_is_unconverted,
+    ),
+    NamedDifference(
+        name="images are scaled to a square",
+        reason="SigLIP 2 NaFlex keeps their proportions, and a bundle has one grid of patches",
+        explains=_has_other_grid,
     ),
 )
 """All differences of pixels that are not refused. Beside them, the runtime converts an image to RGB

@@ -12,9 +12,9 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from twinlens_export.checkpoints.kinds import recognition as reading
 from twinlens_export.checkpoints.checkpoint import read_checkpoint
 from twinlens_export.checkpoints.diagnosis import prefix_of, reason_of
+from twinlens_export.checkpoints.kinds import recognition as reading
 from twinlens_export.errors import CheckpointError
 
 

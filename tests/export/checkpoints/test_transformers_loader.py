@@ -68,11 +68,14 @@ def test_half_precision_weights_are_read_in_float32(
     assert abs(read.image.position_embedding - wanted).max() < 0.01
 
 
-@pytest.mark.parametrize("kind", ["siglip2", "align", "blip"])
+@pytest.mark.parametrize("kind", ["flava", "align", "vit"])
 def test_other_families_are_refused_by_name(copied: Path, kind: str) -> None:
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps(config | {"model_type": kind}))
-    message = rf"is a '{kind}', .* clip or metaclip_2 or siglip or chinese_clip, or an OpenCLIP"
+    message = (
+        rf"is a '{kind}', .* clip or metaclip_2 or siglip or chinese_clip or altclip or siglip2 or "
+        "aimv2 or blip or .*, or an OpenCLIP"
+    )
     with pytest.raises(CheckpointError, match=message):
         read_checkpoint(str(copied))
 

@@ -126,6 +126,24 @@ def chinese_clip(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def altclip(folder: Path) -> None:
+    """Save an AltCLIP: its text tower is an XLM-RoBERTa, whose first position is the third."""
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *LETTERS, "<mask>"]
+    text = {"vocab_size": len(pieces), "max_position_embeddings": CONTEXT + 2, "project_dim": 80}
+    text |= {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    config = transformers.AltCLIPConfig(
+        projection_dim=48,
+        text_config=text | transformer(64, 2, 2, "gelu"),
+        vision_config=PATCHES_OF_8 | transformer(128, 2, 2, "quick_gelu"),
+    )
+    randomised(transformers.AltCLIPModel(config)).save_pretrained(folder)
+    save_clip_processor(folder, 32)
+    transformers.XLMRobertaTokenizer(
+        vocab=[(piece, -float(number)) for number, piece in enumerate(pieces)],
+        model_max_length=CONTEXT,
+    ).save_pretrained(folder)
+
+
 def _save_siglip_model(folder: Path, vocabulary: int, **vision: int) -> None:
     text = {"vocab_size": vocabulary, "max_position_embeddings": CONTEXT, "projection_size": 128}
     text |= {"pad_token_id": 1, "bos_token_id": 1, "eos_token_id": 1}
@@ -146,6 +164,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "siglip": siglip,
     "siglip2": siglip2,
     "chinese_clip": chinese_clip,
+    "altclip": altclip,
 }
 
 

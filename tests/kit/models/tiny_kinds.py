@@ -9,7 +9,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from tiny_checkpoints import CONTEXT, CORPUS, LETTERS, randomised, transformer
-from tiny_tokenizers import bert_tokenizer
+from tiny_tokenizers import bert_tokenizer, siglip2_tokenizer
 
 WIDTH = 48
 """Of the tiny CLIP's embeddings, which other halves share."""
@@ -160,3 +160,47 @@ def save_adapter(folder: Path, base: Path, **fields: object) -> dict[str, torch.
     }
     (folder / "adapter_config.json").write_text(json.dumps(config | fields))
     return weights
+
+
+def save_dual_encoder(kind: str, folder: Path) -> None:
+    """Save a dual encoder of transformers that is no CLIP by its towers, or SigLIP 2 NaFlex."""
+    torch.manual_seed(0)
+    sizes = transformer(64, 2, 2, "gelu")
+    image = sizes | {"image_size": 32, "patch_size": 8}
+    tokenizer: Any = bert_tokenizer(CORPUS, context=CONTEXT)
+    words = {"vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT, "pad_token_id": 0}
+    marks = {"bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
+    text = sizes | words | marks
+    square = {"height": 32, "width": 32}
+    processor: Any = transformers.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=square)
+    if kind == "vision-text-dual-encoder":
+        config: Any = transformers.VisionTextDualEncoderConfig.from_vision_text_configs(
+            transformers.ViTConfig(**image), transformers.BertConfig(**text), projection_dim=48
+        )
+        processor = transformers.ViTImageProcessor(size=square)
+        model: Any = transformers.VisionTextDualEncoderModel(config)
+    elif kind == "blip":
+        config = transformers.BlipConfig(
+            image_text_hidden_size=48,
+            text_config=text | {"encoder_hidden_size": 64},
+            vision_config=image,
+        )
+        processor = transformers.BlipImageProcessor(size=square)
+        model = transformers.BlipForImageTextRetrieval(config)
+    elif kind == "siglip2":
+        tokenizer = siglip2_tokenizer(CORPUS, vocabulary=400, context=CONTEXT)
+        words = {"vocab_size": 420, "max_position_embeddings": CONTEXT, "projection_size": 64}
+        words |= {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 1}
+        patches = {"num_patches": 16, "patch_size": 8}
+        config = transformers.Siglip2Config(
+            text_config=sizes | words, vision_config=sizes | patches
+        )
+        processor = transformers.Siglip2ImageProcessor(patch_size=8, max_num_patches=16)
+        model = transformers.Siglip2Model(config)
+        model.logit_scale.data.fill_(4.5)
+        model.logit_bias.data.fill_(-12.5)
+    else:
+        raise KeyError(kind)
+    randomised(model).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

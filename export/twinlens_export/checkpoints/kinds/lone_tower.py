@@ -119,7 +119,7 @@ def load_lone_tower(checkpoint: str, *, adapter: Adapter | None = None) -> Loade
         CheckpointError: it cannot be read or fetched.
     """
     document = json_of(checkpoint, CONFIG) or {}
-    require_plain(checkpoint, document, LONE_TOWERS)
+    require_plain(checkpoint, document)
     config = load_part(checkpoint, "configuration", "AutoConfig")
     tower = LONE_TOWERS[config.model_type]
     name = _class_of(tower, document)

@@ -3,15 +3,19 @@
 from pathlib import Path
 from typing import Final
 
+from twinlens_export.checkpoints.diagnosis import require_known
 from twinlens_export.checkpoints.families import FAMILIES
 from twinlens_export.checkpoints.hub_files import CONFIG, OPEN_CLIP_CONFIG, json_of, path_of
 from twinlens_export.checkpoints.kinds.lone_tower import LONE_TOWERS, load_lone_tower
 from twinlens_export.checkpoints.kinds.multilingual_clip import MODEL_TYPE, load_multilingual_clip
+from twinlens_export.checkpoints.kinds.naflex import MODEL_TYPE as NAFLEX
+from twinlens_export.checkpoints.kinds.naflex import load_naflex
 from twinlens_export.checkpoints.kinds.sentence_transformers import (
     clip_folder,
     load_sentence_transformers,
     read_modules,
 )
+from twinlens_export.checkpoints.kinds.traced_model import TRACED_KINDS, load_traced_model
 from twinlens_export.checkpoints.kinds.weights_file import load_weights_file
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
 from twinlens_export.checkpoints.open_clip_loader import load_open_clip
@@ -57,8 +61,14 @@ def _of_model(checkpoint: str, adapter: Adapter | None = None) -> LoadedCheckpoi
             return load_open_clip(checkpoint)
     if adapter is None and kind == MODEL_TYPE:
         return load_multilingual_clip(checkpoint)
+    if kind not in LONE_TOWERS:
+        require_known(checkpoint, config, (*FAMILIES, NAFLEX, *TRACED_KINDS))
     if kind in LONE_TOWERS:
         return load_lone_tower(checkpoint, adapter=adapter)
+    if kind == NAFLEX:
+        return load_naflex(checkpoint, adapter=adapter)
+    if kind in TRACED_KINDS:
+        return load_traced_model(checkpoint, adapter=adapter)
     return load_transformers(checkpoint, adapter=adapter)
 
 

@@ -7,23 +7,27 @@ from typing import Any, Final, Literal
 import numpy as np
 import torch
 
-from twinlens.errors import quoted
 from twinlens_export.architecture import F32
-from twinlens_export.checkpoints.families import Family
+from twinlens_export.checkpoints.families import Family, TextNames
 from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.checkpoints.kinds.text_families import TEXT_ENCODERS, beneath
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
 from twinlens_export.checkpoints.tokenizer import read_tokenizer
+from twinlens_export.checkpoints.tracing import as_module, traced_text_tower
 from twinlens_export.checkpoints.transformers_loader import (
     TransformersPreparation,
     config_file,
     encoder_config,
 )
-from twinlens_export.errors import CheckpointError
 
 ENCODER: Final = "encoder_model."
 """Prefix of the encoder's weights."""
 PROJECTION: Final = "text_projection"
+MOST_TOKENS: Final = 512
+"""Most tokens of a text. Encoders with rotary positions take thousands, of which the verification
+would embed every sample."""
+AFTER_PADDING: Final = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
+"""Encoders whose first position is that after the padding id."""
 
 EncoderPooling = Literal["first", "mean"]
 
@@ -34,9 +38,7 @@ class PooledEncoder:
 
     model: Any
     pooling: EncoderPooling
-    weight: torch.Tensor | None
-    """Of the projection [out, in]; None: there is none."""
-    bias: torch.Tensor | None
+    projection: torch.nn.Linear | None
     pad_id: int
 
     def image_features(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -51,9 +53,15 @@ class PooledEncoder:
         if self.pooling == "mean":
             weights = mask.unsqueeze(-1).to(tokens.dtype)
             pooled = (tokens * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
-        if self.weight is None:
+        if self.projection is None:
             return pooled
-        return torch.nn.functional.linear(pooled, self.weight, self.bias)
+        projected: torch.Tensor = self.projection(pooled)
+        return projected
+
+    def module(self) -> torch.nn.Module:
+        """Return its own modules as one."""
+        parts = [part for part in (self.model, self.projection) if part is not None]
+        return torch.nn.ModuleList(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,40 +85,61 @@ class EncoderParts:
 def loaded_encoder(parts: EncoderParts) -> LoadedCheckpoint:
     """Return a text encoder as a checkpoint of one tower.
 
+    An encoder that is none of TEXT_ENCODERS is traced.
+
     Raises:
-        CheckpointError: the encoder is of a kind that is not known.
+        CheckpointError: it cannot be traced, or its tokenizer not be reproduced.
     """
     kind = parts.config.model_type
-    if kind not in TEXT_ENCODERS:
-        raise CheckpointError(
-            f"the text encoder of {quoted(parts.place)} is a {quoted(repr(kind))}, which is not "
-            f"supported; supported are {', '.join(TEXT_ENCODERS)}"
-        )
-    names = replace(
-        beneath(TEXT_ENCODERS[kind], ENCODER), pooling=parts.pooling, projection=PROJECTION
-    )
     state = parts.model.state_dict().items()
     weights: dict[str, F32] = {f"{ENCODER}{name}": t.numpy(force=True) for name, t in state}
     for name, tensor in parts.projection.items():
         weights[f"{PROJECTION}.{name}"] = np.ascontiguousarray(tensor.numpy(force=True))
-    positions = len(weights[names.position_embedding]) - names.position_offset
-    tokenizer = read_tokenizer(
-        parts.tokenizer, context=min(positions, parts.context or positions), trim=True
-    )
+    tokenizer = read_tokenizer(parts.tokenizer, context=_context(parts), trim=True)
     if parts.lower_case:
         tokenizer = replace(tokenizer, spec=replace(tokenizer.spec, clean="lower"))
+    model = PooledEncoder(
+        model=parts.model,
+        pooling=parts.pooling,
+        projection=_linear(parts.projection),
+        pad_id=tokenizer.spec.pad_id,
+    )
+    names = replace(
+        beneath(TEXT_ENCODERS.get(kind, TextNames()), ENCODER),
+        pooling=parts.pooling,
+        projection=PROJECTION,
+    )
     return LoadedCheckpoint(
         family=Family(name=kind, model=type(parts.model).__name__, text=names),
-        model=PooledEncoder(
-            model=parts.model,
-            pooling=parts.pooling,
-            weight=parts.projection.get("weight"),
-            bias=parts.projection.get("bias"),
-            pad_id=tokenizer.spec.pad_id,
-        ),
+        model=model,
         preparation=TransformersPreparation(tokenizer=parts.tokenizer, processor=None),
         weights=weights,
-        text=encoder_config(parts.config),
+        text=encoder_config(parts.config)
+        if kind in TEXT_ENCODERS
+        else traced_text_tower(
+            as_module(model.text_features, model.module()),
+            context=tokenizer.spec.context,
+            vocabulary=parts.model.get_input_embeddings().num_embeddings,
+            trim=True,
+        ),
         tokenizer=tokenizer,
         files={**config_file(parts.place, parts.config), TOKENIZER: tokenizer.json},
     )
+
+
+def _context(parts: EncoderParts) -> int:
+    """Return the most tokens of a text: by the library, by the positions, and MOST_TOKENS."""
+    positions = int(parts.config.max_position_embeddings)
+    if parts.config.model_type in AFTER_PADDING:
+        positions -= int(parts.config.pad_token_id) + 1
+    return min(positions, parts.context or positions, MOST_TOKENS)
+
+
+def _linear(weights: Mapping[str, torch.Tensor]) -> torch.nn.Linear | None:
+    """Return a linear map with the given weight [out, in] and bias [out]; None without them."""
+    if not weights:
+        return None
+    outputs, inputs = weights["weight"].shape
+    linear = torch.nn.Linear(inputs, outputs, bias="bias" in weights)
+    linear.load_state_dict(dict(weights))
+    return linear.eval()

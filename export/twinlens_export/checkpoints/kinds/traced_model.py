@@ -1,0 +1,149 @@
+"""Dual encoders of transformers that are no CLIP by their towers: each tower is traced."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+
+from twinlens_export.checkpoints.diagnosis import require_plain
+from twinlens_export.checkpoints.families import Family
+from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
+from twinlens_export.checkpoints.image_processor import read_processor
+from twinlens_export.checkpoints.kinds.text_encoder import AFTER_PADDING
+from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
+from twinlens_export.checkpoints.preprocessing import square_side
+from twinlens_export.checkpoints.tokenizer import read_tokenizer
+from twinlens_export.checkpoints.tracing import (
+    as_module,
+    traced_image_tower,
+    traced_text_tower,
+)
+from twinlens_export.checkpoints.transformers_loader import (
+    TransformersPreparation,
+    features_of,
+    image_files,
+    load_model,
+    load_part,
+    load_tokenizer,
+    state_of,
+)
+from twinlens_export.checkpoints.weights.adapter import Adapter
+
+Features = Callable[..., torch.Tensor]
+
+
+def _image_features(model: Any, pixels: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+    return features_of(model.get_image_features(pixel_values=pixels))
+
+
+def _text_features(model: Any, ids: torch.Tensor, **mask: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+    return features_of(model.get_text_features(input_ids=ids, **mask))
+
+
+def _blip_image(model: Any, pixels: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+    tokens = model.vision_model(pixel_values=pixels).last_hidden_state
+    features: torch.Tensor = model.vision_proj(tokens[:, 0])
+    return features
+
+
+def _blip_text(model: Any, ids: torch.Tensor, **mask: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+    tokens = model.text_encoder(input_ids=ids, **mask).last_hidden_state
+    features: torch.Tensor = model.text_proj(tokens[:, 0])
+    return features
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedKind:
+    """A kind of dual encoder."""
+
+    model: str
+    """Name of its class."""
+    masked: bool = False
+    """True if its text tower is told which tokens are padding."""
+    image: Features = _image_features
+    text: Features = _text_features
+    encoder: str = "text_model"
+    """Name of the text tower inside the model."""
+
+
+TRACED_KINDS: Final[Mapping[str, TracedKind]] = {
+    "aimv2": TracedKind(model="Aimv2Model"),
+    "blip": TracedKind(
+        model="BlipForImageTextRetrieval",
+        masked=True,
+        image=_blip_image,
+        text=_blip_text,
+        encoder="text_encoder",
+    ),
+    "groupvit": TracedKind(model="GroupViTModel"),
+    "vision-text-dual-encoder": TracedKind(model="VisionTextDualEncoderModel", masked=True),
+}
+"""Kinds by the `model_type` of config.json. Of BLIP it is the contrastive half of a checkpoint for
+retrieval (`itm`), without its cross-encoder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedModel:
+    """A dual encoder of transformers; see `ReferenceModel`."""
+
+    kind: TracedKind
+    model: Any
+    pad_id: int
+
+    def image_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """See `ReferenceModel`."""
+        return self.kind.image(self.model, pixels)
+
+    def text_features(self, ids: torch.Tensor) -> torch.Tensor:
+        """See `ReferenceModel`."""
+        mask = {"attention_mask": (ids != self.pad_id).long()} if self.kind.masked else {}
+        return self.kind.text(self.model, ids, **mask)
+
+
+def load_traced_model(checkpoint: str, *, adapter: Adapter | None = None) -> LoadedCheckpoint:
+    """Load a dual encoder of one of TRACED_KINDS.
+
+    Raises:
+        CheckpointError: it cannot be read or fetched, or torch cannot trace it.
+    """
+    require_plain(checkpoint, json_of(checkpoint, CONFIG) or {})
+    config = load_part(checkpoint, "configuration", "AutoConfig")
+    kind = TRACED_KINDS[config.model_type]
+    processor = load_part(checkpoint, "image processor", "AutoImageProcessor")
+    theirs = load_tokenizer(checkpoint, adapter)
+    side_px = square_side(config.vision_config.image_size)
+    preprocessing = read_processor(processor.to_dict(), side_px=side_px)
+    tokenizer = read_tokenizer(theirs, context=_context(config.text_config), trim=True)
+    loaded, missing = load_model(checkpoint, kind.model, adapter=adapter)
+    model = TracedModel(kind=kind, model=loaded, pad_id=tokenizer.spec.pad_id)
+    words = getattr(loaded, kind.encoder).get_input_embeddings()
+    return LoadedCheckpoint(
+        family=Family(name=config.model_type, model=kind.model),
+        model=model,
+        preparation=TransformersPreparation(tokenizer=theirs, processor=processor),
+        weights=state_of(loaded),
+        image=traced_image_tower(
+            as_module(model.image_features, loaded),
+            side_px=side_px,
+            normalization=preprocessing.normalization,
+        ),
+        text=traced_text_tower(
+            as_module(model.text_features, loaded),
+            context=tokenizer.spec.context,
+            vocabulary=words.num_embeddings,
+            trim=True,
+        ),
+        preprocessing=preprocessing,
+        tokenizer=tokenizer,
+        native_scale=None if missing or not hasattr(loaded, "logit_scale") else scale_of(loaded),
+        files={**image_files(checkpoint, config, processor), TOKENIZER: tokenizer.json},
+    )
+
+
+def _context(config: Any) -> int:  # noqa: ANN401
+    """Return the most tokens of a text."""
+    positions = int(config.max_position_embeddings)
+    if config.model_type in AFTER_PADDING:
+        return positions - int(config.pad_token_id) - 1
+    return positions

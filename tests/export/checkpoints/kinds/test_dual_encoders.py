@@ -1,0 +1,81 @@
+"""Dual encoders of transformers that are no CLIP by their towers, and SigLIP 2 NaFlex."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+from tiny_kinds import save_dual_encoder
+from transformers_rows import transformers_rows
+
+import twinlens
+from twinlens_export.checkpoints.checkpoint import read_checkpoint
+from twinlens_export.errors import CheckpointError
+
+TEXTS = ["a dog", "", "two dogs, running on the beach! " * 9, "x"]
+
+
+def test_the_towers_of_any_dual_encoder_are_traced(
+    exported: Callable[..., twinlens.Model], photos: list[Image.Image], tmp_path: Path
+) -> None:
+    save_dual_encoder("vision-text-dual-encoder", tmp_path)
+    model = exported(tmp_path)
+    images, _ = transformers_rows(tmp_path, photos, TEXTS)
+    assert (model.embed_images(photos) * images).sum(axis=1).min() > 0.999
+    theirs = transformers.AutoModel.from_pretrained(tmp_path).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    encoded = tokenizer(TEXTS, padding=True, truncation=True, return_tensors="pt")
+    encoded.pop("token_type_ids")
+    with torch.inference_mode():
+        output = theirs.get_text_features(**encoded)
+    rows = torch.nn.functional.normalize(getattr(output, "pooler_output", output), dim=-1).numpy()
+    assert (model.embed_texts(TEXTS) * rows).sum(axis=1).min() > 0.99999
+    assert model.classify(photos[:1], ["a", "b"]).best[0] in ("a", "b")
+
+
+def test_naflex_is_a_siglip_at_a_square_grid(
+    exported: Callable[..., twinlens.Model], photos: list[Image.Image], tmp_path: Path
+) -> None:
+    save_dual_encoder("siglip2", tmp_path)
+    model = exported(tmp_path)
+    squares = [photo.crop((0, 0, 128, 128)) for photo in photos]
+    processor = transformers.AutoImageProcessor.from_pretrained(tmp_path)
+    theirs = transformers.AutoModel.from_pretrained(tmp_path).eval()
+    with torch.inference_mode():
+        output = theirs.get_image_features(**processor(squares, return_tensors="pt"))
+    rows = torch.nn.functional.normalize(getattr(output, "pooler_output", output), dim=-1).numpy()
+    assert (model.embed_images(squares) * rows).sum(axis=1).min() > 0.999
+    assert model.level == "native"
+    assert model.preprocess(photos[0]).shape == (32, 32, 3)
+    np.testing.assert_allclose(np.linalg.norm(model.embed_texts(TEXTS), axis=1), 1, atol=1e-5)
+
+
+def test_patches_are_pixels_in_another_order(tmp_path: Path) -> None:
+    save_dual_encoder("siglip2", tmp_path)
+    grid = read_checkpoint(str(tmp_path)).preparation.grid
+    pixels = torch.rand(2, 3, 32, 32)
+    patches = grid.patches(pixels).numpy()
+    np.testing.assert_array_equal(grid.pixels(patches[1]), pixels[1].numpy())
+    # The first patch, its first row of pixels: red, green, blue of each pixel.
+    first = pixels[0, :, 0, :8].permute(1, 0).reshape(-1).numpy()
+    np.testing.assert_array_equal(patches[0, 0, :24], first)
+
+
+@pytest.mark.parametrize(
+    ("kind", "nearest"),
+    [
+        ("clipseg", "openai/clip-vit-base-patch16"),
+        ("align", "SigLIP"),
+        ("jina_clip", "clip-ViT-B-32-multilingual-v1"),
+        ("owlvit", "detect"),
+    ],
+)
+def test_a_family_that_cannot_be_taken_is_refused_with_the_nearest_way(
+    kind: str, nearest: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(f'{{"model_type": "{kind}"}}')
+    with pytest.raises(CheckpointError, match=nearest):
+        read_checkpoint(str(tmp_path))
