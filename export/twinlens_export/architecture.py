@@ -17,6 +17,8 @@ AttentionMask = Literal["full", "causal", "padding"]
 (padding)."""
 Pooling = Literal["first", "eos", "last"]
 """The token that is the text's embedding: the first; the end token; the last, padding or not."""
+ImagePooling = Literal["class", "mean"]
+"""Pooling of an image without an attention pool: its class token; the mean of its patches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,7 @@ class AttentionPool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageTower:
-    """A vision transformer, pooled at its class token or by attention."""
+    """A vision transformer, pooled at its class token, over its patches, or by attention."""
 
     side_px: int
     normalization: PixelNormalization
@@ -142,8 +144,9 @@ class ImageTower:
     input_norm: Norm | None
     encoder: Encoder
     output_norm: Norm
-    """Of all tokens before attention pooling, of the class token otherwise."""
+    """Of all tokens before attention pooling, of the pooled token otherwise."""
     pool: AttentionPool | None
+    pooling: ImagePooling = "class"
     projection: Linear | None
 
     def __post_init__(self) -> None:

@@ -113,6 +113,7 @@ def _read(checkpoint: str) -> Checkpoint:
             loaded.image,
             side_px=preprocessing.image.side_px,
             normalization=preprocessing.normalization,
+            pooling=loaded.image_pooling,
         )
     text: AnyTextTower
     if isinstance(loaded.text, TracedTextTower):

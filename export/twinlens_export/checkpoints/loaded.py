@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from twinlens_export.architecture import F32, TracedImageTower, TracedTextTower
+from twinlens_export.architecture import F32, ImagePooling, TracedImageTower, TracedTextTower
 from twinlens_export.checkpoints.families import Family
 from twinlens_export.checkpoints.preprocessing import Preprocessing
 from twinlens_export.checkpoints.state_dict import EncoderConfig
@@ -54,6 +54,7 @@ class LoadedCheckpoint:
     image: EncoderConfig | TracedImageTower
     """A tower's configuration, if it is a transformer of `architecture.py`; else itself, traced."""
     text: EncoderConfig | TracedTextTower
+    image_pooling: ImagePooling = "class"
     end_id: int | None
     """End id of the configuration; None: the largest id ends a text."""
     preprocessing: Preprocessing
