@@ -18,6 +18,8 @@ AttentionMask = Literal["full", "causal", "padding"]
 Pooling = Literal["first", "eos", "last", "mean"]
 """The token that is the text's embedding: the first; the end token; the last, padding or not; or
 the mean of all tokens but padding (mean), for the attention mask "padding"."""
+ImagePooling = Literal["class", "mean"]
+"""Pooling of an image without an attention pool: its class token; the mean of its patches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,7 @@ class AttentionPool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageTower:
-    """A vision transformer, pooled at its class token or by attention."""
+    """A vision transformer, pooled at its class token, over its patches, or by attention."""
 
     side_px: int
     normalization: PixelNormalization
@@ -143,8 +145,9 @@ class ImageTower:
     input_norm: Norm | None
     encoder: Encoder
     output_norm: Norm
-    """Of all tokens before attention pooling, of the class token otherwise."""
+    """Of all tokens before attention pooling, of the pooled token otherwise."""
     pool: AttentionPool | None
+    pooling: ImagePooling = "class"
     projection: Linear | None
 
     def __post_init__(self) -> None:

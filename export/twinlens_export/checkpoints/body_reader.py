@@ -40,6 +40,8 @@ def read_body(
     Raises:
         CheckpointError: it has operators beyond the standard, or a subgraph.
     """
+    for node in model.graph.node:
+        _require_standard(node)
     inferred = shape_inference.infer_shapes(model)
     infos = (*inferred.graph.value_info, *inferred.graph.input)
     reader = _Reader(
@@ -62,6 +64,16 @@ def read_body(
     )
 
 
+def _require_standard(node: onnx.NodeProto) -> None:
+    subgraphs = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+    if node.domain or any(attribute.type in subgraphs for attribute in node.attribute):
+        operator = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+        raise CheckpointError(
+            f"the model has an operator {quoted(operator)} ({quoted(node.name)}) that not every "
+            "runtime has; give a checkpoint of another kind"
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class _Reader:
     """Nodes read so far, with names resolved and constants folded."""
@@ -80,15 +92,6 @@ class _Reader:
     def read(self, proto: onnx.NodeProto) -> None:
         """Read one node."""
         inputs = tuple(map(self.name_of, proto.input))
-        if proto.domain or any(
-            a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
-            for a in proto.attribute
-        ):
-            operator = f"{proto.domain}::{proto.op_type}" if proto.domain else proto.op_type
-            raise CheckpointError(
-                f"the model has an operator {quoted(operator)} ({quoted(proto.name)}) that not "
-                "every runtime has; give a checkpoint of another kind"
-            )
         if proto.op_type == "Identity":
             self._aliases[proto.output[0]] = inputs[0]
         elif not self._folded(proto, inputs):

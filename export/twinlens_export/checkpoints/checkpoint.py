@@ -139,6 +139,7 @@ def _image_tower(loaded: LoadedCheckpoint, state: StateDict) -> AnyImageTower | 
         loaded.image,
         side_px=preprocessing.image.side_px,
         normalization=preprocessing.normalization,
+        pooling=loaded.image_pooling,
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from twinlens_export.architecture import F32, TracedImageTower, TracedTextTower
+from twinlens_export.architecture import F32, ImagePooling, TracedImageTower, TracedTextTower
 from twinlens_export.checkpoints.families import Family
 from twinlens_export.checkpoints.preprocessing import Preprocessing
 from twinlens_export.checkpoints.state_dict import EncoderConfig
@@ -56,6 +56,7 @@ class LoadedCheckpoint:
     None if there is no image tower; so with `preprocessing`."""
     text: EncoderConfig | TracedTextTower | None = None
     """Likewise; None if there is no text tower; so with `tokenizer`."""
+    image_pooling: ImagePooling = "class"
     end_id: int | None = None
     """End id of the configuration; None: the largest id ends a text."""
     preprocessing: Preprocessing | None = None

@@ -1,12 +1,15 @@
-"""The configuration of an OpenCLIP checkpoint: open_clip_config.json, read or refused."""
+"""The configuration of an OpenCLIP checkpoint, and the kind of each of its towers.
+
+A tower is a transformer of `architecture.py` if all that its configuration says is known here; any
+other is traced, as open_clip builds it.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
-from twinlens.errors import quoted
-from twinlens_export.architecture import Activation, AttentionMask, Pooling
+from twinlens_export.architecture import Activation, AttentionMask, ImagePooling, Pooling
 from twinlens_export.checkpoints.families import OPEN_CLIP, OPEN_CLIP_SIGLIP, Family
 from twinlens_export.checkpoints.open_clip_preprocessing import read_preprocess_cfg
 from twinlens_export.checkpoints.preprocessing import Fields, Preprocessing, square_side
@@ -15,9 +18,10 @@ from twinlens_export.errors import CheckpointError
 
 EPSILON: Final = 1e-5
 """Default of open_clip's norms."""
-SUPPORTED: Final = "supported are OpenCLIP's own two transformers, and timm's SigLIP"
 SIGLIP: Final = re.compile(r"vit_\w+_siglip_\d+")
 """timm's names of SigLIP's image towers; those with `gap` in the name are others."""
+ImageKind = Literal["open_clip", "timm_siglip", "traced"]
+TextKind = Literal["open_clip", "traced"]
 POOLINGS: Final[Mapping[str, Pooling]] = {
     "argmax": "eos",
     "eos": "eos",
@@ -29,6 +33,7 @@ POOLINGS: Final[Mapping[str, Pooling]] = {
 IMAGE: Final[Fields] = {
     "head_width": 64,
     "image_size": 224,
+    "final_ln_after_pool": False,
     "layers": 12,
     "norm_kwargs": {},
     "pool_type": "tok",
@@ -54,8 +59,10 @@ WITHOUT_EFFECT: Final = frozenset(
         "context_length",
         "final_ln_after_pool",  # the same where one token is chosen
         "hf_tokenizer_name",  # open_clip's own affair
+        "ls_init_value",  # the scales are folded into the maps before them
         "mlp_ratio",
         "no_ln_pre",
+        "output_tokens",  # beside the features
         "pad_id",
         "patch_dropout",  # in training only
         "patch_size",
@@ -81,88 +88,93 @@ class OpenClipConfig:
     """The configuration of an OpenCLIP checkpoint."""
 
     family: Family
+    image_kind: ImageKind
+    text_kind: TextKind
     image: EncoderConfig | None
-    """None: timm's model has it."""
-    text: EncoderConfig
+    """None: the model itself has it."""
+    text: EncoderConfig | None
+    """None: the tower is traced."""
+    image_pooling: ImagePooling
+    trim: bool
+    """True if padding at the end of a text changes nothing."""
     preprocessing: Preprocessing
     end_id: int | None
     """None: the largest id ends a text."""
     tokenizer: Fields
-    """`tokenizer_kwargs`."""
+    """`tokenizer_kwargs`, and `tokenizer_mode`."""
+    text_model: str | None
+    """Name of the text tower's model of transformers; None: it is open_clip's own."""
 
 
 def read_open_clip_config(document: Fields) -> OpenClipConfig:
     """Read an open_clip_config.json.
 
     Raises:
-        CheckpointError: it describes a tower that is not supported, or holds an unknown field.
+        CheckpointError: it lacks a tower, or its images are prepared in a way that the runtime
+            cannot follow.
     """
     try:
         model = document["model_cfg"]
-        image, text = model["vision_cfg"], model["text_cfg"]
+        image, text = IMAGE | model["vision_cfg"], TEXT | model["text_cfg"]
     except KeyError as error:
         raise CheckpointError(f"open_clip_config.json has no {error}") from error
-    _refuse_others(model, image, text)
-    image, text = IMAGE | image, TEXT | text
-    _require_pooling(image)
+    image_kind, text_kind = _image_kind(image), _text_kind(text)
     mask: AttentionMask = "full" if text["no_causal_mask"] else "causal"
-    pooling = _pooling(text, mask)
-    timm = bool(image.get("timm_model_name"))
-    family = OPEN_CLIP_SIGLIP if timm else OPEN_CLIP
-    heads = image["width"] // image["head_width"]
+    family = OPEN_CLIP_SIGLIP if image_kind == "timm_siglip" else OPEN_CLIP
+    names = replace(
+        family.text, attention_mask=mask, pooling=POOLINGS.get(text["pool_type"], "eos")
+    )
     return OpenClipConfig(
-        family=replace(family, text=replace(family.text, attention_mask=mask, pooling=pooling)),
-        image=None if timm else _encoder(model, image, heads=heads),
-        text=_encoder(model, text, heads=text["heads"]),
+        family=replace(family, text=names),
+        image_kind=image_kind,
+        text_kind=text_kind,
+        image=_encoder(model, image, heads=image["width"] // image["head_width"])
+        if image_kind == "open_clip"
+        else None,
+        text=None if text_kind == "traced" else _encoder(model, text, heads=text["heads"]),
+        image_pooling="mean" if image["pool_type"] == "avg" else "class",
+        # transformers' models hide their padding.
+        trim="hf_model_name" in text if text_kind == "traced" else mask == "causal",
         preprocessing=read_preprocess_cfg(
             document.get("preprocess_cfg", {}), side_px=square_side(image["image_size"])
         ),
         end_id=text["eos_id"] if text["pool_type"] == "eos" else None,
-        tokenizer=text.get("tokenizer_kwargs") or {},
+        tokenizer={
+            **(text.get("tokenizer_kwargs") or {}),
+            "tokenizer_mode": text.get("tokenizer_mode"),
+        },
+        text_model=text.get("hf_model_name"),
     )
 
 
-def _refuse_others(model: Fields, image: Fields, text: Fields) -> None:
-    """Refuse fields beyond the architecture: to ignore them would change the embeddings."""
-    if (name := image.get("timm_model_name")) and not SIGLIP.fullmatch(name):
-        raise CheckpointError(
-            f"the image tower is timm's {name}, which is not supported; {SUPPORTED}"
+def _image_kind(image: Fields) -> ImageKind:
+    if name := image.get("timm_model_name"):
+        is_siglip = SIGLIP.fullmatch(name) and all(
+            image.get(field) in known for field, known in TIMM.items()
         )
-    if isinstance(image.get("layers"), (list, tuple)):
-        raise CheckpointError(f"the image tower is a ResNet, which is not supported; {SUPPORTED}")
-    if name := text.get("hf_model_name"):
-        raise CheckpointError(f"the text tower is a {name}, which is not supported; {SUPPORTED}")
-    if "multimodal_cfg" in model:
-        raise CheckpointError(f"the checkpoint is a CoCa, which is not supported; {SUPPORTED}")
+        return "timm_siglip" if is_siglip else "traced"
+    is_resnet = isinstance(image["layers"], (list, tuple))
+    pooled = image["pool_type"] == "tok" or (
+        image["pool_type"] == "avg" and image["final_ln_after_pool"]
+    )
+    return "open_clip" if pooled and not is_resnet and _is_known(image) else "traced"
+
+
+def _text_kind(text: Fields) -> TextKind:
+    pooling = POOLINGS.get(text["pool_type"])
+    # Behind a causal mask, padding of another length would move the last token.
+    pooled = pooling == "eos" or (pooling is not None and text["no_causal_mask"])
+    return "open_clip" if pooled and _is_known(text) else "traced"
+
+
+def _is_known(fields: Fields) -> bool:
+    """Return True if no field says more of a tower than this file understands."""
     known = {**IMAGE, **TEXT}.keys() | WITHOUT_EFFECT
-    for part, fields in (("vision_cfg", image), ("text_cfg", text)):
-        for field, value in fields.items():
-            # A field that is off has no effect, known or not.
-            if field in known or not value or (field, value) in SUPPORTED_VALUES:
-                continue
-            raise CheckpointError(
-                f"{part} has {field} = {quoted(repr(value))}, which is not supported; {SUPPORTED}"
-            )
-
-
-def _pooling(text: Fields, mask: AttentionMask) -> Pooling:
-    kind = text["pool_type"]
-    known = [name for name in POOLINGS if mask == "full" or POOLINGS[name] == "eos"]
-    if kind not in known:
-        raise CheckpointError(
-            f"text_cfg has pool_type {quoted(repr(kind))}; supported are {', '.join(known)}"
-        )
-    return POOLINGS[kind]
-
-
-def _require_pooling(image: Fields) -> None:
-    fields = TIMM if image.get("timm_model_name") else {"pool_type": ("tok",)}
-    for field, known in fields.items():
-        if image.get(field) not in known:
-            raise CheckpointError(
-                f"vision_cfg has {field} {quoted(repr(image.get(field)))}; "
-                f"{known[0]!r} is supported"
-            )
+    # A field that is off has no effect, known or not.
+    return all(
+        field in known or not value or (field, value) in SUPPORTED_VALUES
+        for field, value in fields.items()
+    )
 
 
 def _encoder(model: Fields, tower: Fields, *, heads: int) -> EncoderConfig:

@@ -23,8 +23,9 @@ from twinlens_export.checkpoints.hub_files import (
 )
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
 from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
+from twinlens_export.checkpoints.open_clip_folder import offline_folder
 from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_tokenizer
-from twinlens_export.checkpoints.state_dict import EncoderConfig
+from twinlens_export.checkpoints.open_clip_towers import OpenClipTowers
 from twinlens_export.errors import CheckpointError
 
 WEIGHTS: Final = (
@@ -35,6 +36,7 @@ WEIGHTS: Final = (
 """Files in open_clip's order of preference; the last is read as weights only."""
 TOKENIZER_FILES: Final = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json")
 CURE: Final = f"give a whole folder, with {OPEN_CLIP_CONFIG} and {WEIGHTS[0]}"
+TEXT_CURE: Final = CURE + " (and the config.json of {}, its text tower, if there is no network)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,34 +73,38 @@ class OpenClipPreparation:
 
 
 def load_open_clip(checkpoint: str) -> LoadedCheckpoint:
-    """Load a checkpoint of OpenCLIP's own two transformers, or of SigLIP in OpenCLIP.
+    """Load a checkpoint of OpenCLIP, with towers of any kind that open_clip builds.
 
     Raises:
-        CheckpointError: it cannot be read or fetched, or has a tower that is not supported, or
+        CheckpointError: it cannot be read or fetched, or has a tower that cannot be traced, or
             open_clip, the reference of the verification, is not installed.
     """
-    config = read_open_clip_config(json_of(checkpoint, OPEN_CLIP_CONFIG) or {})
-    names = config.family.text
-    library, place = _library(), f"local-dir:{_folder(checkpoint)}"
-    model = read_part(
-        checkpoint, "weights", CURE, lambda: library.create_model(place, weights_only=True).eval()
-    )
-    theirs = read_part(checkpoint, "tokenizer", CURE, lambda: library.get_tokenizer(place))
+    document = json_of(checkpoint, OPEN_CLIP_CONFIG) or {}
+    config = read_open_clip_config(document)
+    library = _library()
+    cure = CURE if config.text_model is None else TEXT_CURE.format(quoted(config.text_model))
+    with offline_folder(_folder(checkpoint), document) as folder:
+        place = f"local-dir:{folder}"
+        model = read_part(
+            checkpoint,
+            "weights",
+            cure,
+            lambda: library.create_model(place, weights_only=True).eval(),
+        )
+        theirs = read_part(checkpoint, "tokenizer", CURE, lambda: library.get_tokenizer(place))
     transform = read_part(checkpoint, "image transform", CURE, lambda: _transform(library, model))
-    weights = _weights(model)
+    towers = OpenClipTowers(model=model, config=config)
     tokenizer = read_open_clip_tokenizer(
-        theirs,
-        context=len(weights[names.position_embedding]),
-        trim=names.attention_mask != "full",
-        options=config.tokenizer,
+        theirs, context=towers.context(theirs), trim=config.trim, options=config.tokenizer
     )
     return LoadedCheckpoint(
         family=config.family,
         model=OpenClipModel(model=model),
         preparation=OpenClipPreparation(tokenizer=theirs, transform=transform),
-        weights=weights,
-        image=config.image or _timm_encoder(model.visual.trunk),
-        text=config.text,
+        weights=towers.weights(),
+        image=towers.image(),
+        text=towers.text(tokenizer.spec.context),
+        image_pooling=config.image_pooling,
         end_id=config.end_id,
         preprocessing=config.preprocessing,
         tokenizer=tokenizer,
@@ -140,22 +146,3 @@ def _folder(checkpoint: str) -> Path:
     for name in TOKENIZER_FILES:
         path_of(checkpoint, name)
     return found.parent
-
-
-def _timm_encoder(trunk: Any) -> EncoderConfig:  # noqa: ANN401
-    """Return the configuration of timm's image tower, for which its name stands in the file."""
-    block = trunk.blocks[0]
-    # In timm the tanh form is a class of its own, or an option of torch's.
-    tanh = "tanh" in f"{type(block.mlp.act).__name__} {block.mlp.act}".lower()
-    return EncoderConfig(
-        layers=len(trunk.blocks),
-        heads=block.attn.num_heads,
-        activation="gelu_tanh" if tanh else "gelu",
-        epsilon=trunk.norm.eps,
-    )
-
-
-def _weights(model: Any) -> dict[str, F32]:  # noqa: ANN401
-    """Return the state dict; newer models keep their text tower under `text.`, older at the top."""
-    state = model.state_dict().items()
-    return {name.removeprefix("text."): tensor.numpy(force=True) for name, tensor in state}

@@ -24,6 +24,14 @@ CLEANS: Final[Mapping[str, Clean]] = {
 }
 """Cleaning rules by the `clean` of tokenizer_kwargs."""
 
+KNOWN: Final = frozenset({"language", "strip_sep_token"})
+"""Other fields of tokenizer_kwargs that are followed; the language is in the tokenizer's marks."""
+CURES: Final[Mapping[str, str]] = {
+    "reduction_mask": "take it out: it chooses tokens of a text that is longer than the context, "
+    "by chance or by nltk, which would be cut at its end without it",
+    "tokenizer_mode": "its padding stands inside the text; there is no way around it yet",
+}
+
 
 def read_open_clip_tokenizer(
     tokenizer: Any,  # noqa: ANN401  open_clip ships no types
@@ -38,7 +46,7 @@ def read_open_clip_tokenizer(
         tokenizer: open_clip's.
         context: number of the tower's positions.
         trim: True if a batch may be cut to its longest text.
-        options: `tokenizer_kwargs` of text_cfg.
+        options: `tokenizer_kwargs` of text_cfg, and its `tokenizer_mode`.
 
     Raises:
         CheckpointError: the runtime cannot reproduce the tokenizer.
@@ -47,7 +55,8 @@ def read_open_clip_tokenizer(
     clean = _clean(options, default="lower" if own else "whitespace")
     if not own:
         loaded = read_tokenizer(tokenizer.tokenizer, context=context, trim=trim)
-        return replace(loaded, spec=replace(loaded.spec, clean=clean))
+        loaded = replace(loaded, spec=replace(loaded.spec, clean=clean))
+        return _without_separator(loaded) if options.get("strip_sep_token") else loaded
     ends = (tokenizer.sot_token_id, tokenizer.eot_token_id)
     marks = {tokenizer.decoder[id_]: id_ for id_ in ends}
     return LoadedTokenizer(
@@ -66,12 +75,24 @@ def read_open_clip_tokenizer(
 
 def _clean(options: Mapping[str, Any], *, default: str) -> Clean:
     for name, value in options.items():
-        if value and (name != "clean" or value not in CLEANS):
+        if value and name not in KNOWN and (name != "clean" or value not in CLEANS):
+            cure = CURES.get(name, f"known are {', '.join(sorted(KNOWN))}")
             raise CheckpointError(
-                f"tokenizer_kwargs has {name} = {quoted(repr(value))}, which is not supported; "
-                f"clean = {' or '.join(CLEANS)} is"
+                f"tokenizer_kwargs has {name} = {quoted(repr(value))}, which is not supported, and "
+                f"clean = {' or '.join(CLEANS)} is; {cure}"
             )
     return CLEANS[options.get("clean") or default]
+
+
+def _without_separator(loaded: LoadedTokenizer) -> LoadedTokenizer:
+    """End a text with id 0 in the place of the separator, as open_clip's strip_sep_token does."""
+    fast = Tokenizer.from_str(loaded.json)
+    empty = fast.encode("").ids
+    begin, zero = (fast.id_to_token(id_) for id_ in (empty[0], 0))
+    special = [(begin, empty[0]), (zero, 0)]
+    fast.post_processor = TemplateProcessing(single=[begin, "$A", zero], special_tokens=special)
+    spec = replace(loaded.spec, end_id=0)
+    return replace(loaded, spec=spec, json=fast.to_str())
 
 
 def _converted(tokenizer: Any) -> Tokenizer:  # noqa: ANN401

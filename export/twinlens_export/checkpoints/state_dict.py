@@ -11,6 +11,7 @@ from twinlens_export.architecture import (
     AttentionMask,
     AttentionPool,
     Encoder,
+    ImagePooling,
     ImageTower,
     Layer,
     Linear,
@@ -42,7 +43,12 @@ class StateDict:
     """Split by `split_fused`."""
 
     def image_tower(
-        self, config: EncoderConfig, *, side_px: int, normalization: PixelNormalization
+        self,
+        config: EncoderConfig,
+        *,
+        side_px: int,
+        normalization: PixelNormalization,
+        pooling: ImagePooling = "class",
     ) -> ImageTower:
         """Return the image tower.
 
@@ -70,6 +76,7 @@ class StateDict:
             encoder=reader.encoder(names.layers, names.layer),
             output_norm=reader.norm(names.output_norm),
             pool=reader.pool(names.pool) if names.pool else None,
+            pooling=pooling,
             projection=self.optional_linear(names.projection),
         )
 

@@ -102,8 +102,8 @@ def _traced(
             f"{list(features.shape)} for {BATCH} items, wanted one row each; "
             "give a checkpoint that pools its tokens"
         )
-    state = {name: tensor.detach() for name, tensor in module.state_dict(keep_vars=True).items()}
-    arrays = {name: tensor.numpy(force=True) for name, tensor in state.items()}
+    arrays = {name: tensor.numpy(force=True) for name, tensor in module.state_dict().items()}
+    arrays |= {name: buffer.numpy(force=True) for name, buffer in module.named_buffers()}
     body = read_body(model, arrays, given=INPUT, output=OUTPUT)
     return body, int(features.shape[1]), counter.get_total_flops() / 2
 
@@ -138,7 +138,13 @@ def as_module(forward: Forward, owner: torch.nn.Module) -> torch.nn.Module:
     class Tower(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.owner = owner
+            # By the names of the owner: messages have no part of ours before them.
+            for name, child in owner.named_children():
+                self.add_module(name, child)
+            for name, parameter in owner.named_parameters(recurse=False):
+                self.register_parameter(name, parameter)
+            for name, buffer in owner.named_buffers(recurse=False):
+                self.register_buffer(name, buffer, persistent=False)
 
         def forward(self, given: torch.Tensor) -> torch.Tensor:
             return forward(given)

@@ -36,6 +36,9 @@ def image_graph(tower: AnyImageTower, make_blocks: MakeBlocks = FloatBlocks) -> 
     encoder = EncoderGraph(blocks=blocks, encoder=tower.encoder)
     if tower.pool is not None:
         pooled = encoder.pool(encoder.all(tokens), tower.pool, tower.output_norm)
+    elif tower.pooling == "mean":
+        pooled = add_patch_mean(graph, encoder.all(tokens))
+        pooled = blocks.norm(pooled, tower.output_norm, "output_norm")
     else:
         tokens = encoder.all_but_last(tokens)
         pooled = encoder.last(tokens, pooled=add_first(graph, tokens))
@@ -65,6 +68,13 @@ def text_graph(tower: AnyTextTower, make_blocks: MakeBlocks = FloatBlocks) -> Gr
     pooled = _normed(blocks, pooled, tower.output_norm, "output_norm")
     _embedding(blocks, pooled, tower.projection)
     return graph
+
+
+def add_patch_mean(graph: Graph, tokens: str) -> str:
+    """Append the mean of all tokens but the class token: [B, 1, width]."""
+    first, end, axis = (graph.constant([bound], np.int64) for bound in (1, 2**31 - 1, 1))
+    patches = graph.add("Slice", tokens, first, end, axis)
+    return graph.add("ReduceMean", patches, axis, keepdims=1)
 
 
 def _image_tokens(blocks: Blocks, tower: ImageTower) -> str:

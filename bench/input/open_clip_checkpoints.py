@@ -1,0 +1,213 @@
+"""Checkpoints of OpenCLIP's registry, of random weights: each as open_clip itself saves one.
+
+The configurations are the registry's, and those of the text towers of transformers as published; a
+vocabulary of the Hub, which is not at hand, is that of a small tokenizer of the same kind.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import torch
+import transformers
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, trainers
+from tokenizers.pre_tokenizers import ByteLevel, Metaspace
+
+from bench.harness.paths import DEMO_TOKENIZER
+from twinlens.demo.samples import bundled_drawings
+
+BERT: Final = transformers.BertConfig(vocab_size=30522)
+TEXT_MODELS: Final[Mapping[str, transformers.PretrainedConfig]] = {
+    "roberta-base": transformers.RobertaConfig(
+        vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5
+    ),
+    "xlm-roberta-base": transformers.XLMRobertaConfig(
+        vocab_size=250002, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5
+    ),
+    "google/mt5-base": transformers.MT5Config(
+        vocab_size=32000, d_model=768, d_kv=64, d_ff=2048, num_layers=12, num_heads=12
+    ),
+    "facebook/nllb-200-distilled-600M": transformers.M2M100Config(
+        vocab_size=32000, d_model=1024, encoder_layers=12, decoder_layers=1, dropout=0.1
+    ),
+    "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract": BERT,
+}
+"""Of mT5 and NLLB a part of the vocabulary: the whole takes a gigabyte."""
+PREPROCESSING: Final[Mapping[str, Mapping[str, Any]]] = {
+    "SigLIP": {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"},
+    "CLIPA": {"interpolation": "bilinear", "resize_mode": "squash"},
+    "MobileCLIP": {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear"},
+    "PE-Core": {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
+    | {"resize_mode": "squash"},
+}
+"""Of the published weights, by a part of the name; open_clip's own for all others."""
+FINE_TUNES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "BiomedCLIP": {
+        "embed_dim": 512,
+        "vision_cfg": {
+            "timm_model_name": "vit_base_patch16_224",
+            "timm_model_pretrained": False,
+            "timm_pool": "",
+            "timm_proj": "linear",
+            "image_size": 224,
+        },
+        "text_cfg": {
+            "hf_model_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
+            "hf_tokenizer_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
+            "hf_proj_type": "mlp",
+            "hf_pooler_type": "cls_last_hidden_state_pooler",
+            "context_length": 256,
+        },
+    },
+    "TinyCLIP ViT-40M-32-Text-19M": {
+        "embed_dim": 512,
+        "vision_cfg": {"image_size": 224, "layers": 12, "width": 512, "patch_size": 32},
+        "text_cfg": {"width": 512, "heads": 8, "layers": 6},
+    },
+    "letterboxed, layer scales": {
+        "embed_dim": 256,
+        "vision_cfg": {
+            "image_size": 224,
+            "layers": 6,
+            "width": 384,
+            "patch_size": 16,
+            "ls_init_value": 1e-4,
+        },
+        "text_cfg": {"width": 256, "heads": 4, "layers": 4, "ls_init_value": 1e-4},
+    },
+}
+"""Configurations of OpenCLIP folders on the Hub that are not in the registry."""
+
+
+def config_of(name: str, library: ModuleType) -> dict[str, Any]:
+    """Return the model_cfg of a name of the registry, or of a fine-tune."""
+    if name in FINE_TUNES:
+        return json.loads(json.dumps(FINE_TUNES[name]))
+    found: dict[str, Any] = library.get_model_config(name)
+    return found
+
+
+def save_open_clip(name: str, library: ModuleType, folder: Path) -> None:
+    """Save a checkpoint of random weights as a folder of OpenCLIP."""
+    config = config_of(name, library)
+    text_name = config["text_cfg"].get("hf_model_name")
+    built = json.loads(json.dumps(config))
+    if text_name:
+        TEXT_MODELS[text_name].save_pretrained(folder)
+        built["text_cfg"] |= {"hf_model_name": str(folder), "hf_model_pretrained": False}
+    is_custom = built.pop("custom_text", False) or bool(text_name)
+    kind = library.CustomTextCLIP if is_custom else library.CLIP
+    if "multimodal_cfg" in built:
+        kind = library.CoCa
+    model = with_random_norms(kind(**built))
+    weights = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
+    save_file(weights, folder / "open_clip_model.safetensors")
+    fields = next((given for part, given in PREPROCESSING.items() if part in name), {})
+    if name.startswith("letterboxed"):
+        fields = {"resize_mode": "longest", "fill_color": 128, "interpolation": "bilinear"}
+    document = {"model_cfg": config, "preprocess_cfg": fields}
+    (folder / "open_clip_config.json").write_text(json.dumps(document))
+    if hf_tokenizer := config["text_cfg"].get("hf_tokenizer_name"):
+        context = config["text_cfg"].get("context_length", 77)
+        tokenizer_like(hf_tokenizer, context).save_pretrained(folder)
+
+
+def with_random_norms(model: torch.nn.Module) -> torch.nn.Module:
+    """Move biases, norms, their statistics and layer scales away from zeros, ones and 1e-6."""
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if name.endswith("bias") and tensor.ndim:
+                tensor.add_(torch.randn_like(tensor) * 0.02)
+            elif "gamma" in name or "layer_scale" in name:
+                tensor.uniform_(0.1, 0.5)
+            elif "norm" in name.lower() or ".ln_" in name or ".bn" in name:
+                tensor.mul_(1 + 0.1 * torch.randn_like(tensor))
+        for name, tensor in model.named_buffers():
+            if name.endswith("running_mean"):
+                tensor.normal_(0, 0.1)
+            elif name.endswith("running_var"):
+                tensor.uniform_(0.7, 1.3)
+    return model
+
+
+def tokenizer_like(name: str, context: int) -> Any:  # noqa: ANN401  of transformers
+    """Return a small tokenizer of the kind of a published one."""
+    lowered = name.lower()
+    options = {"model_max_length": context}
+    if "bert" in lowered and "roberta" not in lowered:
+        return transformers.BertTokenizerFast(vocab=_word_pieces(), **options)
+    if "xlm" in lowered:
+        pieces = _pieces("<s>", "<pad>", "</s>", "<unk>", last="<mask>")
+        return transformers.XLMRobertaTokenizerFast(vocab=pieces, **options)
+    if "roberta" in lowered:
+        vocab, merges = _byte_pairs("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+        return transformers.RobertaTokenizerFast(vocab=vocab, merges=merges, **options)
+    if "nllb" in lowered:
+        vocab, merges = _character_pairs("<s>", "<pad>", "</s>", "<unk>")
+        return transformers.NllbTokenizerFast(
+            vocab=vocab, merges=merges, src_lang="eng_Latn", **options
+        )
+    if "mt5" in lowered or "siglip" in lowered:
+        pieces = _pieces("<pad>", "</s>", "<unk>")
+        return transformers.T5TokenizerFast(vocab=pieces, extra_ids=0, **options)
+    file = str(DEMO_TOKENIZER)
+    return transformers.CLIPTokenizerFast(tokenizer_file=file, **options)
+
+
+def _captions() -> list[str]:
+    return [drawing.caption for drawing in bundled_drawings()]
+
+
+def _letters() -> list[str]:
+    return sorted({letter for text in _captions() for letter in text.lower() if letter.strip()})
+
+
+def _word_pieces() -> dict[str, int]:
+    words = {word for text in _captions() for word in text.lower().split() if word.isalpha()}
+    letters = _letters()
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]
+    tokens += [*(f"##{letter}" for letter in letters), *sorted(words - set(letters))]
+    return {token: number for number, token in enumerate(tokens)}
+
+
+def _pieces(*special: str, last: str = "") -> list[tuple[str, float]]:
+    """Return scored pieces of a unigram model: special ones, letters and words."""
+    trained = Tokenizer(models.Unigram())
+    trained.pre_tokenizer = Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=400, show_progress=False)
+    trained.train_from_iterator([*_captions(), *_letters()] * 5, trainer)
+    found = json.loads(trained.to_str())["model"]["vocab"]
+    pieces = [(name, 0.0) for name in special]
+    pieces += [(piece, score) for piece, score in found if piece not in special]
+    return [*pieces, (last, 0.0)] if last else pieces
+
+
+def _byte_pairs(*special: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=list(special),
+        initial_alphabet=ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    trained.train_from_iterator(_captions() * 5, trainer)
+    return _pairs(trained)
+
+
+def _character_pairs(*special: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = Metaspace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=list(special), show_progress=False
+    )
+    trained.train_from_iterator(_captions() * 5, trainer)
+    return _pairs(trained)
+
+
+def _pairs(trained: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    model = json.loads(trained.to_str())["model"]
+    return model["vocab"], [tuple(pair) for pair in model["merges"]]
