@@ -172,8 +172,10 @@ def _sha256(weights: Mapping[str, F32]) -> str:
 
 
 def _name(checkpoint: str) -> str:
-    """Return the Hub id, or the folder's own name: its path may be private."""
+    """Return the Hub id, or the name of the folder or file: its path may be private."""
     folder = Path(checkpoint)
+    if folder.is_file():
+        return folder.stem
     return folder.resolve().name if folder.is_dir() else checkpoint
 
 

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from twinlens.bundle.bundle import open_bundle
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.text import printable
 from twinlens.commands.reading.inputs import open_model
 from twinlens.demo.samples import bundled_drawings
 from twinlens.http.libraries import SERVICE, require_libraries
 from twinlens.images.read_options import READ_DEFAULTS
-from twinlens.loading import DEMO
+from twinlens.loading import DEMO, folder_of
 
 if TYPE_CHECKING:
     from twinlens.browsing.library.cache import Cache
@@ -34,6 +35,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
     Raises:
         LibraryMissingError: a library is missing.
+        MissingTowerError: the bundle has no image tower.
         NotADirectoryError: the folder is none.
         OSError: it cannot be listed, or the cache not be written.
     """
@@ -42,6 +44,7 @@ def run(options: argparse.Namespace) -> Outcome:
     from twinlens.browsing.library.cache import Cache  # noqa: PLC0415
 
     folder, titles = _folder(options.folder)
+    open_bundle(folder_of(options.bundle)).manifest.require("image")
     cache = Cache.of(folder) if options.index is None else Cache(folder=options.index.absolute())
     cache.claim()
     library, index = _library(options, folder, cache, titles)
@@ -97,7 +100,6 @@ def _library(
     if options.bundle == DEMO and options.folder is not None:
         _tell("the demo model was trained on small drawings; name a BUNDLE for photographs")
     with open_model(options) as model:
-        model.require("image")
         place = cache.index(model.about)
         progress = options.progress
         count = None if progress.bar else partial(progress.counted, noun="images")

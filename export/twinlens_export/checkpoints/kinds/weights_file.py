@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,10 +44,10 @@ def load_weights_file(path: Path) -> LoadedCheckpoint:
     """
     name = str(path)
     state = read_part(name, "weights", "give the file as it was published", lambda: _read(path))
-    state, document = _described(path, _plain(state))
+    weights, document = _described(path, _plain(state))
     with tempfile.TemporaryDirectory(prefix="twinlens-weights-") as folder:
         (Path(folder) / OPEN_CLIP_CONFIG).write_text(json.dumps(document), encoding="utf-8")
-        save_file(state, Path(folder) / WEIGHTS[0])
+        save_file(weights, Path(folder) / WEIGHTS[0])
         return load_open_clip(folder)
 
 
@@ -55,7 +56,8 @@ def _read(path: Path) -> Mapping[str, Any]:
     if path.suffix == ".safetensors":
         return read_tensors(path)
     if _is_archive(path):
-        archive = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings(action="ignore"):  # newer versions of torch deprecate it
+            archive = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
         state: Mapping[str, Any] = archive.state_dict()
         return state
     found: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -110,7 +112,7 @@ def _described(
         state["positional_embedding"] = torch.cat(
             [state["positional_embedding"][:KEPT], later[KEPT:]]
         )
-    if not (is_long or state.keys() >= OPENAI_BUFFERS):
+    if not (is_long or _is_archive(path) or state.keys() >= OPENAI_BUFFERS):
         raise CheckpointError(
             f"{quoted(str(path))} is a state dict of OpenCLIP's names, without a "
             f"configuration; {CURE}"
