@@ -201,9 +201,7 @@ def _byte_pairs(*special: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
 def _character_pairs(*special: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = Metaspace()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=list(special), show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=list(special), show_progress=False)
     trained.train_from_iterator(_captions() * 5, trainer)
     return _pairs(trained)
 

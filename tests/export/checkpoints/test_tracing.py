@@ -248,6 +248,4 @@ def test_no_node_of_a_body_is_unread(image_tower: TracedImageTower) -> None:
     read = {name for step in body.steps for name in step.inputs} | {body.output}
     assert all(read.intersection(step.outputs) for step in body.steps)
     stored = {array.name for array in body.arrays}
-    assert stored <= {
-        name for step in body.steps if isinstance(step, Node) for name in step.inputs
-    }
+    assert stored <= {name for step in body.steps if isinstance(step, Node) for name in step.inputs}
