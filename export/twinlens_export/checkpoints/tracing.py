@@ -25,6 +25,11 @@ BATCH: Final = 2
 INPUT: Final = "given"
 OUTPUT: Final = "features"
 
+TAKEN: Final = (
+    "with the towers of CLIP, SigLIP or Chinese-CLIP, or with any that torch.onnx.export writes"
+)
+"""The towers that are taken, for messages."""
+
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -92,7 +97,7 @@ def _traced(
             raise CheckpointError(
                 f"the {modality} tower, a {type(module).__name__}, is no transformer that is known "
                 f"here, and torch cannot trace it either ({quoted(reason[0])}); give a checkpoint "
-                "of another kind"
+                f"{TAKEN}"
             ) from error
     if features.ndim != 2:
         raise CheckpointError(
