@@ -1,10 +1,12 @@
 """Compare every family with its original, in every precision.
 
     python -m bench.parity [--only SUBSTRING] [--out bench/results/parity.json]
+    python -m bench.parity --page          # docs/parity.md, from the results
 
 The shapes are those of real checkpoints; the weights are random, with biases and norms that are not
 zeros and ones. Each is saved as its own library saves it, exported, and compared with the original
-by the exporter itself, on drawings and captions. OpenCLIP's need open_clip_torch.
+by the exporter itself, on drawings and captions: ids and pixels, then rows. OpenCLIP's need
+open_clip_torch; its whole registry is read by configuration, and one model of each kind exported.
 """
 
 import argparse
@@ -22,14 +24,16 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors.torch import save_file
 from transformers import PretrainedConfig
 
 from bench.harness.machine import commit, versions
 from bench.harness.paths import DEMO_TOKENIZER, RESULTS
 from bench.harness.random_weights import accept_any_ranking
 from bench.harness.timing import spent_by
+from bench.input.open_clip_checkpoints import save_open_clip, with_random_norms
+from bench.input.open_clip_registry import refusals, registry
 from bench.input.torchvision_stub import import_torchvision
+from bench.parity_page import write_page
 from twinlens.bundle.manifest import Manifest
 from twinlens.bundle.specs import PRECISIONS
 from twinlens.demo.samples import bundled_drawings
@@ -105,20 +109,29 @@ OPEN_CLIP = (
     "ViT-B-32-quickgelu",
     "ViT-B-16",
     "ViT-L-14",
+    "TinyCLIP ViT-40M-32-Text-19M",
+    "letterboxed, layer scales",
+    "CLIPA ViT-S/16",
     "ViT-B-16-SigLIP",
     "ViT-B-32-SigLIP2-256",
+    "RN50",
+    "convnext_tiny",
+    "MobileCLIP2-S0",
+    "MobileCLIP-B",
+    "EVA02-B-16",
+    "PE-Core-T-16-384",
+    "ViTamin-S",
+    "swin_base_patch4_window7_224",
+    "vit_relpos_medium_patch16_cls_224",
+    "vit_medium_patch16_gap_256",
+    "coca_ViT-B-32",
+    "BiomedCLIP",
+    "roberta-ViT-B-32",
+    "xlm-roberta-base-ViT-B-32",
+    "mt5-base-ViT-B-32",
+    "nllb-clip-base",
 )
-
-
-def with_random_norms(model: torch.nn.Module) -> torch.nn.Module:
-    """Move the model's biases and norms away from zeros and ones."""
-    with torch.no_grad():
-        for name, tensor in model.named_parameters():
-            if name.endswith("bias") and tensor.ndim:
-                tensor.add_(torch.randn_like(tensor) * 0.02)
-            elif "norm" in name.lower() or ".ln_" in name:
-                tensor.mul_(1 + 0.1 * torch.randn_like(tensor))
-    return model
+"""One of each kind of tower, of the registry and of folders on the Hub; the small ones."""
 
 
 def save_tokenizer(folder: Path, context: int, pad_id: int = END) -> None:
@@ -144,20 +157,6 @@ def save_transformers(config: PretrainedConfig, folder: Path) -> None:
         save_tokenizer(folder, 52, pad_id=0)
     else:
         save_tokenizer(folder, 77)
-
-
-def save_open_clip(name: str, library: ModuleType, folder: Path) -> None:
-    config = library.get_model_config(name)
-    fields = {key: value for key, value in config.items() if key != "custom_text"}
-    kind = library.CustomTextCLIP if config.get("custom_text") else library.CLIP
-    save_file(
-        with_random_norms(kind(**fields)).state_dict(), folder / "open_clip_model.safetensors"
-    )
-    halves = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
-    document = {"model_cfg": config, "preprocess_cfg": halves if "SigLIP" in name else {}}
-    (folder / "open_clip_config.json").write_text(json.dumps(document))
-    if "hf_tokenizer_name" in config["text_cfg"]:
-        save_tokenizer(folder, config["text_cfg"]["context_length"])
 
 
 def samples(folder: Path) -> SampleFiles:
@@ -196,7 +195,8 @@ def measured(name: str, save: Callable[[Path], None]) -> dict[str, Any]:
         bundle = export(
             folder, Path(work) / "bundle", precisions=PRECISIONS, samples=samples(Path(work))
         )
-        return row(bundle.manifest)
+        read = {"trim": bundle.manifest.text.trim, "clean": bundle.manifest.text.clean}
+        return {"towers": row(bundle.manifest), "text": read}
 
 
 def imported_open_clip() -> ModuleType | None:
@@ -213,7 +213,11 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m bench.parity", description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="families whose name holds this")
     parser.add_argument("--out", type=Path, default=RESULTS / "parity.json")
+    parser.add_argument("--page", action="store_true", help="write docs/parity.md, and no more")
     options = parser.parse_args()
+    if options.page:
+        write_page(json.loads(options.out.read_text()))
+        return
     accept_any_ranking()
     families = {
         name: lambda folder, make=make: save_transformers(make(), folder)
@@ -226,17 +230,22 @@ def main() -> None:
             f"OpenCLIP {name}": lambda folder, name=name: save_open_clip(name, open_clip, folder)
             for name in OPEN_CLIP
         }
-    results = json.loads(options.out.read_text())["results"] if options.out.exists() else {}
+    earlier = json.loads(options.out.read_text()) if options.out.exists() else {}
+    results = earlier.get("results", {})
+    of_registry = earlier.get("open_clip", {})
+    if open_clip:
+        of_registry = {"registry": registry(open_clip), "refusals": refusals(open_clip)}
     for name, save in families.items():
         if options.only not in name:
             continue
         towers, spent = spent_by(partial(measured, name, save))
-        results[name] = {"commit": commit(), "towers": towers}
+        results[name] = {"commit": commit(), "s": round(spent.wall_ms / 1e3), **towers}
         document = {
             "question": "how closely each family follows its original, on drawings and captions",
             "weights": "random, in the shapes of real checkpoints",
             "tolerances": {p: t.worst_cosine for p, t in verify.TOLERANCES.items()},
             "versions": libraries,
+            "open_clip": of_registry,
             "results": results,
         }
         options.out.write_text(json.dumps(document, indent=1) + "\n")

@@ -25,7 +25,7 @@ TEXT_MODELS: Final[Mapping[str, transformers.PretrainedConfig]] = {
         vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5
     ),
     "xlm-roberta-base": transformers.XLMRobertaConfig(
-        vocab_size=250002, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5
+        vocab_size=32000, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5
     ),
     "google/mt5-base": transformers.MT5Config(
         vocab_size=32000, d_model=768, d_kv=64, d_ff=2048, num_layers=12, num_heads=12
@@ -35,7 +35,7 @@ TEXT_MODELS: Final[Mapping[str, transformers.PretrainedConfig]] = {
     ),
     "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract": BERT,
 }
-"""Of mT5 and NLLB a part of the vocabulary: the whole takes a gigabyte."""
+"""Of XLM-RoBERTa, mT5 and NLLB a part of the vocabulary: the whole takes a gigabyte."""
 PREPROCESSING: Final[Mapping[str, Mapping[str, Any]]] = {
     "SigLIP": {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"},
     "CLIPA": {"interpolation": "bilinear", "resize_mode": "squash"},
@@ -66,6 +66,29 @@ FINE_TUNES: Final[Mapping[str, Mapping[str, Any]]] = {
         "embed_dim": 512,
         "vision_cfg": {"image_size": 224, "layers": 12, "width": 512, "patch_size": 32},
         "text_cfg": {"width": 512, "heads": 8, "layers": 6},
+    },
+    "CLIPA ViT-S/16": {
+        "embed_dim": 384,
+        "vision_cfg": {
+            "image_size": 224,
+            "layers": 12,
+            "width": 384,
+            "patch_size": 16,
+            "no_ln_pre": True,
+            "pool_type": "avg",
+            "final_ln_after_pool": True,
+        },
+        "text_cfg": {
+            "context_length": 32,
+            "vocab_size": 32000,
+            "hf_tokenizer_name": "bert-base-uncased",
+            "tokenizer_kwargs": {"strip_sep_token": True},
+            "width": 384,
+            "heads": 6,
+            "layers": 12,
+            "pool_type": "last",
+            "no_causal_mask": True,
+        },
     },
     "letterboxed, layer scales": {
         "embed_dim": 256,
@@ -201,9 +224,7 @@ def _byte_pairs(*special: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
 def _character_pairs(*special: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = Metaspace()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=list(special), show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=list(special), show_progress=False)
     trained.train_from_iterator(_captions() * 5, trainer)
     return _pairs(trained)
 

@@ -185,8 +185,11 @@ class TracedImageTower:
     body: Body
     """From normalised floats [B, 3, S, S] to features [B, D]."""
     output_width: int
-    products: float
-    """Products of weights that an image takes."""
+
+    @property
+    def products(self) -> float:
+        """Products of weights that an image takes."""
+        return self.body.products
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ from twinlens_export.quantization.tuning import BuildTower, Tower, tune
 from twinlens_export.siglip_calibration import native_calibrations
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
 from twinlens_export.verification import verify
+from twinlens_export.verification.failures import told_failures
 from twinlens_export.verification.pixels import require_pixels
 from twinlens_export.verification.samples import (
     SampleFiles,
@@ -271,7 +272,10 @@ def _text_source(
 
 def _write_tower(source: _TowerSource[Tower], precision: Precision, folder: Path) -> TowerFile:
     """Write one tower in one precision, and verify the written file."""
-    with source.work.during(tower_step(source.modality, precision)):
+    with (
+        source.work.during(tower_step(source.modality, precision)),
+        told_failures(source.modality, precision),
+    ):
         if precision == "int8":
             written = _write_int8(source, folder)
         else:

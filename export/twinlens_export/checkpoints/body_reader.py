@@ -4,6 +4,7 @@ Constants are folded, aliases resolved, and linear maps found: `MatMul` of a mat
 of a bias after it, and `Gemm`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -61,6 +62,7 @@ def read_body(
             for name, array in reader.arrays.items()
             if name in read
         ),
+        products=sum(map(reader.products, steps)),
     )
 
 
@@ -88,6 +90,16 @@ class _Reader:
     def name_of(self, name: str) -> str:
         """Return the first name of a tensor."""
         return self._aliases.get(name, name)
+
+    def products(self, step: Step) -> float:
+        """Return the products of weights of one step; dims that are not known count as one."""
+        if isinstance(step, DenseStep):
+            places, weights = step.shape[1:-1], step.weight.size
+        elif step.op == "Conv" and step.inputs[1] in self.arrays:
+            places, weights = self.shapes.get(step.name, ())[2:], self.arrays[step.inputs[1]].size
+        else:
+            return 0.0
+        return float(weights * math.prod(place or 1 for place in places))
 
     def read(self, proto: onnx.NodeProto) -> None:
         """Read one node."""

@@ -52,7 +52,8 @@ def read_open_clip_tokenizer(
         CheckpointError: the runtime cannot reproduce the tokenizer.
     """
     own = hasattr(tokenizer, "bpe_ranks")
-    clean = _clean(options, default="lower" if own else "whitespace")
+    require_options(options)
+    clean = CLEANS[options.get("clean") or ("lower" if own else "whitespace")]
     if not own:
         loaded = read_tokenizer(tokenizer.tokenizer, context=context, trim=trim)
         loaded = replace(loaded, spec=replace(loaded.spec, clean=clean))
@@ -73,7 +74,15 @@ def read_open_clip_tokenizer(
     )
 
 
-def _clean(options: Mapping[str, Any], *, default: str) -> Clean:
+def require_options(options: Mapping[str, Any]) -> None:
+    """Refuse options of a tokenizer that the runtime cannot follow.
+
+    Args:
+        options: `tokenizer_kwargs` of text_cfg, and its `tokenizer_mode`.
+
+    Raises:
+        CheckpointError: there is such an option; the message has the nearest way.
+    """
     for name, value in options.items():
         if value and name not in KNOWN and (name != "clean" or value not in CLEANS):
             cure = CURES.get(name, f"known are {', '.join(sorted(KNOWN))}")
@@ -81,7 +90,6 @@ def _clean(options: Mapping[str, Any], *, default: str) -> Clean:
                 f"tokenizer_kwargs has {name} = {quoted(repr(value))}, which is not supported, and "
                 f"clean = {' or '.join(CLEANS)} is; {cure}"
             )
-    return CLEANS[options.get("clean") or default]
 
 
 def _without_separator(loaded: LoadedTokenizer) -> LoadedTokenizer:

@@ -6,12 +6,12 @@ writes down its operations. The weights stay where they are: the body reads the 
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import onnx
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from twinlens.errors import quoted
 from twinlens_export.architecture import PixelNormalization, TracedImageTower, TracedTextTower
@@ -24,6 +24,11 @@ BATCH: Final = 2
 """Items of the traced run; a size of one would be taken for a constant."""
 INPUT: Final = "given"
 OUTPUT: Final = "features"
+
+TAKEN: Final = (
+    "with the towers of CLIP, SigLIP or Chinese-CLIP, or with any that torch.onnx.export writes"
+)
+"""The towers that are taken, for messages."""
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
@@ -43,13 +48,12 @@ def traced_image_tower(
         CheckpointError: torch's exporter cannot write its operations down.
     """
     pixels = torch.zeros(BATCH, 3, side_px, side_px)
-    body, width, products = _traced(module, pixels, {0: "batch"}, "image")
+    body, width = _traced(module, pixels, {0: "batch"}, "image")
     return TracedImageTower(
         side_px=side_px,
         normalization=normalization,
         body=body,
         output_width=width,
-        products=products / BATCH,
     )
 
 
@@ -70,31 +74,30 @@ def traced_text_tower(
     """
     ids = torch.ones(BATCH, context, dtype=torch.int64)
     dynamic = {0: "batch", 1: "tokens"} if trim else {0: "batch"}
-    body, width, products = _traced(module, ids, dynamic, "text")
+    body, width = _traced(module, ids, dynamic, "text")
     return TracedTextTower(
         context=context,
         vocabulary=vocabulary,
         body=body,
         output_width=width,
-        products=products / ids.numel(),
+        products=body.products / (1 if trim else context),
     )
 
 
 def _traced(
     module: torch.nn.Module, given: torch.Tensor, dynamic: dict[int, str], modality: str
-) -> tuple[Body, int, float]:
-    """Return the body of a module, the width of its features, and the products of the run."""
-    with torch.no_grad(), warnings.catch_warnings(action="ignore"):
+) -> tuple[Body, int]:
+    """Return the body of a module, and the width of its features."""
+    with torch.no_grad(), warnings.catch_warnings(action="ignore"), _plain_torch():
         try:
-            with FlopCounterMode(display=False) as counter:
-                features = module(given)
+            features = module(given)
             model = _exported(module, given, dynamic)
         except Exception as error:  # torch has no type of its own
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise CheckpointError(
                 f"the {modality} tower, a {type(module).__name__}, is no transformer that is known "
                 f"here, and torch cannot trace it either ({quoted(reason[0])}); give a checkpoint "
-                "of another kind"
+                f"{TAKEN}"
             ) from error
     if features.ndim != 2:
         raise CheckpointError(
@@ -105,7 +108,21 @@ def _traced(
     arrays = {name: tensor.numpy(force=True) for name, tensor in module.state_dict().items()}
     arrays |= {name: buffer.numpy(force=True) for name, buffer in module.named_buffers()}
     body = read_body(model, arrays, given=INPUT, output=OUTPUT)
-    return body, int(features.shape[1]), counter.get_total_flops() / 2
+    return body, int(features.shape[1])
+
+
+@contextmanager
+def _plain_torch() -> Iterator[None]:
+    """Let torch compute attention by operators that can be written down, and print no graph."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    logged = torch._C._jit_is_onnx_log_enabled()  # noqa: SLF001  there is no other switch
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch._C._jit_set_onnx_log_enabled(False)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torch._C._jit_set_onnx_log_enabled(logged)  # noqa: SLF001
 
 
 def _exported(

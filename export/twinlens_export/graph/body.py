@@ -56,6 +56,8 @@ class Body:
     steps: tuple[Step, ...]
     arrays: tuple[NamedArray, ...]
     """Those that nodes read; linear maps have theirs."""
+    products: float
+    """Products of weights that an item takes, or a token, where their number is not fixed."""
 
     @property
     def blocks(self) -> tuple[DenseStep, ...]:

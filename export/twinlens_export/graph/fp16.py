@@ -61,7 +61,7 @@ CARRIERS: Final = frozenset(
     }
 )
 """Operators that move values, or bound or average them; of halves they make halves."""
-SUMS: Final = frozenset({"Add", "Clip", "Div", "Mul", "Sub"})
+SUMS: Final = frozenset({"Add", "Clip", "Concat", "Div", "Mul", "Sub"})
 """Operators that make halves if all their inputs are."""
 INTEGERS: Final[Mapping[str, int]] = {"Attention": 3, "MultiHeadAttention": 4}
 """Position of the integer input, the lengths of the rows."""
@@ -115,7 +115,7 @@ def _is_half(node: Node, graph: Graph, halves: set[str]) -> bool:
     if node.op in HALF_OPS:
         return True
     first = node.inputs[0]
-    if node.op in CARRIERS:
+    if node.op in CARRIERS - SUMS:
         return first in halves or (first in graph.weights and _is_float(graph, first))
     if node.op in SUMS:
         return any(name in halves for name in node.inputs) and all(

@@ -215,7 +215,7 @@ def test_a_number_is_half_for_halves_and_float32_for_others(
 
 def test_what_cannot_be_traced_is_refused_by_the_name_of_its_module() -> None:
     class Broken(nn.Module):
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        def forward(self, _: torch.Tensor) -> torch.Tensor:
             raise RuntimeError("needs a GPU")
 
     with pytest.raises(CheckpointError, match=r"image tower, a Broken, .*needs a GPU.*give"):

@@ -1,0 +1,60 @@
+"""The page docs/parity.md: the table of all families, written from the results."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from bench.harness.paths import ROOT
+from bench.harness.readme_tables import with_table
+
+PAGE: Final[Path] = ROOT / "docs" / "parity.md"
+PRECISIONS: Final = ("fp32", "fp16", "int8")
+
+
+def write_page(document: Mapping[str, Any]) -> None:
+    """Replace the tables of the page by those of the results."""
+    page = PAGE.read_text(encoding="utf-8")
+    tables = {"families": _families(document), "registry": _registry(document)}
+    tables["refusals"] = _refusals(document)
+    for name, rows in tables.items():
+        page = with_table(page, f"<!-- parity: {name} -->\n", rows)
+    PAGE.write_text(page, encoding="utf-8")
+
+
+def _families(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "| checkpoint | tower | fp32 | fp16 | int8 | in float32 in int8 |"
+    yield "|---|---|---|---|---|---|"
+    for name, result in document["results"].items():
+        towers = result["towers"]
+        for modality in ("image", "text"):
+            each = [towers.get(precision, {}).get(modality) for precision in PRECISIONS]
+            if not any(each):
+                continue
+            cosines = ["" if one is None else f"{one['worst_cosine']:.6f}" for one in each]
+            kept = ", ".join((each[-1] or {}).get("kept_in_float32", ()))
+            yield f"| {name} | {modality} | {' | '.join(cosines)} | {kept} |"
+
+
+def _registry(document: Mapping[str, Any]) -> Iterator[str]:
+    found = document["open_clip"]["registry"]
+    yield "| image tower | text tower | models |"
+    yield "|---|---|---|"
+    for kinds, count in sorted(found["taken"].items(), key=lambda item: -item[1]):
+        image, text = (WORDS[part.split(" ", 1)[1]] for part in kinds.split(", "))
+        yield f"| {image} | {text} | {count} |"
+    yield f"| refused | | {len(found['refused'])} |"
+    yield f"| all | | {found['models']} |"
+
+
+def _refusals(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "| case | message |"
+    yield "|---|---|"
+    for case, message in document["open_clip"]["refusals"].items():
+        yield f"| {case} | {message} |"
+
+
+WORDS: Final = {
+    "open_clip": "OpenCLIP's transformer",
+    "timm_siglip": "timm's SigLIP",
+    "traced": "traced",
+}
