@@ -179,7 +179,7 @@ def row(manifest: Manifest) -> dict[str, Any]:
                 "MB": round(tower.bytes / 1e6, 1),
                 "kept_in_float32": list(tower.kept),
             }
-            for side, tower in (("image", towers.image), ("text", towers.text))
+            for side, tower in towers.there().items()
         }
         for precision, towers in manifest.towers.items()
     }

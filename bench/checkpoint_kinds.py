@@ -1,0 +1,97 @@
+"""Compare every other kind of checkpoint with its original, in every precision.
+
+    python -m bench.checkpoint_kinds [--only SUBSTRING] [--page]
+
+Kinds beside the whole CLIPs and SigLIPs of `bench.parity`: lone towers, sentence-transformers,
+multilingual-clip, further families of transformers. Shapes are those of real checkpoints, weights
+random, and a small tokenizer stands in for theirs; the exporter itself compares ids, pixels and
+rows. `--page` writes the table of docs/checkpoints.md from the results, and no more.
+"""
+
+import argparse
+import gc
+import json
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from bench.harness.machine import commit, versions
+from bench.harness.paths import RESULTS, ROOT
+from bench.harness.random_weights import accept_any_ranking
+from bench.harness.readme_tables import with_table
+from bench.harness.timing import spent_by
+from bench.input.checkpoint_kinds import KINDS, Save
+from bench.parity import PACKAGES, row, samples
+from twinlens.bundle.specs import PRECISIONS
+from twinlens_export import export
+from twinlens_export.verification import verify
+
+OUT: Final[Path] = RESULTS / "checkpoint_kinds.json"
+PAGE: Final[Path] = ROOT / "docs" / "checkpoints.md"
+MARK: Final = "<!-- checkpoints: cosines -->\n"
+
+
+def measured(name: str, save: Save) -> dict[str, Any]:
+    """Export a checkpoint of one kind; return the agreement of its towers."""
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work) / "checkpoint"
+        folder.mkdir()
+        torch.manual_seed(zlib.crc32(name.encode()))  # else one shape is one model
+        save(folder)
+        gc.collect()
+        bundle = export(
+            folder, Path(work) / "bundle", precisions=PRECISIONS, samples=samples(Path(work))
+        )
+        return row(bundle.manifest)
+
+
+def table(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of the table: the worst cosine of each tower in each precision."""
+    yield f"| checkpoint | tower | {' | '.join(PRECISIONS)} |"
+    yield f"|---|---|{'---|' * len(PRECISIONS)}"
+    for name, found in results.items():
+        for modality in ("image", "text"):
+            towers = [found["towers"].get(precision, {}).get(modality) for precision in PRECISIONS]
+            if any(towers):
+                cosines = ("" if one is None else f"{one['worst_cosine']:.6f}" for one in towers)
+                yield f"| {name} | {modality} | {' | '.join(cosines)} |"
+
+
+def main() -> None:
+    """Measure the kinds that are asked for, one after the other."""
+    parser = argparse.ArgumentParser(
+        "python -m bench.checkpoint_kinds", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--only", default="", help="kinds whose name holds this")
+    parser.add_argument("--page", action="store_true", help="write the table of the page")
+    options = parser.parse_args()
+    results = json.loads(OUT.read_text())["results"] if OUT.exists() else {}
+    if options.page:
+        PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), MARK, table(results)))
+        return
+    accept_any_ranking()
+    for name, save in KINDS.items():
+        if options.only not in name:
+            continue
+        towers, spent = spent_by(partial(measured, name, save))
+        seconds = round(spent.wall_ms / 1e3)
+        results[name] = {"commit": commit(), "s": seconds, "towers": towers}
+        document = {
+            "question": "how closely each kind of checkpoint follows its original",
+            "weights": "random, in the shapes of real checkpoints",
+            "tolerances": {p: t.worst_cosine for p, t in verify.TOLERANCES.items()},
+            "versions": versions(PACKAGES),
+            "results": results,
+        }
+        OUT.write_text(json.dumps(document, indent=1) + "\n")
+        worst = {p: min(t["worst_cosine"] for t in found.values()) for p, found in towers.items()}
+        print(f"{name}: {worst} in {seconds} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
