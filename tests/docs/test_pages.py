@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ class Block:
 def blocks_of(page: str) -> Iterator[Block]:
     """Yield the blocks of a page; a `text` block right under another is its output."""
     found = list(BLOCK.finditer(page))
-    for block, after in zip(found, [*found[1:], None], strict=True):
+    for block, after in zip_longest(found, found[1:]):
         shown = after and after[1] == "text" and not page[block.end() : after.start()].strip()
         if block[1] != "text":
             yield Block(language=block[1], code=block[2], output=after[2] if shown else None)
@@ -100,8 +101,9 @@ def is_installation(line: str) -> bool:
 
 
 def is_like(shown: str, printed: str) -> bool:
-    """Compare an output with the one shown, in which `...` stands for anything."""
-    pattern = ".*?".join(re.escape(part) for part in shown.strip().split("..."))
+    """Compare an output with the one shown: `...` stands for anything, space for any space."""
+    words = (re.split(r"\s+", part) for part in shown.strip().split("..."))
+    pattern = ".*?".join(r"\s+".join(map(re.escape, part)) for part in words)
     return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 
