@@ -20,7 +20,7 @@ from tiny_checkpoints import save_tiny_checkpoint
 import twinlens
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs" / "pages").glob("*.md"))
+PAGES = sorted((ROOT / "docs" / "pages").rglob("*.md"))
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
     "optional-dependencies"
 ]
