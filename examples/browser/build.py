@@ -72,8 +72,10 @@ def check(bundle: Bundle) -> None:
 
     Raises:
         BundleError: it cannot, or a file of the bundle was changed.
+        MissingTowerError: the bundle has one tower.
     """
     manifest, folder = bundle.manifest, quoted(str(bundle.folder))
+    manifest.require("image", "text")
     towers = manifest.towers.get("int8")
     if towers is None:
         raise BundleError(f"{folder} has no int8 towers; export it with --precision int8")

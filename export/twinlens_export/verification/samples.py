@@ -13,7 +13,7 @@ from PIL import Image
 from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens.datasets.image_folder import files_in_folder, is_image_file
 from twinlens.demo.samples import bundled_drawings
-from twinlens.errors import ImageError, TextError
+from twinlens.errors import ImageError, TextError, quoted
 from twinlens.images.load import load_batch
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export.checkpoints.checkpoint import Checkpoint
@@ -80,8 +80,9 @@ def read_samples(
     views and wordings; those of a user are not augmented.
 
     Raises:
-        ExportError: something cannot be read, or there are too few.
+        ExportError: something cannot be read, or there are too few, or no tower takes them.
     """
+    _require_used(files, checkpoint)
     try:
         images = _read_images(files, checkpoint.image_spec)
         texts = _read_texts(files, checkpoint.text_spec, tokenizer)
@@ -111,6 +112,23 @@ class _TextIds:
     apart: Texts = ()
     full: Texts = ()
     n_distinct: int = 0
+
+
+def _require_used(files: SampleFiles, checkpoint: Checkpoint) -> None:
+    """Refuse samples of a kind for which the checkpoint has no tower.
+
+    Raises:
+        ExportError: there are such samples.
+    """
+    for kind, given, spec in (
+        ("images", files.images, checkpoint.image_spec),
+        ("texts", files.texts, checkpoint.text_spec),
+    ):
+        if given is not None and spec is None:
+            raise ExportError(
+                f"{quoted(checkpoint.name)} has no tower for {kind}, so nothing is compared on "
+                f"those of {quoted(str(given))}; leave --{kind} out"
+            )
 
 
 def _read_images(files: SampleFiles, spec: ImageSpec | None) -> _Images:

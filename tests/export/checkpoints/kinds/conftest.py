@@ -20,12 +20,24 @@ def exported(
     # Random towers put all images almost in one place, so rankings mean little.
     monkeypatch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.995))  # type: ignore[arg-type]
 
-    def export(checkpoint: Path, *, precision: str = "fp32", **options: object) -> twinlens.Model:
+    samples_of = {
+        "both": sample_files,
+        "image": SampleFiles(images=sample_files.images),
+        "text": SampleFiles(texts=sample_files.texts),
+    }
+
+    def export(
+        checkpoint: Path,
+        *,
+        precision: str = "fp32",
+        only: str = "both",
+        **options: object,
+    ) -> twinlens.Model:
         bundle = twinlens_export.export(
             checkpoint,
             tmp_path / "bundle",
             precisions=[precision],  # type: ignore[list-item]
-            samples=sample_files,
+            samples=samples_of[only],
             force=True,
             **options,  # type: ignore[arg-type]
         )

@@ -13,7 +13,7 @@ from tiny_kinds import LONE, save_lone_tower
 import twinlens
 from twinlens.errors import MissingTowerError
 from twinlens_export.checkpoints.checkpoint import read_checkpoint
-from twinlens_export.errors import CheckpointError
+from twinlens_export.errors import CheckpointError, ExportError
 
 TEXTS = ["a dog", "x", "two dogs, running on the beach! " * 9, "一只狗 <b>"]
 
@@ -27,7 +27,7 @@ def test_a_tower_alone_has_the_rows_of_its_own_class(
     tmp_path: Path,
 ) -> None:
     tower = save_lone_tower(kind, family_folder(LONE[kind]), tmp_path)
-    model = exported(tmp_path)
+    model = exported(tmp_path, only="image" if "Vision" in kind else "text")
     name = "image_embeds" if "Vision" in kind else "text_embeds"
     with torch.inference_mode():
         if "Vision" in kind:
@@ -55,7 +55,7 @@ def test_the_half_that_is_missing_is_said_in_one_line(
     tmp_path: Path,
 ) -> None:
     save_lone_tower("CLIPVisionModelWithProjection", family_folder("clip"), tmp_path)
-    model = exported(tmp_path, precision="int8")
+    model = exported(tmp_path, precision="int8", only="image")
     rows = model.embed_images(photos[:4])
     acts: list[Callable[[], object]] = [
         lambda: model.embed_texts(["a"]),
@@ -81,6 +81,15 @@ def test_the_half_that_is_missing_is_said_in_one_line(
     hits = twinlens.Index.build(rows).search(model.embed_images(photos[2:3]), k=1)
     assert hits.ids.tolist() == [[2]]
     np.testing.assert_array_equal(model.embed_images(photos[1:2])[0], rows[1])
+
+
+def test_samples_that_no_tower_takes_are_refused(
+    family_folder: Callable[[str], Path], exported: Callable[..., twinlens.Model], tmp_path: Path
+) -> None:
+    save_lone_tower("CLIPVisionModel", family_folder("clip"), tmp_path)
+    with pytest.raises(ExportError, match=r"has no tower for texts, .*; leave --texts out"):
+        exported(tmp_path)
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_a_siglip_without_its_head_is_refused(

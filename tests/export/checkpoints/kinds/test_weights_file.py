@@ -59,8 +59,8 @@ def with_buffers(model: Any) -> Any:  # noqa: ANN401
 @pytest.mark.parametrize("is_archive", [True, False])
 def test_openais_file_is_recognised_by_its_shapes(
     is_archive: bool,
-    model: Any,
-    tmp_path: Path,  # noqa: ANN401
+    model: Any,  # noqa: ANN401
+    tmp_path: Path,
 ) -> None:
     path, ids = tmp_path / "ViT-Tiny.pt", ids_of(77)
     rows_of = wanted(model, ids).numpy()
