@@ -20,6 +20,7 @@ from twinlens.loading import folder_of
 NO_CALIBRATION: Final = (
     "no calibration: probabilities cannot be told; make one with twinlens calibrate"
 )
+ASSUMED: Final = "; or take the assumed curve, by level='assumed' or --level assumed"
 HEAD: Final = (
     "precision", "tower", "MB", "worst cosine", "mean cosine", "top-1", "top-10", "kept in fp32",
 )  # fmt: skip
@@ -76,20 +77,37 @@ def _of_bundle(folder: Path) -> Outcome:
         f"prior {c.prior:.4g}{_quality(c)}"
         for precision, c in manifest.calibrations.items()
     ]
+    further = [_further(c, manifest) for c in manifest.further_calibrations]
     return Outcome(
         lines=[
             f"{manifest.source.name}, {manifest.family}, embeddings of width {manifest.width}",
             f"images {manifest.image.side_px} px, resized in the order of {manifest.image.passes}",
             f"texts up to {manifest.text.context} tokens",
             *tower_table(manifest),
-            *(calibrations or [NO_CALIBRATION]),
+            *(calibrations or [_no_calibration(manifest)]),
+            *further,
         ],
         document=dataclass_json.write(manifest),
     )
 
 
+def _no_calibration(manifest: Manifest) -> str:
+    has_assumed = any(c.level == "assumed" for c in manifest.further_calibrations)
+    return NO_CALIBRATION + (ASSUMED if has_assumed else "")
+
+
+def _further(calibration: Calibration, manifest: Manifest) -> str:
+    """Return the line of a calibration that is assumed, or of pairs of one modality."""
+    keys = {towers.calibrated_for(): name for name, towers in manifest.towers.items()}
+    return (
+        f"{calibration.level} calibration {keys.get(calibration.towers, 'of other towers')}, "
+        f"{calibration.pairs} pairs: p = {calibration.curve}, {_evidence(calibration)}, "
+        f"prior {calibration.prior:.4g}{_quality(calibration)}"
+    )
+
+
 def _evidence(calibration: Calibration) -> str:
-    if calibration.level == "native":
+    if calibration.level in ("native", "assumed"):
         return calibration.fitted_on
     return f"{calibration.matching} matching pairs of {calibration.fitted_on}"
 
