@@ -317,6 +317,28 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "runtime/browsing/test_pictures.py::test_nothing_but_numbers_and_the_page_is_served",
         "runtime/browsing/test_pictures.py::test_the_page_asks_no_other_host",
     ),
+    (README, "The level asked for is the level got, or an error"): (
+        "runtime/model/test_levels.py::test_an_assumed_curve_serves_only_where_it_is_asked_for",
+        (
+            "runtime/model/test_levels.py"
+            "::test_a_level_that_is_not_there_is_an_error_that_tells_those_that_are"
+        ),
+    ),
+    (README, 'serves only where `level="assumed"` asks for it, and each output names it'): (
+        "runtime/model/test_levels.py::test_tables_and_columns_name_an_assumed_level",
+        "runtime/model/test_levels.py::test_the_command_line_names_an_assumed_level",
+        (
+            "runtime/http/test_joint_answers.py"
+            "::test_match_of_a_service_of_an_assumed_level_names_it"
+        ),
+        (
+            "runtime/browsing/test_hits.py"
+            "::test_a_page_of_an_assumed_level_has_probabilities_and_names_it"
+        ),
+    ),
+    (README, "Pairs of two pictures, or of two texts, have curves of their own"): (
+        "runtime/calibration/test_same_pairs.py::test_the_curve_of_image_text_pairs_refuses_others",
+    ),
     (IMAGES, "twinlens has the order of Pillow 13 with any Pillow"): (
         "parity/test_odd_sizes.py::test_a_crop_is_within_one_level_or_two_if_it_is_magnified",
     ),

@@ -12,7 +12,9 @@ import twinlens_command
 import twinlens_export
 from twinlens.bundle.bundle import open_bundle
 from twinlens.bundle.specs import PRECISIONS, Precision
+from twinlens.commands.calibrate import calibration_lines
 from twinlens.commands.info import tower_table
+from twinlens.datasets.read_pairs import read_pairs
 from twinlens.errors import TwinlensError
 from twinlens_command import INTERRUPTED, is_interrupted
 from twinlens_export.triton import require_free, write_repository
@@ -54,6 +56,7 @@ def _bundle(options: argparse.Namespace) -> list[str]:
     if options.triton is not None:
         # Before the work of minutes; the names of the models are those of the bundle's folder.
         require_free(options.triton, options.out, precisions, force=options.force)
+    pairs = None if options.pairs is None else read_pairs(options.pairs)  # before the work, too
     bundle = export(
         options.checkpoint,
         options.out,
@@ -61,11 +64,12 @@ def _bundle(options: argparse.Namespace) -> list[str]:
         samples=files(images=options.images, texts=options.texts),
         clean=options.clean,
         text_from=options.text_from,
+        pairs=pairs,
         force=options.force,
         progress=True,
     )
     table = tower_table(bundle.manifest, timing.speed_columns(bundle))
-    lines = [*table, str(bundle.folder)]
+    lines = [*table, *calibration_lines(bundle.manifest.calibrations), str(bundle.folder)]
     if options.triton is not None:
         lines += write_repository(bundle, options.triton, precisions, force=options.force)
     return lines
@@ -108,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--texts", type=Path, help="a file of texts like yours, one a line, for the same"
+    )
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        help="pairs of images and texts, as of twinlens calibrate: every precision is calibrated "
+        "on them (without them there is an assumed curve alone, for level='assumed')",
     )
     parser.add_argument(
         "--clean",

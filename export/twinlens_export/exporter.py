@@ -15,7 +15,9 @@ import onnx
 from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifest
 from twinlens.bundle.manifest import Agreement, Manifest, Source, TowerFile, Towers
 from twinlens.bundle.specs import PRECISIONS, Clean, Modality, Precision
-from twinlens.errors import TextError, quoted
+from twinlens.calibration.calibrate import calibrate
+from twinlens.datasets.pairs import Pairs
+from twinlens.errors import TextError, TwinlensError, quoted
 from twinlens.ort import native_operators
 from twinlens.ort.device import CPU
 from twinlens.ort.distributions import installed_distributions
@@ -30,11 +32,12 @@ from twinlens_export.architecture import (
     TracedImageTower,
     TracedTextTower,
 )
+from twinlens_export.assumed_calibration import assumed_calibrations
 from twinlens_export.bundle_folder import clear_remains, new_folder, require_free
 from twinlens_export.checkpoint_pair import pair_of
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
-from twinlens_export.errors import CheckpointError
+from twinlens_export.errors import CheckpointError, ExportError
 from twinlens_export.export_plan import (
     COSTS,
     REFERENCE_COST,
@@ -87,6 +90,7 @@ def export(  # noqa: PLR0913 - each is an independent wish
     samples: SampleFiles = BUNDLED,
     clean: Clean | None = None,
     text_from: str | os.PathLike[str] | None = None,
+    pairs: Pairs | None = None,
     force: bool = False,
     progress: bool = False,
 ) -> Bundle:
@@ -105,11 +109,14 @@ def export(  # noqa: PLR0913 - each is an independent wish
             as in transformers.
         text_from: another checkpoint, of which the text tower is taken: one that was trained for
             the image tower of the first.
+        pairs: images and texts on which every precision is calibrated at once; without them the
+            bundle has an assumed curve alone, used where level="assumed" is asked for.
         force: replace a bundle at `out`.
         progress: write lines on stderr, with the share of the work that is done and the time left.
 
     Raises:
-        ExportError: nothing was written; the message has the reason and the cure.
+        ExportError: nothing was written, or the bundle is whole, but not calibrated; the message
+            has the reason and the cure.
     """
     target = Path(out)
     wanted = _known(precisions)
@@ -137,8 +144,32 @@ def export(  # noqa: PLR0913 - each is an independent wish
             give_back()
             comparison = _Comparison(samples=compared, reference=reference, work=work)
             towers = _write_towers(stored, comparison, folder, wanted)
-            write_manifest(folder, _manifest(stored, folder, towers))
+            manifest = _manifest(stored, folder, towers)
+            assumed = assumed_calibrations(
+                stored,
+                towers,
+                images=reference.images[: compared.n_images],
+                texts=reference.texts[: compared.n_captions],
+            )
+            write_manifest(folder, replace(manifest, further_calibrations=assumed))
+    if pairs is not None:
+        calibrate_exported(target, pairs)
     return open_bundle(target)
+
+
+def calibrate_exported(bundle: Path, pairs: Pairs) -> None:
+    """Fit a calibration for each precision of a bundle.
+
+    Raises:
+        ExportError: it cannot be fitted; the bundle stays.
+    """
+    try:
+        calibrate(bundle, pairs)
+    except (TwinlensError, ValueError) as error:
+        raise ExportError(
+            f"{bundle} is written and whole, but it is not calibrated ({error}); "
+            f"give other pairs: twinlens calibrate {bundle} pairs.csv"
+        ) from error
 
 
 def _reference(checkpoint: Checkpoint, samples: Samples, work: Work) -> verify.Reference:

@@ -27,6 +27,7 @@ from twinlens.bundle.calibration import (
     HeldOut,
     Negatives,
     NegativeSampling,
+    PairKind,
     Threshold,
 )
 from twinlens.bundle.curves import BetaCurve, CalibrationCurve, IsotonicCurve, PlattCurve
@@ -78,6 +79,7 @@ from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.cuda.options import ArenaGrowth, ConvolutionSearch, CudaOptions
 from twinlens.ort.io_binding import OnDevice
 from twinlens.provenance import check_about
+from twinlens.search.searched_data import EmbeddingModel
 from twinlens.search.semantic_search import Response, semantic_search
 from twinlens.texts.tokenizer import OnCut
 from twinlens.texts.tokens import Tokens
@@ -94,7 +96,10 @@ if TYPE_CHECKING:
     from twinlens.datasets.pairs import Columns, Pairs
     from twinlens.datasets.read_images import read_images
     from twinlens.datasets.read_pairs import read_pairs
+    from twinlens.datasets.read_same_pairs import read_image_pairs, read_text_pairs
+    from twinlens.datasets.same_pairs import AnyPairs, ImagePairs, TextPairs
     from twinlens.evaluation.evaluate import Evaluation, ModelEvaluation, evaluate
+    from twinlens.evaluation.evaluate_retrieval import RetrievalEvaluation, evaluate_retrieval
     from twinlens.images.data_uri import from_base64, from_data_uri
     from twinlens.metrics.bootstrap import Estimate
     from twinlens.metrics.reliability import Diagram, Histograms, Quality, Reliability
@@ -143,6 +148,11 @@ __all__ = [  # noqa: RUF022  by room
     "read_images",
     "read_pairs",
     "Pairs",
+    "ImagePairs",
+    "TextPairs",
+    "AnyPairs",
+    "read_image_pairs",
+    "read_text_pairs",
     "Columns",
     "parquet_blocks",
     "Table",
@@ -166,9 +176,11 @@ __all__ = [  # noqa: RUF022  by room
     "Filter",
     "semantic_search",
     "Response",
+    "EmbeddingModel",
     # probabilities
     "Calibration",
     "CalibrationLevel",
+    "PairKind",
     "Negatives",
     "NegativeSampling",
     "HeldOut",
@@ -185,6 +197,8 @@ __all__ = [  # noqa: RUF022  by room
     "evaluate",
     "Evaluation",
     "ModelEvaluation",
+    "evaluate_retrieval",
+    "RetrievalEvaluation",
     "Estimate",
     "Retrieval",
     "ZeroShot",
@@ -249,9 +263,16 @@ _LATE: Final = {
     "Pairs": "twinlens.datasets.pairs",
     "read_images": "twinlens.datasets.read_images",
     "read_pairs": "twinlens.datasets.read_pairs",
+    "read_image_pairs": "twinlens.datasets.read_same_pairs",
+    "read_text_pairs": "twinlens.datasets.read_same_pairs",
+    "AnyPairs": "twinlens.datasets.same_pairs",
+    "ImagePairs": "twinlens.datasets.same_pairs",
+    "TextPairs": "twinlens.datasets.same_pairs",
     "Evaluation": "twinlens.evaluation.evaluate",
     "ModelEvaluation": "twinlens.evaluation.evaluate",
     "evaluate": "twinlens.evaluation.evaluate",
+    "evaluate_retrieval": "twinlens.evaluation.evaluate_retrieval",
+    "RetrievalEvaluation": "twinlens.evaluation.evaluate_retrieval",
     "from_base64": "twinlens.images.data_uri",
     "from_data_uri": "twinlens.images.data_uri",
     "Estimate": "twinlens.metrics.bootstrap",

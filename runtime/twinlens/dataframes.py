@@ -6,7 +6,7 @@ None of the three is imported here: a table of one of them proves that it is imp
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,18 +37,56 @@ def column(table: object, name: str) -> list[Any]:
         TypeError: the input is not a table.
         ValueError: the column is missing, or there twice.
     """
-    names = getattr(table, "column_names", None) or getattr(table, "columns", None)
-    if isinstance(table, Mapping):
-        names = list(table)
-    elif names is None or not hasattr(table, "__getitem__"):
-        raise TypeError(
-            f"a {type(table).__name__} is no table; give a dict of columns or a DataFrame"
-        )
-    if (found := list(names).count(name)) != 1:
+    names = column_names(table)
+    if (found := names.count(name)) != 1:
         known = ", ".join(str(column) for column in names)
         problem = f"are {found} columns" if found else "is no column"
         raise ValueError(f"there {problem} {name!r}; the columns are {known}")
-    return plain(table[name])
+    return plain(cast("Any", table)[name])
+
+
+def column_names(table: object) -> list[Any]:
+    """Return the names of the columns of a pandas, polars or pyarrow table, or of a dict.
+
+    Raises:
+        TypeError: the input is not a table.
+    """
+    if isinstance(table, Mapping):
+        return list(table)
+    names = getattr(table, "column_names", None) or getattr(table, "columns", None)
+    if names is None or not hasattr(table, "__getitem__"):
+        raise TypeError(
+            f"a {type(table).__name__} is no table; give a dict of columns or a DataFrame"
+        )
+    return list(names)
+
+
+def is_table(value: object) -> bool:
+    """Return True for a pandas, polars or pyarrow table, or a dict."""
+    if isinstance(value, Mapping):
+        return True
+    names = hasattr(value, "column_names") or hasattr(value, "columns")
+    return names and hasattr(value, "__getitem__")
+
+
+def modality_of(values: Sequence[object]) -> Literal["image", "text"]:
+    """Return the modality of a column: texts, unless its first value is no string or names a file.
+
+    A column without a value is one of texts.
+    """
+    if not values:
+        return "text"
+    first = values[0]
+    is_text = isinstance(first, str) and not _is_file(first)
+    return "text" if is_text else "image"
+
+
+def _is_file(name: str) -> bool:
+    try:
+        # os.path: Path raises where a name is too long.
+        return os.path.isfile(name)  # noqa: PTH113
+    except ValueError:  # a NUL
+        return False
 
 
 def several(values: Batch[T], name: str) -> Iterable[T]:

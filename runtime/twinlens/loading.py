@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.bundle.bundle import Bundle, open_bundle
+from twinlens.bundle.calibration import CalibrationLevel
 from twinlens.bundle.pixel_mode import pixel_mode
 from twinlens.bundle.specs import PRECISIONS, Precision
-from twinlens.errors import BundleError
+from twinlens.errors import BundleError, CalibrationError
 from twinlens.images.pixel_options import PixelOptions
 from twinlens.model.model import Model
 from twinlens.model.model_options import ModelOptions
@@ -39,6 +40,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
     low_memory: bool = False,
     spinning: bool = False,
     reproducible: bool = False,
+    level: CalibrationLevel | None = None,
 ) -> Model:
     """Open a bundle: the folder that twinlens-export wrote, or "demo", inside the package.
 
@@ -78,9 +80,13 @@ def load(  # noqa: PLR0913  one choice each, none by place
         reproducible: on a CPU, compute int8 by the native operators whose rows are the same to the
             bit on every processor that has some, or refuse. Only AMX has rows of its own: there the
             attention is then the common one, and elsewhere nothing changes.
+        level: the level of its probabilities, for all calls. By default the bundle's own,
+            calibrated one; "assumed" takes the curve that is not fitted, where nobody has
+            calibrated the bundle.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
+        CalibrationError: the bundle has no calibration of that level.
         ProviderError: the device cannot be used, or has no reproducible rows of that precision.
         ValueError: device, precision, threads or pixels mean nothing.
     """
@@ -97,8 +103,16 @@ def load(  # noqa: PLR0913  one choice each, none by place
         low_memory=low_memory,
         spinning=spinning,
         reproducible=reproducible,
+        level=level,
     )
-    return Model(opened, options)
+    model = Model(opened, options)
+    if level is not None:
+        try:
+            model.calibration_for(level=level)  # refused where it is not there
+        except (CalibrationError, ValueError):
+            model.close()
+            raise
+    return model
 
 
 def folder_of(bundle: str | os.PathLike[str]) -> Path:

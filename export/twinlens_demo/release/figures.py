@@ -71,9 +71,10 @@ def figures_of(
     )
     found["five classes"] = round(_zero_shot(model, images, shown, held | ~held), 1)
     found["five classes, held out"] = round(_zero_shot(model, images, shown, held), 1)
-    found["calibration error"] = round(
-        metrics.pair_calibration_error(model.calibration.probability(scores), relevant), 4
-    )
+    told = model.calibration.probability(scores)
+    for name, kept in (("", held | ~held), (", trained", ~held), (", held out", held)):
+        error = metrics.pair_calibration_error(told[kept], relevant[kept])
+        found[f"calibration error{name}"] = round(error, 4)
     found["queries"] = _hits(model, images, shown)
     return found
 

@@ -60,7 +60,10 @@ def write_card(bundle: Path, figures: Path, training: str, out: Path) -> None:
     text += (
         f"\nZero-shot into face / animal / food / vehicle / flag: {best['five classes']} % right, "
         f"held-out concepts {best['five classes, held out']} %.\n"
-        f"Calibration error over as many wrong pairs as right ones: {best['calibration error']}.\n"
+        f"Calibration error over as many wrong pairs as right ones: {best['calibration error']}; "
+        f"of trained concepts {best['calibration error, trained']}, of held-out ones "
+        f"{best['calibration error, held out']}: a probability for what the model never saw is "
+        "that much further from the truth.\n"
         f"In fp16: text → image R@1 {half['at_1']}, R@10 {half['at_10']}.\n\n"
         "## Free words\n\nTop five of all Twemoji drawings; * marks a held-out concept.\n\n"
     )

@@ -93,3 +93,5 @@ class LibraryAnswer(Struct):
     """Number of matches that a query is expected to have, at first."""
     uncalibrated: str | None
     """Reason against probabilities, if there are none."""
+    level: str
+    """Level of the calibration, or "none"."""

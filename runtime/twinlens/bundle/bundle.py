@@ -4,12 +4,13 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from twinlens import dataclass_json
-from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.calibration import Calibration, CalibrationLevel, PairKind
 from twinlens.bundle.manifest import FORMAT, Manifest, TowerFile
 from twinlens.bundle.regular_file import open_regular, regular_size
 from twinlens.bundle.sealed_json import SEAL, seal_of, write_sealed
@@ -68,19 +69,42 @@ class Bundle:
         for name, wanted in self.manifest.files.items():
             self._check_hash(name, wanted, most_bytes=MOST_BYTES)
 
-    def calibration(self, precision: Precision) -> Calibration | None:
-        """Return the calibration of the towers of this precision, if there is one.
+    def calibrations(self, precision: Precision) -> tuple[Calibration, ...]:
+        """Return all calibrations of the towers of this precision, that of image-text pairs first.
 
         Raises:
             BundleError: it was fitted on other towers.
         """
+        key = self.manifest.towers[precision].calibrated_for()
         found = self.manifest.calibrations.get(precision)
-        if found is not None and found.towers != self.manifest.towers[precision].calibrated_for():
+        further = tuple(one for one in self.manifest.further_calibrations if one.towers == key)
+        if found is None:
+            return further
+        if found.towers != key:
             raise BundleError(
                 f"the {precision} calibration in {self.folder} was fitted on other towers; "
                 f"calibrate this bundle again: twinlens calibrate {self.folder} pairs.csv"
             )
-        return found
+        return (found, *further)
+
+    def calibration(
+        self,
+        precision: Precision,
+        *,
+        pairs: PairKind = "image-text",
+        level: CalibrationLevel | None = None,
+    ) -> Calibration | None:
+        """Return the calibration of the towers of this precision, if there is one.
+
+        Args:
+            precision: the precision.
+            pairs: kind of the pairs.
+            level: level wanted; by default any but "assumed".
+
+        Raises:
+            BundleError: it was fitted on other towers.
+        """
+        return choose_calibration(self.calibrations(precision), pairs=pairs, level=level)
 
     def _check_hash(self, name: str, wanted: str, *, most_bytes: int) -> None:
         try:
@@ -111,6 +135,17 @@ class Bundle:
         return BundleError(
             f"{self.folder} has no readable {quoted(name)} ({error.strerror}); export it again"
         )
+
+
+def choose_calibration(
+    calibrations: Iterable[Calibration], *, pairs: PairKind, level: CalibrationLevel | None
+) -> Calibration | None:
+    """Return the first calibration for such pairs, of that level or of any but "assumed"."""
+    for one in calibrations:
+        is_wanted = one.level == level if level is not None else one.level != "assumed"
+        if one.pairs == pairs and is_wanted:
+            return one
+    return None
 
 
 def open_bundle(folder: Path) -> Bundle:

@@ -15,15 +15,20 @@ from twinlens.errors import CalibrationError, quoted
 
 F32 = NDArray[np.float32]
 
-CalibrationLevel = Literal["native", "fitted-labels", "fitted-pairs"]
+CalibrationLevel = Literal["native", "fitted-labels", "fitted-pairs", "assumed"]
 """Source of the probabilities, on which their trustworthiness depends:
 
 * "native": the checkpoint's own scale and bias;
 * "fitted-labels": a fit on pairs labelled matching or not;
-* "fitted-pairs": a fit on matching pairs alone.
+* "fitted-pairs": a fit on matching pairs alone;
+* "assumed": no fit, but the cosines of unrelated pairs that were published for models of its kind,
+  or measured on the samples of the export. Used only where it is asked for by this name.
 
 A bundle without any has level "none".
 """
+PairKind = Literal["image-text", "image-image", "text-text"]
+"""Modalities of a pair. Two images are far closer than an image and its text, and so are two texts:
+each kind has a curve of its own."""
 NegativeSampling = Literal["random", "hard"]
 """Negatives of an image: "random", all wrong texts; "hard", those nearest to its own text."""
 Negatives = Literal["random", "hard", "labelled"]
@@ -77,6 +82,8 @@ class Calibration:
     """Key of the towers it was fitted on: `Towers.calibrated_for`."""
     pixels: PixelMode = "exact"
     """Pixel mode of the images that it was fitted on."""
+    pairs: PairKind = "image-text"
+    """Kind of the pairs that it is for."""
     held_out: HeldOut | None = None
     thresholds: tuple[Threshold, ...] = ()
     """By ascending probability."""
@@ -104,14 +111,19 @@ class Calibration:
         """Check that a model has the pixel mode that the calibration was fitted on.
 
         Raises:
-            CalibrationError: it has the other one.
+            CalibrationError: it has the other one, and the pairs have images.
         """
-        if pixels != self.pixels:
+        if pixels != self.pixels and self.depends_on_pixels:
             raise CalibrationError(
                 f"the calibration was fitted on {self.pixels} pixels, this model has {pixels} "
                 f"ones; load it with pixels={self.pixels!r}, or calibrate the bundle again: "
                 f"twinlens calibrate BUNDLE pairs.csv --pixels {pixels}"
             )
+
+    @property
+    def depends_on_pixels(self) -> bool:
+        """True if it was fitted on images, whose pixel mode then matters."""
+        return self.level != "assumed" and self.pairs != "text-text"
 
     def shift(self, prior: float | None) -> float:
         """Return the shift of the log-odds from the fitted prior to another one; 0 for None.

@@ -121,6 +121,10 @@ class Manifest:
     files: Mapping[str, str]
     """sha256 of every other file that the runtime reads, by name."""
     calibrations: Mapping[Precision, Calibration] = field(default_factory=dict)
+    """Calibration of pairs of an image and a text, by precision."""
+    further_calibrations: tuple[Calibration, ...] = ()
+    """Assumed curves, and those of pairs of two images or of two texts; each bears the key of its
+    towers."""
     made_by: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -1,21 +1,25 @@
 """Fit of a calibration to a model's cosines of given pairs."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Generic, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.calibration import Calibration, PairKind
+from twinlens.bundle.specs import Modality
 from twinlens.calibration.calibration_options import CalibrationOptions
 from twinlens.calibration.cross_validation import PairSample, Places, with_held_out_figures
 from twinlens.calibration.pair_samples import LabelledSample, MatchedSample
-from twinlens.datasets.pairs import Pairs
+from twinlens.datasets.same_pairs import AnyPairs, ImagePairs, TextPairs
 from twinlens.deduplication import distinct, first_equal_rows
 from twinlens.model.model import Model
+from twinlens.texts.tokenizer import OnCut
 
 F32 = NDArray[np.float32]
+SomePairs = TypeVar("SomePairs", bound=AnyPairs)
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +27,7 @@ MAX_MATCHED_PAIRS: Final = 4000
 """Largest number of matched pairs; more are thinned at random: their cosines take 8 N^2 bytes."""
 
 
-def fit_calibration(model: Model, pairs: Pairs, *, options: CalibrationOptions) -> Calibration:
+def fit_calibration(model: Model, pairs: AnyPairs, *, options: CalibrationOptions) -> Calibration:
     """Fit the calibration of a model on pairs, with figures on held-out images.
 
     Raises:
@@ -34,42 +38,102 @@ def fit_calibration(model: Model, pairs: Pairs, *, options: CalibrationOptions) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedPairs:
-    """Pairs whose image can be read, with their embeddings."""
+class EmbeddedPairs(Generic[SomePairs]):
+    """Pairs that can be read, with the embeddings of their two sides."""
 
-    pairs: Pairs
-    images: F32
+    pairs: SomePairs
+    left: F32
     """[M, D]"""
-    texts: F32
+    right: F32
     """[M, D]"""
     lost: int
     """Number of images that cannot be read; their pairs are left out."""
 
 
-def embed_pairs(model: Model, pairs: Pairs) -> EmbeddedPairs:
+def embed_pairs(
+    model: Model,
+    pairs: SomePairs,
+    *,
+    on_error: Literal["raise", "skip"] = "skip",
+    on_cut: OnCut = "warn",
+    progress: bool = False,
+) -> EmbeddedPairs[SomePairs]:
     """Embed each distinct image and text of pairs once.
 
     Raises:
-        ValueError: no image can be read.
+        ImageError: an image cannot be read, and on_error is "raise".
+        ValueError: no pair can be read.
     """
-    firsts, places = distinct(pairs.images)
-    rows = model.embed_images(firsts, on_error="nan")
-    images = rows[places]
-    readable = np.flatnonzero(~np.isnan(images[:, 0]))
+    embed = _Embedding(model, on_error=on_error, on_cut=on_cut, progress=progress)
+    left, right = _sides(pairs)
+    rows = [
+        embed.images(side.values) if side.modality == "image" else embed.texts(side.values)
+        for side in (left, right)
+    ]
+    readable = np.flatnonzero(~np.isnan(rows[0][:, 0]) & ~np.isnan(rows[1][:, 0]))
     if not len(readable):
         raise ValueError(f"none of the {len(pairs)} images can be read; give others")
-    kept = pairs.take(readable.tolist())
-    first_texts, places = distinct(kept.texts)
     return EmbeddedPairs(
-        pairs=kept,
-        images=images[readable],
-        texts=model.embed_texts(first_texts)[places],
-        lost=int(np.isnan(rows[:, 0]).sum()),
+        pairs=cast("SomePairs", pairs.take(readable.tolist())),
+        left=rows[0][readable],
+        right=rows[1][readable],
+        lost=embed.lost,
     )
 
 
+def kind_of(pairs: AnyPairs) -> PairKind:
+    """Return the kind of pairs."""
+    left, right = _sides(pairs)
+    kind: PairKind = "image-image" if right.modality == "image" else "text-text"
+    return "image-text" if left.modality != right.modality else kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """One column of pairs."""
+
+    values: Sequence[Any]
+    modality: Modality
+
+
+def _sides(pairs: AnyPairs) -> tuple[_Side, _Side]:
+    if isinstance(pairs, ImagePairs):
+        return _Side(values=pairs.images, modality="image"), _Side(
+            values=pairs.others, modality="image"
+        )
+    if isinstance(pairs, TextPairs):
+        return _Side(values=pairs.texts, modality="text"), _Side(
+            values=pairs.others, modality="text"
+        )
+    return _Side(values=pairs.images, modality="image"), _Side(values=pairs.texts, modality="text")
+
+
+class _Embedding:
+    """Embedding of columns by one model, and the count of images that were lost."""
+
+    def __init__(
+        self, model: Model, *, on_error: Literal["raise", "skip"], on_cut: OnCut, progress: bool
+    ) -> None:
+        self._model, self._on_cut, self._progress = model, on_cut, progress
+        self._on_error: Literal["raise", "nan"] = "raise" if on_error == "raise" else "nan"
+        self.lost = 0
+
+    def images(self, values: Sequence[Any]) -> F32:
+        """Return the rows [M, D]; those of lost images are NaN."""
+        firsts, places = distinct(values)
+        rows = self._model.embed_images(firsts, on_error=self._on_error, progress=self._progress)
+        self.lost += int(np.isnan(rows[:, 0]).sum())
+        return rows[places]
+
+    def texts(self, values: Sequence[str]) -> F32:
+        """Return the rows [M, D]."""
+        firsts, places = distinct(values)
+        rows = self._model.embed_texts(firsts, on_cut=self._on_cut, progress=self._progress)
+        return rows[places]
+
+
 def fit_embedded(
-    model: Model, embedded: EmbeddedPairs, *, options: CalibrationOptions
+    model: Model, embedded: EmbeddedPairs[Any], *, options: CalibrationOptions
 ) -> Calibration:
     """Fit the calibration of the model that embedded the pairs.
 
@@ -88,13 +152,14 @@ def fit_embedded(
         negatives=sample.negatives,
         towers=model.towers_key,
         pixels=model.pixels,
+        pairs=kind_of(embedded.pairs),
     )
     return with_held_out_figures(whole, sample)
 
 
-def _sample(embedded: EmbeddedPairs, options: CalibrationOptions) -> PairSample:
+def _sample(embedded: EmbeddedPairs[Any], options: CalibrationOptions) -> PairSample:
     """Drop repeated pairs."""
-    pairs, images, texts = embedded.pairs, embedded.images, embedded.texts
+    pairs, images, texts = embedded.pairs, embedded.left, embedded.right
     labels = None if pairs.labels is None else np.asarray(pairs.labels, dtype=bool)
     same_image, same_text = first_equal_rows(images), first_equal_rows(texts)
     if labels is not None:

@@ -134,6 +134,7 @@ def _serve(options: argparse.Namespace, library: "Library", cache: "Cache", inde
         threads=options.threads,
         max_queue=None,
         timeout_s=TIMEOUT_S,
+        level=options.level,
     )
     service = Service(source, HttpOptions(timeout_s=TIMEOUT_S, allowed_hosts=LOOPBACK))
     with ExitStack() as stack:

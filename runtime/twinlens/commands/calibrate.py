@@ -1,19 +1,21 @@
 """twinlens calibrate: fit the calibration of a bundle."""
 
 import argparse
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
 from twinlens import dataclass_json
 from twinlens.bundle.bundle import MANIFEST
 from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.specs import Precision
 from twinlens.calibration.calibrate import calibrate_bundle
 from twinlens.calibration.calibration_options import CalibrationOptions
 from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.table import Table
 from twinlens.commands.reading.inputs import refuse_unused
-from twinlens.commands.reading.pairs import read_column_pairs
+from twinlens.commands.reading.pairs import read_column_pairs, read_same_pairs
 from twinlens.commands.writing.targets import require_folder
 from twinlens.durable.whole import whole_folder
 from twinlens.loading import folder_of
@@ -25,7 +27,9 @@ def run(options: argparse.Namespace) -> Outcome:
     Unreadable images and rows that are no pair are left out, and the exit code is 1.
     """
     _check_out(options)
-    pairs, lost_rows = read_column_pairs(options, options.pairs, label=options.label_column)
+    pairs, lost_rows = read_same_pairs(
+        options, options.pairs, label=options.label_column
+    ) or read_column_pairs(options, options.pairs, label=options.label_column)
     if pairs.labels is not None:
         refuse_unused(options, ("negatives",), f"are drawn, but {options.pairs} has labels")
     chosen = {
@@ -36,19 +40,19 @@ def run(options: argparse.Namespace) -> Outcome:
     fitting = CalibrationOptions(**chosen, fitted_on=options.pairs.name)
     with nullcontext() if options.out is None else whole_folder(options.out) as out:
         found = calibrate_bundle(
-            options.bundle, pairs, options=fitting, pixels=options.pixels or "exact", out=out
+            options.bundle,
+            pairs,
+            options=fitting,
+            pixels=options.pixels or "exact",
+            out=out,
+            progress=options.progress.bar,
         )
     fitted = found.calibrations
-    table = Table(
-        head=("precision", "level", "curve", "prior", "held-out ECE", "Brier", "log-loss", "AUC"),
-        labels=3,
-    )
-    table.rows.extend(_row(precision, calibration) for precision, calibration in fitted.items())
     first = next(iter(fitted.values()))
     return Outcome(
         lines=[
-            f"{first.matching} matching pairs and {first.others} others, {first.negatives}",
-            *table.lines(),
+            _counts(first),
+            *calibration_lines(fitted),
             f"written to {options.out or options.bundle}",
         ],
         document={
@@ -57,6 +61,23 @@ def run(options: argparse.Namespace) -> Outcome:
         },
         code=1 if found.lost or lost_rows else 0,
     )
+
+
+def calibration_lines(calibrations: Mapping[Precision, Calibration]) -> list[str]:
+    """Return the lines of a table of calibrations by precision; none of none."""
+    if not calibrations:
+        return []
+    table = Table(
+        head=("precision", "level", "curve", "prior", "held-out ECE", "Brier", "log-loss", "AUC"),
+        labels=3,
+    )
+    table.rows.extend(_row(precision, one) for precision, one in calibrations.items())
+    return table.lines()
+
+
+def _counts(fitted: Calibration) -> str:
+    kind = "" if fitted.pairs == "image-text" else f"{fitted.pairs} "
+    return f"{fitted.matching} matching {kind}pairs and {fitted.others} others, {fitted.negatives}"
 
 
 def _check_out(options: argparse.Namespace) -> None:

@@ -88,6 +88,7 @@ def _open_models(options: argparse.Namespace) -> list[Model]:
             precision=name,
             threads=options.threads,
             pixels=options.pixels or "exact",
+            level=options.level,
         )
         for name in asked or made_for_it
     ]
@@ -122,6 +123,7 @@ def _pairs(options: argparse.Namespace) -> tuple[Pairs, list[str]]:
         options.data,
         label=options.label_column,
         kind=options.class_column,
+        group=options.group_column,
         image_root=options.images,
     )
 
@@ -171,6 +173,10 @@ def _reliability_rows(models: Sequence[ModelEvaluation]) -> list[tuple[str, ...]
         columns = [_reliability_cells(findings.reliability.get(kind)) for findings in models]
         for label, *cells in zip(RELIABILITY_LABELS, *columns, strict=True):
             rows.append((f"{kind}: {label}", *cells))
+        for group in dict.fromkeys(name for findings in models for name in findings.groups):
+            found = [findings.groups.get(group, {}).get(kind) for findings in models]
+            cells = ["-" if one is None else f"{one.calibrated.ece.value:.4f}" for one in found]
+            rows.append((f"{kind}: ECE of {group}", *cells))
     return rows
 
 

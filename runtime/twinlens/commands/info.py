@@ -23,6 +23,7 @@ NO_CALIBRATION: Final = (
 )
 NO_TOWER: Final = "no {} tower: the checkpoint had none"
 NO_SCALE: Final = f"no logit scale of its own: classification takes CLIP's, {ASSUMED_SCALE:g}"
+ASSUMED: Final = "; or take the assumed curve, by level='assumed' or --level assumed"
 HEAD: Final = (
     "precision", "tower", "MB", "worst cosine", "mean cosine", "top-1", "top-10", "kept in fp32",
 )  # fmt: skip
@@ -79,12 +80,14 @@ def _of_bundle(folder: Path) -> Outcome:
         f"prior {c.prior:.4g}{_quality(c)}"
         for precision, c in manifest.calibrations.items()
     ]
+    further = [_further(c, manifest) for c in manifest.further_calibrations]
     return Outcome(
         lines=[
             f"{manifest.source.name}, {manifest.family}, embeddings of width {manifest.width}",
             *_inputs(manifest),
             *tower_table(manifest),
             *(calibrations or _uncalibrated(manifest)),
+            *further,
         ],
         document=dataclass_json.write(manifest),
     )
@@ -103,11 +106,24 @@ def _inputs(manifest: Manifest) -> list[str]:
 
 
 def _uncalibrated(manifest: Manifest) -> list[str]:
-    return [NO_CALIBRATION] if len(manifest.modalities) == 2 else []
+    if len(manifest.modalities) < 2:
+        return []
+    has_assumed = any(c.level == "assumed" for c in manifest.further_calibrations)
+    return [NO_CALIBRATION + (ASSUMED if has_assumed else "")]
+
+
+def _further(calibration: Calibration, manifest: Manifest) -> str:
+    """Return the line of a calibration that is assumed, or of pairs of one modality."""
+    keys = {towers.calibrated_for(): name for name, towers in manifest.towers.items()}
+    return (
+        f"{calibration.level} calibration {keys.get(calibration.towers, 'of other towers')}, "
+        f"{calibration.pairs} pairs: p = {calibration.curve}, {_evidence(calibration)}, "
+        f"prior {calibration.prior:.4g}{_quality(calibration)}"
+    )
 
 
 def _evidence(calibration: Calibration) -> str:
-    if calibration.level == "native":
+    if calibration.level in ("native", "assumed"):
         return calibration.fitted_on
     return f"{calibration.matching} matching pairs of {calibration.fitted_on}"
 

@@ -85,6 +85,7 @@ def _source(options: argparse.Namespace) -> "Source":
         max_queue=options.max_queue,
         timeout_s=options.timeout,
         preempt=not options.no_preempt,
+        level=options.level,
     )
 
 

@@ -39,14 +39,20 @@ def find_columns(columns: Columns, names: Sequence[str], path: Path) -> Columns:
         label = LABEL
     elif label == NO_LABELS:
         label = None
-    for name in (image, text, label, kind):
+    for name in (image, text, label, kind, columns.group):
         if name is not None and names.count(name) != 1:
             number = "more than one" if name in names else "no"
             raise PairsError(
                 f"{quoted_path(path)} has {number} column {quoted_value(name)}; its columns are "
                 f"{quoted(', '.join(names))}"
             )
-    return Columns(image=image, text=text, label=label, kind=kind)
+    return Columns(image=image, text=text, label=label, kind=kind, group=columns.group)
+
+
+def names_of(columns: Columns) -> list[str]:
+    """Return the names of the columns that are read, each once."""
+    asked = (columns.image, columns.text, columns.label, columns.kind, columns.group)
+    return list(dict.fromkeys(name for name in asked if name))
 
 
 def find_status(names: Sequence[str]) -> str | None:

@@ -45,6 +45,8 @@ class Columns:
     if it is `NO_LABELS`, ""."""
     kind: str | None = None
     """Column of the images' classes, for zero-shot classification; an empty cell is no class."""
+    group: str | None = None
+    """Column of parts of the data, such as "known" and "unseen", which are evaluated apart too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +72,13 @@ class Pairs:
     """[M] True or 1 for a matching pair, False or 0 for another; None if all pairs match."""
     kinds: Sequence[str] | None = None
     """[M] class of each image; empty or None for an image without a class."""
+    groups: Sequence[str] | None = None
+    """[M] part of the data that a pair belongs to, such as "known" or "unseen"; empty or None for
+    none."""
 
     def __post_init__(self) -> None:
         columns: dict[str, list[Any]] = {}
-        for name in ("images", "texts", "labels", "kinds"):
+        for name in ("images", "texts", "labels", "kinds", "groups"):
             if (given := getattr(self, name)) is not None:
                 columns[name] = _listed(given, name)
                 object.__setattr__(self, name, columns[name])
@@ -85,15 +90,14 @@ class Pairs:
                 )
         if not self.images:
             raise PairsError("there are no pairs; give at least one")
-        for place, text in enumerate(columns["texts"]):
-            if not isinstance(text, str):
-                raise PairsError(f"text {place} is {quoted_value(text)}, wanted a string")
+        _require_texts(columns["texts"])
         if "labels" in columns:
             labels = [_label(value, place) for place, value in enumerate(columns["labels"])]
             object.__setattr__(self, "labels", labels)
-        if "kinds" in columns:
-            kinds = [_kind(value, place) for place, value in enumerate(columns["kinds"])]
-            object.__setattr__(self, "kinds", kinds)
+        for name, word in (("kinds", "class"), ("groups", "group")):
+            if name in columns:
+                words = [_word(value, place, word) for place, value in enumerate(columns[name])]
+                object.__setattr__(self, name, words)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -111,6 +115,7 @@ class Pairs:
             texts=[self.texts[place] for place in chosen],
             labels=None if self.labels is None else [self.labels[place] for place in chosen],
             kinds=None if self.kinds is None else [self.kinds[place] for place in chosen],
+            groups=None if self.groups is None else [self.groups[place] for place in chosen],
         )
 
 
@@ -137,6 +142,12 @@ def _listed(column: Collection[Any], name: str) -> list[Any]:
     return list(listed)
 
 
+def _require_texts(texts: Sequence[object]) -> None:
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise PairsError(f"text {place} is {quoted_value(text)}, wanted a string")
+
+
 def _label(value: object, place: int) -> bool:
     is_masked = value is np.ma.masked  # its item is 0.0
     if not is_masked and isinstance(value, _Scalar) and value.ndim == 0:
@@ -147,9 +158,9 @@ def _label(value: object, place: int) -> bool:
     raise PairsError(f"label {place} is {quoted_value(value)}, wanted True or False, or 1 or 0")
 
 
-def _kind(value: object, place: int) -> str:
+def _word(value: object, place: int, name: str) -> str:
     if isinstance(value, str):
         return value
     if is_missing(value):
         return ""
-    raise PairsError(f"class {place} is {quoted_value(value)}, wanted a string")
+    raise PairsError(f"{name} {place} is {quoted_value(value)}, wanted a string")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+from twinlens.dataframes import Table, is_table
 from twinlens.datasets.image_folder import (
     GLOB_CHARACTERS,
     FoundFile,
@@ -17,6 +18,7 @@ from twinlens.datasets.image_parquet import MAX_PATH
 from twinlens.datasets.layouts.coco_captions import read_coco_pairs
 from twinlens.datasets.layouts.json_lines import read_jsonl_pairs
 from twinlens.datasets.layouts.pair_folder import LIST, TABLE, metadata_files, read_folder_pairs
+from twinlens.datasets.layouts.pair_frame import read_frame_pairs
 from twinlens.datasets.layouts.pair_table import DELIMITERS, read_csv_pairs, read_parquet_pairs
 from twinlens.datasets.layouts.pair_tar import read_tar_pairs
 from twinlens.datasets.pairs import Columns, Lose, Pairs
@@ -31,13 +33,13 @@ _DEFAULT_COLUMNS: Final = Columns()
 
 
 def read_pairs(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Table,
     *,
     columns: Columns = _DEFAULT_COLUMNS,
     image_root: str | os.PathLike[str] | None = None,
     on_error: Literal["raise", "skip"] | Callable[[PairsError], None] = "raise",
 ) -> Pairs:
-    """Read pairs: a table, a tar, a captions JSON, a folder, or a pattern of files.
+    """Read pairs: a table, a tar, a captions JSON, a folder, a pattern of files, or a DataFrame.
 
     Read as they come are .csv, .tsv, .jsonl and .parquet; .tar and .tgz in webdataset layout
     (key.jpg with key.txt or key.json); COCO's captions JSON; a folder with captions or classes; a
@@ -48,14 +50,20 @@ def read_pairs(
         pairs = twinlens.read_pairs("pairs.csv", columns=twinlens.Columns(text="caption"))
         pairs = twinlens.read_pairs("shards/*.tar", on_error="skip")
 
+    A DataFrame of pandas or polars, a pyarrow table or a dict of columns is read as a table of
+    Parquet is; its cells may also hold paths, PIL images and arrays, and its columns may be named
+    query and response, whichever of them holds the images.
+
     Left out without a word are hidden files, and files of a folder or a tar that are neither an
     image nor a .txt; with a warning, a .txt without an image, such as README.txt.
 
     Args:
-        source: the file or folder; a folder of tars or of Parquet files; or a pattern of them.
+        source: the file or folder; a folder of tars or of Parquet files; a pattern of them; or a
+            table in memory.
         columns: column names of a table.
         image_root: folder that relative image paths in a table start from; by default the folder of
-            the table, and of a captions JSON also its like beside it, as val2017.
+            the table (of one in memory the working directory), and of a captions JSON also its like
+            beside it, as val2017.
         on_error: "raise" for the first row, image or caption that is no pair; "skip" to leave it
             out with a warning; or an act of your own on its PairsError, such as `lost.append`.
 
@@ -66,8 +74,11 @@ def read_pairs(
         OSError: the source cannot be opened or listed.
         ValueError: on_error is none of these.
     """
+    lose = act_on_loss(on_error)
+    if is_table(source):
+        root = Path() if image_root is None else Path(image_root)
+        return read_frame_pairs(source, columns=columns, root=root, lose=lose)
     path = Path(source)
-    lose = _lose(on_error)
     if is_there(path) and not path.is_dir():
         return _read_file(path, columns, image_root, lose)
     if is_there(path):
@@ -85,6 +96,22 @@ def read_pairs(
     return _read_shards(shards, columns, image_root, lose)
 
 
+def as_pairs(pairs: Pairs | Table) -> Pairs:
+    """Return pairs as they are, and those of a table in memory as read by `read_pairs`.
+
+    Raises:
+        PairsError: it is neither, or a row is no pair.
+    """
+    if isinstance(pairs, Pairs):
+        return pairs
+    if is_table(pairs):
+        return read_pairs(pairs)
+    raise PairsError(
+        f"the pairs are a {type(pairs).__name__}, wanted Pairs or a DataFrame; read a file by "
+        "read_pairs"
+    )
+
+
 def _raise(error: PairsError) -> None:
     raise error
 
@@ -93,7 +120,7 @@ def _warn(error: PairsError) -> None:
     logger.warning("%s; it is left out", error)
 
 
-def _lose(on_error: str | Lose) -> Lose:
+def act_on_loss(on_error: str | Lose) -> Lose:
     """Return the act on what is no pair."""
     if callable(on_error):
         return on_error
@@ -172,15 +199,17 @@ def _read_shards(
             read.append(_read_file(path, columns, image_root, lose))
         except PairsError as error:
             lose(error)
-    for name in ("labels", "kinds"):
+    for name in ("labels", "kinds", "groups"):
         if len({getattr(pairs, name) is None for pairs in read}) > 1:
             raise PairsError(
                 f"only some of the {len(read)} files have {name}; read them one by one"
             )
-    labelled, classed = (bool(read) and read[0].labels is not None), bool(read) and read[0].kinds
+    labelled = bool(read) and read[0].labels is not None
+    classed, grouped = bool(read) and read[0].kinds, bool(read) and read[0].groups
     return Pairs(
         images=[image for pairs in read for image in pairs.images],
         texts=[text for pairs in read for text in pairs.texts],
         labels=[label for pairs in read for label in pairs.labels or ()] if labelled else None,
         kinds=[kind for pairs in read for kind in pairs.kinds or ()] if classed else None,
+        groups=[group for pairs in read for group in pairs.groups or ()] if grouped else None,
     )

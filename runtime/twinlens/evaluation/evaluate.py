@@ -1,19 +1,21 @@
 """Evaluation of models on labelled pairs, each compared with the one in full precision."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
 
 from twinlens.bundle.calibration import CalibrationLevel, Negatives
 from twinlens.bundle.specs import Precision
+from twinlens.dataframes import Table
 from twinlens.datasets.pairs import Pairs
+from twinlens.datasets.read_pairs import as_pairs
 from twinlens.embedding.embedded_blocks import LostImage
 from twinlens.evaluation.ground_truth import GroundTruth, ground_truth
 from twinlens.evaluation.image_rows import embed_all
 from twinlens.evaluation.pair_scores import score_predictions
-from twinlens.evaluation.predictions import Predictions, predict
+from twinlens.evaluation.predictions import Predictions, calibration_of, predict
 from twinlens.metrics.bootstrap import Resamples
 from twinlens.metrics.reliability import Reliability, measure_reliability
 from twinlens.metrics.retrieval import Retrieval, measure_retrieval
@@ -21,6 +23,7 @@ from twinlens.metrics.thresholds import OperatingPoint, Thresholds
 from twinlens.metrics.zero_shot import ZeroShot, measure_zero_shot
 from twinlens.model.model import Model
 from twinlens.model.zero_shot import TEMPLATES
+from twinlens.texts.tokenizer import OnCut
 
 REFERENCE: Final[Precision] = "fp32"
 
@@ -40,6 +43,9 @@ class ModelEvaluation:
     reliability: Mapping[Negatives, Reliability]
     """Reliability by source of the non-matching pairs; empty without a calibration or negatives."""
     thresholds: Mapping[Negatives, tuple[OperatingPoint, ...]]
+    groups: Mapping[str, Mapping[Negatives, Reliability]] = field(default_factory=dict)
+    """Reliability of each group of the pairs, such as "unseen"; without those where all pairs
+    match, or none does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +65,14 @@ class Evaluation:
 
 def evaluate(  # noqa: PLR0913  one choice each, none by place
     models: Model | Sequence[Model],
-    pairs: Pairs,
+    pairs: Pairs | Table,
     *,
     templates: Sequence[str] = TEMPLATES,
+    prior: float | None = None,
+    level: CalibrationLevel | None = None,
     seed: int = 0,
     on_error: Literal["raise", "skip"] = "raise",
+    on_cut: OnCut = "warn",
     progress: bool = False,
 ) -> Evaluation:
     """Evaluate models on pairs: retrieval, zero-shot classification, and their probabilities.
@@ -73,14 +82,20 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
 
     Args:
         models: one, or several precisions of one; each is compared with the one in fp32.
-        pairs: labelled pairs, unseen in training and calibration.
+        pairs: labelled pairs, unseen in training and calibration; or a DataFrame of them, as
+            `read_pairs` reads it.
         templates: texts for zero-shot classification, with one `{}` for the class.
+        prior: share of matches that the probabilities of labelled pairs are told for; the
+            calibration's own by default. Of drawn negatives the share is known.
+        level: level of the probabilities, as of `Model.match`.
         seed: seed of the negatives and of the intervals.
         on_error: "raise" names the first image that cannot be read; "skip" leaves out its pairs,
             logs it and puts it into `Evaluation.lost`.
+        on_cut: as for `Model.embed_texts`.
         progress: show a bar on stderr.
 
     Raises:
+        CalibrationError: a model has no calibration of the level asked for.
         ImageError: an image cannot be read.
         PairsError: no pair matches, or one image has two classes.
         ValueError: on_error is neither of the two.
@@ -90,14 +105,24 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
     listed = [models] if isinstance(models, Model) else list(models)
     for model in listed:
         model.require("image", "text")
+    pairs = as_pairs(pairs)
     truth = ground_truth(pairs)
+    calibrations = [calibration_of(model, level) for model in listed]
     embedded = embed_all(listed, truth.images, on_error=on_error, progress=progress)
     if embedded.lost:
         pairs = embedded.readable(pairs, truth)
         truth = ground_truth(pairs)
     predictions = [
-        predict(model, truth, images, templates=templates, progress=progress)
-        for model, images in zip(listed, embedded.rows, strict=True)
+        predict(
+            model,
+            truth,
+            images,
+            calibration=calibration,
+            templates=templates,
+            on_cut=on_cut,
+            progress=progress,
+        )
+        for model, images, calibration in zip(listed, embedded.rows, calibrations, strict=True)
     ]
     reference = next((found for found in predictions if found.precision == REFERENCE), None)
     matching = len(pairs) if pairs.labels is None else sum(map(bool, pairs.labels))
@@ -108,7 +133,13 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
         others=len(pairs) - matching,
         templates=tuple(templates),
         models=tuple(
-            _measure(truth, found, reference=None if found is reference else reference, seed=seed)
+            _measure(
+                truth,
+                found,
+                reference=None if found is reference else reference,
+                prior=prior,
+                seed=seed,
+            )
             for found in predictions
         ),
         lost=embedded.lost,
@@ -116,12 +147,17 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
 
 
 def _measure(
-    truth: GroundTruth, predictions: Predictions, *, reference: Predictions | None, seed: int
+    truth: GroundTruth,
+    predictions: Predictions,
+    *,
+    reference: Predictions | None,
+    prior: float | None,
+    seed: int,
 ) -> ModelEvaluation:
     of_image, of_text = truth.relevant
     # A text is resampled together with its image; with several images, with the first.
     owners = of_image[np.unique(of_text, return_index=True)[1]]
-    scored = score_predictions(truth, predictions, seed=seed)
+    scored = score_predictions(truth, predictions, prior=prior, seed=seed)
     calibration = predictions.calibration
     return ModelEvaluation(
         precision=predictions.precision,
@@ -142,6 +178,14 @@ def _measure(
         thresholds={
             kind: Thresholds(pairs.probabilities, pairs.labels).table()
             for kind, pairs in scored.items()
+        },
+        groups={
+            name: {
+                kind: measure_reliability(of_group, seed=seed)
+                for kind, pairs in scored.items()
+                if (of_group := pairs.of(images)) is not None
+            }
+            for name, images in truth.groups.items()
         },
     )
 

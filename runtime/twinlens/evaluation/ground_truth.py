@@ -1,5 +1,6 @@
 """Ground truth of an evaluation: distinct images and texts, and their relevance pairs."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,13 +33,15 @@ class GroundTruth:
     """Classes, each once."""
     class_of: Ints
     """Class of each classified image."""
+    groups: Mapping[str, Ints]
+    """Images of each part of the data, by its name."""
 
 
 def ground_truth(pairs: Pairs) -> GroundTruth:
     """Find the distinct images and texts, and the relevance pairs.
 
     Raises:
-        PairsError: no pair matches, or one image has two classes.
+        PairsError: no pair matches, or one image has two classes or two groups.
     """
     images, image_of = distinct(pairs.images)
     texts, text_of = distinct(pairs.texts)
@@ -61,4 +64,21 @@ def ground_truth(pairs: Pairs) -> GroundTruth:
         classified=np.array(list(kind_of), dtype=np.intp),
         classes=classes,
         class_of=class_of,
+        groups=_groups(image_of, pairs.groups),
     )
+
+
+def _groups(image_of: Ints, groups: Sequence[str] | None) -> dict[str, Ints]:
+    """Return the images of each group, in the order of the names.
+
+    Raises:
+        PairsError: an image is in two groups.
+    """
+    found: dict[int, str] = {}
+    for image, group in zip(image_of.tolist(), groups or (), strict=groups is not None):
+        if group and found.setdefault(image, group) != group:
+            raise PairsError(f"image {image} is in {found[image]!r} and {group!r}; give one group")
+    return {
+        name: np.array([image for image, own in found.items() if own == name], dtype=np.intp)
+        for name in sorted(set(found.values()))
+    }

@@ -18,7 +18,7 @@ ROWS_AT_ONCE: Final = 2**14
 
 
 def score_predictions(
-    truth: GroundTruth, predictions: Predictions, *, seed: int
+    truth: GroundTruth, predictions: Predictions, *, prior: float | None, seed: int
 ) -> dict[Negatives, ScoredPairs]:
     """Score matching and other pairs, by the source of the others; empty without a calibration."""
     calibration = predictions.calibration
@@ -30,7 +30,7 @@ def score_predictions(
         cosines = _cosines(predictions, truth.pairs)
         labelled = ScoredPairs(
             cosines=cosines,
-            probabilities=calibration.probability(cosines),
+            probabilities=calibration.probability(cosines, prior=prior),
             labels=truth.labels,
             images=truth.pairs[0],
         )

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.calibration import Calibration, CalibrationLevel
 from twinlens.bundle.specs import Precision
 from twinlens.errors import CalibrationError
 from twinlens.evaluation.ground_truth import GroundTruth
 from twinlens.metrics.retrieval import Ints, Ranks, rank
 from twinlens.model.model import Model
+from twinlens.texts.tokenizer import OnCut
 
 F32 = NDArray[np.float32]
 
@@ -33,21 +34,28 @@ class Predictions:
     """Rank of each classified image's own class among all; None if no image has a class."""
 
 
-def predict(
-    model: Model, truth: GroundTruth, images: F32, *, templates: Sequence[str], progress: bool
+def predict(  # noqa: PLR0913  those of `evaluate`
+    model: Model,
+    truth: GroundTruth,
+    images: F32,
+    *,
+    calibration: Calibration | None,
+    templates: Sequence[str],
+    on_cut: OnCut,
+    progress: bool,
 ) -> Predictions:
     """Embed texts and classes once, and rank them with the embeddings [B, D] of the images."""
-    texts = model.embed_texts(truth.texts, progress=progress)
+    texts = model.embed_texts(truth.texts, on_cut=on_cut, progress=progress)
     of_image, of_text = truth.relevant
     classes = None
     if truth.classes:
-        labels = model.embed_labels(truth.classes, templates=templates)
+        labels = model.embed_labels(truth.classes, templates=templates, on_cut=on_cut)
         own_class = (np.arange(len(truth.class_of)), truth.class_of)
         classes = rank(images[truth.classified], labels, relevant=own_class)
     return Predictions(
         precision=model.precision,
         device=model.device,
-        calibration=_calibration(model),
+        calibration=calibration,
         images=images,
         texts=texts,
         image_to_text=_rank_known(images, texts, of_image, of_text),
@@ -56,7 +64,14 @@ def predict(
     )
 
 
-def _calibration(model: Model) -> Calibration | None:
+def calibration_of(model: Model, level: CalibrationLevel | None) -> Calibration | None:
+    """Return the calibration of a model; None if it has none, and none is asked for.
+
+    Raises:
+        CalibrationError: the level that is asked for is not there.
+    """
+    if level is not None:
+        return model.calibration_for(level=level)
     try:
         return model.calibration
     except CalibrationError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinlens import dataclass_json
+from twinlens.bundle.calibration import Negatives
 from twinlens.evaluation.charts import reliability_diagram, retrieval_chart, score_histogram
 from twinlens.evaluation.evaluate import Evaluation, ModelEvaluation
 from twinlens.metrics import retrieval, zero_shot
@@ -32,6 +33,10 @@ COUNTING: Final = (
 BETWEEN: Final = (
     "Random wrong texts are easy to tell. The nearest ones are the hardest there are, and some of "
     "them fit the image: real use lies between the two."
+)
+ASSUMED: Final = (
+    "These probabilities are assumed: nobody has fitted the curve to this model. The figures below "
+    "tell how far it is from the truth on these pairs; twinlens calibrate fits one."
 )
 STYLE: Final = """
 body { background: #faf9f6; color: #202124; margin: 0 auto; max-width: 1480px; padding: 32px;
@@ -139,6 +144,8 @@ def _probabilities(findings: ModelEvaluation) -> list[str]:
         )
         return [*parts, f"<p>{reason}</p>"]
     explained = BETWEEN if "hard" in findings.reliability else ""
+    if findings.level == "assumed":
+        explained = f"{ASSUMED} {explained}"
     parts.append(f"<p>Calibration: {findings.level}. {explained}</p>")
     for kind, reliability in findings.reliability.items():
         words = f"Against {NEGATIVES[kind]}"
@@ -148,7 +155,23 @@ def _probabilities(findings: ModelEvaluation) -> list[str]:
             _decisions(findings.thresholds[kind]),
         )
         parts += _qualities(reliability)
+        parts += _groups(findings, kind)
     return parts
+
+
+def _groups(findings: ModelEvaluation, kind: Negatives) -> list[str]:
+    """Return a table of the calibrated figures of each group of the pairs, if there are some."""
+    rows = [
+        [escape(name), str(found[kind].pairs), *map(_figure, _figures_of(found[kind].calibrated))]
+        for name, found in findings.groups.items()
+        if kind in found
+    ]
+    head = ["calibrated, of", "pairs", "ECE", "Brier", "log-loss", "AUC"]
+    return _table(head, rows) if rows else []
+
+
+def _figures_of(quality: Quality) -> tuple[Estimate, ...]:
+    return quality.ece, quality.brier, quality.log_loss, quality.auc
 
 
 def _qualities(reliability: Reliability) -> list[str]:
@@ -157,10 +180,7 @@ def _qualities(reliability: Reliability) -> list[str]:
         "(1 + cos) / 2": reliability.half_cosine,
         f"always {reliability.base_rate:.2f}, the base rate": reliability.constant,
     }
-    rows = [
-        [name, *(_figure(f) for f in (q.ece, q.brier, q.log_loss, q.auc))]
-        for name, q in kinds.items()
-    ]
+    rows = [[name, *map(_figure, _figures_of(q))] for name, q in kinds.items()]
     rows.append(["raw cosine", "", "", "", _figure(reliability.cosine_auc)])
     return _table(["probability", "ECE", "Brier", "log-loss", "AUC"], rows)
 

@@ -34,6 +34,19 @@ class ScoredPairs:
             if got != wanted or len(wanted) != 1:
                 raise ValueError(f"{name} has shape {list(got)}, cosines {list(wanted)}, not [M]")
 
+    def of(self, images: NDArray[np.intp]) -> "ScoredPairs | None":
+        """Return the pairs of some images; None if all of these match, or none does."""
+        kept = np.isin(self.images, images)
+        labels = self.labels[kept]
+        if not labels.any() or labels.all():
+            return None
+        return ScoredPairs(
+            cosines=self.cosines[kept],
+            probabilities=self.probabilities[kept],
+            labels=labels,
+            images=self.images[kept],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagram:

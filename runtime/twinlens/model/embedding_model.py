@@ -230,12 +230,21 @@ class _EmbeddingModel(_OpenModel):
         """
         return self._encoders.texts.run_tokens(tokens, width=self.width, cancel=cancel)
 
-    def embed_labels(self, labels: Batch[str], *, templates: Batch[str] = TEMPLATES) -> F32:
+    def embed_labels(
+        self,
+        labels: Batch[str],
+        *,
+        templates: Batch[str] = TEMPLATES,
+        on_cut: OnCut = "warn",
+        progress: bool = False,
+    ) -> F32:
         """Embeddings [C, D] of labels: the mean of each in all templates, scaled to length 1.
 
         Args:
             labels: C names, such as "dog".
             templates: texts with one `{}` for the label.
+            on_cut: as for `embed_texts`.
+            progress: show a bar on stderr.
 
         Raises:
             ValueError: a label is empty or repeated, or a template has no place for it.
@@ -243,5 +252,6 @@ class _EmbeddingModel(_OpenModel):
         names = [*dataframes.several(labels, "labels")]
         forms = [*dataframes.several(templates, "templates")]
         texts = fill_templates(names, forms)
-        stacked = self.embed_texts(texts).reshape(len(names), len(forms), self.width)
+        rows = self.embed_texts(texts, on_cut=on_cut, progress=progress)
+        stacked = rows.reshape(len(names), len(forms), self.width)
         return unit_rows(stacked.mean(axis=1))

@@ -147,7 +147,9 @@ class Encoders:
         images: Iterable[Drawn],
         texts: list[str],
         *,
-        on_error: Literal["raise", "nan"] = "raise",
+        on_error: Literal["raise", "nan"],
+        on_cut: OnCut,
+        progress: bool,
     ) -> tuple[F32, F32]:
         """Return the rows [B, D] of images and those of their texts; an image is embedded once.
 
@@ -157,15 +159,18 @@ class Encoders:
             ValueError: the two differ in number.
         """
         if isinstance(images, Iterator):  # read as it goes, repetitions and all
-            left = self.rows_of(self.stream(enumerate(images), on_error=on_error))
+            left = self.rows_of(
+                self.stream(enumerate(images), on_error=on_error, progress=progress)
+            )
             _require_pairs(len(left), len(texts))
         else:
             firsts, places = distinct(images)
             _require_pairs(len(places), len(texts))
             indices = np.unique(places, return_index=True)[1].tolist()
             numbered = zip(indices, firsts, strict=True)
-            left = self.rows_of(self.stream(numbered, on_error=on_error))[places]
-        return left, self.texts.run(texts, width=self._width, on_cut="warn", progress=False)
+            found = self.stream(numbered, on_error=on_error, progress=progress, total=len(indices))
+            left = self.rows_of(found)[places]
+        return left, self.texts.run(texts, width=self._width, on_cut=on_cut, progress=progress)
 
 
 def _image_embedder(opener: TowerOpener, spec: ImageSpec, pixels: PixelOptions) -> ImageEmbedder:

@@ -1,6 +1,6 @@
 """The model: two towers, open and ready, and their joint answers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,18 +8,23 @@ from numpy.typing import NDArray
 
 from twinlens import dataframes
 from twinlens.batch import Batch
+from twinlens.bundle.specs import Modality
 from twinlens.embedding.embedded_blocks import require_no_skip
 from twinlens.images.image_like import ImageLike
-from twinlens.images.kept import Drawn
 from twinlens.images.named_image import NamedImage
-from twinlens.model.embedding_model import _EmbeddingModel
+from twinlens.index.filters import Filter
+from twinlens.index.hits import Hits
+from twinlens.index.index_reader import IndexReader
+from twinlens.model.index_queries import read_index_queries, with_lost_queries
+from twinlens.model.matching_model import _MatchingModel
 from twinlens.model.zero_shot import ASSUMED_SCALE, TEMPLATES, Classes, classify_rows
-from twinlens.ort.io_binding import OnDevice
+from twinlens.provenance import check_about
+from twinlens.texts.tokenizer import OnCut
 
 F32 = NDArray[np.float32]
 
 
-class Model(_EmbeddingModel):
+class Model(_MatchingModel):
     """Two towers that embed images and texts into the same space of width D, or one of the two.
 
     Made by `twinlens.load`. Safe to call from several threads. `with` closes it, and so does
@@ -28,154 +33,69 @@ class Model(_EmbeddingModel):
     itself.
     """
 
-    def match(
+    def search(  # noqa: PLR0913  one choice each, none by place
         self,
-        images: Batch[ImageLike],
-        texts: Batch[str],
+        index: IndexReader,
+        queries: str | ImageLike | Batch[str] | Batch[ImageLike | NamedImage],
+        k: int = 10,
         *,
-        prior: float | None = None,
+        modality: Modality | None = None,
+        filter: Filter | None = None,  # noqa: A002  the word of all search libraries
         on_error: Literal["raise", "nan"] = "raise",
-    ) -> dataframes.Answer:
-        """Probability [B] that image i and text i match.
+        on_cut: OnCut = "warn",
+        progress: bool = False,
+    ) -> Hits:
+        """The k rows of an index nearest to each of Q queries, by exact cosine, best first.
 
-        Of a pandas or polars series or a pyarrow array of images comes one of probabilities,
-        pandas' with its index; of anything else a float32 array.
+            hits = model.search(index, "a red car")
+            hits = model.search(index, Path("car.jpg"), k=5)
+
+        The maker of the rows is compared: an index of another model, or of other pixels, is an
+        error, as by `check_about`; one of another precision of the model is taken.
 
         Args:
-            images: B images.
-            texts: B texts.
-            prior: share of matching pairs expected; the calibration's own by default.
-            on_error: as for `embed_images`; the probability of an unreadable image is NaN.
+            index: rows of images or of texts.
+            queries: words or a picture, or several of one of these. A `str` is words, everything
+                else a picture.
+            k: number of hits, at least 1.
+            modality: "image" to take strings as paths of pictures.
+            filter: rows to search, as of `Index.search`.
+            on_error: as for `embed_images`; with "nan" an unreadable picture has cosines of NaN,
+                rows of -1, and ids of -1 or "".
+            on_cut: as for `embed_texts`.
+            progress: show a bar on stderr.
 
         Raises:
-            CalibrationError: the bundle was not calibrated.
             ImageError: an image cannot be read; the message has its index and the reason.
-            ValueError: the two differ in number, or the prior is no share.
+            IndexFileError: the index was made by another model, or from other pixels.
+            TextError: a text is too long; the message has its index.
+            ValueError: modality is unknown, or k is below 1.
         """
-        right = [*dataframes.several(texts, "texts")]
-        matching = self._match(self._encoders.drawn(images), right, prior, on_error=on_error)
-        return dataframes.answer(images, matching, (dataframes.MATCH,))
-
-    def _match(
-        self,
-        images: Iterable[Drawn],
-        texts: list[str],
-        prior: float | None,
-        *,
-        on_error: Literal["raise", "nan"] = "raise",
-    ) -> F32:
         require_no_skip(on_error)
-        self.calibration.shift(prior)  # refused before anything is computed
-        left, right = self._encoders.pair_rows(images, texts, on_error=on_error)
-        return self._matcher.of_pairs(left, right, prior=prior)
+        kind, several = read_index_queries(queries, modality)
+        check_about(index.about, self.about, modality=kind, mixed={"precision"})
+        if kind == "text":
+            rows = self.embed_texts(several, on_cut=on_cut, progress=progress)
+        else:
+            rows = self.embed_images(several, on_error=on_error, progress=progress)
+        readable = ~np.isnan(rows[:, 0])
+        return with_lost_queries(index.search(rows[readable], k, filter=filter), readable)
 
-    def probabilities(
-        self, images: F32, texts: F32, *, prior: float | None = None
-    ) -> NDArray[np.float32]:
-        """Match probabilities [Q, N] of every one of Q embeddings with every one of N.
-
-        Computed where the towers run. A row of NaN gives NaN. Either side may be the images.
-
-        Args:
-            images: unit rows [Q, D].
-            texts: unit rows [N, D].
-            prior: share of matching pairs expected; the calibration's own by default.
-
-        Raises:
-            CalibrationError: the bundle was not calibrated.
-            ValueError: the rows are not floats of width D and length 1, or the prior is no share.
-        """
-        self._require_open()
-        return self._matcher.of_all(images, texts, prior=prior)
-
-    def probabilities_on_device(
-        self, images: F32 | OnDevice, texts: F32 | OnDevice, *, prior: float | None = None
-    ) -> OnDevice:
-        """As `probabilities`, but the matrix [Q, N] stays in the memory of the device.
-
-        The embeddings may lie there already.
-
-        Raises:
-            CalibrationError: the bundle was not calibrated, or not by Platt scaling.
-            ValueError: the rows are not floats of width D, those in the memory of the CPU not of
-                length 1, or the prior is no share.
-        """
-        self._require_open()
-        return self._matcher.of_all_on_device(images, texts, prior=prior)
-
-    def predict_proba(
-        self,
-        pairs: dataframes.Table,
-        *,
-        image: str = "image",
-        text: str = "text",
-        prior: float | None = None,
-        on_error: Literal["raise", "nan"] = "raise",
-    ) -> dataframes.Answer:
-        """Probabilities [B, 2] that a pair does not match and that it does.
-
-        Of a pandas, polars or pyarrow table comes one with the columns "no match" and "match",
-        pandas' with its index; of a dict of columns a float32 array.
-
-        Args:
-            pairs: columns by name.
-            image: name of the column of images.
-            text: name of the column of texts.
-            prior: share of matching pairs expected; the calibration's own by default.
-            on_error: as for `embed_images`; an unreadable image has probabilities of NaN.
-
-        Raises:
-            CalibrationError: the bundle was not calibrated.
-            ImageError: an image cannot be read; the message has its index and the reason.
-            ValueError: a column is missing, the two differ in length, or the prior is no share.
-        """
-        images, texts = (dataframes.column(pairs, name) for name in (image, text))
-        matching = self._match(images, texts, prior, on_error=on_error)
-        both = np.stack([1 - matching, matching], axis=1)
-        return dataframes.answer(pairs, both, dataframes.PROBABILITIES)
-
-    def predict(
-        self,
-        pairs: dataframes.Table,
-        *,
-        image: str = "image",
-        text: str = "text",
-        threshold: float = 0.5,
-        prior: float | None = None,
-    ) -> dataframes.Answer:
-        """1 [B] for every pair that matches with at least the threshold's probability, else 0.
-
-        Of a pandas, polars or pyarrow table comes a column of it, pandas' with its index. The
-        errors are those of `predict_proba`; of an unreadable image there is no 0 or 1.
-
-        Args:
-            pairs: columns by name.
-            image: name of the column of images.
-            text: name of the column of texts.
-            threshold: the probability from which on a pair is said to match. For a precision or
-                a recall, `model.calibration.threshold(precision=0.95)`.
-            prior: share of matching pairs expected; the calibration's own by default.
-        """
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold is {threshold}, not between 0 and 1")
-        images, texts = (dataframes.column(pairs, name) for name in (image, text))
-        matching = self._match(images, texts, prior)
-        return dataframes.answer(
-            pairs, (matching >= threshold).astype(np.int64), (dataframes.MATCH,)
-        )
-
-    def classify(
+    def classify(  # noqa: PLR0913  one choice each, none by place
         self,
         images: Batch[ImageLike | NamedImage],
         labels: Batch[str],
         *,
         templates: Batch[str] = TEMPLATES,
         on_error: Literal["raise", "nan"] = "raise",
+        on_cut: OnCut = "warn",
+        progress: bool = False,
     ) -> Classes:
         """Zero-shot classification of images into labels.
 
         The probabilities are the softmax of the scaled cosines with the labels' embeddings
-        (Radford et al. 2021, section 3.1.4).
+        (Radford et al. 2021, section 3.1.4): shares among these labels, by the checkpoint's own
+        scale. No calibration has a part in them, and no level.
 
         Args:
             images: B images.
@@ -183,6 +103,8 @@ class Model(_EmbeddingModel):
             templates: texts with one `{}` for the label.
             on_error: as for `embed_images`; an unreadable image has probabilities of NaN and no
                 best label.
+            on_cut: as for `embed_texts`.
+            progress: show a bar on stderr.
 
         Raises:
             ImageError: an image cannot be read; the message has its index and the reason.
@@ -191,8 +113,8 @@ class Model(_EmbeddingModel):
         require_no_skip(on_error)
         self.require("text", "image")
         names = [*dataframes.several(labels, "labels")]
-        label_rows = self.embed_labels(names, templates=templates)
-        rows = self.embed_images(images, on_error=on_error)
+        label_rows = self.embed_labels(names, templates=templates, on_cut=on_cut)
+        rows = self.embed_images(images, on_error=on_error, progress=progress)
         return self.classify_rows(rows, label_rows, labels=names)
 
     def classify_rows(self, images: F32, label_rows: F32, *, labels: Sequence[str]) -> Classes:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from twinlens.bundle.calibration import CalibrationLevel
 from twinlens.bundle.specs import Precision
 from twinlens.images.pixel_options import EXACT, PixelOptions
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
@@ -21,3 +22,5 @@ class ModelOptions:
     low_memory: bool = False
     spinning: bool = False
     reproducible: bool = False
+    level: CalibrationLevel | None = None
+    """Level of its probabilities; None for any but "assumed"."""

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from twinlens.bundle.bundle import Bundle
-from twinlens.bundle.calibration import Calibration, CalibrationLevel
+from twinlens.bundle.calibration import Calibration, CalibrationLevel, PairKind
 from twinlens.bundle.pixel_mode import PixelMode
 from twinlens.bundle.specs import Modality, Precision
 from twinlens.errors import ClosedError
@@ -41,7 +41,7 @@ class _OpenModel:
         self._operators = opener.operators()
         self._open_encoders: Encoders | None = Encoders(bundle, opener, pixels=options.pixels)
         self._matcher = Matcher(
-            bundle.calibration(options.precision),
+            bundle.calibrations(options.precision),
             manifest=bundle.manifest,
             options=options,
             threads=threads,
@@ -102,7 +102,7 @@ class _OpenModel:
 
     @property
     def level(self) -> CalibrationLevel | Literal["none"]:
-        """Trust in its probabilities: native, fitted on pairs with or without labels, or none."""
+        """Trust in its probabilities: native, fitted with or without labels, assumed, or none."""
         return self._matcher.level
 
     @property
@@ -130,7 +130,23 @@ class _OpenModel:
             CalibrationError: the bundle has none for this precision and these pixels.
             MissingTowerError: it has one tower alone.
         """
-        return self._matcher.calibration
+        return self._matcher.calibration()
+
+    def calibration_for(
+        self, *, level: CalibrationLevel | None = None, pairs: PairKind = "image-text"
+    ) -> Calibration:
+        """Return the curve from a cosine of such pairs to a probability, with its figures.
+
+        Args:
+            level: level wanted, as of `match`.
+            pairs: kind of the pairs: "image-text", "image-image" or "text-text".
+
+        Raises:
+            CalibrationError: the bundle has none of that level, or none for such pairs.
+            ValueError: there is no such level, or no such kind of pairs.
+        """
+        self._require_open()
+        return self._matcher.calibration(level=level, pairs=pairs)
 
     @property
     def _encoders(self) -> Encoders:

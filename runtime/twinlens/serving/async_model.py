@@ -11,6 +11,7 @@ import numpy as np
 
 from twinlens import dataframes
 from twinlens.batch import Batch
+from twinlens.bundle.calibration import CalibrationLevel
 from twinlens.errors import ClosedError, DeadlineError
 from twinlens.images.image_like import ImageLike
 from twinlens.model.zero_shot import TEMPLATES, Classes, fill_templates
@@ -214,12 +215,13 @@ class AsyncModel:
         values = images_of(images)
         return (await self._embed(values, priority=priority, timeout_s=timeout_s)).rows
 
-    async def match(
+    async def match(  # noqa: PLR0913  one choice each, none by place
         self,
         images: Batch[ImageLike | Base64Image],
         texts: Batch[str],
         *,
         prior: float | None = None,
+        level: CalibrationLevel | None = None,
         priority: Priority | None = None,
         timeout_s: float | None = None,
     ) -> F32:
@@ -228,13 +230,14 @@ class AsyncModel:
         An image given several times is embedded once. A str is a path.
 
         Raises:
-            CalibrationError: the bundle was not calibrated.
+            CalibrationError: the bundle was not calibrated, or has none of that level.
             ValueError: the two differ in number, or the prior is no share.
         """
         left, right = images_of(images), texts_of(texts)
         if len(left) != len(right):
             raise ValueError(f"{len(left)} images and {len(right)} texts are not pairs")
-        calibration = self._model.calibration
+        model = self._model
+        calibration = model.calibration if level is None else model.calibration_for(level=level)
         calibration.shift(prior)  # refused before anything is computed
         firsts, numbers = distinct_images(left)
         rows = (await self._embed(firsts + right, priority=priority, timeout_s=timeout_s)).rows

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from twinlens.bundle.calibration import Calibration
+from twinlens.bundle.calibration import Calibration, CalibrationLevel, PairKind
 from twinlens.images.image_like import U8, ImageLike
 from twinlens.model.zero_shot import Classes
 from twinlens.ort.cancellation import Cancellation
@@ -25,6 +25,11 @@ class ServingModel(Protocol):
     @property
     def calibration(self) -> Calibration:
         """Curve from a cosine to a probability; CalibrationError without one."""
+
+    def calibration_for(
+        self, *, level: CalibrationLevel | None = None, pairs: PairKind = "image-text"
+    ) -> Calibration:
+        """Return the curve of that level; CalibrationError without one."""
 
     def preprocess(self, image: ImageLike) -> U8:
         """Return the pixels [S, S, 3] of an image."""

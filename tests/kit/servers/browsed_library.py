@@ -12,7 +12,7 @@ from typing import Any
 
 from http_servers import PATIENCE_S, InProcess, LoopThread, demo_source
 
-from twinlens import Index, Model
+from twinlens import CalibrationLevel, Index, Model
 from twinlens.browsing.library.cache import Cache
 from twinlens.browsing.library.catalogue import Catalogue
 from twinlens.browsing.library.freshness import freshen
@@ -42,7 +42,13 @@ def picture_files(folder: Path) -> list[PictureFile]:
 
 @contextmanager
 def browsed(
-    loop: LoopThread, folder: Path, cache: Path, model: Model, *, bundle: str = "demo"
+    loop: LoopThread,
+    folder: Path,
+    cache: Path,
+    model: Model,
+    *,
+    bundle: str = "demo",
+    level: CalibrationLevel | None = None,
 ) -> Iterator[Browsed]:
     """Index a folder and serve its page."""
     kept = Cache(folder=cache)
@@ -53,7 +59,7 @@ def browsed(
     library = Library(folder=folder, catalogue=catalogue, read=READ_DEFAULTS)
     thumbnails = Thumbnails(library, kept.thumbnails)
     options = HttpOptions(timeout_s=60.0, allowed_hosts=LOOPBACK)
-    service = Service(demo_source(index=place, bundle=bundle), options)
+    service = Service(demo_source(index=place, bundle=bundle, level=level), options)
     loop.run(service.open())
     page = InProcess(loop, service, page_application(service, library, thumbnails))
     try:

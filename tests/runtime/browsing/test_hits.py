@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from assumed_bundle import assume
 from browsed_library import Browsed, browsed
 from http_servers import LoopThread
 
@@ -161,6 +162,21 @@ def test_a_bundle_without_calibration_shows_cosines_and_says_so(
         assert all(isinstance(hit["cosine"], float) for hit in hits)
 
 
+def test_a_page_of_an_assumed_level_has_probabilities_and_names_it(
+    loop: LoopThread, pictures: Path, tmp_path: Path, uncalibrated: Path
+) -> None:
+    bundle = assume(uncalibrated)
+    with (
+        load(bundle, device="cpu", threads=2) as model,
+        browsed(
+            loop, pictures, tmp_path / "cache", model, bundle=str(bundle), level="assumed"
+        ) as served,
+    ):
+        told = served.page.get("/library").json()
+        assert (told["level"], told["uncalibrated"]) == ("assumed", None)
+        assert all(hit["evidence"] is not None for hit in asked(served, words="a dog")["hits"])
+
+
 def test_the_library_tells_its_facts(served: Browsed) -> None:
     assert served.page.get("/library").json() == {
         "folder": str(served.library.folder),
@@ -170,4 +186,5 @@ def test_the_library_tells_its_facts(served: Browsed) -> None:
         "unreadable": 0,
         "expected": 1,
         "uncalibrated": None,
+        "level": "fitted-pairs",
     }

@@ -31,10 +31,10 @@ class Space:
     towers_key: str = "key"
     pixels: str = "exact"
 
-    def embed_texts(self, texts: Sequence[str]) -> F32:
+    def embed_texts(self, texts: Sequence[str], **_: object) -> F32:
         return unit(np.stack([self.direction(int(text)) for text in texts]))
 
-    def embed_images(self, images: Sequence[bytes], *, on_error: str) -> F32:
+    def embed_images(self, images: Sequence[bytes], *, on_error: str, **_: object) -> F32:
         assert on_error == "nan"
         return unit(np.stack([self.image(image) for image in images]))
 

@@ -129,6 +129,28 @@ def pixels_are_of_queries_that_are_pictures(_: str, monkeypatch: pytest.MonkeyPa
     assert loaded("search", monkeypatch, "--image", "--pixels", "fast")["pixels"] == "fast"
 
 
+@check("--level", "match", "evaluate", "browse")
+def the_model_is_loaded_with_the_level(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded(command, monkeypatch)["level"] is None
+    assert loaded(command, monkeypatch, "--level", "assumed")["level"] == "assumed"
+
+
+@check("--images2", "match", "calibrate")
+@check("--texts2", "match", "calibrate")
+def pairs_of_one_modality_have_two_columns(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = importlib.import_module("twinlens.commands.reading.pairs")
+    line = LINES[command]
+    for option, reader, first in (
+        ("--images2", "read_image_pairs", "images"),
+        ("--texts2", "read_text_pairs", "texts"),
+    ):
+        named = given_to(monkeypatch, place, reader, [*line, option, "photo"])[1]
+        assert (named[first], named["others"]) == (first.removesuffix("s"), "photo")
+    for more in (["--images2", "a", "--texts2", "b"], ["--texts2", "b", "--image-column", "a"]):
+        with pytest.raises(SystemExit, match="2"):
+            main([*line, *more])
+
+
 @check("--image", "search")
 def the_queries_are_pictures(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     line = [*LINES["search"], "--image"]
@@ -263,6 +285,12 @@ def pairs_have_classes_and_a_root(command: str, monkeypatch: pytest.MonkeyPatch)
     assert (named["columns"].kind, named["image_root"]) == ("class", Path("photos"))
 
 
+@check("--group-column", "evaluate")
+def pairs_have_the_column_of_groups(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = columns_of(command, monkeypatch, "--group-column", "class")
+    assert named["columns"].group == "class"
+
+
 @check("--template", "evaluate")
 def classes_have_the_templates(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     place = importlib.import_module("twinlens.commands.evaluate")
@@ -303,13 +331,15 @@ def served(monkeypatch: pytest.MonkeyPatch, *options: str) -> tuple[Any, Any, di
 @check("--index", "serve")
 @check("--name", "serve")
 @check("--max-queue", "serve")
+@check("--level", "serve")
 def the_service_is_opened_from_the_source(_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     towers = ["--device", "cpu", "--precision", "fp16", "--threads", "3", "--pixels", "fast"]
     more = ["--index", "a.index", "--name", "clip", "--max-queue", "7", "--port", "0"]
+    more += ["--level", "assumed"]
     source = served(monkeypatch, *towers, *more)[0]
     assert (source.bundle, source.index, source.name) == ("demo", Path("a.index"), "clip")
     assert (source.device, source.precision, source.pixels) == ("cpu", "fp16", "fast")
-    assert (source.threads, source.max_queue) == (3, 7)
+    assert (source.threads, source.max_queue, source.level) == (3, 7, "assumed")
 
 
 @check("--timeout", "serve")

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.curves import PlattCurve
 from twinlens.datasets.pairs import Pairs
-from twinlens.errors import ImageError, PairsError
+from twinlens.errors import CalibrationError, ImageError, PairsError
 from twinlens.evaluation.evaluate import evaluate
+from twinlens.evaluation.report import write_report
 from twinlens.metrics.reliability import auc, brier, ece
 from twinlens.model.model import Model
 from twinlens.model.model_options import ModelOptions
@@ -182,3 +184,41 @@ def test_pairs_that_cannot_be_judged_are_refused(
         evaluate(model, Pairs(images=images[:1] * 2, texts=TEXTS[:2], kinds=["cat", "dog"]))
     with pytest.raises(ImageError, match=r"image 1: .*lost\.png"):
         evaluate(model, Pairs(images=[images[0], "lost.png"], texts=TEXTS[:2]))
+
+
+def test_groups_are_measured_apart_as_well(
+    bundle: Bundle, calibration: Calibration, images: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    labels, groups = [1, 0] * 6, ["known"] * 6 + ["unseen"] * 4 + ["", ""]
+    model = open_model(bundle, calibration)
+    found = evaluate(model, pairs_of(images, labels=labels, groups=groups))
+    parts = found.models[0].groups
+    assert list(parts) == ["known", "unseen"]
+    for name, pairs in parts.items():
+        kept = [place for place, group in enumerate(groups) if group == name]
+        alone = evaluate(model, pairs_of(images, labels=labels).take(kept)).models[0]
+        assert pairs["labelled"].calibrated.ece.value == pytest.approx(
+            alone.reliability["labelled"].calibrated.ece.value
+        )
+    write_report(found, tmp_path, title="a")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<td>unseen</td><td>4</td>" in page
+    matching = evaluate(model, pairs_of(images, groups=groups)).models[0].groups
+    assert set(matching["unseen"]) == {"random", "hard"}
+    with pytest.raises(PairsError, match="image 0 is in 'a' and 'b'; give one group"):
+        evaluate(model, Pairs(images=images[:1] * 2, texts=TEXTS[:2], groups=["a", "b"]))
+
+
+def test_a_prior_moves_the_probabilities_of_labelled_pairs(
+    bundle: Bundle, calibration: Calibration, images: list[NDArray[np.uint8]]
+) -> None:
+    pairs = pairs_of(images, labels=[1, 0] * 6)
+    (found,) = evaluate(open_model(bundle, calibration), pairs, prior=0.01).models
+    model = open_model(bundle, calibration)
+    told = model.match(images, TEXTS, prior=0.01)
+    labels = np.array(pairs.labels, dtype=bool)
+    assert found.reliability["labelled"].calibrated.brier.value == pytest.approx(
+        brier(told, labels), abs=1e-6
+    )
+    with pytest.raises(CalibrationError, match="of level assumed"):
+        evaluate(model, pairs, level="assumed")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from assumed_bundle import assume
 from http_servers import InProcess, LoopThread, in_process
 
 import twinlens
@@ -41,6 +42,16 @@ def test_match_without_a_calibration_is_a_409(
         status, error = service.refused("/match", json={"pairs": [{"image": uris[0], "text": "a"}]})
         assert (status, error["code"]) == (409, "not_calibrated")
         assert "twinlens calibrate" in error["message"]
+
+
+def test_match_of_a_service_of_an_assumed_level_names_it(
+    loop: LoopThread, uncalibrated: Path, uris: list[str]
+) -> None:
+    pairs = {"pairs": [{"image": uris[0], "text": "a dog"}]}
+    with in_process(loop, bundle=str(assume(uncalibrated)), level="assumed") as service:
+        answer = service.post("/match", json=pairs).json()
+        assert answer["level"] == "assumed"
+        assert 0 < answer["probabilities"][0] < 1
 
 
 @pytest.mark.parametrize("more", [{}, {"templates": ["a {}", "a drawing of a {}"]}])

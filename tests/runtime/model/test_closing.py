@@ -14,7 +14,7 @@ import pytest
 from imitated_cuda import imitate_gpu
 
 import twinlens
-from twinlens import ClosedError, CudaOptions, Model
+from twinlens import ClosedError, CudaOptions, Index, Model
 from twinlens.bundle.bundle import Bundle
 from twinlens.demo.samples import bundled_drawings
 from twinlens.ort import device_errors
@@ -49,6 +49,10 @@ def closed() -> Model:
         lambda m: m.tokenize(["a"]),
         lambda m: m.embed_tokens(None),
         lambda m: m.match(PICTURES[:1], ["a"]),
+        lambda m: m.match_images(PICTURES[:1], PICTURES[:1]),
+        lambda m: m.match_texts(["a"], ["a"]),
+        lambda m: m.calibration_for(),
+        lambda m: m.search(Index.build(np.eye(192)), "a"),
         lambda m: m.probabilities(np.zeros((1, 192)), np.zeros((1, 192))),
         lambda m: m.probabilities_on_device(np.zeros((1, 192)), np.zeros((1, 192))),
         lambda m: m.predict_proba({"image": PICTURES[:1], "text": ["a"]}),

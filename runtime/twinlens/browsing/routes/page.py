@@ -55,6 +55,7 @@ class PageRoutes:
                 unreadable=self._library.n_lost,
                 expected=expected_matches(count),
                 uncalibrated=_uncalibrated(model),
+                level=model.level,
             )
         )
 

@@ -8,7 +8,7 @@ const COUNT = 60; // hits of a page
 const TYPING_MS = 120; // a pause in the typing that is worth a search
 const WAITING_MS = 180; // a wait that is worth telling
 
-let library = { pictures: 0, expected: 1, uncalibrated: null };
+let library = { pictures: 0, expected: 1, uncalibrated: null, level: "none" };
 let steps = [1]; // values of the slider of expected matches
 let query = { kind: "all" };
 let hits = []; // hits so far, best first
@@ -185,6 +185,7 @@ const tellNote = () => {
   if (byCosine && query.kind !== "words") text = "Picture to picture there is no probability: the number is the cosine of the two embeddings.";
   else if (byCosine && library.uncalibrated) text = `Cosines, not probabilities: ${library.uncalibrated}`;
   else if (byCosine) text = "Added or subtracted words have no calibrated probability: the number is the cosine with their sum.";
+  else if (isCalibrated() && library.level === "assumed") text = "These probabilities are assumed: nobody has fitted them to this model on pairs of known truth.";
   if (query.cut) text += `${text ? " " : ""}Your words were longer than the model reads; their end was cut.`;
   $("note").hidden = !text;
   $("note").textContent = text;

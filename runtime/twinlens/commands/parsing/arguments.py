@@ -4,8 +4,9 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, get_args
 
+from twinlens.bundle.calibration import CalibrationLevel
 from twinlens.bundle.pixel_mode import PIXEL_MODES
 from twinlens.commands.parsing import values
 from twinlens.commands.parsing.misuse import MisuseError
@@ -84,6 +85,16 @@ def add_pixels(parser: argparse.ArgumentParser) -> None:
     """Add the choice of pixels, None where it is not made."""
     parser.add_argument(
         "--pixels", choices=PIXEL_MODES, help="fast decodes large JPEGs smaller (exact)"
+    )
+
+
+def add_level(parser: argparse.ArgumentParser) -> None:
+    """Add the level of probabilities, None where the bundle's own is meant."""
+    parser.add_argument(
+        "--level",
+        choices=get_args(CalibrationLevel),
+        help="level of the probabilities, or an error; assumed: a curve that nobody has fitted to "
+        "the model (the bundle's own calibration)",
     )
 
 

@@ -1,7 +1,14 @@
 """Arguments of the command that opens a page."""
 
 from twinlens.commands.parsing import values
-from twinlens.commands.parsing.arguments import BUNDLE, Parser, add_pixels, printing, running
+from twinlens.commands.parsing.arguments import (
+    BUNDLE,
+    Parser,
+    add_level,
+    add_pixels,
+    printing,
+    running,
+)
 from twinlens.commands.parsing.image_commands import Commands
 from twinlens.loading import DEMO
 
@@ -20,6 +27,7 @@ def add_browse(commands: "Commands[Parser]") -> None:
         "bundle", nargs="?", type=values.bundle, default=DEMO, help=f"{BUNDLE} (demo)"
     )
     add_pixels(parser)
+    add_level(parser)
     parser.add_argument(
         "--index",
         type=values.folder,

@@ -11,6 +11,7 @@ from twinlens.commands.parsing.arguments import (
     TEXT_COLUMN,
     Parser,
     add_bundle,
+    add_level,
     add_out,
     add_pixels,
     printing,
@@ -29,8 +30,10 @@ def add_match(commands: "Commands[Parser]") -> None:
     add_bundle(parser)
     parser.add_argument("pairs", type=values.path, help=PAIRS)
     _add_columns(parser)
+    _add_second_columns(parser)
     add_pixels(parser)
     _add_prior(parser)
+    add_level(parser)
 
 
 def add_calibrate(commands: "Commands[Parser]") -> None:
@@ -41,6 +44,7 @@ def add_calibrate(commands: "Commands[Parser]") -> None:
     add_bundle(parser)
     parser.add_argument("pairs", type=values.path, help=PAIRS)
     _add_columns(parser)
+    _add_second_columns(parser)
     _add_label_column(parser)
     add_pixels(parser)
     _add_prior(parser)
@@ -74,8 +78,13 @@ def add_evaluate(commands: "Commands[Parser]") -> None:
     _add_columns(parser)
     _add_label_column(parser)
     parser.add_argument("--class-column", help="its column of classes, for zero-shot")
+    parser.add_argument(
+        "--group-column",
+        help="its column of parts that are evaluated apart too, such as known and unseen",
+    )
     add_templates(parser)
     add_pixels(parser)
+    add_level(parser)
     add_out(parser, "a folder for report.html and report.json")
     parser.swallows = True
 
@@ -83,6 +92,16 @@ def add_evaluate(commands: "Commands[Parser]") -> None:
 def _add_columns(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-column", help=f"a table's column of pictures ({IMAGE_COLUMN})")
     parser.add_argument("--text-column", help=f"its column of texts ({TEXT_COLUMN})")
+
+
+def _add_second_columns(parser: argparse.ArgumentParser) -> None:
+    for name, words in (("images2", "pictures"), ("texts2", "texts")):
+        parser.add_argument(
+            f"--{name}",
+            metavar="COLUMN",
+            help=f"a second column of {words}, of pairs of two {words}: they have a curve of their "
+            "own",
+        )
 
 
 def _add_label_column(parser: argparse.ArgumentParser) -> None:

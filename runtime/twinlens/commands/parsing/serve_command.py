@@ -1,7 +1,14 @@
 """Arguments of the command that serves."""
 
 from twinlens.commands.parsing import values
-from twinlens.commands.parsing.arguments import Parser, add_bundle, add_pixels, printing, running
+from twinlens.commands.parsing.arguments import (
+    Parser,
+    add_bundle,
+    add_level,
+    add_pixels,
+    printing,
+    running,
+)
 from twinlens.commands.parsing.image_commands import Commands
 
 SIGNALS = """SIGTERM or Ctrl-C: not ready at once, the end after --notice and the last
@@ -23,6 +30,7 @@ def add_serve(commands: "Commands[Parser]") -> None:
         "--name", type=values.word, help="the model's name in requests (the bundle's folder)"
     )
     add_pixels(parser)
+    add_level(parser)
     _add_doors(parser)
     _add_limits(parser)
     parser.add_argument(

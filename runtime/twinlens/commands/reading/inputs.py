@@ -32,6 +32,7 @@ def open_model(options: argparse.Namespace) -> Model:
         precision=options.precision,
         threads=options.threads,
         pixels=options.pixels or "exact",
+        level=getattr(options, "level", None),
     )
 
 

@@ -11,20 +11,30 @@ from twinlens.datasets.layouts.pair_folder import TABLE
 from twinlens.datasets.pairs import Columns, Pairs
 from twinlens.datasets.read_images import is_tar
 from twinlens.datasets.read_pairs import read_pairs, shards_of
+from twinlens.datasets.read_same_pairs import read_image_pairs, read_text_pairs
+from twinlens.datasets.same_pairs import ImagePairs, TextPairs
 from twinlens.errors import PairsError
 
 logger = logging.getLogger(__name__)
 
-COLUMNS: Final = ("image_column", "text_column", "label_column", "class_column", "images")
+COLUMNS: Final = (
+    "image_column",
+    "text_column",
+    "label_column",
+    "class_column",
+    "group_column",
+    "images",
+)
 """Options that only a table has a use for."""
 
 
-def read_column_pairs(
+def read_column_pairs(  # noqa: PLR0913  one column each, none by place
     options: argparse.Namespace,
     source: Path,
     *,
     label: str | None = None,
     kind: str | None = None,
+    group: str | None = None,
     image_root: Path | None = None,
 ) -> tuple[Pairs, list[str]]:
     """Read the pairs of the command line, and the reasons of those that are left out.
@@ -36,6 +46,7 @@ def read_column_pairs(
         source: the file or folder of pairs.
         label: column of labels, as of `Columns`.
         kind: column of classes.
+        group: column of groups.
         image_root: folder that relative image paths start from; by default that of the table.
 
     Raises:
@@ -51,10 +62,55 @@ def read_column_pairs(
         text=options.text_column or TEXT_COLUMN,
         label=label,
         kind=kind,
+        group=group,
     )
     lost: list[PairsError] = []
     try:
         pairs = read_pairs(source, columns=columns, image_root=image_root, on_error=lost.append)
+    except PairsError:
+        if lost:  # the reason why there is no pair
+            raise lost[0] from None
+        raise
+    for error in lost:
+        logger.warning("%s; it is left out", error)
+    return pairs, [str(error) for error in lost]
+
+
+def read_same_pairs(
+    options: argparse.Namespace, source: Path, *, label: str | None
+) -> tuple[ImagePairs | TextPairs, list[str]] | None:
+    """Read pairs of two images or two texts, if the options name a second column of either.
+
+    Raises:
+        MisuseError: they name both, or a column of the other modality.
+        PairsError: there is no pair.
+    """
+    images2, texts2 = options.images2, options.texts2
+    if images2 is None and texts2 is None:
+        return None
+    if images2 is not None:
+        refuse_unused(options, ("texts2", "text_column"), "is for pairs of texts, not of --images2")
+    else:
+        refuse_unused(options, ("image_column",), "is for pairs with images, not of --texts2")
+    lost: list[PairsError] = []
+    pairs: ImagePairs | TextPairs
+    try:
+        if images2 is not None:
+            pairs = read_image_pairs(
+                source,
+                images=options.image_column or IMAGE_COLUMN,
+                others=images2,
+                label=label,
+                on_error=lost.append,
+            )
+        else:
+            pairs = read_text_pairs(
+                source,
+                texts=options.text_column or TEXT_COLUMN,
+                others=texts2,
+                label=label,
+                on_error=lost.append,
+            )
     except PairsError:
         if lost:  # the reason why there is no pair
             raise lost[0] from None

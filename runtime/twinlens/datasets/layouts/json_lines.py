@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from twinlens.datasets.column_names import find_columns
+from twinlens.datasets.column_names import find_columns, names_of
 from twinlens.datasets.formats.tar_bytes import require_regular_file
 from twinlens.datasets.layouts.pair_table import Row, collect
 from twinlens.datasets.pairs import Columns, Lose, Pairs
@@ -38,7 +38,7 @@ def read_jsonl_pairs(path: Path, *, columns: Columns, root: Path, lose: Lose) ->
         raise PairsError(str(error)) from error
     names = next((list(row) for _, row in rows if isinstance(row, dict)), [])
     found = find_columns(columns, names, path)
-    wanted = [name for name in (found.image, found.text, found.label, found.kind) if name]
+    wanted = names_of(found)
     return collect(_whole(rows, wanted), found, root, lose)
 
 

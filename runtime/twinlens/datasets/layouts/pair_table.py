@@ -4,9 +4,18 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
-from twinlens.datasets.column_names import FETCHED, find_columns, find_status, warn_of_unfetched
+import numpy as np
+from PIL import Image
+
+from twinlens.datasets.column_names import (
+    FETCHED,
+    find_columns,
+    find_status,
+    names_of,
+    warn_of_unfetched,
+)
 from twinlens.datasets.formats.csv_records import csv_records
 from twinlens.datasets.formats.parquet_file import (
     Parquet,
@@ -36,6 +45,7 @@ class _Pair(NamedTuple):
     text: str
     label: bool | None
     kind: str | None
+    group: str | None
 
 
 def read_csv_pairs(
@@ -112,8 +122,9 @@ def _parquet_rows(
 ) -> Iterator[tuple[str, Row | PairsError]]:
     """Yield each row, or the reason for the loss of several, with its file and number."""
     status = find_status(file.columns)
-    wanted = (columns.image, columns.text, columns.label, columns.kind, status)
-    names = list(dict.fromkeys(name for name in wanted if name))
+    names = names_of(columns)
+    if status is not None and status not in names:
+        names.append(status)
     left_out = 0
     for batch in file.batches(names, n_rows=ROWS_AT_ONCE):
         if isinstance(batch, ParquetDamage):
@@ -150,20 +161,27 @@ def collect(
         texts=[pair.text for pair in pairs],
         labels=[bool(pair.label) for pair in pairs] if columns.label else None,
         kinds=[pair.kind or "" for pair in pairs] if columns.kind else None,
+        groups=[pair.group or "" for pair in pairs] if columns.group else None,
     )
 
 
 def _pairs_of(row: Row, columns: Columns, root: Path, where: str) -> list[_Pair]:
     """Return the pairs of a row: one for each of its texts."""
-    image = _image(row[columns.image], root, where)
-    texts = _texts(row[columns.text], columns.text, where)
-    label = _label(row[columns.label], columns.label, where) if columns.label else None
-    kind = _kind(row[columns.kind]) if columns.kind else None
-    return [_Pair(image, text, label, kind) for text in texts]
+    image = read_image_cell(row[columns.image], root, where)
+    texts = read_text_cells(row[columns.text], columns.text, where)
+    label = read_label_cell(row[columns.label], columns.label, where) if columns.label else None
+    kind = _word(row[columns.kind]) if columns.kind else None
+    group = _word(row[columns.group]) if columns.group else None
+    return [_Pair(image, text, label, kind, group) for text in texts]
 
 
-def _image(cell: object, root: Path, where: str) -> ImageLike:
-    image = image_from_cell(cell, root)
+def read_image_cell(cell: object, root: Path, where: str) -> ImageLike:
+    """Return the image of a cell.
+
+    Raises:
+        PairsError: it holds none, or the path of no file.
+    """
+    image = image_of_cell(cell, root)
     if isinstance(image, ImageError):
         raise PairsError(f"{where} has {image}")
     # Path.is_file raises OSError for a name that is too long.
@@ -172,13 +190,30 @@ def _image(cell: object, root: Path, where: str) -> ImageLike:
     return image
 
 
+def image_of_cell(cell: object, root: Path) -> ImageLike | ImageError:
+    """Return the image of a cell, or the error of one that holds none.
+
+    A table in memory may also hold paths, open files, PIL images and arrays.
+    """
+    if isinstance(cell, os.PathLike):
+        return root / cast("str", os.fspath(cell))
+    if isinstance(cell, (Image.Image, np.ndarray)) or hasattr(cell, "read"):
+        return cast("ImageLike", cell)
+    return image_from_cell(cell, root)
+
+
 def _cure_of(cell: object) -> str:
     """Return the cure for base64 in the place of a path, or ""."""
     is_base64 = isinstance(cell, str) and len(cell) > MIN_BASE64 and _BASE64.fullmatch(cell)
     return "; make bytes of base64 by from_base64" if is_base64 else ""
 
 
-def _texts(cell: object, name: str, where: str) -> list[str]:
+def read_text_cells(cell: object, name: str, where: str) -> list[str]:
+    """Return the texts of a cell: one, or several of a list.
+
+    Raises:
+        PairsError: it holds something else, or an empty text.
+    """
     texts: list[Any] = cell if isinstance(cell, list) and cell else [cell]
     for text in texts:
         if not isinstance(text, str) or not text.strip():
@@ -187,7 +222,12 @@ def _texts(cell: object, name: str, where: str) -> list[str]:
     return texts
 
 
-def _label(cell: object, name: str, where: str) -> bool:
+def read_label_cell(cell: object, name: str, where: str) -> bool:
+    """Return the label of a cell.
+
+    Raises:
+        PairsError: it is neither 0 nor 1.
+    """
     label = parse_label(cell)
     if label is None:
         raise PairsError(
@@ -197,6 +237,6 @@ def _label(cell: object, name: str, where: str) -> bool:
     return label
 
 
-def _kind(cell: object) -> str:
-    """Return the class; a number is one too, 0 as well."""
+def _word(cell: object) -> str:
+    """Return the class or the group; a number is one too, 0 as well."""
     return "" if is_missing(cell) else str(cell).strip()

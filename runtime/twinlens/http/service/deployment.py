@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from twinlens.bundle.calibration import CalibrationLevel
 from twinlens.errors import IndexFileError
 from twinlens.http.bodies.answers import Maker
 from twinlens.http.options import admission
@@ -37,6 +38,8 @@ class Source:
     timeout_s: float
     preempt: bool = True
     """True if the system may interrupt images and bulk work for interactive texts."""
+    level: CalibrationLevel | None = None
+    """Level of the probabilities; None for the bundle's own."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -135,6 +138,7 @@ def _read(source: Source) -> tuple[Model, Index | None, str | None]:
         precision=source.precision,
         threads=1,
         pixels=source.pixels,
+        level=source.level,
     )
     if index is None:
         return model, None, None
