@@ -76,7 +76,7 @@ def test_no_public_call_is_forgotten_above() -> None:
         name for name in dir(Model) if not name.startswith("_") and callable(getattr(Model, name))
     }
     source = Path(__file__).read_text(encoding="utf-8")
-    assert {name for name in calls if f"m.{name}(" not in source} == {"close"}
+    assert {name for name in calls if f"m.{name}(" not in source} == {"close", "require"}
 
 
 def test_the_properties_stay_and_a_second_close_changes_nothing(model: Model) -> None:
@@ -85,6 +85,7 @@ def test_the_properties_stay_and_a_second_close_changes_nothing(model: Model) ->
     other.close()
     other.close()
     assert other.closed
+    other.require("image", "text")  # of the bundle, as a property
     for name in ("about", "width", "device", "precision", "pixels", "level", "towers_key"):
         assert getattr(other, name) == getattr(model, name)
     assert other.tokenizer_key == model.tokenizer_key
