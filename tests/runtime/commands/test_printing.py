@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from half_demo import half_demo
 
 from twinlens.__main__ import main
 from twinlens.commands.printing.progress import Progress
@@ -168,12 +169,12 @@ def test_only_a_terminal_has_an_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    assert main(["info", "demo"]) == 0
+    assert main(["info", os.fspath(half_demo())]) == 0
     piped = capsys.readouterr().out
     head = next(line for line in piped.splitlines() if line.startswith("precision"))
     assert len(head) > 60
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    assert main(["info", "demo"]) == 0
+    assert main(["info", os.fspath(half_demo())]) == 0
     table = [line for line in capsys.readouterr().out.splitlines() if "calibration" not in line]
     rows = [line for line in table if line.startswith(("precision", "int8", "fp16"))]
     assert max(map(len, rows)) <= 60

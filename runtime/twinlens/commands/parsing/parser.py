@@ -13,6 +13,7 @@ from twinlens.commands.parsing import (
 )
 from twinlens.commands.parsing.arguments import Parser, printing
 from twinlens.commands.parsing.completion import SHELLS, PrintCompletion
+from twinlens.loading import DEMO
 
 CODES: Final = (
     "exit code: 0 when all went well, 1 when something failed or was left out, 2 when the command "
@@ -52,5 +53,14 @@ def parser() -> Parser:
     info.add_argument(
         "bundle", type=values.bundle, help='the folder of a bundle or an index, or "demo"'
     )
-    commands.add_parser("doctor", parents=[printing()], help="what works here, and the cures")
+    doctor = commands.add_parser(
+        "doctor", parents=[printing()], help="what works here, and the cures"
+    )
+    doctor.add_argument(
+        "bundle",
+        nargs="?",
+        type=values.bundle,
+        default=DEMO,
+        help="a bundle with towers for CUDA, to try them on a GPU",
+    )
     return root
