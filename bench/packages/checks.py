@@ -14,7 +14,9 @@ LARGEST_MB: Final = {"wheel": 6.0, "sdist": 5.0}
 SETS: Final = ("amx", "avx512vnni", "avxvnni", "avx2", "neoni8mm", "neondot", "neon", "scalar")
 """Instruction sets by the names that a library has inside."""
 WANTED: Final = {"x86": {"avx512vnni", "avxvnni", "avx2"}, "arm": {"neoni8mm", "neondot", "neon"}}
-UNWANTED: Final = re.compile(r"fp16\.onnx|/tests/|/bench/|demo_checkpoint|\.cpp$|\.hpp$|__pycache__")
+UNWANTED: Final = re.compile(
+    r"fp16\.onnx|/tests/|/bench/|demo_checkpoint|\.cpp$|\.hpp$|__pycache__"
+)
 """Members that no wheel has: towers for CUDA, tests, sources."""
 
 

@@ -53,4 +53,5 @@ def first_error(output: str) -> str:
 
 
 def _cut(text: str) -> str:
+    text = text.rstrip(".")
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

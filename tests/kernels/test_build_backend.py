@@ -35,7 +35,7 @@ MSVC = "scan.hpp(12): error C2065: 'x': undeclared identifier\r\nNMAKE : fatal e
     [
         (
             NO_COMPILER,
-            "Could not find compiler set in environment variable CXX: /nonexistent.",
+            "Could not find compiler set in environment variable CXX: /nonexistent",
         ),
         (
             GNU,

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import re
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -227,3 +228,13 @@ def test_a_reader_that_has_gone_does_not_end_the_work() -> None:
     assert not thread.is_alive()
     with contextlib.suppress(BrokenPipeError):
         stream.close()
+
+
+def test_an_installation_that_cannot_be_imported_is_one_line() -> None:
+    code = "import sys, twinlens_command; sys.exit(twinlens_command.main())"
+    environment = {**os.environ, "TWINLENS_PURE": "maybe"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "twinlens: TWINLENS_PURE is 'maybe', wanted 1 or 0\n"
