@@ -36,7 +36,8 @@ def run(place: Place, wheel: str, *, tests: bool = True) -> dict[str, Any]:
         done += ["doctor", "demo"]
     if tests:
         report = _python(place, "-m", "pytest", *KERNELS)
-        done.append(f"tests/kernels: {report.strip().splitlines()[-1].strip('= ')}")
+        last = report.strip().splitlines()[-1].strip("= ")
+        done.append(f"tests/kernels: {last.partition(' in ')[0]}")
     return {"wheel": wheel, "where": place.name, "what ran": "; ".join(done)}
 
 

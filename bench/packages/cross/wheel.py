@@ -53,7 +53,7 @@ def _environment(
     """Return the variables of a build: CMake's settings and Python's names of the platform."""
     include = headers(python, target, work / "include")
     stable = version >= STABLE
-    settings = {
+    settings: dict[str, str | Path] = {
         "CMAKE_TOOLCHAIN_FILE": toolchain(target, work / "tools"),
         "Python_INCLUDE_DIR": include,
     }
