@@ -87,8 +87,9 @@ def tested(name: str, python: str, told: str, tests: Sequence[str]) -> dict[str,
         check=False,
     )
     print(done.stdout[-6000:])
-    last = done.stdout.strip().splitlines()[-1].strip("= ")
-    return {"environment": name, "versions": told, "tests": f"{' '.join(tests)}: {last}"}
+    lines = done.stdout.strip().splitlines() or [f"pytest ended with {done.returncode}"]
+    outcome = lines[-1].strip("= ").partition(" in ")[0]
+    return {"environment": name, "versions": told, "tests": f"{outcome} of {' '.join(tests)}"}
 
 
 def _listed(uv: Sequence[str], python: str) -> dict[str, str]:
