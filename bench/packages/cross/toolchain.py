@@ -9,6 +9,20 @@ from bench.packages.cross.headers import exports
 from bench.packages.cross.target import Target
 
 _TOOLS: Final = ("ar", "ranlib", "rc")
+# zig reads no list of symbols from a file (-Wl,@FILE), by which nanobind says what Python brings, and
+# crashes at -bundle; Python imports a macOS library as it imports a bundle.
+_COMPILER: Final = """\
+#!/bin/sh
+for each do
+  shift
+  case "$each" in
+    -Wl,@*) each=-Wl,-undefined,dynamic_lookup ;;
+    -bundle) each=-shared ;;
+  esac
+  set -- "$@" "$each"
+done
+exec "{python}" -m ziglang c++ -target {target} "$@"
+"""
 
 
 def toolchain(target: Target, folder: Path) -> Path:
@@ -20,11 +34,16 @@ def toolchain(target: Target, folder: Path) -> Path:
             f'#!/bin/sh\nexec "{sys.executable}" -m ziglang {tool} "$@"\n', encoding="utf-8"
         )
         program.chmod(0o755)
+    compiler = folder / "c++"
+    compiler.write_text(
+        _COMPILER.format(python=sys.executable, target=target.zig), encoding="utf-8"
+    )
+    compiler.chmod(0o755)
     # CMake's flags to strip are the host's: zig's linker leaves the symbols out at once.
     settings = {
         "CMAKE_SYSTEM_NAME": target.system,
         "CMAKE_SYSTEM_PROCESSOR": target.processor,
-        "CMAKE_CXX_COMPILER": f"{sys.executable};-m;ziglang;c++;-target;{target.zig}",
+        "CMAKE_CXX_COMPILER": compiler,
         "CMAKE_AR": folder / "ar",
         "CMAKE_RANLIB": folder / "ranlib",
         "CMAKE_RC_COMPILER": folder / "rc",
