@@ -9,8 +9,8 @@ from bench.packages.cross.headers import exports
 from bench.packages.cross.target import Target
 
 _TOOLS: Final = ("ar", "ranlib", "rc")
-# zig reads no list of symbols from a file (-Wl,@FILE), by which nanobind says what Python brings, and
-# crashes at -bundle; Python imports a macOS library as it imports a bundle.
+# zig reads no list of symbols from a file (-Wl,@FILE), by which nanobind says what Python brings,
+# and crashes at -bundle; Python imports a macOS library as it imports a bundle.
 _COMPILER: Final = """\
 #!/bin/sh
 for each do
