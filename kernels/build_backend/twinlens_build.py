@@ -15,12 +15,15 @@ from threading import Thread
 from typing import Any, Final
 
 from scikit_build_core import build as backend
+from scikit_build_core.errors import NotFoundError
 from twinlens_wishes import NATIVE, PURE, first_error, is_pure, is_required
 
 Settings = dict[str, Any] | None
 
 RECORD_NAME: Final = "without_kernels.txt"
 ASKED: Final = f"it was built with {PURE}=1"
+AFTER_S: Final = 5
+"""Seconds that the last lines of a build may take."""
 
 
 build_sdist = backend.build_sdist
@@ -77,8 +80,10 @@ def _build(build: Callable[..., str], folder: str, settings: Settings, metadata:
         try:
             return build(folder, settings, metadata)
         except SystemExit:
-            pass
-    reason = f"the kernels did not compile: {first_error(copies[0])}"
+            missing = ""
+        except NotFoundError as error:
+            missing = str(error)
+    reason = f"the kernels did not compile: {missing or first_error(copies[0])}"
     if required:
         raise SystemExit(f"twinlens: {NATIVE}=required, and {reason}")
     sys.stderr.write(f"\ntwinlens: WARNING: numpy will serve instead, slower; {reason}\n\n")
@@ -119,7 +124,7 @@ def _copied_output() -> Iterator[list[str]]:
             chunks.append(chunk)
             os.write(kept[0], chunk)
 
-    reader = Thread(target=copy)
+    reader = Thread(target=copy, daemon=True)
     reader.start()
     try:
         for number in (1, 2):
@@ -131,7 +136,9 @@ def _copied_output() -> Iterator[list[str]]:
         sys.stderr.flush()
         for number, original in zip((1, 2), kept, strict=True):
             os.dup2(original, number)
-        reader.join()
-        for number in (*kept, reading):
-            os.close(number)
+        # What a build leaves running, as the server of a compiler's cache, holds the pipe open.
+        reader.join(timeout=AFTER_S)
+        if not reader.is_alive():
+            for number in (*kept, reading):
+                os.close(number)
         copies.append(b"".join(chunks).decode(errors="replace"))
