@@ -48,6 +48,16 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
             "::test_a_compiled_module_that_cannot_be_loaded_leaves_its_work_to_numpy"
         ),
     ),
+    (README, "`TWINLENS_NATIVE=required` makes it an error; `TWINLENS_PURE=1` asks for numpy"): (
+        (
+            "kernels/test_installation.py"
+            "::test_required_kernels_that_are_missing_end_the_import_with_reason_and_cure"
+        ),
+        (
+            "kernels/test_installation.py"
+            "::test_pure_leaves_the_compiled_kernels_alone_and_required_is_content_with_them"
+        ),
+    ),
     (
         README,
         "a name that does not exist, or cannot run here, is an error that lists those that can",

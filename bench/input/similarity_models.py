@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import twinlens
 from bench.harness.embeddings import F32, batches, normalized
+from bench.harness.paths import HALF_DEMO
 from twinlens.bundle.bundle import open_bundle
 from twinlens.loading import folder_of
 
@@ -54,7 +55,7 @@ def cnn() -> SimilarityModel:
 
 def demo() -> SimilarityModel:
     """Return the image tower alone: it is given pixels already of its own size."""
-    model = twinlens.load("demo", device="cpu", precision="fp16")
+    model = twinlens.load(HALF_DEMO, device="cpu", precision="fp16")
     side_px = open_bundle(folder_of("demo")).manifest.image.side_px
     return SimilarityModel(
         side_px=side_px, features=lambda pixels: model.embed_images(list(pixels))

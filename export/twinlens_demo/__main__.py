@@ -9,7 +9,7 @@ from twinlens_demo.drawings.build import build
 from twinlens_demo.packages import fetch
 from twinlens_demo.release.figures import write_figures
 from twinlens_demo.release.model_card import write_card
-from twinlens_demo.release.release import calibrate, copy_checkpoint, write_bundle
+from twinlens_demo.release.release import calibrate, copy_checkpoint, write_bundle, write_packaged
 from twinlens_demo.release.showcase import write_showcase
 from twinlens_demo.training.captions import corpus
 from twinlens_demo.training.tokenizer import train_tokenizer
@@ -18,6 +18,8 @@ from twinlens_demo.training.training import Training
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "runtime" / "twinlens" / "demo"
 CHECKPOINT = ROOT / "export" / "demo_checkpoint"
+WHOLE = ROOT / "tests" / "kit" / "models" / "demo_with_fp16"
+"""The bundle in both precisions, which the tests read."""
 
 
 def main() -> None:
@@ -69,22 +71,23 @@ def release(work: Path) -> None:
     concepts = read_concepts(modules)
     write_showcase(modules, concepts, DEMO)
     copy_checkpoint(work / "training" / "checkpoint", CHECKPOINT)
-    write_bundle(CHECKPOINT, DEMO / "bundle")
-    calibrate(DEMO / "bundle", drawings, concepts)
+    write_bundle(CHECKPOINT, WHOLE)
+    calibrate(WHOLE, drawings, concepts)
+    write_packaged(WHOLE, DEMO / "bundle")
     out = work / "dev_figures.json"
-    write_figures(DEMO / "bundle", drawings, concepts, "openmoji", out)
+    write_figures(WHOLE, drawings, concepts, "openmoji", out)
 
 
 def test(work: Path) -> None:
     """Measure the released bundle on the test set: once, when no choice is left to be made."""
     concepts = read_concepts(work / "node_modules")
     out = CHECKPOINT / "figures.json"
-    write_figures(DEMO / "bundle", work / "drawings", concepts, "twemoji", out)
+    write_figures(WHOLE, work / "drawings", concepts, "twemoji", out)
     last = json.loads((work / "training" / "log.jsonl").read_text().splitlines()[-1])
     training = (
         f"{last['step']:,} steps of 256 pictures and captions, {last['minutes']:.0f} minutes."
     )
-    write_card(DEMO / "bundle", out, training, DEMO / "MODEL_CARD.md")
+    write_card(WHOLE, out, training, DEMO / "MODEL_CARD.md")
 
 
 if __name__ == "__main__":

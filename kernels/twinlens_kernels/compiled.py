@@ -7,6 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from twinlens_kernels.installation import ASKED, CURE, absence, is_pure, is_required
+from twinlens_kernels.installation import NATIVE as REQUIREMENT
+
 logger = logging.getLogger(__name__)
 
 MODULE: Final = "twinlens_kernels._native"
@@ -36,7 +39,9 @@ _STRING_TABLE: Final = b"\x03\0\0\0"
 
 
 def module_path() -> Path | None:
-    """Return the file of the compiled module; None where no compiler was found at installation."""
+    """Return the file of the compiled module; None where there is none, or numpy is asked for."""
+    if is_pure():
+        return None
     spec = find_spec(MODULE)
     return None if spec is None or spec.origin is None else Path(spec.origin)
 
@@ -69,7 +74,7 @@ def module_failure() -> str | None:
     """Import the compiled module; return the reason if it is there and does not serve."""
     path = module_path()
     if path is None:
-        return _misfit()
+        return None if is_pure() else _misfit()
     try:
         require_whole(path)
         module = importlib.import_module(MODULE)
@@ -98,6 +103,10 @@ FAILURE: Final[str | None] = module_failure()
 """Reason why the compiled module, although it is there, does not serve; else None."""
 NATIVE: Final[bool] = module_path() is not None and FAILURE is None
 """True if the compiled module serves."""
+REASON: Final[str | None] = None if NATIVE else FAILURE or absence()
+"""Reason why numpy serves in place of the compiled module; None where that serves."""
 
-if FAILURE is not None:
-    logger.warning("numpy serves in place of the compiled kernels, slower: %s", FAILURE)
+if REASON is not None and is_required():
+    raise ImportError(f"{REQUIREMENT}=required, but no compiled kernels serve: {REASON}; {CURE}")
+if REASON is not None and not is_pure() and REASON != ASKED:
+    logger.warning("numpy serves in place of the compiled kernels, slower: %s", REASON)

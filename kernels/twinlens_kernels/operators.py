@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from twinlens_kernels.compiled import module_path, require_whole
+from twinlens_kernels.compiled import REASON, module_path, require_whole
+from twinlens_kernels.installation import CURE, NATIVE, NEVER, is_pure, is_required
 
 VARIABLE: Final = "TWINLENS_OPERATORS"
 """Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
@@ -28,9 +29,11 @@ norms at the ends of a tower do not, on ARM."""
 def library() -> Path | None:
     """Return the library for `SessionOptions.register_custom_ops_library`.
 
-    None where no compiler was found at installation: the functions inside the ONNX model then
+    None where none was compiled, or TWINLENS_PURE=1: the functions inside the ONNX model then
     compute the operators.
     """
+    if is_pure():
+        return None
     module = module_path()
     folder = Path(__file__).parent if module is None else module.parent
     return next(iter(sorted(folder.glob("*twinlens_operators.*"))), None)
@@ -72,12 +75,15 @@ def reproducible_path() -> str:
     found = None if usual is None else _answer(REPRODUCIBLE)
     if found is None:
         reason = failure() or (
-            "the kernels were installed without a compiler"
-            if library() is None
-            else f"this processor has none of {', '.join(PATHS)}"
+            absence() if library() is None else f"this processor has none of {', '.join(PATHS)}"
         )
         raise ValueError(f"there are no native operators, which alone give the same bits: {reason}")
     return found
+
+
+def absence() -> str:
+    """Return the reason that there is no library."""
+    return REASON or NEVER
 
 
 def _wanted() -> str:
@@ -128,3 +134,9 @@ def _answer(question: str) -> str | None:
     ask.restype = ctypes.c_char_p
     name: bytes | None = ask()
     return None if name is None else name.decode()
+
+
+if is_required() and (library() is None or failure() is not None):
+    raise ImportError(
+        f"{NATIVE}=required, and there are no native operators: {failure() or absence()}; {CURE}"
+    )

@@ -1,5 +1,6 @@
 """Opening of a bundle: the choice of device, precision and threads."""
 
+import logging
 import os
 from collections.abc import Mapping
 from importlib.resources import files
@@ -15,9 +16,11 @@ from twinlens.images.pixel_options import PixelOptions
 from twinlens.model.model import Model
 from twinlens.model.model_options import ModelOptions
 from twinlens.ort.cuda.options import DEFAULT, CudaOptions
-from twinlens.ort.device import Device
+from twinlens.ort.device import CPU, Device
 from twinlens.ort.device_choice import resolve
 from twinlens.threads import read_threads
+
+logger = logging.getLogger(__name__)
 
 DEMO: Final = "demo"
 
@@ -93,7 +96,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
     read_threads(threads)  # refused before anything is opened
     seen = pixels if isinstance(pixels, PixelOptions) else PixelOptions(mode=pixel_mode(pixels))
     opened = open_bundle(folder_of(bundle))
-    place = resolve(device)
+    place = _served(opened, resolve(device), device, precision)
     options = ModelOptions(
         device=place,
         precision=_choose(opened, place, precision),
@@ -120,6 +123,21 @@ def folder_of(bundle: str | os.PathLike[str]) -> Path:
     if os.fspath(bundle) == DEMO:
         return Path(str(files("twinlens"))) / "demo" / "bundle"
     return Path(bundle)
+
+
+def _served(bundle: Bundle, device: Device, asked: str, precision: str) -> Device:
+    """Return the device; the CPU if nobody asked for CUDA and the bundle has no towers for it."""
+    there = bundle.manifest.towers
+    if asked != "auto" or precision != "auto" or set(PREFERENCE[device.kind]) & set(there):
+        return device
+    logger.warning(
+        "device 'auto' is the CPU: %s has %s, and CUDA wants %s; export it with --precision %s",
+        bundle.folder,
+        ", ".join(there),
+        " or ".join(PREFERENCE[device.kind]),
+        PREFERENCE[device.kind][0],
+    )
+    return CPU
 
 
 def _choose(bundle: Bundle, device: Device, precision: str) -> Precision:

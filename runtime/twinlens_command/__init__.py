@@ -53,7 +53,14 @@ def _run(module: str) -> int:
     import importlib  # noqa: PLC0415  the signal is taken first
     import logging  # noqa: PLC0415
 
-    run = importlib.import_module(module).main
+    try:
+        run = importlib.import_module(module).main
+    except ImportError as error:
+        if os.environ.get("TWINLENS_TRACEBACK"):
+            raise
+        name = "twinlens-export" if "export" in module else "twinlens"
+        sys.stderr.write(f"{name}: {' '.join(str(error).split())}\n")
+        return 1
 
     # A warning of a library, Pillow's of a picture say, is a line of the log and not two.
     logging.captureWarnings(capture=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 from browser_page import build, run_node
+from half_demo import half_demo
 from random_texts import random_texts
 
 from twinlens import Model
@@ -19,7 +20,6 @@ from twinlens.bundle.bundle import Bundle, open_bundle, write_manifest
 from twinlens.bundle.curves import BetaCurve, IsotonicCurve, PlattCurve
 from twinlens.bundle.specs import ImageSpec, TextSpec
 from twinlens.images.load import load_batch
-from twinlens.loading import folder_of
 
 NASTY: Final = (
     "", " ", "a dog", "  A  Dog\t\n", "<|endoftext|> a dog <|startoftext|>", "</w>", "Ġ</w>",
@@ -125,7 +125,7 @@ def test_a_folder_that_exists_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_needs_more_than_the_page_has_is_refused(tmp_path: Path) -> None:
-    demo = open_bundle(folder_of("demo"))
+    demo = open_bundle(half_demo())
     fp16 = {"fp16": demo.manifest.towers["fp16"]}
     for name, manifest, wanted in (
         ("no-int8", replace(demo.manifest, towers=fp16, calibrations={}), "has no int8 towers"),

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import Message
+from half_demo import half_demo
 
 import twinlens
 from twinlens.bundle.bundle import MANIFEST, open_bundle, sha256_of
@@ -82,7 +83,7 @@ def model_config() -> type[Message]:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(folder_of("demo"), tmp_path / "demo"))
+    return Path(shutil.copytree(half_demo(), tmp_path / "demo"))
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from half_demo import half_demo
 
 import twinlens
 from twinlens import Model
 from twinlens.bundle.bundle import MANIFEST
 from twinlens.bundle.sealed_json import write_sealed
-from twinlens.loading import folder_of
 
 
 @pytest.fixture(scope="session")
@@ -22,11 +22,11 @@ def model() -> Model:
 
 @pytest.fixture
 def altered(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
-    """Copies the demo bundle and lets a function change its manifest, which is sealed anew."""
+    """Copies the demo bundle of two precisions with a changed manifest, which is sealed anew."""
 
     def alter(change: Callable[[dict[str, Any]], None]) -> Path:
         folder = tmp_path / "bundle"
-        shutil.copytree(folder_of("demo"), folder)
+        shutil.copytree(half_demo(), folder)
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         change(manifest)
         write_sealed(folder / MANIFEST, manifest)

@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 import numpy as np
 import pytest
+from half_demo import half_demo
 from imitated_cuda import imitate_gpu
 
 from twinlens import forks
@@ -53,7 +54,8 @@ def run(code: str) -> None:
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
 def test_children_embed_to_the_bit_what_their_parent_does(threads: int, precision: str) -> None:
     run(f"""
-        model = twinlens.load("demo", device="cpu", threads={threads}, precision="{precision}")
+        model = twinlens.load({os.fspath(half_demo())!r}, device="cpu", threads={threads},
+                              precision="{precision}")
         images, texts = model.embed_images(pictures), model.embed_texts(["a dog", "a box"])
         table = model.probabilities(images, texts)
 

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from half_demo import half_demo
 
 import twinlens
 from twinlens import Model
@@ -85,7 +86,7 @@ def test_what_may_be_mixed_is_said(model: Model) -> None:
 
 
 def test_only_a_precision_with_native_operators_names_them() -> None:
-    assert "operators" not in twinlens.load("demo", device="cpu", precision="fp16").about
+    assert "operators" not in twinlens.load(half_demo(), device="cpu", precision="fp16").about
 
 
 @pytest.mark.parametrize("modality", ["image", "text"])

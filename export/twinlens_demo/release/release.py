@@ -16,7 +16,9 @@ from twinlens_demo.drawings.drawing_set import read_drawing_set
 from twinlens_export import export
 
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp16", "int8")
-"""fp32 stays in the repository: its towers would make the wheel too large."""
+"""Those of the repository's bundle, for the tests."""
+PACKAGED: Final[Precision] = "int8"
+"""The precision inside the package: fp16 is for CUDA, and 8.8 MB of a wheel that few need."""
 OPTIONS: Final = CalibrationOptions(prior=0.5, fitted_on="OpenMoji drawings and their names")
 NAME: Final = "twinlens emoji CLIP"
 CHECKPOINT_FILES: Final = (
@@ -36,8 +38,22 @@ def copy_checkpoint(trained: Path, kept: Path) -> None:
 
 
 def write_bundle(checkpoint: Path, bundle: Path) -> None:
-    """Export the towers of the wheel, verified on the bundled drawings."""
+    """Export both precisions, verified on the bundled drawings."""
     export(checkpoint, bundle, precisions=PRECISIONS, force=True)
+
+
+def write_packaged(whole: Path, bundle: Path) -> None:
+    """Write the bundle inside the package: that of the repository with one precision."""
+    shutil.rmtree(bundle, ignore_errors=True)
+    shutil.copytree(whole, bundle)
+    manifest = open_bundle(whole).manifest
+    for name, towers in manifest.towers.items():
+        if name != PACKAGED:
+            for tower in (towers.image, towers.text):
+                (bundle / tower.file).unlink()
+    of_it = {PACKAGED: manifest.towers[PACKAGED]}
+    fitted = {PACKAGED: manifest.calibrations[PACKAGED]}
+    write_manifest(bundle, dataclasses.replace(manifest, towers=of_it, calibrations=fitted))
 
 
 def calibrate(bundle: Path, drawings: Path, concepts: Sequence[Concept]) -> None:

@@ -21,6 +21,12 @@ endif()
 
 string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" twinlens_processor)
 if(CMAKE_OSX_ARCHITECTURES)
+  # The flags of a file are those of one processor: for two, no set would fit but the scalar one.
+  list(LENGTH CMAKE_OSX_ARCHITECTURES twinlens_count)
+  if(twinlens_count GREATER 1)
+    message(FATAL_ERROR "the kernels are compiled for one processor, not for "
+                        "${CMAKE_OSX_ARCHITECTURES}; build for each of them, and delocate-merge joins both")
+  endif()
   string(TOLOWER "${CMAKE_OSX_ARCHITECTURES}" twinlens_processor)
 endif()
 

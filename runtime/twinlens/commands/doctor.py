@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Final
 
 from twinlens.commands.printing.outcome import Outcome
-from twinlens.errors import TRACEBACK, ProviderError, quoted
+from twinlens.errors import TRACEBACK, BundleError, ProviderError, quoted
 from twinlens.loading import DEMO, load
 from twinlens.ort import native_operators
 from twinlens.ort.cpu_features import may_saturate
@@ -17,22 +17,26 @@ from twinlens.ort.device_choice import probe
 from twinlens.ort.distributions import installed_distributions
 from twinlens.threads import usable_threads
 from twinlens_kernels import operators
-from twinlens_kernels.compiled import FAILURE, NATIVE
+from twinlens_kernels.compiled import FAILURE, NATIVE, REASON
+from twinlens_kernels.installation import CURE, PURE, is_pure
+from twinlens_kernels.installation import NATIVE as REQUIREMENT
 
-NO_COMPILER: Final = "no compiler was found at installation"
 PREFIX: Final = "TWINLENS_"
-VARIABLES: Final = (operators.VARIABLE, TRACEBACK)
+VARIABLES: Final = (REQUIREMENT, operators.VARIABLE, PURE, TRACEBACK)
 """Environment variables that twinlens reads, beside those of systemd."""
 
 
-def run(_options: argparse.Namespace) -> Outcome:
-    """Open a one-node ONNX model on every device; exit code 1 if the CPU fails."""
+def run(options: argparse.Namespace) -> Outcome:
+    """Open a one-node ONNX model on every device, and a bundle's towers on CUDA.
+
+    Exit code 1 if the CPU fails.
+    """
     wheels, gpu = installed_distributions(), Device(kind="cuda")
     devices = {str(device): _error_on(device) for device in (CPU, gpu)}
     gpu_works = devices[str(gpu)] is None
     gpu_names = _gpu_names() if gpu_works else []
     damaged = [reason for reason in (FAILURE, native_operators.failure()) if reason]
-    towers_error = _towers_error_on(gpu) if gpu_works else None
+    towers_error = _towers_error_on(gpu, options.bundle) if gpu_works else None
     document = {
         "twinlens": version("twinlens"),
         "python": platform.python_version(),
@@ -41,6 +45,7 @@ def run(_options: argparse.Namespace) -> Outcome:
         "gpus": gpu_names,
         "towers_on_cuda": towers_error,
         "native_kernels": NATIVE,
+        "without_kernels": REASON,
         "native_operators": _native_operators(),
         "damaged": damaged,
         "vnni": not may_saturate(),
@@ -53,11 +58,12 @@ def run(_options: argparse.Namespace) -> Outcome:
         *(f"{name}: {error or 'works'}" for name, error in devices.items()),
         *(f"cuda:{number} is {name}" for number, name in enumerate(gpu_names)),
         *([f"towers on {gpu}: {towers_error or 'every node'}"] if gpu_works else []),
-        "kernels: " + ("native" if NATIVE else f"numpy ({FAILURE or NO_COMPILER})"),
+        "kernels: " + ("native" if NATIVE else f"numpy ({REASON})"),
+        *([f"native kernels: {CURE}"] if REASON and not is_pure() else []),
         f"int8 on this processor: {_int8_products()}",
         f"threads this process may use: {document['threads']}",
         *(
-            f"{quoted(name)} is set and means nothing; twinlens reads {' and '.join(VARIABLES)}"
+            f"{quoted(name)} is set and means nothing; twinlens reads {', '.join(VARIABLES)}"
             for name in _unknown_variables()
         ),
     ]
@@ -93,7 +99,7 @@ def _reason_without_operators() -> str:
     if operators.is_off():
         return f"{operators.VARIABLE}=none"
     if operators.library() is None:
-        return FAILURE or NO_COMPILER
+        return operators.absence()
     return f"this processor has none of {', '.join(operators.PATHS)}"
 
 
@@ -110,10 +116,15 @@ def _gpu_names() -> list[str]:
     return [] if driver is None else list(driver.gpus)
 
 
-def _towers_error_on(device: Device) -> str | None:
-    """Return the error of the bundled towers if not every node runs on the device; else None."""
+def _towers_error_on(device: Device, bundle: str) -> str | None:
+    """Return the error of a bundle's towers if not every node runs on the device; else None.
+
+    The demo has none for CUDA.
+    """
+    if bundle == DEMO:
+        return "not tried, as the demo has none; twinlens doctor BUNDLE tries yours"
     try:
-        load(DEMO, device=str(device), precision="fp16").embed_texts(["a dog"])
-    except ProviderError as error:
+        load(bundle, device=str(device)).embed_texts(["a dog"])
+    except (BundleError, ProviderError) as error:
         return str(error)
     return None

@@ -40,7 +40,8 @@ class Ingest:
     """
 
     def __init__(self, snapshot: Snapshot, *, threads: int, replacing: bool = False) -> None:
-        self.snapshot, self._threads, self._replacing = snapshot, threads, replacing
+        self.snapshot: Snapshot = snapshot
+        self._threads, self._replacing = threads, replacing
         # An index without rows takes the kind of ids that its first rows have.
         self._kind: IdKind | None = snapshot.layout.ids if len(snapshot) else None
         self._new_ids = _NewIds()

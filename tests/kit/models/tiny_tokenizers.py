@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 import sentencepiece
 import transformers
 from tokenizers import Tokenizer, pre_tokenizers
@@ -55,8 +56,13 @@ def siglip_tokenizer(
 
 def siglip2_tokenizer(
     corpus: Sequence[str], *, vocabulary: int, context: int
-) -> transformers.Siglip2Tokenizer:
-    """Train SigLIP 2's tokenizer: Gemma's BPE with byte fallback, in lower case."""
+) -> transformers.PreTrainedTokenizerFast:
+    """Train SigLIP 2's tokenizer: Gemma's BPE with byte fallback, in lower case.
+
+    transformers 4 has no class for it: the test is skipped.
+    """
+    if not hasattr(transformers, "Siglip2Tokenizer"):
+        pytest.skip(f"transformers {transformers.__version__} has no Siglip2Tokenizer")
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
     bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
     raw = Tokenizer(BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))

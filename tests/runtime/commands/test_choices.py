@@ -12,14 +12,18 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+from half_demo import half_demo
 
 import twinlens
 from twinlens.__main__ import main
+from twinlens.bundle.bundle import open_bundle
 from twinlens.commands.parsing.parser import parser
 from twinlens.demo.samples import bundled_drawings
+from twinlens.errors import BundleError
 from twinlens.index.index import Index
 from twinlens.loading import folder_of, load
 from twinlens.model.model import Model
+from twinlens.ort.device import Device
 
 DRAWINGS: Final = bundled_drawings()[:3]
 IMAGE: Final = str(DRAWINGS[0].path)
@@ -537,7 +541,8 @@ def test_an_option_reaches_the_act(
 def test_evaluate_on_a_device_that_is_not_there_is_an_error(
     precision: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["evaluate", "demo", "demo", "--device", "cuda", *precision]) == 1
+    line = ["evaluate", str(half_demo()), "demo", "--device", "cuda", *precision]
+    assert main(line) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "twinlens[gpu]" in printed.err
@@ -555,7 +560,7 @@ def test_evaluate_takes_the_precisions_that_are_made_for_the_device(
     monkeypatch.setattr("twinlens.commands.evaluate.load", listed)
     spied(monkeypatch, importlib.import_module("twinlens.commands.evaluate"), "evaluate")
     for device in ("auto", "cpu", "cuda:1"):
-        main(["evaluate", "demo", "demo", "--device", device])
+        main(["evaluate", str(half_demo()), "demo", "--device", device])
     assert asked == [
         *(("auto", "fp16"), ("cpu", "int8")),
         *(("cpu", "fp16"), ("cpu", "int8")),
@@ -637,9 +642,22 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"twinlens {twinlens.__version__}\n"
 
 
-def test_the_demo_bundle_has_a_precision_for_each_device() -> None:
-    towers = json.loads((folder_of("demo") / "twinlens.json").read_text("utf-8"))["towers"]
-    assert {name: pair["device"] for name, pair in towers.items()} == {
+def test_the_demo_bundle_has_int8_alone_and_the_tests_have_both_precisions() -> None:
+    small, whole = (open_bundle(folder).manifest for folder in (folder_of("demo"), half_demo()))
+    assert {name: pair.device for name, pair in whole.towers.items()} == {
         "fp16": "cuda",
         "int8": "cpu",
     }
+    assert small.towers == {"int8": whole.towers["int8"]}
+    assert small.calibrations == {"int8": whole.calibrations["int8"]}
+    assert (small.text, small.image, small.files) == (whole.text, whole.image, whole.files)
+
+
+def test_a_bundle_without_towers_for_cuda_runs_on_the_cpu_where_nobody_asked_for_cuda(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("twinlens.loading.resolve", lambda _device: Device(kind="cuda"))
+    assert load("demo", threads=1).device == "cpu"
+    assert "has int8, and CUDA wants fp16 or fp32; export it with --precision fp16" in caplog.text
+    with pytest.raises(BundleError, match=r"has int8, nothing for cuda:0; export it with"):
+        load("demo", device="cuda", threads=1)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from half_demo import half_demo
 
 from twinlens.__main__ import main
 from twinlens.demo.samples import bundled_drawings
@@ -22,7 +23,8 @@ TABLE = (
 def test_a_table_of_drawings_is_evaluated_in_every_precision(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["evaluate", "demo", str(HERE / "captions.csv"), *TABLE, "--device", "cpu"]
+    arguments = ["evaluate", str(half_demo()), str(HERE / "captions.csv"), *TABLE]
+    arguments += ["--device", "cpu"]
     assert main([*arguments, "--out", str(tmp_path), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
@@ -63,7 +65,7 @@ def test_a_table_may_label_its_pairs(tmp_path: Path, capsys: pytest.CaptureFixtu
     [
         (["lost.csv"], "lost.csv does not exist"),
         ([str(HERE / "captions.csv")], "no column 'image'; its columns are file, caption"),
-        (["demo", "--precision", "fp32"], "bundle has fp16, int8, not fp32"),
+        (["demo", "--precision", "fp32"], "bundle has int8, not fp32"),
     ],
 )
 def test_an_error_is_one_line(

@@ -5,11 +5,13 @@ import io
 import logging
 import os
 import re
+import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from half_demo import half_demo
 
 from twinlens.__main__ import main
 from twinlens.commands.printing.progress import Progress
@@ -168,12 +170,12 @@ def test_only_a_terminal_has_an_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    assert main(["info", "demo"]) == 0
+    assert main(["info", os.fspath(half_demo())]) == 0
     piped = capsys.readouterr().out
     head = next(line for line in piped.splitlines() if line.startswith("precision"))
     assert len(head) > 60
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    assert main(["info", "demo"]) == 0
+    assert main(["info", os.fspath(half_demo())]) == 0
     table = [line for line in capsys.readouterr().out.splitlines() if "calibration" not in line]
     rows = [line for line in table if line.startswith(("precision", "int8", "fp16"))]
     assert max(map(len, rows)) <= 60
@@ -226,3 +228,13 @@ def test_a_reader_that_has_gone_does_not_end_the_work() -> None:
     assert not thread.is_alive()
     with contextlib.suppress(BrokenPipeError):
         stream.close()
+
+
+def test_an_installation_that_cannot_be_imported_is_one_line() -> None:
+    code = "import sys, twinlens_command; sys.exit(twinlens_command.main())"
+    environment = {**os.environ, "TWINLENS_PURE": "maybe"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "twinlens: TWINLENS_PURE is 'maybe', wanted 1 or 0\n"

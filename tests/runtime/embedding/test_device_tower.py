@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from half_demo import half_demo
 from imitated_cuda import CUDA, Gpu, imitate_gpu
 
 import twinlens
@@ -214,11 +215,11 @@ def test_a_tower_of_which_a_node_fell_back_is_refused(
 
 def test_a_node_that_reads_shapes_alone_may_run_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     imitate_gpu(monkeypatch, on_cpu=("Shape",))
-    model = twinlens.load("demo", device="cuda")
+    model = twinlens.load(half_demo(), device="cuda")
     assert model.embed_texts(["a dog"]).shape == (1, model.width)
     imitate_gpu(monkeypatch, on_cpu=("Shape", "Gather"))
     with pytest.raises(ProviderError, match="does not run: Gather words"):
-        twinlens.load("demo", device="cuda")
+        twinlens.load(half_demo(), device="cuda")
 
 
 def test_shape_nodes_are_those_that_the_manifest_names(
@@ -235,10 +236,10 @@ def test_shape_nodes_are_those_that_the_manifest_names(
 
 def test_a_model_on_a_device_gives_what_the_cpu_gives(gpu: Gpu) -> None:
     options = CudaOptions(largest_batch=8, memory_bytes=2**30, tf32=True)
-    there = twinlens.load("demo", device="cuda:1", cuda=options)
+    there = twinlens.load(half_demo(), device="cuda:1", cuda=options)
     assert (there.device, there.precision) == ("cuda:1", "fp16")
     asked = gpu.providers[-1][CUDA]
-    here = twinlens.load("demo", device="cpu", precision="fp16")
+    here = twinlens.load(half_demo(), device="cpu", precision="fp16")
     assert asked["device_id"] == "1"
     assert (asked["gpu_mem_limit"], asked["use_tf32"]) == (str(2**30), "1")
     pictures = [drawing.path for drawing in bundled_drawings()[:20]]
@@ -258,8 +259,8 @@ def test_a_model_on_a_device_gives_what_the_cpu_gives(gpu: Gpu) -> None:
 def test_rows_that_stay_on_the_device_are_matched_there(gpu: Gpu) -> None:
     pictures = [drawing.path for drawing in bundled_drawings()[:5]]
     texts = ["a dog", "a pizza", "a red car"]
-    there = twinlens.load("demo", device="cuda")
-    here = twinlens.load("demo", device="cpu", precision="fp16")
+    there = twinlens.load(half_demo(), device="cuda")
+    here = twinlens.load(half_demo(), device="cpu", precision="fp16")
     for model in (there, here):
         images, words = model.embed_images_on_device(pictures), model.embed_texts_on_device(texts)
         assert (images.shape, words.shape) == ((5, model.width), (3, model.width))

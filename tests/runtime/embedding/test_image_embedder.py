@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from half_demo import half_demo
 
 import twinlens
 from twinlens import Model
@@ -16,7 +17,6 @@ from twinlens.demo.samples import bundled_drawings
 from twinlens.embedding.image_embedder import IMAGES_A_THREAD, IMAGES_AT_ONCE
 from twinlens.errors import BundleError, ImageError
 from twinlens.images.named_image import NamedImage
-from twinlens.loading import folder_of
 
 BAD = b"not a picture"
 
@@ -157,7 +157,7 @@ def test_a_tower_that_was_replaced_after_opening_is_not_opened_again(
 ) -> None:
     opened = twinlens.load(uncalibrated, device="cpu", threads=2)
     tower = uncalibrated / "onnx/vision_model_int8.onnx"
-    tower.write_bytes((folder_of("demo") / "onnx/vision_model_fp16.onnx").read_bytes())
+    tower.write_bytes((half_demo() / "onnx/vision_model_fp16.onnx").read_bytes())
     with pytest.raises(BundleError, match="was changed after the export"):
         opened.embed_images(pictures)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from half_demo import half_demo
 from imitated_cuda import imitate_gpu
 
 import twinlens
@@ -123,6 +124,7 @@ def test_no_session_lives_on_beside_a_model_that_is_kept(threads: int) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_goes_back_to_the_system_each_time() -> None:
     script = """
+        import sys
         import twinlens
         from pathlib import Path
 
@@ -130,7 +132,7 @@ def test_memory_goes_back_to_the_system_each_time() -> None:
             return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0])
 
         def cycle():
-            with twinlens.load("demo", device="cpu", precision="fp16", threads=1) as model:
+            with twinlens.load(sys.argv[1], device="cpu", precision="fp16", threads=1) as model:
                 model.warm_up()
                 model.embed_texts([f"{n} dogs" for n in range(100)])
                 held = anonymous_kib()
@@ -144,7 +146,7 @@ def test_memory_goes_back_to_the_system_each_time() -> None:
         assert max(left) - min(left) < 5_000, found
     """
     code = "\n".join(line[8:] for line in script.splitlines())
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code, half_demo()], check=True, timeout=120)
 
 
 def test_a_run_in_which_its_own_thread_closes_the_model_ends_as_usual(

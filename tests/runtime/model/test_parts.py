@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from half_demo import half_demo
 from onnxruntime import SessionOptions
 
 import twinlens
@@ -158,7 +159,7 @@ def test_tokens_of_another_tokenizer_are_refused(model: Model, bundle: Bundle) -
 def test_a_tokenizer_is_the_same_in_each_precision_and_another_by_its_context(
     model: Model, altered: Callable[[Callable[[dict[str, Any]], None]], Path]
 ) -> None:
-    half = twinlens.load("demo", device="cpu", precision="fp16", threads=1)
+    half = twinlens.load(half_demo(), device="cpu", precision="fp16", threads=1)
     tokens = half.tokenize(["a dog"])
     assert tokens.tokenizer == half.tokenizer_key == model.tokenizer_key
     np.testing.assert_array_equal(model.embed_tokens(tokens), model.embed_texts(["a dog"]))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from half_demo import half_demo
 from imitated_cuda import imitate_gpu
 
 import twinlens
@@ -34,7 +35,7 @@ OTHER_PROCESS = """
 def test_another_process_gives_the_same_rows_with_the_same_options(tmp_path: Path) -> None:
     pixels = PixelOptions(mode="fast", read=ReadOptions(background=(1, 2, 3)))
     model = twinlens.load(
-        "demo", device="cpu", precision="fp16", threads=1, pixels=pixels, low_memory=True
+        half_demo(), device="cpu", precision="fp16", threads=1, pixels=pixels, low_memory=True
     )
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(OTHER_PROCESS)],

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from half_demo import half_demo
 
 import twinlens
 from twinlens import Model
@@ -18,8 +19,10 @@ from twinlens_kernels import operators
 def test_embeddings_are_the_same_where_memory_is_low(precision: str) -> None:
     drawings = bundled_drawings()[:20]
     pictures, names = [d.path for d in drawings], [d.caption for d in drawings]
-    usual = twinlens.load("demo", device="cpu", precision=precision, threads=2)
-    frugal = twinlens.load("demo", device="cpu", precision=precision, threads=2, low_memory=True)
+    usual = twinlens.load(half_demo(), device="cpu", precision=precision, threads=2)
+    frugal = twinlens.load(
+        half_demo(), device="cpu", precision=precision, threads=2, low_memory=True
+    )
     # fp16 products are computed in another order, and half has 11 bits.
     for got, wanted in (
         (frugal.embed_images(pictures), usual.embed_images(pictures)),
@@ -55,7 +58,7 @@ def test_a_row_does_not_depend_on_its_batch(
     precision: str, bound: float, threads: int, low_memory: bool
 ) -> None:
     model = twinlens.load(
-        "demo", device="cpu", precision=precision, threads=threads, low_memory=low_memory
+        half_demo(), device="cpu", precision=precision, threads=threads, low_memory=low_memory
     )
     if precision == "int8" and (not low_memory or operators.path() is not None):
         bound = 0

@@ -138,7 +138,10 @@ def test_a_module_of_this_version_has_all_that_is_asked_of_it() -> None:
 
 def test_the_doctor_names_variables_that_mean_nothing(tmp_path: Path) -> None:
     told = run(DOCTOR, tmp_path, TWINLENS_OPERATOR="none", TWINLENS_TRACEBACK="1")
-    line = "TWINLENS_OPERATOR is set and means nothing; twinlens reads TWINLENS_OPERATORS and "
+    line = (
+        "TWINLENS_OPERATOR is set and means nothing; twinlens reads TWINLENS_NATIVE, "
+        "TWINLENS_OPERATORS, TWINLENS_PURE, TWINLENS_TRACEBACK\n"
+    )
     assert told.stdout.count("means nothing") == told.stdout.count(line) == 1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from half_demo import half_demo
 
 import twinlens
 from twinlens import ProviderError
@@ -81,7 +82,7 @@ def test_the_operators_are_asked_for_the_bits_of_every_processor(
 
 def test_the_answer_is_refused_where_nothing_gives_those_bits(tmp_path: Path) -> None:
     with pytest.raises(ProviderError, match=r"in fp16 on cpu, .* precision='int8'"):
-        twinlens.load("demo", device="cpu", precision="fp16", reproducible=True)
+        twinlens.load(half_demo(), device="cpu", precision="fp16", reproducible=True)
     off = refusal(TWINLENS_OPERATORS="none")
     assert off.endswith(
         "reproducible=True cannot be had: TWINLENS_OPERATORS is 'none', and only native operators "

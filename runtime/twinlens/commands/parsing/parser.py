@@ -13,6 +13,7 @@ from twinlens.commands.parsing import (
 )
 from twinlens.commands.parsing.arguments import Parser, printing
 from twinlens.commands.parsing.completion import SHELLS, PrintCompletion
+from twinlens.loading import DEMO
 
 CODES: Final = (
     "exit code: 0 when all went well, 1 when something failed or was left out, 2 when the command "
@@ -54,5 +55,14 @@ def parser() -> Parser:
         type=values.bundle,
         help='the folder of a bundle, an index or embeddings, or "demo"',
     )
-    commands.add_parser("doctor", parents=[printing()], help="what works here, and the cures")
+    doctor = commands.add_parser(
+        "doctor", parents=[printing()], help="what works here, and the cures"
+    )
+    doctor.add_argument(
+        "bundle",
+        nargs="?",
+        type=values.bundle,
+        default=DEMO,
+        help="a bundle with towers for CUDA, to try them on a GPU",
+    )
     return root

@@ -7,11 +7,13 @@ import argparse
 import ctypes
 import importlib.metadata
 import logging
+import os
 import sys
 from pathlib import Path
 
 import onnxruntime
 import pytest
+from half_demo import half_demo
 from imitated_cuda import (
     CUDA,
     imitate_gpu,
@@ -76,9 +78,11 @@ def imitate_installation(
     )
 
 
-def examined(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+def examined(
+    capsys: pytest.CaptureFixture[str], bundle: str | Path = "demo"
+) -> tuple[int, list[str]]:
     """Exit code and lines of the doctor."""
-    outcome = doctor.run(argparse.Namespace())
+    outcome = doctor.run(argparse.Namespace(bundle=os.fspath(bundle)))
     assert capsys.readouterr() == ("", "")
     return outcome.code, list(outcome.lines)
 
@@ -265,7 +269,7 @@ def test_a_gpu_that_works_is_named_and_the_towers_run_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imitate_gpu(monkeypatch)
-    code, lines = examined(capsys)
+    code, lines = examined(capsys, half_demo())
     assert code == 0
     assert {
         "cuda:0: works",
@@ -273,12 +277,14 @@ def test_a_gpu_that_works_is_named_and_the_towers_run_there(
         "cuda:1 is Imitation 1",
         "towers on cuda:0: every node",
     } < set(lines)
+    told = "towers on cuda:0: not tried, as the demo has none; twinlens doctor BUNDLE tries yours"
+    assert told in examined(capsys)[1]
 
 
 def test_nodes_that_fall_back_are_a_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imitate_gpu(monkeypatch, on_cpu=("Gather",))
-    _, lines = examined(capsys)
+    _, lines = examined(capsys, half_demo())
     (line,) = (line for line in lines if line.startswith("towers on cuda:0: "))
     assert "has nodes that cuda:0 does not run: Gather" in line

@@ -1,0 +1,1 @@
+"""Compilation of the wheels of every system on this machine, by zig."""

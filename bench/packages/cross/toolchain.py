@@ -1,0 +1,76 @@
+"""Files that tell CMake to compile for a target by zig: its tools, and the library of Python."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from bench.packages.cross.headers import exports
+from bench.packages.cross.target import Target
+
+_TOOLS: Final = ("ar", "ranlib", "rc")
+# zig reads no list of symbols from a file (-Wl,@FILE), by which nanobind says what Python brings,
+# and crashes at -bundle; Python imports a macOS library as it imports a bundle.
+_COMPILER: Final = """\
+#!/bin/sh
+for each do
+  shift
+  case "$each" in
+    -Wl,@*) each=-Wl,-undefined,dynamic_lookup ;;
+    -bundle) each=-shared ;;
+  esac
+  set -- "$@" "$each"
+done
+exec "{python}" -m ziglang c++ -target {target} "$@"
+"""
+
+
+def toolchain(target: Target, folder: Path) -> Path:
+    """Write the toolchain file of CMake, and programs that call zig's tools; return the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for tool in _TOOLS:
+        program = folder / tool
+        program.write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" -m ziglang {tool} "$@"\n', encoding="utf-8"
+        )
+        program.chmod(0o755)
+    compiler = folder / "c++"
+    compiler.write_text(
+        _COMPILER.format(python=sys.executable, target=target.zig), encoding="utf-8"
+    )
+    compiler.chmod(0o755)
+    # CMake's flags to strip are the host's: zig's linker leaves the symbols out at once.
+    settings = {
+        "CMAKE_SYSTEM_NAME": target.system,
+        "CMAKE_SYSTEM_PROCESSOR": target.processor,
+        "CMAKE_CXX_COMPILER": compiler,
+        "CMAKE_AR": folder / "ar",
+        "CMAKE_RANLIB": folder / "ranlib",
+        "CMAKE_RC_COMPILER": folder / "rc",
+        "CMAKE_CXX_FLAGS_INIT": "-g0",
+        "CMAKE_MODULE_LINKER_FLAGS_INIT": "-s",
+        "CMAKE_FIND_ROOT_PATH_MODE_PROGRAM": "NEVER",
+    }
+    if target.system == "Darwin":
+        settings["CMAKE_OSX_ARCHITECTURES"] = target.processor
+    path = folder / "toolchain.cmake"
+    lines = (f'set({name} "{value}")\n' for name, value in settings.items())
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+def import_library(include: Path, name: str, folder: Path) -> Path:
+    """Make the import library of a Python's DLL (NAME.dll) from the declarations in its headers.
+
+    A declared name that the DLL lacks is one that nothing here calls: abi3audit tells of the
+    limited interface, and a wheel for one version is compiled against that version's headers.
+    """
+    functions, data = exports(include)
+    definition = folder / f"{name}.def"
+    lines = [f"LIBRARY {name}.dll", "EXPORTS", *sorted(functions)]
+    lines += [f"{each} DATA" for each in sorted(data)]
+    definition.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    library = folder / f"{name}.lib"
+    command = [sys.executable, "-m", "ziglang", "dlltool", "-m", "i386:x86-64"]
+    subprocess.run([*command, "-d", str(definition), "-l", str(library)], check=True)
+    return library

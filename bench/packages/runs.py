@@ -1,0 +1,72 @@
+"""Finished wheels at work: the doctor, the demo, and the tests of the kernels, where it runs."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+from bench.harness.paths import ROOT
+from bench.packages.places import Place
+
+KERNELS: Final = ("tests/kernels", "--ignore=tests/kernels/isa", "-q", "-p", "no:cacheprovider")
+"""The tests that need no towers."""
+IMPORTED: Final = (
+    "import json, twinlens_kernels as k; from twinlens_kernels import operators as o; "
+    "print(json.dumps([k.__file__, k.NATIVE, k.PATH, o.path(), o.failure()]))"
+)
+
+
+def run(place: Place, wheel: str, *, tests: bool = True) -> dict[str, Any]:
+    """Run a wheel in a place, and return its row.
+
+    Raises:
+        RuntimeError: it has no native kernels there, or they are those of this checkout.
+        subprocess.CalledProcessError: a step failed.
+    """
+    file, native, path, operators, failure = json.loads(_python(place, "-c", IMPORTED))
+    if not native or failure or operators is None or file.startswith(str(ROOT / "kernels")):
+        raise RuntimeError(f"{wheel} in {place.name}: {file}, {native}, {operators}, {failure}")
+    done = [f"search by {path}, operators by {operators}"]
+    if place.towers:
+        doctor = json.loads(_python(place, "-m", "twinlens", "doctor", "--json"))
+        if not doctor["native_kernels"] or doctor["devices"]["cpu"] is not None:
+            raise RuntimeError(f"{wheel} in {place.name}: {doctor}")
+        _python(place, "-m", "twinlens", "demo")
+        done += ["doctor", "demo"]
+    if tests:
+        report = _python(place, "-m", "pytest", *KERNELS)
+        last = report.strip().splitlines()[-1].strip("= ")
+        done.append(f"tests/kernels: {last.partition(' in ')[0]}")
+    return {"wheel": wheel, "where": place.name, "what ran": "; ".join(done)}
+
+
+def _python(place: Place, *arguments: str) -> str:
+    """Return the standard output of a Python; TWINLENS_NATIVE=required makes any fallback fail."""
+    variables = {**os.environ, **place.environment, "TWINLENS_NATIVE": "required"}
+    done = subprocess.run(
+        [*place.command, *arguments],
+        cwd=ROOT,
+        env=variables,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        print(done.stdout[-3000:])
+        done.check_returncode()
+    return done.stdout
+
+
+def best(wheels: list[Path], interpreter: tuple[int, int], platform: str) -> Path | None:
+    """Return the wheel that pip would take for an interpreter; None if there is none."""
+    own = f"cp{interpreter[0]}{interpreter[1]}-cp"
+    for kind in (own, "-abi3-"):
+        for wheel in wheels:
+            if (
+                kind in wheel.name
+                and platform in wheel.name
+                and (kind == own or interpreter[1] > 11)
+            ):
+                return wheel
+    return None
