@@ -1,4 +1,4 @@
-"""The command line: twinlens-export CHECKPOINT OUT, or twinlens-export BUNDLE --triton FOLDER."""
+"""The command line: twinlens-export CHECKPOINT OUT, or twinlens-export BUNDLE --portable FOLDER."""
 
 import argparse
 import importlib
@@ -10,11 +10,13 @@ from typing import Final
 
 import twinlens_command
 import twinlens_export
-from twinlens.bundle.bundle import open_bundle
+from twinlens.bundle.bundle import Bundle, open_bundle
 from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.commands.info import tower_table
 from twinlens.errors import TwinlensError
+from twinlens.loading import folder_of
 from twinlens_command import INTERRUPTED, is_interrupted
+from twinlens_export.portable.place import require_free as require_free_folder
 from twinlens_export.triton import require_free, write_repository
 
 DEFAULT_PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "int8")
@@ -24,13 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Export one checkpoint and return the exit code: 0 written, 1 not written, 2 misuse."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.out is None and options.triton is None:
-        parser.error("OUT is missing: the bundle's folder; without it, a bundle and --triton")
+    if options.out is None and options.triton is None and options.portable is None:
+        parser.error(
+            "OUT is missing: the bundle's folder; without it, a bundle and --triton or --portable"
+        )
     logging.basicConfig(
         format="%(message)s", level=logging.INFO if options.verbose else logging.ERROR
     )
     try:
-        lines = _repository(options) if options.out is None else _bundle(options)
+        lines = _of_bundle(options) if options.out is None else _bundle(options)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
@@ -54,6 +58,8 @@ def _bundle(options: argparse.Namespace) -> list[str]:
     if options.triton is not None:
         # Before the work of minutes; the names of the models are those of the bundle's folder.
         require_free(options.triton, options.out, precisions, force=options.force)
+    if options.portable is not None:
+        require_free_folder(options.portable, force=options.force)
     bundle = export(
         options.checkpoint,
         options.out,
@@ -64,17 +70,26 @@ def _bundle(options: argparse.Namespace) -> list[str]:
         progress=True,
     )
     table = tower_table(bundle.manifest, timing.speed_columns(bundle))
-    lines = [*table, str(bundle.folder)]
+    return [*table, str(bundle.folder), *_further(bundle, precisions, options)]
+
+
+def _of_bundle(options: argparse.Namespace) -> list[str]:
+    """Write further forms of a bundle that is there, and return the lines to print."""
+    bundle = open_bundle(folder_of(options.checkpoint))
+    return _further(bundle, options.precision or list(bundle.manifest.towers), options)
+
+
+def _further(
+    bundle: Bundle, precisions: Sequence[Precision], options: argparse.Namespace
+) -> list[str]:
+    """Write the forms of a bundle that were asked for, and return the lines to print."""
+    lines = []
     if options.triton is not None:
         lines += write_repository(bundle, options.triton, precisions, force=options.force)
+    if options.portable is not None:
+        write = twinlens_export.write_portable
+        lines += write(bundle, options.portable, precisions, force=options.force)
     return lines
-
-
-def _repository(options: argparse.Namespace) -> list[str]:
-    """Write the Triton repository of a bundle that is there, and return the lines to print."""
-    bundle = open_bundle(Path(options.checkpoint))
-    precisions = options.precision or list(bundle.manifest.towers)
-    return write_repository(bundle, options.triton, precisions, force=options.force)
 
 
 def _quiet() -> None:
@@ -90,10 +105,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Export a CLIP-like checkpoint to a bundle, which twinlens runs without torch.",
     )
     parser.add_argument(
-        "checkpoint", help="a folder saved by transformers, or a Hub id; a bundle without OUT"
+        "checkpoint",
+        help="a folder saved by transformers, or a Hub id; without OUT a bundle, or demo",
     )
     parser.add_argument(
-        "out", type=Path, nargs="?", help="the bundle's folder: new or empty (see --triton)"
+        "out",
+        type=Path,
+        nargs="?",
+        help="the bundle's folder: new or empty (see --triton and --portable)",
     )
     parser.add_argument(
         "--precision",
@@ -121,7 +140,16 @@ def _parser() -> argparse.ArgumentParser:
         "bundle that is there",
     )
     parser.add_argument(
-        "--force", action="store_true", help="replace the bundle at OUT, or models of --triton"
+        "--portable",
+        type=Path,
+        metavar="FOLDER",
+        help="write the towers in standard operators, for transformers.js, fastembed, OpenVINO and "
+        "others, with the files that they want; without OUT, those of a bundle that is there",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace the bundle at OUT, models of --triton, or the folder of --portable",
     )
     parser.add_argument("--verbose", action="store_true", help="log progress")
     return parser

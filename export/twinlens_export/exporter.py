@@ -26,7 +26,7 @@ from twinlens.threads import usable_threads
 from twinlens_export.architecture import F32
 from twinlens_export.bundle_folder import clear_remains, new_folder, require_free
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from twinlens_export.checkpoints.hub_files import TOKENIZER
+from twinlens_export.description import described
 from twinlens_export.errors import CheckpointError
 from twinlens_export.export_plan import (
     COSTS,
@@ -39,6 +39,9 @@ from twinlens_export.export_plan import (
 )
 from twinlens_export.graph.graph import Array, Graph, save, save_beside
 from twinlens_export.graph.shape_nodes import shape_nodes
+from twinlens_export.portable.model_files import with_model_files
+from twinlens_export.portable.tokenizer_files import with_tokenizer_files
+from twinlens_export.portable.tool_ids import keep_right_files
 from twinlens_export.precision import RECIPES, in_precision, native_graph
 from twinlens_export.progress import Work, told
 from twinlens_export.quantization.activation_stats import FRUGAL, image_batches, text_batches
@@ -105,13 +108,14 @@ def export(  # noqa: PLR0913 - each is an independent wish
     require_free(target, force=force)
     work = Work()
     with told(work, shown=progress):
-        original = read_checkpoint(os.fspath(checkpoint))
+        original = _with_tool_files(read_checkpoint(os.fspath(checkpoint)))
         read = _cleaned(original, clean)
         with new_folder(target) as folder:
             for name, text in read.files.items():
                 (folder / name).write_text(text, encoding="utf-8")
             compared = read_samples(samples, read, _tokenizer(folder, read))
             require_ids(original, _tokenizer(folder, original), sample_texts(samples))
+            keep_right_files(original, folder, _tokenizer(folder, original), sample_texts(samples))
             require_pixels(original, sample_images(samples))
             work.planned(export_plan(read, compared, wanted))
             reference = _reference(read, compared, work)
@@ -123,6 +127,10 @@ def export(  # noqa: PLR0913 - each is an independent wish
             towers = _write_towers(stored, comparison, folder, wanted)
             write_manifest(folder, _manifest(stored, folder, towers))
     return open_bundle(target)
+
+
+def _with_tool_files(checkpoint: Checkpoint) -> Checkpoint:
+    return with_tokenizer_files(with_model_files(checkpoint))
 
 
 def _reference(checkpoint: Checkpoint, samples: Samples, work: Work) -> verify.Reference:
@@ -139,7 +147,7 @@ def _reference(checkpoint: Checkpoint, samples: Samples, work: Work) -> verify.R
 
 def _tokenizer(folder: Path, checkpoint: Checkpoint) -> Tokenizer:
     try:
-        return Tokenizer(folder / TOKENIZER, checkpoint.text_spec)
+        return Tokenizer(folder / checkpoint.text_spec.tokenizer, checkpoint.text_spec)
     except TextError as error:
         raise CheckpointError(
             f"the runtime cannot use the tokenizer of {quoted(checkpoint.name)} ({error})"
@@ -166,6 +174,8 @@ class _TowerSource(Generic[Tower]):
     """Calibration samples."""
     agreement: Callable[[verify.EmbedRows], Agreement]
     work: Work
+    checkpoint: Checkpoint
+    """For the description of the files."""
 
     def cost(self, batch: Array, precision: Precision) -> float:
         """Cost of embedding one batch."""
@@ -210,6 +220,7 @@ def _write_towers(
         build_tower=image_graph,
         batches=image_batches(samples.calibration.images),
         work=work,
+        checkpoint=checkpoint,
         agreement=lambda embed: verify.image_agreement(embed, samples, reference),
     )
     text = _TowerSource(
@@ -218,6 +229,7 @@ def _write_towers(
         build_tower=text_graph,
         batches=text_batches(samples.calibration.texts, checkpoint.text_spec),
         work=work,
+        checkpoint=checkpoint,
         agreement=lambda embed: verify.text_agreement(embed, samples, reference, checkpoint),
     )
     return {
@@ -274,7 +286,10 @@ def _write(
     name = f"{ONNX_FOLDER}/{STEMS[source.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
     names = graph.input.name, graph.output.name
-    files: tuple[Path, ...] = save(graph, path)
+    about = partial(
+        described, checkpoint=source.checkpoint, modality=source.modality, precision=precision
+    )
+    files: tuple[Path, ...] = save(about(graph), path)
     del graph  # the caller has handed it over: its arrays are free before the session packs others
     agreement = _agreement(source, precision, path, names)
     native: list[Path] = []
@@ -282,7 +297,7 @@ def _write(
     second = native_graph(build, precision) if verify.holds(agreement, precision) else None
     if second is not None:
         native = [path.with_name(f"{path.stem}_native.onnx")]
-        save_beside(second, native[0], path)
+        save_beside(about(second), native[0], path)
         del second
         if native_operators.serving() is not None:
             source.work.extend(tower_step(source.modality, precision))

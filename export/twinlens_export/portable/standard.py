@@ -50,9 +50,7 @@ class _Rewriting:
         for node in body.nodes:
             outputs = tuple(map(named, node.outputs))
             inputs = tuple(map(named, node.inputs))
-            self.graph.nodes.append(
-                replace(node, name=outputs[0], inputs=inputs, outputs=outputs)
-            )
+            self.graph.nodes.append(replace(node, name=outputs[0], inputs=inputs, outputs=outputs))
         return name
 
 

@@ -1,6 +1,6 @@
-"""The passes that make a tower's input that of other tools: float pixels, ids of any length."""
+"""The passes that give a tower the inputs and the output that other tools know."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -8,7 +8,7 @@ import onnx
 
 from twinlens.bundle.specs import TextSpec
 from twinlens_export.architecture import PixelNormalization
-from twinlens_export.graph.graph import Graph, GraphBuilder, ValueInfo
+from twinlens_export.graph.graph import Graph, GraphBuilder
 
 _UINT8: Final = int(onnx.TensorProto.UINT8)
 PRODUCTS_OF_BYTES: Final = frozenset({"MatMulInteger", "MatMulIntegerToFloat"})
@@ -74,3 +74,11 @@ def _behind(front: GraphBuilder, graph: Graph, result: str) -> Graph:
         for node in graph.nodes
     ]
     return replace(graph, nodes=[*front.nodes, *nodes], weights={**graph.weights, **front.weights})
+
+
+def with_output(graph: Graph, name: str) -> Graph:
+    """Return the graph with another name of its output."""
+    *nodes, last = graph.nodes
+    assert last.outputs == (graph.output.name,), f"{graph.name} ends with {last.name}"
+    renamed = replace(last, name=name, outputs=(name,))
+    return replace(graph, nodes=[*nodes, renamed], output=replace(graph.output, name=name))
