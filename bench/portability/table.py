@@ -1,0 +1,38 @@
+"""The table of docs/portability.md, from the figures."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bench.portability.blocks import PAGE
+from bench.portability.tools import TOOLS, Tool
+from twinlens.bundle.specs import PRECISIONS
+
+PLACE: Final = re.compile(r"(<!-- table: portability -->\n).*?(<!-- end -->)", re.DOTALL)
+HEAD: Final = "| tool | texts: fp32 | fp16 | int8 | images: fp32 | fp16 | int8 |\n|---|---|---|---|---|---|---|\n"
+
+
+def write_table(figures: Mapping[str, Any]) -> None:
+    """Write the table into the page."""
+    page = PAGE.read_text(encoding="utf-8")
+    lines = [_line(tool, figures) for tool in TOOLS if tool.name in figures["cells"]]
+    PAGE.write_text(
+        PLACE.sub(lambda found: f"{found[1]}{HEAD}{''.join(lines)}{found[2]}", page),
+        encoding="utf-8",
+    )
+
+
+def _line(tool: Tool, figures: Mapping[str, Any]) -> str:
+    cells = figures["cells"][tool.name]
+    cosines = [
+        f"{cells[precision][modality]:.4f}" if precision in cells else ""
+        for modality in ("text", "image")
+        for precision in PRECISIONS
+    ]
+    return f"| {tool.name}: {_versions(tool, figures)} | {' | '.join(cosines)} |\n"
+
+
+def _versions(tool: Tool, figures: Mapping[str, Any]) -> str:
+    pins = figures["packages"][tool.environment]
+    found = [re.split(r"==|(?<=.)@", pin) for pin in pins]
+    return ", ".join(" ".join(pin) for pin in found if pin[0] in tool.packages)
