@@ -9,7 +9,7 @@ from bench.portability.tools import TOOLS, Tool
 from twinlens.bundle.specs import PRECISIONS
 
 PLACE: Final = re.compile(r"(<!-- table: portability -->\n).*?(<!-- end -->)", re.DOTALL)
-HEAD: Final = "| tool | texts: fp32 | fp16 | int8 | images: fp32 | fp16 | int8 |\n|---|---|---|---|---|---|---|\n"
+HEAD: Final = f"| tool | texts: fp32 | fp16 | int8 | images: fp32 | fp16 | int8 |\n|{'---|' * 7}\n"
 
 
 def write_table(figures: Mapping[str, Any]) -> None:

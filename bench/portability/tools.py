@@ -52,7 +52,7 @@ TOOLS: Final = (
         name="transformers.js",
         environment="node",
         packages=("@huggingface/transformers",),
-        image_bound=0.9,
+        image_bound=0.99,
     ),
     Tool(name="onnxruntime-web", environment="node", packages=("onnxruntime-web",)),
     Tool(

@@ -15,7 +15,15 @@ PREFIX: Final = "twinlens."
 def described(
     graph: Graph, checkpoint: Checkpoint, modality: Modality, precision: Precision
 ) -> Graph:
-    """Return the graph of a tower with its description: words for a reader, properties by key."""
+    """Return the graph of a tower with its description."""
+    doc, metadata = description_of(checkpoint, modality, precision)
+    return replace(graph, doc=doc, metadata=metadata)
+
+
+def description_of(
+    checkpoint: Checkpoint, modality: Modality, precision: Precision
+) -> tuple[str, dict[str, str]]:
+    """Return words for a reader, and properties by key."""
     own = {
         "modality": modality,
         "precision": precision,
@@ -27,4 +35,4 @@ def described(
     if checkpoint.licence is not None:
         metadata[LICENCE] = checkpoint.licence
     doc = f"The {modality} tower of {checkpoint.name} in {precision}, to rows of unit length."
-    return replace(graph, doc=doc, metadata=metadata)
+    return doc, metadata

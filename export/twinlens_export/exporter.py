@@ -108,7 +108,7 @@ def export(  # noqa: PLR0913 - each is an independent wish
     require_free(target, force=force)
     work = Work()
     with told(work, shown=progress):
-        original = _with_tool_files(read_checkpoint(os.fspath(checkpoint)))
+        original = with_tool_files(read_checkpoint(os.fspath(checkpoint)))
         read = _cleaned(original, clean)
         with new_folder(target) as folder:
             for name, text in read.files.items():
@@ -129,7 +129,8 @@ def export(  # noqa: PLR0913 - each is an independent wish
     return open_bundle(target)
 
 
-def _with_tool_files(checkpoint: Checkpoint) -> Checkpoint:
+def with_tool_files(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint with the files that other tools read beside the towers."""
     return with_tokenizer_files(with_model_files(checkpoint))
 
 

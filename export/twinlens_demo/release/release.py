@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,10 @@ def copy_checkpoint(trained: Path, kept: Path) -> None:
 
 def write_bundle(checkpoint: Path, bundle: Path) -> None:
     """Export the towers of the wheel, verified on the bundled drawings."""
-    export(checkpoint, bundle, precisions=PRECISIONS, force=True)
+    with tempfile.TemporaryDirectory() as folder:
+        # Its files bear the name of the checkpoint's folder.
+        named = shutil.copytree(checkpoint, Path(folder) / NAME)
+        export(named, bundle, precisions=PRECISIONS, force=True)
 
 
 def calibrate(bundle: Path, drawings: Path, concepts: Sequence[Concept]) -> None:

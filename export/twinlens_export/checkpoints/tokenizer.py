@@ -162,7 +162,7 @@ def _with_marks_as_text(text: str, marks: set[str]) -> tuple[str, bool]:
         document["added_tokens"] = [
             token for token in document["added_tokens"] if token["content"] not in pieces
         ]
-    return json.dumps(document, ensure_ascii=False), bool(pieces)
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")), bool(pieces)
 
 
 def _hides_spaces(pre_tokenizer: Mapping[str, Any] | None) -> bool:

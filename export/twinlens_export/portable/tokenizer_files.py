@@ -83,7 +83,7 @@ def _with_cleaning(text: str, clean: Clean) -> str:
     own = document["normalizer"]
     steps = [] if own is None else own["normalizers"] if own["type"] == "Sequence" else [own]
     document["normalizer"] = {"type": "Sequence", "normalizers": [*CLEANING[clean], *steps]}
-    return json.dumps(document, ensure_ascii=False)
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def _padding(checkpoint: Checkpoint) -> dict[str, str]:
