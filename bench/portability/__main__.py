@@ -12,18 +12,13 @@ import json
 import tempfile
 from pathlib import Path
 
-import twinlens
-import twinlens_export
 from bench.harness.machine import commit, processor
-from bench.harness.paths import RESULTS, ROOT
+from bench.portability.blocks import PAGE
+from bench.portability.compared import Compared
 from bench.portability.environments import PINS, Environments
-from bench.portability.given import make_given
-from bench.portability.table import write_table
-from bench.portability.tools import TOOLS, run_tool, worst_cosines
-from twinlens.bundle.specs import PRECISIONS, Precision
-
-CHECKPOINT = ROOT / "export" / "demo_checkpoint"
-OUT = RESULTS / "portability.json"
+from bench.portability.table import page_with
+from bench.portability.tools import OUT, TOOLS, run_tool, worst_cosines
+from twinlens.bundle.specs import PRECISIONS, Modality, Precision
 
 
 def main() -> None:
@@ -39,33 +34,28 @@ def main() -> None:
         if options.install and environments.program(name) is None:
             environments.install(name)
     with tempfile.TemporaryDirectory() as folder:
-        cells = measured(environments, Path(folder), options.only)
+        cells = measured(environments, Compared.made(Path(folder)), options.only)
     if options.only:
         print(json.dumps(cells, indent=2))
         return
     facts = {"commit": commit(), "processor": processor(), "packages": PINS}
     OUT.write_text(json.dumps({**facts, "cells": cells}, indent=2) + "\n", encoding="utf-8")
-    write_table(json.loads(OUT.read_text(encoding="utf-8")))
+    figures = json.loads(OUT.read_text(encoding="utf-8"))
+    PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
 
 
 def measured(
-    environments: Environments, folder: Path, only: str
-) -> dict[str, dict[Precision, dict[str, float]]]:
+    environments: Environments, compared: Compared, only: str
+) -> dict[str, dict[Precision, dict[Modality, float]]]:
     """Return the worst cosines by tool, precision and modality."""
-    bundle = twinlens_export.export(CHECKPOINT, folder / "bundle", precisions=PRECISIONS)
-    twinlens_export.write_portable(bundle, folder / "portable", PRECISIONS)
-    given = make_given(folder)
-    found: dict[str, dict[Precision, dict[str, float]]] = {}
+    found: dict[str, dict[Precision, dict[Modality, float]]] = {}
     for precision in PRECISIONS:
-        model = twinlens.load(bundle.folder, device="cpu", precision=precision)
-        given.write(bundle, model, folder)
-        wanted = given.rows(model)
-        for tool in TOOLS:
-            if only in tool.name:
-                rows = run_tool(tool, precision, environments, folder)
-                cosines = worst_cosines(rows, wanted)
-                print(tool.name, precision, cosines, flush=True)
-                found.setdefault(tool.name, {})[precision] = dict(cosines)
+        wanted = compared.prepare(precision)
+        for tool in (tool for tool in TOOLS if only in tool.name):
+            rows = run_tool(tool, precision, environments, compared.folder)
+            cosines = worst_cosines(rows, wanted)
+            print(tool.name, precision, cosines, flush=True)
+            found.setdefault(tool.name, {})[precision] = cosines
     return found
 
 

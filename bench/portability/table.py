@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bench.portability.blocks import PAGE
 from bench.portability.tools import TOOLS, Tool
 from twinlens.bundle.specs import PRECISIONS
 
@@ -12,14 +11,10 @@ PLACE: Final = re.compile(r"(<!-- table: portability -->\n).*?(<!-- end -->)", r
 HEAD: Final = f"| tool | texts: fp32 | fp16 | int8 | images: fp32 | fp16 | int8 |\n|{'---|' * 7}\n"
 
 
-def write_table(figures: Mapping[str, Any]) -> None:
-    """Write the table into the page."""
-    page = PAGE.read_text(encoding="utf-8")
+def page_with(page: str, figures: Mapping[str, Any]) -> str:
+    """Return the page with the table of the figures."""
     lines = [_line(tool, figures) for tool in TOOLS if tool.name in figures["cells"]]
-    PAGE.write_text(
-        PLACE.sub(lambda found: f"{found[1]}{HEAD}{''.join(lines)}{found[2]}", page),
-        encoding="utf-8",
-    )
+    return PLACE.sub(lambda found: f"{found[1]}{HEAD}{''.join(lines)}{found[2]}", page)
 
 
 def _line(tool: Tool, figures: Mapping[str, Any]) -> str:

@@ -7,10 +7,12 @@ from typing import Final, Literal
 
 import numpy as np
 
+from bench.harness.paths import RESULTS
 from bench.portability.blocks import Rows, block, run_node, run_python
 from bench.portability.environments import Environments
 from twinlens.bundle.specs import PRECISIONS, Modality, Precision
 
+OUT: Final = RESULTS / "portability.json"
 SAME_INPUT: Final = 0.9998
 """Least cosine of rows of the same ids or pixels, int8 by other operators being the farthest."""
 

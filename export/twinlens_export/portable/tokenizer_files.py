@@ -18,7 +18,7 @@ SPACES: Final = "\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u20
 """White space of Python, as the inside of a character class: engines of regular expressions have
 other ones of their own."""
 PUNCTUATION: Final = r"!-/:-@\[-`{-~"
-"""That of ASCII."""
+"""ASCII punctuation, likewise."""
 
 
 def _replaced(pattern: str, content: str) -> dict[str, Any]:
