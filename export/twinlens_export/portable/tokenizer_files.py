@@ -35,16 +35,39 @@ _STRIPPED: Final = (
     _replaced(f"[{SPACES}]+", " "),
     {"type": "Strip", "strip_left": True, "strip_right": True},
 )
+_MENDED: Final = (
+    _replaced(r"\x1b\[[\d;]*[a-zA-Z]", ""),
+    *(
+        _replaced(ligature, letters)
+        for ligature, letters in zip("ﬀﬁﬂﬃﬄ", ("ff", "fi", "fl", "ffi", "ffl"), strict=True)
+    ),
+    _replaced("[\u02bc\u2018-\u201b]", "'"),
+    _replaced("[\u201c-\u201f]", '"'),
+    _replaced("[\x00-\x08\x0b\x0e-\x1f\x7f\u206a-\u206f\ufeff\ufff9-\ufffc]", ""),
+    {"type": "NFC"},
+    *(
+        _replaced(entity, letter)
+        for entity, letter in (
+            ("&amp;", "&"),
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&quot;", '"'),
+            ("&#39;", "'"),
+            ("&nbsp;", "\xa0"),
+        )
+    ),
+)
+"""Repairs of ftfy (its `TextFixerConfig`), and common HTML entities: what normalizers can do. They
+cannot mend mojibake, nor narrow full-width letters."""
 CLEANING: Final[Mapping[Clean, tuple[dict[str, Any], ...]]] = {
     "none": (),
     "lower": _LOWER,
-    "openai": (*_STRIPPED, *_LOWER),
-    "openai_cased": _STRIPPED,
-    "canonical": (_replaced("_", " "), _NO_PUNCTUATION, *_LOWER, *_STRIPPED),
+    "openai": (*_MENDED, *_STRIPPED, *_LOWER),
+    "openai_cased": (*_MENDED, *_STRIPPED),
+    "canonical": (*_MENDED, _replaced("_", " "), _NO_PUNCTUATION, *_LOWER, *_STRIPPED),
     "siglip": (_replaced("\u2581", " "), *_LOWER, _NO_PUNCTUATION, *_STRIPPED),
 }
-"""Normalizers that clean a text as the runtime does before it tokenizes, without what they lack:
-the repairs of ftfy, and HTML entities."""
+"""Normalizers that clean a text as the runtime does before it tokenizes."""
 
 
 def with_tokenizer_files(checkpoint: Checkpoint) -> Checkpoint:

@@ -65,7 +65,7 @@ def first_difference(
 def is_bearable(text: str, checkpoint: Checkpoint) -> bool:
     """Return True if ids of a text may differ between the runtime and a tool.
 
-    A special token inside a text ends it in a tool; a tool does not mend what ftfy does, and leaves
+    A special token inside a text ends it in a tool; no tool mends all that ftfy does, or knows all
     HTML entities; see also `twinlens_export.verification.token_ids`.
     """
     if any(known.explains(text, checkpoint) for known in NAMED):

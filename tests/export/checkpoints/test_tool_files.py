@@ -51,12 +51,20 @@ def test_autotokenizer_gives_the_ids_of_the_runtime(
 def test_texts_are_cleaned_as_the_runtime_cleans_them(
     clean: str, family_checkpoint: Callable[[str], Checkpoint], tmp_path: Path
 ) -> None:
-    """Repairs of ftfy and HTML entities apart, which no tokenizer.json can make."""
+    """Repairs of ftfy apart that no normalizer can make: of mojibake, of full-width letters."""
     one = family_checkpoint("siglip2")
     spec = replace(one.text_spec, clean=clean)  # type: ignore[arg-type]
     checkpoint, tokenizer = written(replace(one, text_spec=spec), tmp_path)
     texts = [*ODD_TEXTS, *MORE]
     assert first_difference(checkpoint, tmp_path, tokenizer, texts) is None
+    mended = [
+        "it\u2019s \u201ccurly\u201d",
+        "cafe\u0301",
+        "fish &amp; chips &lt;3",
+        "\ufb01ne\ufeff",
+    ]
+    theirs = AutoTokenizer.from_pretrained(tmp_path)(mended, truncation=True)["input_ids"]
+    assert theirs == tokenizer.encode_ragged(mended)
     changed = replace(checkpoint, text_spec=replace(checkpoint.text_spec, clean="none"))
     (tmp_path / "tokenizer.json").write_text(one.tokenizer.json)
     assert first_difference(changed, tmp_path, tokenizer, texts) is not None
