@@ -21,6 +21,7 @@ Operators of ONNX alone; rows of unit length and width {width}.
 {rows}
 Images: as preprocessor_config.json says, to `pixel_values` [B, 3, {side}, {side}] in float32.
 Texts: as tokenizer.json and tokenizer_config.json say, to `input_ids` [B, T] in int64.
+Scores of classes, where the checkpoint was trained with a softmax: that of {scale:.6g} * cosine.
 Large weights are external data, in `NAME.onnx_data`: a browser gives them under that key.
 """
 
@@ -41,6 +42,7 @@ def card(bundle: Bundle, towers: Sequence[PortableTower]) -> str:
         sha256=manifest.source.sha256[:12],
         width=manifest.width,
         side=manifest.image.side_px,
+        scale=manifest.native_scale,
         rows="".join(rows),
     )
 

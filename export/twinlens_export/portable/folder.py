@@ -72,7 +72,7 @@ def _require_complete(bundle: Bundle, precisions: Sequence[Precision]) -> None:
     if TOKENIZER_CONFIG not in bundle.manifest.files:
         raise ExportError(
             f"{quoted(str(bundle.folder))} has no {TOKENIZER_CONFIG}, without which no tool reads "
-            "its tokenizer; export the checkpoint again"
+            "its tokenizer; export the checkpoint again, with --verbose to see why if it stays so"
         )
 
 
