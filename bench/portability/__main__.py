@@ -4,7 +4,7 @@
 
 The environments of the tools are in FOLDER (or TWINLENS_TOOLS); `--install` makes those that lack.
 The bundle is the demo model's in every precision. The figures go to bench/results/portability.json
-and into the table of docs/portability.md.
+and into the table of docs/pages/models/portability.md.
 """
 
 import argparse

@@ -1,5 +1,6 @@
-"""The blocks of docs/portability.md, each run as it stands, between the reading of its inputs and
-the writing of its rows.
+"""The blocks of the page on other tools, each run as it stands.
+
+Before it, its inputs are read; after it, its rows are written.
 """
 
 import json
@@ -16,7 +17,7 @@ from bench.harness.paths import ROOT
 from twinlens.bundle.specs import Modality, Precision
 
 Rows = NDArray[np.float32]
-PAGE: Final = ROOT / "docs" / "portability.md"
+PAGE: Final = ROOT / "docs" / "pages" / "models" / "portability.md"
 BLOCK: Final = re.compile(r"<!-- block: ([\w. -]+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
 SUFFIXES: Final[Mapping[Precision, str]] = {"fp32": "", "fp16": "_fp16", "int8": "_quantized"}
 DTYPES: Final[Mapping[Precision, str]] = {"fp32": "fp32", "fp16": "fp16", "int8": "q8"}

@@ -1,4 +1,4 @@
-"""The table of docs/portability.md, from the figures."""
+"""The table of docs/pages/models/portability.md, from the figures."""
 
 import re
 from collections.abc import Mapping

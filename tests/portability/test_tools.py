@@ -1,4 +1,4 @@
-"""A bundle in the tools that other people use: every block of docs/portability.md as it stands."""
+"""A bundle in the tools that other people use: every block of the page on them, as it stands."""
 
 import json
 import re
