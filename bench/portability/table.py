@@ -24,7 +24,9 @@ def _line(tool: Tool, figures: Mapping[str, Any]) -> str:
         for modality in ("text", "image")
         for precision in PRECISIONS
     ]
-    return f"| {tool.name}: {_versions(tool, figures)} | {' | '.join(cosines)} |\n"
+    versions = _versions(tool, figures)
+    label = versions if versions.startswith(f"{tool.name} ") else f"{tool.name}: {versions}"
+    return f"| {label} | {' | '.join(cosines)} |\n"
 
 
 def _versions(tool: Tool, figures: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from twinlens.commands.info import tower_table
 from twinlens.errors import TwinlensError
 from twinlens.loading import folder_of
 from twinlens_command import INTERRUPTED, is_interrupted
+from twinlens_export.portable.names import SUFFIXES
 from twinlens_export.portable.place import require_free as require_free_folder
 from twinlens_export.triton import require_free, write_repository
 
@@ -88,7 +89,8 @@ def _further(
         lines += write_repository(bundle, options.triton, precisions, force=options.force)
     if options.portable is not None:
         write = twinlens_export.write_portable
-        lines += write(bundle, options.portable, precisions, force=options.force)
+        named = [one for one in precisions if one in SUFFIXES]
+        lines += write(bundle, options.portable, named, force=options.force)
     return lines
 
 

@@ -18,9 +18,10 @@ from twinlens.errors import quoted
 from twinlens_export.bundle_folder import new_folder
 from twinlens_export.errors import ExportError
 from twinlens_export.portable.card import card
+from twinlens_export.portable.names import ONNX_FOLDER, SUFFIXES
 from twinlens_export.portable.place import CARD, require_free
 from twinlens_export.portable.portable_config import portable_config
-from twinlens_export.portable.portable_tower import ONNX_FOLDER, PortableTower, TowerWriter
+from twinlens_export.portable.portable_tower import PortableTower, TowerWriter
 from twinlens_export.portable.tokenizer_files import OWN_TOKENIZER, TOKENIZER_CONFIG
 
 MODALITIES: Final[tuple[Modality, ...]] = ("image", "text")
@@ -43,8 +44,8 @@ def write_portable(
         A line for each tower, then the folder.
 
     Raises:
-        ExportError: the bundle lacks a precision or the files of its tokenizer, or the folder is
-            taken.
+        ExportError: the bundle lacks a precision or the files of its tokenizer, other tools have no
+            name for one, or the folder is taken.
         AgreementError: a tower is not close enough to the bundle's own.
         BundleError: a file of the bundle is missing or was changed.
     """
@@ -63,6 +64,12 @@ def write_portable(
 
 
 def _require_complete(bundle: Bundle, precisions: Sequence[Precision]) -> None:
+    nameless = [one for one in precisions if one not in SUFFIXES]
+    if nameless or not precisions:
+        raise ExportError(
+            f"other tools have names for {', '.join(SUFFIXES)}, and none for "
+            f"{', '.join(nameless) or 'no precision'}; choose among these with --precision"
+        )
     lacking = [one for one in precisions if one not in bundle.manifest.towers]
     if lacking:
         raise ExportError(

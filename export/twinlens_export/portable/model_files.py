@@ -31,7 +31,8 @@ def with_model_files(checkpoint: Checkpoint) -> Checkpoint:
 def _config(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the kind of the model, and the sizes of its inputs and outputs."""
     kind, model = ("clip", "CLIP") if checkpoint.native_bias is None else ("siglip", "Siglip")
-    text = checkpoint.text_spec
+    text, tokenizer = checkpoint.text_spec, checkpoint.tokenizer
+    ids = (*tokenizer.vocabulary.values(), *tokenizer.marks.values())
     return {
         "architectures": [f"{model}Model"],
         "model_type": kind,
@@ -41,7 +42,7 @@ def _config(checkpoint: Checkpoint) -> dict[str, Any]:
             "max_position_embeddings": text.context,
             "pad_token_id": text.pad_id,
             "eos_token_id": text.end_id,
-            "vocab_size": len(checkpoint.text.token_embedding),
+            "vocab_size": 1 + max(ids),
         },
         "vision_config": {
             "model_type": f"{kind}_vision_model",

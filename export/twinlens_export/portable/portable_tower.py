@@ -23,14 +23,11 @@ from twinlens_export.portable.agreement import (
 )
 from twinlens_export.portable.fold import fold_constants
 from twinlens_export.portable.interface import float_pixels, whole_ids, with_output
+from twinlens_export.portable.names import ONNX_FOLDER, STEMS, SUFFIXES
 from twinlens_export.portable.normalization import normalization_of
 from twinlens_export.portable.portable_config import model_type
 from twinlens_export.portable.standard import to_standard
 
-ONNX_FOLDER: Final = "onnx"
-STEMS: Final[Mapping[Modality, str]] = {"image": "vision_model", "text": "text_model"}
-SUFFIXES: Final[Mapping[Precision, str]] = {"fp32": "", "fp16": "_fp16", "int8": "_quantized"}
-"""Endings by which transformers.js finds a precision: those of its dtypes fp32, fp16 and q8."""
 SIGLIP_OUTPUT: Final = "pooler_output"
 """Output of both towers in SigLIP's own code; in CLIP's they have the names of ours."""
 DOC: Final = (

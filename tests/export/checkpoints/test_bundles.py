@@ -17,7 +17,7 @@ import twinlens_export
 from twinlens.__main__ import main
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.specs import PRECISIONS, Precision
-from twinlens_export.portable.portable_tower import SUFFIXES
+from twinlens_export.portable.names import SUFFIXES
 from twinlens_export.verification import verify
 from twinlens_export.verification.odd_texts import ODD_TEXTS
 from twinlens_export.verification.samples import SampleFiles
