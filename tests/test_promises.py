@@ -22,6 +22,9 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "runtime/ort/test_device_choice.py::test_a_silent_fall_back_to_the_cpu_is_an_error",
         "runtime/commands/test_choices.py::test_evaluate_on_a_device_that_is_not_there_is_an_error",
     ),
+    (README, "a bundle in transformers.js, fastembed, OpenVINO and more"): (
+        "portability/test_tools.py::test_rows_are_near_those_of_twinlens",
+    ),
     (README, "names the cure of a broken installation"): (
         "runtime/ort/cuda/test_installation.py::test_a_broken_installation_is_named_with_its_cure",
     ),

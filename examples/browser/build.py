@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.bundle.bundle import Bundle, open_bundle
+from twinlens.bundle.specs import TextSpec
 from twinlens.demo.samples import bundled_drawings
-from twinlens.errors import BundleError, quoted
+from twinlens.errors import BundleError, TwinlensError, quoted
 from twinlens.loading import folder_of
 
 HERE: Final = Path(__file__).parent
@@ -38,7 +39,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         build(options.bundle, options.out)
-    except (BundleError, OSError, subprocess.SubprocessError) as error:
+    except (TwinlensError, OSError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(f"python -m http.server --bind 127.0.0.1 --directory {options.out}\n")
@@ -76,31 +77,38 @@ def check(bundle: Bundle) -> None:
     """
     manifest, folder = bundle.manifest, quoted(str(bundle.folder))
     manifest.require("image", "text")
-    towers = manifest.towers.get("int8")
+    text, towers = text_of(bundle), manifest.towers.get("int8")
     if towers is None:
         raise BundleError(f"{folder} has no int8 towers; export it with --precision int8")
     bundle.check("int8")
     bundle.calibration("int8")  # which refuses one that was fitted on other towers
-    if towers.image.beside or towers.text.beside:
+    if any(tower.beside for tower in towers.there().values()):
         raise BundleError(f"{folder} has weights beside its towers, wanted towers below 2 GB")
-    if manifest.text.clean not in CLEANED:
+    if text.clean not in CLEANED:
         raise BundleError(
-            f"{folder} cleans texts by {quoted(manifest.text.clean)}, the page only by "
+            f"{folder} cleans texts by {quoted(text.clean)}, the page only by "
             f"{' or '.join(CLEANED)}; export it without --clean"
         )
-    tokenizer = json.loads(bundle.path(manifest.text.tokenizer).read_text(encoding="utf-8"))
+    tokenizer = json.loads(bundle.path(text.tokenizer).read_text(encoding="utf-8"))
     kind = tokenizer["model"].get("type")
-    if kind != "BPE" or manifest.text.end_id is None:
+    if kind != "BPE" or text.end_id is None:
         raise BundleError(
             f"{folder} has a tokenizer of kind {quoted(str(kind))}, wanted BPE with an end token, "
             "as CLIP has"
         )
 
 
+def text_of(bundle: Bundle) -> TextSpec:
+    """Return the preparation of texts of a bundle that has a text tower."""
+    spec = bundle.manifest.text
+    assert spec is not None, "checked before"
+    return spec
+
+
 def copy_bundle(bundle: Bundle, target: Path) -> None:
     """Copy the manifest, the tokenizer and the int8 towers of a bundle."""
-    towers = bundle.manifest.towers["int8"]
-    names = (bundle.manifest.text.tokenizer, towers.image.file, towers.text.file)
+    towers = bundle.manifest.towers["int8"].there().values()
+    names = (text_of(bundle).tokenizer, *(tower.file for tower in towers))
     for name in ("twinlens.json", *names):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(bundle.path(name), target / name)

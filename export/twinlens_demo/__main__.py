@@ -1,4 +1,7 @@
-"""Make the demo model: fetch, draw, train and release, each a command; run them in this order."""
+"""Make the demo model: fetch, draw, train and release, each a command; run them in this order.
+
+`renew` needs none of them: it writes the small files of the released bundle, whose towers stay.
+"""
 
 import argparse
 import json
@@ -10,6 +13,7 @@ from twinlens_demo.packages import fetch
 from twinlens_demo.release.figures import write_figures
 from twinlens_demo.release.model_card import write_card
 from twinlens_demo.release.release import calibrate, copy_checkpoint, write_bundle, write_packaged
+from twinlens_demo.release.renewal import renew_bundle
 from twinlens_demo.release.showcase import write_showcase
 from twinlens_demo.training.captions import corpus
 from twinlens_demo.training.tokenizer import train_tokenizer
@@ -25,7 +29,7 @@ WHOLE = ROOT / "tests" / "kit" / "models" / "demo_with_fp16"
 def main() -> None:
     """Run one act."""
     parser = argparse.ArgumentParser(prog="python -m twinlens_demo", description=__doc__)
-    parser.add_argument("act", choices=("fetch", "draw", "train", "release", "test"))
+    parser.add_argument("act", choices=("fetch", "draw", "train", "release", "renew", "test"))
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "demo", help="working folder")
     parser.add_argument("--minutes", type=float, default=120, help="training time in all")
     options = parser.parse_args()
@@ -37,6 +41,8 @@ def main() -> None:
         train(options.work, options.minutes)
     elif options.act == "release":
         release(options.work)
+    elif options.act == "renew":
+        renew_bundle(CHECKPOINT, DEMO / "bundle")
     else:
         test(options.work)
 

@@ -14,13 +14,15 @@ from twinlens_export.errors import ExportError
 
 if TYPE_CHECKING:
     from twinlens_export.exporter import export
+    from twinlens_export.portable.folder import write_portable
     from twinlens_export.verification.samples import SampleFiles
 
-__all__ = ["ExportError", "SampleFiles", "export"]
+__all__ = ["ExportError", "SampleFiles", "export", "write_portable"]
 
 _HOMES = {
     "SampleFiles": "twinlens_export.verification.samples",
     "export": "twinlens_export.exporter",
+    "write_portable": "twinlens_export.portable.folder",
 }
 _EXTRA = frozenset({"onnx", "safetensors", "torch", "transformers"})
 """Libraries of the extra `export`; they take seconds to import, so only an export does."""

@@ -1,4 +1,4 @@
-"""The command line: twinlens-export CHECKPOINT OUT, or twinlens-export BUNDLE --triton FOLDER."""
+"""The command line: twinlens-export CHECKPOINT OUT, or twinlens-export BUNDLE --portable FOLDER."""
 
 import argparse
 import importlib
@@ -10,13 +10,16 @@ from typing import Final
 
 import twinlens_command
 import twinlens_export
-from twinlens.bundle.bundle import open_bundle
+from twinlens.bundle.bundle import Bundle, open_bundle
 from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.commands.calibrate import calibration_lines
 from twinlens.commands.info import tower_table
 from twinlens.datasets.read_pairs import read_pairs
 from twinlens.errors import TwinlensError
+from twinlens.loading import folder_of
 from twinlens_command import INTERRUPTED, is_interrupted
+from twinlens_export.portable.names import SUFFIXES
+from twinlens_export.portable.place import require_free as require_free_folder
 from twinlens_export.triton import require_free, write_repository
 
 DEFAULT_PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "int8")
@@ -26,13 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Export one checkpoint and return the exit code: 0 written, 1 not written, 2 misuse."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.out is None and options.triton is None:
-        parser.error("OUT is missing: the bundle's folder; without it, a bundle and --triton")
+    if options.out is None and options.triton is None and options.portable is None:
+        parser.error(
+            "OUT is missing: the bundle's folder; without it, a bundle and --triton or --portable"
+        )
     logging.basicConfig(
         format="%(message)s", level=logging.INFO if options.verbose else logging.ERROR
     )
     try:
-        lines = _repository(options) if options.out is None else _bundle(options)
+        lines = _of_bundle(options) if options.out is None else _bundle(options)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
@@ -57,6 +62,8 @@ def _bundle(options: argparse.Namespace) -> list[str]:
         # Before the work of minutes; the names of the models are those of the bundle's folder.
         require_free(options.triton, options.out, precisions, force=options.force)
     pairs = None if options.pairs is None else read_pairs(options.pairs)  # before the work, too
+    if options.portable is not None:
+        require_free_folder(options.portable, force=options.force)
     bundle = export(
         options.checkpoint,
         options.out,
@@ -70,16 +77,27 @@ def _bundle(options: argparse.Namespace) -> list[str]:
     )
     table = tower_table(bundle.manifest, timing.speed_columns(bundle))
     lines = [*table, *calibration_lines(bundle.manifest.calibrations), str(bundle.folder)]
+    return [*lines, *_further(bundle, precisions, options)]
+
+
+def _of_bundle(options: argparse.Namespace) -> list[str]:
+    """Write further forms of a bundle that is there, and return the lines to print."""
+    bundle = open_bundle(folder_of(options.checkpoint))
+    return _further(bundle, options.precision or list(bundle.manifest.towers), options)
+
+
+def _further(
+    bundle: Bundle, precisions: Sequence[Precision], options: argparse.Namespace
+) -> list[str]:
+    """Write the forms of a bundle that were asked for, and return the lines to print."""
+    lines: list[str] = []
     if options.triton is not None:
         lines += write_repository(bundle, options.triton, precisions, force=options.force)
+    if options.portable is not None:
+        write = twinlens_export.write_portable
+        named = [one for one in precisions if one in SUFFIXES]
+        lines += write(bundle, options.portable, named, force=options.force)
     return lines
-
-
-def _repository(options: argparse.Namespace) -> list[str]:
-    """Write the Triton repository of a bundle that is there, and return the lines to print."""
-    bundle = open_bundle(Path(options.checkpoint))
-    precisions = options.precision or list(bundle.manifest.towers)
-    return write_repository(bundle, options.triton, precisions, force=options.force)
 
 
 def _quiet() -> None:
@@ -96,10 +114,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "checkpoint",
-        help="a folder, a Hub id, or a file of weights (.pt); a bundle without OUT",
+        help="a folder, a Hub id, or a file of weights (.pt); without OUT a bundle, or demo",
     )
     parser.add_argument(
-        "out", type=Path, nargs="?", help="the bundle's folder: new or empty (see --triton)"
+        "out",
+        type=Path,
+        nargs="?",
+        help="the bundle's folder: new or empty (see --triton and --portable)",
     )
     parser.add_argument(
         "--precision",
@@ -139,7 +160,16 @@ def _parser() -> argparse.ArgumentParser:
         "bundle that is there",
     )
     parser.add_argument(
-        "--force", action="store_true", help="replace the bundle at OUT, or models of --triton"
+        "--portable",
+        type=Path,
+        metavar="FOLDER",
+        help="write the towers in standard operators, for transformers.js, fastembed, OpenVINO and "
+        "others, with the files that they want; without OUT, those of a bundle that is there",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace the bundle at OUT, models of --triton, or the folder of --portable",
     )
     parser.add_argument("--verbose", action="store_true", help="log progress")
     return parser

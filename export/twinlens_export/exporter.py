@@ -36,7 +36,7 @@ from twinlens_export.assumed_calibration import assumed_calibrations
 from twinlens_export.bundle_folder import clear_remains, new_folder, require_free
 from twinlens_export.checkpoint_pair import pair_of
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from twinlens_export.checkpoints.hub_files import TOKENIZER
+from twinlens_export.description import described
 from twinlens_export.errors import CheckpointError, ExportError
 from twinlens_export.export_plan import (
     COSTS,
@@ -49,6 +49,9 @@ from twinlens_export.export_plan import (
 )
 from twinlens_export.graph.graph import Array, Graph, save, save_beside
 from twinlens_export.graph.shape_nodes import shape_nodes
+from twinlens_export.portable.model_files import with_model_files
+from twinlens_export.portable.tokenizer_files import TOKENIZER_CONFIG, with_tokenizer_files
+from twinlens_export.portable.tool_ids import keep_right_files
 from twinlens_export.precision import RECIPES, in_precision, native_graph
 from twinlens_export.presence import there
 from twinlens_export.progress import Work, told
@@ -127,6 +130,7 @@ def export(  # noqa: PLR0913 - each is an independent wish
         original = read_checkpoint(os.fspath(checkpoint))
         if text_from is not None:
             original = pair_of(original, read_checkpoint(os.fspath(text_from)))
+        original = with_tool_files(original)
         read = _cleaned(original, clean)
         with new_folder(target) as folder:
             for name, text in read.files.items():
@@ -134,6 +138,8 @@ def export(  # noqa: PLR0913 - each is an independent wish
             compared = read_samples(samples, read, _tokenizer(folder, read))
             if (own := _tokenizer(folder, original)) is not None:
                 require_ids(original, own, sample_texts(samples))
+                if TOKENIZER_CONFIG in original.files:
+                    keep_right_files(original, folder, own, sample_texts(samples))
             if original.image is not None:
                 require_pixels(original, sample_images(samples))
             work.planned(export_plan(read, compared, wanted))
@@ -172,6 +178,13 @@ def calibrate_exported(bundle: Path, pairs: Pairs) -> None:
         ) from error
 
 
+def with_tool_files(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint with the files that other tools read beside its two towers."""
+    if checkpoint.image is None or checkpoint.text is None:
+        return checkpoint
+    return with_tokenizer_files(with_model_files(checkpoint))
+
+
 def _reference(checkpoint: Checkpoint, samples: Samples, work: Work) -> verify.Reference:
     """Run the checkpoint's own model."""
 
@@ -188,7 +201,7 @@ def _tokenizer(folder: Path, checkpoint: Checkpoint) -> Tokenizer | None:
     if checkpoint.text_spec is None:
         return None
     try:
-        return Tokenizer(folder / TOKENIZER, checkpoint.text_spec)
+        return Tokenizer(folder / checkpoint.text_spec.tokenizer, checkpoint.text_spec)
     except TextError as error:
         raise CheckpointError(
             f"the runtime cannot use the tokenizer of {quoted(checkpoint.name)} ({error})"
@@ -215,6 +228,8 @@ class _TowerSource(Generic[Tower]):
     """Calibration samples."""
     agreement: Callable[[verify.EmbedRows], Agreement]
     work: Work
+    checkpoint: Checkpoint
+    """For the description of the files."""
 
     def cost(self, batch: Array, precision: Precision) -> float:
         """Cost of embedding one batch."""
@@ -281,6 +296,7 @@ def _image_source(
         build_tower=image_graph,
         batches=image_batches(samples.calibration.images),
         work=comparison.work,
+        checkpoint=checkpoint,
         agreement=lambda embed: verify.image_agreement(embed, samples, reference),
     )
 
@@ -297,6 +313,7 @@ def _text_source(
         build_tower=text_graph,
         batches=text_batches(samples.calibration.texts, there(checkpoint.text_spec)),
         work=comparison.work,
+        checkpoint=checkpoint,
         agreement=lambda embed: verify.text_agreement(embed, samples, reference, checkpoint),
     )
 
@@ -356,7 +373,10 @@ def _write(
     name = f"{ONNX_FOLDER}/{STEMS[source.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
     names = graph.input.name, graph.output.name
-    files: tuple[Path, ...] = save(graph, path)
+    about = partial(
+        described, checkpoint=source.checkpoint, modality=source.modality, precision=precision
+    )
+    files: tuple[Path, ...] = save(about(graph), path)
     del graph  # the caller has handed it over: its arrays are free before the session packs others
     agreement = _agreement(source, precision, path, names)
     native: list[Path] = []
@@ -364,7 +384,7 @@ def _write(
     second = native_graph(build, precision) if verify.holds(agreement, precision) else None
     if second is not None:
         native = [path.with_name(f"{path.stem}_native.onnx")]
-        save_beside(second, native[0], path)
+        save_beside(about(second), native[0], path)
         del second
         if native_operators.serving() is not None:
             source.work.extend(tower_step(source.modality, precision))

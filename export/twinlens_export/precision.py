@@ -31,7 +31,7 @@ class PrecisionRecipe:
     """Suffix of the file's stem."""
     native: type[NativeFloatBlocks] | None = None
     """Blocks of a second graph over the same weights, in native operators alone. The first is then
-    one of standard operators, which every runtime reads."""
+    one of onnxruntime's own operators, which every build of it runs."""
 
 
 RECIPES: Final[Mapping[Precision, PrecisionRecipe]] = {

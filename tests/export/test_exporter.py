@@ -72,7 +72,10 @@ def test_the_manifest_says_what_was_written(bundle: Bundle) -> None:
     assert manifest.width == 192
     assert manifest.family == "clip"
     assert manifest.source.name == "demo"
-    assert set(manifest.files) == {"config.json", "preprocessor_config.json", "tokenizer.json"}
+    assert set(manifest.files) == {
+        "config.json", "preprocessor_config.json", "special_tokens_map.json", "tokenizer.json",
+        "tokenizer_config.json",
+    }  # fmt: skip
     assert {"torch", "transformers", "onnx", "onnxruntime", "twinlens"} == set(manifest.made_by)
     for precision in PRECISIONS:
         bundle.check(precision)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -39,7 +40,10 @@ def copy_checkpoint(trained: Path, kept: Path) -> None:
 
 def write_bundle(checkpoint: Path, bundle: Path) -> None:
     """Export both precisions, verified on the bundled drawings."""
-    export(checkpoint, bundle, precisions=PRECISIONS, force=True)
+    with tempfile.TemporaryDirectory() as folder:
+        # Its files bear the name of the checkpoint's folder.
+        named = shutil.copytree(checkpoint, Path(folder) / NAME)
+        export(named, bundle, precisions=PRECISIONS, force=True)
 
 
 def write_packaged(whole: Path, bundle: Path) -> None:
@@ -49,7 +53,7 @@ def write_packaged(whole: Path, bundle: Path) -> None:
     manifest = open_bundle(whole).manifest
     for name, towers in manifest.towers.items():
         if name != PACKAGED:
-            for tower in (towers.image, towers.text):
+            for tower in towers.there().values():
                 (bundle / tower.file).unlink()
     of_it = {PACKAGED: manifest.towers[PACKAGED]}
     fitted = {PACKAGED: manifest.calibrations[PACKAGED]}

@@ -1,6 +1,6 @@
 """The blocks in float32, in native operators: a second graph over the weights of `FloatBlocks`.
 
-The first has standard operators alone, so that every runtime reads it; this one, without a function
+The first has onnxruntime's operators alone, so each build runs it; this one, without a function
 in its place, serves where the native operators do.
 """
 

@@ -25,6 +25,7 @@ from twinlens_export.checkpoints.hub_files import (
     read_part,
 )
 from twinlens_export.checkpoints.kinds.recognition import load_checkpoint
+from twinlens_export.checkpoints.licence import licence_of
 from twinlens_export.checkpoints.loaded import (
     LoadedCheckpoint,
     ReferenceModel,
@@ -62,6 +63,8 @@ class Checkpoint:
     """The learned logit bias, if it was trained with one."""
     files: Mapping[str, str]
     """Contents of the text files that the Hub's tools expect beside the weights, by name."""
+    licence: str | None = None
+    """As its model card names it."""
 
     def without_model(self, folder: Path) -> "Checkpoint":
         """Return the same without the reference model, with the weights in a file in a folder.
@@ -128,6 +131,7 @@ def _read(checkpoint: str) -> Checkpoint:
         native_scale=loaded.native_scale,
         native_bias=loaded.native_bias,
         files=loaded.files,
+        licence=licence_of(checkpoint),
     )
 
 

@@ -59,7 +59,8 @@ def read_open_clip_tokenizer(
         loaded = replace(loaded, spec=replace(loaded.spec, clean=clean))
         return _without_separator(loaded) if options.get("strip_sep_token") else loaded
     ends = (tokenizer.sot_token_id, tokenizer.eot_token_id)
-    marks = {tokenizer.decoder[id_]: id_ for id_ in ends}
+    start, end = (tokenizer.decoder[id_] for id_ in ends)
+    marks = dict(zip((start, end), ends, strict=True))
     return LoadedTokenizer(
         spec=TextSpec(
             context=min(context, tokenizer.context_length),
@@ -71,6 +72,7 @@ def read_open_clip_tokenizer(
         json=_converted(tokenizer).to_str(),
         marks=marks,
         vocabulary={word: id_ for word, id_ in tokenizer.encoder.items() if word not in marks},
+        roles={"bos_token": start, "eos_token": end, "unk_token": end},
     )
 
 

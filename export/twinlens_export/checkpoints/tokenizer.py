@@ -39,6 +39,11 @@ class LoadedTokenizer:
     """Ids of all other tokens, which a text may contain."""
     added: tuple[str, ...] = ()
     """Those of them that were added to the vocabulary of the training."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Special tokens by their roles, of ROLES."""
+    own_json: str | None = None
+    """tokenizer.json with all pieces of its own, where `json` has renamed some; see
+    `_with_marks_as_text`."""
 
 
 def read_tokenizer(
@@ -63,11 +68,13 @@ def read_tokenizer(
     Raises:
         CheckpointError: the runtime cannot reproduce the tokenizer, or it has no words.
     """
-    roles = {str(token) for role in ROLES if (token := getattr(tokenizer, role, None))}
-    known = tokenizer.get_vocab()
-    vocabulary = {word: id_ for word, id_ in known.items() if word not in roles}
+    roles = {role: str(token) for role in ROLES if (token := getattr(tokenizer, role, None))}
+    known, marks = tokenizer.get_vocab(), set(roles.values())
+    vocabulary = {word: id_ for word, id_ in known.items() if word not in marks}
     _require_usable(tokenizer, vocabulary)
     clean = _clean(tokenizer)
+    own_json = _fast(tokenizer).to_str()
+    json_, is_renamed = _with_marks_as_text(own_json, marks)
     return LoadedTokenizer(
         spec=TextSpec(
             context=min(context, tokenizer.model_max_length),
@@ -76,11 +83,13 @@ def read_tokenizer(
             trim=trim,
             clean="lower" if clean == "none" and lower_case and _keeps_case(tokenizer) else clean,
         ),
-        json=_with_marks_as_text(_fast(tokenizer).to_str(), roles),
-        marks={word: known[word] for word in sorted(roles) if word in known},
+        json=json_,
+        marks={word: known[word] for word in sorted(marks) if word in known},
         unknown_id=tokenizer.unk_token_id,
         vocabulary=vocabulary,
         added=tuple(word for word in tokenizer.get_added_vocab() if word in vocabulary),
+        roles=roles,
+        own_json=own_json if is_renamed else None,
     )
 
 
@@ -130,8 +139,10 @@ def _fast(tokenizer: Any) -> Any:  # noqa: ANN401
     )
 
 
-def _with_marks_as_text(text: str, marks: set[str]) -> str:
+def _with_marks_as_text(text: str, marks: set[str]) -> tuple[str, bool]:
     """Return a tokenizer.json whose only special tokens are `marks`, which no text can contain.
+
+    The second value is True if pieces of its vocabulary were renamed.
 
     The runtime takes special tokens inside a text as text, and reads the others. A unigram model
     may have its marks as pieces too, as XLM-RoBERTa's has "</s>", and would find them in the
@@ -140,7 +151,7 @@ def _with_marks_as_text(text: str, marks: set[str]) -> str:
     document = json.loads(text)
     for token in document["added_tokens"]:
         token["special"] = token["special"] and token["content"] in marks
-    model = document["model"]
+    model, pieces = document["model"], set[str]()
     if model["type"] == "Unigram" and _hides_spaces(document["pre_tokenizer"]):
         pieces = {piece for piece, _ in model["vocab"]} & marks
         model["vocab"] = [
@@ -151,7 +162,7 @@ def _with_marks_as_text(text: str, marks: set[str]) -> str:
         document["added_tokens"] = [
             token for token in document["added_tokens"] if token["content"] not in pieces
         ]
-    return json.dumps(document, ensure_ascii=False)
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")), bool(pieces)
 
 
 def _hides_spaces(pre_tokenizer: Mapping[str, Any] | None) -> bool:

@@ -1,5 +1,6 @@
 """The graph under construction: nodes in order of execution, weights and functions; its file."""
 
+import importlib.metadata
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -160,6 +161,10 @@ class Graph(GraphBuilder):
     extra_inputs: tuple[ValueInfo, ...] = ()
     extra_outputs: tuple[ValueInfo, ...] = ()
     """Of graphs used during an export only, for its measurements."""
+    doc: str = ""
+    """Words for whoever opens the file in a viewer."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Properties of the file, by key."""
 
     def call(self, function: Function, *inputs: str, name: str, **attributes: Attribute) -> str:
         """Append an operator of this project; its function is stored at its first use."""
@@ -249,27 +254,36 @@ def to_model(graph: Graph) -> onnx.ModelProto:
 
 def _model(graph: Graph, tensors: Sequence[onnx.TensorProto]) -> onnx.ModelProto:
     body = helper.make_graph(
-        [_node(node, graph.functions) for node in graph.nodes],
+        [to_node(node, graph.functions) for node in graph.nodes],
         graph.name,
         [_value_info(value) for value in (graph.input, *graph.extra_inputs)],
         [_value_info(value) for value in (graph.output, *graph.extra_outputs)],
         tensors,
     )
     called = {node.op for node in graph.nodes}
-    domains = _domains()
+    bodies = [graph.nodes, *(known.nodes for known in graph.functions.values())]
+    domains = _domains({node.op for nodes in bodies for node in nodes})
     if graph.functions or FLOAT_OPS & called:
         domains.append(helper.make_opsetid(TWINLENS, 1))
-    return helper.make_model(
+    model = helper.make_model(
         body,
         functions=[_function(known) for name, known in graph.functions.items() if name in called],
         opset_imports=domains,
         ir_version=IR_VERSION,
         producer_name="twinlens",
+        producer_version=importlib.metadata.version("twinlens"),
+        doc_string=graph.doc,
     )
+    helper.set_model_props(model, dict(graph.metadata))
+    return model
 
 
-def _domains() -> list[onnx.OperatorSetIdProto]:
-    return [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
+def _domains(called: Container[str]) -> list[onnx.OperatorSetIdProto]:
+    """Return the operator sets of nodes: a file without Microsoft's names ONNX's alone."""
+    domains = [helper.make_opsetid("", OPSET)]
+    if any(op in called for op in MICROSOFT_OPS):
+        domains.append(helper.make_opsetid(MICROSOFT, 1))
+    return domains
 
 
 def _function(function: Function) -> onnx.FunctionProto:
@@ -282,13 +296,19 @@ def _function(function: Function) -> onnx.FunctionProto:
         function.name,
         function.inputs,
         [function.output],
-        [*constants, *(_node(node, ()) for node in function.nodes)],
-        _domains(),
+        [*constants, *(to_node(node) for node in function.nodes)],
+        _domains({node.op for node in function.nodes}),
         function.attributes,
     )
 
 
-def _node(node: Node, own: Container[str]) -> onnx.NodeProto:
+def to_node(node: Node, own: Container[str] = ()) -> onnx.NodeProto:
+    """Convert a node to one of onnx.
+
+    Args:
+        node: the node.
+        own: names of the operators that are functions of its graph.
+    """
     domain = MICROSOFT if node.op in MICROSOFT_OPS else ""
     if node.op in own or node.op in FLOAT_OPS:
         domain = TWINLENS

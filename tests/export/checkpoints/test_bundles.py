@@ -1,12 +1,15 @@
-"""The bundle of every family, opened by the runtime."""
+"""The bundle of every family, opened by the runtime and as other tools read it."""
 
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx.reference import ReferenceEvaluator
 from PIL import Image
+from transformers import AutoImageProcessor, AutoTokenizer
 from transformers_rows import transformers_rows
 
 import twinlens
@@ -14,10 +17,13 @@ import twinlens_export
 from twinlens.__main__ import main
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.specs import PRECISIONS, Precision
+from twinlens_export.portable.names import SUFFIXES
 from twinlens_export.verification import verify
+from twinlens_export.verification.odd_texts import ODD_TEXTS
 from twinlens_export.verification.samples import SampleFiles
 from twinlens_export.verification.verify import Tolerance
 
+OUTPUTS = ["text_embeds", "image_embeds"]
 TEXTS = ["a dog", "Two CATS, asleep!", "x", "it is a drawing of a bus in the rain " * 9]
 
 
@@ -56,6 +62,30 @@ def test_the_runtime_agrees_with_transformers_from_end_to_end(
     assert (model.embed_images(photos) * image_rows).sum(axis=1).min() > 0.999
     least = verify.TOLERANCES[precision].worst_cosine
     assert (model.embed_texts(TEXTS) * text_rows).sum(axis=1).min() > least
+
+
+def test_other_tools_have_the_rows_of_the_runtime(
+    family: str, bundle_of: Callable[[str], Bundle], photos: list[Image.Image], tmp_path: Path
+) -> None:
+    """By AutoTokenizer, AutoImageProcessor and ONNX's own definition of its operators."""
+    bundle, texts = bundle_of(family), [*TEXTS, *ODD_TEXTS]
+    for place in (bundle.folder, tmp_path / "portable"):
+        if place != bundle.folder:
+            twinlens_export.write_portable(bundle, place, PRECISIONS)
+        ids = AutoTokenizer.from_pretrained(place)(texts, padding=True, truncation=True)
+        pixels = AutoImageProcessor.from_pretrained(place)(photos, return_tensors="np")
+    outputs = ["pooler_output"] * 2 if family.startswith("siglip") else OUTPUTS
+    for precision, suffix in SUFFIXES.items():
+        model = twinlens.load(bundle.folder, device="cpu", precision=precision)
+        for stem, output, given, wanted in (
+            ("text", outputs[0], np.array(ids["input_ids"]), model.embed_texts(texts)),
+            ("vision", outputs[1], pixels["pixel_values"], model.embed_images(photos)),
+        ):
+            file = place / "onnx" / f"{stem}_model{suffix}.onnx"
+            (name,) = (one.name for one in onnx.load(file).graph.input)
+            (rows,) = ReferenceEvaluator(str(file)).run([output], {name: given})
+            # Resampling differs by up to two levels between Pillow's and torchvision's ways.
+            assert np.einsum("nd,nd->n", rows, wanted).min() > 0.999, file
 
 
 def test_the_manifest_names_the_family_and_the_width(

@@ -1,0 +1,63 @@
+"""Run a bundle in the tools that other people use, and compare the rows with those of twinlens.
+
+    python -m bench.portability [--install] [--tools FOLDER] [--only SUBSTRING]
+
+The environments of the tools are in FOLDER (or TWINLENS_TOOLS); `--install` makes those that lack.
+The bundle is the demo model's in every precision. The figures go to bench/results/portability.json
+and into the table of docs/pages/models/portability.md.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from bench.harness.machine import commit, processor
+from bench.portability.blocks import PAGE
+from bench.portability.compared import Compared
+from bench.portability.environments import PINS, Environments
+from bench.portability.table import page_with
+from bench.portability.tools import OUT, TOOLS, run_tool, worst_cosines
+from twinlens.bundle.specs import PRECISIONS, Modality, Precision
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--install", action="store_true", help="make the environments that lack")
+    parser.add_argument("--tools", type=Path, help="their folder")
+    parser.add_argument("--only", default="", help="part of a tool's name")
+    options = parser.parse_args()
+    environments = Environments.known()
+    if options.tools is not None:
+        environments = Environments(folder=options.tools)
+    for name in PINS:
+        if options.install and environments.program(name) is None:
+            environments.install(name)
+    with tempfile.TemporaryDirectory() as folder:
+        cells = measured(environments, Compared.made(Path(folder)), options.only)
+    if options.only:
+        print(json.dumps(cells, indent=2))
+        return
+    facts = {"commit": commit(), "processor": processor(), "packages": PINS}
+    OUT.write_text(json.dumps({**facts, "cells": cells}, indent=2) + "\n", encoding="utf-8")
+    figures = json.loads(OUT.read_text(encoding="utf-8"))
+    PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
+
+
+def measured(
+    environments: Environments, compared: Compared, only: str
+) -> dict[str, dict[Precision, dict[Modality, float]]]:
+    """Return the worst cosines by tool, precision and modality."""
+    found: dict[str, dict[Precision, dict[Modality, float]]] = {}
+    for precision in PRECISIONS:
+        wanted = compared.prepare(precision)
+        for tool in (tool for tool in TOOLS if only in tool.name):
+            rows = run_tool(tool, precision, environments, compared.folder)
+            cosines = worst_cosines(rows, wanted)
+            print(tool.name, precision, cosines, flush=True)
+            found.setdefault(tool.name, {})[precision] = cosines
+    return found
+
+
+if __name__ == "__main__":
+    main()

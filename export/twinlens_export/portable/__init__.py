@@ -1,0 +1,1 @@
+"""Bundles in the files and forms that other tools read."""

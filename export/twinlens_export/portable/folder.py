@@ -1,0 +1,95 @@
+"""The portable folder of a bundle: its towers as the tools of other people read them.
+
+    FOLDER/config.json, tokenizer.json, preprocessor_config.json ...
+    FOLDER/onnx/vision_model.onnx, text_model.onnx      fp32; with _fp16, and _quantized for int8
+
+Names: those of the Hub, by which transformers.js and its kin find a file. The towers have operators
+of ONNX alone, take the float pixels of an image processor, and ids of any length.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from twinlens.bundle.bundle import Bundle
+from twinlens.bundle.specs import Modality, Precision
+from twinlens.errors import quoted
+from twinlens_export.bundle_folder import new_folder
+from twinlens_export.errors import ExportError
+from twinlens_export.portable.card import card
+from twinlens_export.portable.names import ONNX_FOLDER, SUFFIXES
+from twinlens_export.portable.place import CARD, require_free
+from twinlens_export.portable.portable_config import portable_config
+from twinlens_export.portable.portable_tower import PortableTower, TowerWriter
+from twinlens_export.portable.tokenizer_files import OWN_TOKENIZER, TOKENIZER_CONFIG
+
+MODALITIES: Final[tuple[Modality, ...]] = ("image", "text")
+
+
+def write_portable(
+    bundle: Bundle, folder: Path, precisions: Sequence[Precision], *, force: bool = False
+) -> list[str]:
+    """Write the portable folder of a bundle; it appears whole.
+
+    Every tower is compared with the bundle's own first, on the drawings inside the package.
+
+    Args:
+        bundle: its files are compared with their hashes first.
+        folder: new or empty.
+        precisions: those whose towers are written.
+        force: replace a folder that this function has written.
+
+    Returns:
+        A line for each tower, then the folder.
+
+    Raises:
+        ExportError: the bundle lacks a precision or the files of its tokenizer, other tools have no
+            name for one, or the folder is taken.
+        AgreementError: a tower is not close enough to the bundle's own.
+        BundleError: a file of the bundle is missing or was changed.
+        MissingTowerError: the bundle has one tower alone.
+    """
+    bundle.manifest.require(*MODALITIES)
+    _require_complete(bundle, precisions)
+    require_free(folder, force=force)
+    for precision in precisions:
+        bundle.check(precision)
+    with new_folder(folder) as draft:
+        (draft / ONNX_FOLDER).mkdir()
+        writer = TowerWriter.of(bundle, draft)
+        towers = [
+            writer.write(modality, precision) for precision in precisions for modality in MODALITIES
+        ]
+        _write_files(bundle, draft, towers)
+    return [*(tower.line() for tower in towers), str(folder)]
+
+
+def _require_complete(bundle: Bundle, precisions: Sequence[Precision]) -> None:
+    nameless = [one for one in precisions if one not in SUFFIXES]
+    if nameless or not precisions:
+        raise ExportError(
+            f"other tools have names for {', '.join(SUFFIXES)}, and none for "
+            f"{', '.join(nameless) or 'no precision'}; choose among these with --precision"
+        )
+    lacking = [one for one in precisions if one not in bundle.manifest.towers]
+    if lacking:
+        raise ExportError(
+            f"{quoted(str(bundle.folder))} has no towers in {', '.join(lacking)}, only in "
+            f"{', '.join(bundle.manifest.towers)}; choose among these with --precision"
+        )
+    if TOKENIZER_CONFIG not in bundle.manifest.files:
+        raise ExportError(
+            f"{quoted(str(bundle.folder))} has no {TOKENIZER_CONFIG}, without which no tool reads "
+            "its tokenizer; export the checkpoint again, with --verbose to see why if it stays so"
+        )
+
+
+def _write_files(bundle: Bundle, draft: Path, towers: Sequence[PortableTower]) -> None:
+    """Write the files beside the towers."""
+    for name in bundle.manifest.files:
+        if name != OWN_TOKENIZER:
+            shutil.copyfile(bundle.path(name), draft / name)
+    config = portable_config(bundle, [tower.file for tower in towers if tower.is_split])
+    (draft / "config.json").write_text(config, encoding="utf-8")
+    (draft / CARD).write_text(card(bundle, towers), encoding="utf-8")

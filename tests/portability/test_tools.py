@@ -1,0 +1,83 @@
+"""A bundle in the tools that other people use: every block of the page on them, as it stands."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import twinlens_export
+from bench.portability.blocks import BLOCK, PAGE, block, run_node
+from bench.portability.compared import Compared
+from bench.portability.environments import Environments
+from bench.portability.table import page_with
+from bench.portability.tools import OUT, SAME_INPUT, TOOLS, Tool, run_tool, worst_cosines
+from twinlens.bundle.specs import PRECISIONS, Precision
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_rows_are_near_those_of_twinlens(
+    tool: Tool, precision: Precision, environments: Environments, compared: Compared
+) -> None:
+    if environments.program(tool.environment) is None:
+        pytest.skip(f"{tool.environment} is not installed in {environments.folder}")
+    wanted = compared.prepare(precision)
+    cosines = worst_cosines(run_tool(tool, precision, environments, compared.folder), wanted)
+    assert cosines["text"] > SAME_INPUT
+    assert cosines["image"] > tool.image_bound
+
+
+def test_external_data_has_the_key_of_its_file(
+    environments: Environments, compared: Compared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a bare onnxruntime-web; transformers.js finds it in config.json."""
+    program = environments.program("node")
+    if program is None:
+        pytest.skip(f"node is not installed in {environments.folder}")
+    monkeypatch.setattr("twinlens_export.graph.graph.LARGEST_EMBEDDED_BYTES", 0)
+    twinlens_export.write_portable(compared.bundle, tmp_path / "portable", ["fp32"])
+    assert (tmp_path / "portable" / "onnx" / "text_model.onnx_data").exists()
+    wanted = compared.prepare("fp32", tmp_path)
+    packages = environments.folder / "node"
+    bare = f"{block('external data')}\nconst [textRows, imageRows] = [text_embeds, text_embeds];\n"
+    rows = run_node(program, packages, bare, tmp_path)["text"]
+    assert np.einsum("nd,nd->n", rows, wanted["text"]).min() > SAME_INPUT
+    found = run_node(program, packages, block("transformers.js", "fp32"), tmp_path)["text"]
+    assert np.einsum("nd,nd->n", found, wanted["text"]).min() > SAME_INPUT
+
+
+def test_the_page_has_the_figures_of_the_last_run() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    figures = json.loads(OUT.read_text(encoding="utf-8"))
+    assert page_with(page, figures) == page, "python -m bench.portability writes it"
+    assert list(figures["cells"]) == [tool.name for tool in TOOLS]
+    for tool in TOOLS:
+        for precision in PRECISIONS:
+            cell = figures["cells"][tool.name][precision]
+            assert cell["text"] > SAME_INPUT
+            assert cell["image"] > tool.image_bound
+
+
+def test_every_block_is_run(tmp_path: Path) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    named = {name: (language, code) for name, language, code in BLOCK.findall(page)}
+    assert len(re.findall(r"^```\w", page, re.MULTILINE)) == len(named)
+    others = {"command", "bundle", "metadata", "external data"}
+    assert named.keys() == {tool.block for tool in TOOLS} | others
+    command = named["command"][1].split()
+    assert command[0] == "twinlens-export"
+    made = subprocess.run(
+        [sys.executable, "-m", "twinlens_export", *command[1:], "--precision", "int8"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    said = subprocess.run(
+        [sys.executable, "-c", named["metadata"][1]],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in ("twinlens.modality", "twinlens.source_sha256", "license"):
+        assert name in said.stdout
