@@ -22,6 +22,7 @@ from bench.harness.paths import BUILD, RESULTS
 from bench.harness.results_file import one_row_a_line
 from bench.processors.emulated import Processor, arm, here, x86
 from bench.processors.inputs import write_inputs
+from twinlens.loading import folder_of
 from twinlens_kernels import operators
 
 Array = NDArray[Any]
@@ -64,9 +65,10 @@ def compared(
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         write_inputs(work / "inputs", n_pictures, n_texts)
-        first = arrays_of(Processor(name="this one"), bundle, work)
+        folder = folder_of(bundle)  # of this checkout: a root has a demo of its own
+        first = arrays_of(Processor(name="this one"), folder, work)
         for other in others:
-            found = arrays_of(other, bundle, work)
+            found = arrays_of(other, folder, work)
             kernels, search = found["sets"].tolist()
             parts = [name for name in COMPARED if name in first]
             yield {
@@ -83,7 +85,7 @@ def compared(
             }
 
 
-def arrays_of(on: Processor, bundle: str, work: Path) -> Arrays:
+def arrays_of(on: Processor, bundle: Path, work: Path) -> Arrays:
     """Return the arrays that the worker writes on a processor."""
     out = work / "out.npz"
     on.run("-m", "bench.processors.worker", bundle, work / "inputs", out)
