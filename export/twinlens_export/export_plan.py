@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from twinlens.bundle.specs import Modality, Precision
+from twinlens.ort import native_operators
 from twinlens_export.architecture import AnyTower, ImageTower, TracedImageTower
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Array
+from twinlens_export.precision import RECIPES
 from twinlens_export.presence import there
 from twinlens_export.verification.samples import Samples
+from twinlens_export.verification.verify import FEW
 
 REFERENCE_STEP: Final = "the original model"
 COSTS: Final[Mapping[Precision, float]] = {"fp32": 1.0, "fp16": 1.5, "int8": 0.3}
@@ -42,6 +45,7 @@ def export_plan(
             whole=len(samples.compared.images),
             trimmed=0,
             tuned=len(samples.calibration.images),
+            few=min(1, FEW / len(samples.compared.images)),
         )
     if checkpoint.text is not None:
         n_texts = len(samples.compared.texts) + len(samples.full_texts)
@@ -50,12 +54,15 @@ def export_plan(
             whole=n_texts * there(checkpoint.text_spec).context,
             trimmed=sum(map(len, samples.compared.texts)),
             tuned=sum(map(len, samples.calibration.texts)),
+            few=min(1, FEW / len(samples.compared.texts)),
         )
     plan = {REFERENCE_STEP: REFERENCE_COST * sum(i.products * i.whole for i in items.values())}
     for precision in precisions:
         for modality, count in items.items():
             walked = COSTS[precision] * (count.whole + count.trimmed)
             walked += 3 * TUNING * count.tuned if precision == "int8" else 0
+            if RECIPES[precision].native is not None and native_operators.serving() is not None:
+                walked *= 1 + count.few
             plan[tower_step(modality, precision)] = walked * count.products
     return plan
 
@@ -72,3 +79,5 @@ class _Items:
     """Of the compared texts as they are: each is compared in both ways."""
     tuned: int
     """Of the samples for the calibration of int8."""
+    few: float
+    """Share of the compared samples that a second graph is compared on."""

@@ -19,7 +19,7 @@ from twinlens_export.blocks.fp32 import FloatBlocks, add_first
 from twinlens_export.blocks.interface import Blocks, MakeBlocks
 from twinlens_export.graph.graph import Graph
 from twinlens_export.towers.encoder import EncoderGraph
-from twinlens_export.towers.ends import IMAGE_INPUT, TEXT_INPUT, add_unit_rows, new_graph
+from twinlens_export.towers.ends import IMAGE_INPUT, TEXT_INPUT, new_graph
 from twinlens_export.towers.traced_graphs import traced_image_graph, traced_text_graph
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
@@ -178,8 +178,7 @@ def _normed(blocks: Blocks, tokens: str, norm: Norm | None, name: str) -> str:
 def _embedding(blocks: Blocks, pooled: str, projection: Linear | None) -> None:
     """Append projection and L2 norm of the pooled token [B, 1, width]: the graph's output."""
     graph = blocks.graph
-    one = graph.constant([1], np.int64)
-    rows = graph.add("Squeeze", pooled, one)
+    rows = graph.add("Squeeze", pooled, graph.constant([1], np.int64))
     if projection is not None:
         rows = blocks.projection(rows, projection, "projection")
-    add_unit_rows(graph, rows)
+    blocks.unit_rows(rows, graph.output.name)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "operators/float32/linear.hpp"
+#include "operators/float32/rows.hpp"
 #include "operators/float32/self_attention.hpp"
 
 namespace twinlens::operators {
@@ -21,6 +22,8 @@ template <typename Registers> constexpr Table table_of() {
     table.mlp = mlp<Registers>;
     table.attention = plain_attention;
     table.self_attention = self_attention<Registers>;
+    table.norm = norm_each;
+    table.unit_rows = unit_each;
     return table;
 }
 
