@@ -3,9 +3,8 @@
     python -m bench.processors.arm_root build/processors/aarch64
     python -m bench.processors --x86 Haswell --arm max cortex-a76 cortex-a72
 
-The whole way is compared: the pixels of the same files, the token ids of the same texts, the rows
-of the native part of each tower from the same tokens, and the rows of the bundle. Emulation tells
-nothing of time. Needs the extra `export`.
+The whole way is compared: the pixels of the same files, the token ids of the same texts, and the
+rows of both, in int8 and, if the bundle has it, in fp32. Emulation tells nothing of time.
 """
 
 import argparse
@@ -23,12 +22,12 @@ from bench.harness.paths import BUILD, RESULTS
 from bench.harness.results_file import one_row_a_line
 from bench.processors.emulated import Processor, arm, here, x86
 from bench.processors.inputs import write_inputs
-from bench.processors.native_part import write_native_part
 from twinlens_kernels import operators
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
-COMPARED = ("pixels", "ids", "native_images", "native_texts", "images", "texts")
+ROWS = ("images", "texts", "fp32 images", "fp32 texts")
+COMPARED = ("pixels", "ids", *ROWS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,11 +64,11 @@ def compared(
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         write_inputs(work / "inputs", n_pictures, n_texts)
-        write_native_part(bundle, work / "native")
         first = arrays_of(Processor(name="this one"), bundle, work)
         for other in others:
             found = arrays_of(other, bundle, work)
             kernels, search = found["sets"].tolist()
+            parts = [name for name in COMPARED if name in first]
             yield {
                 "bundle": Path(bundle).name,
                 "processor": other.name,
@@ -77,15 +76,17 @@ def compared(
                 "resizing_and_search": search,
                 "pictures": n_pictures,
                 "texts": n_texts,
-                "different": {part: different(first[part], found[part]) for part in COMPARED},
-                "worst_cosine": {part: worst(first[part], found[part]) for part in COMPARED[-2:]},
+                "different": {part: different(first[part], found[part]) for part in parts},
+                "worst_cosine": {
+                    part: worst(first[part], found[part]) for part in parts if part in ROWS
+                },
             }
 
 
 def arrays_of(on: Processor, bundle: str, work: Path) -> Arrays:
     """Return the arrays that the worker writes on a processor."""
     out = work / "out.npz"
-    on.run("-m", "bench.processors.worker", bundle, work, out)
+    on.run("-m", "bench.processors.worker", bundle, work / "inputs", out)
     with np.load(out) as arrays:
         return dict(arrays)
 

@@ -7,8 +7,29 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from bench.harness.paths import ROOT
+
+PARTS: Final = {
+    "cortex-a72": 0xD08,
+    "cortex-a76": 0xD0B,
+    "neoverse-n1": 0xD0C,
+    "neoverse-v1": 0xD40,
+    "max": 0xD40,
+}
+"""ARM's numbers of processors; that of qemu's max is a Neoverse-V1's, which has i8mm."""
+CPUINFO: Final = """\
+processor\t: 0
+Features\t: fp asimd
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x1
+CPU part\t: {part:#x}
+CPU revision\t: 1
+"""
+"""onnxruntime chooses kernels by it, and dies where it is that of x86; qemu has no such file of its
+own before 8.0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +39,8 @@ class Processor:
     name: str
     command: tuple[str, ...] = (sys.executable,)
     environment: Mapping[str, str] = field(default_factory=dict)
+    cpuinfo: tuple[Path, str] | None = None
+    """/proc/cpuinfo of a root that several processors share, and what it says of this one."""
 
     def run(self, *arguments: object, **environment: str) -> str:
         """Run Python with these arguments, from the repository's root; return its standard error.
@@ -25,6 +48,10 @@ class Processor:
         Raises:
             subprocess.CalledProcessError: it failed.
         """
+        if self.cpuinfo is not None:
+            path, content = self.cpuinfo
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content, encoding="utf-8")
         done = subprocess.run(
             [*self.command, *map(str, arguments)],
             check=False,
@@ -66,6 +93,7 @@ def arm(model: str, root: Path, qemu: Path | None, *options: str) -> Processor:
         name=model,
         command=(*emulator, str(python_of(root))),
         environment={"PYTHONPATH": str(site_of(root))},
+        cpuinfo=(root / "proc" / "cpuinfo", CPUINFO.format(part=PARTS[model.partition(",")[0]])),
     )
 
 

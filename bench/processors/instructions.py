@@ -12,7 +12,7 @@ import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from bench.harness.machine import commit, versions
 from bench.harness.paths import BUILD, RESULTS
@@ -22,18 +22,6 @@ from bench.processors.emulated import Processor, arm
 FEW, MANY = 1, 3
 """Items of the two runs whose difference is that of the items alone: opening takes far more."""
 OURS, THEIRS = "", "none"
-PARTS: Final = {"cortex-a72": 0xD08, "cortex-a76": 0xD0B, "neoverse-n1": 0xD0C, "max": 0xD40}
-"""ARM's numbers of processors; that of qemu's max is a Neoverse-V1's, which has i8mm."""
-CPUINFO: Final = """\
-processor\t: 0
-Features\t: fp asimd
-CPU implementer\t: 0x41
-CPU architecture: 8
-CPU variant\t: 0x1
-CPU part\t: {part:#x}
-CPU revision\t: 1
-"""
-"""onnxruntime chooses kernels by it; qemu has no such file of its own before 8.0."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,20 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plugin = compiled()
     rows = []
     for model in options.arm:
-        write_cpuinfo(options.root, PARTS[model.partition(",")[0]])
         on = arm(model, options.root.absolute(), options.qemu, "-plugin", str(plugin))
         for row in counted(on, options.bundle):
             print(json.dumps(row), flush=True)
             rows.append(row)
     about = {"commit": commit(), "versions": versions(("onnxruntime",))}
     options.out.write_text(one_row_a_line({**about, "rows": rows}), encoding="utf-8")
-
-
-def write_cpuinfo(root: Path, part: int) -> None:
-    """Write the /proc/cpuinfo that programs in the root read."""
-    path = root / "proc" / "cpuinfo"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(CPUINFO.format(part=part), encoding="utf-8")
 
 
 def compiled() -> Path:

@@ -38,6 +38,7 @@ from twinlens_export.export_plan import (
     tower_step,
 )
 from twinlens_export.graph.graph import Array, Graph, save, save_beside
+from twinlens_export.graph.one_arithmetic import has_one_arithmetic
 from twinlens_export.graph.shape_nodes import shape_nodes
 from twinlens_export.precision import RECIPES, in_precision, native_graph
 from twinlens_export.progress import Work, told
@@ -275,6 +276,7 @@ def _write(
     path = folder / name
     names = graph.input.name, graph.output.name
     files: tuple[Path, ...] = save(graph, path)
+    one_arithmetic = has_one_arithmetic(graph)
     del graph  # the caller has handed it over: its arrays are free before the session packs others
     agreement = _agreement(source, precision, path, names)
     native: list[Path] = []
@@ -283,6 +285,7 @@ def _write(
     if second is not None:
         native = [path.with_name(f"{path.stem}_native.onnx")]
         save_beside(second, native[0], path)
+        one_arithmetic = has_one_arithmetic(second)
         del second
         if native_operators.serving() is not None:
             source.work.extend(tower_step(source.modality, precision))
@@ -303,6 +306,7 @@ def _write(
         output=names[1],
         agreement=agreement,
         kept=kept,
+        one_arithmetic=one_arithmetic,
         shape_nodes=shape_nodes(onnx.load(path, load_external_data=False)),
     )
 

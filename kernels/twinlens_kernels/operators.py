@@ -18,10 +18,9 @@ RUNNABLE: Final = "twinlens_operators_runnable_sets"
 QUESTIONS: Final = (SERVING, REPRODUCIBLE, RUNNABLE)
 """Functions of the library, of which the first two read TWINLENS_OPERATORS themselves. One of
 another version of this package may lack some."""
-SAME_BITS: Final = frozenset({"avx512vnni", "avxvnni", "avx2", "amx_reproducible"})
-"""Those that give the same rows, to the bit: the attention of AMX multiplies bfloat16, but not that
-of its variant for reproducible sessions. Those of NEON give the same bits too, but onnxruntime's
-norms at the ends of a tower do not, on ARM."""
+SAME_BITS: Final = frozenset({*PATHS, "amx_reproducible"} - {"amx"})
+"""Those that give the same int8 rows, to the bit: the attention of AMX multiplies bfloat16, but not
+that of its variant for reproducible sessions. In float32 all give the same."""
 
 
 @cache

@@ -75,9 +75,10 @@ def load(  # noqa: PLR0913  one choice each, none by place
             ms of CPU with it and 4.3 without; a service of 157 texts/s has a p99 of 152 ms with it
             and 18 without, on 1.48 and 0.83 cores (AVX-512 VNNI, 2 cores). It helps only where the
             cores are idle otherwise: the best run of one text was 3.3 ms with it, 3.4 without.
-        reproducible: on a CPU, compute int8 by the native operators whose rows are the same to the
-            bit on every processor that has some, or refuse. Only AMX has rows of its own: there the
-            attention is then the common one, and elsewhere nothing changes.
+        reproducible: on a CPU, compute int8 or fp32 by the native operators whose rows are the same
+            to the bit on every processor that has some, x86 or ARM, or refuse. In int8 only AMX has
+            rows of its own: there the attention is then the common one, and elsewhere nothing
+            changes.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.

@@ -36,7 +36,7 @@ def about_of(
         pixels: preprocessing of the images.
         passes: order of the two passes of a resize.
         operators: instruction set of the native operators, or "onnxruntime"; None where the
-            precision has no native ones.
+            precision has no native ones. With " and onnxruntime" where that takes some sums.
     """
     about = {
         "model": source.name,

@@ -14,6 +14,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 DOMAIN: Final = "twinlens"
+KINDS: Final = (
+    "BytesLinear", "Linear", "NormLinear", "LinearAdd", "MlpAdd", "NormMlpAdd",
+    "NormSelfAttentionAdd", "NormCausalAttentionAdd", "SelfAttention", "CausalAttention",
+    "CountedAttention", "PooledAttention", "CountedPooledAttention",
+)  # fmt: skip
+FLOAT: Final = "Float"
+"""Prefix of the operators of float32."""
+OPERATORS: Final = (*KINDS, *(f"{FLOAT}{kind}" for kind in (*KINDS, "Norm", "UnitRows")))
 INTEGERS: Final = (
     0, -1, 1, 2, 3, 5, 7, 8, 16, 63, 64, 65, 192, 193, 768, 2**31 - 1, 2**31, -(2**31), 2**32,
     2**62, 2**63 - 1, -(2**63), -(2**63) + 1,
@@ -73,14 +81,28 @@ def drawn(rng: random.Random, tower: Callable[[str], bytes]) -> Graph:
     return one_node(rng) if rng.random() < 0.6 else damaged_tower(rng, tower)
 
 
-def weight(inputs: int, outputs: int) -> list[Array]:
-    """Return codes, scales and bias of a linear layer, as the operators take them."""
+Weight = Callable[[int, int], list[Array]]
+
+
+def coded(inputs: int, outputs: int) -> list[Array]:
+    """Return codes, scales and bias of a linear layer, as the operators of int8 take them."""
     sides = (-(-outputs // 16), -(-inputs // 64), 16, 16, 4)
     return [
         np.resize(np.arange(-127, 128, dtype=np.int8), sides),
         np.full(outputs, 0.01, np.float32),
         np.zeros(outputs, np.float32),
     ]
+
+
+def packed(inputs: int, outputs: int) -> list[Array]:
+    """Return weights and bias of a linear layer, as the operators of float32 take them."""
+    sides = (-(-outputs // 32), inputs, 32)
+    return [np.full(sides, 0.01, np.float32), np.zeros(outputs, np.float32)]
+
+
+def weight_of(name: str) -> Weight:
+    """Return the maker of an operator's weights."""
+    return packed if name.startswith(FLOAT) else coded
 
 
 def norm(width: int) -> list[Array]:
@@ -93,21 +115,24 @@ def sound(name: str, rng: random.Random) -> Node:
     width, out = rng.choice((32, 64, 96, 192)), rng.choice((16, 32, 48, 200))
     batch, tokens = rng.choice((1, 2, 5)), rng.choice((1, 4, 33, 70))
     x = np.linspace(-1, 1, batch * tokens * width, dtype=np.float32).reshape(batch, tokens, width)
-    if name.endswith("Attention"):
+    kind, weight = name.removeprefix(FLOAT), weight_of(name)
+    if kind.endswith("Attention"):
         return _attention(name, x, heads=rng.choice((1, 2)))
+    if kind == "UnitRows":
+        return Node(name, {}, [], [x])
     attributes: dict[str, Any] = {"inputs": width}
-    weights = weight(width, out)
-    if name.endswith("MlpAdd"):
+    weights = [] if kind == "Norm" else weight(width, out)
+    if kind.endswith("MlpAdd"):
         attributes |= {"middle": out, "activation": "gelu"}
         weights += weight(out, width)
-    elif name.endswith("AttentionAdd"):
+    elif kind.endswith("AttentionAdd"):
         attributes |= {"middle": width, "heads": rng.choice((1, 2))}
         weights = weight(width, 3 * width) + weight(width, width)
-    if name.startswith("Norm"):
+    if kind.startswith("Norm"):
         attributes["epsilon"] = 1e-5
         weights = norm(width) + weights
-    fed: list[Array] = [(x * 100 + 100).astype(np.uint8) if name == "BytesLinear" else x]
-    if name == "LinearAdd":
+    fed: list[Array] = [(x * 100 + 100).astype(np.uint8) if kind == "BytesLinear" else x]
+    if kind == "LinearAdd":
         fed.append(np.zeros((batch, tokens, out), np.float32))
     return Node(name, attributes, weights, fed)
 
@@ -120,13 +145,6 @@ def _attention(name: str, x: Array, *, heads: int) -> Node:
     if "Counted" in name:
         fed.append(np.full(batch, tokens, np.int64))
     return Node(name, {"heads": heads}, [], fed)
-
-
-OPERATORS: Final = (
-    "BytesLinear", "Linear", "NormLinear", "LinearAdd", "MlpAdd", "NormMlpAdd",
-    "NormSelfAttentionAdd", "NormCausalAttentionAdd", "SelfAttention", "CausalAttention",
-    "CountedAttention", "PooledAttention", "CountedPooledAttention",
-)  # fmt: skip
 
 
 def one_node(rng: random.Random) -> Graph:
@@ -158,16 +176,25 @@ def unfit(node: Node) -> str:
     """Return the first stored array of a node whose length is wrong by its attributes."""
     widths = [node.attributes.get(name) for name in ("inputs", "middle")]
     sizes = [array.size for array in node.stored]
-    normed = node.name.startswith("Norm")
+    normed = node.name.removeprefix(FLOAT).startswith("Norm")
     if normed and isinstance(widths[0], int) and sizes[:2] != [widths[0]] * 2:
         return "norm"
-    for start, width in zip(range(2 * normed, len(sizes), 3), widths, strict=False):
-        codes, outputs, biases = sizes[start : start + 3]
-        if biases != outputs:
+    is_packed = weight_of(node.name) is packed
+    parts = 2 if is_packed else 3
+    for start, width in zip(range(2 * normed, len(sizes), parts), widths, strict=False):
+        stored, *outputs = sizes[start : start + parts]
+        if len(set(outputs)) > 1:
             return "bias"
-        if isinstance(width, int) and codes != -(-outputs // 16) * -(-width // 64) * 1024:
+        if isinstance(width, int) and stored != stored_size(width, outputs[0], is_packed=is_packed):
             return "weight"
     return ""
+
+
+def stored_size(inputs: int, outputs: int, *, is_packed: bool) -> int:
+    """Return how many numbers a weight has where it is stored, padded to whole blocks."""
+    if is_packed:
+        return -(-outputs // 32) * inputs * 32
+    return -(-outputs // 16) * -(-inputs // 64) * 1024
 
 
 def _program(node: Node, names: list[str]) -> tuple[bytes, dict[str, Array]]:
@@ -213,21 +240,27 @@ def _hostile_sides(node: Node, rng: random.Random) -> str:
     """Give an operator other sides that fit each other, the norm's or the bias's aside."""
     inputs, outputs = rng.choice(SIDES), rng.choice(SIDES)
     tokens = np.ones((2, rng.choice((0, 1, 3)), inputs), np.float32)
-    if node.name in ("Linear", "NormLinear"):
+    kind, weight = node.name.removeprefix(FLOAT), weight_of(node.name)
+    if kind in ("Linear", "NormLinear"):
         node.attributes["inputs"] = inputs
-        first = norm(rng.choice((inputs, 0, 1, 16))) if node.name == "NormLinear" else []
+        first = norm(rng.choice((inputs, 0, 1, 16))) if kind == "NormLinear" else []
         node.stored, node.fed = first + weight(inputs, outputs), [tokens]
-    elif node.name == "NormMlpAdd":
+    elif kind == "Norm":
+        node.attributes["inputs"] = inputs
+        node.stored, node.fed = norm(rng.choice((inputs, 0, 1, 16))), [tokens]
+    elif kind == "UnitRows":
+        node.fed = [tokens]
+    elif kind == "NormMlpAdd":
         node.attributes |= {"inputs": inputs, "middle": outputs}
         first = norm(rng.choice((inputs, 0, 1, 16)))
         node.stored = first + weight(inputs, outputs) + weight(outputs, inputs)
         node.fed = [tokens]
-    elif node.name.endswith("AttentionAdd"):
+    elif kind.endswith("AttentionAdd"):
         node.attributes |= {"inputs": inputs, "middle": inputs}
         first = norm(rng.choice((inputs, 0, 1, 16)))
         node.stored = first + weight(inputs, 3 * inputs) + weight(inputs, inputs)
         node.fed = [tokens]
-    elif "Attention" in node.name and "Pooled" not in node.name:
+    elif "Attention" in kind and "Pooled" not in kind:
         wide = rng.choice((inputs, inputs, WIDEST))
         node.fed[0] = np.ones((2, rng.choice((0, 1, 3)), 3 * wide), np.float32)
     return f"sides {inputs}, {outputs}"

@@ -127,6 +127,9 @@ class FusedBlocks:
     def projection(self, rows: str, linear: Linear, name: str) -> str:
         return self._floats.projection(rows, linear, name)
 
+    def unit_rows(self, rows: str, name: str) -> str:
+        return self._floats.unit_rows(rows, name)
+
     def _attention(
         self, joined: str, heads: int, mask: str = "", *, unidirectional: int = 0
     ) -> str:

@@ -79,6 +79,11 @@ class FloatBlocks:
     def projection(self, rows: str, linear: Linear, name: str) -> str:
         return self.linear(rows, linear, name)
 
+    def unit_rows(self, rows: str, name: str) -> str:
+        one = self.graph.constant([1], np.int64)
+        length = self.graph.add("ReduceL2", rows, one, keepdims=1)
+        return self.graph.add("Div", rows, length, name=name)
+
     def _weight(self, linear: Linear, name: str) -> str:
         """Store a weight [out, in], and return the tensor [in, out]."""
         graph, outputs = self.graph, len(linear.weight)

@@ -4,6 +4,10 @@ Weights have a per-channel scale, tokens a dynamic per-token scale (the largest 
 embedding depends neither on its batch nor on padding. The integer sums are exact, in every order of
 summation.
 
+What stays in float32 (norms, the last projection, the unit rows, a block that int8 would cost too
+much) is computed by the operators of float32 towers, so that no sum is left to the order of
+onnxruntime, which is another on another processor.
+
 Every operator is called by name (domain `twinlens`) and defined by a function in the same file: the
 native operators serve if they are installed; otherwise onnxruntime inlines the function.
 """
@@ -20,8 +24,8 @@ from numpy.typing import NDArray
 
 from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks import int8_functions as functions
-from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import Mlp
+from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
 from twinlens_export.graph.graph import Attribute, Function, Graph, Node
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
@@ -48,10 +52,10 @@ class Int8Blocks:
     divisors: Mapping[str, F32] = field(default_factory=dict)
     """Smoothing factors [in] by the name of a linear map: its tokens are divided by them before
     they are quantised. For smoothing that no norm can absorb, as in post-norm (BERT)."""
-    _floats: FloatBlocks = field(init=False)
+    _floats: NativeFloatBlocks = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_floats", FloatBlocks(self.graph))
+        object.__setattr__(self, "_floats", NativeFloatBlocks(self.graph, defined=True))
 
     def rows(self, table: F32, ids: str, name: str) -> str:
         if name in self.kept:
@@ -80,7 +84,7 @@ class Int8Blocks:
         if name in self.divisors:
             assert norm is None, f"{name} has a norm to fold its divisors into"
             tokens, linear = self._divided(tokens, linear, name)
-        function = functions.linear(norm)
+        function = functions.linear(normed=norm is not None)
         inputs = (tokens, *self._norm(norm, name), *self._weight(linear, name))
         return self._call(function, *inputs, name=name, k=linear, **_epsilon(norm))
 
@@ -112,7 +116,7 @@ class Int8Blocks:
             *self._weight(mlp.fc1, f"{name}.widen"),
             *self._weight(mlp.fc2, f"{name}.narrow", lift=functions.LOWEST),
         )
-        function = functions.mlp_add(mlp.norm, mlp.activation)
+        function = functions.mlp_add(mlp.activation, normed=mlp.norm is not None)
         sizes = {"inputs": mlp.fc1.weight.shape[1], "middle": mlp.fc2.weight.shape[1]}
         attributes = {**sizes, "activation": mlp.activation, **_epsilon(mlp.norm)}
         return self.graph.call(function, *inputs, name=name, **attributes)
@@ -132,6 +136,9 @@ class Int8Blocks:
 
     def projection(self, rows: str, linear: Linear, name: str) -> str:
         return self._floats.projection(rows, linear, name)
+
+    def unit_rows(self, rows: str, name: str) -> str:
+        return self._floats.unit_rows(rows, name)
 
     def _fusible_attention(self, attended: str, residual: str) -> tuple[Node, Node] | None:
         """Return the last two nodes if they are an attention block up to its output projection."""
@@ -158,7 +165,7 @@ class Int8Blocks:
         assert isinstance(heads, int)
         assert isinstance(epsilon, float)
         causal = attention.op == "CausalAttention"
-        function = functions.attention_add(heads, epsilon, causal=causal)
+        function = functions.attention_add(heads, causal=causal)
         width = out_proj.weight.shape[1]
         sizes: dict[str, Attribute] = {"inputs": width, "middle": width, "heads": heads}
         inputs = (*qkv.inputs, *self._weight(out_proj, name))

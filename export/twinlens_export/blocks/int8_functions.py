@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from twinlens_export.architecture import Activation, Norm
+from twinlens_export.architecture import Activation
+from twinlens_export.blocks.float_functions import NORM, add_norm
 from twinlens_export.blocks.fp32 import (
     ACTIVATIONS,
     add_attention,
@@ -76,9 +77,7 @@ class Quantization:
 SIGNED: Final = Quantization(1 / 127, ZERO)
 UNSIGNED: Final = Quantization(1 / 255, 0)
 
-NORM: Final = ("norm.scale", "norm.bias")
 EPSILON: Final = ("epsilon",)
-"""Attribute for the native operators; the function has the value inside."""
 
 
 def bytes_linear() -> Function:
@@ -93,15 +92,15 @@ def bytes_linear() -> Function:
     return body
 
 
-def linear(norm: Norm | None) -> Function:
-    """Define tokens times a weight, after a norm if one is given."""
+def linear(*, normed: bool) -> Function:
+    """Define tokens times a weight, after a norm if there is one."""
     body = Function(
-        name="NormLinear" if norm else "Linear",
-        inputs=("x", *(NORM if norm else ()), *ONLY.inputs),
+        name="NormLinear" if normed else "Linear",
+        inputs=("x", *(NORM if normed else ()), *ONLY.inputs),
         output="y",
-        attributes=("inputs", *(EPSILON if norm else ())),
+        attributes=("inputs", *(EPSILON if normed else ())),
     )
-    tokens = _normed(body, "x", norm)
+    tokens = _normed(body, "x", normed=normed)
     body.add("Add", _product(body, tokens, ONLY), ONLY.bias, name="y")
     return body
 
@@ -116,15 +115,15 @@ def linear_add() -> Function:
     return body
 
 
-def mlp_add(norm: Norm | None, activation: Activation) -> Function:
-    """Define x + fc2(activation(fc1(norm(x)))), the norm if one is given."""
+def mlp_add(activation: Activation, *, normed: bool) -> Function:
+    """Define x + fc2(activation(fc1(norm(x)))), the norm if there is one."""
     body = Function(
-        name="NormMlpAdd" if norm else "MlpAdd",
-        inputs=("x", *(NORM if norm else ()), *FIRST.inputs, *SECOND.inputs),
+        name="NormMlpAdd" if normed else "MlpAdd",
+        inputs=("x", *(NORM if normed else ()), *FIRST.inputs, *SECOND.inputs),
         output="y",
-        attributes=("inputs", "middle", "activation", *(EPSILON if norm else ())),
+        attributes=("inputs", "middle", "activation", *(EPSILON if normed else ())),
     )
-    product = _product(body, _normed(body, "x", norm), FIRST)
+    product = _product(body, _normed(body, "x", normed=normed), FIRST)
     activated = ACTIVATIONS[activation](body, body.add("Add", product, FIRST.bias))
     # Never below LOWEST, so minus LOWEST it needs no sign, and all 255 steps lie in its range: a
     # quarter of the squared error. The bias holds the correction.
@@ -135,7 +134,7 @@ def mlp_add(norm: Norm | None, activation: Activation) -> Function:
     return body
 
 
-def attention_add(heads: int, epsilon: float, *, causal: bool) -> Function:
+def attention_add(heads: int, *, causal: bool) -> Function:
     """Define x + out_proj(attention(qkv(norm(x)))): a whole attention block of a pre-norm layer."""
     body = Function(
         name="NormCausalAttentionAdd" if causal else "NormSelfAttentionAdd",
@@ -143,8 +142,7 @@ def attention_add(heads: int, epsilon: float, *, causal: bool) -> Function:
         output="y",
         attributes=("inputs", "middle", "heads", *EPSILON),
     )
-    normed = body.add("LayerNormalization", "x", *NORM, axis=-1, epsilon=epsilon)
-    joined = body.add("Add", _product(body, normed, FIRST), FIRST.bias)
+    joined = body.add("Add", _product(body, add_norm(body, "x"), FIRST), FIRST.bias)
     mask = add_causal_mask(body, joined) if causal else ""
     attended = add_attention(body, add_heads(body, joined, heads, parts=3), mask)
     product = body.add("Add", _product(body, attended, SECOND), SECOND.bias)
@@ -198,10 +196,8 @@ def _output(body: Function, tensor: str) -> None:
     body.add("Identity", tensor, name=body.output)
 
 
-def _normed(body: GraphBuilder, tokens: str, norm: Norm | None) -> str:
-    if norm is None:
-        return tokens
-    return body.add("LayerNormalization", tokens, *NORM, axis=-1, epsilon=norm.epsilon)
+def _normed(body: GraphBuilder, tokens: str, *, normed: bool) -> str:
+    return add_norm(body, tokens) if normed else tokens
 
 
 def _product(body: GraphBuilder, tokens: str, weight: Weight) -> str:

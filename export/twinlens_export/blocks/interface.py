@@ -84,5 +84,9 @@ class Blocks(Protocol):
         """Append the tower's last linear map, of float32 [B, width]: one row an item."""
         ...
 
+    def unit_rows(self, rows: str, name: str) -> str:
+        """Append rows [B, D] divided by their lengths, under a name: a tower's embeddings."""
+        ...
+
 
 MakeBlocks: TypeAlias = Callable[[Graph], Blocks]

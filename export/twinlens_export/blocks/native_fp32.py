@@ -1,7 +1,8 @@
 """The blocks in float32, in native operators: a second graph over the weights of `FloatBlocks`.
 
 The first has standard operators alone, so that every runtime reads it; this one, without a function
-in its place, serves where the native operators do.
+in its place, serves where the native operators do. An int8 tower has some of them too, with their
+functions: it has no other graph.
 """
 
 # ruff: noqa: D102  the contracts are those of Blocks
@@ -13,9 +14,10 @@ from typing import Final
 import numpy as np
 
 from twinlens_export.architecture import F32, Linear, Norm
+from twinlens_export.blocks import float_functions as functions
 from twinlens_export.blocks.fp32 import FloatBlocks, packed
 from twinlens_export.blocks.interface import Mlp
-from twinlens_export.graph.graph import Attribute, Graph, Node
+from twinlens_export.graph.graph import Attribute, Function, Graph, Node
 
 VECTOR: Final = 32
 """The width of a fused attention is a multiple of it."""
@@ -34,6 +36,8 @@ class NativeFloatBlocks:
     """
 
     graph: Graph
+    defined: bool = False
+    """True if the file has the functions of the operators, attention's aside."""
     _floats: FloatBlocks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,15 +47,16 @@ class NativeFloatBlocks:
         return self._floats.rows(table, ids, name)
 
     def norm(self, tokens: str, norm: Norm, name: str) -> str:
-        return self._floats.norm(tokens, norm, name)
+        given = (tokens, *self._norm(norm, name))
+        sizes = {"inputs": len(norm.scale)}
+        return self._call(functions.norm(), *given, **sizes, **_epsilon(norm))
 
     def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
-        return self._linear("FloatBytesLinear", values, linear, name)
+        return self._linear(functions.bytes_linear(), values, linear, name)
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
-        if norm is None:
-            return self._linear("FloatLinear", tokens, linear, name)
-        return self._linear("FloatNormLinear", tokens, linear, name, norm=norm)
+        function = functions.linear(normed=norm is not None)
+        return self._linear(function, tokens, linear, name, norm=norm)
 
     def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
         inputs = linear.weight.shape[1]
@@ -59,19 +64,19 @@ class NativeFloatBlocks:
         if fusible is not None:
             return self._attention_add(*fusible, linear, name)
         given = (tokens, *self._weight(linear, name), residual)
-        return self.graph.add("FloatLinearAdd", *given, name=name, inputs=inputs)
+        return self._call(functions.linear_add(), *given, name=name, inputs=inputs)
 
     def mlp_add(self, tokens: str, mlp: Mlp, name: str) -> str:
         given = (
             tokens,
-            *self._norm(mlp.norm, f"{name}.widen"),
+            *(() if mlp.norm is None else self._norm(mlp.norm, f"{name}.widen.norm")),
             *self._weight(mlp.fc1, f"{name}.widen"),
             *self._weight(mlp.fc2, f"{name}.narrow"),
         )
         sizes = {"inputs": mlp.fc1.weight.shape[1], "middle": mlp.fc2.weight.shape[1]}
         attributes = {**sizes, "activation": mlp.activation, **_epsilon(mlp.norm)}
-        op = "FloatMlpAdd" if mlp.norm is None else "FloatNormMlpAdd"
-        return self.graph.add(op, *given, name=name, **attributes)
+        function = functions.mlp_add(mlp.activation, normed=mlp.norm is not None)
+        return self._call(function, *given, name=name, **attributes)
 
     def self_attention(self, joined: str, heads: int, *, causal: bool) -> str:
         op = "FloatCausalAttention" if causal else "FloatSelfAttention"
@@ -88,12 +93,30 @@ class NativeFloatBlocks:
     def projection(self, rows: str, linear: Linear, name: str) -> str:
         return self.linear(rows, linear, name)
 
-    def _linear(
-        self, op: str, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None
+    def unit_rows(self, rows: str, name: str) -> str:
+        return self._call(functions.unit_rows(), rows, name=name)
+
+    def _call(
+        self, function: Function, *inputs: str, name: str = "", **attributes: Attribute
     ) -> str:
-        given = (tokens, *self._norm(norm, name), *self._weight(linear, name))
+        if not self.defined:
+            return self.graph.add(function.name, *inputs, name=name, **attributes)
+        name = name or f"{function.name}.{len(self.graph.nodes)}"
+        return self.graph.call(function, *inputs, name=name, **attributes)
+
+    def _linear(
+        self,
+        function: Function,
+        tokens: str,
+        linear: Linear,
+        name: str,
+        *,
+        norm: Norm | None = None,
+    ) -> str:
+        before = () if norm is None else self._norm(norm, f"{name}.norm")
+        given = (tokens, *before, *self._weight(linear, name))
         sizes = {"inputs": linear.weight.shape[1]}
-        return self.graph.add(op, *given, name=name, **sizes, **_epsilon(norm))
+        return self._call(function, *given, name=name, **sizes, **_epsilon(norm))
 
     def _fusible_attention(self, attended: str, residual: str) -> tuple[Node, Node] | None:
         """Return the last two nodes if they are an attention block up to its output projection."""
@@ -121,13 +144,11 @@ class NativeFloatBlocks:
         given = (*qkv.inputs, *self._weight(out_proj, name))
         return self.graph.add(FUSED[attention.op], *given, name=name, **attributes)
 
-    def _norm(self, norm: Norm | None, name: str) -> tuple[str, ...]:
-        if norm is None:
-            return ()
+    def _norm(self, norm: Norm, name: str) -> tuple[str, str]:
         graph = self.graph
         return (
-            graph.weight(f"{name}.norm.scale", norm.scale),
-            graph.weight(f"{name}.norm.bias", norm.bias),
+            graph.weight(f"{name}.scale", norm.scale),
+            graph.weight(f"{name}.bias", norm.bias),
         )
 
     def _weight(self, linear: Linear, name: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias
+from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
 import numpy as np
 import onnx
@@ -42,15 +42,17 @@ FLOAT_OPS: Final = frozenset(
         "FloatLinear",
         "FloatLinearAdd",
         "FloatMlpAdd",
+        "FloatNorm",
         "FloatNormCausalAttentionAdd",
         "FloatNormLinear",
         "FloatNormMlpAdd",
         "FloatNormSelfAttentionAdd",
         "FloatPooledAttention",
         "FloatSelfAttention",
+        "FloatUnitRows",
     }
 )
-"""Native operators without a function: a file that has them runs where they serve only."""
+"""Native operators of float32. A file without their functions runs where they serve only."""
 LARGEST_EMBEDDED_BYTES: Final = 2**24
 """Beyond this the weights are external data, a second file to be mapped. Protobuf ends at 2 GiB."""
 SMALLEST_EXTERNAL_BYTES: Final = 1024
@@ -72,6 +74,7 @@ class Ref:
     """Reference to an attribute of the calling node (ONNX ref_attr_name)."""
 
     attribute: str
+    kind: Literal["int", "float"] = "int"
 
 
 Attribute: TypeAlias = int | float | str | Sequence[int] | Ref
@@ -312,9 +315,8 @@ def _node(node: Node, own: Container[str]) -> onnx.NodeProto:
 
 def _attribute(name: str, value: Attribute) -> onnx.AttributeProto:
     if isinstance(value, Ref):
-        return onnx.AttributeProto(
-            name=name, ref_attr_name=value.attribute, type=onnx.AttributeProto.INT
-        )
+        kinds = {"int": onnx.AttributeProto.INT, "float": onnx.AttributeProto.FLOAT}
+        return onnx.AttributeProto(name=name, ref_attr_name=value.attribute, type=kinds[value.kind])
     return helper.make_attribute(name, value)
 
 

@@ -105,6 +105,9 @@ class SwitchedBlocks:
     def projection(self, rows: str, linear: Linear, name: str) -> str:
         return self._floats.projection(rows, linear, name)
 
+    def unit_rows(self, rows: str, name: str) -> str:
+        return self._floats.unit_rows(rows, name)
+
     def _switch(self, name: str, int8: str, exact: str) -> str:
         number = self.graph.constant(len(self.names), np.int64)
         self.names.append(name)

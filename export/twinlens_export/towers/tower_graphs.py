@@ -147,8 +147,7 @@ def _normed(blocks: Blocks, tokens: str, norm: Norm | None, name: str) -> str:
 def _embedding(blocks: Blocks, pooled: str, projection: Linear | None) -> None:
     """Append projection and L2 norm of the pooled token [B, 1, width]: the graph's output."""
     graph = blocks.graph
-    one = graph.constant([1], np.int64)
-    rows = graph.add("Squeeze", pooled, one)
+    rows = graph.add("Squeeze", pooled, graph.constant([1], np.int64))
     if projection is not None:
         rows = blocks.projection(rows, projection, "projection")
-    graph.add("Div", rows, graph.add("ReduceL2", rows, one, keepdims=1), name=graph.output.name)
+    blocks.unit_rows(rows, graph.output.name)

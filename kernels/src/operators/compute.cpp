@@ -156,6 +156,16 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
     table_for(pool).floats.self_attention(x, tokens, norm, qkv, out_proj, out, pool);
 }
 
+void norm(const float *x, std::int64_t rows, std::int64_t width, const Norm &norm, float *out,
+          const Pool &pool) {
+    table_for(pool).floats.norm(x, rows, width, norm, out, pool);
+}
+
+void unit_rows(const float *x, std::int64_t rows, std::int64_t width, float *out,
+               const Pool &pool) {
+    table_for(pool).floats.unit_rows(x, rows, width, out, pool);
+}
+
 } // namespace float32
 
 namespace bf16 {

@@ -46,6 +46,9 @@ class TowerFile:
     second graph over the same weights, which replaces the first where they serve."""
     kept: tuple[str, ...] = ()
     """Blocks kept in float32, because in int8 they cost too much agreement with the original."""
+    one_arithmetic: bool = False
+    """True if native operators take every sum: where they serve, a row is the same to the bit on
+    each processor (but by AMX, see `twinlens.load`)."""
     shape_nodes: tuple[str, ...] = ()
     """Names of the nodes that are computed from the shapes of tensors alone: onnxruntime runs them
     on the CPU on purpose, wherever the tower runs. Every other node must run on the device."""

@@ -8,10 +8,10 @@ import numpy as np
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.manifest import TowerFile
-from twinlens.bundle.specs import Modality
+from twinlens.bundle.specs import Modality, Precision
 from twinlens.embedding.device_tower import DeviceTower
 from twinlens.embedding.tower import Tower
-from twinlens.errors import BundleError, ProviderError, quoted
+from twinlens.errors import BundleError, ProviderError
 from twinlens.model.model_options import ModelOptions
 from twinlens.ort import native_operators
 from twinlens.ort.memory.freed_memory import give_back
@@ -22,6 +22,8 @@ from twinlens.texts.tokenizer import Tokenizer
 
 FRUGAL_BATCH: Final[Mapping[Modality, int]] = {"image": 4, "text": 16}
 """Items of a run where memory is low: the memory of a run is that of its batch."""
+ONNXRUNTIME: Final = "onnxruntime"
+"""Name of onnxruntime's own operators."""
 _UNIT: float = 1e-2
 """Largest distance of a row's length from 1; half precision keeps three digits."""
 
@@ -64,7 +66,8 @@ class TowerOpener:
     def operators(self) -> str | None:
         """Return the instruction set of int8's native operators, or "onnxruntime".
 
-        None for other precisions and devices, which have none.
+        Both, if onnxruntime takes some sums of a tower. None for other precisions and devices,
+        unless reproducible rows were asked for.
 
         Raises:
             ProviderError: reproducible rows were asked for, and there are none.
@@ -74,28 +77,30 @@ class TowerOpener:
             return native_operators.reproducible()
         if self.options.precision != "int8" or self.options.device.kind != "cpu":
             return None
-        return native_operators.serving() or "onnxruntime"
+        serving = native_operators.serving()
+        if serving is None:
+            return ONNXRUNTIME
+        return serving if self._has_one_arithmetic("int8") else f"{serving} and {ONNXRUNTIME}"
 
     def _require_one_arithmetic(self) -> None:
-        """Check that the native operators compute every product of both towers.
+        """Check that the native operators take every sum of both towers.
 
         Raises:
-            ProviderError: onnxruntime computes some, with other bits on other processors.
+            ProviderError: onnxruntime takes some, with other bits on other processors.
         """
         device, precision = self.options.device, self.options.precision
-        if device.kind != "cpu" or precision != "int8":
-            raise ProviderError(
-                f"reproducible=True cannot be had in {precision} on {device}, whose rows depend on "
-                "the processor; open with device='cpu', precision='int8'"
-            )
+        if device.kind == "cpu" and self._has_one_arithmetic(precision):
+            return
+        others = [name for name in self.bundle.manifest.towers if self._has_one_arithmetic(name)]
+        cure = f"open with device='cpu', precision={others[-1]!r}" if others else "export it again"
+        raise ProviderError(
+            f"reproducible=True cannot be had of {self.bundle.folder} in {precision} on {device}, "
+            f"whose rows depend on the processor; {cure}, or leave reproducible out"
+        )
+
+    def _has_one_arithmetic(self, precision: Precision) -> bool:
         towers = self.bundle.manifest.towers[precision]
-        kept = [*towers.image.kept, *towers.text.kept]
-        if kept:
-            raise ProviderError(
-                f"reproducible=True cannot be had of {self.bundle.folder}: its int8 towers keep "
-                f"{quoted(', '.join(kept))} in float32, whose sums depend on the processor; leave "
-                "reproducible out"
-            )
+        return towers.image.one_arithmetic and towers.text.one_arithmetic
 
     def _session(self, file: TowerFile, threads: int) -> Session:
         native = self._is_native(file)

@@ -25,13 +25,19 @@ def floats(*shape: int) -> Array:
     return np.ones(shape, np.float32)
 
 
-def weight(inputs: int, outputs: int, name: str = "") -> dict[str, Array]:
+def coded(inputs: int, outputs: int, name: str = "") -> dict[str, Array]:
     sides = (-(-outputs // 16), -(-inputs // 64), 16, 16, 4)
     return {
         f"codes{name}": np.ones(sides, np.int8),
         f"scales{name}": floats(outputs),
         f"bias{name}": floats(outputs),
     }
+
+
+def packed(inputs: int, outputs: int, name: str = "") -> dict[str, Array]:
+    """Return a float32 weight, as `coded` returns one in int8."""
+    sides = (-(-outputs // 32), inputs, 32)
+    return {f"weights{name}": floats(*sides), f"bias{name}": floats(outputs)}
 
 
 def norm(width: int) -> dict[str, Array]:
@@ -41,33 +47,43 @@ def norm(width: int) -> dict[str, Array]:
 def node(name: str) -> tuple[dict[str, Array], dict[str, Array], dict[str, Any]]:
     """Return the stored inputs, the fed inputs and the attributes of a sound operator."""
     x = {"x": floats(2, 3, WIDTH)}
+    kind, weight = name.removeprefix("Float"), packed if name.startswith("Float") else coded
     heads, sizes = {"heads": 2}, {"inputs": WIDTH}
-    normed = norm(WIDTH) if name.startswith("Norm") else {}
+    normed = norm(WIDTH) if kind.startswith("Norm") else {}
     epsilon = {"epsilon": 1e-5} if normed else {}
-    if name.endswith("MlpAdd"):
+    if kind == "UnitRows":
+        return {}, x, {}
+    if kind == "Norm":
+        return normed, x, {**sizes, **epsilon}
+    if kind.endswith("MlpAdd"):
         stored = {**normed, **weight(WIDTH, 96, "1"), **weight(96, WIDTH, "2")}
         return stored, x, {**sizes, "middle": 96, "activation": "gelu", **epsilon}
-    if name.endswith("AttentionAdd"):
+    if kind.endswith("AttentionAdd"):
         stored = {**normed, **weight(WIDTH, 3 * WIDTH, "1"), **weight(WIDTH, WIDTH, "2")}
         return stored, x, {**sizes, "middle": WIDTH, **heads, **epsilon}
-    if name.endswith("Linear") or name == "LinearAdd":
-        if name == "BytesLinear":
+    if kind.endswith("Linear") or kind == "LinearAdd":
+        if kind == "BytesLinear":
             x = {"x": np.ones((2, 3, WIDTH), np.uint8)}
-        residual = {"residual": floats(2, 3, 32)} if name == "LinearAdd" else {}
-        return {**normed, **weight(WIDTH, 32)}, x | residual, {**sizes, **epsilon}
+        # One more than the outputs that lie together: one less then needs another weight.
+        outputs = 33 if weight is packed else 32
+        residual = {"residual": floats(2, 3, outputs)} if kind == "LinearAdd" else {}
+        return {**normed, **weight(WIDTH, outputs)}, x | residual, {**sizes, **epsilon}
     fed = {"x": floats(2, 3, 3 * WIDTH)}
-    if "Pooled" in name:
+    if "Pooled" in kind:
         fed = {"x": floats(2, 1, WIDTH), "pairs": floats(2, 3, 2 * WIDTH)}
-    if "Counted" in name:
+    if "Counted" in kind:
         fed["counts"] = np.full(2, 3)
     return {}, fed, heads
 
 
-NAMES: Final = (
+KINDS: Final = (
     "BytesLinear", "Linear", "NormLinear", "LinearAdd", "MlpAdd", "NormMlpAdd",
     "NormSelfAttentionAdd", "NormCausalAttentionAdd", "SelfAttention", "CausalAttention",
     "CountedAttention", "PooledAttention", "CountedPooledAttention",
 )  # fmt: skip
+NAMES: Final = (*KINDS, *(f"Float{kind}" for kind in (*KINDS, "Norm", "UnitRows")))
+SIZED: Final = tuple(name for name in NAMES if "inputs" in node(name)[2])
+"""Operators whose stored arrays have a width."""
 
 
 def rows(name: str, changed: dict[str, Any], *, threads: str = "2") -> Array:
@@ -114,7 +130,7 @@ def test_an_empty_batch_gives_no_rows(name: str, threads: str) -> None:
 
 def test_a_part_beyond_the_last_rows() -> None:
     """A hidden layer of 8192 lets a part have 32 rows: two threads take 8 parts of 7 tiles."""
-    changed = {**weight(WIDTH, 8192, "1"), **weight(8192, WIDTH, "2"), "middle": 8192}
+    changed = {**coded(WIDTH, 8192, "1"), **coded(8192, WIDTH, "2"), "middle": 8192}
     x = np.random.default_rng(0).normal(size=(194, WIDTH)).astype(np.float32)
     one = rows("MlpAdd", {**changed, "x": x}, threads="1")
     np.testing.assert_array_equal(rows("MlpAdd", {**changed, "x": x}), one)
@@ -127,7 +143,7 @@ def test_heads(name: str, heads: int) -> None:
         rows(name, {"heads": heads})
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("Attention")])
+@pytest.mark.parametrize("name", SIZED)
 @pytest.mark.parametrize("inputs", [0, -5, 65_537, 2**63 - 1])
 def test_inputs(name: str, inputs: int) -> None:
     require_refusal(
@@ -135,11 +151,15 @@ def test_inputs(name: str, inputs: int) -> None:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("Attention")])
+@pytest.mark.parametrize("name", SIZED)
 def test_stored_arrays_of_another_shape(name: str) -> None:
     for key, array in node(name)[0].items():
-        # The scales say how many outputs there are, so the bias may be the one that does not fit.
-        role = {"scales": "(scales|bias)"}.get(key.rstrip("12"), key.rstrip("12"))
+        # The scales of codes, and the bias of float32 weights, say how many outputs there are: the
+        # array beside them may be the one that does not fit.
+        known = {"scales": "(scales|bias)"} | (
+            {"bias": "(bias|weights)"} if "Float" in name else {}
+        )
+        role = known.get(key.rstrip("12"), key.rstrip("12"))
         others = [array[:0], array[None][:0], array[:-1], np.concatenate([array, array])]
         for other in others:
             wanted = rf"twinlens\.{name}: input \d \({role}\) is of shape .*, wanted \["
@@ -173,6 +193,10 @@ def test_middle(middle: int) -> None:
         ("NormLinear", {"epsilon": float("nan")}, "attribute epsilon is"),
         ("NormMlpAdd", {"epsilon": -1.0}, "attribute epsilon is -1.0"),
         ("NormMlpAdd", {"epsilon": float("inf")}, "attribute epsilon is inf"),
+        ("FloatNorm", {"epsilon": float("nan")}, "attribute epsilon is"),
+        ("FloatNorm", {"x": floats(3, 63)}, "[3, 63], wanted [..., 64]"),
+        ("FloatNorm", {"x": np.float32(1)}, "input 0 (tokens) is of shape [], wanted [..., 64]"),
+        ("FloatUnitRows", {"x": np.float32(1)}, "input 0 (rows) is of shape [], wanted [..., "),
     ],
 )
 def test_refusals(name: str, changed: dict[str, Any], message: str) -> None:
@@ -202,7 +226,7 @@ def test_counts_beyond_the_tokens(name: str) -> None:
 def test_the_widest_layer() -> None:
     """Sums of 65,536 products of the largest codes and weights fit into int32."""
     wide = 65_536
-    changed = {**weight(wide, 16), "inputs": wide, "x": np.full((1, wide), 255, np.uint8)}
+    changed = {**coded(wide, 16), "inputs": wide, "x": np.full((1, wide), 255, np.uint8)}
     changed |= {"codes": np.full_like(changed["codes"], -128), "bias": np.zeros(16, np.float32)}
     changed["scales"] = floats(16)
     np.testing.assert_array_equal(rows("BytesLinear", changed), [[-127 * 128 * wide] * 16])

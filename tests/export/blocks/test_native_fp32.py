@@ -112,6 +112,35 @@ def test_linear(
 
 
 @native
+@given(SIZES, some.booleans(), some.integers(-12, 12))
+@settings(max_examples=15, deadline=None)
+def test_norms_and_unit_rows(
+    sizes: tuple[int, int, int, int], behind_norm: bool, exponent: int
+) -> None:
+    batch, tokens, width, seed = sizes
+    x = normal(np.random.default_rng(seed + 1), batch, tokens, width) + np.float32(0.5)
+    x *= np.float32(2.0**exponent)
+    norms: list[Norm] = []
+
+    def make(blocks: Blocks, random: np.random.Generator) -> str:
+        norms.append(norm(random, width))
+        rows = blocks.norm("x", norms[0], "it") if behind_norm else "x"
+        # The axis of the graph's own unit rows [B, D] is its second.
+        flat = blocks.graph.add("Reshape", rows, blocks.graph.constant([-1, width], np.int64))
+        shape = blocks.graph.add("Shape", "x")
+        return blocks.graph.add("Reshape", blocks.unit_rows(flat, "unit"), shape)
+
+    got = require_equal(make, x, out=width, seed=seed)
+    exact = x.astype(np.float64)
+    if behind_norm:
+        exact = exact - exact.mean(axis=-1, keepdims=True)
+        exact /= np.sqrt((exact**2).mean(axis=-1, keepdims=True) + norms[0].epsilon)
+        exact = exact * norms[0].scale + norms[0].bias
+    exact /= np.linalg.norm(exact, axis=-1, keepdims=True)
+    np.testing.assert_allclose(got, exact, rtol=0, atol=NEAR)
+
+
+@native
 @given(SIZES)
 @settings(max_examples=10, deadline=None)
 def test_linear_add(sizes: tuple[int, int, int, int]) -> None:

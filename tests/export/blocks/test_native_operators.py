@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -17,7 +17,7 @@ from random_layers import linear, norm, normal
 
 from twinlens.ort.device import CPU
 from twinlens.ort.session import Session
-from twinlens_export.architecture import Activation
+from twinlens_export.architecture import Activation, Norm
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.graph.graph import Graph, ValueInfo, save
@@ -38,14 +38,21 @@ SIZES = some.tuples(
 )
 
 
-def sessions(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32) -> list[Any]:
+def sessions(
+    width: int,
+    seed: int,
+    make: Make,
+    *,
+    dtype: DTypeLike = np.float32,
+    kept: Collection[str] = (),
+) -> list[Any]:
     """Open the graph of one block on 1 and on 2 threads, and without the library."""
     graph = Graph(
         name="block",
         input=ValueInfo(name="x", dtype=dtype, shape=("batch", "tokens", width)),
         output=ValueInfo(name="y", dtype=np.float32, shape=("batch", "left", "wide")),
     )
-    graph.add("Identity", make(Int8Blocks(graph), np.random.default_rng(seed)), name="y")
+    graph.add("Identity", make(Int8Blocks(graph, kept), np.random.default_rng(seed)), name="y")
     found = []
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder) / "block.onnx"
@@ -226,6 +233,66 @@ def test_attention(batch: int, tokens: int, shape: tuple[int, int], kind: str, s
         np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
 
 
+FLOAT_KINDS: Final = (
+    "norm", "unit rows", "bytes", "linear", "norm linear", "linear add", "mlp", "norm mlp"
+)  # fmt: skip
+NEAR: Final = 3e-6
+"""Bound on the error, by the largest value: float32 has 6e-8, and a sum some hundred terms."""
+
+
+@native
+@given(SIZES, some.sampled_from([1, 33, 200]), some.sampled_from(FLOAT_KINDS))
+@settings(max_examples=60, deadline=None)
+def test_all_that_stays_in_float32(
+    sizes: tuple[int, int, int, int], outputs: int, kind: str
+) -> None:
+    batch, tokens, width, seed = sizes
+    x: NDArray[Any] = normal(np.random.default_rng(seed + 1), batch, tokens, width)
+    if kind == "bytes":
+        x = np.abs(x * 90).clip(0, 255).astype(np.uint8)
+    ops: list[str] = []
+
+    def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
+        before = norm(random, width) if kind.startswith("norm") else None
+        if kind == "norm":
+            found = blocks.norm("x", norm(random, width), "it")
+        elif kind == "unit rows":
+            found = blocks.unit_rows("x", "it")
+        elif kind == "bytes":
+            found = blocks.bytes_linear("x", linear(random, width, outputs), "it")
+        elif kind.endswith("mlp"):
+            fc1, fc2 = linear(random, width, outputs), linear(random, outputs, width)
+            mlp = Mlp(norm=before, fc1=fc1, activation=ACTIVATIONS[seed % 3], fc2=fc2)
+            found = blocks.mlp_add("x", mlp, "it")
+        elif kind == "linear add":
+            found = blocks.linear_add("x", linear(random, width, width, bias=False), "x", "it")
+        else:
+            found = blocks.linear("x", linear(random, width, outputs), "it", norm=before)
+        ops[:] = [node.op for node in blocks.graph.nodes]
+        return found
+
+    one, two, function = sessions(width, seed, make, dtype=x.dtype, kept={"it"})
+    assert [op.startswith("Float") for op in ops] == [True]
+    got, wanted = one(x), function(x)
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=NEAR * max(1.0, np.abs(wanted).max()))
+    np.testing.assert_array_equal(two(x), got)
+    for item in range(len(x)):
+        np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
+
+
+@native
+def test_norms_of_two_epsilons_in_one_graph() -> None:
+    """The function has its epsilon from the call, as the operator has."""
+    large = Norm(scale=np.ones(64, np.float32), bias=np.zeros(64, np.float32), epsilon=9.0)
+
+    def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
+        first = blocks.linear("x", linear(random, 64, 64), "first", norm=norm(random, 64))
+        both = blocks.norm(blocks.norm(first, large, "large"), norm(random, 64), "small")
+        return blocks.linear(both, linear(random, 64, 64), "second", norm=large)
+
+    require_equal(make, normal(np.random.default_rng(1), 2, 5, 64), out=64, seed=0)
+
+
 def _halves(graph: Graph, width: int) -> tuple[str, str]:
     """Return the first token's query, and all tokens' keys and values."""
 
@@ -261,4 +328,4 @@ def test_the_other_path_too() -> None:
     environment = {**os.environ, "TWINLENS_OPERATORS": "avx512vnni"}
     done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "7 passed" in done.stdout
+    assert "9 passed" in done.stdout

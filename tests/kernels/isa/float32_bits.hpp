@@ -83,4 +83,29 @@ inline std::uint64_t float_bits_of(const OperatorTable &table, const Pool &pool)
     return layer_bits_of<PackedLinear>(table.floats, pool);
 }
 
+// Of norms and unit rows, which have no weights: of all widths up to some vectors, and of those of
+// models.
+inline std::uint64_t row_bits_of(const OperatorTable &table, const Pool &pool) {
+    Digest digest;
+    Draws draws(4);
+    std::vector<std::int64_t> widths{512, 768, 1024, 1152, 1280};
+    for (std::int64_t width = 1; width <= 131; ++width) {
+        widths.push_back(width);
+    }
+    for (const std::int64_t width : widths) {
+        const std::int64_t rows = 16;
+        const Floats x = hard_rows(draws, rows, width);
+        const Floats scale = draws.numbers(width), bias = draws.numbers(width);
+        Floats out(x.size());
+        for (const float epsilon : {0.0F, 1e-6F}) {
+            table.floats.norm(x.data(), rows, width, {scale.data(), bias.data(), epsilon},
+                              out.data(), pool);
+            digest.add(out);
+        }
+        table.floats.unit_rows(x.data(), rows, width, out.data(), pool);
+        digest.add(out);
+    }
+    return digest.value();
+}
+
 } // namespace check

@@ -171,6 +171,66 @@ void check_self_attention(const OperatorTable &table, std::int64_t batch, std::i
     }
 }
 
+// Numbers around a mean, of every size that a row may have.
+Floats offset_rows(std::int64_t rows, std::int64_t width) {
+    Floats x = normals(rows * width);
+    const float size = std::exp2(static_cast<float>(whole(-20, 20))), mean = normal();
+    for (float &one : x) {
+        one = size * (one + mean);
+    }
+    return x;
+}
+
+void check_norm(const OperatorTable &table, std::int64_t rows, std::int64_t width) {
+    const RandomNorm norm(width);
+    const Norm given = norm.norm();
+    const Floats x = offset_rows(rows, width);
+    const Floats got =
+        steady([&](const float *from, std::int64_t n, float *to,
+                   const Pool &pool) { table.floats.norm(from, n, width, given, to, pool); },
+               x, rows, width, width, table.name, "norm");
+    expect_close(got, widened(normed(x, width, &norm)), table.name, "norm");
+}
+
+void check_unit_rows(const OperatorTable &table, std::int64_t rows, std::int64_t width) {
+    const Floats x = offset_rows(rows, width);
+    const Floats got =
+        steady([&](const float *from, std::int64_t n, float *to,
+                   const Pool &pool) { table.floats.unit_rows(from, n, width, to, pool); },
+               x, rows, width, width, table.name, "unit_rows");
+    double off = 0;
+    for (std::int64_t row = 0; row < rows; ++row) {
+        double squares = 0;
+        for (std::int64_t i = 0; i < width; ++i) {
+            squares += std::pow(static_cast<double>(x[size(row * width + i)]), 2);
+        }
+        for (std::int64_t i = 0; i < width; ++i) {
+            const double wanted =
+                static_cast<double>(x[size(row * width + i)]) / std::sqrt(squares);
+            off =
+                std::max(off, std::fabs(static_cast<double>(got[size(row * width + i)]) - wanted));
+        }
+    }
+    expect(off <= 3e-7, "%s unit_rows: %lld of %lld, off by %g", table.name,
+           static_cast<long long>(rows), static_cast<long long>(width), off);
+}
+
+// Rows without a length or with a NaN are NaN, and spoil no other.
+void check_rows_without_length(const OperatorTable &table) {
+    constexpr std::int64_t width = 70;
+    Floats x = normals(4 * width), got(x.size());
+    for (std::int64_t i = 0; i < width; ++i) {
+        x[size(width + i)] = 0;
+    }
+    x[size(2 * width + 69)] = NAN;
+    table.floats.unit_rows(x.data(), 4, width, got.data(), pool_of(1));
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        const std::size_t row = i / width;
+        expect(std::isnan(got[i]) == (row == 1 || row == 2), "%s unit_rows: row %lld", table.name,
+               static_cast<long long>(row));
+    }
+}
+
 void check_nan(const OperatorTable &table) {
     constexpr std::int64_t rows = 33, width = 64;
     const PackedLinear fc1(width, 128), fc2(128, width);
@@ -201,6 +261,8 @@ void check_empty(const OperatorTable &table) {
                          out.data(), pool);
         table.floats.self_attention(none.data(), {0, 7, 2, false, nullptr}, nullptr, fc1.linear(),
                                     back.linear(), out.data(), pool);
+        table.floats.norm(none.data(), 0, 1, {none.data(), none.data(), 1}, out.data(), pool);
+        table.floats.unit_rows(none.data(), 0, 1, out.data(), pool);
         expect(out[0] == 7, "%s: an empty batch by %d threads", table.name, threads);
     }
 }
@@ -224,6 +286,12 @@ void check_table(const OperatorTable &table) {
         check_self_attention(table, whole(1, 4), tokens, 4, 24, tokens == 7);
     }
     check_self_attention(table, 3, 257, 1, 64, false);
+    for (const std::int64_t rows : {1, 2, 50, 400}) {
+        const auto width = one_of<std::int64_t>({1, 15, 16, 63, 64, 65, 200, 768, 1152});
+        check_norm(table, rows, width);
+        check_unit_rows(table, rows, width);
+    }
+    check_rows_without_length(table);
     check_nan(table);
     check_empty(table);
 }
@@ -236,6 +304,8 @@ int main() {
         check_table(*table);
         std::printf("bits %s %016llx\n", table->name,
                     static_cast<unsigned long long>(float_bits_of(*table, pool_of(1))));
+        std::printf("row_bits %s %016llx\n", table->name,
+                    static_cast<unsigned long long>(row_bits_of(*table, pool_of(1))));
     }
     return finish();
 }

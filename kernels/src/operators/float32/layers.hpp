@@ -2,7 +2,8 @@
 //
 //   y[n] = sum_k x[k] * w[n][k] + bias[n]
 // A sum begins with 0 and takes its terms in the order of k, each by one fused multiply-add; bias,
-// activation and residual follow. So a row of the output is the same to the bit by every
+// activation and residual follow. The sums of a norm and of a row's squares have the order of
+// definitions/norm_row.hpp. So a row of the output is the same to the bit by every
 // instruction set, any number of threads and in any batch. A row with a NaN gives a row of NaN.
 // Scratch memory is as in compute.hpp. No rows, an empty batch, give none.
 #pragma once
@@ -40,6 +41,14 @@ void attention(const Attention &attention, float *out, const Pool &pool);
 void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
                     const Linear &out_proj, float *out, const Pool &pool);
 
+// out [rows, width] = norm(x [rows, width]).
+void norm(const float *x, std::int64_t rows, std::int64_t width, const Norm &norm, float *out,
+          const Pool &pool);
+
+// out [rows, width] = x [rows, width] / sqrt(sum of the row's squares), in float32. A row of zeros
+// gives NaN, and so does one of numbers below 2e-23, whose squares are zero.
+void unit_rows(const float *x, std::int64_t rows, std::int64_t width, float *out, const Pool &pool);
+
 // These functions by one instruction set.
 struct Table {
     decltype(&float32::product) product;
@@ -47,6 +56,8 @@ struct Table {
     decltype(&float32::mlp) mlp;
     decltype(&float32::attention) attention;
     decltype(&float32::self_attention) self_attention;
+    decltype(&float32::norm) norm;
+    decltype(&float32::unit_rows) unit_rows;
 };
 
 } // namespace twinlens::operators::float32

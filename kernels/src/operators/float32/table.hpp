@@ -3,6 +3,7 @@
 
 #include "operators/float32/linear.hpp"
 #include "operators/float32/numbers.hpp"
+#include "operators/float32/rows.hpp"
 #include "operators/float32/self_attention.hpp"
 
 namespace twinlens::operators {
@@ -27,6 +28,8 @@ template <typename Registers> constexpr Table table_of() {
     float32::Table table{};
     add_layers<Registers>(table);
     table.attention = plain_attention;
+    table.norm = norm_each;
+    table.unit_rows = unit_each;
     return table;
 }
 

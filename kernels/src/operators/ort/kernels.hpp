@@ -73,6 +73,33 @@ inline std::vector<std::int64_t> with_last(std::vector<std::int64_t> dims, std::
     return dims;
 }
 
+struct FloatNorm : Kernel {
+    explicit FloatNorm(const NodeInfo &node) : Kernel(node), norm(node, true) {}
+
+    void compute(const Call &call) const override {
+        const Tensor x = tokens(call, norm.width());
+        float *out = call.output(x.dims);
+        operators::float32::norm(x.floats(), x.rows(), norm.width(), *norm.norm(), out,
+                                 call.pool());
+    }
+
+    StoredNorm norm;
+};
+
+struct FloatUnitRows : Kernel {
+    explicit FloatUnitRows(const NodeInfo &node) : Kernel(node) {}
+
+    void compute(const Call &call) const override {
+        const Input at = input(0, "rows");
+        const Tensor x = call.input(at);
+        if (x.dims.empty()) {
+            throw refusal(at, "of shape []", "[..., width]");
+        }
+        float *out = call.output(x.dims);
+        operators::float32::unit_rows(x.floats(), x.rows(), x.dims.back(), out, call.pool());
+    }
+};
+
 template <typename Kind> struct BytesLinear : Kernel {
     explicit BytesLinear(const NodeInfo &node) : Kernel(node), weight(node, 1, "inputs") {}
 

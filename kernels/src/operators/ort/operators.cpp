@@ -249,6 +249,8 @@ std::vector<OperatorDefinition> all_operators(const Settings &settings) {
     add_operators<Int8>(of_int8, {Type::int8, Type::float32, Type::float32}, settings, all);
     add_operators<Float32>(of_float32, {Type::float32, Type::float32}, settings, all);
     add_operators<Bf16>(of_bf16, {Type::bf16, Type::float32}, settings, all);
+    all.push_back(define<FloatNorm>("FloatNorm", types(2, 0, {}), settings));
+    all.push_back(define<FloatUnitRows>("FloatUnitRows", types(0, 0, {}), settings));
     return all;
 }
 

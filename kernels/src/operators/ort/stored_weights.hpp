@@ -138,6 +138,9 @@ class StoredNorm {
 
     const Norm *norm() const { return norm_.scale == nullptr ? nullptr : &norm_; }
 
+    // Of a norm that is present.
+    std::int64_t width() const { return scale_.dims[0]; }
+
   private:
     Tensor scale_, bias_;
     Norm norm_{nullptr, nullptr, 0};
