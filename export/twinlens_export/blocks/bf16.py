@@ -1,9 +1,9 @@
 """The blocks in bf16: products of bfloat16 with sums in float32, in operators of our own.
 
 Weights are bfloat16, and so are the rows that they are multiplied with, each rounded once; all else
-is float32: sums, residuals, norms and attention. As in int8 every operator is called by name, and
-defined by a function in the same file: the native operators serve if they are installed; otherwise
-onnxruntime inlines the function.
+is float32: sums, residuals, norms, attention, the last projection. As in int8 every operator is
+called by name, and defined by a function in the same file: the native operators serve if they are
+installed; otherwise onnxruntime inlines the function.
 """
 
 # ruff: noqa: D102  the contracts are those of Blocks
@@ -18,8 +18,8 @@ import onnx
 from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks import bf16_functions as functions
 from twinlens_export.blocks import int8_functions
-from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import Mlp
+from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
 from twinlens_export.graph.bf16 import Bf16, rounded
 from twinlens_export.graph.graph import Attribute, Function, Graph, Node
 
@@ -39,10 +39,10 @@ class Bf16Blocks:
     """
 
     graph: Graph
-    _floats: FloatBlocks = field(init=False)
+    _floats: NativeFloatBlocks = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_floats", FloatBlocks(self.graph))
+        object.__setattr__(self, "_floats", NativeFloatBlocks(self.graph, defined=True))
 
     def rows(self, table: F32, ids: str, name: str) -> str:
         stored = self.graph.weight(f"{name}.table", rounded(table))
@@ -58,7 +58,13 @@ class Bf16Blocks:
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
         inputs = (tokens, *self._norm(norm, name), *self._weight(linear, name))
-        return self._call(functions.linear(norm), *inputs, name=name, k=linear, **_epsilon(norm))
+        return self._call(
+            functions.linear(normed=norm is not None),
+            *inputs,
+            name=name,
+            k=linear,
+            **_epsilon(norm),
+        )
 
     def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
         fusible = self._fusible_attention(tokens, residual)
@@ -76,7 +82,7 @@ class Bf16Blocks:
         )
         sizes = {"inputs": mlp.fc1.weight.shape[1], "middle": mlp.fc2.weight.shape[1]}
         attributes = {**sizes, "activation": mlp.activation, **_epsilon(mlp.norm)}
-        function = functions.mlp_add(mlp.norm, mlp.activation)
+        function = functions.mlp_add(mlp.activation, normed=mlp.norm is not None)
         return self.graph.call(function, *inputs, name=name, **attributes)
 
     def self_attention(self, joined: str, heads: int, *, causal: bool) -> str:
@@ -96,6 +102,9 @@ class Bf16Blocks:
     def projection(self, rows: str, linear: Linear, name: str) -> str:
         return self._floats.projection(rows, linear, name)
 
+    def unit_rows(self, rows: str, name: str) -> str:
+        return self._floats.unit_rows(rows, name)
+
     def _fusible_attention(self, attended: str, residual: str) -> tuple[Node, Node] | None:
         """Return the last two nodes if they are an attention block up to its output projection."""
         if len(self.graph.nodes) < 2:
@@ -111,14 +120,14 @@ class Bf16Blocks:
         return (qkv, attention) if found else None
 
     def _attention_add(self, fusible: tuple[Node, Node], out_proj: Linear, name: str) -> str:
-        """Replace three operators by one: the intermediate results stay in the processor's cache."""
+        """Replace three operators by one, whose intermediate results stay in the cache."""
         qkv, attention = fusible
         del self.graph.nodes[-2:]
         heads, epsilon = attention.attributes["heads"], qkv.attributes["epsilon"]
         assert isinstance(heads, int)
         assert isinstance(epsilon, float)
         causal = attention.op == "Bf16CausalAttention"
-        function = functions.attention_add(heads, epsilon, causal=causal)
+        function = functions.attention_add(heads, causal=causal)
         width = out_proj.weight.shape[1]
         sizes: dict[str, Attribute] = {"inputs": width, "middle": width, "heads": heads}
         inputs = (*qkv.inputs, *self._weight(out_proj, name))

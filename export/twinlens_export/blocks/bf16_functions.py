@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 import onnx
 
-from twinlens_export.architecture import Activation, Norm
+from twinlens_export.architecture import Activation
 from twinlens_export.blocks import int8_functions
+from twinlens_export.blocks.float_functions import NORM, add_norm
 from twinlens_export.blocks.fp32 import ACTIVATIONS, add_attention, add_causal_mask, add_heads
 from twinlens_export.graph.graph import Function, GraphBuilder, Ref
 
@@ -53,9 +54,7 @@ attention. The prefix is part of the file format, as is the second's."""
 SECOND: Final = Weight("narrow.", "middle")
 """The second of two: fc2 of an MLP, the output projection of an attention."""
 
-NORM: Final = ("norm.scale", "norm.bias")
 EPSILON: Final = ("epsilon",)
-"""Attribute for the native operators; the function has the value inside."""
 
 
 def bytes_linear() -> Function:
@@ -70,15 +69,15 @@ def bytes_linear() -> Function:
     return body
 
 
-def linear(norm: Norm | None) -> Function:
-    """Define tokens times a weight, after a norm if one is given."""
+def linear(*, normed: bool) -> Function:
+    """Define tokens times a weight, after a norm if there is one."""
     body = Function(
-        name="Bf16NormLinear" if norm else "Bf16Linear",
-        inputs=("x", *(NORM if norm else ()), *ONLY.inputs),
+        name="Bf16NormLinear" if normed else "Bf16Linear",
+        inputs=("x", *(NORM if normed else ()), *ONLY.inputs),
         output="y",
-        attributes=("inputs", *(EPSILON if norm else ())),
+        attributes=("inputs", *(EPSILON if normed else ())),
     )
-    body.add("Identity", _linear(body, _normed(body, "x", norm), ONLY), name="y")
+    _linear(body, add_norm(body, "x") if normed else "x", ONLY, name="y")
     return body
 
 
@@ -94,21 +93,21 @@ def linear_add() -> Function:
     return body
 
 
-def mlp_add(norm: Norm | None, activation: Activation) -> Function:
-    """Define x + fc2(activation(fc1(norm(x)))), the norm if one is given."""
+def mlp_add(activation: Activation, *, normed: bool) -> Function:
+    """Define x + fc2(activation(fc1(norm(x)))), the norm if there is one."""
     body = Function(
-        name="Bf16NormMlpAdd" if norm else "Bf16MlpAdd",
-        inputs=("x", *(NORM if norm else ()), *FIRST.inputs, *SECOND.inputs),
+        name="Bf16NormMlpAdd" if normed else "Bf16MlpAdd",
+        inputs=("x", *(NORM if normed else ()), *FIRST.inputs, *SECOND.inputs),
         output="y",
-        attributes=("inputs", "middle", "activation", *(EPSILON if norm else ())),
+        attributes=("inputs", "middle", "activation", *(EPSILON if normed else ())),
     )
-    hidden = _linear(body, _normed(body, "x", norm), FIRST)
+    hidden = _linear(body, add_norm(body, "x") if normed else "x", FIRST)
     activated = ACTIVATIONS[activation](body, hidden)
     body.add("Add", "x", _linear(body, activated, SECOND), name="y")
     return body
 
 
-def attention_add(heads: int, epsilon: float, *, causal: bool) -> Function:
+def attention_add(heads: int, *, causal: bool) -> Function:
     """Define x + out_proj(attention(qkv(norm(x)))): a whole attention block of a pre-norm layer."""
     body = Function(
         name="Bf16NormCausalAttentionAdd" if causal else "Bf16NormSelfAttentionAdd",
@@ -116,8 +115,7 @@ def attention_add(heads: int, epsilon: float, *, causal: bool) -> Function:
         output="y",
         attributes=("inputs", "middle", "heads", *EPSILON),
     )
-    normed = body.add("LayerNormalization", "x", *NORM, axis=-1, epsilon=epsilon)
-    joined = _linear(body, normed, FIRST)
+    joined = _linear(body, add_norm(body, "x"), FIRST)
     mask = add_causal_mask(body, joined) if causal else ""
     attended = add_attention(body, add_heads(body, joined, heads, parts=3), mask)
     body.add("Add", "x", _linear(body, attended, SECOND), name="y")
@@ -135,16 +133,10 @@ def self_attention(heads: int, *, causal: bool) -> Function:
     return attention(define(heads))
 
 
-def _normed(body: GraphBuilder, tokens: str, norm: Norm | None) -> str:
-    if norm is None:
-        return tokens
-    return body.add("LayerNormalization", tokens, *NORM, axis=-1, epsilon=norm.epsilon)
-
-
-def _linear(body: GraphBuilder, tokens: str, weight: Weight) -> str:
+def _linear(body: GraphBuilder, tokens: str, weight: Weight, *, name: str = "") -> str:
     rounded = body.add("Cast", body.add("Cast", tokens, to=_BF16), to=_FLOAT)
     product = body.add("MatMul", rounded, _unpacked(body, weight))
-    return body.add("Add", product, weight.bias)
+    return body.add("Add", product, weight.bias, name=name)
 
 
 def _unpacked(body: GraphBuilder, weight: Weight) -> str:
