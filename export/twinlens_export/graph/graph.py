@@ -199,7 +199,7 @@ def save(graph: Graph, path: Path) -> tuple[Path, ...]:
         tensors = [
             _external(name, array, file, external.name)
             if array.nbytes >= SMALLEST_EXTERNAL_BYTES
-            else _embedded(name, array)
+            else embedded(name, array)
             for name, array in graph.weights.items()
         ]
     onnx.save_model(_model(graph, tensors), path)
@@ -223,7 +223,7 @@ def save_beside(graph: Graph, path: Path, first: Path) -> None:
     for name, array in graph.weights.items():
         assert name not in stored or tuple(stored[name].dims) == array.shape, f"{name} is another"
     own = {name: array for name, array in graph.weights.items() if name not in stored}
-    tensors = [_embedded(name, array) for name, array in own.items()]
+    tensors = [embedded(name, array) for name, array in own.items()]
     onnx.save_model(_model(graph, [*tensors, *stored.values()]), path)
 
 
@@ -244,7 +244,7 @@ def _external(name: str, array: Array, file: BinaryIO, file_name: str) -> onnx.T
     return tensor
 
 
-def _embedded(name: str, array: Array) -> onnx.TensorProto:
+def embedded(name: str, array: Array) -> onnx.TensorProto:
     """Return a tensor that holds an array."""
     if array.dtype == BF16:
         return helper.make_tensor(name, _tensor_type(BF16), array.shape, array.tobytes(), raw=True)
@@ -260,7 +260,7 @@ def _tensor_type(dtype: np.dtype[Any]) -> int:
 
 def to_model(graph: Graph) -> onnx.ModelProto:
     """Convert a graph to a model of onnx that holds all weights."""
-    return _model(graph, [_embedded(name, array) for name, array in graph.weights.items()])
+    return _model(graph, [embedded(name, array) for name, array in graph.weights.items()])
 
 
 def _model(graph: Graph, tensors: Sequence[onnx.TensorProto]) -> onnx.ModelProto:

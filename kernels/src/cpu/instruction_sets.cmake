@@ -145,10 +145,10 @@ twinlens_instruction_set(neon LIBRARY operators PROCESSOR ${arm}
                          GNU ${neon}
                          ZIG ${zig_neon})
 
+# Not by MSVC, which has no conversion between its vectors of bfloat16 and others.
 twinlens_instruction_set(avx512bf16 LIBRARY bf16 PROCESSOR ${x86}
                          NEEDS avx512vnni avx512bf16
-                         GNU ${avx512vnni} -mavx512bf16
-                         MSVC /arch:AVX512)
+                         GNU ${avx512vnni} -mavx512bf16)
 
 # The list as macros of C++.
 set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)

@@ -312,13 +312,14 @@ void check_set(const Set &set) {
 int main() {
     report_sets(bf16::extensions());
     report_sets(operator_sets());
-    for (const OperatorTable *table : operator_tables()) {
-        check_set({table->name, table->bf16_layers, table->floats});
-    }
-    if (!operator_tables().empty()) {
+    const std::vector<const OperatorTable *> &tables = operator_tables();
+    if (!tables.empty()) {
         for (const bf16::Extension *own : twinlens::cpu::runnable(bf16::extensions())) {
-            check_set({own->name, own->table, operator_tables().front()->floats});
+            check_set({own->name, own->table, tables.front()->floats});
         }
+    }
+    for (const OperatorTable *table : tables) {
+        check_set({table->name, table->bf16_layers, table->floats});
     }
     return finish();
 }
