@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from PIL import Image
+from rows_by_each_set import different, rows_by_each_set
 from transformers_rows import transformers_rows
 
 import twinlens
@@ -81,6 +82,7 @@ def test_the_manifest_says_what_was_written(bundle: Bundle) -> None:
         assert [*tower.native] == (["onnx/text_model_native.onnx"] if precision == "fp32" else [])
         assert tower.agreement.samples == 13  # of 20: the others are for calibration
         assert tower.kept == ()
+        assert tower.one_arithmetic is (precision != "fp16")
         model = onnx.load(bundle.path(tower.file))
         assert tower.shape_nodes == shape_nodes(model) != ()
 
@@ -140,19 +142,34 @@ def test_a_tower_below_the_tolerance_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_int8_cannot_bear_stays_in_float32(
-    loud_folder: Path, sample_files: SampleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.995))  # type: ignore[arg-type]
-    bundle = twinlens_export.export(
-        loud_folder, tmp_path / "out", precisions=["int8"], samples=sample_files
-    )
+@pytest.fixture(scope="module")
+def loud_bundle(
+    loud_folder: Path, sample_files: SampleFiles, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    """An int8 bundle of which a block stays in float32."""
+    out = tmp_path_factory.mktemp("bundles") / "loud"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.995))  # type: ignore[arg-type]
+        return twinlens_export.export(loud_folder, out, precisions=["int8"], samples=sample_files)
+
+
+def test_what_int8_cannot_bear_stays_in_float32(loud_bundle: Bundle) -> None:
+    bundle = loud_bundle
     towers = bundle.manifest.towers["int8"]
     assert towers.image.kept == ("layers.2.mlp",)
     assert towers.image.agreement.worst_cosine > 0.995
     assert towers.text.kept == ()
     assert "int8 image keeps in fp32: layers.2.mlp" in tower_table(bundle.manifest)
     bundle.check("int8")
+
+
+@pytest.mark.skipif(len(operators.runnable()) < 2, reason="one set of operators runs here, or none")
+def test_float32_has_the_same_bits_by_each_set(
+    bundle: Bundle, loud_bundle: Bundle, tmp_path: Path
+) -> None:
+    """In fp32, and in the blocks that int8 cannot bear."""
+    asked = [(bundle.folder, "fp32"), (loud_bundle.folder, "int8")]
+    assert list(different(rows_by_each_set(asked, tmp_path))) == []
 
 
 def test_int8_is_refused_where_too_much_would_stay_in_float32(

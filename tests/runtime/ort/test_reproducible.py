@@ -50,13 +50,11 @@ def test_nothing_changes_where_the_operators_are_no_exception() -> None:
 
 
 @needs_native
-def test_operators_whose_rows_differ_at_the_ends_of_a_tower_are_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(operators, "reproducible_path", lambda: "neondot")
-    monkeypatch.setattr(native_operators, "failure", lambda: None)
-    with pytest.raises(ProviderError, match="by the operators neondot: onnxruntime's own norms"):
-        native_operators.reproducible()
+def test_every_set_has_reproducible_rows() -> None:
+    """Those of ARM too: the set of the exception has a variant."""
+    serving = set(operators.PATHS) - {"amx"} | {"amx_reproducible"}
+    assert serving == operators.SAME_BITS
+    assert native_operators.reproducible() in serving
 
 
 def test_the_operators_are_asked_for_the_bits_of_every_processor(
@@ -91,24 +89,31 @@ def test_the_answer_is_refused_where_nothing_gives_those_bits(tmp_path: Path) ->
 
 
 @needs_native
-def test_a_bundle_that_keeps_blocks_in_float32_is_refused(tmp_path: Path) -> None:
+def test_a_bundle_of_which_onnxruntime_takes_some_sums_is_refused(tmp_path: Path) -> None:
+    """Both are named beside its rows, which other processors would give otherwise."""
     folder = shutil.copytree(folder_of("demo"), tmp_path / "bundle")
     bundle = open_bundle(folder)
     towers = dict(bundle.manifest.towers)
     towers["int8"] = replace(
-        towers["int8"], text=replace(towers["int8"].text, kept=("layers.1.mlp",))
+        towers["int8"], text=replace(towers["int8"].text, one_arithmetic=False)
     )
     write_manifest(folder, replace(bundle.manifest, towers=towers))
-    with pytest.raises(ProviderError, match=r"keep layers\.1\.mlp in float32"):
+    with pytest.raises(ProviderError, match=r"in int8 on cpu, .*; export it again, or leave"):
         twinlens.load(folder, device="cpu", reproducible=True)
-    assert "reproducible" not in twinlens.load(folder, device="cpu").about
+    about = twinlens.load(folder, device="cpu").about
+    assert "reproducible" not in about
+    assert about["operators"] == f"{operators.path()} and onnxruntime"
 
 
 def test_operators_of_the_same_bits_are_no_difference(caplog: pytest.LogCaptureFixture) -> None:
     for one, other, told in (
         ("avx2", "avx512vnni", 0),
         ("amx_reproducible", "avx2", 0),
+        ("neondot", "avx512vnni", 0),
+        ("neon", "neoni8mm", 0),
         ("avx2", "amx", 1),
+        ("avx2 and onnxruntime", "avx2", 1),
+        ("avx2 and onnxruntime", "avx2 and onnxruntime", 0),
         ("onnxruntime", "avx2", 1),
     ):
         caplog.clear()
