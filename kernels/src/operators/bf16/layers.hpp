@@ -8,9 +8,9 @@
 // follow in float32, as do norms and attention.
 //
 // So a row of the output is the same to the bit by every instruction set, any number of threads and
-// in any batch, but for sums below 2^-126: AVX512-BF16 makes them zero, and the others keep them. A
-// row with a NaN gives a row of NaN. Scratch memory is as in compute.hpp. No rows, an empty batch,
-// give none.
+// in any batch, but for sums below 2^-102: AVX512-BF16 takes what is below 2^-126 on the way for
+// zero. A row with a NaN gives a row of NaN. Scratch memory is as in compute.hpp. No rows, an empty
+// batch, give none.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,7 @@
 // avx512bf16.cpp - the operators of bf16 towers by AVX512-BF16: 32 products at once.
+//
+// It serves processors with AMX too. TDPBF16PS, and BFDOT of ARM, would be faster there, but they
+// round their sums in other ways, so that rows would depend on the processor.
 
 #include <cstring>
 
