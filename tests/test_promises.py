@@ -34,7 +34,7 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "and so is a row of bf16"): (
         "export/test_precision.py::test_a_row_is_the_same_to_the_bit_whatever_its_batch",
     ),
-    (README, "AVX512-BF16 and the operators in float32 add the same products in the same order"): (
+    (README, "and one of bf16, by AVX512-BF16 too"): (
         "export/test_exporter.py::test_float32_and_bf16_have_the_same_bits_by_each_set",
     ),
     (README, "in bf16 on such a processor, and in fp32 on others"): (
@@ -77,6 +77,18 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "A row of an int8 bundle is the same to the bit by AVX2, AVX-VNNI and AVX-512 VNNI"): (
         "runtime/ort/test_one_answer.py::test_all_sets_give_the_same_bits",
         "kernels/isa/test_instruction_sets.py::test_older_x86_processors",
+        "kernels/isa/test_instruction_sets.py::test_arm_processors",
+        "export/graph/test_one_arithmetic.py::test_towers",
+    ),
+    (README, "so is a row of fp32"): (
+        "export/test_exporter.py::test_float32_has_the_same_bits_by_each_set",
+    ),
+    (README, "`reproducible=True` is an error there"): (
+        "runtime/ort/test_reproducible.py::test_the_answer_is_refused_where_nothing_gives_those_bits",
+        (
+            "runtime/ort/test_reproducible.py"
+            "::test_a_bundle_of_which_onnxruntime_takes_some_sums_is_refused"
+        ),
     ),
     (README, "Ids and order are those of a float64 brute force over the stored rows"): (
         "runtime/search/test_cosines.py::test_hits_are_those_of_brute_force_by_cosine",

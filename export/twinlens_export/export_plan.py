@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from twinlens.bundle.specs import Modality, Precision
+from twinlens.ort import native_operators
 from twinlens_export.architecture import ImageTower, TextTower
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Array
+from twinlens_export.precision import RECIPES
 from twinlens_export.verification.samples import Inputs, Samples
+from twinlens_export.verification.verify import FEW
 
 REFERENCE_STEP: Final = "the original model"
 COSTS: Final[Mapping[Precision, float]] = {"fp32": 1.0, "fp16": 1.5, "bf16": 0.5, "int8": 0.3}
@@ -46,6 +49,10 @@ def export_plan(
         "image": _image_tokens(checkpoint, samples.calibration),
         "text": _text_tokens(samples.calibration),
     }
+    few = {
+        "image": min(1, FEW / len(samples.compared.images)),
+        "text": min(1, FEW / len(samples.compared.texts)),
+    }
     modalities: tuple[Modality, ...] = ("image", "text")
     one_run = sum(weights[modality] * whole[modality] for modality in modalities)
     plan = {REFERENCE_STEP: REFERENCE_COST * one_run}
@@ -53,6 +60,8 @@ def export_plan(
         for modality in modalities:
             tokens = COSTS[precision] * (whole[modality] + trimmed[modality])
             tokens += 3 * TUNING * tuned[modality] if precision == "int8" else 0
+            if RECIPES[precision].native is not None and native_operators.serving() is not None:
+                tokens *= 1 + few[modality]
             plan[tower_step(modality, precision)] = tokens * weights[modality]
     return plan
 

@@ -3,7 +3,8 @@
 import importlib.metadata
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -166,6 +167,7 @@ class _TowerSource(Generic[Tower]):
     batches: Sequence[Array]
     """Calibration samples."""
     agreement: Callable[[verify.EmbedRows], Agreement]
+    worst_of_few: Callable[[verify.EmbedRows], float]
     work: Work
 
     def cost(self, batch: Array, precision: Precision) -> float:
@@ -212,6 +214,7 @@ def _write_towers(
         batches=image_batches(samples.calibration.images),
         work=work,
         agreement=lambda embed: verify.image_agreement(embed, samples, reference),
+        worst_of_few=lambda embed: verify.worst_of_few_images(embed, samples, reference),
     )
     text = _TowerSource(
         modality="text",
@@ -220,6 +223,7 @@ def _write_towers(
         batches=text_batches(samples.calibration.texts, checkpoint.text_spec),
         work=work,
         agreement=lambda embed: verify.text_agreement(embed, samples, reference, checkpoint),
+        worst_of_few=lambda embed: verify.worst_of_few_texts(embed, samples, reference, checkpoint),
     )
     return {
         precision: Towers(
@@ -269,8 +273,8 @@ def _write(
 ) -> TowerFile:
     """Write a tower: its graph, and the native one if there is a second.
 
-    Both are compared with the original, where they can run; the worse agreement is the tower's. The
-    second is left out where the first is refused.
+    The graph that serves here is compared with the original on all samples. Where that is the
+    second, the first is compared on a few: it has the same weights.
     """
     name = f"{ONNX_FOLDER}/{STEMS[source.modality]}{RECIPES[precision].suffix}.onnx"
     path = folder / name
@@ -278,19 +282,24 @@ def _write(
     files: tuple[Path, ...] = save(graph, path)
     one_arithmetic = has_one_arithmetic(graph)
     del graph  # the caller has handed it over: its arrays are free before the session packs others
-    agreement = _agreement(source, precision, path, names)
     native: list[Path] = []
-    build = partial(source.build_tower, source.tower)
-    second = native_graph(build, precision) if verify.holds(agreement, precision) else None
+    second = native_graph(partial(source.build_tower, source.tower), precision)
     if second is not None:
         native = [path.with_name(f"{path.stem}_native.onnx")]
         save_beside(second, native[0], path)
         one_arithmetic = has_one_arithmetic(second)
         del second
-        if native_operators.serving() is not None:
-            source.work.extend(tower_step(source.modality, precision))
-            both = (agreement, _agreement(source, precision, native[0], names))
-            agreement = min(both, key=lambda each: each.worst_cosine)
+    if not native or native_operators.serving() is None:
+        with _embedding(source, precision, path, names) as embed:
+            agreement = source.agreement(embed)
+    else:
+        with _embedding(source, precision, path, names) as embed:
+            worst = source.worst_of_few(embed)
+        with _embedding(source, precision, native[0], names) as embed:
+            agreement = source.agreement(embed)
+        # The smaller of both, and NaN if one is.
+        worst = float(np.minimum(worst, agreement.worst_cosine))
+        agreement = replace(agreement, worst_cosine=worst)
     logger.info("%s: worst cosine %.6f%s", name, agreement.worst_cosine, _kept_note(kept))
 
     def hashes(written: Iterable[Path]) -> dict[str, str]:
@@ -311,10 +320,11 @@ def _write(
     )
 
 
-def _agreement(
+@contextmanager
+def _embedding(
     source: _TowerSource[Tower], precision: Precision, path: Path, names: tuple[str, str]
-) -> Agreement:
-    """Compare a written file, of which the names of input and output are given."""
+) -> Iterator[verify.EmbedRows]:
+    """Open a written file, of which the names of input and output are given."""
     given, output = names
     session = Session(path, device=CPU, threads=usable_threads(), name=path.name, memory=FRUGAL)
 
@@ -323,10 +333,9 @@ def _agreement(
         source.work.advance(source.cost(batch, precision))
         return rows
 
-    agreement = source.agreement(embed)
+    yield embed
     session.close()
     give_back()
-    return agreement
 
 
 def _kept_note(kept: tuple[str, ...]) -> str:

@@ -21,6 +21,7 @@ from twinlens.errors import BundleError
 from twinlens.ort import native_operators
 from twinlens_export import exporter
 from twinlens_export.blocks.fp32 import FloatBlocks
+from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.errors import AgreementError, CheckpointError, ExportError
 from twinlens_export.graph.graph import Graph
@@ -162,18 +163,30 @@ def test_bf16_is_told_by_its_operators_and_runs_without_them(
         assert (slow.embed_images(photos) * rows).sum(axis=1).min() > 0.9999
 
 
+@pytest.mark.parametrize(
+    ("which", "blocks", "error"),
+    [("in_precision", FloatBlocks, 1), ("native_graph", NativeFloatBlocks, np.nan)],
+)
 def test_a_tower_below_the_tolerance_is_not_written(
+    which: str,
+    blocks: type[FloatBlocks | NativeFloatBlocks],
+    error: float,
     folders: Callable[[str], Path],
     sample_files: SampleFiles,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Whichever of its two graphs it is."""
+    if which == "native_graph" and operators.path() is None:
+        pytest.skip("the native graph cannot run here")
+
     def corrupted(build: BuildGraph, precision: str) -> Graph:
-        graph = build(FloatBlocks)
-        graph.weights["layers.1.mlp.widen.bias"] = graph.weights["layers.1.mlp.widen.bias"] + 1
+        graph = build(blocks)
+        bias = graph.weights["layers.1.mlp.widen.bias"]
+        graph.weights["layers.1.mlp.widen.bias"] = bias + np.float32(error)
         return graph
 
-    monkeypatch.setattr(exporter, "in_precision", corrupted)
+    monkeypatch.setattr(exporter, which, corrupted)
     with pytest.raises(AgreementError, match=r"image tower in fp32 is not written: .*--precision"):
         twinlens_export.export(
             folders("demo"), tmp_path / "out", precisions=["fp32"], samples=sample_files

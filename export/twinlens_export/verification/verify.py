@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinlens.bundle.manifest import Agreement
-from twinlens.bundle.specs import Modality, Precision
+from twinlens.bundle.specs import Modality, Precision, TextSpec
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
@@ -21,6 +21,8 @@ T = TypeVar("T", bound=np.generic)
 
 BATCH_SIZES: Final = (1, 3, 17)
 """Sizes in turn: one, a few, and a size that is no multiple of any kernel's tile."""
+FEW: Final = sum(BATCH_SIZES)
+"""Samples that a second graph of a tower is compared on: a batch of each size."""
 MOST_PIXELS: Final = 17 * 256 * 256
 """Pixels of a batch: 17 images of 384 px would take 2 GB of activations in SigLIP so400m."""
 K: Final = 10
@@ -107,12 +109,26 @@ def image_agreement(embed: EmbedRows, samples: Samples, reference: Reference) ->
 
     Top-k is of retrieval among the reference model's caption embeddings.
     """
-    images = samples.compared.images
-    most = max(1, MOST_PIXELS // (images.shape[1] * images.shape[2]))
-    rows = np.concatenate([embed(batch) for batch in _batches(images, most)])
+    rows = _image_rows(embed, samples.compared.images)
     gallery = reference.texts[: samples.n_captions]
     cosines = cosines_of(rows, reference.images)
     return _agreement(rows, reference.images, gallery=gallery, cosines=cosines)
+
+
+def worst_of_few_images(embed: EmbedRows, samples: Samples, reference: Reference) -> float:
+    """Return the smallest cosine with the reference model, of `FEW` images or all.
+
+    Enough for a second graph of one tower: its weights are those of the first, which was compared
+    on all samples, and another fault is one of each image, or of the size of a batch.
+    """
+    few = _few(len(samples.compared.images))
+    rows = _image_rows(embed, samples.compared.images[few])
+    return float(cosines_of(rows, reference.images[few]).min())
+
+
+def _image_rows(embed: EmbedRows, images: NDArray[np.uint8]) -> F32:
+    most = max(1, MOST_PIXELS // (images.shape[1] * images.shape[2]))
+    return np.concatenate([embed(batch) for batch in _batches(images, most)])
 
 
 def text_agreement(
@@ -123,22 +139,44 @@ def text_agreement(
     Top-k is of retrieval among the reference model's image embeddings. Every text is embedded
     twice: trimmed to the longest of its batch, and padded to the context.
     """
-    spec = checkpoint.text_spec
     texts = (*samples.compared.texts, *samples.full_texts)
     wanted = np.concatenate([reference.texts, reference.full_texts])
-    whole = padded(texts, spec.context, spec.pad_id)
-    lengths = np.array([len(text) for text in texts])
-    trimmed_rows = np.concatenate(
-        [
-            embed(batch[:, : longest.max()] if spec.trim else batch)
-            for batch, longest in zip(_batches(whole), _batches(lengths), strict=True)
-        ]
-    )
-    padded_rows = np.concatenate([embed(batch) for batch in _batches(whole)])
+    trimmed_rows, padded_rows = _text_rows(embed, texts, checkpoint.text_spec)
     cosines = np.concatenate([cosines_of(trimmed_rows, wanted), cosines_of(padded_rows, wanted)])
     rows = trimmed_rows[: len(reference.texts)]
     gallery = reference.images[: samples.n_images]
     return _agreement(rows, reference.texts, gallery=gallery, cosines=cosines)
+
+
+def worst_of_few_texts(
+    embed: EmbedRows, samples: Samples, reference: Reference, checkpoint: Checkpoint
+) -> float:
+    """Return the smallest cosine with the reference model, as `worst_of_few_images`.
+
+    Of `FEW` texts or all, and of those that fill the context; trimmed and padded.
+    """
+    few = _few(len(samples.compared.texts))
+    texts = (*(samples.compared.texts[place] for place in few), *samples.full_texts)
+    wanted = np.concatenate([reference.texts[few], reference.full_texts])
+    rows = np.concatenate(_text_rows(embed, texts, checkpoint.text_spec))
+    return float(cosines_of(rows, np.concatenate([wanted, wanted])).min())
+
+
+def _text_rows(embed: EmbedRows, texts: Sequence[Sequence[int]], spec: TextSpec) -> tuple[F32, F32]:
+    """Embed texts trimmed to the longest of their batch, and padded to the context."""
+    whole = padded(texts, spec.context, spec.pad_id)
+    lengths = np.array([len(text) for text in texts])
+    trimmed_rows = [
+        embed(batch[:, : longest.max()] if spec.trim else batch)
+        for batch, longest in zip(_batches(whole), _batches(lengths), strict=True)
+    ]
+    padded_rows = [embed(batch) for batch in _batches(whole)]
+    return np.concatenate(trimmed_rows), np.concatenate(padded_rows)
+
+
+def _few(count: int) -> NDArray[np.intp]:
+    """Return the places of `FEW` of that many samples, from the first to the last; or all."""
+    return np.unique(np.linspace(0, count - 1, FEW).round().astype(np.intp))
 
 
 def holds(agreement: Agreement, precision: Precision) -> bool:

@@ -1,5 +1,7 @@
 """The figures of the verification, and its tolerances."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,40 @@ def test_texts_are_seen_trimmed_and_whole(samples: Samples, demo_shaped: Checkpo
     assert widths == [(1, 2), (3, 4), (1, 32), (3, 32)]
     assert found.worst_cosine == pytest.approx(0, abs=1e-6)
     assert found.samples == 3
+
+
+@pytest.mark.parametrize("bad", [0, 39, 20])
+def test_a_few_images_are_a_batch_of_each_size(samples: Samples, bad: int) -> None:
+    images = np.zeros((40, 4, 4, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(40)
+    many = replace(samples, compared=replace(samples.compared, images=images))
+    reference = Reference(images=circle(np.arange(40)), texts=circle([0]), full_texts=circle([0]))
+    batches: list[list[int]] = []
+
+    def embed(batch: object) -> object:
+        batches.append(np.asarray(batch)[:, 0, 0, 0].tolist())
+        return circle([90 + one if one == bad else one for one in batches[-1]])
+
+    worst = verify.worst_of_few_images(embed, many, reference)  # type: ignore[arg-type]
+    assert worst == pytest.approx(0, abs=1e-6)
+    assert [len(batch) for batch in batches] == list(verify.BATCH_SIZES)
+    places = [place for batch in batches for place in batch]
+    assert places == sorted(places)
+    assert (places[0], places[-1]) == (0, 39)
+
+
+def test_few_texts_are_seen_trimmed_and_whole(samples: Samples, demo_shaped: Checkpoint) -> None:
+    widths = []
+
+    def embed(batch: object) -> object:
+        ids = np.asarray(batch)
+        widths.append(ids.shape)
+        return circle([np.nan if ids.shape == (3, 32) else 0] * len(ids))
+
+    reference = Reference(images=circle([0]), texts=circle([0, 0, 0]), full_texts=circle([0]))
+    found = verify.worst_of_few_texts(embed, samples, reference, demo_shaped)  # type: ignore[arg-type]
+    assert widths == [(1, 2), (3, 4), (1, 32), (3, 32)]
+    assert np.isnan(found)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])

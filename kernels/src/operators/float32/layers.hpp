@@ -1,4 +1,5 @@
-// layers.hpp - contract of the native operators of float32 towers.
+// layers.hpp - contract of the native operators in float32: of float32 towers, and of the ends of
+// int8 towers.
 //
 //   y[n] = sum_k x[k] * w[n][k] + bias[n]
 // A sum begins with 0 and takes its terms in the order of k, each by one fused multiply-add; bias,
