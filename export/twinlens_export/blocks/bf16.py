@@ -18,6 +18,7 @@ import onnx
 from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks import bf16_functions as functions
 from twinlens_export.blocks import int8_functions
+from twinlens_export.blocks.attention_block import attention_block
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
 from twinlens_export.graph.bf16 import Bf16, rounded
@@ -67,7 +68,9 @@ class Bf16Blocks:
         )
 
     def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
-        fusible = self._fusible_attention(tokens, residual)
+        fusible = attention_block(
+            self.graph, tokens, residual, projection="Bf16NormLinear", attentions=FUSIBLE
+        )
         if fusible is not None and linear.weight.shape[1] % TOGETHER == 0:
             return self._attention_add(fusible, linear, name)
         inputs = (tokens, *self._weight(linear, name), residual)
@@ -104,20 +107,6 @@ class Bf16Blocks:
 
     def unit_rows(self, rows: str, name: str) -> str:
         return self._floats.unit_rows(rows, name)
-
-    def _fusible_attention(self, attended: str, residual: str) -> tuple[Node, Node] | None:
-        """Return the last two nodes if they are an attention block up to its output projection."""
-        if len(self.graph.nodes) < 2:
-            return None
-        qkv, attention = self.graph.nodes[-2:]
-        found = (
-            attention.op in FUSIBLE
-            and attention.name == attended
-            and qkv.op == "Bf16NormLinear"
-            and qkv.name == attention.inputs[0]
-            and qkv.inputs[0] == residual
-        )
-        return (qkv, attention) if found else None
 
     def _attention_add(self, fusible: tuple[Node, Node], out_proj: Linear, name: str) -> str:
         """Replace three operators by one, whose intermediate results stay in the cache."""

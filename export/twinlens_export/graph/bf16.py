@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens_export.architecture import F32
+F32: TypeAlias = NDArray[np.float32]
 
 BF16: Final = np.dtype([("bf16", "<u2")])
 """A type of its own, so that its bits are not taken for whole numbers."""
