@@ -49,8 +49,8 @@ class NativeFloatBlocks:
 
     def norm(self, tokens: str, norm: Norm, name: str) -> str:
         given = (tokens, *self._norm(norm, name))
-        sizes = {"inputs": len(norm.scale)}
-        return self._call(functions.norm(), *given, **sizes, **_epsilon(norm))
+        attributes = {"inputs": len(norm.scale), "epsilon": norm.epsilon}
+        return self._call(functions.norm(), *given, name="", **attributes)
 
     def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
         return self._linear(functions.bytes_linear(), values, linear, name)
@@ -99,9 +99,7 @@ class NativeFloatBlocks:
     def unit_rows(self, rows: str, name: str) -> str:
         return self._call(functions.unit_rows(), rows, name=name)
 
-    def _call(
-        self, function: Function, *inputs: str, name: str = "", **attributes: Attribute
-    ) -> str:
+    def _call(self, function: Function, *inputs: str, name: str, **attributes: Attribute) -> str:
         if not self.defined:
             return self.graph.add(function.name, *inputs, name=name, **attributes)
         name = name or f"{function.name}.{len(self.graph.nodes)}"
