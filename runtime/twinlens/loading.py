@@ -50,8 +50,8 @@ def load(  # noqa: PLR0913  one choice each, none by place
         device: "auto", "cpu", "cuda" or "cuda:1". The device asked for is the device got.
         precision: "auto", "fp32", "fp16", "bf16" or "int8". "auto" is int8 on a CPU and fp16 on
             CUDA where the bundle has them. Without int8 it is bf16 on a CPU that multiplies
-            bfloat16 (AVX512-BF16), and else fp32. Rows of int8 are the same to the bit by native
-            operators of x86 but AMX; those of AMX, of ARM, and of onnxruntime's own operators,
+            bfloat16 (AVX512-BF16), and else fp32. Rows are the same to the bit by all native
+            operators, but those of int8 by AMX; these, and rows by onnxruntime's own operators,
             differ a little, with cosines of 0.9998 and more. `Model.about` names the operators.
         threads: CPU threads for decoding and computing; all that the process may use by default,
             at most four for each of these (16 are always allowed). With one, every call computes on
@@ -66,8 +66,8 @@ def load(  # noqa: PLR0913  one choice each, none by place
             for the other. `PixelOptions` also says what is done with the oddities of image files.
         cuda: how the towers run on a CUDA device: memory, batch sizes, recorded runs, TensorRT.
         low_memory: on a CPU, leave the weights in their mapped files, which processes share and the
-            system may take back, and keep nothing between two calls. int8 and fp32 leave them there
-            anyway where the native operators serve (fp32 in bundles that have a graph for them);
+            system may take back, and keep nothing between two calls. int8, bf16 and fp32 leave them
+            there anyway where the native operators serve (fp32 in bundles with a graph for them);
             between two calls int8 ViT-B/32 then holds 60 MB of its own instead of 80 with one
             thread, 66 instead of 105 with two, for 4 to 8 % more CPU: a run has at most 4 images or
             16 texts, and glibc gives back the memory that it had. fp32 without them holds 63 MB
@@ -79,10 +79,10 @@ def load(  # noqa: PLR0913  one choice each, none by place
             ms of CPU with it and 4.3 without; a service of 157 texts/s has a p99 of 152 ms with it
             and 18 without, on 1.48 and 0.83 cores (AVX-512 VNNI, 2 cores). It helps only where the
             cores are idle otherwise: the best run of one text was 3.3 ms with it, 3.4 without.
-        reproducible: on a CPU, compute int8 or fp32 by the native operators whose rows are the same
-            to the bit on every processor that has some, x86 or ARM, or refuse. In int8 only AMX has
-            rows of its own: there the attention is then the common one, and elsewhere nothing
-            changes.
+        reproducible: on a CPU, compute int8, bf16 or fp32 by the native operators whose rows are
+            the same to the bit on every processor that has some, x86 or ARM, or refuse. In int8
+            only AMX has rows of its own: there the attention is then the common one, and elsewhere
+            nothing changes.
 
     Raises:
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
