@@ -81,7 +81,7 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "export/graph/test_one_arithmetic.py::test_towers",
     ),
     (README, "so is a row of fp32"): (
-        "export/test_exporter.py::test_float32_has_the_same_bits_by_each_set",
+        "export/test_exporter.py::test_float32_and_bf16_have_the_same_bits_by_each_set",
     ),
     (README, "`reproducible=True` is an error there"): (
         "runtime/ort/test_reproducible.py::test_the_answer_is_refused_where_nothing_gives_those_bits",
