@@ -283,22 +283,22 @@ void check_empty(const Set &set) {
 
 void check_set(const Set &set) {
     check_rounding(set);
-    for (const std::int64_t rows : {1, 2, 13, 14, 15, 29, 33, 100, 200}) {
-        const auto in = one_of<std::int64_t>({1, 8, 61, 64, 255, 511, 512, 513, 1100});
+    for (const std::int64_t rows : {1, 2, 14, 15, 33, 100}) {
+        const auto in = one_of<std::int64_t>({1, 8, 61, 64, 255, 512, 513, 1025});
         const auto out = one_of<std::int64_t>({1, 16, 17, 32, 33, 40, 64});
         check_product(set, rows, in, out);
         check_bytes_product(set, rows, in, out);
     }
-    for (const std::int64_t rows : {1, 5, 32, 130}) {
+    for (const std::int64_t rows : {1, 33}) {
         for (const Activation activation :
              {Activation::quick_gelu, Activation::gelu, Activation::gelu_tanh}) {
             check_mlp(set, rows, one_of<std::int64_t>({8, 64, 71}),
                       one_of<std::int64_t>({32, 270, 541}), activation);
         }
     }
-    for (const std::int64_t tokens : {1, 7, 50, 77}) {
-        check_self_attention(set, whole(1, 4), tokens, 3, 64, tokens == 77);
-        check_self_attention(set, whole(1, 4), tokens, 4, 24, tokens == 7);
+    for (const std::int64_t tokens : {1, 50}) {
+        check_self_attention(set, whole(1, 4), tokens, 2, 64, tokens == 50);
+        check_self_attention(set, whole(1, 4), tokens, 4, 24, false);
     }
     check_nan(set);
     check_empty(set);
