@@ -41,6 +41,18 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "a row of int8 or fp32 is the same to the bit alone and in any batch"): (
         "runtime/ort/test_low_memory.py::test_a_row_does_not_depend_on_its_batch",
     ),
+    (README, "and so is a row of bf16"): (
+        "export/test_precision.py::test_a_row_is_the_same_to_the_bit_whatever_its_batch",
+    ),
+    (README, "and one of bf16, by AVX512-BF16 too"): (
+        "export/test_exporter.py::test_float32_and_bf16_have_the_same_bits_by_each_set",
+    ),
+    (README, "in bf16 on such a processor, and in fp32 on others"): (
+        "export/test_exporter.py::test_bf16_is_chosen_where_it_is_the_fastest_there_is",
+    ),
+    (README, "Others compute the same rows in float32, no faster than fp32"): (
+        "export/test_exporter.py::test_bf16_is_told_by_its_operators_and_runs_without_them",
+    ),
     (README, "leave their work to onnxruntime and numpy, slower; one line in the log"): (
         (
             "runtime/ort/test_native_operators.py"
@@ -89,7 +101,7 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "export/graph/test_one_arithmetic.py::test_towers",
     ),
     (README, "so is a row of fp32"): (
-        "export/test_exporter.py::test_float32_has_the_same_bits_by_each_set",
+        "export/test_exporter.py::test_float32_and_bf16_have_the_same_bits_by_each_set",
     ),
     (README, "`reproducible=True` is an error there"): (
         "runtime/ort/test_reproducible.py::test_the_answer_is_refused_where_nothing_gives_those_bits",

@@ -165,6 +165,8 @@ QUEUE: Final = {"hint": "THROUGHPUT"}
 CONTENDERS: Final = (
     _ours("fp32"),
     _public("fp32"),
+    _ours("bf16"),
+    _public("bf16"),
     _ours("int8"),
     _public("int8"),
     _onnxruntime("plain export", "plain", core=True, sizes=ALL),

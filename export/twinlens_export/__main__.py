@@ -126,7 +126,8 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         nargs="+",
         choices=PRECISIONS,
-        help="fp32 runs anywhere, fp16 is for CUDA, int8 for CPUs (fp32 int8; of a bundle: all)",
+        help="fp32 runs anywhere, fp16 is for CUDA, bf16 and int8 for CPUs "
+        "(fp32 int8; of a bundle: all)",
     )
     parser.add_argument(
         "--images", type=Path, help="a folder of images like yours, to calibrate and verify on"

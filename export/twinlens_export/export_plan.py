@@ -15,7 +15,7 @@ from twinlens_export.verification.samples import Samples
 from twinlens_export.verification.verify import FEW
 
 REFERENCE_STEP: Final = "the original model"
-COSTS: Final[Mapping[Precision, float]] = {"fp32": 1.0, "fp16": 1.5, "int8": 0.3}
+COSTS: Final[Mapping[Precision, float]] = {"fp32": 1.0, "fp16": 1.5, "bf16": 0.5, "int8": 0.3}
 """Time of a product in a precision, in that of one in float32, and below that of one in torch: of
 ViT-L/14 (EPYC with AVX-512 VNNI)."""
 REFERENCE_COST: Final = 1.4

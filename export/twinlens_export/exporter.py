@@ -107,7 +107,7 @@ def export(  # noqa: PLR0913 - each is an independent wish
     Args:
         checkpoint: a folder, a Hub id, or a file of weights.
         out: the bundle's folder, new or empty.
-        precisions: any of "fp32", "fp16", "int8".
+        precisions: any of "fp32", "fp16", "bf16", "int8".
         samples: images and texts to calibrate and to verify on; by default those inside the
             package.
         clean: cleaning of texts, if not the checkpoint's: "openai" as in OpenAI's own code, "none"

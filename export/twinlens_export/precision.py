@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from twinlens.bundle.specs import Precision, TargetDevice
+from twinlens_export.blocks.bf16 import Bf16Blocks
 from twinlens_export.blocks.fp16_fused import FusedBlocks
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
@@ -41,6 +42,7 @@ RECIPES: Final[Mapping[Precision, PrecisionRecipe]] = {
     "fp16": PrecisionRecipe(
         blocks=FusedBlocks, passes=(drop_unread, to_half), device="cuda", suffix="_fp16"
     ),
+    "bf16": PrecisionRecipe(blocks=Bf16Blocks, device="cpu", suffix="_bf16"),
     "int8": PrecisionRecipe(blocks=Int8Blocks, device="cpu", suffix="_int8"),
 }
 

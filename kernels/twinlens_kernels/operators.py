@@ -1,4 +1,4 @@
-"""Native operators of int8 and float32 towers: a library that onnxruntime loads."""
+"""Native operators of int8, bf16 and float32 towers: a library that onnxruntime loads."""
 
 import ctypes
 import os
@@ -13,15 +13,18 @@ VARIABLE: Final = "TWINLENS_OPERATORS"
 """Environment variable that may name one of `PATHS`, or "none"; read at the first use."""
 PATHS: Final = ("amx", "avx512vnni", "avxvnni", "avx2", "neoni8mm", "neondot", "neon")
 """Instruction sets for which there are operators, best first."""
+BF16_PATHS: Final = ("avx512bf16",)
+"""Instruction sets with products of bfloat16, which serve bf16 towers beside one of `PATHS`."""
 SERVING: Final = "twinlens_operators_path"
 REPRODUCIBLE: Final = "twinlens_operators_reproducible_path"
+BF16: Final = "twinlens_operators_bf16_path"
 RUNNABLE: Final = "twinlens_operators_runnable_sets"
-QUESTIONS: Final = (SERVING, REPRODUCIBLE, RUNNABLE)
-"""Functions of the library, of which the first two read TWINLENS_OPERATORS themselves. One of
+QUESTIONS: Final = (SERVING, REPRODUCIBLE, BF16, RUNNABLE)
+"""Functions of the library, of which the first three read TWINLENS_OPERATORS themselves. One of
 another version of this package may lack some."""
-SAME_BITS: Final = frozenset({*PATHS, "amx_reproducible"} - {"amx"})
-"""Those that give the same int8 rows, to the bit: the attention of AMX multiplies bfloat16, but not
-that of its variant for reproducible sessions. In float32 all give the same."""
+SAME_BITS: Final = frozenset({*PATHS, *BF16_PATHS, "amx_reproducible"} - {"amx"})
+"""Those that give the same rows, to the bit: the attention of int8 by AMX multiplies bfloat16, but
+not that of its variant for reproducible sessions. In float32 and in bf16 all give the same."""
 
 
 @cache
@@ -57,6 +60,18 @@ def path() -> str | None:
         reason = failure() or "this processor or this installation has no such operators"
         raise ValueError(f"{VARIABLE} is {wanted!r}, but {reason}; unset it, or set it to {here}")
     return found
+
+
+@cache
+def bf16_path() -> str | None:
+    """Return the instruction set that computes bf16 towers: one of `BF16_PATHS`, or that of `path`.
+
+    The latter widens the numbers to float32, at the speed of that. None as for `path`.
+
+    Raises:
+        ValueError: as for `path`.
+    """
+    return None if path() is None else _answer(BF16)
 
 
 @cache

@@ -50,7 +50,7 @@ def about_of(
 
 
 def same_bits(operators: str | None, others: str | None) -> bool:
-    """Return True if the rows of an int8 bundle by both operators are the same to the bit."""
+    """Return True if the rows of an int8 or bf16 bundle by both are the same to the bit."""
     return operators == others or {operators, others} <= SAME_BITS
 
 

@@ -14,8 +14,8 @@ from transformers_rows import transformers_rows
 
 import twinlens
 import twinlens_export
-from twinlens.bundle.bundle import Bundle, sha256_of
-from twinlens.bundle.specs import PRECISIONS
+from twinlens.bundle.bundle import Bundle, sha256_of, write_manifest
+from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.commands.info import tower_table
 from twinlens.errors import BundleError
 from twinlens.ort import native_operators
@@ -69,6 +69,7 @@ def test_the_manifest_says_what_was_written(bundle: Bundle) -> None:
     assert {p: towers.device for p, towers in manifest.towers.items()} == {
         "fp32": "any",
         "fp16": "cuda",
+        "bf16": "cpu",
         "int8": "cpu",
     }
     assert manifest.width == 192
@@ -96,7 +97,7 @@ def test_the_folder_has_the_hubs_names(bundle: Bundle) -> None:
     towers = {
         f"onnx/{tower}_model{suffix}.onnx"
         for tower in ("vision", "text")
-        for suffix in ("", "_native", "_fp16", "_int8")
+        for suffix in ("", "_native", "_fp16", "_bf16", "_int8")
     }
     assert names == towers | {*bundle.manifest.files, "twinlens.json"}
 
@@ -125,6 +126,44 @@ def test_fp32_has_a_native_graph_and_one_for_every_runtime(
     onnx.save(second, folder / name)
     with pytest.raises(BundleError, match=r"vision_model_native\.onnx|vision_model\.onnx"):
         twinlens.load(folder, device="cpu", precision="fp32")
+
+
+@pytest.mark.parametrize(
+    ("multiplies", "there", "wanted"),
+    [
+        (True, ("fp32", "bf16", "int8"), "int8"),
+        (True, ("fp32", "bf16"), "bf16"),
+        (False, ("fp32", "bf16"), "fp32"),
+        (False, ("fp16", "bf16"), "bf16"),
+    ],
+)
+def test_bf16_is_chosen_where_it_is_the_fastest_there_is(
+    multiplies: bool,
+    there: tuple[Precision, ...],
+    wanted: str,
+    bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = shutil.copytree(bundle.folder, tmp_path / "copy")
+    towers = {name: bundle.manifest.towers[name] for name in there}
+    write_manifest(folder, replace(bundle.manifest, towers=towers))
+    monkeypatch.setattr(native_operators, "multiplies_bf16", lambda: multiplies)
+    assert twinlens.load(folder, device="cpu").precision == wanted
+
+
+def test_bf16_is_told_by_its_operators_and_runs_without_them(
+    bundle: Bundle, photos: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = twinlens.load(bundle.folder, device="cpu", precision="bf16", threads=2)
+    rows, alone = model.embed_images(photos), model.embed_images(photos[:1])
+    assert model.about["operators"] == (operators.bf16_path() or "onnxruntime")
+    np.testing.assert_array_equal(alone[0], rows[0])
+    monkeypatch.setattr(native_operators, "serving", lambda: None)
+    for low_memory in (False, True):
+        slow = twinlens.load(bundle.folder, device="cpu", precision="bf16", low_memory=low_memory)
+        assert slow.about["operators"] == "onnxruntime"
+        assert (slow.embed_images(photos) * rows).sum(axis=1).min() > 0.9999
 
 
 @pytest.mark.parametrize(
@@ -180,11 +219,11 @@ def test_what_int8_cannot_bear_stays_in_float32(loud_bundle: Bundle) -> None:
 
 
 @pytest.mark.skipif(len(operators.runnable()) < 2, reason="one set of operators runs here, or none")
-def test_float32_has_the_same_bits_by_each_set(
+def test_float32_and_bf16_have_the_same_bits_by_each_set(
     bundle: Bundle, loud_bundle: Bundle, tmp_path: Path
 ) -> None:
-    """In fp32, and in the blocks that int8 cannot bear."""
-    asked = [(bundle.folder, "fp32"), (loud_bundle.folder, "int8")]
+    """In fp32 and bf16, and in the blocks that int8 cannot bear."""
+    asked = [(bundle.folder, "fp32"), (bundle.folder, "bf16"), (loud_bundle.folder, "int8")]
     assert list(different(rows_by_each_set(asked, tmp_path))) == []
 
 

@@ -14,7 +14,7 @@ from twinlens_export.towers.tower_graphs import image_graph, text_graph
 from twinlens_export.verification import reference_model, verify
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
 def test_towers_follow_transformers(
     precision: Precision,
     checkpoint: Checkpoint,
@@ -30,7 +30,7 @@ def test_towers_follow_transformers(
     assert (rows * reference_model.text_rows(checkpoint, ids)).sum(axis=1).min() >= least
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 @pytest.mark.parametrize("size", [1, 3, 17])
 def test_a_row_is_the_same_to_the_bit_whatever_its_batch(
     size: int,
@@ -51,7 +51,7 @@ def test_a_row_is_the_same_to_the_bit_whatever_its_batch(
             np.testing.assert_array_equal(part, whole[start : start + size])
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 def test_a_text_is_the_same_to_the_bit_whatever_its_padding(
     precision: Precision,
     checkpoint: Checkpoint,

@@ -9,7 +9,7 @@ import pytest
 from twinlens_kernels import NATIVE, PATH, cpu, cpu_features
 
 NAMES = {
-    "x86_64": {"avx2", "avxvnni", "avx512", "avx512vnni", "amx_int8", "amx_bf16"},
+    "x86_64": {"avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx_int8", "amx_bf16"},
     "aarch64": {"dotprod", "i8mm"},
 }
 # What Linux calls them; a feature of ours may need several.
@@ -18,6 +18,7 @@ FLAGS = {
     "avxvnni": {"avx2", "fma", "avx_vnni"},
     "avx512": {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
     "avx512vnni": {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
+    "avx512bf16": {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16"},
     "dotprod": {"asimddp"},
     "i8mm": {"i8mm"},
 }

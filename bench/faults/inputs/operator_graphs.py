@@ -19,9 +19,12 @@ KINDS: Final = (
     "NormSelfAttentionAdd", "NormCausalAttentionAdd", "SelfAttention", "CausalAttention",
     "CountedAttention", "PooledAttention", "CountedPooledAttention",
 )  # fmt: skip
-FLOAT: Final = "Float"
-"""Prefix of the operators of float32."""
-OPERATORS: Final = (*KINDS, *(f"{FLOAT}{kind}" for kind in (*KINDS, "Norm", "UnitRows")))
+FLOAT, BF16 = "Float", "Bf16"
+"""Prefixes of the operators of float32 and of bf16."""
+OPERATORS: Final = (
+    *(f"{prefix}{kind}" for prefix in ("", FLOAT, BF16) for kind in KINDS),
+    *(f"{FLOAT}{kind}" for kind in ("Norm", "UnitRows")),
+)
 INTEGERS: Final = (
     0, -1, 1, 2, 3, 5, 7, 8, 16, 63, 64, 65, 192, 193, 768, 2**31 - 1, 2**31, -(2**31), 2**32,
     2**62, 2**63 - 1, -(2**63), -(2**63) + 1,
@@ -100,9 +103,20 @@ def packed(inputs: int, outputs: int) -> list[Array]:
     return [np.full(sides, 0.01, np.float32), np.zeros(outputs, np.float32)]
 
 
+def shortened(inputs: int, outputs: int) -> list[Array]:
+    """Return weights, the bits of bfloat16, and bias of a layer, as the operators of bf16 do."""
+    sides = (-(-outputs // 32), -(-inputs // 2), 32, 2)
+    return [np.full(sides, 0x3C24, np.uint16), np.zeros(outputs, np.float32)]
+
+
+def prefix_of(name: str) -> str:
+    """Return the prefix of an operator's name, "" for int8."""
+    return next((prefix for prefix in (FLOAT, BF16) if name.startswith(prefix)), "")
+
+
 def weight_of(name: str) -> Weight:
     """Return the maker of an operator's weights."""
-    return packed if name.startswith(FLOAT) else coded
+    return {"": coded, FLOAT: packed, BF16: shortened}[prefix_of(name)]
 
 
 def norm(width: int) -> list[Array]:
@@ -115,7 +129,7 @@ def sound(name: str, rng: random.Random) -> Node:
     width, out = rng.choice((32, 64, 96, 192)), rng.choice((16, 32, 48, 200))
     batch, tokens = rng.choice((1, 2, 5)), rng.choice((1, 4, 33, 70))
     x = np.linspace(-1, 1, batch * tokens * width, dtype=np.float32).reshape(batch, tokens, width)
-    kind, weight = name.removeprefix(FLOAT), weight_of(name)
+    kind, weight = name.removeprefix(prefix_of(name)), weight_of(name)
     if kind.endswith("Attention"):
         return _attention(name, x, heads=rng.choice((1, 2)))
     if kind == "UnitRows":
@@ -176,24 +190,24 @@ def unfit(node: Node) -> str:
     """Return the first stored array of a node whose length is wrong by its attributes."""
     widths = [node.attributes.get(name) for name in ("inputs", "middle")]
     sizes = [array.size for array in node.stored]
-    normed = node.name.removeprefix(FLOAT).startswith("Norm")
+    prefix = prefix_of(node.name)
+    normed = node.name.removeprefix(prefix).startswith("Norm")
     if normed and isinstance(widths[0], int) and sizes[:2] != [widths[0]] * 2:
         return "norm"
-    is_packed = weight_of(node.name) is packed
-    parts = 2 if is_packed else 3
+    parts = 2 if prefix else 3
     for start, width in zip(range(2 * normed, len(sizes), parts), widths, strict=False):
         stored, *outputs = sizes[start : start + parts]
         if len(set(outputs)) > 1:
             return "bias"
-        if isinstance(width, int) and stored != stored_size(width, outputs[0], is_packed=is_packed):
+        if isinstance(width, int) and stored != stored_size(width, outputs[0], prefix):
             return "weight"
     return ""
 
 
-def stored_size(inputs: int, outputs: int, *, is_packed: bool) -> int:
+def stored_size(inputs: int, outputs: int, prefix: str) -> int:
     """Return how many numbers a weight has where it is stored, padded to whole blocks."""
-    if is_packed:
-        return -(-outputs // 32) * inputs * 32
+    if prefix:
+        return -(-outputs // 32) * 32 * (inputs if prefix == FLOAT else inputs + inputs % 2)
     return -(-outputs // 16) * -(-inputs // 64) * 1024
 
 
@@ -205,12 +219,19 @@ def _program(node: Node, names: list[str]) -> tuple[bytes, dict[str, Array]]:
     for name, value in node.attributes.items():
         made.attribute.append(helper.make_attribute(name, value))
     values = [_value_info(name, array) for name, array in fed.items()]
-    stored = [numpy_helper.from_array(a, n) for n, a in zip(names, node.stored, strict=True)]
+    stored = [_tensor(name, array) for name, array in zip(names, node.stored, strict=True)]
     rows = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     graph = helper.make_graph([made], "g", values, [rows], stored)
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid(DOMAIN, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     return model.SerializeToString(), fed
+
+
+def _tensor(name: str, array: Array) -> onnx.TensorProto:
+    if array.dtype == np.uint16:  # of `shortened`
+        content = array.tobytes()
+        return helper.make_tensor(name, TensorProto.BFLOAT16, array.shape, content, raw=True)
+    return numpy_helper.from_array(array, name)
 
 
 def _value_info(name: str, array: Array) -> onnx.ValueInfoProto:
@@ -240,7 +261,7 @@ def _hostile_sides(node: Node, rng: random.Random) -> str:
     """Give an operator other sides that fit each other, the norm's or the bias's aside."""
     inputs, outputs = rng.choice(SIDES), rng.choice(SIDES)
     tokens = np.ones((2, rng.choice((0, 1, 3)), inputs), np.float32)
-    kind, weight = node.name.removeprefix(FLOAT), weight_of(node.name)
+    kind, weight = node.name.removeprefix(prefix_of(node.name)), weight_of(node.name)
     if kind in ("Linear", "NormLinear"):
         node.attributes["inputs"] = inputs
         first = norm(rng.choice((inputs, 0, 1, 16))) if kind == "NormLinear" else []
@@ -367,7 +388,7 @@ def _still_fit(name: str, outputs: int, left: int) -> bool:
 
     Of the layers in int8 the scales count them.
     """
-    return weight_of(name) is packed and left > 0 and -(-left // 32) == -(-outputs // 32)
+    return prefix_of(name) != "" and left > 0 and -(-left // 32) == -(-outputs // 32)
 
 
 def write(graph: Graph, place: Path) -> None:

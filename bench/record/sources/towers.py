@@ -10,8 +10,10 @@ ROWS: Final = {
     "transformers eager": "transformers",
     "onnxruntime, plain export": "plain export in onnxruntime",
     "onnxruntime, plain export, padded to 77": "plain export, padded to 77 tokens",
+    "OpenVINO bf16": "OpenVINO bf16",
     "OpenVINO int8": "OpenVINO int8 (nncf)",
     "twinlens fp32": "twinlens fp32",
+    "twinlens bf16": "twinlens bf16",
     "twinlens int8": "twinlens int8",
 }
 COLUMNS: Final = {

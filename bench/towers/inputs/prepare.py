@@ -125,4 +125,4 @@ def write_truth(workspace: Workspace, modality: Modality, path: Path) -> None:
 def write_bundle(workspace: Workspace, path: Path) -> None:
     """Write our bundle, calibrated and verified as anybody's: on the package's samples."""
     accept_any_ranking()
-    export(workspace.checkpoint, path, precisions=("fp32", "int8"))
+    export(workspace.checkpoint, path, precisions=("fp32", "bf16", "int8"))

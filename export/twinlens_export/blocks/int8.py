@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks import int8_functions as functions
+from twinlens_export.blocks.attention_block import attention_block
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
 from twinlens_export.graph.graph import Attribute, Function, Graph, Node
@@ -91,7 +92,9 @@ class Int8Blocks:
     def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
         if name in self.kept:
             return self._floats.linear_add(tokens, linear, residual, name)
-        fusible = self._fusible_attention(tokens, residual)
+        fusible = attention_block(
+            self.graph, tokens, residual, projection="NormLinear", attentions=FUSIBLE
+        )
         if fusible is not None and linear.weight.shape[1] % VECTOR == 0:
             return self._attention_add(fusible, linear, name)
         inputs = (tokens, *self._weight(linear, name), residual)
@@ -139,20 +142,6 @@ class Int8Blocks:
 
     def unit_rows(self, rows: str, name: str) -> str:
         return self._floats.unit_rows(rows, name)
-
-    def _fusible_attention(self, attended: str, residual: str) -> tuple[Node, Node] | None:
-        """Return the last two nodes if they are an attention block up to its output projection."""
-        if len(self.graph.nodes) < 2:
-            return None
-        qkv, attention = self.graph.nodes[-2:]
-        found = (
-            attention.op in FUSIBLE
-            and attention.name == attended
-            and qkv.op == "NormLinear"
-            and qkv.name == attention.inputs[0]
-            and qkv.inputs[0] == residual
-        )
-        return (qkv, attention) if found else None
 
     def _attention_add(self, fusible: tuple[Node, Node], out_proj: Linear, name: str) -> str:
         """Replace three operators by one: the intermediate results stay in the processor's cache.

@@ -15,6 +15,7 @@ import numpy as np
 
 from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks import float_functions as functions
+from twinlens_export.blocks.attention_block import attention_block
 from twinlens_export.blocks.fp32 import FloatBlocks, packed
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.graph.graph import Attribute, Function, Graph, Node
@@ -60,8 +61,10 @@ class NativeFloatBlocks:
 
     def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
         inputs = linear.weight.shape[1]
-        fusible = self._fusible_attention(tokens, residual) if inputs % VECTOR == 0 else None
-        if fusible is not None:
+        fusible = attention_block(
+            self.graph, tokens, residual, projection="FloatNormLinear", attentions=FUSED
+        )
+        if fusible is not None and inputs % VECTOR == 0:
             return self._attention_add(*fusible, linear, name)
         given = (tokens, *self._weight(linear, name), residual)
         return self._call(functions.linear_add(), *given, name=name, inputs=inputs)
@@ -115,20 +118,6 @@ class NativeFloatBlocks:
         given = (tokens, *before, *self._weight(linear, name))
         sizes = {"inputs": linear.weight.shape[1]}
         return self._call(function, *given, name=name, **sizes, **_epsilon(norm))
-
-    def _fusible_attention(self, attended: str, residual: str) -> tuple[Node, Node] | None:
-        """Return the last two nodes if they are an attention block up to its output projection."""
-        if len(self.graph.nodes) < 2:
-            return None
-        qkv, attention = self.graph.nodes[-2:]
-        found = (
-            attention.op in FUSED
-            and attention.name == attended
-            and qkv.op == "FloatNormLinear"
-            and qkv.name == attention.inputs[0]
-            and qkv.inputs[0] == residual
-        )
-        return (qkv, attention) if found else None
 
     def _attention_add(self, qkv: Node, attention: Node, out_proj: Linear, name: str) -> str:
         """Put one operator in the place of the last two nodes and an output projection."""

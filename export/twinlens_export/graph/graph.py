@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import DTypeLike, NDArray
 from onnx import helper, numpy_helper
 
+from twinlens_export.graph.bf16 import BF16
 from twinlens_export.graph.mapped_arrays import release
 
 Array: TypeAlias = NDArray[Any]
@@ -203,7 +204,7 @@ def save(graph: Graph, path: Path) -> tuple[Path, ...]:
         tensors = [
             _external(name, array, file, external.name)
             if array.nbytes >= SMALLEST_EXTERNAL_BYTES
-            else numpy_helper.from_array(array, name)
+            else embedded(name, array)
             for name, array in graph.weights.items()
         ]
     onnx.save_model(_model(graph, tensors), path)
@@ -227,7 +228,7 @@ def save_beside(graph: Graph, path: Path, first: Path) -> None:
     for name, array in graph.weights.items():
         assert name not in stored or tuple(stored[name].dims) == array.shape, f"{name} is another"
     own = {name: array for name, array in graph.weights.items() if name not in stored}
-    tensors = [numpy_helper.from_array(array, name) for name, array in own.items()]
+    tensors = [embedded(name, array) for name, array in own.items()]
     onnx.save_model(_model(graph, [*tensors, *stored.values()]), path)
 
 
@@ -236,7 +237,7 @@ def _external(name: str, array: Array, file: BinaryIO, file_name: str) -> onnx.T
     file.write(bytes(-file.tell() % ALIGNMENT_BYTES))
     tensor = onnx.TensorProto(
         name=name,
-        data_type=helper.np_dtype_to_tensor_dtype(array.dtype),
+        data_type=_tensor_type(array.dtype),
         dims=array.shape,
         data_location=onnx.TensorProto.EXTERNAL,
     )
@@ -248,11 +249,23 @@ def _external(name: str, array: Array, file: BinaryIO, file_name: str) -> onnx.T
     return tensor
 
 
+def embedded(name: str, array: Array) -> onnx.TensorProto:
+    """Return a tensor that holds an array."""
+    if array.dtype == BF16:
+        return helper.make_tensor(name, _tensor_type(BF16), array.shape, array.tobytes(), raw=True)
+    return numpy_helper.from_array(array, name)
+
+
+def _tensor_type(dtype: np.dtype[Any]) -> int:
+    """Return the type of a tensor by onnx's numbers."""
+    if dtype == BF16:
+        return int(onnx.TensorProto.BFLOAT16)
+    return int(helper.np_dtype_to_tensor_dtype(dtype))
+
+
 def to_model(graph: Graph) -> onnx.ModelProto:
     """Convert a graph to a model of onnx that holds all weights."""
-    return _model(
-        graph, [numpy_helper.from_array(array, name) for name, array in graph.weights.items()]
-    )
+    return _model(graph, [embedded(name, array) for name, array in graph.weights.items()])
 
 
 def _model(graph: Graph, tensors: Sequence[onnx.TensorProto]) -> onnx.ModelProto:

@@ -42,6 +42,7 @@ class Tolerance:
 TOLERANCES: Final[Mapping[Precision, Tolerance]] = {
     "fp32": Tolerance(worst_cosine=0.99999),
     "fp16": Tolerance(worst_cosine=0.9995),
+    "bf16": Tolerance(worst_cosine=0.9999),
     "int8": Tolerance(worst_cosine=0.995, top1=0.98),
 }
 

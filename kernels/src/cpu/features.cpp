@@ -92,6 +92,7 @@ std::vector<Feature> detect() {
         {"avxvnni", avx2 && bit(most.a, 4)},
         {"avx512", avx512},
         {"avx512vnni", avx512 && bit(more.c, 11)},
+        {"avx512bf16", avx512 && bit(most.a, 5)},
         {"amx_int8", tiles && bit(more.d, 25)},
         {"amx_bf16", tiles && avx512 && bit(more.d, 22) && bit(most.a, 5)},
     };

@@ -1,8 +1,8 @@
 # The instruction sets of both libraries, best first: the one list from which compile flags,
 # declarations and the order of preference come.
 #
-# A new one is a line here, a file LIBRARY/isa/NAME.cpp that defines its table NAME_kernels (search)
-# or NAME_operators (operators) and, where no feature tells of it yet, a line in cpu/features.cpp.
+# A new one is a line here, a file isa/NAME.cpp of its library that defines its table NAME_kernels
+# (search), NAME_operators (operators) or NAME_extension (bf16, a part of the operators) and, where no feature tells of it yet, a line in cpu/features.cpp.
 # Each file is compiled for its own instructions, so that one library runs on every processor of a
 # family and picks its table when it is loaded. This file works in a directory that has set
 # TWINLENS_SOURCE_DIR to kernels/src.
@@ -18,6 +18,12 @@ else()
   add_compile_options(-ffp-contract=off)
   set(search_options -ffp-contract=fast)
 endif()
+set(bf16_options "${operators_options}")
+
+# Where the sets of a library are.
+set(search_folder search)
+set(operators_folder operators)
+set(bf16_folder operators/bf16)
 
 string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" twinlens_processor)
 if(CMAKE_OSX_ARCHITECTURES)
@@ -30,7 +36,7 @@ if(CMAKE_OSX_ARCHITECTURES)
   string(TOLOWER "${CMAKE_OSX_ARCHITECTURES}" twinlens_processor)
 endif()
 
-# twinlens_instruction_set(NAME LIBRARY search|operators [PROCESSOR regex] [SYSTEM Linux]
+# twinlens_instruction_set(NAME LIBRARY search|operators|bf16 [PROCESSOR regex] [SYSTEM Linux]
 #                          [NEEDS feature...] [GNU flag...] [ZIG flag...] [MSVC flag...])
 #
 # Left out where the processor, the system or the compiler does not fit. GNU means GCC and Clang; ZIG
@@ -61,7 +67,7 @@ function(twinlens_instruction_set name)
   if(own_PROCESSOR AND NOT flags)
     return()
   endif()
-  set(source ${TWINLENS_SOURCE_DIR}/${own_LIBRARY}/isa/${name}.cpp)
+  set(source ${TWINLENS_SOURCE_DIR}/${${own_LIBRARY}_folder}/isa/${name}.cpp)
   set_source_files_properties(${source} PROPERTIES
                               COMPILE_OPTIONS "${${own_LIBRARY}_options};${flags}")
   set(sources twinlens_${own_LIBRARY}_sources)
@@ -145,6 +151,11 @@ twinlens_instruction_set(neon LIBRARY operators PROCESSOR ${arm}
                          GNU ${neon}
                          ZIG ${zig_neon})
 
+# Not by MSVC, which has no conversion between its vectors of bfloat16 and others.
+twinlens_instruction_set(avx512bf16 LIBRARY bf16 PROCESSOR ${x86}
+                         NEEDS avx512vnni avx512bf16
+                         GNU ${avx512vnni} -mavx512bf16)
+
 # The list as macros of C++.
 set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)
 file(CONFIGURE OUTPUT ${twinlens_generated}/cpu/instruction_sets.hpp @ONLY CONTENT
@@ -153,6 +164,7 @@ file(CONFIGURE OUTPUT ${twinlens_generated}/cpu/instruction_sets.hpp @ONLY CONTE
 
 #define TWINLENS_SEARCH_SETS(each)@twinlens_search_table@
 #define TWINLENS_OPERATOR_SETS(each)@twinlens_operators_table@
+#define TWINLENS_BF16_SETS(each)@twinlens_bf16_table@
 ]])
 
 # twinlens_use_instruction_sets(target search|operators): the sources of the library's sets, and
@@ -160,5 +172,8 @@ file(CONFIGURE OUTPUT ${twinlens_generated}/cpu/instruction_sets.hpp @ONLY CONTE
 function(twinlens_use_instruction_sets target library)
   target_sources(${target} PRIVATE ${TWINLENS_SOURCE_DIR}/cpu/features.cpp
                                    ${twinlens_${library}_sources})
+  if(library STREQUAL "operators")
+    target_sources(${target} PRIVATE ${twinlens_bf16_sources})
+  endif()
   target_include_directories(${target} PUBLIC ${TWINLENS_SOURCE_DIR} ${twinlens_generated})
 endfunction()

@@ -4,7 +4,9 @@
 
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
+#include "operators/bf16/extensions.hpp"
 #include "operators/dispatch.hpp"
 
 namespace twinlens::operators {
@@ -25,6 +27,42 @@ const OperatorTable *chosen(bool reproducible) {
 }
 
 const OperatorTable &table_for(const Pool &pool) { return *chosen(pool.reproducible); }
+
+// True if a list of names, separated by spaces, has that one.
+bool lists(std::string_view names, std::string_view name) {
+    while (!names.empty()) {
+        const std::string_view first = names.substr(0, names.find(' '));
+        if (first == name) {
+            return true;
+        }
+        names.remove_prefix(first.size() == names.size() ? names.size() : first.size() + 1);
+    }
+    return false;
+}
+
+// The set with products of bfloat16 that goes with a table, and runs here; or null.
+const bf16::Extension *extension_of(const OperatorTable *table) {
+    if (table != nullptr) {
+        for (const bf16::Extension *one : cpu::runnable(bf16::extensions())) {
+            if (lists(one->bases, table->name)) {
+                return one;
+            }
+        }
+    }
+    return nullptr;
+}
+
+// Chosen at the first call.
+const bf16::Extension *chosen_extension(bool reproducible) {
+    static const bf16::Extension *const chosen_ones[2] = {extension_of(chosen(false)),
+                                                          extension_of(chosen(true))};
+    return chosen_ones[reproducible ? 1 : 0];
+}
+
+const bf16::Table &bf16_table_for(const Pool &pool) {
+    const bf16::Extension *extension = chosen_extension(pool.reproducible);
+    return extension != nullptr ? extension->table : table_for(pool).bf16_layers;
+}
 
 template <typename Tables, typename Name>
 std::string joined_names(const Tables &tables, const Name &name) {
@@ -129,5 +167,38 @@ void unit_rows(const float *x, std::int64_t rows, std::int64_t width, float *out
 }
 
 } // namespace float32
+
+namespace bf16 {
+
+const char *path_name(bool reproducible) {
+    const Extension *extension = chosen_extension(reproducible);
+    return extension != nullptr ? extension->name : operators::path_name(reproducible);
+}
+
+void product(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
+             const float *residual, float *out, const Pool &pool) {
+    bf16_table_for(pool).product(x, rows, norm, linear, residual, out, pool);
+}
+
+void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linear, float *out,
+                   const Pool &pool) {
+    bf16_table_for(pool).bytes_product(x, rows, linear, out, pool);
+}
+
+void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
+         Activation activation, const Linear &fc2, float *out, const Pool &pool) {
+    bf16_table_for(pool).mlp(x, rows, norm, fc1, activation, fc2, out, pool);
+}
+
+void attention(const Attention &attention, float *out, const Pool &pool) {
+    float32::attention(attention, out, pool);
+}
+
+void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
+                    const Linear &out_proj, float *out, const Pool &pool) {
+    bf16_table_for(pool).self_attention(x, tokens, norm, qkv, out_proj, out, pool);
+}
+
+} // namespace bf16
 
 } // namespace twinlens::operators

@@ -1,8 +1,9 @@
-// operator_table.hpp - the functions of compute.hpp and of float32/layers.hpp, compiled for one
-// instruction set.
+// operator_table.hpp - the functions of compute.hpp and of the layers.hpp of float32 and bf16,
+// compiled for one instruction set.
 #pragma once
 
 #include "cpu/instruction_sets.hpp"
+#include "operators/bf16/layers.hpp"
 #include "operators/compute.hpp"
 #include "operators/float32/layers.hpp"
 
@@ -21,7 +22,8 @@ struct OperatorTable {
     void (*attention)(const Attention &attention, float *out, const Pool &pool);
     void (*self_attention)(const float *x, const Tokens &tokens, const Norm *norm,
                            const Linear &qkv, const Linear &out_proj, float *out, const Pool &pool);
-    float32::Table floats; // of float32 towers
+    float32::Table floats;   // of float32 towers
+    bf16::Table bf16_layers; // of bf16 towers, with numbers widened to float32
 };
 
 #define TWINLENS_DECLARE(name, needs) extern const OperatorTable name##_operators;

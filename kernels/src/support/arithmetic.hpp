@@ -13,6 +13,7 @@ namespace twinlens {
 namespace {
 
 constexpr float float_infinity = std::numeric_limits<float>::infinity();
+constexpr float smallest_normal_float = std::numeric_limits<float>::min(); // 2^-126
 constexpr float largest_float = std::numeric_limits<float>::max();
 constexpr double largest_double = std::numeric_limits<double>::max();
 

@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 
 from twinlens.errors import quoted
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
 Modality = Literal["image", "text"]
 TargetDevice = Literal["any", "cpu", "cuda"]
 PassOrder = Literal["pillow_13", "width_first"]

@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
 
@@ -46,7 +47,8 @@ def run(options: argparse.Namespace) -> Outcome:
         "towers_on_cuda": towers_error,
         "native_kernels": NATIVE,
         "without_kernels": REASON,
-        "native_operators": _native_operators(),
+        "native_operators": _asked(native_operators.serving),
+        "native_bf16": _asked(native_operators.serving_bf16),
         "damaged": damaged,
         "vnni": not may_saturate(),
         "threads": usable_threads(),
@@ -61,6 +63,7 @@ def run(options: argparse.Namespace) -> Outcome:
         "kernels: " + ("native" if NATIVE else f"numpy ({REASON})"),
         *([f"native kernels: {CURE}"] if REASON and not is_pure() else []),
         f"int8 on this processor: {_int8_products()}",
+        f"bf16 on this processor: {_bf16_products()}",
         f"threads this process may use: {document['threads']}",
         *(
             f"{quoted(name)} is set and means nothing; twinlens reads {', '.join(VARIABLES)}"
@@ -70,9 +73,9 @@ def run(options: argparse.Namespace) -> Outcome:
     return Outcome(lines=lines, document=document, code=1 if devices["cpu"] else 0)
 
 
-def _native_operators() -> str | None:
+def _asked(serving: Callable[[], str | None]) -> str | None:
     try:
-        return native_operators.serving()
+        return serving()
     except ProviderError:
         return None
 
@@ -93,6 +96,14 @@ def _int8_products() -> str:
         return f"onnxruntime's own operators, slower ({native_operators.failure()})"
     own = "onnxruntime's wider products" if may_saturate() else "onnxruntime's 8-bit products"
     return f"{own}, slower ({_reason_without_operators()})"
+
+
+def _bf16_products() -> str:
+    path = _asked(native_operators.serving_bf16)
+    if path in operators.BF16_PATHS:
+        return f"native operators ({path})"
+    reason = f"no {', '.join(operators.BF16_PATHS)}" if path else "no native operators"
+    return f"computed in float32, no faster than fp32 ({reason})"
 
 
 def _reason_without_operators() -> str:

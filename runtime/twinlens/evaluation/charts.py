@@ -28,7 +28,7 @@ PLOT_PX: Final = WIDTH_PX - LEFT_PX - RIGHT_PX
 FONTS: Final = "system-ui, Segoe UI, Helvetica, Arial, DejaVu Sans, sans-serif"
 STEPS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
-COLOURS: Final = (INK, BLUE, GREEN)
+COLOURS: Final = (INK, BLUE, GREEN, AMBER)
 """Colours of several precisions, in order."""
 
 

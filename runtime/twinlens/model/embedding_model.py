@@ -186,7 +186,7 @@ class _EmbeddingModel(_OpenModel):
         return self._encoders.images.decode.one(image)
 
     def embed_pixels(self, pixels: NDArray[np.uint8], *, cancel: Cancellation | None = None) -> F32:
-        """Embeddings [B, D] of pixels, in int8 and fp32 to the bit those of `embed_images`.
+        """Embeddings [B, D] of pixels, in int8, bf16 and fp32 to the bit those of `embed_images`.
 
         Computed on the calling thread, 16 images at a time. A model loaded with threads=1 has one
         session a tower: any number of threads may call at once, and each computes by itself. With
@@ -215,7 +215,7 @@ class _EmbeddingModel(_OpenModel):
         return self._encoders.texts.tokenize([*dataframes.several(texts, "texts")], on_cut=on_cut)
 
     def embed_tokens(self, tokens: Tokens, *, cancel: Cancellation | None = None) -> F32:
-        """Embeddings [B, D] of tokens, in int8 and fp32 to the bit those of `embed_texts`.
+        """Embeddings [B, D] of tokens, in int8, bf16 and fp32 to the bit those of `embed_texts`.
 
         Computed on the calling thread as by `embed_pixels`, 64 distinct texts of like length at a
         time.

@@ -24,6 +24,8 @@ FRUGAL_BATCH: Final[Mapping[Modality, int]] = {"image": 4, "text": 16}
 """Items of a run where memory is low: the memory of a run is that of its batch."""
 ONNXRUNTIME: Final = "onnxruntime"
 """Name of onnxruntime's own operators."""
+NATIVE: Final[frozenset[Precision]] = frozenset({"bf16", "int8"})
+"""Precisions of which the one graph is for native operators, with functions in their place."""
 _UNIT: float = 1e-2
 """Largest distance of a row's length from 1; half precision keeps three digits."""
 
@@ -63,7 +65,7 @@ class TowerOpener:
         )
 
     def operators(self) -> str | None:
-        """Return the instruction set of int8's native operators, or "onnxruntime".
+        """Return the instruction set of the native operators of int8 or bf16, or "onnxruntime".
 
         Both, if onnxruntime takes some sums of a tower. None for other precisions and devices,
         unless reproducible rows were asked for.
@@ -71,15 +73,18 @@ class TowerOpener:
         Raises:
             ProviderError: reproducible rows were asked for, and there are none.
         """
+        precision = self.options.precision
         if self.options.reproducible:
             self._require_one_arithmetic()
-            return native_operators.reproducible()
-        if self.options.precision != "int8" or self.options.device.kind != "cpu":
+            common = native_operators.reproducible()
+            return native_operators.serving_bf16() if precision == "bf16" else common
+        if precision not in NATIVE or self.options.device.kind != "cpu":
             return None
-        serving = native_operators.serving()
+        is_bf16 = precision == "bf16"
+        serving = native_operators.serving_bf16() if is_bf16 else native_operators.serving()
         if serving is None:
             return ONNXRUNTIME
-        return serving if self._has_one_arithmetic("int8") else f"{serving} and {ONNXRUNTIME}"
+        return serving if self._has_one_arithmetic(precision) else f"{serving} and {ONNXRUNTIME}"
 
     def _require_one_arithmetic(self) -> None:
         """Check that the native operators take every sum of both towers.
@@ -124,7 +129,7 @@ class TowerOpener:
         """Return True if native operators read the weights of a tower."""
         if self.options.device.kind != "cpu" or native_operators.serving() is None:
             return False
-        return self.options.precision == "int8" or bool(file.native)
+        return self.options.precision in NATIVE or bool(file.native)
 
     def _memory(self, file: TowerFile, *, native: bool) -> CpuMemory:
         """Return the memory of a session: with low memory as little as the promise allows.
@@ -133,10 +138,11 @@ class TowerOpener:
         costs nothing, and a row does not depend on its batch.
         """
         low = self.options.low_memory
+        unpacks = bool(file.native) or self.options.precision == "bf16"
         return CpuMemory(
             packed=native or not low,
             arena=not low,
-            folded=native or not low or not file.native,
+            folded=native or not low or not unpacks,
             shared=native or low,
         )
 

@@ -1,4 +1,4 @@
-"""Native operators of int8 and float32 towers, in the sessions of onnxruntime."""
+"""Native operators of int8, bf16 and float32 towers, in the sessions of onnxruntime."""
 
 import logging
 from functools import cache
@@ -28,6 +28,24 @@ def serving() -> str | None:
         return path
     _warn()
     return None
+
+
+def serving_bf16() -> str | None:
+    """Return the instruction set of the native operators of bf16; None as for `serving`.
+
+    Raises:
+        ProviderError: as for `serving`.
+    """
+    return None if serving() is None else operators.bf16_path()
+
+
+def multiplies_bf16() -> bool:
+    """Return True if native operators here have products of bfloat16: faster than float32.
+
+    Raises:
+        ProviderError: as for `serving`.
+    """
+    return serving_bf16() in operators.BF16_PATHS
 
 
 def reproducible() -> str:
@@ -83,7 +101,7 @@ def _refused() -> str | None:
 @cache
 def _warn() -> None:
     logger.warning(
-        "int8 towers run on onnxruntime's own operators, slower and with slightly other rows, for "
-        "the native ones cannot be loaded: %s",
+        "int8 and bf16 towers run on onnxruntime's own operators, slower and with slightly other "
+        "rows, for the native ones cannot be loaded: %s",
         failure(),
     )

@@ -9,8 +9,10 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import helper
 
+from twinlens_export.graph.bf16 import rounded
+from twinlens_export.graph.graph import embedded
 from twinlens_kernels import operators
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -40,6 +42,12 @@ def packed(inputs: int, outputs: int, name: str = "") -> dict[str, Array]:
     return {f"weights{name}": floats(*sides), f"bias{name}": floats(outputs)}
 
 
+def shortened(inputs: int, outputs: int, name: str = "") -> dict[str, Array]:
+    """Return a bfloat16 weight, as `coded` returns one in int8."""
+    weights = rounded(floats(-(-outputs // 32), -(-inputs // 2), 32, 2))
+    return {f"weights{name}": weights, f"bias{name}": floats(outputs)}
+
+
 def norm(width: int) -> dict[str, Array]:
     return {"norm scale": floats(width), "norm bias": floats(width)}
 
@@ -47,7 +55,8 @@ def norm(width: int) -> dict[str, Array]:
 def node(name: str) -> tuple[dict[str, Array], dict[str, Array], dict[str, Any]]:
     """Return the stored inputs, the fed inputs and the attributes of a sound operator."""
     x = {"x": floats(2, 3, WIDTH)}
-    kind, weight = name.removeprefix("Float"), packed if name.startswith("Float") else coded
+    prefix = next((prefix for prefix in WEIGHTS if prefix and name.startswith(prefix)), "")
+    kind, weight = name.removeprefix(prefix), WEIGHTS[prefix]
     heads, sizes = {"heads": 2}, {"inputs": WIDTH}
     normed = norm(WIDTH) if kind.startswith("Norm") else {}
     epsilon = {"epsilon": 1e-5} if normed else {}
@@ -65,7 +74,7 @@ def node(name: str) -> tuple[dict[str, Array], dict[str, Array], dict[str, Any]]
         if kind == "BytesLinear":
             x = {"x": np.ones((2, 3, WIDTH), np.uint8)}
         # One more than the outputs that lie together: one less then needs another weight.
-        outputs = 33 if weight is packed else 32
+        outputs = 32 if weight is coded else 33
         residual = {"residual": floats(2, 3, outputs)} if kind == "LinearAdd" else {}
         return {**normed, **weight(WIDTH, outputs)}, x | residual, {**sizes, **epsilon}
     fed = {"x": floats(2, 3, 3 * WIDTH)}
@@ -76,12 +85,18 @@ def node(name: str) -> tuple[dict[str, Array], dict[str, Array], dict[str, Any]]
     return {}, fed, heads
 
 
+WEIGHTS: Final = {"": coded, "Float": packed, "Bf16": shortened}
+"""Weights by the prefix of an operator's name."""
 KINDS: Final = (
     "BytesLinear", "Linear", "NormLinear", "LinearAdd", "MlpAdd", "NormMlpAdd",
     "NormSelfAttentionAdd", "NormCausalAttentionAdd", "SelfAttention", "CausalAttention",
     "CountedAttention", "PooledAttention", "CountedPooledAttention",
 )  # fmt: skip
-NAMES: Final = (*KINDS, *(f"Float{kind}" for kind in (*KINDS, "Norm", "UnitRows")))
+NAMES: Final = (
+    *(f"{prefix}{kind}" for prefix in ("", "Float") for kind in KINDS),
+    *("FloatNorm", "FloatUnitRows"),
+    *(f"Bf16{kind}" for kind in KINDS if "Linear" in kind or kind.endswith("Add")),
+)
 SIZED: Final = tuple(name for name in NAMES if "inputs" in node(name)[2])
 """Operators whose stored arrays have a width."""
 
@@ -99,7 +114,7 @@ def rows(name: str, changed: dict[str, Any], *, threads: str = "2") -> Array:
         for key, array in fed.items()
     ]
     output = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
-    arrays = [numpy_helper.from_array(array, key) for key, array in stored.items()]
+    arrays = [embedded(key, array) for key, array in stored.items()]
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("twinlens", 1)]
     graph = helper.make_graph([made], "g", inputs, [output], arrays)
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
@@ -154,10 +169,10 @@ def test_inputs(name: str, inputs: int) -> None:
 @pytest.mark.parametrize("name", SIZED)
 def test_stored_arrays_of_another_shape(name: str) -> None:
     for key, array in node(name)[0].items():
-        # The scales of codes, and the bias of float32 weights, say how many outputs there are: the
+        # The scales of codes, and the bias of other weights, say how many outputs there are: the
         # array beside them may be the one that does not fit.
         known = {"scales": "(scales|bias)"} | (
-            {"bias": "(bias|weights)"} if "Float" in name else {}
+            {"bias": "(bias|weights)"} if name.startswith(("Float", "Bf16")) else {}
         )
         role = known.get(key.rstrip("12"), key.rstrip("12"))
         others = [array[:0], array[None][:0], array[:-1], np.concatenate([array, array])]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from twinlens_export.blocks.bf16 import Bf16Blocks
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import MakeBlocks
@@ -23,7 +24,13 @@ def kept(graph: Graph) -> Int8Blocks:
 
 @pytest.mark.parametrize(
     ("blocks", "found"),
-    [(Int8Blocks, True), (kept, True), (NativeFloatBlocks, True), (FloatBlocks, False)],
+    [
+        (Bf16Blocks, True),
+        (Int8Blocks, True),
+        (kept, True),
+        (NativeFloatBlocks, True),
+        (FloatBlocks, False),
+    ],
 )
 def test_towers(blocks: MakeBlocks, found: bool, checkpoint: Checkpoint) -> None:
     for graph in (image_graph(checkpoint.image, blocks), text_graph(checkpoint.text, blocks)):

@@ -40,41 +40,47 @@ struct PackedLinear {
     }
 };
 
-inline std::uint64_t float_bits_of(const OperatorTable &table, const Pool &pool) {
+// Of layers of float32 towers, or of others with the same functions on their own packed weights.
+template <typename Packed, typename Layers>
+std::uint64_t layer_bits_of(const Layers &layers, const Pool &pool) {
     Digest digest;
     Draws draws(3);
     for (const std::int64_t in : {8, 60, 300}) {
         for (const std::int64_t out : {2, 33, 72}) {
             const std::int64_t rows = 16 + draws.below(32);
-            const PackedLinear linear(draws, in, out), back(draws, out, in);
+            const Packed linear(draws, in, out), back(draws, out, in);
             const Floats scale = draws.numbers(in), bias = draws.numbers(in);
             const Norm norm{scale.data(), bias.data(), 1e-5F};
             const Floats x = hard_rows(draws, rows, in), residual = draws.numbers(rows * out);
             Floats wide(size(rows * out)), same(x.size());
-            table.floats.product(x.data(), rows, nullptr, linear.linear(), residual.data(),
-                                 wide.data(), pool);
+            layers.product(x.data(), rows, nullptr, linear.linear(), residual.data(), wide.data(),
+                           pool);
             digest.add(wide);
             for (const Activation activation :
                  {Activation::quick_gelu, Activation::gelu, Activation::gelu_tanh}) {
                 for (const Norm *own : {&norm, static_cast<const Norm *>(nullptr)}) {
-                    table.floats.mlp(x.data(), rows, own, linear.linear(), activation,
-                                     back.linear(), same.data(), pool);
+                    layers.mlp(x.data(), rows, own, linear.linear(), activation, back.linear(),
+                               same.data(), pool);
                     digest.add(same);
                 }
             }
         }
     }
     for (const std::int64_t tokens : {1, 16, 77}) {
-        const PackedLinear qkv(draws, 96, 288), out_proj(draws, 96, 96);
+        const Packed qkv(draws, 96, 288), out_proj(draws, 96, 96);
         const Floats scale = draws.numbers(96), bias = draws.numbers(96);
         const Norm norm{scale.data(), bias.data(), 1e-5F};
         const Floats x = hard_rows(draws, 2 * tokens, 96);
         Floats out(x.size());
-        table.floats.self_attention(x.data(), {2, tokens, 4, tokens == 77, nullptr}, &norm,
-                                    qkv.linear(), out_proj.linear(), out.data(), pool);
+        layers.self_attention(x.data(), {2, tokens, 4, tokens == 77, nullptr}, &norm, qkv.linear(),
+                              out_proj.linear(), out.data(), pool);
         digest.add(out);
     }
     return digest.value();
+}
+
+inline std::uint64_t float_bits_of(const OperatorTable &table, const Pool &pool) {
+    return layer_bits_of<PackedLinear>(table.floats, pool);
 }
 
 // Of norms and unit rows, which have no weights: of all widths up to some vectors, and of those of

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -35,8 +35,8 @@ pytestmark = pytest.mark.skipif(not NATIVE, reason="the kernels are not compiled
 HERE: Final = Path(__file__).parent
 BUILDS: Final = HERE.parents[2] / "build" / "kernel-checks"
 ALL_TARGETS: Final = "TWINLENS_ALL_TARGETS"
-FAMILIES: Final = ("search", "resample", "operators", "float32")
-OPERATORS: Final = frozenset({"operators", "float32"})
+FAMILIES: Final = ("search", "resample", "operators", "float32", "bf16")
+OPERATORS: Final = frozenset({"operators", "float32", "bf16"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class Target:
     system: str
     search: tuple[str, ...]
     operators: tuple[str, ...] = ()
+    bf16: tuple[str, ...] = ()
     links: bool = False
 
     @property
@@ -74,12 +75,14 @@ TARGETS: Final = {
             system="Linux",
             search=("amx", "avx512vnni", "avxvnni", "avx2", "scalar"),
             operators=("amx", "avx512vnni", "avxvnni", "avx2"),
+            bf16=("avx512bf16",),
         ),
         Target(
             triple="x86_64-windows-gnu",
             system="Windows",
             search=("avx512vnni", "avxvnni", "avx2", "scalar"),
             operators=("avx512vnni", "avxvnni", "avx2"),
+            bf16=("avx512bf16",),
         ),
     )
 }
@@ -96,6 +99,12 @@ X86_MODELS: Final = {
     "Skylake-Server": ("avx2", "scalar"),
     "max": ("avx2", "scalar"),
 }
+
+
+def emulated(models: Iterable[str]) -> list[tuple[str, str]]:
+    """The families of each model; that of bf16 by the one with all sets, as it takes so long."""
+    pairs = ((model, family) for model in models for family in FAMILIES)
+    return [(model, family) for model, family in pairs if family != "bf16" or model == "max"]
 
 
 def cpu_flags() -> set[str]:
@@ -200,6 +209,7 @@ def build() -> Iterator[Build]:
 COMMON_BITS: Final = {
     "operators": {"bits": "c1866c46efdb6657"},
     "float32": {"bits": "1b6bca8fdbd01909", "row_bits": "1ccbb997de50c5a2"},
+    "bf16": {"bits": "96cd6bf9be78d0c8"},
 }
 
 
@@ -229,7 +239,7 @@ def test_every_set_of_this_machine(build: Build, family: str) -> None:
     report = run(build("") / f"{family}_check")
     ran = sets_that_ran(report)
     if family in OPERATORS:
-        served = operators.path()
+        served = operators.bf16_path() if family == "bf16" else operators.path()
         assert ran[:1] == (() if served is None else (served,))
         common = {"amx": "amx_reproducible"} if family == "operators" else {}
         same = tuple(common.get(name, name) for name in ran)
@@ -251,8 +261,7 @@ def test_amx_with_its_tiles_emulated(build: Build) -> None:
 @pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64", reason="emulates x86-64 Linux"
 )
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("model", X86_MODELS)
+@pytest.mark.parametrize(("model", "family"), emulated(X86_MODELS))
 def test_older_x86_processors(build: Build, model: str, family: str) -> None:
     program = build("") / f"{family}_check"
     report = run(tool("qemu-x86_64"), "-cpu", model, program)
@@ -262,8 +271,7 @@ def test_older_x86_processors(build: Build, model: str, family: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="qemu-user is Linux's")
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("model", ARM_MODELS)
+@pytest.mark.parametrize(("model", "family"), emulated(ARM_MODELS))
 def test_arm_processors(build: Build, model: str, family: str) -> None:
     program = build(ARM) / f"{family}_check"
     report = run(tool("qemu-aarch64"), "-cpu", model, program)
@@ -275,13 +283,14 @@ def test_arm_processors(build: Build, model: str, family: str) -> None:
 @pytest.mark.parametrize("triple", TARGETS)
 def test_every_system_compiles_every_set(build: Build, triple: str) -> None:
     header = build(triple) / "instruction_sets" / "cpu" / "instruction_sets.hpp"
-    of_search, of_operators = (
+    of_search, of_operators, of_bf16 = (
         tuple(re.findall(r"each\((\w+),", line))
         for line in header.read_text(encoding="utf-8").splitlines()
         if "define" in line
     )
     assert of_search == TARGETS[triple].search
     assert of_operators == TARGETS[triple].operators
+    assert of_bf16 == TARGETS[triple].bf16
 
 
 def left_to_the_linker(symbols: str) -> list[str]:

@@ -19,6 +19,7 @@ from twinlens.__main__ import main
 from twinlens.commands.demo import QUERIES
 from twinlens.demo.samples import bundled_drawings
 from twinlens.index.index import Index
+from twinlens.ort import native_operators
 
 DRAWINGS = bundled_drawings()[0].path.parent
 
@@ -258,6 +259,18 @@ def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
     assert "onnxruntime" in document["wheels"]
     assert document["threads"] >= 1
     assert isinstance(document["vnni"], bool)
+    assert document["native_bf16"] == native_operators.serving_bf16()
+
+
+@pytest.mark.parametrize("path", ["avx512bf16", "avx2", None])
+def test_doctor_says_whether_bf16_is_fast(
+    path: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native_operators, "serving_bf16", lambda: path)
+    assert main(["doctor"]) == 0
+    fast = "bf16 on this processor: native operators (avx512bf16)"
+    slow = "bf16 on this processor: computed in float32, no faster than fp32"
+    assert (fast if path == "avx512bf16" else slow) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

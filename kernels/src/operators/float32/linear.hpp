@@ -1,4 +1,5 @@
-// linear.hpp - product, bytes_product and mlp of layers.hpp, for the Block of an instruction set.
+// linear.hpp - product, bytes_product and mlp of layers.hpp, for the Block of an instruction set
+// and of its numbers.
 #pragma once
 
 #include "operators/definitions/activation.hpp"
@@ -32,27 +33,27 @@ struct ToRows {
     }
 };
 
-template <Activation activation> struct ToHidden {
-    Panel hidden;
+template <Activation activation, typename Numbers> struct ToHidden {
+    Panel<Numbers> hidden;
 
     void operator()(std::int64_t row, std::int64_t column, First lanes, Floats values) const {
-        store(hidden.at(row, column), activated<activation>(values), lanes);
+        Numbers::store(hidden.at(row, column), activated<activation>(values), lanes);
     }
 };
 
-inline std::int64_t most_rows(std::int64_t bytes, std::int64_t width) {
-    const auto row_bytes = width * static_cast<std::int64_t>(sizeof(float));
+template <typename Numbers> std::int64_t most_rows(std::int64_t bytes, std::int64_t width) {
+    const std::int64_t row_bytes = width * Panel<Numbers>::value_bytes;
     return max<std::int64_t>(bytes / row_bytes / Grid::tile, 1) * Grid::tile;
 }
 
-inline std::int64_t all_together(const Linear &linear) {
+template <typename Linear> std::int64_t all_together(const Linear &linear) {
     return ceil_div(linear.out, outputs_together);
 }
 
 // residual and out begin with row 0, the panel with row `first`.
-template <typename Registers>
-void to_rows(const Panel &panel, const Linear &linear, Range together, std::int64_t first,
-             const float *residual, float *out) {
+template <typename Registers, typename Numbers>
+void to_rows(const Panel<Numbers> &panel, const typename Numbers::Linear &linear, Range together,
+             std::int64_t first, const float *residual, float *out) {
     const std::int64_t before = first * linear.out;
     gemm<Registers>(
         panel, linear, together, nullptr,
@@ -60,52 +61,60 @@ void to_rows(const Panel &panel, const Linear &linear, Range together, std::int6
 }
 
 template <typename Registers>
-void product(const float *x, std::int64_t rows, const Norm *norm, const Linear &linear,
-             const float *residual, float *out, const Pool &pool) {
-    const Grid cut = grid(rows, pool.threads, most_rows(panel_bytes, linear.in));
+void product(const float *x, std::int64_t rows, const Norm *norm,
+             const typename Registers::Linear &linear, const float *residual, float *out,
+             const Pool &pool) {
+    using Numbers = typename Registers::Numbers;
+    const Grid cut = grid(rows, pool.threads, most_rows<Numbers>(panel_bytes, linear.in));
     run(pool, cut.parts(), [&](std::int64_t index) {
         const Range own = cut.rows_of(index);
-        to_rows<Registers>(panel_of(x, own, linear.in, norm), linear,
+        to_rows<Registers>(panel_of<Numbers>(x, own, linear.in, norm), linear,
                            cut.outs_of(index, all_together(linear)), own.first, residual, out);
     });
 }
 
 template <typename Registers>
-void bytes_product(const std::uint8_t *x, std::int64_t rows, const Linear &linear, float *out,
-                   const Pool &pool) {
-    const Grid cut = grid(rows, pool.threads, most_rows(panel_bytes, linear.in));
+void bytes_product(const std::uint8_t *x, std::int64_t rows,
+                   const typename Registers::Linear &linear, float *out, const Pool &pool) {
+    using Numbers = typename Registers::Numbers;
+    const Grid cut = grid(rows, pool.threads, most_rows<Numbers>(panel_bytes, linear.in));
     run(pool, cut.parts(), [&](std::int64_t index) {
         const Range own = cut.rows_of(index);
-        to_rows<Registers>(panel_of_bytes(x, own, linear.in), linear,
+        to_rows<Registers>(panel_of_bytes<Numbers>(x, own, linear.in), linear,
                            cut.outs_of(index, all_together(linear)), own.first, nullptr, out);
     });
 }
 
-template <typename Registers>
-void to_hidden(const Panel &panel, const Linear &fc1, Range together, Activation activation,
-               const Panel &hidden, const float *then) {
+template <typename Registers, typename Numbers>
+void to_hidden(const Panel<Numbers> &panel, const typename Numbers::Linear &fc1, Range together,
+               Activation activation, const Panel<Numbers> &hidden,
+               const typename Numbers::Weight *then) {
     switch (activation) {
     case Activation::quick_gelu:
         return gemm<Registers>(panel, fc1, together, then,
-                               ToHidden<Activation::quick_gelu>{hidden});
+                               ToHidden<Activation::quick_gelu, Numbers>{hidden});
     case Activation::gelu:
-        return gemm<Registers>(panel, fc1, together, then, ToHidden<Activation::gelu>{hidden});
+        return gemm<Registers>(panel, fc1, together, then,
+                               ToHidden<Activation::gelu, Numbers>{hidden});
     case Activation::gelu_tanh:
-        return gemm<Registers>(panel, fc1, together, then, ToHidden<Activation::gelu_tanh>{hidden});
+        return gemm<Registers>(panel, fc1, together, then,
+                               ToHidden<Activation::gelu_tanh, Numbers>{hidden});
     }
 }
 
 // For rows too few to split: the threads split the outputs of both layers.
 template <typename Registers>
-void mlp_of_few_rows(const float *x, Range rows, const Norm *norm, const Linear &fc1,
-                     Activation activation, const Linear &fc2, float *out, const Pool &pool) {
-    const Panel hidden = new_panel(Scratch::shared_hidden, rows.last - rows.first, fc1.out);
+void mlp_of_few_rows(const float *x, Range rows, const Norm *norm,
+                     const typename Registers::Linear &fc1, Activation activation,
+                     const typename Registers::Linear &fc2, float *out, const Pool &pool) {
+    using Numbers = typename Registers::Numbers;
+    const auto hidden = new_panel<Numbers>(Scratch::shared_hidden, rows.last - rows.first, fc1.out);
     const auto threads = static_cast<std::int64_t>(max(pool.threads, 1));
     run(pool, threads, [&](std::int64_t index) {
         const Range next = share_of(all_together(fc2), threads, index);
-        to_hidden<Registers>(panel_of(x, rows, fc1.in, norm), fc1,
+        to_hidden<Registers>(panel_of<Numbers>(x, rows, fc1.in, norm), fc1,
                              share_of(all_together(fc1), threads, index), activation, hidden,
-                             fc2.weights + next.first * fc2.in * outputs_together);
+                             weights_of<Numbers>(fc2, next.first));
     });
     run(pool, threads, [&](std::int64_t index) {
         to_rows<Registers>(hidden, fc2, share_of(all_together(fc2), threads, index), rows.first, x,
@@ -114,9 +123,11 @@ void mlp_of_few_rows(const float *x, Range rows, const Norm *norm, const Linear 
 }
 
 template <typename Registers>
-void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
-         Activation activation, const Linear &fc2, float *out, const Pool &pool) {
-    const Grid cut = grid(rows, pool.threads, most_rows(hidden_bytes, fc1.out));
+void mlp(const float *x, std::int64_t rows, const Norm *norm, const typename Registers::Linear &fc1,
+         Activation activation, const typename Registers::Linear &fc2, float *out,
+         const Pool &pool) {
+    using Numbers = typename Registers::Numbers;
+    const Grid cut = grid(rows, pool.threads, most_rows<Numbers>(hidden_bytes, fc1.out));
     if (cut.out_parts > 1) {
         for (std::int64_t row = 0; row < rows; row += few_rows) {
             mlp_of_few_rows<Registers>(x, {row, min(row + few_rows, rows)}, norm, fc1, activation,
@@ -126,8 +137,8 @@ void mlp(const float *x, std::int64_t rows, const Norm *norm, const Linear &fc1,
     }
     run(pool, cut.parts(), [&](std::int64_t index) {
         const Range own = cut.rows_of(index);
-        const Panel hidden = new_panel(Scratch::hidden, own.last - own.first, fc1.out);
-        to_hidden<Registers>(panel_of(x, own, fc1.in, norm), fc1, {0, all_together(fc1)},
+        const auto hidden = new_panel<Numbers>(Scratch::hidden, own.last - own.first, fc1.out);
+        to_hidden<Registers>(panel_of<Numbers>(x, own, fc1.in, norm), fc1, {0, all_together(fc1)},
                              activation, hidden, fc2.weights);
         to_rows<Registers>(hidden, fc2, {0, all_together(fc2)}, own.first, x, out);
     });

@@ -1,11 +1,9 @@
-// panel.hpp - rows as the products read them: cut into chunks of 256 inputs.
+// panel.hpp - rows as the products read them: cut into chunks of 1 KiB.
 //
 // The distance from a row to the next is the same for all widths, so that a block of rows has one
 // address and constant offsets; and it is no multiple of 4 KiB, so that its rows do not meet in the
 // same sets of the L1 cache.
 #pragma once
-
-#include <cstring>
 
 #include "operators/definitions/norm_row.hpp"
 #include "operators/scratch.hpp"
@@ -15,32 +13,41 @@
 namespace twinlens::operators::float32 {
 namespace {
 
-constexpr std::int64_t chunk_width = 256, row_stride = chunk_width + 16;
+// [chunks][rows][row_stride] of Numbers::Value, the last chunk as wide as it is.
+template <typename Numbers> struct Panel {
+    using Value = typename Numbers::Value;
 
-// [chunks][rows][row_stride], the last chunk as wide as it is.
-struct Panel {
-    float *rows_at;
+    static constexpr auto value_bytes = static_cast<std::int64_t>(sizeof(Value));
+    static constexpr std::int64_t chunk_width = 1024 / value_bytes;
+    static constexpr std::int64_t row_stride = chunk_width + 64 / value_bytes;
+
+    Value *rows_at;
     std::int64_t rows, width;
 
-    float *at(std::int64_t row, std::int64_t column) const {
+    Value *at(std::int64_t row, std::int64_t column) const {
         return rows_at + (column / chunk_width * rows + row) * row_stride + column % chunk_width;
     }
 };
 
-inline Panel new_panel(Scratch purpose, std::int64_t rows, std::int64_t width) {
-    return {scratch<float>(purpose, ceil_div(width, chunk_width) * rows * row_stride), rows, width};
+template <typename Numbers>
+Panel<Numbers> new_panel(Scratch purpose, std::int64_t rows, std::int64_t width) {
+    using Made = Panel<Numbers>;
+    const std::int64_t chunks = ceil_div(width, Made::chunk_width);
+    return {scratch<typename Made::Value>(purpose, chunks * rows * Made::row_stride), rows, width};
 }
 
-inline void copy_row(const float *from, const Panel &panel, std::int64_t row) {
-    for (std::int64_t at = 0; at < panel.width; at += chunk_width) {
-        const auto n = static_cast<std::size_t>(min(panel.width - at, chunk_width));
-        std::memcpy(panel.at(row, at), from + at, n * sizeof(float));
+// Calls copy(column, n, to) for each chunk of a row.
+template <typename Numbers, typename Copy>
+void each_chunk(const Panel<Numbers> &panel, std::int64_t row, const Copy &copy) {
+    for (std::int64_t at = 0; at < panel.width; at += panel.chunk_width) {
+        copy(at, min(panel.width - at, panel.chunk_width), panel.at(row, at));
     }
 }
 
 // Rows of x [.., width], behind the norm if there is one.
-inline Panel panel_of(const float *x, Range rows, std::int64_t width, const Norm *norm) {
-    const Panel panel = new_panel(Scratch::codes, rows.last - rows.first, width);
+template <typename Numbers>
+Panel<Numbers> panel_of(const float *x, Range rows, std::int64_t width, const Norm *norm) {
+    const auto panel = new_panel<Numbers>(Scratch::codes, rows.last - rows.first, width);
     auto *normed = scratch<float>(Scratch::row, width);
     for (std::int64_t row = 0; row < panel.rows; ++row) {
         const float *from = x + (rows.first + row) * width;
@@ -48,21 +55,21 @@ inline Panel panel_of(const float *x, Range rows, std::int64_t width, const Norm
             norm_row(from, width, *norm, normed);
             from = normed;
         }
-        copy_row(from, panel, row);
+        each_chunk(panel, row, [from](std::int64_t at, std::int64_t n, auto *to) {
+            Numbers::copy(from + at, n, to);
+        });
     }
     return panel;
 }
 
-inline Panel panel_of_bytes(const std::uint8_t *x, Range rows, std::int64_t width) {
-    const Panel panel = new_panel(Scratch::codes, rows.last - rows.first, width);
+template <typename Numbers>
+Panel<Numbers> panel_of_bytes(const std::uint8_t *x, Range rows, std::int64_t width) {
+    const auto panel = new_panel<Numbers>(Scratch::codes, rows.last - rows.first, width);
     for (std::int64_t row = 0; row < panel.rows; ++row) {
         const std::uint8_t *from = x + (rows.first + row) * width;
-        for (std::int64_t at = 0; at < width; at += chunk_width) {
-            float *to = panel.at(row, at);
-            for (std::int64_t i = 0; i < min(width - at, chunk_width); ++i) {
-                to[i] = static_cast<float>(from[at + i]);
-            }
-        }
+        each_chunk(panel, row, [from](std::int64_t at, std::int64_t n, auto *to) {
+            Numbers::copy_bytes(from + at, n, to);
+        });
     }
     return panel;
 }

@@ -1,4 +1,5 @@
-// self_attention.hpp - self_attention of layers.hpp, for the Block of an instruction set.
+// self_attention.hpp - self_attention of layers.hpp, for the Block of an instruction set and of its
+// numbers; the attention itself is in float32.
 //
 // As in definitions/self_attention.hpp, queries, keys and values of a few heads are computed at a
 // time, and stay in the L2 cache until the attention has read them.
@@ -23,7 +24,7 @@ struct Plain {
 // Upper bound on the items of one part: their panel, a few heads and their attended tokens.
 constexpr std::int64_t attention_bytes = 1280 << 10;
 
-struct HeadGroups {
+template <typename Linear> struct HeadGroups {
     const Tokens &tokens;
     const Linear &qkv;
     std::int64_t width, head_width;
@@ -44,14 +45,16 @@ struct HeadGroups {
 };
 
 // Queries, keys and values of one group, side by side: [rows of the panel, 3 * columns].
-template <typename Registers>
-void to_heads(const HeadGroups &all, const Panel &panel, std::int64_t group, float *heads) {
+template <typename Registers, typename Numbers>
+void to_heads(const HeadGroups<typename Numbers::Linear> &all, const Panel<Numbers> &panel,
+              std::int64_t group, float *heads) {
     for (std::int64_t third = 0; third < 3; ++third) {
         const std::int64_t first = all.column_of(group, third);
         const std::int64_t next =
             third < 2 ? all.column_of(group, third + 1) : all.column_of(group + 1, 0);
-        const float *then =
-            third < 2 || group + 1 < all.groups() ? all.qkv.weights + next * all.width : nullptr;
+        const auto *then = third < 2 || group + 1 < all.groups()
+                               ? weights_of<Numbers>(all.qkv, next / outputs_together)
+                               : nullptr;
         gemm<Registers>(
             panel, all.qkv, {first / outputs_together, (first + all.columns()) / outputs_together},
             then, ToRows{heads + third * all.columns(), nullptr, 3 * all.columns(), first});
@@ -60,9 +63,9 @@ void to_heads(const HeadGroups &all, const Panel &panel, std::int64_t group, flo
 
 // Writes the groups' columns of attended [items of the panel, tokens, width]. counts: of the
 // panel's items, or null.
-template <typename Registers>
-void attend_groups(const HeadGroups &all, const Panel &panel, Range groups,
-                   const std::int64_t *counts, float *attended) {
+template <typename Registers, typename Numbers>
+void attend_groups(const HeadGroups<typename Numbers::Linear> &all, const Panel<Numbers> &panel,
+                   Range groups, const std::int64_t *counts, float *attended) {
     const std::int64_t columns = all.columns();
     auto *heads = scratch<float>(Scratch::heads, panel.rows * 3 * columns);
     for (std::int64_t group = groups.first; group < groups.last; ++group) {
@@ -89,32 +92,37 @@ void attend_groups(const HeadGroups &all, const Panel &panel, Range groups,
 
 // For items too few to split: the threads split the heads, then the outputs.
 template <typename Registers>
-void attend_few_rows(const float *x, const HeadGroups &all, Range items, const Norm *norm,
-                     const Linear &out_proj, float *out, const Pool &pool) {
+void attend_few_rows(const float *x, const HeadGroups<typename Registers::Linear> &all, Range items,
+                     const Norm *norm, const typename Registers::Linear &out_proj, float *out,
+                     const Pool &pool) {
+    using Numbers = typename Registers::Numbers;
     const Range rows = rows_of_items(all.tokens, items);
     const std::int64_t n = rows.last - rows.first;
     const auto threads = static_cast<std::int64_t>(max(pool.threads, 1));
     const std::int64_t of_heads = min(threads, all.groups());
     auto *attended = scratch<float>(Scratch::attended, n * all.width);
     run(pool, of_heads, [&](std::int64_t index) {
-        attend_groups<Registers>(all, panel_of(x, rows, all.width, norm),
+        attend_groups<Registers>(all, panel_of<Numbers>(x, rows, all.width, norm),
                                  share_of(all.groups(), of_heads, index),
                                  counts_from(all.tokens, items.first), attended);
     });
     run(pool, threads, [&](std::int64_t index) {
-        to_rows<Registers>(panel_of(attended, {0, n}, all.width, nullptr), out_proj,
+        to_rows<Registers>(panel_of<Numbers>(attended, {0, n}, all.width, nullptr), out_proj,
                            share_of(all_together(out_proj), threads, index), rows.first, x, out);
     });
 }
 
 template <typename Registers>
-void self_attention(const float *x, const Tokens &tokens, const Norm *norm, const Linear &qkv,
-                    const Linear &out_proj, float *out, const Pool &pool) {
+void self_attention(const float *x, const Tokens &tokens, const Norm *norm,
+                    const typename Registers::Linear &qkv,
+                    const typename Registers::Linear &out_proj, float *out, const Pool &pool) {
+    using Numbers = typename Registers::Numbers;
     if (tokens.batch == 0 || tokens.tokens == 0) {
         return;
     }
-    const HeadGroups all(tokens, qkv);
-    const std::int64_t item_bytes = tokens.tokens * (8 * all.width + 12 * all.columns());
+    const HeadGroups<typename Registers::Linear> all(tokens, qkv);
+    const std::int64_t item_bytes =
+        tokens.tokens * ((4 + Panel<Numbers>::value_bytes) * all.width + 12 * all.columns());
     const std::int64_t most_items = max<std::int64_t>(attention_bytes / item_bytes, 1);
     const auto threads = static_cast<std::int64_t>(max(pool.threads, 1));
     if (threads > 1 && (tokens.batch < threads ||
@@ -133,9 +141,9 @@ void self_attention(const float *x, const Tokens &tokens, const Norm *norm, cons
         const Range rows = rows_of_items(tokens, items);
         const std::int64_t n = rows.last - rows.first;
         auto *attended = scratch<float>(Scratch::attended, n * all.width);
-        attend_groups<Registers>(all, panel_of(x, rows, all.width, norm), {0, all.groups()},
-                                 counts_from(tokens, items.first), attended);
-        to_rows<Registers>(panel_of(attended, {0, n}, all.width, nullptr), out_proj,
+        attend_groups<Registers>(all, panel_of<Numbers>(x, rows, all.width, norm),
+                                 {0, all.groups()}, counts_from(tokens, items.first), attended);
+        to_rows<Registers>(panel_of<Numbers>(attended, {0, n}, all.width, nullptr), out_proj,
                            {0, all_together(out_proj)}, rows.first, x, out);
     });
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "operators/float32/linear.hpp"
+#include "operators/float32/numbers.hpp"
 #include "operators/float32/rows.hpp"
 #include "operators/float32/self_attention.hpp"
 
@@ -15,13 +16,18 @@ constexpr auto *plain_attention = attention<float32::Plain>;
 namespace float32 {
 namespace {
 
-template <typename Registers> constexpr Table table_of() {
-    float32::Table table{};
+// The layers of a Table, this one or that of other numbers.
+template <typename Registers, typename OwnTable> constexpr void add_layers(OwnTable &table) {
     table.product = product<Registers>;
     table.bytes_product = bytes_product<Registers>;
     table.mlp = mlp<Registers>;
-    table.attention = plain_attention;
     table.self_attention = self_attention<Registers>;
+}
+
+template <typename Registers> constexpr Table table_of() {
+    float32::Table table{};
+    add_layers<Registers>(table);
+    table.attention = plain_attention;
     table.norm = norm_each;
     table.unit_rows = unit_each;
     return table;

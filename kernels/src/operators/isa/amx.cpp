@@ -6,6 +6,7 @@
 #include "operators/isa/attention_amx.hpp"
 #include "operators/lanes/avx512.hpp"
 // The definitions stand on the lanes.
+#include "operators/bf16/table.hpp"
 #include "operators/definitions/linear.hpp"
 #include "operators/definitions/self_attention.hpp"
 #include "operators/float32/table.hpp"
@@ -96,7 +97,8 @@ template <typename Engine> constexpr OperatorTable table_of(const char *name) {
     table.mlp = mlp<Engine>;
     table.attention = attention<Engine>;
     table.self_attention = self_attention<Engine>;
-    table.floats = float32::table_of<float32::Block<14, 2>>();
+    table.floats = float32::table_of<float32::Block<float32::Numbers, 14, 2>>();
+    table.bf16_layers = bf16::table_of<float32::Block<bf16::Widened, 14, 2>>();
     return table;
 }
 

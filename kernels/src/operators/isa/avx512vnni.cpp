@@ -6,6 +6,7 @@
 
 #include "operators/lanes/avx512.hpp"
 // The definitions stand on the lanes.
+#include "operators/bf16/table.hpp"
 #include "operators/definitions/linear.hpp"
 #include "operators/definitions/self_attention.hpp"
 #include "operators/float32/table.hpp"
@@ -88,7 +89,8 @@ constexpr OperatorTable table() {
     table.mlp = mlp<Vnni>;
     table.attention = attention<Vnni>;
     table.self_attention = self_attention<Vnni>;
-    table.floats = float32::table_of<float32::Block<14, 2>>();
+    table.floats = float32::table_of<float32::Block<float32::Numbers, 14, 2>>();
+    table.bf16_layers = bf16::table_of<float32::Block<bf16::Widened, 14, 2>>();
     return table;
 }
 

@@ -2,6 +2,7 @@
 
 #include "operators/lanes/neon.hpp"
 // The definitions stand on the lanes.
+#include "operators/bf16/table.hpp"
 #include "operators/definitions/linear.hpp"
 #include "operators/definitions/self_attention.hpp"
 #include "operators/float32/table.hpp"
@@ -20,7 +21,8 @@ constexpr OperatorTable table() {
     table.mlp = mlp<Neon>;
     table.attention = attention<Neon>;
     table.self_attention = self_attention<Neon>;
-    table.floats = float32::table_of<float32::Block<6, 1>>();
+    table.floats = float32::table_of<float32::Block<float32::Numbers, 6, 1>>();
+    table.bf16_layers = bf16::table_of<float32::Block<bf16::Widened, 6, 1>>();
     return table;
 }
 

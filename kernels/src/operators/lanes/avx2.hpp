@@ -241,5 +241,39 @@ inline void transpose(const float *from, std::int64_t stride, std::int64_t rows,
     }
 }
 
+// Added, half of the last place rounds up a number that is above the middle, and one in the middle
+// whose last place is odd.
+inline __m256 to_bf16(__m256 x) {
+    const __m256i bits = _mm256_castps_si256(x);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+    const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000U));
+    const __m256i rounded = _mm256_and_si256(_mm256_add_epi32(bits, half), upper);
+    // A carry would make a number of NaN.
+    const __m256 number = _mm256_blendv_ps(_mm256_castsi256_ps(rounded),
+                                           _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000)),
+                                           _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    const __m256 sign = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(0x80000000U)));
+    const __m256 tiny =
+        _mm256_cmp_ps(_mm256_andnot_ps(sign, x), _mm256_set1_ps(smallest_normal_float), _CMP_LT_OQ);
+    return _mm256_blendv_ps(number, _mm256_and_ps(x, sign), tiny);
+}
+inline Floats to_bf16(Floats x) { return {to_bf16(x.low), to_bf16(x.high)}; }
+inline Integers load_pairs(const std::uint16_t *from) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i *>(from)),
+            _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from + 16))};
+}
+inline Floats bf16_even(const std::uint16_t *from) {
+    const Integers pairs = load_pairs(from);
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(pairs.low, 16)),
+            _mm256_castsi256_ps(_mm256_slli_epi32(pairs.high, 16))};
+}
+inline Floats bf16_odd(const std::uint16_t *from) {
+    const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000U));
+    const Integers pairs = load_pairs(from);
+    return {_mm256_castsi256_ps(_mm256_and_si256(pairs.low, upper)),
+            _mm256_castsi256_ps(_mm256_and_si256(pairs.high, upper))};
+}
+
 } // namespace
 } // namespace twinlens::operators

@@ -168,5 +168,29 @@ inline void transpose(const float *from, std::int64_t stride, std::int64_t rows,
     }
 }
 
+// Added, half of the last place rounds up a number that is above the middle, and one in the middle
+// whose last place is odd.
+inline Floats to_bf16(Floats x) {
+    const __m512i bits = _mm512_castps_si512(x.all);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000U));
+    const __m512i rounded = _mm512_and_si512(_mm512_add_epi32(bits, half), upper);
+    // A carry would make a number of NaN.
+    const __mmask16 nan = _mm512_cmp_ps_mask(x.all, x.all, _CMP_UNORD_Q);
+    const __m512i number = _mm512_mask_mov_epi32(rounded, nan, _mm512_set1_epi32(0x7fc00000));
+    const __mmask16 tiny =
+        _mm512_cmp_ps_mask(_mm512_abs_ps(x.all), _mm512_set1_ps(smallest_normal_float), _CMP_LT_OQ);
+    const __m512i sign = _mm512_set1_epi32(static_cast<int>(0x80000000U));
+    return {_mm512_castsi512_ps(_mm512_mask_and_epi32(number, tiny, bits, sign))};
+}
+inline Floats bf16_even(const std::uint16_t *from) {
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(from), 16))};
+}
+inline Floats bf16_odd(const std::uint16_t *from) {
+    const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000U));
+    return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(from), upper))};
+}
+
 } // namespace
 } // namespace twinlens::operators

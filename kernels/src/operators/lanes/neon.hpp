@@ -262,5 +262,34 @@ inline void transpose(const float *from, std::int64_t stride, std::int64_t rows,
     }
 }
 
+// Added, half of the last place rounds up a number that is above the middle, and one in the middle
+// whose last place is odd.
+inline float32x4_t to_bf16(float32x4_t x) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(x);
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t half = vaddq_u32(odd, vdupq_n_u32(0x7fff));
+    const uint32x4_t rounded = vandq_u32(vaddq_u32(bits, half), vdupq_n_u32(0xffff0000U));
+    // A carry would make a number of NaN.
+    const uint32x4_t number = vbslq_u32(vceqq_f32(x, x), rounded, vdupq_n_u32(0x7fc00000U));
+    const uint32x4_t tiny = vcltq_f32(vabsq_f32(x), vdupq_n_f32(smallest_normal_float));
+    const uint32x4_t sign = vandq_u32(bits, vdupq_n_u32(0x80000000U));
+    return vreinterpretq_f32_u32(vbslq_u32(tiny, sign, number));
+}
+inline Floats to_bf16(Floats x) {
+    return each_quarter<Floats>([&](int i) { return to_bf16(x.quarters[i]); });
+}
+inline uint32x4_t load_pairs(const std::uint16_t *from) {
+    return vreinterpretq_u32_u16(vld1q_u16(from));
+}
+inline Floats bf16_even(const std::uint16_t *from) {
+    return each_quarter<Floats>(
+        [&](int i) { return vreinterpretq_f32_u32(vshlq_n_u32(load_pairs(from + 8 * i), 16)); });
+}
+inline Floats bf16_odd(const std::uint16_t *from) {
+    return each_quarter<Floats>([&](int i) {
+        return vreinterpretq_f32_u32(vandq_u32(load_pairs(from + 8 * i), vdupq_n_u32(0xffff0000U)));
+    });
+}
+
 } // namespace
 } // namespace twinlens::operators

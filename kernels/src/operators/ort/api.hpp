@@ -53,7 +53,7 @@ struct ApiBase {
 
 enum class FailureCode : int { invalid_argument = 2, runtime_exception = 6 };
 
-enum class Type : int { float32 = 1, uint8 = 2, int8 = 3, int64 = 7 };
+enum class Type : int { float32 = 1, uint8 = 2, int8 = 3, int64 = 7, bf16 = 16 };
 
 // OrtCustomOp of version 17: the callbacks of an operator.
 struct Operator {

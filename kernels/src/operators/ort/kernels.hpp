@@ -15,7 +15,7 @@ namespace twinlens::ort {
 
 using operators::Activation;
 
-// The functions and weights of int8 towers, and of float32 towers.
+// The functions and weights of int8 towers, of float32 towers and of bf16 towers.
 struct Int8 {
     using Weight = CodedWeight;
     static constexpr auto *product = operators::product;
@@ -32,6 +32,15 @@ struct Float32 {
     static constexpr auto *mlp = operators::float32::mlp;
     static constexpr auto *attention = operators::float32::attention;
     static constexpr auto *self_attention = operators::float32::self_attention;
+};
+
+struct Bf16 {
+    using Weight = Bf16Weight;
+    static constexpr auto *product = operators::bf16::product;
+    static constexpr auto *bytes_product = operators::bf16::bytes_product;
+    static constexpr auto *mlp = operators::bf16::mlp;
+    static constexpr auto *attention = operators::bf16::attention;
+    static constexpr auto *self_attention = operators::bf16::self_attention;
 };
 
 // An operator of a node. The constructor checks all that the model stores, `compute` in constant

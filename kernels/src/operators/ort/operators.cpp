@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "operators/bf16/layers.hpp"
 #include "operators/compute.hpp"
 #include "operators/ort/api.hpp"
 #include "operators/ort/call.hpp"
@@ -229,11 +230,25 @@ constexpr Names of_float32{"FloatBytesLinear",
                            "FloatCountedAttention",
                            "FloatPooledAttention",
                            "FloatCountedPooledAttention"};
+constexpr Names of_bf16{"Bf16BytesLinear",
+                        "Bf16Linear",
+                        "Bf16NormLinear",
+                        "Bf16LinearAdd",
+                        "Bf16MlpAdd",
+                        "Bf16NormMlpAdd",
+                        "Bf16NormSelfAttentionAdd",
+                        "Bf16NormCausalAttentionAdd",
+                        "Bf16SelfAttention",
+                        "Bf16CausalAttention",
+                        "Bf16CountedAttention",
+                        "Bf16PooledAttention",
+                        "Bf16CountedPooledAttention"};
 
 std::vector<OperatorDefinition> all_operators(const Settings &settings) {
     std::vector<OperatorDefinition> all;
     add_operators<Int8>(of_int8, {Type::int8, Type::float32, Type::float32}, settings, all);
     add_operators<Float32>(of_float32, {Type::float32, Type::float32}, settings, all);
+    add_operators<Bf16>(of_bf16, {Type::bf16, Type::float32}, settings, all);
     all.push_back(define<FloatNorm>("FloatNorm", types(2, 0, {}), settings));
     all.push_back(define<FloatUnitRows>("FloatUnitRows", types(0, 0, {}), settings));
     return all;
@@ -353,6 +368,11 @@ extern "C" TWINLENS_EXPORT const char *twinlens_operators_path() {
 
 extern "C" TWINLENS_EXPORT const char *twinlens_operators_reproducible_path() {
     return answer([] { return twinlens::operators::path_name(true); });
+}
+
+// The same of bf16 towers.
+extern "C" TWINLENS_EXPORT const char *twinlens_operators_bf16_path() {
+    return answer([] { return twinlens::operators::bf16::path_name(false); });
 }
 
 extern "C" TWINLENS_EXPORT const char *twinlens_operators_compiled_sets() {

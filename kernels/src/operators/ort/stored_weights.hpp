@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "operators/bf16/layers.hpp"
 #include "operators/compute.hpp"
 #include "operators/float32/layers.hpp"
 #include "operators/ort/call.hpp"
@@ -62,13 +63,14 @@ class CodedWeight {
     std::vector<std::int32_t> sums_;
 };
 
-// A float32 weight that is stored in the model, not copied.
-class FloatWeight {
+// A weight and its bias that are stored in the model, not copied. Own names the layer, and the
+// shape of its packed weights.
+template <typename Own> class BiasedWeight {
   public:
     static constexpr std::size_t inputs = 2;
 
     // `inputs` names the attribute that has the layer's width.
-    FloatWeight(const NodeInfo &node, std::size_t first, const char *inputs)
+    BiasedWeight(const NodeInfo &node, std::size_t first, const char *inputs)
         : inputs_(node.integer(inputs, 1, operators::most_inputs)) {
         const Input weights = node.input(first, "weights"), bias = node.input(first + 1, "bias");
         weights_ = node.constant(weights);
@@ -76,11 +78,12 @@ class FloatWeight {
         if (bias_.dims.size() != 1 || bias_.empty()) {
             throw refusal(bias, "of shape " + shape_text(bias_.dims), "[outputs]");
         }
-        require_shape(weights, weights_.dims, {(bias_.dims[0] + 31) / 32, inputs_, 32});
+        require_shape(weights, weights_.dims, Own::shape(inputs_, bias_.dims[0]));
     }
 
-    operators::float32::Linear linear() const {
-        return {weights_.floats(), bias_.floats(), inputs_, bias_.dims[0]};
+    typename Own::Linear linear() const {
+        return {static_cast<const typename Own::Stored *>(weights_.data), bias_.floats(), inputs_,
+                bias_.dims[0]};
     }
 
     // Checks the number of outputs of input `first` + 1.
@@ -92,6 +95,25 @@ class FloatWeight {
     Tensor weights_, bias_;
     std::int64_t inputs_;
 };
+
+struct FloatLayer {
+    using Linear = operators::float32::Linear;
+    using Stored = float;
+    static std::vector<std::int64_t> shape(std::int64_t in, std::int64_t out) {
+        return {(out + 31) / 32, in, 32};
+    }
+};
+
+struct Bf16Layer {
+    using Linear = operators::bf16::Linear;
+    using Stored = std::uint16_t;
+    static std::vector<std::int64_t> shape(std::int64_t in, std::int64_t out) {
+        return {(out + 31) / 32, (in + 1) / 2, 32, 2};
+    }
+};
+
+using FloatWeight = BiasedWeight<FloatLayer>;
+using Bf16Weight = BiasedWeight<Bf16Layer>;
 
 // A layer norm over `inputs` that is stored in the model; or none.
 class StoredNorm {

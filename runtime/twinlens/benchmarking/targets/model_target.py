@@ -29,7 +29,7 @@ from twinlens.threads import read_threads
 
 F32 = NDArray[np.float32]
 T = TypeVar("T")
-BEST: Final[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
+BEST: Final[tuple[Precision, ...]] = ("fp32", "fp16", "bf16", "int8")
 """Precisions, the nearest to the original first."""
 MOST_COMPARED: Final = 32
 COPY_BATCH: Final = 64

@@ -75,7 +75,7 @@ def running(*, precision: bool = True) -> Parser:
             "--precision",
             type=values.precision,
             default="auto",
-            help="auto, fp32, fp16 or int8 (auto)",
+            help="auto, fp32, fp16, bf16 or int8 (auto)",
         )
     parser.add_argument("--threads", type=values.threads, help="CPU threads (all that may be used)")
     return parser

@@ -22,8 +22,9 @@ _DTYPES: Final[Mapping[int, DTypeLike]] = {
     6: np.int32,
     7: np.int64,
     10: np.float16,
+    16: np.uint16,
 }
-"""By the numbers of TensorProto.DataType."""
+"""By the numbers of TensorProto.DataType; bfloat16, which numpy lacks, as the bits that it is."""
 _VARINT, _LENGTH = 0, 2
 _FIXED: Final[Mapping[int, int]] = {1: 8, 5: 4}
 """Bytes of a field, by its wire type."""
@@ -34,6 +35,8 @@ class ExternalTensor(NamedTuple):
 
     file: str
     dtype: np.dtype
+    kind: int
+    """Its type, as a number of TensorProto.DataType."""
     shape: tuple[int, ...]
     offset: int
     """First byte in the file."""
@@ -50,7 +53,7 @@ class ExternalTensor(NamedTuple):
 
 
 def external_tensors(model: bytes) -> dict[str, ExternalTensor]:
-    """Return the external tensors of an ONNX model whose type numpy has, by name.
+    """Return the external tensors of an ONNX model of the types of `_DTYPES`, by name.
 
     Raises:
         ValueError: the bytes are no such message.
@@ -85,7 +88,7 @@ def _tensor(message: memoryview) -> tuple[str, ExternalTensor | None]:
     if location != _EXTERNAL or dtype not in _DTYPES:
         return name, None
     file, offset = entries.get("location", ""), int(entries.get("offset", "0"))
-    return name, ExternalTensor(file, np.dtype(_DTYPES[dtype]), tuple(shape), offset)
+    return name, ExternalTensor(file, np.dtype(_DTYPES[dtype]), dtype, tuple(shape), offset)
 
 
 def _messages(message: memoryview, wanted: int) -> Iterator[memoryview]:

@@ -38,10 +38,11 @@ class MappedWeights:
         maps = {path.name: _mapped(path) for path in beside}
         tensors = external_tensors(model.read_bytes())
         self._values = {
-            name: onnxruntime().OrtValue.ortvalue_from_numpy(
+            name: onnxruntime().OrtValue.ortvalue_from_numpy_with_onnx_type(
                 np.frombuffer(maps[tensor.file], tensor.dtype, tensor.size, tensor.offset).reshape(
                     tensor.shape
-                )
+                ),
+                tensor.kind,
             )
             for name, tensor in tensors.items()
             # onnxruntime tells of one that is not there, or too long.
