@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <vector>
@@ -16,6 +17,10 @@
 #include "search/score_pairs.hpp"
 #include "search/update_topk_tile.hpp"
 
+namespace twinlens {
+extern const KernelTable emulated_amx_kernels;
+} // namespace twinlens
+
 namespace {
 
 using namespace twinlens;
@@ -23,6 +28,20 @@ using check::normal;
 using check::whole;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// The tables that run here, and that of AMX with its tiles emulated where the rest of it runs.
+const std::vector<const KernelTable *> &tables() {
+    static const std::vector<const KernelTable *> all = [] {
+        std::vector<const KernelTable *> found = kernel_tables();
+#if defined(TWINLENS_EMULATED_AMX)
+        if (cpu::first_missing("avx512vnni").empty()) {
+            found.push_back(&emulated_amx_kernels);
+        }
+#endif
+        return found;
+    }();
+    return all;
+}
 
 // A corpus and queries, of one of several kinds that rounding or ties make hard.
 struct Problem {
@@ -283,7 +302,7 @@ void check_problem(Problem &problem, int kind, bool finer, bool barred) {
     const std::int64_t k =
         std::min(problem.n_allowed(), check::one_of<std::int64_t>({1, 2, 10, 40}));
     const std::int64_t threads = whole(1, 3);
-    for (const KernelTable *kernels : kernel_tables()) {
+    for (const KernelTable *kernels : tables()) {
         const CodedProblem coded(problem, *kernels, finer, threads);
         if (kind != 1) {
             check::check_terms(problem.rows.data(), problem.n, problem.width, problem.centre.data(),
@@ -313,7 +332,7 @@ void check_guess(float lift, std::int64_t queries, std::int64_t k) {
     for (std::int64_t query = 0; query < queries; ++query) {
         truth.push_back(brute_force(problem, query));
     }
-    for (const KernelTable *kernels : kernel_tables()) {
+    for (const KernelTable *kernels : tables()) {
         const CodedProblem coded(problem, *kernels, lift == 0, 2);
         for (const std::int64_t threads : {1, 3}) {
             check_topk(problem, coded, *kernels, truth, k, threads);
@@ -362,7 +381,7 @@ void check_rounds(std::int64_t first, std::int64_t last) {
 }
 
 void check_all() {
-    for (const KernelTable *kernels : kernel_tables()) {
+    for (const KernelTable *kernels : tables()) {
         for (const std::int64_t padded : {64, 128, 192, 1088}) {
             check::check_dots(*kernels, padded);
             check::check_prune(*kernels, padded);
@@ -396,6 +415,8 @@ void check_all() {
 // search_check, or search_check FIRST LAST for the rounds of a campaign alone.
 int main(int count, char **words) {
     check::report_sets(search_sets());
+    std::printf("%s the tiles of AMX\n",
+                tables().size() > kernel_tables().size() ? "emulates" : "has not");
     if (count == 3) {
         check_rounds(std::atoll(words[1]), std::atoll(words[2]));
     } else {
