@@ -29,7 +29,7 @@ class ScoreWindows {
     ScoreWindows(const CodedCorpus &corpus, const float *queries, const KernelTable &kernels,
                  const std::vector<ToScore> &of_queries, std::int64_t threads)
         : corpus_(corpus), queries_(queries), kernels_(kernels), of_queries_(of_queries) {
-        constexpr std::int64_t a_thread = 512; // scores that take as long as a thread's start
+        constexpr std::int64_t a_thread = 1024; // scores that take as long as a thread's start
         // Pairs whose list stays in the L2 cache, of rows whose counts stay in the L1: with 1,024
         // pairs, going through the lists of 256 queries again and again takes a tenth of the time.
         constexpr std::int64_t pairs = 4096, most_rows = 4096;
