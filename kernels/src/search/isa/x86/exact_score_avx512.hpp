@@ -145,8 +145,9 @@ void sums_of(const Number *one, const float *const *others, const float *next, d
     }
 }
 
-// Scores of `one` with n others, 8 at a time: the last levels are summed for all of them at once.
-template <int width, typename Number>
+// Scores of `one` with n others, 8 at a time: the last levels are summed for all of them at once,
+// the first of at_once of them.
+template <int width, int at_once, typename Number>
 void exact_scores_of(const Number *one, const float *const *others, std::int64_t n,
                      const float *next, double *scores) {
     constexpr int left = width >> levels_of(width);
@@ -154,8 +155,8 @@ void exact_scores_of(const Number *one, const float *const *others, std::int64_t
     for (std::int64_t first = 0; first < n; first += 8) {
         const std::int64_t count = min<std::int64_t>(8, n - first);
         std::int64_t i = 0;
-        for (; i + 4 <= count; i += 4) {
-            sums_of<width, 4>(one, others + first + i, next, sums + i * left);
+        for (; i + at_once <= count; i += at_once) {
+            sums_of<width, at_once>(one, others + first + i, next, sums + i * left);
         }
         for (; i + 2 <= count; i += 2) {
             sums_of<width, 2>(one, others + first + i, next, sums + i * left);
@@ -181,19 +182,21 @@ void exact_scores_of(const Number *one, const float *const *others, std::int64_t
 template <int width>
 void exact_scores_to(const float *one, const float *const *others, std::int64_t n,
                      const float *next, double *work, double *scores) {
-    // 40 others of width 768 take 34 ns each in place of 41; of width 512 as long.
     constexpr std::int64_t worthwhile = 8;
     if (n == 1) {
         scores[0] = exact_score_of<width>(one, others[0], next, work);
         return;
     }
     if (width <= 512 || n < worthwhile) {
-        return exact_scores_of<width>(one, others, n, next, scores);
+        return exact_scores_of<width, 4>(one, others, n, next, scores);
     }
+    // 40 others of width 768 take 34 ns each in place of 41, of width 512 as long. Six levels of
+    // four leave no register for them: one at a time, those of width 1024 take 44 in place of 53.
+    constexpr int at_once = levels_of(width) < 6 ? 4 : 1;
     for (std::int64_t i = 0; i < width; i += 8) {
         _mm512_storeu_pd(work + i, eight_doubles(one + i));
     }
-    exact_scores_of<width>(work, others, n, next, scores);
+    exact_scores_of<width, at_once>(work, others, n, next, scores);
 }
 
 // The widths of CLIP's and SigLIP's models; others are summed by plain loops.
