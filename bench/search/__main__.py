@@ -1,6 +1,6 @@
 """Time exact cosine top-k against every library that users would pick.
 
-    python -m bench.search prepare corpora, ground truth and faiss's settings, which need no quiet
+    python -m bench.search prepare corpora and ground truth, which need no quiet machine
     python -m bench.search run     again until nothing is left; --stop-after SECONDS cuts it
     python -m bench.search disk    10 million rows (--many) in little memory, and cold storage
     python -m bench.search report  results/search.json, and its tables

@@ -93,12 +93,10 @@ class PairedRounds:
                     self._measure(ours, peer, cells, rows_file, stack)
 
     def prepare(self, peers: Sequence[Peer]) -> None:
-        """Write the corpus, the ground truth and faiss's settings that the missing cells need."""
+        """Write the corpus and the ground truth that the missing cells need."""
         for cell in (cell for peer in peers for cell in self._missing(peer)):
             rows_file = corpus_file(self._work, self._setup.n, self._setup.width)
             truth_file(self._work, rows_file, cell.kind, N_QUERIES)
-            for peer in peers:
-                self._tuned(peer, cell)
 
     def _missing(self, peer: Peer) -> list[Cell]:
         if self._setup.width not in peer.widths:
