@@ -50,8 +50,7 @@ class SquaredLengths {
   public:
     SquaredLengths(const ScoredHits &hits, const KernelTable &kernels)
         : hits_(hits), kernels_(kernels),
-          known_(hits.n * hits.columns < 2 * hits.n_rows ? 0
-                                                         : static_cast<std::size_t>(hits.n_rows)) {}
+          known_(hits.n * hits.columns < hits.n_rows ? 0 : static_cast<std::size_t>(hits.n_rows)) {}
 
     double of(std::int64_t row, double *work) {
         if (known_.empty()) {
