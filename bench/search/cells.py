@@ -1,5 +1,6 @@
 """Cells of the tables: a corpus with a thread count, and one question to it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +23,18 @@ class Cell:
     kind: Kind
     n_queries: int
     k: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The questions that a run asks; it leaves the others for another run."""
+
+    kinds: Sequence[Kind]
+    n_queries: Sequence[int]
+    ks: Sequence[int]
+
+    def has(self, cell: Cell) -> bool:
+        return cell.kind in self.kinds and cell.n_queries in self.n_queries and cell.k in self.ks
 
 
 def cell_key(setup: CorpusSetup, peer: str, cell: Cell) -> dict[str, Any]:

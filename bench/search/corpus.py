@@ -97,6 +97,14 @@ def queries(count: int, width: int, kind: Kind) -> F32:
     return draw(family(width), kind, 0, count)
 
 
+def queries_file(folder: Path, count: int, width: int, kind: Kind) -> Path:
+    """Return the .npy file with unit queries [Q, D], drawn once: another BLAS rounds otherwise."""
+    path = folder / f"queries-{kind}-{count}x{width}.npy"
+    if not path.exists():
+        np.save(path, queries(count, width, kind))
+    return path
+
+
 def write_corpus(path: Path, count: int, width: int, threads: int = 2) -> None:
     """Write image rows [N, D] as a .npy file, a few blocks in memory at a time."""
     partial = path.with_suffix(".partial")

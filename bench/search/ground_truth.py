@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.search.corpus import BLOCK, Kind, queries
+from bench.search.corpus import BLOCK, Kind, queries_file
 from twinlens_kernels.reference import halving_sum
 
 DEPTH = 1000
@@ -19,7 +19,8 @@ def truth_file(folder: Path, rows_file: Path, kind: Kind, n_queries: int) -> Pat
     path = folder / f"truth-{kind}-{n_queries}-{rows_file.stem}.npy"
     if not path.exists():
         rows = np.load(rows_file, mmap_mode="r")
-        np.save(path, brute_force(queries(n_queries, rows.shape[1], kind), rows))
+        asked = np.load(queries_file(folder, n_queries, rows.shape[1], kind))
+        np.save(path, brute_force(asked, rows))
     return path
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness.results_log import ResultsLog
-from bench.search.cells import Cell, CorpusSetup, cell_key
+from bench.search.cells import Cell, CorpusSetup, Selection, cell_key
 from bench.search.corpus import Kind, corpus_file
 from bench.search.ground_truth import truth_file
 from bench.search.limits import known_limits
@@ -18,7 +18,7 @@ from bench.search.tuning import tuned_faiss
 from bench.search.worker import N_QUERIES, Worker
 
 ROUNDS, FEWEST_ROUNDS = 7, 3
-# Beyond this a peer's cell stops after its fewest rounds; faiss at its best has them all.
+# Beyond this a cell stops after its fewest rounds.
 PATIENCE_S = 4.0
 # A call shorter than this is made twice and timed once: the other contender emptied the caches.
 WARM_MS = 300.0
@@ -49,10 +49,14 @@ class Peer:
 # The peers' times do not depend on the kind of query; twinlens' do.
 PEERS = (
     Peer(
-        name="faiss, best setting", engine="faiss", library="faiss", tuned=True, widths=(512, 768)
+        name="faiss, best setting",
+        engine="faiss",
+        library="faiss",
+        tuned=True,
+        widths=(512, 768, 1024),
+        kinds=("text", "image"),
     ),
-    Peer(name="faiss, best setting", engine="faiss", library="faiss", tuned=True, kinds=("image",)),
-    Peer(name="twinlens.Index", engine="twinlens Index", widths=(512, 768)),
+    Peer(name="twinlens.Index", engine="twinlens Index", widths=(512, 768, 1024)),
     Peer(name="faiss, as shipped", engine="faiss", library="faiss"),
     Peer(name="numpy", engine="numpy"),
     Peer(name="torch", engine="torch", library="torch"),
@@ -70,8 +74,11 @@ PEERS = (
 class PairedRounds:
     """Measurements of one setup: one twinlens, and each peer in its turn."""
 
-    def __init__(self, setup: CorpusSetup, work: Path, log: ResultsLog, until: float) -> None:
-        self._setup, self._work, self._log, self._until = setup, work, log, until
+    def __init__(
+        self, setup: CorpusSetup, selection: Selection, work: Path, log: ResultsLog, until: float
+    ) -> None:
+        self._setup, self._selection = setup, selection
+        self._work, self._log, self._until = work, log, until
 
     def run(self, peers: Sequence[Peer]) -> None:
         """Measure the missing cells, until the time is over."""
@@ -85,13 +92,20 @@ class PairedRounds:
                 with contextlib.ExitStack() as stack:
                     self._measure(ours, peer, cells, rows_file, stack)
 
+    def prepare(self, peers: Sequence[Peer]) -> None:
+        """Write the corpus and the ground truth that the missing cells need."""
+        for cell in (cell for peer in peers for cell in self._missing(peer)):
+            rows_file = corpus_file(self._work, self._setup.n, self._setup.width)
+            truth_file(self._work, rows_file, cell.kind, N_QUERIES)
+
     def _missing(self, peer: Peer) -> list[Cell]:
         if self._setup.width not in peer.widths:
             return []
         return [
             cell
             for cell in peer.cells()
-            if not self._log.find(cell_key(self._setup, peer.name, cell))
+            if self._selection.has(cell)
+            and not self._log.find(cell_key(self._setup, peer.name, cell))
         ]
 
     def _late(self) -> bool:
@@ -120,7 +134,7 @@ class PairedRounds:
             truth = truth_file(self._work, rows_file, cell.kind, N_QUERIES)
             self._log.add(
                 cell_key(self._setup, peer.name, cell)
-                | rounds(ours, theirs, cell, settings, patient=peer.tuned)
+                | rounds(ours, theirs, cell, settings)
                 | {"tuned": tuned, "limits": known_limits(self._setup, self._log)}
                 | {"ours_path": ours.facts["path"], "ours_ready_s": ours.facts["ready_s"]}
                 | {"ours_found": ours.compare(cell, {}, truth)}
@@ -134,7 +148,7 @@ class PairedRounds:
 
 
 def rounds(
-    ours: Worker, theirs: Worker, cell: Cell, settings: Mapping[str, int], *, patient: bool
+    ours: Worker, theirs: Worker, cell: Cell, settings: Mapping[str, int]
 ) -> dict[str, list[float]]:
     """Return wall and CPU ms of each round, the two contenders in turn."""
     pair = (("ours_", ours, {}), ("", theirs, settings))
@@ -144,7 +158,7 @@ def rounds(
     }
     begun = time.monotonic()
     for done in range(ROUNDS):
-        if done >= FEWEST_ROUNDS and not patient and time.monotonic() - begun > PATIENCE_S:
+        if done >= FEWEST_ROUNDS and time.monotonic() - begun > PATIENCE_S:
             break
         for (prefix, worker, chosen), warm_up in zip(pair, warm_ups, strict=True):
             time.sleep(REST_S)

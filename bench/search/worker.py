@@ -18,11 +18,12 @@ from bench.harness.answers import Answer, claim_stdout
 from bench.harness.processes import JsonProcess, worker_environment
 from bench.harness.timing import spent_by
 from bench.search.cells import Cell
-from bench.search.corpus import queries
+from bench.search.corpus import Kind, queries_file
 from bench.search.engines import ENGINES, as_ids
 from bench.search.ground_truth import agreement
 
 N_QUERIES = 256
+KINDS: tuple[Kind, ...] = ("text", "image")
 
 
 class Worker(JsonProcess):
@@ -51,7 +52,9 @@ def question(cell: Cell, settings: Mapping[str, int]) -> dict[str, Any]:
 def serve(engine: str, rows_file: Path, threads: int, answer: Answer) -> None:
     """Answer a line of facts at first, then a line a question."""
     width = np.load(rows_file, mmap_mode="r").shape[1]
-    asked = {kind: queries(N_QUERIES, width, kind) for kind in ("text", "image")}
+    asked = {
+        kind: np.load(queries_file(rows_file.parent, N_QUERIES, width, kind)) for kind in KINDS
+    }
     begun = time.perf_counter()
     search = ENGINES[engine](rows_file, threads)
     answer({"ready_s": time.perf_counter() - begun, "path": twinlens_kernels.PATH})

@@ -112,7 +112,7 @@ def within_alone(
     path: str = "",
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...
 
-# Turns scores [Q, K] into cosines, best first by score; states [Q] as hit_cosines.hpp names them.
+# Turns scores [Q, K] into cosines and orders ids [Q, K] by them; states [Q] of hit_cosines.hpp.
 def hit_cosines(
     *,
     queries: NDArray[np.float32],

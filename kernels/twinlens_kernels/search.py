@@ -227,18 +227,21 @@ def hit_cosines(  # noqa: PLR0913 - two limits beside the operands
 ) -> NDArray[np.int8] | None:
     """Turn exact scores [Q, K] of rows ids [Q, K] into cosines, in place; None without C++.
 
+    All but the last column are brought into the order of the cosines, of equal ones the lower row
+    first.
+
     Args:
         queries: [Q, D].
         rows: [N, D].
-        ids: [Q, K], existing rows, best first by score.
-        scores: [Q, K].
+        ids: [Q, K], existing rows, best first by score; overwritten.
+        scores: [Q, K]; overwritten.
         odd: Difference from 1 that no squared length of a unit row has.
         margin: Certain hits beat the last one of their query by more than this.
         threads: Number of threads.
 
     Returns:
-        [Q]: 0 if a row or the query is no unit row, and the scores are left as they are; 2 if the
-        hits but for the last are ranked by their cosines for certain; else 1.
+        [Q]: 0 if a row or the query is no unit row, and ids and scores are left as they are; 2 if
+        the hits but for the last are those of highest cosine for certain; else 1.
     """
     if not NATIVE:
         return None

@@ -49,7 +49,7 @@ def test_threads_that_share_the_rows_find_what_one_finds(
 def test_floors_guessed_from_a_sample_that_misleads(
     path: str, threads: int, n_queries: int, k: int, barred: bool
 ) -> None:
-    """The sample is of every eighth row: those score best, or worst, or as the others do."""
+    """All rows of the sample are eighths, which score best, or worst, or as the others do."""
     random = np.random.default_rng(k)
     rows = MATRICES["normal"](random, (8192, 65))
     queries = MATRICES["normal"](random, (n_queries, 65))

@@ -17,7 +17,7 @@ namespace twinlens::bindings {
 namespace {
 
 void hit_cosines(const Array<const float, 2> &queries, const Array<const float, 2> &rows,
-                 const Array<const std::int64_t, 2> &ids, const Array<double, 2> &scores,
+                 const Array<std::int64_t, 2> &ids, const Array<double, 2> &scores,
                  const Array<std::int8_t, 1> &states, double odd, double margin,
                  std::int64_t threads) {
     require(queries.shape(1) == rows.shape(1) && rows.shape(1) >= 1, "queries and rows: width");

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
 #include <limits>
 #include <memory>
@@ -26,8 +27,18 @@
 
 namespace twinlens {
 
-// Rows of one work item: enough to stream from memory, few enough to balance threads.
+// Rows of one work item, a multiple of a block: enough to stream from memory, few enough to balance
+// threads, as the last item is waited for.
 constexpr std::int64_t scan_rows = 4096;
+
+inline std::int64_t rows_an_item(std::int64_t n_rows, std::int64_t threads) {
+    constexpr std::int64_t items_a_thread = 8, fewest = 4 * block_rows;
+    if (threads == 1) {
+        return scan_rows;
+    }
+    const std::int64_t blocks = n_rows / (items_a_thread * threads * block_rows);
+    return std::clamp(blocks * block_rows, fewest, scan_rows);
+}
 
 // Starting a thread takes some 20 us, in which one thread scans about 2^20 codes.
 inline std::int64_t worthwhile_threads(const CodedCorpus &corpus, std::int64_t threads) {
@@ -83,20 +94,25 @@ class CodedTopk {
             lists_.push_back(std::make_unique<CandidateLists>(corpus_, codes_, queries_, kernels_,
                                                               k_, threads_, floors_));
         }
-        const std::int64_t parts = (corpus_.n + scan_rows - 1) / scan_rows;
-        parallel_for(parts, threads_, [&](std::int64_t part, std::int64_t worker) {
-            const std::int64_t first = part * scan_rows;
-            const auto at = static_cast<std::size_t>(worker);
-            scans_[at]->rows(first, std::min(corpus_.n, first + scan_rows), *lists_[at]);
-        });
-        each_query([&](std::int64_t query, Scratch &scratch) { settle(query, scratch); });
+        const std::int64_t rows = rows_an_item(corpus_.n, threads_);
+        parallel_for((corpus_.n + rows - 1) / rows, threads_,
+                     [&](std::int64_t item, std::int64_t worker) {
+                         const std::int64_t first = item * rows;
+                         const auto at = static_cast<std::size_t>(worker);
+                         scans_[at]->rows(first, std::min(corpus_.n, first + rows), *lists_[at]);
+                     });
+        std::int64_t listed = 0;
+        for (const auto &lists : lists_) {
+            listed += lists->total();
+        }
+        each_query(listed, [&](std::int64_t query, Scratch &scratch) { settle(query, scratch); });
         if (mapped) {
             advise_rows();
         }
         ScoreWindows(corpus_, queries_, kernels_, to_score_, threads_).run();
-        each_query([&](std::int64_t query, Scratch &) { keep_undecided(query); });
+        each_query(listed, [&](std::int64_t query, Scratch &) { keep_undecided(query); });
         ScoreWindows(corpus_, queries_, kernels_, to_score_, threads_).run();
-        each_query([&](std::int64_t query, Scratch &scratch) {
+        each_query(listed, [&](std::int64_t query, Scratch &scratch) {
             if (is_answered(query)) {
                 rank(query, scratch, ids + query * k_, scores + query * k_);
             }
@@ -116,10 +132,13 @@ class CodedTopk {
         Ranking ranking;
     };
 
-    template <typename Act> void each_query(const Act &act) {
-        constexpr std::int64_t a_part = 8;
+    // On as many threads as the candidates of all queries are worth: going through 2^14 of them
+    // takes twice as long as starting a thread.
+    template <typename Act> void each_query(std::int64_t candidates, const Act &act) {
+        constexpr std::int64_t a_part = 8, a_thread = std::int64_t{1} << 14;
         const std::int64_t n = codes_.size(), parts = (n + a_part - 1) / a_part;
-        parallel_for(parts, std::min(threads_, parts), [&](std::int64_t part, std::int64_t worker) {
+        const std::int64_t threads = std::min({threads_, parts, 1 + candidates / a_thread});
+        parallel_for(parts, threads, [&](std::int64_t part, std::int64_t worker) {
             const IeeeMode mode;
             for (std::int64_t query = part * a_part; query < std::min(n, (part + 1) * a_part);
                  ++query) {
@@ -221,13 +240,35 @@ inline std::int64_t queries_a_pass(std::int64_t k, std::int64_t n_rows) {
     return std::clamp<std::int64_t>(room / lanes * lanes, lanes, most);
 }
 
+// A copy of many queries at the start of a cache line, where numpy's begin anywhere: loads that
+// cross a line make each exact score a tenth longer.
+class AlignedQueries {
+  public:
+    AlignedQueries(const float *queries, std::int64_t n, std::int64_t width) : queries_(queries) {
+        constexpr std::int64_t many = 16, line = sizeof(Bytes64) / sizeof(float);
+        if (n >= many) {
+            lines_.resize(static_cast<std::size_t>((n * width + line - 1) / line));
+            std::memcpy(lines_.data(), queries,
+                        static_cast<std::size_t>(n * width) * sizeof(float));
+        }
+    }
+    const float *data() const {
+        return lines_.empty() ? queries_ : reinterpret_cast<const float *>(lines_.data());
+    }
+
+  private:
+    const float *queries_;
+    std::vector<Bytes64> lines_;
+};
+
 // One pass, by guessed floors or not; returns the queries whose guess was too high.
-inline std::vector<std::int64_t> topk_pass(const CodedCorpus &corpus, const float *queries,
+inline std::vector<std::int64_t> topk_pass(const CodedCorpus &corpus, const float *asked,
                                            std::int64_t n, const float *centre,
                                            const TopkResult &result, bool mapped, bool guess,
                                            const KernelTable &kernels, std::int64_t threads) {
-    const QueryCodes codes(queries, n, centre, corpus.width, kernels, result.k, corpus.n);
-    CodedTopk search(corpus, queries, codes, result.k, kernels, threads);
+    const AlignedQueries queries(asked, n, corpus.width);
+    const QueryCodes codes(asked, n, centre, corpus.width, kernels, result.k, corpus.n);
+    CodedTopk search(corpus, queries.data(), codes, result.k, kernels, threads);
     if (guess) {
         search.guess();
     }

@@ -76,18 +76,16 @@ double exact_score(const Number *query, const float *row, std::int64_t width, do
     return work[0];
 }
 
-// Scores of one query and n rows: the query is converted once, and each row is prefetched while the
-// one before it is multiplied. `work` has room for 2 * width numbers.
+// Scores of `one` with n rows: it is converted once, and each row is prefetched while the one
+// before it is multiplied, as is `next`. `work` has room for 2 * width numbers.
 template <double (*score)(const double *, const float *, std::int64_t, double *)>
-void exact_scores(const float *query, const float *const *rows, std::int64_t n, std::int64_t width,
-                  double *work, double *scores) {
+void exact_scores(const float *one, const float *const *rows, std::int64_t n, std::int64_t width,
+                  const float *next, double *work, double *scores) {
     for (std::int64_t i = 0; i < width; ++i) {
-        work[i] = static_cast<double>(query[i]);
+        work[i] = static_cast<double>(one[i]);
     }
     for (std::int64_t i = 0; i < n; ++i) {
-        if (i + 1 < n) {
-            prefetch_row(rows[i + 1], width);
-        }
+        prefetch_row(i + 1 < n ? rows[i + 1] : next, width);
         scores[i] = score(work, rows[i], width, work + width);
     }
 }

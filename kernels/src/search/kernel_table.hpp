@@ -87,9 +87,10 @@ struct KernelTable {
     std::int64_t (*prune_few)(const std::int32_t *dots, float base, const RowCodes &block,
                               const Lanes &lanes, std::int64_t lane, CandidatePair *pairs);
     double (*exact_score)(const float *query, const float *row, std::int64_t width, double *work);
-    // Scores of one row or query with n others; `work` has room for 2 * width numbers.
+    // Scores of one row or query with n others; `next` is fetched into the cache meanwhile. `work`
+    // has room for 2 * width numbers.
     void (*exact_scores)(const float *one, const float *const *others, std::int64_t n,
-                         std::int64_t width, double *work, double *scores);
+                         std::int64_t width, const float *next, double *work, double *scores);
     // See code_score.hpp and encode_row.hpp.
     double (*code_score)(const double *query, const std::uint8_t *codes, std::int64_t width);
     bool (*encode_row)(const float *row, const float *centre, std::int64_t width, double *work,

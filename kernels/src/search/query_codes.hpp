@@ -136,6 +136,10 @@ class QueryCodes {
         // Adding and subtracting it rounds numbers below 2^51 to integers, without a call.
         constexpr double rounder = 0x1.8p52;
         const double inverse = 1 / static_cast<double>(step);
+        int base_bits = 0;
+        while ((std::int64_t{1} << base_bits) < base_) {
+            ++base_bits;
+        }
         double rest = 0, high_squares = 0, low_squares = 0;
         std::int64_t high_sum = 0, low_sum = 0;
         for (std::size_t i = 0; i < scaled.size(); ++i) {
@@ -144,8 +148,10 @@ class QueryCodes {
             const std::int64_t whole = std::clamp(nearest, -most, most);
             std::int64_t low = 0, high = whole;
             if (two_planes_) {
-                low = (whole + most + base_ / 2) % base_ - base_ / 2;
-                high = (whole - low) / base_;
+                // base is a power of two, and all of this is at least 0: no division.
+                const std::int64_t shifted = whole + most + base_ / 2;
+                low = (shifted & (base_ - 1)) - base_ / 2;
+                high = (shifted >> base_bits) - kernels.levels;
                 put(query, 1, static_cast<std::int64_t>(i), low);
             }
             put(query, 0, static_cast<std::int64_t>(i), high);

@@ -105,15 +105,16 @@ class Scan {
     }
 
     template <typename Sink>
-    void emit(const Block &block, std::int64_t count, std::int64_t group, Sink &sink) {
+    void emit(const Block &visited, std::int64_t count, std::int64_t group, Sink &sink) {
         if (count == 0) {
             return;
         }
-        for (std::int64_t i = 0; i < count; ++i) {
-            const CandidatePair &pair = pairs_[static_cast<std::size_t>(i)];
-            const std::int64_t query = group * lanes + pair.lane;
-            if (block.holds(pair.row) && query < queries_.size()) {
-                sink.take(query, block.id(pair.row), pair.estimate, pair.margin);
+        const Block block = visited; // a copy, which no pair that the sink writes can alter
+        const std::int64_t n = queries_.size();
+        for (const CandidatePair *pair = pairs_.data(), *end = pair + count; pair != end; ++pair) {
+            const std::int64_t query = group * lanes + pair->lane;
+            if (block.holds(pair->row) && query < n) {
+                sink.take(query, block.id(pair->row), pair->estimate, pair->margin);
             }
         }
         refresh(group, sink);

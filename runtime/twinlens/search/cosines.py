@@ -52,11 +52,12 @@ class Cosines:
     rows: F32
     """[N, D] unit or zero rows."""
 
-    def of_hits(self, ids: I64, scores: F64, *, threads: int = 1) -> tuple[F64, bool]:
+    def of_hits(self, ids: I64, scores: F64, *, threads: int = 1) -> tuple[F64, NDArray[np.bool_]]:
         """Return the cosines [Q, K] of the rows ids [Q, K] with exact scores [Q, K], best first.
 
-        And True if all rows but the last of each query are certain: no row behind the last has a
-        cosine as high as theirs, and theirs descend. `scores` may be overwritten.
+        And True [Q] for queries of which all rows but the last are certain: no row behind the last
+        has a cosine as high as theirs, and theirs descend. Both arrays may be overwritten: all but
+        the last column are then in the order of the cosines.
         """
         states = hit_cosines(
             self.queries, self.rows, ids, scores, odd=_ODD, margin=MARGIN, threads=threads
@@ -64,13 +65,13 @@ class Cosines:
         if states is None:
             exact = self._of_scores(ids, scores)
             gaps = exact[:, :-1] - exact[:, 1:]
-            return exact, bool(gaps.size and gaps.min() > 0 and gaps[:, -1].min() > MARGIN)
-        least = states.min(initial=_CERTAIN)
-        if least == _IS_ODD:
-            odd = states == _IS_ODD
+            behind = gaps[:, -1:].min(axis=1, initial=np.inf)
+            return exact, (gaps > 0).all(axis=1) & (behind > MARGIN)
+        odd = states == _IS_ODD
+        if odd.any():
             some = Cosines(queries=self.queries[odd], rows=self.rows)
             scores[odd] = some._of_scores(ids[odd], scores[odd])
-        return scores, bool(least == _CERTAIN)
+        return scores, states == _CERTAIN
 
     def _of_scores(self, ids: I64, scores: F64) -> F64:
         of_queries, of_rows = self._squared(ids.ravel())
@@ -150,11 +151,15 @@ def nearest(
     """
     k = min(int(k), max(1, len(cosines.rows)))
     rows, scores = by_score(cosines.queries, k + 1)
-    exact, certain_all = cosines.of_hits(rows, scores, threads=threads)
-    if certain_all and rows.shape[1] == k + 1:
-        return rows[:, :k], exact[:, :k]
-    ids, found, certain = _ranked(cosines.queries, rows, exact, k, whole=rows.shape[1] <= k)
-    rest, step = np.flatnonzero(~certain), max(1, _MOST_PAIRS // max(1, len(cosines.rows)))
+    exact, certain = cosines.of_hits(rows, scores, threads=threads)
+    ids, found, whole = rows[:, :k], exact[:, :k], rows.shape[1] <= k
+    rest = np.arange(len(rows)) if whole else np.flatnonzero(~certain)
+    if not len(rest):
+        return ids, found
+    ids[rest], found[rest], certain = _ranked(
+        cosines.queries[rest], rows[rest], exact[rest], k, whole=whole
+    )
+    rest, step = rest[~certain], max(1, _MOST_PAIRS // max(1, len(cosines.rows)))
     for start in range(0, len(rest), step):
         block = rest[start : start + step]
         asked = Cosines(queries=cosines.queries[block], rows=cosines.rows)

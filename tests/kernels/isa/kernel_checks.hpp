@@ -292,7 +292,8 @@ inline void check_exact_scores(const KernelTable &kernels) {
                 wanted.push_back(
                     halving_score(one.data(), rows[static_cast<std::size_t>(i)], width));
             }
-            kernels.exact_scores(one.data(), rows.data(), n, width, work.data(), got.data());
+            kernels.exact_scores(one.data(), rows.data(), n, width, one.data(), work.data(),
+                                 got.data());
             bool same = same_bits(got, wanted);
             for (std::int64_t i = 0; i < n; ++i) {
                 const auto at = static_cast<std::size_t>(i);

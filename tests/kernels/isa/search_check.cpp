@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <vector>
 
@@ -15,6 +17,10 @@
 #include "search/score_pairs.hpp"
 #include "search/update_topk_tile.hpp"
 
+namespace twinlens {
+extern const KernelTable emulated_amx_kernels;
+} // namespace twinlens
+
 namespace {
 
 using namespace twinlens;
@@ -22,6 +28,20 @@ using check::normal;
 using check::whole;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// The tables that run here, and that of AMX with its tiles emulated where the rest of it runs.
+const std::vector<const KernelTable *> &tables() {
+    static const std::vector<const KernelTable *> all = [] {
+        std::vector<const KernelTable *> found = kernel_tables();
+#if defined(TWINLENS_EMULATED_AMX)
+        if (cpu::first_missing("avx512vnni").empty()) {
+            found.push_back(&emulated_amx_kernels);
+        }
+#endif
+        return found;
+    }();
+    return all;
+}
 
 // A corpus and queries, of one of several kinds that rounding or ties make hard.
 struct Problem {
@@ -282,7 +302,7 @@ void check_problem(Problem &problem, int kind, bool finer, bool barred) {
     const std::int64_t k =
         std::min(problem.n_allowed(), check::one_of<std::int64_t>({1, 2, 10, 40}));
     const std::int64_t threads = whole(1, 3);
-    for (const KernelTable *kernels : kernel_tables()) {
+    for (const KernelTable *kernels : tables()) {
         const CodedProblem coded(problem, *kernels, finer, threads);
         if (kind != 1) {
             check::check_terms(problem.rows.data(), problem.n, problem.width, problem.centre.data(),
@@ -297,8 +317,8 @@ void check_problem(Problem &problem, int kind, bool finer, bool barred) {
     }
 }
 
-// Rows of which the sampled ones (sampled_floors.hpp: every eighth) are the best, the worst, or as
-// the others: a guess of the floors that is too high, too low, or good.
+// Rows of which every eighth, among them all of the sample (sampled_floors.hpp), are the best, the
+// worst, or as the others: a guess of the floors that is too high, too low, or good.
 void check_guess(float lift, std::int64_t queries, std::int64_t k) {
     Problem problem(9, 8192, queries, 5);
     for (std::int64_t row = 0; row < problem.n; row += 8) {
@@ -312,7 +332,7 @@ void check_guess(float lift, std::int64_t queries, std::int64_t k) {
     for (std::int64_t query = 0; query < queries; ++query) {
         truth.push_back(brute_force(problem, query));
     }
-    for (const KernelTable *kernels : kernel_tables()) {
+    for (const KernelTable *kernels : tables()) {
         const CodedProblem coded(problem, *kernels, lift == 0, 2);
         for (const std::int64_t threads : {1, 3}) {
             check_topk(problem, coded, *kernels, truth, k, threads);
@@ -338,11 +358,30 @@ void check_refusal(const KernelTable &kernels) {
     }
 }
 
-} // namespace
+// Whatever a random problem may be; the round decides which kind, so that each comes as often.
+void check_random_problem(std::int64_t round) {
+    const int kind = static_cast<int>(round % 6);
+    Problem problem(check::one_of<std::int64_t>({1, 2, 3, 15, 17, 63, 64, 65, 130, 192}),
+                    check::one_of<std::int64_t>({1, 2, 63, 64, 65, 129, 200}),
+                    check::one_of<std::int64_t>({1, 2, 3, 4, 5, 15, 16, 17, 33}), kind);
+    check_problem(problem, kind, round % 4 < 2, round % 5 == 0);
+}
 
-int main() {
-    check::report_sets(search_sets());
-    for (const KernelTable *kernels : kernel_tables()) {
+// Problems of the rounds first .. last, each from a seed of its own: a campaign, which may be cut.
+void check_rounds(std::int64_t first, std::int64_t last) {
+    constexpr std::int64_t a_guess = 40; // rounds, of which one has rows enough for a sample
+    for (std::int64_t round = first; round < last; ++round) {
+        check::generator().seed(static_cast<std::uint64_t>(round));
+        if (round % a_guess == 0) {
+            check_guess(check::one_of({30.0F, -30.0F, 0.0F}), whole(1, 20), whole(60, 1000));
+        } else {
+            check_random_problem(round);
+        }
+    }
+}
+
+void check_all() {
+    for (const KernelTable *kernels : tables()) {
         for (const std::int64_t padded : {64, 128, 192, 1088}) {
             check::check_dots(*kernels, padded);
             check::check_prune(*kernels, padded);
@@ -354,10 +393,7 @@ int main() {
         check_refusal(*kernels);
     }
     for (int round = 0; round < 60; ++round) {
-        Problem problem(check::one_of<std::int64_t>({1, 2, 3, 15, 17, 63, 64, 65, 130, 192}),
-                        check::one_of<std::int64_t>({1, 2, 63, 64, 65, 129, 200}),
-                        check::one_of<std::int64_t>({1, 2, 3, 4, 5, 15, 16, 17, 33}), round % 6);
-        check_problem(problem, round % 6, round % 4 < 2, round % 5 == 0);
+        check_random_problem(round);
     }
     // Several parts for several threads; and a width whose sums need many steps.
     Problem many(5, 9000, 3, 0), wide(2500, 70, 18, 5);
@@ -371,6 +407,20 @@ int main() {
         Problem subnormal(33, 300, queries, 2);
         subnormal.flushing = true;
         check_problem(subnormal, 2, queries == 3, false);
+    }
+}
+
+} // namespace
+
+// search_check, or search_check FIRST LAST for the rounds of a campaign alone.
+int main(int count, char **words) {
+    check::report_sets(search_sets());
+    std::printf("%s the tiles of AMX\n",
+                tables().size() > kernel_tables().size() ? "emulates" : "has not");
+    if (count == 3) {
+        check_rounds(std::atoll(words[1]), std::atoll(words[2]));
+    } else {
+        check_all();
     }
     return check::finish();
 }

@@ -63,6 +63,15 @@ class CandidateLists {
     }
     Candidate *end(std::int64_t query) { return begin(query) + lists_[size(query)].count; }
 
+    // Candidates of all queries.
+    std::int64_t total() const {
+        std::int64_t total = 0;
+        for (const List &list : lists_) {
+            total += list.count;
+        }
+        return total;
+    }
+
     Candidate *end_of_room(std::int64_t query) { return begin(query) + capacity_; }
 
     // Adds the best of the rows that were rescored during the scan.

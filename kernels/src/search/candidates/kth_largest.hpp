@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "search/candidates/extremes.hpp"
+
 namespace twinlens {
 
 namespace detail {
@@ -26,18 +28,14 @@ inline float kth_largest(float *first, float *last, std::int64_t k) {
     if (last - first < worthwhile) {
         return detail::kth_by_partition(first, last, k);
     }
-    float low = *first, high = *first;
-    for (const float *one = first; one != last; ++one) {
-        low = *one < low ? *one : low;
-        high = *one > high ? *one : high;
-    }
+    const auto [low, high] = extremes(last - first, [first](std::int64_t i) { return first[i]; });
     const float scale = static_cast<float>(buckets - 1) / (high - low);
     if (!(scale > 0 && std::isfinite(scale) && std::isfinite(high - low))) {
         return detail::kth_by_partition(first, last, k);
     }
     // Subtraction and multiplication round monotonically: a larger number is in no lower bucket.
-    const auto bucket = [low, scale](float number) {
-        return std::min(buckets - 1, static_cast<std::int64_t>((number - low) * scale));
+    const auto bucket = [least = low, scale](float number) {
+        return std::min(buckets - 1, static_cast<std::int64_t>((number - least) * scale));
     };
     std::int64_t counts[buckets] = {};
     for (const float *one = first; one != last; ++one) {

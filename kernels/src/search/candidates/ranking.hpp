@@ -7,8 +7,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
+
+#include "search/candidates/extremes.hpp"
 
 namespace twinlens {
 
@@ -37,12 +41,10 @@ class Ranking {
     // The first k of what it returns are the k best, in order.
     const Hit *sorted(std::vector<Hit> &hits, std::size_t k) {
         constexpr std::size_t worthwhile = 64;
-        double low = hits.front().score, high = low;
-        for (const Hit &hit : hits) {
-            low = std::min(low, hit.score);
-            high = std::max(high, hit.score);
-        }
         const std::size_t n = hits.size();
+        const auto [low, high] = extremes(static_cast<std::int64_t>(n), [&](std::int64_t i) {
+            return hits[static_cast<std::size_t>(i)].score;
+        });
         const double scale = static_cast<double>(n - 1) / (high - low);
         if (n < worthwhile || !std::isfinite(scale)) {
             std::partial_sort(hits.begin(), hits.begin() + static_cast<std::ptrdiff_t>(k),
@@ -50,34 +52,44 @@ class Ranking {
             return hits.data();
         }
         // Monotone, as its operations round: a better hit is in no later bucket.
-        starts_.assign(n + 1, 0);
+        starts_.assign(n, 0);
         buckets_.resize(n);
         for (std::size_t i = 0; i < n; ++i) {
             const auto bucket = static_cast<std::uint32_t>((high - hits[i].score) * scale);
             buckets_[i] = std::min(bucket, static_cast<std::uint32_t>(n - 1));
-            ++starts_[buckets_[i] + 1];
+            ++starts_[buckets_[i]];
         }
-        for (std::size_t bucket = 0; bucket < n; ++bucket) {
-            starts_[bucket + 1] += starts_[bucket];
+        std::uint32_t start = 0, most = 0;
+        for (std::uint32_t &of_bucket : starts_) {
+            most = std::max(most, of_bucket);
+            start += std::exchange(of_bucket, start);
         }
         placed_.resize(n);
         for (std::size_t i = 0; i < n; ++i) {
             placed_[starts_[buckets_[i]]++] = hits[i];
         }
-        // Each start is the end of its bucket by now.
-        for (std::size_t bucket = 0, first = 0; first < k; first = starts_[bucket++]) {
-            order(placed_.data() + first, placed_.data() + starts_[bucket]);
-        }
+        order(k, most);
         return placed_.data();
     }
 
-    static void order(Hit *first, Hit *last) {
-        constexpr std::ptrdiff_t few = 12;
-        if (last - first > few) {
-            std::sort(first, last, better);
+    // Orders the first k of the placed hits, of which no bucket holds more than `most`. Each start
+    // is the end of its bucket by now.
+    void order(std::size_t k, std::uint32_t most) {
+        constexpr std::uint32_t few = 12;
+        Hit *const placed = placed_.data();
+        if (most <= few) {
+            // All but in order: going through them at once mispredicts less than bucket by bucket.
+            const auto end = std::lower_bound(starts_.begin(), starts_.end(), k);
+            insert_each(placed, placed + *end);
             return;
         }
-        for (Hit *one = first; one < last; ++one) {
+        for (std::size_t bucket = 0, first = 0; first < k; first = starts_[bucket++]) {
+            std::sort(placed + first, placed + starts_[bucket], better);
+        }
+    }
+
+    static void insert_each(Hit *first, Hit *last) {
+        for (Hit *one = first + 1; one < last; ++one) {
             const Hit moved = *one;
             Hit *to = one;
             for (; to > first && better(moved, to[-1]); --to) {

@@ -3,12 +3,12 @@
 #include <immintrin.h>
 
 #include "resample/avx2.hpp"
-#include "search/exact_score.hpp"
 #include "search/isa/code_score.hpp"
 #include "search/isa/encode_row.hpp"
 #include "search/isa/estimate_row.hpp"
 #include "search/isa/prune.hpp"
 #include "search/isa/x86/dot_avx2.hpp"
+#include "search/isa/x86/exact_score_avx2.hpp"
 #include "search/isa/x86/prune_avx2.hpp"
 #include "search/kernel_table.hpp"
 
@@ -35,8 +35,8 @@ constexpr KernelTable table() {
     table.dots_few = dots_few_avx2<Product>;
     table.prune = prune_avx2;
     table.prune_few = prune_lane;
-    table.exact_score = exact_score<float>;
-    table.exact_scores = exact_scores<exact_score<double>>;
+    table.exact_score = exact_score_avx2;
+    table.exact_scores = exact_scores_avx2;
     table.code_score = code_score;
     table.encode_row = encode_row;
     table.estimate_row32 = estimate_row32;
