@@ -15,6 +15,7 @@ from onnx import helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
 from twinlens.errors import quoted
+from twinlens_export.checkpoints.body_patches import patch_steps
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.body import Body, DenseStep, NamedArray, Step
 from twinlens_export.graph.graph import OPSET, Array, Attribute, Node
@@ -163,7 +164,7 @@ def _with_dense(reader: _Reader) -> list[Step]:
             continue
         dense = _dense(node, reader)
         if dense is None:
-            steps.append(node)
+            steps += _cut(node, reader, taken) or (node,)
             continue
         sums = readers.get(dense.output, [])
         if dense.bias is None and len(sums) == 1 and (bias := _bias(dense, sums[0], reader)):
@@ -171,6 +172,19 @@ def _with_dense(reader: _Reader) -> list[Step]:
             dense = replace(dense, bias=reader.arrays[bias], output=sums[0].outputs[0])
         steps.append(replace(dense, name=_unique(dense.name, taken)))
     return steps
+
+
+def _cut(node: Node, reader: _Reader, taken: set[str]) -> tuple[Step, ...] | None:
+    """Return the steps of a convolution that cuts into patches; None: the node is none."""
+    if node.op != "Conv":
+        return None
+    origin = reader.origins.get(node.inputs[1], node.inputs[1]).removesuffix(".weight")
+    shape = reader.shapes.get(node.inputs[0], ())
+    found = patch_steps(node, shape, reader.arrays, origin)
+    return found and tuple(
+        replace(step, name=_unique(step.name, taken)) if isinstance(step, DenseStep) else step
+        for step in found
+    )
 
 
 def _dense(node: Node, reader: _Reader) -> DenseStep | None:
