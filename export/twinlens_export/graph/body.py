@@ -42,7 +42,7 @@ class DenseStep:
 
 
 ROWS: Final = 2
-"""Rank of an array with one row an item."""
+"""Rank of an array of rows, of which there may be one an item."""
 Step: TypeAlias = Node | DenseStep
 
 
@@ -61,7 +61,7 @@ class Body:
 
     @property
     def blocks(self) -> tuple[DenseStep, ...]:
-        """The linear maps of tokens, which int8 quantises: those of one row an item stay."""
+        """The linear maps of tokens, which int8 quantises: those of rows, pooled or flat, stay."""
         dense = (step for step in self.steps if isinstance(step, DenseStep))
         return tuple(step for step in dense if len(step.shape) > ROWS)
 

@@ -213,6 +213,30 @@ def test_a_number_is_half_for_halves_and_float32_for_others(
     assert (opened(graph)(pixels) * exact).sum(axis=1).min() > LEAST["fp16"]
 
 
+def test_an_array_that_a_linear_map_and_a_node_share_is_stored_for_both(
+    opened: Callable[[Graph], Embed], pixels: Array
+) -> None:
+    class Alike(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.map = nn.Linear(3, 3)
+            self.shift = nn.Parameter(self.map.bias.detach().clone())  # torch stores the two once
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            return self.map(values.mean((2, 3)).relu() - self.shift)
+
+    torch.manual_seed(1)
+    module = Alike().eval()
+    tower = traced_image_tower(module, side_px=SIDE, normalization=NORMALIZATION)
+    values = torch.from_numpy(pixels).permute(0, 3, 1, 2) * NORMALIZATION.factor
+    mean, std = (
+        torch.tensor(part).view(3, 1, 1) for part in (NORMALIZATION.mean, NORMALIZATION.std)
+    )
+    with torch.inference_mode():
+        wanted = unit(module((values - mean) / std))
+    assert (opened(image_graph(tower))(pixels) * wanted).sum(axis=1).min() > LEAST["fp32"]
+
+
 def test_what_cannot_be_traced_is_refused_by_the_name_of_its_module() -> None:
     class Broken(nn.Module):
         def forward(self, _: torch.Tensor) -> torch.Tensor:
