@@ -5,7 +5,7 @@
 Kinds beside the whole CLIPs and SigLIPs of `bench.parity`: lone towers, sentence-transformers,
 multilingual-clip, further families of transformers. Shapes are those of real checkpoints, weights
 random, and a small tokenizer stands in for theirs; the exporter itself compares ids, pixels and
-rows. `--page` writes the table of docs/checkpoints.md from the results, and no more.
+rows. `--page` writes the table of docs/pages/models/checkpoints.md from the results, and no more.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from twinlens_export import export
 from twinlens_export.verification import verify
 
 OUT: Final[Path] = RESULTS / "checkpoint_kinds.json"
-PAGE: Final[Path] = ROOT / "docs" / "checkpoints.md"
+PAGE: Final[Path] = ROOT / "docs" / "pages" / "models" / "checkpoints.md"
 MARK: Final = "<!-- checkpoints: cosines -->\n"
 
 

@@ -93,7 +93,9 @@ def test_the_manifest_names_the_family_and_the_width(
 ) -> None:
     manifest = bundle_of(family).manifest
     assert manifest.family == {"siglip2": "siglip"}.get(family, family)
-    assert manifest.width == {"clip": 48, "metaclip_2": 64, "chinese_clip": 96}.get(family, 128)
+    assert manifest.width == {"clip": 48, "metaclip_2": 64, "chinese_clip": 96, "altclip": 48}.get(
+        family, 128
+    )
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

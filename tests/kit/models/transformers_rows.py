@@ -19,7 +19,7 @@ def transformers_rows(
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     pixels = processor([*images], return_tensors="pt")
     encoded = tokenizer([*texts], padding="max_length", truncation=True, return_tensors="pt")
-    masked = isinstance(model, transformers.ChineseCLIPModel)
+    masked = isinstance(model, (transformers.ChineseCLIPModel, transformers.AltCLIPModel))
     names = ("input_ids", "attention_mask") if masked else ("input_ids",)
     with torch.inference_mode():
         features = (

@@ -28,6 +28,8 @@ POOLINGS: Final[Mapping[str, EncoderPooling]] = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "first",
 }
+OTHER_FORMATS: Final = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot"]
+"""Patterns of files of the Hub that hold the weights once more."""
 CURE: Final = "give a whole folder of SentenceTransformer.save"
 
 
@@ -152,7 +154,7 @@ def _local(checkpoint: str, modules: Sequence[Module], folder: str) -> str:
             "modules",
             CURE,
             lambda: snapshot_download(
-                checkpoint, allow_patterns=patterns, ignore_patterns=["onnx/*"]
+                checkpoint, allow_patterns=patterns, ignore_patterns=OTHER_FORMATS
             ),
         )
         root = Path(fetched)
