@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from bench.portability.environments import Environments
 from bench.portability.table import page_with
 from bench.portability.tools import OUT, SAME_INPUT, TOOLS, Tool, run_tool, worst_cosines
 from twinlens.bundle.specs import PRECISIONS, Precision
+from twinlens_export.__main__ import main
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -62,22 +61,19 @@ def test_the_page_has_the_figures_of_the_last_run() -> None:
             assert cell["image"] > tool.image_bound
 
 
-def test_every_block_is_run(tmp_path: Path) -> None:
+def test_every_block_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = PAGE.read_text(encoding="utf-8")
-    named = {name: (language, code) for name, language, code in BLOCK.findall(page)}
+    named = {name: code for name, _, code in BLOCK.findall(page)}
     assert len(re.findall(r"^```\w", page, re.MULTILINE)) == len(named)
     others = {"command", "bundle", "metadata", "external data"}
     assert named.keys() == {tool.block for tool in TOOLS} | others
-    command = named["command"][1].split()
-    assert command[0] == "twinlens-export"
-    made = subprocess.run(
-        [sys.executable, "-m", "twinlens_export", *command[1:], "--precision", "int8"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
-    said = subprocess.run(
-        [sys.executable, "-c", named["metadata"][1]],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    program, *arguments = named["command"].split()
+    assert program == "twinlens-export"
+    assert main([*arguments, "--precision", "int8"]) == 0
+    exec(named["metadata"])
+    said = capsys.readouterr().out
     for name in ("twinlens.modality", "twinlens.source_sha256", "license"):
-        assert name in said.stdout
+        assert name in said

@@ -68,7 +68,7 @@ def test_other_tools_have_the_rows_of_the_runtime(
     family: str, bundle_of: Callable[[str], Bundle], photos: list[Image.Image], tmp_path: Path
 ) -> None:
     """By AutoTokenizer, AutoImageProcessor and ONNX's own definition of its operators."""
-    bundle, texts = bundle_of(family), [*TEXTS, *ODD_TEXTS]
+    bundle, texts, photos = bundle_of(family), [*TEXTS, *ODD_TEXTS[:8]], photos[:4]
     for place in (bundle.folder, tmp_path / "portable"):
         if place != bundle.folder:
             twinlens_export.write_portable(bundle, place, PRECISIONS)
