@@ -153,6 +153,7 @@ def main() -> None:
         "commit": commit(),
         "processor": processor(),
         "threads": THREADS,
+        "load_average": round(os.getloadavg()[1], 1),
         "items": {"images": IMAGES, "texts": TEXTS, "pairs": PAIRS},
         "installed": {
             side: disk(side, python)

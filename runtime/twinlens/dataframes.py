@@ -24,6 +24,9 @@ PROBABILITIES: Final = ("no match", "match")
 """Column names of two probabilities, the same for all libraries; polars takes no numbers."""
 MATCH: Final = "match"
 
+_VALUES_LOOKED_AT: Final = 64
+"""Values of a column that tell its modality: one path may be wrong, and one text a file's name."""
+
 T = TypeVar("T")
 
 ONE: Final = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
@@ -70,18 +73,17 @@ def is_table(value: object) -> bool:
 
 
 def modality_of(values: Sequence[object]) -> Literal["image", "text"]:
-    """Return the modality of a column: texts, unless its first value is no string or names a file.
+    """Return the modality of a column: images, if most of its first values are no strings or files.
 
     A column without a value is one of texts.
     """
-    if not values:
-        return "text"
-    first = values[0]
-    is_text = isinstance(first, str) and not _is_file(first)
-    return "text" if is_text else "image"
+    first = values[:_VALUES_LOOKED_AT]
+    images = sum(not isinstance(value, str) or is_file(value) for value in first)
+    return "image" if 2 * images > len(first) else "text"
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
+    """Return True if a string is the path of a file."""
     try:
         # os.path: Path raises where a name is too long.
         return os.path.isfile(name)  # noqa: PTH113

@@ -19,7 +19,7 @@ def read_index_queries(queries: Any, modality: Modality | None) -> tuple[Modalit
 
     Raises:
         TypeError: words and pictures are mixed.
-        ValueError: the modality is unknown.
+        ValueError: the modality is unknown, or is not told and a string names a file.
     """
     if modality is not None and modality not in get_args(Modality):
         raise ValueError(f"modality is {quoted(repr(modality))}, not 'image' or 'text'")
@@ -30,6 +30,13 @@ def read_index_queries(queries: Any, modality: Modality | None) -> tuple[Modalit
             f"{strings} of {len(several)} queries are words and the others pictures; search with "
             "each kind by itself"
         )
+    if modality is None and strings:
+        for query in several:
+            if dataframes.is_file(query):
+                raise ValueError(
+                    f"the query {quoted(query)} names a file; give a Path, or modality='image', "
+                    "for the picture, and modality='text' for the words"
+                )
     return modality or ("text" if strings == len(several) else "image"), several
 
 

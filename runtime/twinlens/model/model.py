@@ -56,9 +56,9 @@ class Model(_MatchingModel):
         Args:
             index: rows of images or of texts.
             queries: words or a picture, or several of one of these. A `str` is words, everything
-                else a picture.
+                else a picture; a `str` that names a file is refused.
             k: number of hits, at least 1.
-            modality: "image" to take strings as paths of pictures.
+            modality: "image" to take strings as paths of pictures, "text" to take all as words.
             filter: rows to search, as of `Index.search`.
             on_error: as for `embed_images`; with "nan" an unreadable picture has cosines of NaN,
                 rows of -1, and ids of -1 or "".
@@ -69,7 +69,8 @@ class Model(_MatchingModel):
             ImageError: an image cannot be read; the message has its index and the reason.
             IndexFileError: the index was made by another model, or from other pixels.
             TextError: a text is too long; the message has its index.
-            ValueError: modality is unknown, or k is below 1.
+            ValueError: modality is unknown, a string names a file and modality does not tell
+                which is meant, or k is below 1.
         """
         require_no_skip(on_error)
         kind, several = read_index_queries(queries, modality)

@@ -56,8 +56,8 @@ class SearchedData:
         Args:
             embeddings: rows, if these are given.
             values: several texts or images, if these are: a list, a column, or a table or dict of
-                one column, or of several with one named as the role. Strings are texts, unless the
-                first of them names a file.
+                one column, or of several with one named as the role. Strings are texts, unless most
+                of them name files.
             role: "query" or "response".
 
         Raises:

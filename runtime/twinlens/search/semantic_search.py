@@ -62,7 +62,8 @@ def semantic_search(  # noqa: PLR0913  those of AutoGluon's
         model: embeds `query_data` and `response_data`.
         matcher: AutoGluon's word for the model.
         query_data: queries: a list or column of texts or images, or a table or dict of one such
-            column, or of one named "query". Strings are texts, unless the first names a file.
+            column, or of one named "query". Strings are texts, unless most of them
+            name files.
         response_data: responses, likewise; the column of a wider table is named "response".
         similarity_type: "cosine"; "dot_prod" means the same for rows of a model, whose length is
             1, and is refused for other embeddings.

@@ -41,6 +41,14 @@ def test_query_and_response_are_told_apart_by_their_values(roles: tuple[str, str
     assert found.texts == NAMES
 
 
+def test_a_path_that_is_wrong_does_not_turn_images_into_texts(model: twinlens.Model) -> None:
+    table = {"query": ["nowhere.png", *PATHS], "response": ["a dog", *NAMES]}
+    with pytest.raises(twinlens.ImageError, match=r"image 0.*nowhere\.png"):
+        model.predict(table)
+    found = model.predict_proba(table, on_error="nan")
+    assert np.isnan(found).all(axis=1).tolist() == [True, False, False, False, False]
+
+
 def test_cells_may_hold_pictures_in_memory() -> None:
     picture = Image.open(PATHS[0])
     given = [picture, np.asarray(picture), Path(PATHS[0]), Path(PATHS[0]).read_bytes()]

@@ -58,6 +58,9 @@ def test_a_picture_that_cannot_be_read_is_an_error_or_no_hit(model: Model, index
 def test_mixed_queries_and_texts_too_long_are_refused(model: Model, index: Index) -> None:
     with pytest.raises(TypeError, match="1 of 2 queries are words and the others pictures"):
         model.search(index, ["a dog", PATHS[0]])
+    with pytest.raises(ValueError, match=r"names a file; give a Path, or modality='image'"):
+        model.search(index, str(PATHS[0]))
+    assert model.search(index, str(PATHS[0]), 1, modality="text").rows.shape == (1, 1)
     with pytest.raises(ValueError, match="modality is 'words'"):
         model.search(index, "a dog", modality="words")  # type: ignore[arg-type]
     with pytest.raises(TextError, match="text 0"):

@@ -19,7 +19,7 @@ def read_frame_pairs(table: dataframes.Table, *, columns: Columns, root: Path, l
     """Read the pairs of a table in memory.
 
     Columns "query" and "response" are taken in place of "image" and "text" where these are not
-    there; the first value of each tells which holds the images.
+    there; their values tell which holds the images.
 
     Raises:
         PairsError: a column is missing, or a row is no pair; the message has its number.
