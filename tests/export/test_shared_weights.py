@@ -14,6 +14,7 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import DTypeLike
 from onnx import helper, numpy_helper
 
 from twinlens.ort.device import CPU
@@ -163,7 +164,7 @@ def model_of(arrays: dict[str, tuple[Any, list[int], bool]]) -> bytes:
     return helper.make_model(helper.make_graph([], "g", [], [], tensors)).SerializeToString()
 
 
-def kind_of(dtype: Any) -> int:
+def kind_of(dtype: DTypeLike) -> int:
     """Return a type by the numbers of TensorProto.DataType."""
     return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
