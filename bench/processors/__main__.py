@@ -22,6 +22,7 @@ from bench.harness.paths import BUILD, RESULTS
 from bench.harness.results_file import one_row_a_line
 from bench.processors.emulated import Processor, arm, here, x86
 from bench.processors.inputs import write_inputs
+from twinlens.loading import folder_of
 from twinlens_kernels import operators
 
 Array = NDArray[Any]
@@ -47,14 +48,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         *(x86(model, options.qemu) for model in options.x86),
         *(arm(model, options.root.absolute(), options.qemu) for model in options.arm),
     ]
-    rows = []
+    rows = rows_of_others(options.out, [Path(bundle).name for bundle in options.bundles])
+    packages = ("numpy", "onnxruntime", "pillow", "tokenizers")
+    about = {"commit": commit(), "processor": processor(), "versions": versions(packages)}
     for bundle in options.bundles:
         for row in compared(bundle, others, options.pictures, options.texts):
             print(json.dumps(row), flush=True)
             rows.append(row)
-    packages = ("numpy", "onnxruntime", "pillow", "tokenizers")
-    about = {"commit": commit(), "processor": processor(), "versions": versions(packages)}
-    options.out.write_text(one_row_a_line({**about, "rows": rows}), encoding="utf-8")
+            options.out.write_text(one_row_a_line({**about, "rows": rows}), encoding="utf-8")
+
+
+def rows_of_others(out: Path, bundles: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of other bundles in a file of results, so that each may have its own run."""
+    if not out.exists():
+        return []
+    rows = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    return [row for row in rows if row["bundle"] not in bundles]
 
 
 def compared(
@@ -64,9 +73,10 @@ def compared(
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         write_inputs(work / "inputs", n_pictures, n_texts)
-        first = arrays_of(Processor(name="this one"), bundle, work)
+        folder = folder_of(bundle)  # of this checkout: a root has a demo of its own
+        first = arrays_of(Processor(name="this one"), folder, work)
         for other in others:
-            found = arrays_of(other, bundle, work)
+            found = arrays_of(other, folder, work)
             kernels, search = found["sets"].tolist()
             parts = [name for name in COMPARED if name in first]
             yield {
@@ -83,7 +93,7 @@ def compared(
             }
 
 
-def arrays_of(on: Processor, bundle: str, work: Path) -> Arrays:
+def arrays_of(on: Processor, bundle: Path, work: Path) -> Arrays:
     """Return the arrays that the worker writes on a processor."""
     out = work / "out.npz"
     on.run("-m", "bench.processors.worker", bundle, work / "inputs", out)

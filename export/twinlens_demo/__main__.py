@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 from twinlens_demo.concepts import read_concepts
@@ -64,11 +65,15 @@ def train(work: Path, minutes: float) -> None:
 
 
 def release(work: Path) -> None:
-    """Put the trained checkpoint into the repository and its bundle into the package."""
+    """Put the trained checkpoint into the repository and its bundle into the package.
+
+    Without a training in the working folder, the checkpoint in the repository is released anew.
+    """
     modules, drawings = work / "node_modules", work / "drawings"
     concepts = read_concepts(modules)
     write_showcase(modules, concepts, DEMO)
-    copy_checkpoint(work / "training" / "checkpoint", CHECKPOINT)
+    if (work / "training").exists():
+        copy_checkpoint(work / "training" / "checkpoint", CHECKPOINT)
     write_bundle(CHECKPOINT, DEMO / "bundle")
     calibrate(DEMO / "bundle", drawings, concepts)
     out = work / "dev_figures.json"
@@ -80,11 +85,17 @@ def test(work: Path) -> None:
     concepts = read_concepts(work / "node_modules")
     out = CHECKPOINT / "figures.json"
     write_figures(DEMO / "bundle", work / "drawings", concepts, "twemoji", out)
-    last = json.loads((work / "training" / "log.jsonl").read_text().splitlines()[-1])
-    training = (
-        f"{last['step']:,} steps of 256 pictures and captions, {last['minutes']:.0f} minutes."
-    )
-    write_card(DEMO / "bundle", out, training, DEMO / "MODEL_CARD.md")
+    card = DEMO / "MODEL_CARD.md"
+    write_card(DEMO / "bundle", out, _training(work / "training" / "log.jsonl", card), card)
+
+
+def _training(log: Path, card: Path) -> str:
+    """Tell of the training by its log, or as the card of the model does already."""
+    if not log.exists():
+        (told,) = re.findall(r"[\d,]+ steps of .* minutes\.", card.read_text(encoding="utf-8"))
+        return str(told)
+    last = json.loads(log.read_text().splitlines()[-1])
+    return f"{last['step']:,} steps of 256 pictures and captions, {last['minutes']:.0f} minutes."
 
 
 if __name__ == "__main__":
