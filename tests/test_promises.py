@@ -47,10 +47,10 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "and one of bf16, by AVX512-BF16 too"): (
         "export/test_exporter.py::test_float32_and_bf16_have_the_same_bits_by_each_set",
     ),
-    (README, "in bf16 on such a processor, and in fp32 on others"): (
+    (EXPORT, "in bf16 on such a processor, and in fp32 on others"): (
         "export/test_exporter.py::test_bf16_is_chosen_where_it_is_the_fastest_there_is",
     ),
-    (README, "Others compute the same rows in float32, no faster than fp32"): (
+    (EXPORT, "Others compute the same rows in float32, no faster than fp32"): (
         "export/test_exporter.py::test_bf16_is_told_by_its_operators_and_runs_without_them",
     ),
     (README, "leave their work to onnxruntime and numpy, slower; one line in the log"): (

@@ -14,6 +14,7 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import DTypeLike
 from onnx import helper, numpy_helper
 
 from twinlens.ort.device import CPU
@@ -163,6 +164,11 @@ def model_of(arrays: dict[str, tuple[Any, list[int], bool]]) -> bytes:
     return helper.make_model(helper.make_graph([], "g", [], [], tensors)).SerializeToString()
 
 
+def kind_of(dtype: DTypeLike) -> int:
+    """Return a type by the numbers of TensorProto.DataType."""
+    return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
 @given(st.dictionaries(st.text(min_size=1, max_size=9), ARRAYS, max_size=5), st.data())
 def test_external_tensors_are_those_of_the_package_onnx(
     arrays: dict[str, tuple[Any, list[int], bool]], data: st.DataObject
@@ -170,7 +176,7 @@ def test_external_tensors_are_those_of_the_package_onnx(
     content = model_of(arrays)
     found = external_tensors(content)
     assert found == {
-        name: (f"{name}.bin", np.dtype(dtype), tuple(shape), 64 * number)
+        name: (f"{name}.bin", np.dtype(dtype), kind_of(dtype), tuple(shape), 64 * number)
         for number, (name, (dtype, shape, external)) in enumerate(arrays.items())
         if external and dtype is not np.bool_
     }

@@ -15,10 +15,13 @@ from random_layers import linear, norm, normal
 
 from twinlens.ort.device import CPU
 from twinlens.ort.session import Session
+from twinlens.ort.session_options import CpuMemory
+from twinlens.ort.weights.external_tensors import external_tensors
 from twinlens_export.architecture import Activation
 from twinlens_export.blocks.bf16 import Bf16Blocks, packed
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.checkpoints.checkpoint import Checkpoint
+from twinlens_export.graph import graph as graphs
 from twinlens_export.graph.bf16 import BF16, rounded, widened
 from twinlens_export.graph.graph import Graph, ValueInfo, save
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
@@ -124,6 +127,30 @@ def test_operators_and_functions_agree(
     np.testing.assert_array_equal(two(x), got)
     for item in range(len(x)):
         np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
+
+
+@native
+def test_weights_are_mapped_for_all_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphs, "LARGEST_EMBEDDED_BYTES", 0)
+    x = normal(np.random.default_rng(0), 2, 3, 64)
+    graph = Graph(
+        name="block",
+        input=ValueInfo(name="x", dtype=x.dtype, shape=("batch", "tokens", 64)),
+        output=ValueInfo(name="y", dtype=np.float32, shape=("batch", "tokens", 96)),
+    )
+    layer = linear(np.random.default_rng(1), 64, 96)
+    graph.add("Identity", Bf16Blocks(graph).linear("x", layer, "it"), name="y")
+    path, beside = save(graph, tmp_path / "block.onnx")
+    (weight, *_) = external_tensors(path.read_bytes()).values()
+    assert (weight.kind, weight.shape) == (16, (3, 32, 32, 2))
+    rows = []
+    for shared in (False, True):
+        memory = CpuMemory(shared=shared)
+        session = Session(path, device=CPU, threads=1, name="it", memory=memory, beside=[beside])
+        rows.append(session.run({"x": x}, "y"))
+    np.testing.assert_array_equal(*rows)
 
 
 @native
