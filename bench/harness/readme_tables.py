@@ -17,6 +17,11 @@ def write_tables(room: str, tables: Mapping[str, Iterable[str]]) -> None:
     README.write_text(page, encoding="utf-8")
 
 
+def has_table(room: str, name: str) -> bool:
+    """Return True if the page shows this table: not every machine's are all shown."""
+    return f"<!-- {room}: {name} -->\n" in README.read_text(encoding="utf-8")
+
+
 def with_table(page: str, mark: str, rows: Iterable[str]) -> str:
     """Replace the table below its mark: the lines there that begin with a bar."""
     before, found, rest = page.partition(mark)

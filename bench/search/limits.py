@@ -8,7 +8,6 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from bench.harness.results_log import ResultsLog
@@ -22,8 +21,8 @@ CACHED_ROWS = 100_000
 
 
 def known_limits(setup: CorpusSetup, log: ResultsLog) -> dict[str, float] | None:
-    """Return the limits of one setup; measured once."""
-    name = {"limits_of": asdict(setup)}
+    """Return the limits of a width and a thread count; measured once."""
+    name = {"limits_of": {"width": setup.width, "threads": setup.threads}}
     line = log.find(name)
     if line is None:
         # As many bytes as the codes of 100,000 rows: what a small corpus reads from a large cache.

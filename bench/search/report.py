@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness.machine import processor, versions
-from bench.harness.readme_tables import write_tables
+from bench.harness.readme_tables import has_table, write_tables
 from bench.harness.results_file import one_row_a_line, place_of, three_digits
 from bench.harness.timing import median_ratio
 
@@ -65,7 +65,10 @@ def report(work: Path, clock: str = "wall") -> None:
     place = place_of("search", facts["processor"])
     place.write_text(text, encoding="utf-8")
     shown = TABLES if clock == "wall" else {"faiss at its best": yardstick_table}
-    write_tables(place.stem, {name: table(arrays) for name, table in shown.items()})
+    write_tables(
+        place.stem,
+        {name: table(arrays) for name, table in shown.items() if has_table(place.stem, name)},
+    )
 
 
 def by_processor(cell: Line) -> Line:

@@ -1,7 +1,7 @@
 """Count random searches that agree with brute force, on every instruction set.
 
-    python -m bench.search.property_cases       10,000 on each, into results/search_cases.json
-    python -m bench.search.property_cases --cases 100 --out FILE
+    python -m bench.processors.search_cases       10,000 on each, into results/search_cases.json
+    python -m bench.processors.search_cases --cases 100 --out FILE
 
 A case is a corpus, queries, k, a filter and floors, drawn from its number: duplicates, rows one
 step of a float apart, numbers of all sizes, subnormal ones, ascending rows, zeros, samples that
@@ -145,7 +145,7 @@ def table(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        "python -m bench.search.property_cases", description=__doc__.splitlines()[0]
+        "python -m bench.processors.search_cases", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--work", type=Path, default=BUILD / "search-cases", metavar="FOLDER")
