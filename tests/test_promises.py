@@ -9,6 +9,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = "README.md"
 IMAGES = "runtime/twinlens/images/IMAGES.md"
+BULK = "docs/pages/guides/bulk.md"
+SERVE = "docs/pages/guides/serve.md"
+BROWSE = "docs/pages/guides/browse.md"
+MEASURE = "docs/pages/guides/measure.md"
+PROCESSES = "docs/pages/guides/processes.md"
+COMMANDS = "docs/pages/guides/command-line.md"
+EXPORT = "docs/pages/models/export.md"
 PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "is on CUDA or an error that names the cure"): (
         "runtime/ort/test_device_choice.py::test_cuda_on_a_cpu_wheel_is_an_error_with_the_cure",
@@ -24,7 +31,7 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "never both: the two wheels own the same files"): (
         "runtime/ort/test_library.py::test_both_wheels_at_once_are_an_error_with_the_cure",
     ),
-    (README, "An option reaches the act or is refused"): (
+    (COMMANDS, "An option reaches the act or is refused"): (
         "runtime/commands/test_choices.py::test_an_option_reaches_the_act",
         "runtime/commands/test_choices.py::test_an_option_without_a_part_in_the_answer_is_refused",
     ),
@@ -48,11 +55,11 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "runtime/ort/test_native_operators.py::test_operators_that_do_not_exist_are_an_error",
         "runtime/ort/test_native_operators.py::test_operators_that_cannot_serve_here_are_an_error",
     ),
-    (README, "The weights of int8 are mapped once in a process"): (
+    (PROCESSES, "The weights of int8 are mapped once in a process"): (
         "export/test_shared_weights.py::test_sessions_share_one_map_which_goes_with_the_last",
         "export/test_shared_weights.py::test_a_second_session_adds_no_weights",
     ),
-    (README, "A line on stderr tells the share that is done and the time left"): (
+    (EXPORT, "A line on stderr tells the share that is done and the time left"): (
         "export/test_progress.py::test_an_export_plans_all_that_it_does",
     ),
     (README, "have cosines of 0.9998 and more"): (
@@ -89,13 +96,13 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
             "::test_a_killed_writer_leaves_the_old_index_or_the_new_one"
         ),
     ),
-    (README, "Rows come out again, to the bit"): (
+    (BULK, "Rows come out again, to the bit"): (
         "runtime/index/test_parquet_exchange.py::test_an_index_comes_back_to_the_bit",
         "runtime/index/test_read_back.py::test_blocks_are_those_of_the_call_whatever_changes_then",
         "runtime/index/test_update.py::test_merged_indexes_answer_as_one_that_was_built_of_all",
         "runtime/index/test_stateful.py::test_an_index_is_like_a_list_that_is_searched_by_brute_force",
     ),
-    (README, "take them on in [five lines each]"): (
+    (BULK, "take them on in five lines each"): (
         "integrations/test_handoffs.py::test_a_block_of_the_document_finds_the_nearest",
     ),
     (README, "readers beside a writer see one of the two"): (
@@ -113,7 +120,7 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, '`on_error="nan"` spares the others'): (
         "runtime/model/test_model.py::test_a_bad_image_becomes_nan_if_asked_and_spares_the_others",
     ),
-    (README, "on your own pairs as they come"): (
+    (MEASURE, "on your own pairs as they come"): (
         "runtime/datasets/test_layouts.py::test_the_output_of_img2dataset_is_read_in_each_layout",
         "runtime/datasets/test_layouts.py::test_the_captions_of_a_tar_may_be_in_its_json",
         (
@@ -126,35 +133,35 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         ),
         "runtime/datasets/test_layouts.py::test_folders_of_classes_are_their_texts_and_classes",
     ),
-    (README, "is left out and named, and the exit code is 1"): (
+    (COMMANDS, "is left out and named, and the exit code is 1"): (
         "runtime/commands/test_left_out.py::test_classify_labels_the_others",
         "runtime/commands/test_left_out.py::test_search_finds_for_the_others",
         "runtime/commands/test_left_out.py::test_match_answers_the_others",
         "runtime/commands/test_left_out.py::test_evaluate_measures_the_others",
         "runtime/commands/test_left_out.py::test_calibrate_fits_the_others",
     ),
-    (README, "So is a row of a table that is no pair"): (
+    (COMMANDS, "So is a row of a table that is no pair"): (
         "runtime/commands/test_left_out.py::test_match_leaves_out_a_row_that_is_no_pair",
         "runtime/commands/test_left_out.py::test_evaluate_measures_the_others",
         "runtime/commands/test_left_out.py::test_calibrate_fits_the_others",
     ),
-    (README, "A latency counts from the scheduled arrival"): (
+    (MEASURE, "A latency counts from the scheduled arrival"): (
         "runtime/benchmarking/test_loads.py::test_a_latency_counts_from_the_scheduled_arrival",
     ),
-    (README, "VALID by MLPerf's early stopping"): (
+    (MEASURE, "VALID by MLPerf's early stopping"): (
         "runtime/benchmarking/test_measures.py::test_early_stopping_has_the_published_figures_of_loadgen",
         "runtime/benchmarking/test_loads.py::test_a_run_is_valid_once_early_stopping_says_so",
     ),
-    (README, "Ctrl-C keeps the results so far"): (
+    (MEASURE, "Ctrl-C keeps the results so far"): (
         "runtime/benchmarking/test_bench_command.py::test_ctrl_c_keeps_what_is_known",
     ),
-    (README, "runs that were not made alike are refused, with the differences"): (
+    (MEASURE, "runs that were not made alike are refused, with the differences"): (
         (
             "runtime/benchmarking/test_bench_command.py"
             "::test_runs_that_were_not_made_alike_are_refused"
         ),
     ),
-    (README, "exit code 1 if slower"): (
+    (MEASURE, "The exit code is 1 if something is slower"): (
         "runtime/benchmarking/test_bench_command.py::test_a_slower_run_is_told_by_the_exit_code",
         "runtime/benchmarking/test_bench_command.py::test_builds_in_turn_are_told_apart",
     ),
@@ -162,151 +169,151 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "bench/test_record.py::test_a_figure_older_than_its_code_is_marked",
         "bench/test_record.py::test_the_readme_is_as_the_command_writes_it",
     ),
-    (README, "A model may be loaded before a process forks"): (
+    (PROCESSES, "A model may be loaded before a process forks"): (
         "runtime/test_forks.py::test_children_embed_to_the_bit_what_their_parent_does",
         "runtime/test_forks.py::test_a_fork_beside_a_thread_that_embeds_waits_for_its_run",
     ),
-    (README, "opens the same, unchanged bundle or says why it cannot"): (
+    (PROCESSES, "opens the same, unchanged bundle or says why it cannot"): (
         "runtime/model/test_pickling.py::test_another_process_gives_the_same_rows_with_the_same_options",
         "runtime/model/test_pickling.py::test_a_bundle_that_is_gone_or_was_changed_is_refused",
     ),
-    (README, "with `threads=1` they share one session a tower"): (
+    (PROCESSES, "with `threads=1` they share one session a tower"): (
         "runtime/model/test_parts.py::test_threads_share_one_session_a_tower",
     ),
-    (README, "gives the memory of the towers back to the system"): (
+    (PROCESSES, "gives the memory of the towers back to the system"): (
         "runtime/model/test_closing.py::test_memory_goes_back_to_the_system_each_time",
     ),
-    (README, "a call that comes near it is a `MemoryError`"): (
+    (PROCESSES, "a call that comes near it is a `MemoryError`"): (
         (
             "runtime/ort/test_address_space.py"
             "::test_a_limit_that_is_near_is_an_error_and_no_crash_and_no_hang"
         ),
     ),
-    (README, "refuses an index that was made by another model or from other pixels"): (
+    (BULK, "refuses an index that was made by another model or from other pixels"): (
         "runtime/test_provenance.py::test_another_making_is_refused_and_both_are_named",
     ),
-    (README, "no row twice, none missing, each to the bit as without the interruption"): (
+    (BULK, "no row twice, none missing, each to the bit as without the interruption"): (
         "runtime/bulk/test_killed_jobs.py::test_a_job_that_was_killed_anywhere_goes_on",
         "runtime/bulk/test_job.py::test_a_job_that_was_cut_anywhere_goes_on",
     ),
-    (README, "or in another dtype is refused, and the difference named"): (
+    (BULK, "or in another dtype is refused, and the difference named"): (
         "runtime/bulk/test_job.py::test_a_folder_that_was_made_otherwise_is_refused",
         "runtime/bulk/test_job.py::test_another_model_is_refused_by_its_name",
     ),
-    (README, "Other operators are a warning, and each part says which made it"): (
+    (BULK, "Other operators are a warning, and each part says which made it"): (
         "runtime/bulk/test_job.py::test_other_operators_are_a_warning_and_each_part_names_its_own",
     ),
-    (README, "eight machines may write into one folder at once"): (
+    (BULK, "eight machines may write into one folder at once"): (
         "runtime/bulk/test_job.py::test_shards_share_a_folder_and_make_the_whole",
         "runtime/bulk/test_job.py::test_one_job_at_a_time_embeds_a_name",
     ),
-    (README, "the lock of a process that died is free"): (
+    (BULK, "the lock of a process that died is free"): (
         "runtime/bulk/test_job.py::test_the_lock_and_the_drafts_of_a_dead_job_are_no_obstacle",
     ),
-    (README, "28 bytes a name"): (
+    (BULK, "28 bytes a name"): (
         (
             "runtime/bulk/test_name_table.py"
             "::test_a_name_costs_28_bytes_and_none_is_forgotten_in_growing"
         ),
     ),
-    (README, "commits some thousand rows at a time, so it goes on likewise"): (
+    (BULK, "commits some thousand rows at a time, so it goes on likewise"): (
         "runtime/bulk/test_index_job.py::test_an_index_that_was_cut_anywhere_goes_on",
     ),
-    (README, "A file that was changed afterwards is refused"): (
+    (EXPORT, "A file that was changed afterwards is refused"): (
         "runtime/bundle/test_bundle.py::test_every_flipped_bit_of_a_manifest_is_refused_or_changes_nothing",
     ),
-    (README, "is read by its letters"): (
+    (EXPORT, "is read by its letters"): (
         "export/verification/test_token_ids.py::test_no_text_contains_a_special_token",
         "export/verification/test_token_ids.py::test_a_tokenizer_that_reads_its_own_end_is_refused",
         "parity/test_tokenizers.py::test_a_mark_inside_a_text_stays_text",
     ),
-    (README, "which the next one removes"): (
+    (EXPORT, "which the next one removes"): (
         "export/test_bundle_folder.py::test_the_draft_of_an_export_that_runs_is_left_alone",
     ),
-    (README, "writes a bundle's towers as models of a Triton repository"): (
+    (EXPORT, "writes a bundle's towers as models of a Triton repository"): (
         "export/test_triton.py::test_the_configuration_is_tritons_and_fits_the_model",
         "export/test_triton.py::test_a_plain_onnxruntime_gives_the_rows_of_twinlens",
     ),
-    (README, "Rows are those of `embed_texts` and `embed_images` to the bit"): (
+    (SERVE, "Rows are those of `embed_texts` and `embed_images` to the bit"): (
         "runtime/http/test_process.py::test_a_real_server_has_the_rows_of_the_model",
     ),
-    (README, "its clients, LlamaIndex's `OpenAIEmbedding` and LangChain's"): (
+    (SERVE, "its clients, LlamaIndex's `OpenAIEmbedding` and LangChain's"): (
         "runtime/http/test_clients.py::test_openai_embeds_texts_in_base64_and_in_floats",
         "runtime/http/test_clients.py::test_llama_index_embeds_documents_and_queries",
         "runtime/http/test_clients.py::test_langchain_embeds_documents_and_queries",
     ),
-    (README, "What has no room is a 429 at once with `retry-after`"): (
+    (SERVE, "What has no room is a 429 at once with `retry-after`"): (
         "runtime/http/test_process.py::test_a_flood_is_answered_200_or_429_and_is_over_when_it_ends",
         "runtime/serving/test_workers.py::test_admission_is_all_or_none_and_tells_when_to_come_again",
         "runtime/http/test_guards.py::test_a_request_that_no_queue_will_ever_hold_is_not_told_to_come_again",
     ),
-    (README, "a large interactive request has turns"): (
+    (SERVE, "a large interactive request has turns"): (
         (
             "runtime/serving/test_policy.py"
             "::test_thousands_of_interactive_texts_do_not_hold_up_single_ones"
         ),
         "runtime/serving/test_shares.py::test_a_large_interactive_request_is_passed_and_has_its_share",
     ),
-    (README, "shortens the 10 s, for a search's scan too"): (
+    (SERVE, "shortens the 10 s, for a search's scan too"): (
         "runtime/http/service/test_scans.py::test_a_search_ends_with_its_time",
     ),
-    (README, "On Linux the system interrupts images and bulk work for a text"): (
+    (SERVE, "On Linux the system interrupts images and bulk work for a text"): (
         "runtime/serving/test_workers.py::test_a_text_has_a_worker_while_images_hold_all_others",
         "runtime/serving/test_policy.py::test_texts_with_a_lane_of_their_own_wait_for_no_image",
         "runtime/commands/test_choices.py::test_an_option_reaches_the_act",
     ),
-    (README, "a client that leaves is not computed for"): (
+    (SERVE, "a client that leaves is not computed for"): (
         "runtime/http/test_process.py::test_a_client_that_leaves_is_not_computed_for",
     ),
-    (README, "No URL is fetched, no width is cut, no unknown field is dropped"): (
+    (SERVE, "No URL is fetched, no width is cut, no unknown field is dropped"): (
         "runtime/http/test_embeddings.py::test_no_url_is_fetched",
         "runtime/http/test_embeddings.py::test_a_bad_request_is_named_with_its_place_and_cure",
     ),
-    (README, "`--host` needs `--api-key-file` (one key a line) or `--no-auth`"): (
+    (SERVE, "`--host` needs `--api-key-file` (one key a line) or `--no-auth`"): (
         "runtime/commands/test_choices.py::test_an_option_without_a_part_in_the_answer_is_refused",
         "runtime/http/test_guards.py::test_no_other_key_opens",
         "runtime/http/test_guards.py::test_a_page_that_calls_itself_localhost_is_refused",
     ),
-    (README, "every request that was accepted is answered"): (
+    (SERVE, "every request that was accepted is answered"): (
         "runtime/http/test_lifecycle.py::test_sigterm_under_load_loses_nothing",
         "runtime/http/test_lifecycle.py::test_a_request_at_work_when_the_door_closes_is_answered",
         "runtime/http/test_lifecycle.py::test_requests_that_lie_unread_at_the_signal_are_answered",
     ),
-    (README, "a bad one changes nothing"): (
+    (SERVE, "a bad one changes nothing"): (
         (
             "runtime/http/test_lifecycle.py"
             "::test_sighup_changes_the_bundle_under_load_and_a_bad_one_changes_nothing"
         ),
     ),
-    (README, "It may be the first process of a container with a read-only disk"): (
+    (SERVE, "It may be the first process of a container with a read-only disk"): (
         "runtime/http/test_lifecycle.py::test_the_first_process_on_a_read_only_disk_serves_and_drains",
     ),
-    (README, "are examples that the tests hold to the command"): (
+    (SERVE, "are examples that the tests hold to the command"): (
         "examples/test_container.py::test_the_command_is_one_of_twinlens",
         "examples/test_systemd.py::test_the_command_answers_on_systemds_socket_and_tells_when_it_is_ready",
     ),
-    (README, "`fruit - apple` is the unit row of *fruit* less that of *apple*"): (
+    (BROWSE, "`fruit - apple` is the unit row of *fruit* less that of *apple*"): (
         "runtime/browsing/test_queries.py::test_the_row_is_the_unit_sum_less_the_others",
         (
             "runtime/browsing/test_hits.py"
             "::test_added_and_subtracted_words_have_a_cosine_and_no_probability"
         ),
     ),
-    (README, "their prior is the number of matches you expect over all pictures"): (
+    (BROWSE, "their prior is the number of matches you expect over all pictures"): (
         "runtime/browsing/test_hits.py::test_evidence_and_a_prior_are_the_probability",
         "runtime/browsing/test_browser.py::test_the_threshold_and_the_prior_are_those_of_the_calibration",
     ),
-    (README, "a killed one goes on where it stopped"): (
+    (BROWSE, "a killed one goes on where it stopped"): (
         "runtime/browsing/test_freshness.py::test_a_killed_process_loses_no_commit",
     ),
-    (README, "never among the pictures"): (
+    (BROWSE, "never among the pictures"): (
         (
             "runtime/browsing/test_freshness.py"
             "::test_the_cache_is_the_users_own_and_no_other_folder_is_taken"
         ),
         "runtime/browsing/test_browse_command.py::test_a_second_start_embeds_nothing_and_sigterm_ends_it_too",
     ),
-    (README, "no path is taken from it, and the page asks no other host"): (
+    (BROWSE, "no path is taken from it, and the page asks no other host"): (
         "runtime/browsing/test_pictures.py::test_nothing_but_numbers_and_the_page_is_served",
         "runtime/browsing/test_pictures.py::test_the_page_asks_no_other_host",
     ),

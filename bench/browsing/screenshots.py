@@ -22,8 +22,9 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from bench.browsing.browse_process import PATIENCE_S, browse, chromium
-from bench.harness.paths import RESULTS
+from bench.harness.paths import ROOT
 
+PICTURES = ROOT / "docs" / "pages" / "pictures"
 BUILD = Path(__file__).parents[2] / "examples" / "browser" / "build.py"
 QUALITY = 82
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1180, "height": 720}, "device_scale_factor": 1.5}
@@ -46,14 +47,14 @@ def main() -> None:
         page = browser.new_context(**DESKTOP).new_page()
         page.goto(f"{url}?q=an+animal")
         page.locator("#least").fill("50")
-        keep(page, RESULTS / "pictures" / "browse.webp")
+        keep(page, PICTURES / "browse.webp")
         page = browser.new_context(**PHONE).new_page()
         page.goto(f"{url}?q=an+animal")
         page.locator(".tile button").first.click()
         page.fill("#list", "fish, cat, bird, bus")
         page.keyboard.press("Enter")
         expect(page.locator("#shares li").first).to_be_visible()
-        keep(page, RESULTS / "pictures" / "browse-phone.webp")
+        keep(page, PICTURES / "browse-phone.webp")
     with (
         tempfile.TemporaryDirectory() as work,
         static_page(Path(work)) as url,
@@ -65,7 +66,7 @@ def main() -> None:
         page.fill("#words", "something to eat")
         page.keyboard.press("Enter")
         expect(page.locator("#status")).to_contain_text("first is")
-        draw(page, RESULTS / "pictures" / "browser.webp")
+        draw(page, PICTURES / "browser.webp")
 
 
 @contextmanager

@@ -13,9 +13,10 @@ import twinlens_command
 from twinlens.commands.parsing.arguments import joined
 from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.parsing.parser import parser
+from twinlens.commands.printing.error_line import error_line
 from twinlens.commands.printing.progress import Progress
 from twinlens.commands.printing.text import one_line, printable
-from twinlens.errors import TRACEBACK, TwinlensError
+from twinlens.errors import TRACEBACK
 from twinlens_command import INTERRUPTED, is_interrupted
 
 
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return INTERRUPTED
         if os.environ.get(TRACEBACK):
             raise
-        sys.stderr.write(f"twinlens{command}: {one_line(_message(error))}\n")
+        sys.stderr.write(f"twinlens{command}: {error_line(error)}\n")
         return 1
     code: int = outcome.code
     return code
@@ -103,19 +104,6 @@ def _forget(stream: TextIO) -> None:
     """Send to nowhere the rest of a stream, which Python would write when it ends, and complain."""
     with contextlib.suppress(OSError):  # one that has no descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _message(error: Exception) -> str:
-    """Return the message of an error, with its kind where it is none that was foreseen."""
-    if isinstance(error, OSError) and not isinstance(error, TwinlensError) and error.filename:
-        # Of a rename, the second is the name that the caller knows.
-        return f"{error.filename2 or error.filename}: {error.strerror}"
-    if isinstance(error, (TwinlensError, OSError, ValueError)):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return f"memory is short ({str(error) or 'no more is given'}); give less at a time"
-    kind = type(error).__name__
-    return f"{kind}: {error}; this was not foreseen: {TRACEBACK}=1 shows where it came from"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ DOCUMENTS = [
     REPOSITORY / "README.md",
     ROOT / "images" / "IMAGES.md",
     ROOT / "demo" / "MODEL_CARD.md",
+    *sorted((REPOSITORY / "docs" / "pages").rglob("*.md")),
 ]
 Home = tuple[str, str]
 """A module, and the name of what it defines."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twinlens.bundle.specs import TextSpec
+from twinlens.datasets.image_folder import files_in_folder, is_image_file
 from twinlens.demo.samples import bundled_drawings
 from twinlens.errors import ImageError, TextError
 from twinlens.images.load import load_batch
@@ -26,6 +27,8 @@ FEWEST: Final = 4
 """Of each kind: with fewer there is nothing to rank, or nothing left to calibrate on."""
 FULL_TEXTS: Final = 4
 MOST_CALIBRATED: Final = 48
+MOST_GIVEN: Final = 300
+"""Of each kind that a user gives: a folder of a million pictures would take days."""
 MOST_OPENED: Final = 64
 """Images whose pixels are compared with those of the checkpoint's own processor."""
 
@@ -35,7 +38,7 @@ class SampleFiles:
     """Files of samples; None: the drawings and captions inside the package."""
 
     images: Path | None = None
-    """A folder of images."""
+    """A folder of images, and of folders with images; other files in it are left out."""
     texts: Path | None = None
     """A file of one text a line."""
 
@@ -114,13 +117,22 @@ def sample_images(files: SampleFiles) -> Iterator[Image.Image]:
 def _images(folder: Path | None) -> list[Path]:
     if folder is None:
         return [drawing.path for drawing in bundled_drawings()]
-    return sorted(path for path in folder.iterdir() if path.is_file())
+    found = files_in_folder(folder, wanted=is_image_file)
+    return _spread([path for path in found if isinstance(path, Path)])
 
 
 def _lines(file: Path | None) -> list[str]:
     if file is None:
         return [drawing.caption for drawing in bundled_drawings()]
-    return [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return _spread([line for line in lines if line.strip()])
+
+
+def _spread(items: list[T]) -> list[T]:
+    """Return at most MOST_GIVEN items, evenly from the first to the last."""
+    if len(items) <= MOST_GIVEN:
+        return items
+    return [items[place * len(items) // MOST_GIVEN] for place in range(MOST_GIVEN)]
 
 
 def _apart(items: Sequence[T], kind: str) -> tuple[list[T], list[T]]:

@@ -1,4 +1,4 @@
-"""twinlens info: contents of a bundle or an index, with every hash of its files checked."""
+"""twinlens info: contents of a bundle, an index or a folder of embeddings, each file checked."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from twinlens import dataclass_json
 from twinlens.bundle.bundle import MANIFEST, open_bundle
 from twinlens.bundle.calibration import Calibration
 from twinlens.bundle.manifest import Manifest, TowerFile
+from twinlens.commands.info_of_embeddings import info_of_embeddings
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.table import Table
 from twinlens.index.index import Index
@@ -26,11 +27,13 @@ NO_COLUMNS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Check the hash of every file of a bundle or an index; return the content of its manifest."""
+    """Check every file of a bundle, an index or a folder of embeddings; return its content."""
     folder = folder_of(options.bundle)
-    if (folder / INDEX_MANIFEST).exists() and not (folder / MANIFEST).exists():
+    if (folder / MANIFEST).exists():
+        return _of_bundle(folder)
+    if (folder / INDEX_MANIFEST).exists():
         return _of_index(folder)
-    return _of_bundle(folder)
+    return info_of_embeddings(folder) or _of_bundle(folder)
 
 
 def _of_index(folder: Path) -> Outcome:

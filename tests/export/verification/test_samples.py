@@ -1,5 +1,6 @@
 """The samples: order, split, augmentation and errors."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.errors import ExportError
-from twinlens_export.verification.samples import SampleFiles, read_samples
+from twinlens_export.verification.samples import MOST_GIVEN, SampleFiles, read_samples
 
 
 @pytest.fixture
@@ -65,14 +66,40 @@ def test_what_is_not_there_is_an_error_with_a_cure(
         read_samples(SampleFiles(**parts), demo_shaped, tokenizer)
 
 
-def test_a_file_that_is_no_picture_is_named(
+def test_a_picture_that_is_none_is_named(
     sample_files: SampleFiles, demo_shaped: Checkpoint, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    for name in ("notes.txt", "a.txt", "b.txt", "c.txt"):
+    for name in ("a.png", "b.png", "c.png", "d.png"):
         (tmp_path / name).write_text("no image")
     files = SampleFiles(images=tmp_path, texts=sample_files.texts)
-    with pytest.raises(ExportError, match=r"a\.txt"):
+    with pytest.raises(ExportError, match=r"a\.png"):
         read_samples(files, demo_shaped, tokenizer)
+
+
+def test_a_folder_of_pictures_may_have_other_files_and_folders(
+    sample_files: SampleFiles, demo_shaped: Checkpoint, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    assert sample_files.images is not None
+    (tmp_path / "holiday").mkdir()
+    for number, path in enumerate(sorted(sample_files.images.iterdir())):
+        shutil.copy(path, tmp_path / ("holiday" if number % 2 else ".") / path.name)
+    for name in (".DS_Store", "captions.csv", "holiday/notes.txt"):
+        (tmp_path / name).write_text("no image")
+    files = SampleFiles(images=tmp_path, texts=sample_files.texts)
+    assert read_samples(files, demo_shaped, tokenizer).n_images == 12
+
+
+def test_of_many_texts_some_are_taken_from_all_places(
+    sample_files: SampleFiles, demo_shaped: Checkpoint, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    many = tmp_path / "many.txt"
+    many.write_text("\n".join(f"{number} dogs" for number in range(10_000)))
+    files = SampleFiles(images=sample_files.images, texts=many)
+    samples = read_samples(files, demo_shaped, tokenizer)
+    assert samples.n_captions + len(samples.calibration.texts) == MOST_GIVEN
+    first, last = (tuple(ids) for ids in tokenizer.encode_ragged(["0 dogs", "9966 dogs"]))
+    assert samples.compared.texts[0] == first
+    assert samples.compared.texts[-1] == last
 
 
 def test_three_texts_are_too_few(

@@ -47,10 +47,12 @@ def parser() -> Parser:
     info = commands.add_parser(
         "info",
         parents=[printing()],
-        help="contents of a bundle or of an index; every hash of its files is checked",
+        help="contents of a bundle, an index or embeddings; every file is checked",
     )
     info.add_argument(
-        "bundle", type=values.bundle, help='the folder of a bundle or an index, or "demo"'
+        "bundle",
+        type=values.bundle,
+        help='the folder of a bundle, an index or embeddings, or "demo"',
     )
     commands.add_parser("doctor", parents=[printing()], help="what works here, and the cures")
     return root
