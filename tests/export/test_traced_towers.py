@@ -88,9 +88,11 @@ def test_the_runtime_agrees_with_transformers_from_end_to_end(
     assert (model.embed_texts(TEXTS) * text_rows).sum(axis=1).min() > least
 
 
-def test_the_table_names_what_int8_leaves_in_float32(bundle: Bundle) -> None:
+def test_int8_is_smaller_and_fp32_has_native_graphs(
+    bundle: Bundle,
+) -> None:
     towers = bundle.manifest.towers["int8"]
-    assert towers.image.kept == ("1 convolutions",)
+    assert towers.image.kept == ()  # its convolution cuts patches: a linear map
     assert towers.text.kept == ()
     fp32 = bundle.manifest.towers["fp32"]
     assert towers.text.bytes < 0.5 * fp32.text.bytes

@@ -15,6 +15,7 @@ from onnx import helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
 from twinlens.errors import quoted
+from twinlens_export.checkpoints.body_patches import patch_steps
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.body import Body, DenseStep, NamedArray, Step
 from twinlens_export.graph.graph import OPSET, Array, Attribute, Node
@@ -48,6 +49,7 @@ def read_body(
     reader = _Reader(
         arrays={**arrays, **{t.name: numpy_helper.to_array(t) for t in model.graph.initializer}},
         shapes={info.name: _shape(info) for info in infos},
+        kinds={info.name: info.type.tensor_type.elem_type for info in infos},
     )
     for node in model.graph.node:
         reader.read(node)
@@ -82,6 +84,8 @@ class _Reader:
 
     arrays: dict[str, Array]
     shapes: Mapping[str, Shape]
+    kinds: Mapping[str, int]
+    """Element types of tensors, by ONNX's numbers, where they are known."""
     nodes: list[Node] = field(default_factory=list)
     origins: dict[str, str] = field(default_factory=dict)
     """Names of the weights that constants are computed from."""
@@ -104,10 +108,15 @@ class _Reader:
     def read(self, proto: onnx.NodeProto) -> None:
         """Read one node."""
         inputs = tuple(map(self.name_of, proto.input))
-        if proto.op_type == "Identity":
+        if proto.op_type == "Identity" or self._is_idle(proto):
             self._aliases[proto.output[0]] = inputs[0]
         elif not self._folded(proto, inputs):
             self.nodes.append(_node(proto, inputs))
+
+    def _is_idle(self, proto: onnx.NodeProto) -> bool:
+        """Return True for a cast to the type that its input has: torch writes many of them."""
+        kind = self.kinds.get(proto.input[0]) if proto.op_type == "Cast" else None
+        return kind is not None and any(attribute.i == kind for attribute in proto.attribute)
 
     def _folded(self, proto: onnx.NodeProto, inputs: Sequence[str]) -> bool:
         """Compute a node of constants; False: its inputs are not all constants, or it is large."""
@@ -157,20 +166,51 @@ def _with_dense(reader: _Reader) -> list[Step]:
     for node in reader.nodes:
         for name in node.inputs:
             readers.setdefault(name, []).append(node)
+    producers = {name: node for node in reader.nodes for name in node.outputs}
     taken, absorbed, steps = set[str](), set[str](), list[Step]()
     for node in reader.nodes:
         if node.name in absorbed:
             continue
         dense = _dense(node, reader)
         if dense is None:
-            steps.append(node)
+            steps += _cut(node, reader, taken) or (node,)
             continue
         sums = readers.get(dense.output, [])
         if dense.bias is None and len(sums) == 1 and (bias := _bias(dense, sums[0], reader)):
             absorbed.add(sums[0].name)
             dense = replace(dense, bias=reader.arrays[bias], output=sums[0].outputs[0])
-        steps.append(replace(dense, name=_unique(dense.name, taken)))
+        steps += _before_transpose(replace(dense, name=_unique(dense.name, taken)), producers)
     return steps
+
+
+def _before_transpose(dense: DenseStep, producers: Mapping[str, Node]) -> tuple[Step, ...]:
+    """Return a linear map and the transpose that it followed, in the other order.
+
+    It maps the last axis, so the order of the others is the same to it. On the CPU onnxruntime 1.32
+    dies of a product in fp16 behind a transpose of the first two axes, which it fuses.
+    """
+    node = producers.get(dense.given)
+    perm = node.attributes.get("perm") if node is not None and node.op == "Transpose" else None
+    if node is None or not isinstance(perm, Sequence) or perm[-1] != len(perm) - 1:
+        return (dense,)
+    places = sorted(range(len(perm)), key=lambda axis: perm[axis])
+    shape = tuple(dense.shape[place] for place in places)
+    output = f"{dense.output}.first"
+    first = replace(dense, given=node.inputs[0], output=output, shape=shape)
+    return (first, replace(node, name=dense.output, inputs=(output,), outputs=(dense.output,)))
+
+
+def _cut(node: Node, reader: _Reader, taken: set[str]) -> tuple[Step, ...] | None:
+    """Return the steps of a convolution that cuts into patches; None: the node is none."""
+    if node.op != "Conv":
+        return None
+    origin = reader.origins.get(node.inputs[1], node.inputs[1]).removesuffix(".weight")
+    shape = reader.shapes.get(node.inputs[0], ())
+    found = patch_steps(node, shape, reader.arrays, origin)
+    return found and tuple(
+        replace(step, name=_unique(step.name, taken)) if isinstance(step, DenseStep) else step
+        for step in found
+    )
 
 
 def _dense(node: Node, reader: _Reader) -> DenseStep | None:

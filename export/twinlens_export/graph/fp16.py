@@ -61,6 +61,8 @@ CARRIERS: Final = frozenset(
     }
 )
 """Operators that move values, or bound or average them; of halves they make halves."""
+MEASURES: Final = frozenset({"Shape", "Size"})
+"""Operators that read no values: they take halves as they are."""
 SUMS: Final = frozenset({"Add", "Clip", "Concat", "Div", "Mul", "Sub"})
 """Operators that make halves if all their inputs are."""
 INTEGERS: Final[Mapping[str, int]] = {"Attention": 3, "MultiHeadAttention": 4}
@@ -78,6 +80,8 @@ def to_half(graph: Graph) -> Graph:
             if node.attributes["to"] == _FLOAT:  # bytes: half has room for 256 levels
                 node = replace(node, attributes={"to": _HALF})  # noqa: PLW2901
                 halves.add(node.name)
+            result.nodes.append(node)
+        elif node.op in MEASURES:
             result.nodes.append(node)
         elif _is_half(node, graph, halves):
             result.nodes.append(node.with_inputs(_as_halves(result, node, halves)))

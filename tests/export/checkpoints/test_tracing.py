@@ -237,6 +237,34 @@ def test_an_array_that_a_linear_map_and_a_node_share_is_stored_for_both(
     assert (opened(image_graph(tower))(pixels) * wanted).sum(axis=1).min() > LEAST["fp32"]
 
 
+@pytest.mark.parametrize("kernel", [(4, 4), (8, 2), (5, 5)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_that_cuts_patches_is_a_linear_map(
+    kernel: tuple[int, int], bias: bool, pixels: Array, opened: Callable[[Graph], Embed]
+) -> None:
+    torch.manual_seed(2)
+    module = nn.Sequential(
+        nn.Conv2d(3, 16, kernel, stride=kernel, bias=bias),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.LazyLinear(9),
+    ).eval()
+    module(torch.zeros(1, 3, SIDE, SIDE))
+    tower = traced_image_tower(module, side_px=SIDE, normalization=NORMALIZATION)
+    is_cut = kernel != (5, 5)  # 32 pixels have a rest of two
+    assert [step.name for step in tower.body.blocks] == (["0"] if is_cut else [])
+    assert tower.body.float_parts == (() if is_cut else ("1 convolutions",))
+    values = torch.from_numpy(pixels).permute(0, 3, 1, 2) * NORMALIZATION.factor
+    mean, std = (
+        torch.tensor(part).view(3, 1, 1) for part in (NORMALIZATION.mean, NORMALIZATION.std)
+    )
+    with torch.inference_mode():
+        wanted = unit(module((values - mean) / std))
+    for precision in PRECISIONS:
+        rows = opened(in_precision(partial(image_graph, tower), precision))(pixels)
+        assert (rows * wanted).sum(axis=1).min() > LEAST[precision]
+
+
 def test_what_cannot_be_traced_is_refused_by_the_name_of_its_module() -> None:
     class Broken(nn.Module):
         def forward(self, _: torch.Tensor) -> torch.Tensor:
