@@ -38,8 +38,8 @@ class _Rewriting:
         """Append nodes under a prefix, and return the name of their result: the prefix itself."""
         body = GraphBuilder(name=name)
         result = add(body)
-        self.graph.weights |= {key: self.graph.weights.get(key, body.weights[key])
-                               for key in body.weights}  # fmt: skip
+        for key, array in body.weights.items():  # constants, which are named by their values
+            self.graph.weights.setdefault(key, array)
         own = {output for node in body.nodes for output in node.outputs}
 
         def named(tensor: str) -> str:

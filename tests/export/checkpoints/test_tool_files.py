@@ -98,6 +98,11 @@ def test_files_that_give_other_ids_are_not_kept(
     assert not (tmp_path / "tokenizer_config.json").exists()
     assert not (tmp_path / "special_tokens_map.json").exists()
     assert "AutoTokenizer would read the text" in caplog.text
+    written(checkpoint, tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    keep_right_files(checkpoint, tmp_path, tokenizer, ["a dog"])
+    assert not (tmp_path / "tokenizer_config.json").exists()
+    assert "AutoTokenizer cannot read it" in caplog.text
 
 
 @pytest.mark.parametrize("resize", ["shortest_edge", "squash"])
