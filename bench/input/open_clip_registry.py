@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Final
 
-from twinlens_export.checkpoints.open_clip_config import OpenClipConfig, read_open_clip_config
-from twinlens_export.checkpoints.open_clip_tokenizer import require_options
+from twinlens_export.checkpoints.open_clip.config import OpenClipConfig, read_open_clip_config
+from twinlens_export.checkpoints.open_clip.tokenizer import require_options
 from twinlens_export.errors import CheckpointError
 
 VIT: Final = {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32}

@@ -14,7 +14,7 @@ from twinlens.bundle.bundle import open_bundle, write_manifest
 from twinlens.demo.samples import bundled_drawings
 from twinlens.metrics import reliability
 from twinlens_export.__main__ import main
-from twinlens_export.assumed_calibration import PUBLISHED, unmatched_bias
+from twinlens_export.calibration.assumed import PUBLISHED, unmatched_bias
 from twinlens_export.errors import ExportError
 from twinlens_export.exporter import calibrate_exported
 from twinlens_export.verification.samples import SampleFiles

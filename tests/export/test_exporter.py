@@ -19,7 +19,7 @@ from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.commands.info import tower_table
 from twinlens.errors import BundleError
 from twinlens.ort import native_operators
-from twinlens_export import exporter
+from twinlens_export import exporter, tower_writer
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
@@ -230,7 +230,7 @@ def test_float32_and_bf16_have_the_same_bits_by_each_set(
 def test_int8_is_refused_where_too_much_would_stay_in_float32(
     loud_folder: Path, sample_files: SampleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporter, "MOST_KEPT", 0.1)
+    monkeypatch.setattr(tower_writer, "MOST_KEPT", 0.1)
     monkeypatch.setitem(verify.TOLERANCES, "int8", Tolerance(worst_cosine=0.99999))  # type: ignore[arg-type]
     with pytest.raises(AgreementError, match=r"wanted .* \(with layers\.2\.mlp, .* in float32\)"):
         twinlens_export.export(

@@ -12,7 +12,7 @@ from twinlens.texts.tokenizer import Tokenizer
 
 pytest.importorskip("transformers")
 
-from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_tokenizer
+from twinlens_export.checkpoints.open_clip.tokenizer import read_open_clip_tokenizer
 
 pytestmark = pytest.mark.export
 

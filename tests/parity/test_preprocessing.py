@@ -22,7 +22,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from twinlens_export.checkpoints.image_processor import read_processor
-from twinlens_export.checkpoints.open_clip_preprocessing import read_preprocess_cfg
+from twinlens_export.checkpoints.open_clip.preprocessing import read_preprocess_cfg
 from twinlens_export.checkpoints.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.export

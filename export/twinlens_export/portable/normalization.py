@@ -7,7 +7,7 @@ from twinlens.errors import quoted
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.checkpoints.hub_files import OPEN_CLIP_CONFIG, PREPROCESSOR
 from twinlens_export.checkpoints.image_processor import read_processor
-from twinlens_export.checkpoints.open_clip_preprocessing import read_preprocess_cfg
+from twinlens_export.checkpoints.open_clip.preprocessing import read_preprocess_cfg
 from twinlens_export.errors import ExportError
 from twinlens_export.presence import there
 

@@ -19,7 +19,7 @@ from twinlens_export.checkpoint_pair import PairPreparation
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.checkpoints.kinds.naflex import NaflexPreparation
 from twinlens_export.checkpoints.loaded import ReferencePreparation
-from twinlens_export.checkpoints.open_clip_loader import OpenClipPreparation
+from twinlens_export.checkpoints.open_clip.loader import OpenClipPreparation
 from twinlens_export.errors import AgreementError
 from twinlens_export.presence import there
 from twinlens_export.verification.odd_images import odd_images

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
+from twinlens_export.checkpoints.open_clip.config import read_open_clip_config
 from twinlens_export.errors import CheckpointError
 
 Document = Callable[..., dict[str, Any]]

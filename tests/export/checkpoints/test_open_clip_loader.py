@@ -18,8 +18,8 @@ from twinlens.bundle.specs import TextSpec
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export.architecture import F32, PixelNormalization
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
-from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_tokenizer
+from twinlens_export.checkpoints.open_clip.config import read_open_clip_config
+from twinlens_export.checkpoints.open_clip.tokenizer import read_open_clip_tokenizer
 from twinlens_export.checkpoints.state_dict import EncoderConfig, StateDict, split_fused
 from twinlens_export.checkpoints.transformers_loader import TransformersModel
 from twinlens_export.errors import CheckpointError

@@ -6,7 +6,7 @@ import pytest
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens_export.architecture import PixelNormalization
-from twinlens_export.checkpoints.open_clip_preprocessing import read_preprocess_cfg
+from twinlens_export.checkpoints.open_clip.preprocessing import read_preprocess_cfg
 from twinlens_export.checkpoints.preprocessing import OPENAI_MEAN, OPENAI_STD
 from twinlens_export.errors import CheckpointError
 

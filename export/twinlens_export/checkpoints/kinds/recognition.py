@@ -18,7 +18,7 @@ from twinlens_export.checkpoints.kinds.sentence_transformers import (
 from twinlens_export.checkpoints.kinds.traced_model import TRACED_KINDS, load_traced_model
 from twinlens_export.checkpoints.kinds.weights_file import load_weights_file
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
-from twinlens_export.checkpoints.open_clip_loader import load_open_clip
+from twinlens_export.checkpoints.open_clip.loader import load_open_clip
 from twinlens_export.checkpoints.transformers_loader import load_transformers
 from twinlens_export.checkpoints.weights.adapter import Adapter, read_adapter
 

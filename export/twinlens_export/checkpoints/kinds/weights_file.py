@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from twinlens.errors import quoted
 from twinlens_export.checkpoints.hub_files import OPEN_CLIP_CONFIG, read_part
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
-from twinlens_export.checkpoints.open_clip_loader import WEIGHTS, load_open_clip
+from twinlens_export.checkpoints.open_clip.loader import WEIGHTS, load_open_clip
 from twinlens_export.checkpoints.weights.tensors import read_tensors
 from twinlens_export.errors import CheckpointError
 

@@ -22,10 +22,10 @@ from twinlens_export.checkpoints.hub_files import (
     text_of,
 )
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
-from twinlens_export.checkpoints.open_clip_config import read_open_clip_config
-from twinlens_export.checkpoints.open_clip_folder import offline_folder
-from twinlens_export.checkpoints.open_clip_tokenizer import read_open_clip_tokenizer
-from twinlens_export.checkpoints.open_clip_towers import OpenClipTowers
+from twinlens_export.checkpoints.open_clip.config import read_open_clip_config
+from twinlens_export.checkpoints.open_clip.folder import offline_folder
+from twinlens_export.checkpoints.open_clip.tokenizer import read_open_clip_tokenizer
+from twinlens_export.checkpoints.open_clip.towers import OpenClipTowers
 from twinlens_export.errors import CheckpointError
 
 WEIGHTS: Final = (

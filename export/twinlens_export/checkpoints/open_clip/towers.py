@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from twinlens_export.architecture import F32, TracedImageTower, TracedTextTower
-from twinlens_export.checkpoints.open_clip_config import OpenClipConfig
+from twinlens_export.checkpoints.open_clip.config import OpenClipConfig
 from twinlens_export.checkpoints.state_dict import EncoderConfig
 from twinlens_export.checkpoints.tracing import as_module, traced_image_tower, traced_text_tower
 

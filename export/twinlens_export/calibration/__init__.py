@@ -1,0 +1,1 @@
+"""Calibrations that an export makes without pairs."""

@@ -1,0 +1,1 @@
+"""Checkpoints of OpenCLIP: configuration, towers, tokenizer and preprocessing."""
