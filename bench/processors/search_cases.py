@@ -166,8 +166,12 @@ def main() -> None:
                 log.add(step | found)
                 print(f"{one.name}: {last:,} cases, {found['mismatches']} mismatches", flush=True)
     now = {one.name: sources(one) for one in PROCESSORS}
-    lines = [line for line in log.lines if line["sources"] == now[line["processor"]]]
-    report(lines, options.out.resolve())
+    lines = {
+        (line["processor"], line["first"]): line
+        for line in log.lines
+        if line["sources"] == now[line["processor"]]
+    }
+    report(list(lines.values()), options.out.resolve())
 
 
 if __name__ == "__main__":
