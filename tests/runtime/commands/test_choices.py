@@ -61,6 +61,7 @@ def files(tmp_path: Path, uncalibrated: Path) -> Path:
         for one, other in zip(DRAWINGS, DRAWINGS[1:] + DRAWINGS[:1], strict=True):
             rows.writerow([one.path, one.caption, other.path, other.caption, 1, one.kind or "x"])
     (tmp_path / "texts.txt").write_text("a dog\n", encoding="utf-8")
+    (tmp_path / "both").symlink_to(half_demo())
     Index.build(np.eye(192, dtype=np.float32)).save(tmp_path / "a.index")
     return tmp_path
 
@@ -73,9 +74,9 @@ LINES: Final = {
     "classify": ["classify", "demo", IMAGE, "--labels", "dog", "cat"],
     "match": ["match", "demo", "pairs.csv"],
     "calibrate": ["calibrate", "bundle", "pairs.csv"],
-    "evaluate": ["evaluate", "demo", "pairs.csv"],
+    "evaluate": ["evaluate", "both", "pairs.csv"],
     "serve": ["serve", "demo", "--port", "0"],
-    "browse": ["browse", ".", "demo", "--index", "cache"],
+    "browse": ["browse", ".", "both", "--index", "cache"],
     "bench": ["bench", "demo"],
     "info": ["info", "demo"],
     "doctor": ["doctor"],
