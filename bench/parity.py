@@ -1,7 +1,7 @@
 """Compare every family with its original, in every precision.
 
     python -m bench.parity [--only SUBSTRING] [--out bench/results/parity.json]
-    python -m bench.parity --page          # docs/parity.md, from the results
+    python -m bench.parity --page          # docs/pages/models/parity.md, from the results
 
 The shapes are those of real checkpoints; the weights are random, with biases and norms that are not
 zeros and ones. Each is saved as its own library saves it, exported, and compared with the original
@@ -213,7 +213,9 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m bench.parity", description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="families whose name holds this")
     parser.add_argument("--out", type=Path, default=RESULTS / "parity.json")
-    parser.add_argument("--page", action="store_true", help="write docs/parity.md, and no more")
+    parser.add_argument(
+        "--page", action="store_true", help="write docs/pages/models/parity.md, and no more"
+    )
     options = parser.parse_args()
     if options.page:
         write_page(json.loads(options.out.read_text()))

@@ -1,4 +1,4 @@
-"""The page docs/parity.md: the table of all families, written from the results."""
+"""The page docs/pages/models/parity.md: the table of all families, written from the results."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, Final
 from bench.harness.paths import ROOT
 from bench.harness.readme_tables import with_table
 
-PAGE: Final[Path] = ROOT / "docs" / "parity.md"
+PAGE: Final[Path] = ROOT / "docs" / "pages" / "models" / "parity.md"
 PRECISIONS: Final = ("fp32", "fp16", "int8")
 
 

@@ -1,4 +1,4 @@
-"""The record of the packages: results/packages.json, and the tables of docs/packages.md."""
+"""The record of the packages: results/packages.json, and the tables of docs/pages/packages.md."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ from bench.harness.paths import RESULTS, ROOT
 from bench.harness.results_file import one_row_a_line
 
 RESULT: Final = RESULTS / "packages.json"
-PAGE: Final = ROOT / "docs" / "packages.md"
+PAGE: Final = ROOT / "docs" / "pages" / "packages.md"
 Row = Mapping[str, Any]
 
 
