@@ -55,9 +55,19 @@ def write_packaged(whole: Path, bundle: Path) -> None:
         if name != PACKAGED:
             for tower in towers.there().values():
                 (bundle / tower.file).unlink()
-    of_it = {PACKAGED: manifest.towers[PACKAGED]}
-    fitted = {PACKAGED: manifest.calibrations[PACKAGED]}
-    write_manifest(bundle, dataclasses.replace(manifest, towers=of_it, calibrations=fitted))
+    packaged = manifest.towers[PACKAGED]
+    key = packaged.calibrated_for()
+    write_manifest(
+        bundle,
+        dataclasses.replace(
+            manifest,
+            towers={PACKAGED: packaged},
+            calibrations={PACKAGED: manifest.calibrations[PACKAGED]},
+            further_calibrations=tuple(
+                one for one in manifest.further_calibrations if one.towers == key
+            ),
+        ),
+    )
 
 
 def calibrate(bundle: Path, drawings: Path, concepts: Sequence[Concept]) -> None:
