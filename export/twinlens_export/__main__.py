@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ from twinlens.bundle.bundle import Bundle, open_bundle
 from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.commands.calibrate import calibration_lines
 from twinlens.commands.info import tower_table
+from twinlens.commands.parsing.arguments import Parser
+from twinlens.commands.printing.error_line import error_line
 from twinlens.datasets.read_pairs import read_pairs
-from twinlens.errors import TwinlensError
+from twinlens.errors import TRACEBACK
 from twinlens.loading import folder_of
 from twinlens_command import INTERRUPTED, is_interrupted
 from twinlens_export.portable.names import SUFFIXES
@@ -43,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if is_interrupted(error):
             return INTERRUPTED
-        if not isinstance(error, (TwinlensError, OSError)):
+        if os.environ.get(TRACEBACK):
             raise
-        sys.stderr.write(f"twinlens-export: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"twinlens-export: {error_line(error)}\n")
         return 1
     for line in lines:
         sys.stdout.write(f"{line}\n")
@@ -108,7 +111,7 @@ def _quiet() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="twinlens-export",
         description="Export a CLIP-like checkpoint to a bundle, which twinlens runs without torch.",
     )

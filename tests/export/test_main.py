@@ -39,6 +39,16 @@ def test_an_error_is_one_line_and_exit_code_1(
     assert "nowhere has no readable configuration" in said.err
 
 
+@pytest.mark.parametrize("name", ["b" * 50_000, "x\x1b[31m\ny"], ids=["long", "odd"])
+def test_a_message_is_one_short_line_whatever_is_given(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert said.removesuffix("\n").isprintable()
+    assert len(said) < 600
+
+
 def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["checkpoint", "out", "--precision", "int4"])
