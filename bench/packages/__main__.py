@@ -88,7 +88,7 @@ def rehearse(options: argparse.Namespace) -> None:
 
 
 def check_types(options: argparse.Namespace) -> None:
-    """Name what of the public face has no known type.
+    """Name the parts of the public face without a known type.
 
     Raises:
         SystemExit: there is some.

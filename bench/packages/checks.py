@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 LARGEST_MB: Final = {"wheel": 6.0, "sdist": 5.0}
-"""Promised sizes, in millions of bytes; a larger file is told, with what is largest in it."""
+"""Promised sizes, in millions of bytes; a larger file is told."""
 SETS: Final = ("amx", "avx512vnni", "avxvnni", "avx2", "neoni8mm", "neondot", "neon", "scalar")
 """Instruction sets by the names that a library has inside."""
 WANTED: Final = {"x86": {"avx512vnni", "avxvnni", "avx2"}, "arm": {"neoni8mm", "neondot", "neon"}}
@@ -24,7 +24,7 @@ def checked(wheel: Path) -> dict[str, Any]:
     """Return the row of a wheel.
 
     Raises:
-        ValueError: it lacks an instruction set, or has what does not belong into a wheel.
+        ValueError: it lacks an instruction set, or has members that no wheel should.
         subprocess.CalledProcessError: a tool refuses it; its output says why.
     """
     with zipfile.ZipFile(wheel) as archive:
@@ -49,7 +49,7 @@ def checked_sdist(sdist: Path) -> dict[str, Any]:
     """Return the row of an sdist; `twine` reads its metadata.
 
     Raises:
-        ValueError: it has what only a clone needs.
+        ValueError: it has files that only a clone needs.
     """
     with tarfile.open(sdist) as archive:
         members = archive.getnames()

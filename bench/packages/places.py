@@ -18,7 +18,7 @@ MUSL: Final = "musllinux_1_2_x86_64"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A Python with a wheel and what it needs.
+    """A Python with a wheel and its dependencies.
 
     Attributes:
         name: for people.
@@ -45,7 +45,7 @@ def environment_of(python: str, requirement: str, *options: str) -> Place:
 
 
 def aarch64(wheel: Path, root: Path) -> Place:
-    """Unpack a Debian for aarch64, with the wheel and what it needs; qemu-user runs it."""
+    """Unpack a Debian for aarch64, with the wheel and its dependencies; qemu-user runs it."""
     if not (root / "usr" / "bin").exists():
         arm_root.unpack_debian(root)
     if not (site_of(root) / "onnxruntime").exists():

@@ -22,7 +22,7 @@ def rehearsed(dist: Sequence[Path]) -> list[dict[str, Any]]:
     """Upload files to an index here, install from it without a compiler, and return the rows.
 
     Raises:
-        RuntimeError: an installation is not what it has to be.
+        RuntimeError: an installation has other kernels than it has to.
         subprocess.CalledProcessError: a step failed.
     """
     rows = []
@@ -37,7 +37,7 @@ def rehearsed(dist: Sequence[Path]) -> list[dict[str, Any]]:
 
 @contextmanager
 def _index() -> Iterator[str]:
-    """Serve an empty index on a free port; what it lacks, pip finds where it usually does."""
+    """Serve an empty index on a free port; other packages are found where pip usually does."""
     folder = WORK / "index"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():

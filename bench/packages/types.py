@@ -38,7 +38,7 @@ def verified(wheel: Path) -> list[str]:
 
 
 def _told(*command: str, **variables: str) -> str:
-    """Return what a command prints; pyright's exit code is 1 for any unknown type anywhere."""
+    """Return the output of a command; pyright's exit code is 1 for any unknown type anywhere."""
     return subprocess.run(
         command, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True, check=False
     ).stdout

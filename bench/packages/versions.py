@@ -15,7 +15,7 @@ from bench.packages.cross.wheel import WORK
 
 EXTRAS: Final = ("cpu", "parquet", "serve", "browse", "ftfy", "completion", "export")
 TESTERS: Final = ("httpx", "hypothesis", "openai", "pandas", "polars", "pytest", "scikit-learn")
-"""What the tests need besides; not promised, so the newest."""
+"""Packages that the tests need besides; not promised, so the newest."""
 TOLD: Final = ("numpy", "pillow", "tokenizers", "onnxruntime", "transformers", "torch", "onnx")
 TESTS: Final = ("tests/kernels", "tests/runtime", "tests/export")
 LEFT_OUT: Final = ("--ignore=tests/kernels/isa", "-q", "-p", "no:cacheprovider")
@@ -77,7 +77,7 @@ def environment(name: str, wheel: Path, links: Sequence[str] = ()) -> tuple[str,
 
 
 def tested(name: str, python: str, told: str, tests: Sequence[str]) -> dict[str, Any]:
-    """Run the tests in an environment, and return its row; its output says what failed."""
+    """Run the tests in an environment, and return its row; its output names the failures."""
     done = subprocess.run(
         [python, "-m", "pytest", *tests, *LEFT_OUT],
         cwd=ROOT,

@@ -31,12 +31,12 @@ get_requires_for_build_sdist = backend.get_requires_for_build_sdist
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    """Return what a build needs: CMake and Ninja where the system has none."""
+    """Return the needs of a build: CMake and Ninja where the system has none."""
     return list(backend.get_requires_for_build_wheel(_settings(config_settings)))
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
-    """Return what an editable build needs."""
+    """Return the needs of an editable build."""
     return list(backend.get_requires_for_build_editable(_settings(config_settings)))
 
 
@@ -113,7 +113,7 @@ def _pure(settings: Settings) -> dict[str, Any]:
 
 @contextmanager
 def _copied_output() -> Iterator[list[str]]:
-    """Copy what this process and its children print; the list has the text at the end."""
+    """Copy the output of this process and its children; the list has the text at the end."""
     chunks: list[bytes] = []
     copies: list[str] = []
     kept = os.dup(1), os.dup(2)

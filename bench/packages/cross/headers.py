@@ -14,7 +14,7 @@ _FACTS: Final = (
     "[sysconfig.get_path('include'), sysconfig.get_config_h_filename()]))"
 )
 WINDOWS: Final = """\
-// What the headers of CPython ask of the system: 64-bit Windows, by the compilers of GNU's family.
+// Answers to the headers of CPython: 64-bit Windows, by the compilers of GNU's family.
 #pragma once
 #define MS_WIN32
 #define MS_WIN64
@@ -45,7 +45,7 @@ WINDOWS: Final = """\
 def headers(python: str, target: Target, folder: Path) -> Path:
     """Copy the headers of an interpreter into a folder, with the pyconfig.h of the target.
 
-    Those of this machine's Linux serve Linux and macOS: all are LP64, and what else pyconfig.h says
+    Those of this machine's Linux serve Linux and macOS: all are LP64, and the rest of pyconfig.h
     is asked only by Python's own sources.
     """
     told = subprocess.run([python, "-c", _FACTS], check=True, capture_output=True, text=True)
