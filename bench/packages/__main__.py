@@ -9,7 +9,7 @@
     python -m bench.packages versions   the tests on the oldest and on the newest versions promised
     python -m bench.packages release    all of these but the last
 
-Writes results/packages.json and the tables of docs/pages/packages.md. Needs `pip install '.[release]'`,
+Writes results/packages.json and the tables of docs/pages/packages.md. Needs the extra `release`,
 CPython 3.11, and a later one for the wheel of all later ones (`--python`); `run --aarch64` needs
 qemu-user and apt-get, `run --musl` a Python that was linked against musl.
 """

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bench.portability.tools import TOOLS, Tool
-from twinlens.bundle.specs import PRECISIONS
+from twinlens_export.portable.names import SUFFIXES
 
 PLACE: Final = re.compile(r"(<!-- table: portability -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD: Final = f"| tool | texts: fp32 | fp16 | int8 | images: fp32 | fp16 | int8 |\n|{'---|' * 7}\n"
@@ -22,7 +22,7 @@ def _line(tool: Tool, figures: Mapping[str, Any]) -> str:
     cosines = [
         f"{cells[precision][modality]:.4f}" if precision in cells else ""
         for modality in ("text", "image")
-        for precision in PRECISIONS
+        for precision in SUFFIXES
     ]
     versions = _versions(tool, figures)
     label = versions if versions.startswith(f"{tool.name} ") else f"{tool.name}: {versions}"

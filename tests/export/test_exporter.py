@@ -189,7 +189,7 @@ def test_a_tower_below_the_tolerance_is_not_written(
         graph.weights["layers.1.mlp.widen.bias"] = bias + np.float32(error)
         return graph
 
-    monkeypatch.setattr(exporter, which, corrupted)
+    monkeypatch.setattr(tower_writer, which, corrupted)
     with pytest.raises(AgreementError, match=r"image tower in fp32 is not written: .*--precision"):
         twinlens_export.export(
             folders("demo"), tmp_path / "out", precisions=["fp32"], samples=sample_files
@@ -281,7 +281,7 @@ def test_a_bundle_is_replaced_only_by_force_and_by_the_same(
 
 
 def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"\['int4'\], not some of fp32, fp16, int8"):
+    with pytest.raises(ValueError, match=r"\['int4'\], not some of fp32, fp16, bf16, int8"):
         twinlens_export.export("x", tmp_path / "out", precisions=["int4"])  # type: ignore[list-item]
 
 

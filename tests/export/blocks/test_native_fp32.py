@@ -71,13 +71,13 @@ def sessions(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32
     return [lambda x, session=session: session.run({"x": x}, "y") for session in opened]
 
 
-def require_equal(make: Make, x: NDArray[Any], *, out: int, seed: int) -> Array:
+def require_equal(make: Make, x: NDArray[Any], *, out: int, seed: int, near: float = NEAR) -> Array:
     """Assert that all graphs agree, and that an item is independent of its batch; return it."""
     one, two, packed, plain = sessions(x.shape[2], seed, make, dtype=x.dtype)
     got, wanted = one(x), plain(x)
     assert got.shape == (*x.shape[:2], out)
     np.testing.assert_array_equal(packed(x), wanted)
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=NEAR * max(1.0, np.abs(wanted).max()))
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=near * max(1.0, np.abs(wanted).max()))
     np.testing.assert_array_equal(two(x), got)
     for item in range(len(x)):
         np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
@@ -189,6 +189,28 @@ def test_mlp_add(
     require_equal(make, x, out=width, seed=seed)
 
 
+def mapped(x: Array, layer: Linear) -> Array:
+    bias = 0 if layer.bias is None else layer.bias
+    product: Array = x @ layer.weight.T.astype(np.float64) + bias
+    return product
+
+
+def exact_attention(
+    x: Array, before: Norm, qkv: Linear, out: Linear, *, heads: int, causal: bool
+) -> Array:
+    """Norm, attention by softmax (its scale is in the weights), projection and residual."""
+    normed = x - x.mean(axis=-1, keepdims=True)
+    normed /= np.sqrt((normed**2).mean(axis=-1, keepdims=True) + before.epsilon)
+    split = mapped(normed * before.scale + before.bias, qkv).reshape(*x.shape[:2], 3, heads, -1)
+    queries, keys, values = split.transpose(2, 0, 3, 1, 4)
+    scores = queries @ keys.swapaxes(2, 3)
+    if causal:
+        scores[..., ~np.tri(x.shape[1], dtype=bool)] = -np.inf
+    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shares /= shares.sum(axis=-1, keepdims=True)
+    return x + mapped((shares @ values).swapaxes(1, 2).reshape(x.shape), out)
+
+
 @native
 @given(
     some.integers(1, 4),
@@ -205,16 +227,21 @@ def test_a_whole_attention(
     width = heads * head_width
     x = normal(np.random.default_rng(seed + 1), batch, tokens, width)
     last: list[str] = []
+    parts: list[tuple[Norm, Linear, Linear]] = []
 
     def make(blocks: Blocks, random: np.random.Generator) -> str:
         qkv = linear(random, width, 3 * width)
-        joined = blocks.linear("x", qkv, "joined", norm=norm(random, width))
+        parts.append((norm(random, width), qkv, linear(random, width, width)))
+        joined = blocks.linear("x", qkv, "joined", norm=parts[-1][0])
         attended = blocks.self_attention(joined, heads, causal=causal)
-        total = blocks.linear_add(attended, linear(random, width, width), "x", "mixed")
+        total = blocks.linear_add(attended, parts[-1][2], "x", "mixed")
         last.append(blocks.graph.nodes[-1].op)
         return total
 
-    require_equal(make, x, out=width, seed=seed)
+    # Two sums in float32, each within NEAR of the exact one.
+    got = require_equal(make, x, out=width, seed=seed, near=2 * NEAR)
+    exact = exact_attention(x.astype(np.float64), *parts[0], heads=heads, causal=causal)
+    np.testing.assert_allclose(got, exact, rtol=0, atol=NEAR * max(1.0, np.abs(exact).max()))
     assert ("FloatNorm" in last[-1]) is (width % 32 == 0)
 
 

@@ -71,7 +71,7 @@ def test_other_tools_have_the_rows_of_the_runtime(
     bundle, texts, photos = bundle_of(family), [*TEXTS, *ODD_TEXTS[:8]], photos[:4]
     for place in (bundle.folder, tmp_path / "portable"):
         if place != bundle.folder:
-            twinlens_export.write_portable(bundle, place, PRECISIONS)
+            twinlens_export.write_portable(bundle, place, list(SUFFIXES))
         ids = AutoTokenizer.from_pretrained(place)(texts, padding=True, truncation=True)
         pixels = AutoImageProcessor.from_pretrained(place)(photos, return_tensors="np")
     outputs = ["pooler_output"] * 2 if family.startswith("siglip") else OUTPUTS

@@ -78,7 +78,12 @@ def test_a_table_is_an_initializer_of_more_than_sixteen_values(rows: int, small:
 MASK = ["Shape", "Squeeze", "Range", "Unsqueeze", "LessOrEqual", "Where"]
 """A causal mask in plain operators; the fused attention of the other precisions has its own."""
 ROWS = ["Shape", "Squeeze", "Range"]
-OPERATORS = {"fp32": ["Shape", *MASK, *ROWS], "fp16": ["Shape"], "int8": ["Shape"]}
+OPERATORS = {
+    "fp32": ["Shape", *MASK, *ROWS],
+    "fp16": ["Shape"],
+    "bf16": ["Shape"],
+    "int8": ["Shape"],
+}
 
 
 @pytest.mark.parametrize("precision", RECIPES)

@@ -126,7 +126,7 @@ def test_the_command_writes_beside_a_bundle_and_replaces_only_its_own(
 
 
 def test_what_a_bundle_lacks_is_named(demo: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"has no towers in fp32, only in fp16, int8; choose"):
+    with pytest.raises(ExportError, match=r"has no towers in fp32, only in int8; choose"):
         write_portable(demo, tmp_path / "out", ["fp32"])
     with pytest.raises(ExportError, match="names for fp32, fp16, int8, and none for fp8; choose"):
         write_portable(demo, tmp_path / "out", ["int8", "fp8"])  # type: ignore[list-item]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from half_demo import half_demo
 from http_servers import ServerProcess
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -403,7 +404,7 @@ def test_on_cuda_the_copy_stands_beside_the_compute(
     chosen = Settings(scenarios=("offline",), seconds=0.2, batches=(2,))
     items = read_items([], None)
     found = running.run(
-        lambda: ModelTarget(Opening(bundle="demo", device="cuda"), items, chosen),
+        lambda: ModelTarget(Opening(bundle=str(half_demo()), device="cuda"), items, chosen),
         chosen,
         tell=lambda _: None,
     )

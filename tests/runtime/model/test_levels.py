@@ -48,8 +48,8 @@ def test_a_level_that_is_not_there_is_an_error_that_tells_those_that_are(
 ) -> None:
     with pytest.raises(CalibrationError, match=r"no calibration of level native .* but assumed;"):
         assumed.match(PICTURES, NAMES, level="native")
-    with pytest.raises(CalibrationError, match=r"of level assumed .* but fitted-pairs;"):
-        model.match(PICTURES, NAMES, level="assumed")
+    with pytest.raises(CalibrationError, match=r"of level native .* but fitted-pairs, assumed;"):
+        model.match(PICTURES, NAMES, level="native")
     with pytest.raises(CalibrationError, match="of level fitted-labels"):
         twinlens.load(bundle, device="cpu", level="fitted-labels")
     with pytest.raises(ValueError, match=r"level is 'asumed', not one of native, .*assumed"):

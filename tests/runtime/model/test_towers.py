@@ -39,7 +39,7 @@ def change(*place: str, value: object) -> Callable[[dict[str, Any]], None]:
             "x\n" * 10**5,
             r"wanted .*\['x\\nx.*\.\.\..*x\\n'\]",
         ),
-        (("towers", "int8", "text", "bytes"), 1, "2175933 bytes, wanted 1"),
+        (("towers", "int8", "text", "bytes"), 1, "[0-9]+ bytes, wanted 1"),
     ],
 )
 def test_a_field_that_does_not_fit_the_towers_is_named(
