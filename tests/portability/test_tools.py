@@ -13,11 +13,12 @@ from bench.portability.compared import Compared
 from bench.portability.environments import Environments
 from bench.portability.table import page_with
 from bench.portability.tools import OUT, SAME_INPUT, TOOLS, Tool, run_tool, worst_cosines
-from twinlens.bundle.specs import PRECISIONS, Precision
+from twinlens.bundle.specs import Precision
 from twinlens_export.__main__ import main
+from twinlens_export.portable.names import SUFFIXES
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", SUFFIXES)
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 def test_rows_are_near_those_of_twinlens(
     tool: Tool, precision: Precision, environments: Environments, compared: Compared
@@ -55,7 +56,7 @@ def test_the_page_has_the_figures_of_the_last_run() -> None:
     assert page_with(page, figures) == page, "python -m bench.portability writes it"
     assert list(figures["cells"]) == [tool.name for tool in TOOLS]
     for tool in TOOLS:
-        for precision in PRECISIONS:
+        for precision in SUFFIXES:
             cell = figures["cells"][tool.name][precision]
             assert cell["text"] > SAME_INPUT
             assert cell["image"] > tool.image_bound

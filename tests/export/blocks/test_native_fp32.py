@@ -238,10 +238,11 @@ def test_a_whole_attention(
         last.append(blocks.graph.nodes[-1].op)
         return total
 
-    # Two sums in float32, each within NEAR of the exact one.
-    got = require_equal(make, x, out=width, seed=seed, near=2 * NEAR)
+    # NEAR is for one map; here a map, a softmax and a map each add to the distance.
+    near = 2 * NEAR
+    got = require_equal(make, x, out=width, seed=seed, near=near)
     exact = exact_attention(x.astype(np.float64), *parts[0], heads=heads, causal=causal)
-    np.testing.assert_allclose(got, exact, rtol=0, atol=NEAR * max(1.0, np.abs(exact).max()))
+    np.testing.assert_allclose(got, exact, rtol=0, atol=near * max(1.0, np.abs(exact).max()))
     assert ("FloatNorm" in last[-1]) is (width % 32 == 0)
 
 
