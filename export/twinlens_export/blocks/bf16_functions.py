@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 import onnx
 
-from twinlens_export.architecture import Activation
 from twinlens_export.blocks import int8_functions
-from twinlens_export.blocks.float_functions import NORM, add_norm
-from twinlens_export.blocks.fp32 import ACTIVATIONS, add_attention, add_causal_mask, add_heads
+from twinlens_export.blocks.fp32 import add_attention, add_causal_mask, add_heads
+from twinlens_export.blocks.map_functions import EPSILON, NORM, MapFunctions, add_norm
 from twinlens_export.graph.graph import Function, GraphBuilder, Ref
 
 ZERO: Final = 128
@@ -54,8 +53,6 @@ attention. The prefix is part of the file format, as is the second's."""
 SECOND: Final = Weight("narrow.", "middle")
 """The second of two: fc2 of an MLP, the output projection of an attention."""
 
-EPSILON: Final = ("epsilon",)
-
 
 def bytes_linear() -> Function:
     """Define uint8 pixels less `ZERO` times a weight: they need no rounding."""
@@ -69,44 +66,6 @@ def bytes_linear() -> Function:
     return body
 
 
-def linear(*, normed: bool) -> Function:
-    """Define tokens times a weight, after a norm if there is one."""
-    body = Function(
-        name="Bf16NormLinear" if normed else "Bf16Linear",
-        inputs=("x", *(NORM if normed else ()), *ONLY.inputs),
-        output="y",
-        attributes=("inputs", *(EPSILON if normed else ())),
-    )
-    _linear(body, add_norm(body, "x") if normed else "x", ONLY, name="y")
-    return body
-
-
-def linear_add() -> Function:
-    """Define tokens times a weight plus a residual."""
-    body = Function(
-        name="Bf16LinearAdd",
-        inputs=("x", *ONLY.inputs, "residual"),
-        output="y",
-        attributes=("inputs",),
-    )
-    body.add("Add", "residual", _linear(body, "x", ONLY), name="y")
-    return body
-
-
-def mlp_add(activation: Activation, *, normed: bool) -> Function:
-    """Define x + fc2(activation(fc1(norm(x)))), the norm if there is one."""
-    body = Function(
-        name="Bf16NormMlpAdd" if normed else "Bf16MlpAdd",
-        inputs=("x", *(NORM if normed else ()), *FIRST.inputs, *SECOND.inputs),
-        output="y",
-        attributes=("inputs", "middle", "activation", *(EPSILON if normed else ())),
-    )
-    hidden = _linear(body, add_norm(body, "x") if normed else "x", FIRST)
-    activated = ACTIVATIONS[activation](body, hidden)
-    body.add("Add", "x", _linear(body, activated, SECOND), name="y")
-    return body
-
-
 def attention_add(heads: int, *, causal: bool) -> Function:
     """Define x + out_proj(attention(qkv(norm(x)))): a whole attention block of a pre-norm layer."""
     body = Function(
@@ -115,10 +74,10 @@ def attention_add(heads: int, *, causal: bool) -> Function:
         output="y",
         attributes=("inputs", "middle", "heads", *EPSILON),
     )
-    joined = _linear(body, add_norm(body, "x"), FIRST)
+    joined = _linear(body, add_norm(body, "x"), FIRST, "")
     mask = add_causal_mask(body, joined) if causal else ""
     attended = add_attention(body, add_heads(body, joined, heads, parts=3), mask)
-    body.add("Add", "x", _linear(body, attended, SECOND), name="y")
+    body.add("Add", "x", _linear(body, attended, SECOND, ""), name="y")
     return body
 
 
@@ -133,7 +92,7 @@ def self_attention(heads: int, *, causal: bool) -> Function:
     return attention(define(heads))
 
 
-def _linear(body: GraphBuilder, tokens: str, weight: Weight, *, name: str = "") -> str:
+def _linear(body: GraphBuilder, tokens: str, weight: Weight, name: str) -> str:
     rounded = body.add("Cast", body.add("Cast", tokens, to=_BF16), to=_FLOAT)
     product = body.add("MatMul", rounded, _unpacked(body, weight))
     return body.add("Add", product, weight.bias, name=name)
@@ -153,3 +112,9 @@ def _unpacked(body: GraphBuilder, weight: Weight) -> str:
     ends = body.add("Concat", inputs, body.add("Shape", weight.bias), axis=0)
     axes = body.constant([0, 1], np.int64)
     return body.add("Slice", matrix, body.constant([0, 0], np.int64), ends, axes)
+
+
+_MAPS: Final = MapFunctions(prefix="Bf16", only=ONLY, first=FIRST, second=SECOND, add_map=_linear)
+linear: Final = _MAPS.linear
+linear_add: Final = _MAPS.linear_add
+mlp_add: Final = _MAPS.mlp_add

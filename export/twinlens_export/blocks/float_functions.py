@@ -10,13 +10,10 @@ from typing import Final
 import numpy as np
 import onnx
 
-from twinlens_export.architecture import Activation
-from twinlens_export.blocks.fp32 import ACTIVATIONS
-from twinlens_export.graph.graph import Function, GraphBuilder, Ref
+from twinlens_export.blocks.map_functions import NORM, MapFunctions, add_norm
+from twinlens_export.graph.graph import Function, GraphBuilder
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
-
-NORM: Final = ("norm.scale", "norm.bias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,59 +57,20 @@ def bytes_linear() -> Function:
     body = Function(
         name="FloatBytesLinear", inputs=("x", *ONLY.inputs), output="y", attributes=("inputs",)
     )
-    _linear(body, body.add("Cast", "x", to=_FLOAT), ONLY, name="y")
+    _linear(body, body.add("Cast", "x", to=_FLOAT), ONLY, "y")
     return body
 
 
-def linear(*, normed: bool) -> Function:
-    """Define tokens times a weight, after a norm if there is one."""
-    body = Function(
-        name="FloatNormLinear" if normed else "FloatLinear",
-        inputs=("x", *(NORM if normed else ()), *ONLY.inputs),
-        output="y",
-        attributes=("inputs", *(("epsilon",) if normed else ())),
-    )
-    _linear(body, add_norm(body, "x") if normed else "x", ONLY, name="y")
-    return body
-
-
-def linear_add() -> Function:
-    """Define tokens times a weight plus a residual."""
-    body = Function(
-        name="FloatLinearAdd",
-        inputs=("x", *ONLY.inputs, "residual"),
-        output="y",
-        attributes=("inputs",),
-    )
-    body.add("Add", "residual", _linear(body, "x", ONLY), name="y")
-    return body
-
-
-def mlp_add(activation: Activation, *, normed: bool) -> Function:
-    """Define x + fc2(activation(fc1(norm(x)))), the norm if there is one."""
-    body = Function(
-        name="FloatNormMlpAdd" if normed else "FloatMlpAdd",
-        inputs=("x", *(NORM if normed else ()), *FIRST.inputs, *SECOND.inputs),
-        output="y",
-        attributes=("inputs", "middle", "activation", *(("epsilon",) if normed else ())),
-    )
-    hidden = _linear(body, add_norm(body, "x") if normed else "x", FIRST)
-    activated = ACTIVATIONS[activation](body, hidden)
-    body.add("Add", "x", _linear(body, activated, SECOND), name="y")
-    return body
-
-
-def add_norm(body: GraphBuilder, tokens: str) -> str:
-    """Append the layer norm of a function's inputs `NORM` and its attribute epsilon."""
-    return body.add(
-        "LayerNormalization", tokens, *NORM, axis=-1, epsilon=Ref("epsilon", kind="float")
-    )
-
-
-def _linear(body: GraphBuilder, tokens: str, weight: FloatWeight, *, name: str = "") -> str:
+def _linear(body: GraphBuilder, tokens: str, weight: FloatWeight, name: str) -> str:
     packed, bias = weight.inputs
     inputs_first = body.add("Transpose", packed, perm=[1, 0, 2])
     matrix = body.add("Reshape", inputs_first, body.constant([0, -1], np.int64))
     start, axis = body.constant([0], np.int64), body.constant([1], np.int64)
     exact = body.add("Slice", matrix, start, body.add("Shape", bias), axis)
     return body.add("Add", body.add("MatMul", tokens, exact), bias, name=name)
+
+
+_MAPS: Final = MapFunctions(prefix="Float", only=ONLY, first=FIRST, second=SECOND, add_map=_linear)
+linear: Final = _MAPS.linear
+linear_add: Final = _MAPS.linear_add
+mlp_add: Final = _MAPS.mlp_add

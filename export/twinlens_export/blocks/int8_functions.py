@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from twinlens_export.architecture import Activation
-from twinlens_export.blocks.float_functions import NORM, add_norm
 from twinlens_export.blocks.fp32 import (
     ACTIVATIONS,
     add_attention,
@@ -18,6 +17,7 @@ from twinlens_export.blocks.fp32 import (
     add_heads,
     add_pooled_attention,
 )
+from twinlens_export.blocks.map_functions import NORM, add_norm
 from twinlens_export.graph.graph import Function, GraphBuilder, Ref
 
 ZERO: Final = 128

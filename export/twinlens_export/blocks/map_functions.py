@@ -1,0 +1,80 @@
+"""Linear maps and MLPs as ONNX functions, over weights of any kind of float."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+from twinlens_export.architecture import Activation
+from twinlens_export.blocks.fp32 import ACTIVATIONS
+from twinlens_export.graph.graph import Function, GraphBuilder, Ref
+
+NORM: Final = ("norm.scale", "norm.bias")
+EPSILON: Final = ("epsilon",)
+
+
+class MapInputs(Protocol):
+    """Names of a map's stored parts inside a function."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All of them, in the order of a call."""
+        ...
+
+
+W = TypeVar("W", bound=MapInputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapFunctions(Generic[W]):
+    """Functions of maps whose weights are stored in one way."""
+
+    prefix: str
+    """Of the operators' names, as "Float"."""
+    only: W
+    first: W
+    second: W
+    """The only map of a function; the first and the second of two."""
+    add_map: Callable[[GraphBuilder, str, W, str], str]
+    """Appends a map of tokens, of that output's name or of any if it is empty."""
+
+    def linear(self, *, normed: bool) -> Function:
+        """Define tokens times a weight, after a norm if there is one."""
+        body = Function(
+            name=f"{self.prefix}NormLinear" if normed else f"{self.prefix}Linear",
+            inputs=("x", *(NORM if normed else ()), *self.only.inputs),
+            output="y",
+            attributes=("inputs", *(EPSILON if normed else ())),
+        )
+        self.add_map(body, add_norm(body, "x") if normed else "x", self.only, "y")
+        return body
+
+    def linear_add(self) -> Function:
+        """Define tokens times a weight plus a residual."""
+        body = Function(
+            name=f"{self.prefix}LinearAdd",
+            inputs=("x", *self.only.inputs, "residual"),
+            output="y",
+            attributes=("inputs",),
+        )
+        body.add("Add", "residual", self.add_map(body, "x", self.only, ""), name="y")
+        return body
+
+    def mlp_add(self, activation: Activation, *, normed: bool) -> Function:
+        """Define x + fc2(activation(fc1(norm(x)))), the norm if there is one."""
+        body = Function(
+            name=f"{self.prefix}NormMlpAdd" if normed else f"{self.prefix}MlpAdd",
+            inputs=("x", *(NORM if normed else ()), *self.first.inputs, *self.second.inputs),
+            output="y",
+            attributes=("inputs", "middle", "activation", *(EPSILON if normed else ())),
+        )
+        hidden = self.add_map(body, add_norm(body, "x") if normed else "x", self.first, "")
+        activated = ACTIVATIONS[activation](body, hidden)
+        body.add("Add", "x", self.add_map(body, activated, self.second, ""), name="y")
+        return body
+
+
+def add_norm(body: GraphBuilder, tokens: str) -> str:
+    """Append the layer norm of a function's inputs `NORM` and its attribute epsilon."""
+    return body.add(
+        "LayerNormalization", tokens, *NORM, axis=-1, epsilon=Ref("epsilon", kind="float")
+    )
