@@ -1,66 +1,43 @@
-"""The blocks in int8: integer products of quantised weights and tokens, in operators of our own.
+"""The blocks in int8: integer products of quantised weights and tokens.
 
 Weights have a per-channel scale, tokens a dynamic per-token scale (the largest magnitude): so an
 embedding depends neither on its batch nor on padding. The integer sums are exact, in every order of
-summation.
-
-What stays in float32 (norms, the last projection, the unit rows, a block that int8 would cost too
-much) is computed by the operators of float32 towers, so that no sum is left to the order of
-onnxruntime, which is another on another processor.
-
-Every operator is called by name (domain `twinlens`) and defined by a function in the same file: the
-native operators serve if they are installed; otherwise onnxruntime inlines the function.
+summation. A block that int8 would cost too much stays in float32.
 """
 
 # ruff: noqa: D102  the contracts are those of Blocks
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from twinlens_export.architecture import F32, Linear, Norm
-from twinlens_export.blocks import int8_functions as functions
-from twinlens_export.blocks.attention_block import attention_block
-from twinlens_export.blocks.interface import Mlp
-from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
-from twinlens_export.graph.graph import Attribute, Function, Graph, Node
+from twinlens_export.blocks.functions import int8 as functions
+from twinlens_export.blocks.functions.attention import AttentionFunctions
+from twinlens_export.blocks.interface import Blocks, Mlp
+from twinlens_export.blocks.reduced_precision import ReducedPrecisionBlocks
+from twinlens_export.graph.graph import Function, Graph
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
 
 LEVELS: Final = 127
 """Codes run from -127 to 127, symmetric about 0."""
-VECTOR: Final = 32
-"""The width of a fused attention is a multiple of it."""
-FUSIBLE: Final = frozenset({"CausalAttention", "SelfAttention"})
-"""Attentions with a fused operator of the whole attention block, projections included."""
 
 
 @dataclass(frozen=True, slots=True)
-class Int8Blocks:
-    """See `Blocks`.
+class QuantisedBlocks(ReducedPrecisionBlocks):
+    """See `Blocks`; all of them in int8."""
 
-    The last projection stays in float32: computed once an item, 1 % of the weights and an eighth of
-    the error.
-    """
-
-    graph: Graph
-    kept: Collection[str] = frozenset()
-    """Names of blocks that stay in float32."""
-    divisors: Mapping[str, F32] = field(default_factory=dict)
-    """Smoothing factors [in] by the name of a linear map: its tokens are divided by them before
-    they are quantised. For smoothing that no norm can absorb, as in post-norm (BERT)."""
-    _floats: NativeFloatBlocks = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_floats", NativeFloatBlocks(self.graph, defined=True))
+    MAPS: ClassVar = functions.MAPS
+    ATTENTIONS: ClassVar = AttentionFunctions("")
+    BYTES_ZERO: ClassVar = functions.ZERO
+    LOWEST_ACTIVATED: ClassVar = functions.LOWEST
 
     def rows(self, table: F32, ids: str, name: str) -> str:
-        if name in self.kept:
-            return self._floats.rows(table, ids, name)
         graph = self.graph
         codes, scales = _quantised(table)
         gathered = graph.add("Gather", graph.weight(f"{name}.codes", codes), ids)
@@ -68,125 +45,10 @@ class Int8Blocks:
         scale = graph.add("Gather", graph.weight(f"{name}.scales", scales[:, None]), ids)
         return graph.add("Mul", values, scale, name=name)
 
-    def norm(self, tokens: str, norm: Norm, name: str) -> str:
-        return self._floats.norm(tokens, norm, name)
+    def define_bytes_linear(self) -> Function:
+        return functions.bytes_linear()
 
-    def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
-        if name in self.kept:
-            return self._floats.bytes_linear(values, linear, name)
-        # x W = (x - 128) W + 128 sum(W): only the first term has the quantised weight, so the
-        # quantisation error of a grey image is corrected exactly.
-        weight = self._weight(linear, name, lift=functions.ZERO)
-        return self._call(functions.bytes_linear(), values, *weight, name=name, k=linear)
-
-    def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
-        if name in self.kept:
-            return self._floats.linear(tokens, linear, name, norm=norm)
-        if name in self.divisors:
-            assert norm is None, f"{name} has a norm to fold its divisors into"
-            tokens, linear = self._divided(tokens, linear, name)
-        function = functions.linear(normed=norm is not None)
-        inputs = (tokens, *self._norm(norm, name), *self._weight(linear, name))
-        return self._call(function, *inputs, name=name, k=linear, **_epsilon(norm))
-
-    def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
-        if name in self.kept:
-            return self._floats.linear_add(tokens, linear, residual, name)
-        fusible = attention_block(
-            self.graph, tokens, residual, projection="NormLinear", attentions=FUSIBLE
-        )
-        if fusible is not None and linear.weight.shape[1] % VECTOR == 0:
-            return self._attention_add(fusible, linear, name)
-        inputs = (tokens, *self._weight(linear, name), residual)
-        return self._call(functions.linear_add(), *inputs, name=name, k=linear)
-
-    def mlp_add(self, tokens: str, mlp: Mlp, name: str) -> str:
-        if name in self.kept:
-            return self._floats.mlp_add(tokens, mlp, name)
-        fc1 = f"{name}.widen"
-        if fc1 not in self.divisors:
-            return self._mlp_add(tokens, mlp, name)
-        assert mlp.norm is None, f"{name} has a norm to fold its divisors into"
-        divided, linear = self._divided(tokens, mlp.fc1, fc1)
-        total = self._mlp_add(divided, replace(mlp, fc1=linear), name)
-        # The operator adds its own input, here the divided tokens: the residual is the undivided.
-        return self.graph.add("Add", tokens, self.graph.add("Sub", total, divided))
-
-    def _mlp_add(self, tokens: str, mlp: Mlp, name: str) -> str:
-        inputs = (
-            tokens,
-            *self._norm(mlp.norm, name),
-            *self._weight(mlp.fc1, f"{name}.widen"),
-            *self._weight(mlp.fc2, f"{name}.narrow", lift=functions.LOWEST),
-        )
-        function = functions.mlp_add(mlp.activation, normed=mlp.norm is not None)
-        sizes = {"inputs": mlp.fc1.weight.shape[1], "middle": mlp.fc2.weight.shape[1]}
-        attributes = {**sizes, "activation": mlp.activation, **_epsilon(mlp.norm)}
-        return self.graph.call(function, *inputs, name=name, **attributes)
-
-    def self_attention(self, joined: str, heads: int, *, causal: bool) -> str:
-        function = functions.causal_attention(heads) if causal else functions.self_attention(heads)
-        return self._attention(function, joined, heads=heads)
-
-    def counted_attention(self, joined: str, heads: int, counts: str) -> str:
-        return self._attention(functions.counted_attention(heads), joined, counts, heads=heads)
-
-    def pooled_attention(self, query: str, joined: str, heads: int, counts: str = "") -> str:
-        if counts:
-            function = functions.counted_pooled_attention(heads)
-            return self._attention(function, query, joined, counts, heads=heads)
-        return self._attention(functions.pooled_attention(heads), query, joined, heads=heads)
-
-    def projection(self, rows: str, linear: Linear, name: str) -> str:
-        return self._floats.projection(rows, linear, name)
-
-    def unit_rows(self, rows: str, name: str) -> str:
-        return self._floats.unit_rows(rows, name)
-
-    def _attention_add(self, fusible: tuple[Node, Node], out_proj: Linear, name: str) -> str:
-        """Replace three operators by one: the intermediate results stay in the processor's cache.
-
-        ViT-B/32 takes 2.5 ms an image with it, and 2.85 ms with the three.
-        """
-        qkv, attention = fusible
-        del self.graph.nodes[-2:]
-        heads, epsilon = attention.attributes["heads"], qkv.attributes["epsilon"]
-        assert isinstance(heads, int)
-        assert isinstance(epsilon, float)
-        causal = attention.op == "CausalAttention"
-        function = functions.attention_add(heads, causal=causal)
-        width = out_proj.weight.shape[1]
-        sizes: dict[str, Attribute] = {"inputs": width, "middle": width, "heads": heads}
-        inputs = (*qkv.inputs, *self._weight(out_proj, name))
-        return self.graph.call(function, *inputs, name=name, **sizes, epsilon=epsilon)
-
-    def _divided(self, tokens: str, linear: Linear, name: str) -> tuple[str, Linear]:
-        """Divide the tokens by the map's divisors, and multiply its weight by them."""
-        divisors = self.divisors[name]
-        shares = self.graph.weight(f"{name}.shares", (1 / divisors).astype(np.float32))
-        weight = (linear.weight * divisors).astype(np.float32)
-        return self.graph.add("Mul", tokens, shares), replace(linear, weight=weight)
-
-    def _attention(self, function: Function, *inputs: str, heads: int) -> str:
-        name = f"{function.name}.{len(self.graph.nodes)}"
-        return self.graph.call(function, *inputs, name=name, heads=heads)
-
-    def _call(
-        self, function: Function, *inputs: str, name: str, k: Linear, **more: Attribute
-    ) -> str:
-        return self.graph.call(function, *inputs, name=name, inputs=k.weight.shape[1], **more)
-
-    def _norm(self, norm: Norm | None, name: str) -> tuple[str, ...]:
-        if norm is None:
-            return ()
-        graph = self.graph
-        return (
-            graph.weight(f"{name}.norm.scale", norm.scale),
-            graph.weight(f"{name}.norm.bias", norm.bias),
-        )
-
-    def _weight(self, linear: Linear, name: str, *, lift: float = 0.0) -> tuple[str, str, str]:
-        """Store codes, scales and bias of a map whose input is lowered by `lift` first."""
+    def weight(self, linear: Linear, name: str, *, lift: float = 0.0) -> tuple[str, ...]:
         codes, scales = _quantised(linear.weight)
         bias = np.zeros(len(scales)) if linear.bias is None else linear.bias.astype(np.float64)
         bias = bias + lift * linear.weight.sum(axis=1, dtype=np.float64)
@@ -198,8 +60,73 @@ class Int8Blocks:
         )
 
 
-def _epsilon(norm: Norm | None) -> dict[str, Attribute]:
-    return {} if norm is None else {"epsilon": norm.epsilon}
+@dataclass(frozen=True, slots=True)
+class Int8Blocks:
+    """See `Blocks`; in int8, those aside that are kept in float32."""
+
+    graph: Graph
+    kept: Collection[str] = frozenset()
+    """Names of blocks that stay in float32."""
+    divisors: Mapping[str, F32] = field(default_factory=dict)
+    """Smoothing factors [in] by the name of a linear map: its tokens are divided by them before
+    they are quantised. For smoothing that no norm can absorb, as in post-norm (BERT)."""
+    _int8: QuantisedBlocks = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_int8", QuantisedBlocks(self.graph))
+
+    def rows(self, table: F32, ids: str, name: str) -> str:
+        return self._blocks(name).rows(table, ids, name)
+
+    def norm(self, tokens: str, norm: Norm, name: str) -> str:
+        return self._int8.norm(tokens, norm, name)
+
+    def bytes_linear(self, values: str, linear: Linear, name: str) -> str:
+        return self._blocks(name).bytes_linear(values, linear, name)
+
+    def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
+        if name in self.divisors and name not in self.kept:
+            assert norm is None, f"{name} has a norm to fold its divisors into"
+            tokens, linear = self._divided(tokens, linear, name)
+        return self._blocks(name).linear(tokens, linear, name, norm=norm)
+
+    def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
+        return self._blocks(name).linear_add(tokens, linear, residual, name)
+
+    def mlp_add(self, tokens: str, mlp: Mlp, name: str) -> str:
+        fc1 = f"{name}.widen"
+        if name in self.kept or fc1 not in self.divisors:
+            return self._blocks(name).mlp_add(tokens, mlp, name)
+        assert mlp.norm is None, f"{name} has a norm to fold its divisors into"
+        divided, linear = self._divided(tokens, mlp.fc1, fc1)
+        total = self._int8.mlp_add(divided, replace(mlp, fc1=linear), name)
+        # The operator adds its own input, here the divided tokens: the residual is the undivided.
+        return self.graph.add("Add", tokens, self.graph.add("Sub", total, divided))
+
+    def self_attention(self, joined: str, heads: int, *, causal: bool) -> str:
+        return self._int8.self_attention(joined, heads, causal=causal)
+
+    def counted_attention(self, joined: str, heads: int, counts: str) -> str:
+        return self._int8.counted_attention(joined, heads, counts)
+
+    def pooled_attention(self, query: str, joined: str, heads: int, counts: str = "") -> str:
+        return self._int8.pooled_attention(query, joined, heads, counts)
+
+    def projection(self, rows: str, linear: Linear, name: str) -> str:
+        return self._int8.projection(rows, linear, name)
+
+    def unit_rows(self, rows: str, name: str) -> str:
+        return self._int8.unit_rows(rows, name)
+
+    def _blocks(self, name: str) -> Blocks:
+        return self._int8.floats if name in self.kept else self._int8
+
+    def _divided(self, tokens: str, linear: Linear, name: str) -> tuple[str, Linear]:
+        """Divide the tokens by the map's divisors, and multiply its weight by them."""
+        divisors = self.divisors[name]
+        shares = self.graph.weight(f"{name}.shares", (1 / divisors).astype(np.float32))
+        weight = (linear.weight * divisors).astype(np.float32)
+        return self.graph.add("Mul", tokens, shares), replace(linear, weight=weight)
 
 
 def packed(codes: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 
 from twinlens_export.architecture import F32, Linear, Norm
-from twinlens_export.blocks import float_functions as functions
 from twinlens_export.blocks.attention_block import attention_block
 from twinlens_export.blocks.fp32 import FloatBlocks, packed
+from twinlens_export.blocks.functions import fp32 as functions
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.graph.graph import Attribute, Function, Graph, Node
 
@@ -56,7 +56,7 @@ class NativeFloatBlocks:
         return self._linear(functions.bytes_linear(), values, linear, name)
 
     def linear(self, tokens: str, linear: Linear, name: str, *, norm: Norm | None = None) -> str:
-        function = functions.linear(normed=norm is not None)
+        function = functions.MAPS.linear(normed=norm is not None)
         return self._linear(function, tokens, linear, name, norm=norm)
 
     def linear_add(self, tokens: str, linear: Linear, residual: str, name: str) -> str:
@@ -67,7 +67,7 @@ class NativeFloatBlocks:
         if fusible is not None and inputs % VECTOR == 0:
             return self._attention_add(*fusible, linear, name)
         given = (tokens, *self._weight(linear, name), residual)
-        return self._call(functions.linear_add(), *given, name=name, inputs=inputs)
+        return self._call(functions.MAPS.linear_add(), *given, name=name, inputs=inputs)
 
     def mlp_add(self, tokens: str, mlp: Mlp, name: str) -> str:
         given = (
@@ -78,7 +78,7 @@ class NativeFloatBlocks:
         )
         sizes = {"inputs": mlp.fc1.weight.shape[1], "middle": mlp.fc2.weight.shape[1]}
         attributes = {**sizes, "activation": mlp.activation, **_epsilon(mlp.norm)}
-        function = functions.mlp_add(mlp.activation, normed=mlp.norm is not None)
+        function = functions.MAPS.mlp_add(mlp.activation, normed=mlp.norm is not None)
         return self._call(function, *given, name=name, **attributes)
 
     def self_attention(self, joined: str, heads: int, *, causal: bool) -> str:

@@ -1,11 +1,11 @@
-"""Linear maps and MLPs as ONNX functions, over weights of any kind of float."""
+"""Linear maps, MLPs and attention blocks as ONNX functions, over weights stored in any way."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from twinlens_export.architecture import Activation
-from twinlens_export.blocks.fp32 import ACTIVATIONS
+from twinlens_export.blocks.fp32 import ACTIVATIONS, add_attention, add_causal_mask, add_heads
 from twinlens_export.graph.graph import Function, GraphBuilder, Ref
 
 NORM: Final = ("norm.scale", "norm.bias")
@@ -22,6 +22,8 @@ class MapInputs(Protocol):
 
 
 W = TypeVar("W", bound=MapInputs)
+AddMap: TypeAlias = Callable[[GraphBuilder, str, W, str], str]
+"""Appends a map of tokens, of that output's name or of any if it is empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +36,9 @@ class MapFunctions(Generic[W]):
     first: W
     second: W
     """The only map of a function; the first and the second of two."""
-    add_map: Callable[[GraphBuilder, str, W, str], str]
-    """Appends a map of tokens, of that output's name or of any if it is empty."""
+    add_map: AddMap[W]
+    add_map_of_activated: AddMap[W] | None = None
+    """Appends a map of the output of an activation; None: as any other."""
 
     def linear(self, *, normed: bool) -> Function:
         """Define tokens times a weight, after a norm if there is one."""
@@ -69,7 +72,22 @@ class MapFunctions(Generic[W]):
         )
         hidden = self.add_map(body, add_norm(body, "x") if normed else "x", self.first, "")
         activated = ACTIVATIONS[activation](body, hidden)
-        body.add("Add", "x", self.add_map(body, activated, self.second, ""), name="y")
+        add_map = self.add_map_of_activated or self.add_map
+        body.add("Add", "x", add_map(body, activated, self.second, ""), name="y")
+        return body
+
+    def attention_add(self, heads: int, *, causal: bool) -> Function:
+        """Define x + out_proj(attention(qkv(norm(x)))): an attention block of a pre-norm layer."""
+        body = Function(
+            name=f"{self.prefix}Norm{'Causal' if causal else 'Self'}AttentionAdd",
+            inputs=("x", *NORM, *self.first.inputs, *self.second.inputs),
+            output="y",
+            attributes=("inputs", "middle", "heads", *EPSILON),
+        )
+        joined = self.add_map(body, add_norm(body, "x"), self.first, "")
+        mask = add_causal_mask(body, joined) if causal else ""
+        attended = add_attention(body, add_heads(body, joined, heads, parts=3), mask)
+        body.add("Add", "x", self.add_map(body, attended, self.second, ""), name="y")
         return body
 
 

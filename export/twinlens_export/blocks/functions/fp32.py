@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import onnx
 
-from twinlens_export.blocks.map_functions import NORM, MapFunctions, add_norm
+from twinlens_export.blocks.functions.maps import NORM, MapFunctions, add_norm
 from twinlens_export.graph.graph import Function, GraphBuilder
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
@@ -70,7 +70,4 @@ def _linear(body: GraphBuilder, tokens: str, weight: FloatWeight, name: str) -> 
     return body.add("Add", body.add("MatMul", tokens, exact), bias, name=name)
 
 
-_MAPS: Final = MapFunctions(prefix="Float", only=ONLY, first=FIRST, second=SECOND, add_map=_linear)
-linear: Final = _MAPS.linear
-linear_add: Final = _MAPS.linear_add
-mlp_add: Final = _MAPS.mlp_add
+MAPS: Final = MapFunctions(prefix="Float", only=ONLY, first=FIRST, second=SECOND, add_map=_linear)

@@ -8,16 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from twinlens_export.architecture import Activation
-from twinlens_export.blocks.fp32 import (
-    ACTIVATIONS,
-    add_attention,
-    add_causal_mask,
-    add_count_mask,
-    add_heads,
-    add_pooled_attention,
-)
-from twinlens_export.blocks.map_functions import NORM, add_norm
+from twinlens_export.blocks.functions.maps import MapFunctions
 from twinlens_export.graph.graph import Function, GraphBuilder, Ref
 
 ZERO: Final = 128
@@ -77,8 +68,6 @@ class Quantization:
 SIGNED: Final = Quantization(1 / 127, ZERO)
 UNSIGNED: Final = Quantization(1 / 255, 0)
 
-EPSILON: Final = ("epsilon",)
-
 
 def bytes_linear() -> Function:
     """Define uint8 pixels times a weight: nothing is left to quantise."""
@@ -92,112 +81,16 @@ def bytes_linear() -> Function:
     return body
 
 
-def linear(*, normed: bool) -> Function:
-    """Define tokens times a weight, after a norm if there is one."""
-    body = Function(
-        name="NormLinear" if normed else "Linear",
-        inputs=("x", *(NORM if normed else ()), *ONLY.inputs),
-        output="y",
-        attributes=("inputs", *(EPSILON if normed else ())),
-    )
-    tokens = _normed(body, "x", normed=normed)
-    body.add("Add", _product(body, tokens, ONLY), ONLY.bias, name="y")
-    return body
+def _linear(body: GraphBuilder, tokens: str, weight: Weight, name: str) -> str:
+    return body.add("Add", _product(body, tokens, weight), weight.bias, name=name)
 
 
-def linear_add() -> Function:
-    """Define tokens times a weight plus a residual."""
-    body = Function(
-        name="LinearAdd", inputs=("x", *ONLY.inputs, "residual"), output="y", attributes=("inputs",)
-    )
-    product = body.add("Add", _product(body, "x", ONLY), ONLY.bias)
-    body.add("Add", "residual", product, name="y")
-    return body
-
-
-def mlp_add(activation: Activation, *, normed: bool) -> Function:
-    """Define x + fc2(activation(fc1(norm(x)))), the norm if there is one."""
-    body = Function(
-        name="NormMlpAdd" if normed else "MlpAdd",
-        inputs=("x", *(NORM if normed else ()), *FIRST.inputs, *SECOND.inputs),
-        output="y",
-        attributes=("inputs", "middle", "activation", *(EPSILON if normed else ())),
-    )
-    product = _product(body, _normed(body, "x", normed=normed), FIRST)
-    activated = ACTIVATIONS[activation](body, body.add("Add", product, FIRST.bias))
+def _linear_of_activated(body: GraphBuilder, activated: str, weight: Weight, name: str) -> str:
     # Never below LOWEST, so minus LOWEST it needs no sign, and all 255 steps lie in its range: a
     # quarter of the squared error. The bias holds the correction.
     raised = body.add("Sub", activated, body.constant(LOWEST, np.float32))
-    largest = _largest(body, raised)
-    product = _quantised_product(body, raised, largest, SECOND, UNSIGNED)
-    body.add("Add", "x", body.add("Add", product, SECOND.bias), name="y")
-    return body
-
-
-def attention_add(heads: int, *, causal: bool) -> Function:
-    """Define x + out_proj(attention(qkv(norm(x)))): a whole attention block of a pre-norm layer."""
-    body = Function(
-        name="NormCausalAttentionAdd" if causal else "NormSelfAttentionAdd",
-        inputs=("x", *NORM, *FIRST.inputs, *SECOND.inputs),
-        output="y",
-        attributes=("inputs", "middle", "heads", *EPSILON),
-    )
-    joined = body.add("Add", _product(body, add_norm(body, "x"), FIRST), FIRST.bias)
-    mask = add_causal_mask(body, joined) if causal else ""
-    attended = add_attention(body, add_heads(body, joined, heads, parts=3), mask)
-    product = body.add("Add", _product(body, attended, SECOND), SECOND.bias)
-    body.add("Add", "x", product, name="y")
-    return body
-
-
-def self_attention(heads: int) -> Function:
-    """Define `Blocks.self_attention`."""
-    body = _attention("SelfAttention", ("joined",))
-    _output(body, add_attention(body, add_heads(body, "joined", heads, parts=3), ""))
-    return body
-
-
-def causal_attention(heads: int) -> Function:
-    """Define a causal `Blocks.self_attention`."""
-    body = _attention("CausalAttention", ("joined",))
-    mask = add_causal_mask(body, "joined")
-    _output(body, add_attention(body, add_heads(body, "joined", heads, parts=3), mask))
-    return body
-
-
-def counted_attention(heads: int) -> Function:
-    """Define `Blocks.counted_attention`."""
-    body = _attention("CountedAttention", ("joined", "counts"))
-    mask = add_count_mask(body, "joined", "counts")
-    _output(body, add_attention(body, add_heads(body, "joined", heads, parts=3), mask))
-    return body
-
-
-def pooled_attention(heads: int) -> Function:
-    """Define `Blocks.pooled_attention` without counts."""
-    body = _attention("PooledAttention", ("query", "joined"))
-    _output(body, add_pooled_attention(body, "query", "joined", heads, ""))
-    return body
-
-
-def counted_pooled_attention(heads: int) -> Function:
-    """Define `Blocks.pooled_attention` with counts."""
-    body = _attention("CountedPooledAttention", ("query", "joined", "counts"))
-    mask = add_count_mask(body, "joined", "counts")
-    _output(body, add_pooled_attention(body, "query", "joined", heads, mask))
-    return body
-
-
-def _attention(name: str, inputs: tuple[str, ...]) -> Function:
-    return Function(name=name, inputs=inputs, output="y", attributes=("heads",))
-
-
-def _output(body: Function, tensor: str) -> None:
-    body.add("Identity", tensor, name=body.output)
-
-
-def _normed(body: GraphBuilder, tokens: str, *, normed: bool) -> str:
-    return add_norm(body, tokens) if normed else tokens
+    product = _quantised_product(body, raised, _largest(body, raised), weight, UNSIGNED)
+    return body.add("Add", product, weight.bias, name=name)
 
 
 def _product(body: GraphBuilder, tokens: str, weight: Weight) -> str:
@@ -234,3 +127,13 @@ def _unpacked(body: GraphBuilder, weight: Weight) -> str:
     ends = body.add("Concat", inputs, body.add("Shape", weight.scales), axis=0)
     axes = body.constant([0, 1], np.int64)
     return body.add("Slice", matrix, body.constant([0, 0], np.int64), ends, axes)
+
+
+MAPS: Final = MapFunctions(
+    prefix="",
+    only=ONLY,
+    first=FIRST,
+    second=SECOND,
+    add_map=_linear,
+    add_map_of_activated=_linear_of_activated,
+)

@@ -3,15 +3,13 @@
 The native operators compute the same, but for the order and the rounding of float32 sums.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import onnx
 
-from twinlens_export.blocks import int8_functions
-from twinlens_export.blocks.fp32 import add_attention, add_causal_mask, add_heads
-from twinlens_export.blocks.map_functions import EPSILON, NORM, MapFunctions, add_norm
+from twinlens_export.blocks.functions.maps import MapFunctions
 from twinlens_export.graph.graph import Function, GraphBuilder, Ref
 
 ZERO: Final = 128
@@ -66,32 +64,6 @@ def bytes_linear() -> Function:
     return body
 
 
-def attention_add(heads: int, *, causal: bool) -> Function:
-    """Define x + out_proj(attention(qkv(norm(x)))): a whole attention block of a pre-norm layer."""
-    body = Function(
-        name="Bf16NormCausalAttentionAdd" if causal else "Bf16NormSelfAttentionAdd",
-        inputs=("x", *NORM, *FIRST.inputs, *SECOND.inputs),
-        output="y",
-        attributes=("inputs", "middle", "heads", *EPSILON),
-    )
-    joined = _linear(body, add_norm(body, "x"), FIRST, "")
-    mask = add_causal_mask(body, joined) if causal else ""
-    attended = add_attention(body, add_heads(body, joined, heads, parts=3), mask)
-    body.add("Add", "x", _linear(body, attended, SECOND, ""), name="y")
-    return body
-
-
-def attention(of_int8: Function) -> Function:
-    """Define an attention as int8 towers do: in float32."""
-    return replace(of_int8, name=f"Bf16{of_int8.name}")
-
-
-def self_attention(heads: int, *, causal: bool) -> Function:
-    """Define `Blocks.self_attention`."""
-    define = int8_functions.causal_attention if causal else int8_functions.self_attention
-    return attention(define(heads))
-
-
 def _linear(body: GraphBuilder, tokens: str, weight: Weight, name: str) -> str:
     rounded = body.add("Cast", body.add("Cast", tokens, to=_BF16), to=_FLOAT)
     product = body.add("MatMul", rounded, _unpacked(body, weight))
@@ -114,7 +86,4 @@ def _unpacked(body: GraphBuilder, weight: Weight) -> str:
     return body.add("Slice", matrix, body.constant([0, 0], np.int64), ends, axes)
 
 
-_MAPS: Final = MapFunctions(prefix="Bf16", only=ONLY, first=FIRST, second=SECOND, add_map=_linear)
-linear: Final = _MAPS.linear
-linear_add: Final = _MAPS.linear_add
-mlp_add: Final = _MAPS.mlp_add
+MAPS: Final = MapFunctions(prefix="Bf16", only=ONLY, first=FIRST, second=SECOND, add_map=_linear)

@@ -1,0 +1,1 @@
+"""The operators of the towers as ONNX functions, for where the native operators do not serve."""
