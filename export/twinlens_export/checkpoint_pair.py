@@ -12,7 +12,7 @@ from PIL import Image
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.checkpoints.families import Family
+from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.hub_files import PREPROCESSOR
 from twinlens_export.checkpoints.loaded import ReferenceModel, ReferencePreparation
 from twinlens_export.errors import CheckpointError

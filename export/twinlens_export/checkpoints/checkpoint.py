@@ -18,7 +18,7 @@ from twinlens_export.architecture import (
     TracedTextTower,
 )
 from twinlens_export.checkpoints.diagnosis import require_checkpoint
-from twinlens_export.checkpoints.families import Family
+from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.hub_files import (
     CONFIG,
     OPEN_CLIP_CONFIG,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twinlens_export.architecture import F32, ImagePooling, TracedImageTower, TracedTextTower
-from twinlens_export.checkpoints.families import Family
+from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.preprocessing import Preprocessing
 from twinlens_export.checkpoints.state_dict import EncoderConfig
 from twinlens_export.checkpoints.tokenizer import LoadedTokenizer

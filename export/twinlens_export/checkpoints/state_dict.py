@@ -19,7 +19,7 @@ from twinlens_export.architecture import (
     PixelNormalization,
     TextTower,
 )
-from twinlens_export.checkpoints.families import Family, LayerNames, PoolNames, TextNames
+from twinlens_export.checkpoints.families.family import Family, LayerNames, PoolNames, TextNames
 from twinlens_export.errors import CheckpointError
 
 

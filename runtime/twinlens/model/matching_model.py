@@ -56,18 +56,10 @@ class _MatchingModel(_EmbeddingModel):
             TextError: something is not a string, or is too long; the message has its index.
             ValueError: the two differ in number, or the prior is no share.
         """
-        require_no_skip(on_error)
-        calibration = self._calibration(level, prior)
-        right = [*dataframes.several(texts, "texts")]
-        _require_strings(right)
-        rows = self._encoders.pair_rows(
-            self._encoders.drawn(images),
-            right,
-            on_error=on_error,
-            on_cut=on_cut,
-            progress=progress,
+        columns = PairColumns(left=images, right=texts, kind="image-text")
+        found, calibration = self._matching(
+            columns, prior, level, on_error=on_error, on_cut=on_cut, progress=progress
         )
-        found = self._of_rows(*rows, calibration, prior)
         return dataframes.answer(images, found, _named((dataframes.MATCH,), calibration))
 
     def match_images(  # noqa: PLR0913  one choice each, none by place
@@ -85,11 +77,10 @@ class _MatchingModel(_EmbeddingModel):
         By a curve of its own, which `calibrate` fits on `ImagePairs`. Arguments, answer and errors
         are those of `match`.
         """
-        require_no_skip(on_error)
-        calibration = self._calibration(level, prior, "image-image")
-        left = self.embed_images(images, on_error=on_error, progress=progress)
-        right = self.embed_images(others, on_error=on_error, progress=progress)
-        found = self._of_rows(left, right, calibration, prior)
+        columns = PairColumns(left=images, right=others, kind="image-image")
+        found, calibration = self._matching(
+            columns, prior, level, on_error=on_error, progress=progress
+        )
         return dataframes.answer(images, found, _named((dataframes.MATCH,), calibration))
 
     def match_texts(  # noqa: PLR0913  one choice each, none by place
@@ -107,27 +98,9 @@ class _MatchingModel(_EmbeddingModel):
         By a curve of its own, which `calibrate` fits on `TextPairs`. Arguments, answer and errors
         are those of `match`.
         """
-        calibration = self._calibration(level, prior, "text-text")
-        left = self.embed_texts(texts, on_cut=on_cut, progress=progress)
-        right = self.embed_texts(others, on_cut=on_cut, progress=progress)
-        found = self._of_rows(left, right, calibration, prior)
+        columns = PairColumns(left=texts, right=others, kind="text-text")
+        found, calibration = self._matching(columns, prior, level, on_cut=on_cut, progress=progress)
         return dataframes.answer(texts, found, _named((dataframes.MATCH,), calibration))
-
-    def _calibration(
-        self,
-        level: CalibrationLevel | None,
-        prior: float | None,
-        pairs: PairKind = "image-text",
-    ) -> Calibration:
-        """Return the curve; it and the prior are refused before anything is computed."""
-        calibration = self.calibration_for(level=level, pairs=pairs)
-        calibration.shift(prior)
-        return calibration
-
-    def _of_rows(self, left: F32, right: F32, calibration: Calibration, prior: float | None) -> F32:
-        if len(left) != len(right):
-            raise ValueError(f"{len(left)} and {len(right)} others are not pairs")
-        return self._matcher.of_pairs(left, right, calibration, prior=prior)
 
     def probabilities(
         self,
@@ -219,39 +192,12 @@ class _MatchingModel(_EmbeddingModel):
             TextError: something is not a string, or is too long; the message has its index.
             ValueError: a column is missing, the two differ in length, or the prior is no share.
         """
-        require_no_skip(on_error)
         columns = pair_columns(pairs, image=image, text=text, query=query, response=response)
-        calibration = self._calibration(level, prior, columns.kind)
-        rows = self._pair_rows(columns, on_error=on_error, on_cut=on_cut, progress=progress)
-        matching = self._of_rows(*rows, calibration, prior)
+        matching, calibration = self._matching(
+            columns, prior, level, on_error=on_error, on_cut=on_cut, progress=progress
+        )
         both = np.stack([1 - matching, matching], axis=1)
         return dataframes.answer(pairs, both, _named(dataframes.PROBABILITIES, calibration))
-
-    def _pair_rows(
-        self,
-        columns: PairColumns,
-        *,
-        on_error: Literal["raise", "nan"],
-        on_cut: OnCut,
-        progress: bool,
-    ) -> tuple[F32, F32]:
-        """Return the rows of both columns."""
-        left, right = columns.left, columns.right
-        if columns.kind == "image-text":
-            _require_strings(right)
-            drawn = self._encoders.drawn(left)
-            return self._encoders.pair_rows(
-                drawn, right, on_error=on_error, on_cut=on_cut, progress=progress
-            )
-        if columns.kind == "image-image":
-            return (
-                self.embed_images(left, on_error=on_error, progress=progress),
-                self.embed_images(right, on_error=on_error, progress=progress),
-            )
-        return (
-            self.embed_texts(left, on_cut=on_cut, progress=progress),
-            self.embed_texts(right, on_cut=on_cut, progress=progress),
-        )
 
     def predict(  # noqa: PLR0913  one choice each, none by place
         self,
@@ -290,15 +236,70 @@ class _MatchingModel(_EmbeddingModel):
         """
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold is {threshold}, not between 0 and 1")
-        require_no_skip(on_error)
         columns = pair_columns(pairs, image=image, text=text, query=query, response=response)
-        calibration = self._calibration(level, prior, columns.kind)
-        rows = self._pair_rows(columns, on_error=on_error, on_cut=on_cut, progress=progress)
-        matching = self._of_rows(*rows, calibration, prior)
+        matching, calibration = self._matching(
+            columns, prior, level, on_error=on_error, on_cut=on_cut, progress=progress
+        )
         decided: dataframes.Numbers = (matching >= threshold).astype(np.int64)
         if on_error == "nan":
             decided = np.where(np.isnan(matching), np.float32(np.nan), decided.astype(np.float32))
         return dataframes.answer(pairs, decided, _named((dataframes.MATCH,), calibration))
+
+    def _matching(  # noqa: PLR0913  one choice each, none by place
+        self,
+        columns: PairColumns,
+        prior: float | None,
+        level: CalibrationLevel | None,
+        *,
+        on_error: Literal["raise", "nan"] = "raise",
+        on_cut: OnCut = "warn",
+        progress: bool = False,
+    ) -> tuple[F32, Calibration]:
+        """Return the probabilities [B] that the pairs of two columns match, and their curve."""
+        require_no_skip(on_error)
+        calibration = self._calibration(level, prior, columns.kind)
+        left, right = self._pair_rows(columns, on_error=on_error, on_cut=on_cut, progress=progress)
+        if len(left) != len(right):
+            raise ValueError(f"{len(left)} and {len(right)} others are not pairs")
+        return self._matcher.of_pairs(left, right, calibration, prior=prior), calibration
+
+    def _calibration(
+        self,
+        level: CalibrationLevel | None,
+        prior: float | None,
+        pairs: PairKind = "image-text",
+    ) -> Calibration:
+        """Return the curve; it and the prior are refused before anything is computed."""
+        calibration = self.calibration_for(level=level, pairs=pairs)
+        calibration.shift(prior)
+        return calibration
+
+    def _pair_rows(
+        self,
+        columns: PairColumns,
+        *,
+        on_error: Literal["raise", "nan"],
+        on_cut: OnCut,
+        progress: bool,
+    ) -> tuple[F32, F32]:
+        """Return the rows of both columns."""
+        left, right = columns.left, columns.right
+        if columns.kind == "image-text":
+            texts = [*dataframes.several(right, "texts")]
+            _require_strings(texts)
+            drawn = self._encoders.drawn(left)
+            return self._encoders.pair_rows(
+                drawn, texts, on_error=on_error, on_cut=on_cut, progress=progress
+            )
+        if columns.kind == "image-image":
+            return (
+                self.embed_images(left, on_error=on_error, progress=progress),
+                self.embed_images(right, on_error=on_error, progress=progress),
+            )
+        return (
+            self.embed_texts(left, on_cut=on_cut, progress=progress),
+            self.embed_texts(right, on_cut=on_cut, progress=progress),
+        )
 
 
 def _named(names: Sequence[str], calibration: Calibration) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from twinlens import dataframes
+from twinlens.batch import Batch
 from twinlens.bundle.calibration import PairKind
 
 IMAGE: Final = "image"
@@ -14,10 +15,10 @@ RESPONSE: Final = "response"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairColumns:
-    """Two columns of a table: images before texts, else in the order given."""
+    """Two columns of pairs: images before texts, else in the order given."""
 
-    left: list[Any]
-    right: list[Any]
+    left: Batch[Any]
+    right: Batch[Any]
     kind: PairKind
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from twinlens_export.architecture import Activation, Linear
 from twinlens_export.blocks.fp32 import FloatBlocks
-from twinlens_export.blocks.int8 import Int8Blocks, packed
 from twinlens_export.blocks.functions.int8 import LOWEST
+from twinlens_export.blocks.int8 import Int8Blocks, packed
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph, ValueInfo

@@ -7,7 +7,7 @@ from typing import Any, Final
 import torch
 
 from twinlens_export.checkpoints.diagnosis import require_plain
-from twinlens_export.checkpoints.families import Family
+from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
 from twinlens_export.checkpoints.image_processor import read_processor
 from twinlens_export.checkpoints.kinds.text_encoder import AFTER_PADDING

@@ -2,8 +2,10 @@
 
 import argparse
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from twinlens.commands.parsing.arguments import IMAGE_COLUMN, TEXT_COLUMN
 from twinlens.commands.reading.inputs import refuse_unused
@@ -14,6 +16,8 @@ from twinlens.datasets.read_pairs import read_pairs, shards_of
 from twinlens.datasets.read_same_pairs import read_image_pairs, read_text_pairs
 from twinlens.datasets.same_pairs import ImagePairs, TextPairs
 from twinlens.errors import PairsError
+
+AnyPairs = TypeVar("AnyPairs", Pairs, ImagePairs, TextPairs)
 
 logger = logging.getLogger(__name__)
 
@@ -64,16 +68,7 @@ def read_column_pairs(  # noqa: PLR0913  one column each, none by place
         kind=kind,
         group=group,
     )
-    lost: list[PairsError] = []
-    try:
-        pairs = read_pairs(source, columns=columns, image_root=image_root, on_error=lost.append)
-    except PairsError:
-        if lost:  # the reason why there is no pair
-            raise lost[0] from None
-        raise
-    for error in lost:
-        logger.warning("%s; it is left out", error)
-    return pairs, [str(error) for error in lost]
+    return _leaving_out(partial(read_pairs, source, columns=columns, image_root=image_root))
 
 
 def read_same_pairs(
@@ -92,25 +87,24 @@ def read_same_pairs(
         refuse_unused(options, ("texts2", "text_column"), "is for pairs of texts, not of --images2")
     else:
         refuse_unused(options, ("image_column",), "is for pairs with images, not of --texts2")
+    if images2 is not None:
+        images = options.image_column or IMAGE_COLUMN
+        return _leaving_out(
+            partial(read_image_pairs, source, images=images, others=images2, label=label)
+        )
+    texts = options.text_column or TEXT_COLUMN
+    return _leaving_out(partial(read_text_pairs, source, texts=texts, others=texts2, label=label))
+
+
+def _leaving_out(read: Callable[..., AnyPairs]) -> tuple[AnyPairs, list[str]]:
+    """Read pairs, and the reasons of those that are left out; each is said.
+
+    Args:
+        read: reads pairs, and hands what is none to its argument `on_error`.
+    """
     lost: list[PairsError] = []
-    pairs: ImagePairs | TextPairs
     try:
-        if images2 is not None:
-            pairs = read_image_pairs(
-                source,
-                images=options.image_column or IMAGE_COLUMN,
-                others=images2,
-                label=label,
-                on_error=lost.append,
-            )
-        else:
-            pairs = read_text_pairs(
-                source,
-                texts=options.text_column or TEXT_COLUMN,
-                others=texts2,
-                label=label,
-                on_error=lost.append,
-            )
+        pairs = read(on_error=lost.append)
     except PairsError:
         if lost:  # the reason why there is no pair
             raise lost[0] from None

@@ -25,7 +25,7 @@ import twinlens
 import twinlens_export
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export.checkpoints.checkpoint import read_checkpoint
-from twinlens_export.checkpoints.kinds.text_families import TEXT_ENCODERS
+from twinlens_export.checkpoints.families.text_encoders import TEXT_ENCODERS
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.graph import Graph
 from twinlens_export.precision import in_precision

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from twinlens_export.checkpoints.families import LayerNames, TextNames
+from twinlens_export.checkpoints.families.family import LayerNames, TextNames
 
-_BERT: Final = TextNames(
+BERT: Final = TextNames(
     token_embedding="embeddings.word_embeddings.weight",
     position_embedding="embeddings.position_embeddings.weight",
     token_type_embedding="embeddings.token_type_embeddings.weight",
@@ -33,10 +33,10 @@ _BERT: Final = TextNames(
     pooling="mean",
     post_norm=True,
 )
-_ROBERTA: Final = replace(_BERT, position_offset=2)
+ROBERTA: Final = replace(BERT, position_offset=2)
 """Its first token has position 2: the padding id, which is 1, and 1 more."""
 _DISTILBERT: Final = replace(
-    _BERT,
+    BERT,
     token_type_embedding="",
     layers="transformer.layer",
     layer=LayerNames(
@@ -51,10 +51,10 @@ _DISTILBERT: Final = replace(
     ),
 )
 TEXT_ENCODERS: Final[Mapping[str, TextNames]] = {
-    "bert": _BERT,
+    "bert": BERT,
     "distilbert": _DISTILBERT,
-    "roberta": _ROBERTA,
-    "xlm-roberta": _ROBERTA,
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,
 }
 """Names of the weights of each encoder, by the `model_type` of its config.json."""
 

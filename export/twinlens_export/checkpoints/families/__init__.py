@@ -1,0 +1,1 @@
+"""Families of checkpoints: the names that each has for its weights, and its variants."""
