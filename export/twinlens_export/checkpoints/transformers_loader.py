@@ -14,7 +14,7 @@ from PIL import Image
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32, Activation
 from twinlens_export.checkpoints.diagnosis import prefix_of, require_plain
-from twinlens_export.checkpoints.families.by_transformers import FAMILIES
+from twinlens_export.checkpoints.families.transformers import FAMILIES
 from twinlens_export.checkpoints.hub_files import (
     CONFIG,
     PREPROCESSOR,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.checkpoints.families.by_open_clip import OPEN_CLIP
-from twinlens_export.checkpoints.families.by_transformers import CLIP, SIGLIP
+from twinlens_export.checkpoints.families.open_clip import OPEN_CLIP
+from twinlens_export.checkpoints.families.transformers import CLIP, SIGLIP
 from twinlens_export.checkpoints.state_dict import StateDict, split_fused
 from twinlens_export.errors import CheckpointError
 

@@ -10,8 +10,8 @@ from twinlens.bundle.specs import Modality
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.diagnosis import require_plain
-from twinlens_export.checkpoints.families.by_transformers import FAMILIES
 from twinlens_export.checkpoints.families.family import Family
+from twinlens_export.checkpoints.families.transformers import FAMILIES
 from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
 from twinlens_export.checkpoints.image_processor import read_processor
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint

@@ -13,7 +13,7 @@ from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32, PixelNormalization
 from twinlens_export.checkpoints.diagnosis import require_plain
-from twinlens_export.checkpoints.families.by_transformers import SIGLIP
+from twinlens_export.checkpoints.families.transformers import SIGLIP
 from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
 from twinlens_export.checkpoints.image_processor import HALVES, RESAMPLING
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from twinlens_export.checkpoints.diagnosis import require_known
-from twinlens_export.checkpoints.families.by_transformers import FAMILIES
+from twinlens_export.checkpoints.families.transformers import FAMILIES
 from twinlens_export.checkpoints.hub_files import CONFIG, OPEN_CLIP_CONFIG, json_of, path_of
 from twinlens_export.checkpoints.kinds.lone_tower import LONE_TOWERS, load_lone_tower
 from twinlens_export.checkpoints.kinds.multilingual_clip import MODEL_TYPE, load_multilingual_clip

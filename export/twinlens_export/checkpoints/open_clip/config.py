@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from twinlens_export.architecture import Activation, AttentionMask, ImagePooling, Pooling
-from twinlens_export.checkpoints.families.by_open_clip import OPEN_CLIP, OPEN_CLIP_SIGLIP
 from twinlens_export.checkpoints.families.family import Family
+from twinlens_export.checkpoints.families.open_clip import OPEN_CLIP, OPEN_CLIP_SIGLIP
 from twinlens_export.checkpoints.open_clip.preprocessing import read_preprocess_cfg
 from twinlens_export.checkpoints.preprocessing import Fields, Preprocessing, square_side
 from twinlens_export.checkpoints.state_dict import EncoderConfig
