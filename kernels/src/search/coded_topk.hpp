@@ -20,6 +20,7 @@
 #include "search/candidates/refine_bounds.hpp"
 #include "search/candidates/sampled_floors.hpp"
 #include "search/candidates/score_windows.hpp"
+#include "search/query_parts.hpp"
 #include "search/scan.hpp"
 #include "support/ieee_mode.hpp"
 #include "support/madvise.hpp"
@@ -232,14 +233,6 @@ struct TopkResult {
     std::int64_t k;
 };
 
-// Queries of one pass over the codes: at most 256, whose planes stay in the L2 cache, and whose
-// candidates take 150 MB of addresses, of which a search touches a tenth.
-inline std::int64_t queries_a_pass(std::int64_t k, std::int64_t n_rows) {
-    constexpr std::int64_t most = 256, candidates = std::int64_t{9} << 20;
-    const std::int64_t room = candidates / (CandidateLists::capacity(k, n_rows, 1) + k);
-    return std::clamp<std::int64_t>(room / lanes * lanes, lanes, most);
-}
-
 // A copy of many queries at the start of a cache line, where numpy's begin anywhere: loads that
 // cross a line make each exact score a tenth longer.
 class AlignedQueries {
@@ -304,22 +297,28 @@ inline void topk_again(const CodedCorpus &corpus, const float *queries,
     }
 }
 
+// One pass, and another one for the queries whose guess was too high.
+inline void topk_of_part(const CodedCorpus &corpus, const float *queries, std::int64_t n,
+                         const float *centre, const TopkResult &result, bool mapped,
+                         const KernelTable &kernels, std::int64_t threads) {
+    const IeeeMode mode; // queries are encoded on this thread
+    const std::vector<std::int64_t> open =
+        topk_pass(corpus, queries, n, centre, result, mapped, true, kernels, threads);
+    if (!open.empty()) {
+        topk_again(corpus, queries, open, centre, result, mapped, kernels, threads);
+    }
+}
+
 inline void coded_topk(const CodedCorpus &corpus, const float *queries, std::int64_t n,
                        const float *centre, const TopkResult &result, bool mapped,
                        const KernelTable &kernels, std::int64_t threads) {
-    const IeeeMode mode; // queries are encoded on the caller's thread
-    const std::int64_t step = queries_a_pass(result.k, corpus.n);
-    for (std::int64_t first = 0; first < n; first += step) {
-        const float *part = queries + first * corpus.width;
-        const TopkResult of_part{result.ids + first * result.k, result.scores + first * result.k,
-                                 result.k};
-        const std::vector<std::int64_t> open =
-            topk_pass(corpus, part, std::min(step, n - first), centre, of_part, mapped, true,
-                      kernels, threads);
-        if (!open.empty()) {
-            topk_again(corpus, part, open, centre, of_part, mapped, kernels, threads);
-        }
-    }
+    const QueryParts parts(corpus, n, result.k, threads);
+    parallel_for(parts.count(), parts.threads(), [&](std::int64_t part, std::int64_t) {
+        const std::int64_t first = parts.first(part);
+        topk_of_part(corpus, queries + first * corpus.width, parts.first(part + 1) - first, centre,
+                     {result.ids + first * result.k, result.scores + first * result.k, result.k},
+                     mapped, kernels, parts.threads_a_part());
+    });
 }
 
 } // namespace twinlens
