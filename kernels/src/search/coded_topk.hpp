@@ -168,7 +168,18 @@ class CodedTopk {
                           open.left().first, open.left().last, scratch.work.data());
             rule_out(query, open, scratch.bounds);
         }
-        to_score_[at] = open.part_likely(k_, scratch.bounds, scratch.rest);
+        to_score_[at] = open.part_likely(k_, few_left(), scratch.bounds, scratch.rest);
+    }
+
+    // Candidates of which a part is not worth another way through the rows. Where scores take
+    // longer than that way, since rows are wide and each is scored by many queries, a few less pay:
+    // 10,000 rows of 1,024, 1,000 hits of 256 queries take 43 ms in place of 48, but those of 16
+    // queries 5.4 in place of 4.6.
+    std::int64_t few_left() const {
+        constexpr std::int64_t wide = 768, scores_a_row = 8;
+        const bool scores_decide =
+            corpus_.width >= wide && codes_.size() * k_ >= scores_a_row * corpus_.n;
+        return scores_decide ? k_ + k_ / 4 : 2 * k_;
     }
 
     void rule_out(std::int64_t query, OpenQuery &open, std::vector<float> &bounds) {
