@@ -23,7 +23,7 @@
 #include "search/query_parts.hpp"
 #include "search/scan.hpp"
 #include "support/ieee_mode.hpp"
-#include "support/madvise.hpp"
+#include "support/pages_ahead.hpp"
 #include "support/parallel.hpp"
 
 namespace twinlens {
@@ -108,7 +108,7 @@ class CodedTopk {
         }
         each_query(listed, [&](std::int64_t query, Scratch &scratch) { settle(query, scratch); });
         if (mapped) {
-            advise_rows();
+            ask_for_rows();
         }
         ScoreWindows(corpus_, queries_, kernels_, to_score_, threads_).run();
         each_query(listed, [&](std::int64_t query, Scratch &) { keep_undecided(query); });
@@ -194,15 +194,18 @@ class CodedTopk {
         open.drop_below(floors_.of(query));
     }
 
-    void advise_rows() const {
+    // The rows of a mapped file that are left to be scored.
+    void ask_for_rows() const {
+        const std::size_t row_bytes = static_cast<std::size_t>(corpus_.width) * sizeof(float);
+        PagesAhead pages(corpus_.rows, static_cast<std::size_t>(corpus_.n) * row_bytes);
         for (std::size_t query = 0; query < open_.size(); ++query) {
             for (const ToScore &part : {open_[query].left(), to_score_[query]}) {
                 for (const Candidate *one = part.first; one != part.last; ++one) {
-                    advise_will_need(corpus_.rows + one->row * corpus_.width,
-                                     static_cast<std::size_t>(corpus_.width) * sizeof(float));
+                    pages.need(corpus_.rows + one->row * corpus_.width, row_bytes);
                 }
             }
         }
+        pages.ask();
     }
 
     // The scores of the likely ones raise the floor above most of the others.
