@@ -28,8 +28,10 @@ class QueryParts {
     QueryParts(const CodedCorpus &corpus, std::int64_t n, std::int64_t k, std::int64_t threads)
         : n_(n), size_(queries_a_pass(k, corpus.n)), threads_(1), threads_a_part_(threads) {
         if (threads > 1 && threads_take_queries(corpus, threads)) {
+            // No more memory than that of a few passes, one after the other.
+            constexpr std::int64_t passes = 4;
             const std::int64_t of_thread = (n + threads - 1) / threads;
-            size_ = std::min(size_, (of_thread + lanes - 1) / lanes * lanes);
+            size_ = std::min({size_, of_thread, std::max(lanes, passes * size_ / threads)});
             threads_ = std::min(threads, count());
             threads_a_part_ = 1;
         }
