@@ -21,6 +21,12 @@ OPERATORS: Final = (
     "runtime/twinlens/ort",
     "runtime/twinlens/embedding",
 )
+SEARCHES: Final = (
+    "kernels/src/search",
+    "kernels/src/support",
+    "runtime/twinlens/search",
+    "runtime/twinlens/index",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +42,7 @@ SOURCES: Final[Mapping[str, Source]] = {
     "towers": Source(cells=towers.cells, measures=OPERATORS),
     "search": Source(
         cells=search.cells,
-        measures=("kernels/src/search", "runtime/twinlens/search", "runtime/twinlens/index"),
+        measures=SEARCHES,
     ),
     "input": Source(
         cells=pixels.cells,
@@ -51,7 +57,7 @@ SOURCES: Final[Mapping[str, Source]] = {
     "browse": Source(cells=others.browse, measures=("runtime/twinlens/browsing",)),
     "handoffs": Source(
         cells=others.handoffs,
-        measures=("kernels/src/search", "runtime/twinlens/search", "runtime/twinlens/index"),
+        measures=SEARCHES,
     ),
 }
 """By the name of the file; a machine of its own may have NAME-MACHINE.json."""

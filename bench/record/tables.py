@@ -5,7 +5,7 @@ from typing import Final
 
 from bench.harness.results_file import three_digits
 from bench.record.figure import MACHINES, Figure
-from bench.record.sources.search import FAISS, TWINLENS
+from bench.record.sources.search import FAISS, TWINLENS, TWO_THREADS
 from bench.record.sources.towers import COLUMNS, ERROR, ROWS
 
 OLD: Final = "†"
@@ -80,6 +80,7 @@ def rest(figures: Figures) -> Iterator[str]:
     """Yield the rest of the way: a row a question, a column a machine."""
     questions = {
         "search": "exact top-10 of 1,000,000 x 512, one thread: 1 / 16 / 256 queries",
+        "search twice": "the same, two threads",
         "pixels": "a JPEG of 2 MP / 12 MP to 224 px, one thread: `exact`",
         "pixels fast": "the same, `fast`",
         "files": "2 MP files to int8 ViT-B/32 embeddings, two threads: `exact` / `fast`",
@@ -100,17 +101,17 @@ def rest(figures: Figures) -> Iterator[str]:
 
 
 def _dated(figures: Figures, name: str, cell: str, machine: str) -> str:
-    table = name.removesuffix(" fast")
+    table = name.removesuffix(" fast").removesuffix(" twice")
     old = any(figure.since for figure in figures.of(table, machine))
     return f"{cell} {OLD}" if cell and old else cell
 
 
-def _searched(figures: Figures, machine: str) -> str:
+def _searched(figures: Figures, machine: str, *, question: str = "") -> str:
     ours, theirs = (
         " / ".join(
             filter(None, (figures.text("search", row, n, machine) for n in ("1", "16", "256")))
         )
-        for row in (TWINLENS, FAISS)
+        for row in (TWINLENS + question, FAISS + question)
     )
     return f"{ours} ms; {FAISS} {theirs}" if ours else ""
 
@@ -145,6 +146,7 @@ def _cold(figures: Figures, machine: str) -> str:
 
 REST: Final = {
     "search": _searched,
+    "search twice": lambda figures, machine: _searched(figures, machine, question=TWO_THREADS),
     "pixels": _pixels,
     "pixels fast": lambda figures, machine: _pixels(figures, machine, row="fast"),
     "files": _files,

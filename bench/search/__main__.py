@@ -20,16 +20,16 @@ from bench.harness.machine import installed
 from bench.harness.paths import BUILD
 from bench.harness.results_log import ResultsLog
 from bench.search.cells import CorpusSetup, Selection
-from bench.search.disk import MANY, PARTS, measure_disk
+from bench.search.disk import COLD_ROUNDS, MANY, PARTS, measure_disk
 from bench.search.report import report
-from bench.search.rounds import PEERS, PairedRounds
+from bench.search.rounds import PEERS, ROUNDS, PairedRounds, RunLimits
 
 WORK = BUILD / "bench-search"
 
 
 def run(options: argparse.Namespace, *, measure: bool) -> None:
     """Measure the chosen cells that the log lacks, until the time is over, or prepare them."""
-    until = time.monotonic() + options.stop_after
+    limits = RunLimits(until=time.monotonic() + options.stop_after, rounds=options.rounds)
     options.work.mkdir(parents=True, exist_ok=True)
     log = ResultsLog(options.work / "cells.jsonl", echo=True)
     wanted = [peer for peer in PEERS if peer.name in (options.peers or [peer.name])]
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, *, measure: bool) -> None:
     selection = Selection(kinds=options.kinds, n_queries=options.queries, ks=options.hits)
     for n, width, threads in product(options.rows, options.widths, options.threads):
         setup = CorpusSetup(n=n, width=width, threads=threads)
-        paired = PairedRounds(setup, selection, options.work, log, until)
+        paired = PairedRounds(setup, selection, options.work, log, limits)
         if measure:
             paired.run(peers)
         else:
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 16, 256])
     parser.add_argument("--hits", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--peers", nargs="+", choices=sorted({peer.name for peer in PEERS}))
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of a cell, at most")
     parser.add_argument("--stop-after", type=float, default=float("inf"), metavar="SECONDS")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="of disk")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="of report")
@@ -66,7 +67,8 @@ def main() -> None:
         run(options, measure=options.act == "run")
     elif options.act == "disk":
         for part in options.parts:
-            measure_disk(options.work, part, options.many)
+            rounds = min(options.rounds, COLD_ROUNDS)
+            measure_disk(options.work, part, options.many, cold_rounds=rounds)
     else:
         report(options.work, options.clock)
 

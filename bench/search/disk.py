@@ -32,22 +32,24 @@ PARTS = ("write", "memory", "cold")
 COLD_ROUNDS = 5
 
 
-def measure_disk(work: Path, part: str, many: int = MANY) -> None:
+def measure_disk(work: Path, part: str, many: int = MANY, cold_rounds: int = COLD_ROUNDS) -> None:
     """Run one of PARTS: `write` makes the indexes, the others FOLDER/disk-PART.json.
 
     Args:
         work: The folder.
         part: One of PARTS.
-        many: Rows of the larger index: 2.6 KB of disk each.
+        many: Rows of the larger index: 2.6 KB of disk each. 0 writes none, for `cold` alone.
+        cold_rounds: Rounds of `cold`.
     """
     work.mkdir(parents=True, exist_ok=True)
     if part == "write":
-        write(many_folder(work, many), many, residual=False)
         write(work / "index-1m", COLD_ROWS, residual=False)
         write(work / "index-1m-residual", COLD_ROWS, residual=True)
-        truth(many_folder(work, many))
+        if many > 0:
+            write(many_folder(work, many), many, residual=False)
+            truth(many_folder(work, many))
         return
-    found = memory(work, many) if part == "memory" else cold(work)
+    found = memory(work, many) if part == "memory" else cold(work, cold_rounds)
     text = json.dumps(found, indent=1)
     (work / f"disk-{part}.json").write_text(text + "\n", encoding="utf-8")
     print(text)
@@ -102,14 +104,14 @@ def memory(work: Path, many: int) -> dict[str, Any]:
     }
 
 
-def cold(work: Path) -> list[dict[str, Any]]:
+def cold(work: Path, n_rounds: int) -> list[dict[str, Any]]:
     """Time Q=16, k=100 over a million rows, with all, none or only the codes in memory."""
     found = []
     for name in ("index-1m", "index-1m-residual"):
         folder = work / name
         for dropped in ("nothing", "rows", "everything"):
             rounds = []
-            for _ in range(COLD_ROUNDS):
+            for _ in range(n_rounds):
                 for file in folder.iterdir():
                     keep = dropped == "nothing" or (
                         dropped == "rows" and not file.name.startswith("rows")

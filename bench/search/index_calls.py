@@ -333,7 +333,7 @@ def main() -> None:
             lines += [line | {"threads": threads} for line in answer["lines"]]
             print(json.dumps(lines[-len(answer["lines"]) :], indent=1), flush=True)
         found[part] = lines
-    report(found, options.out.resolve())
+        report(found, options.out.resolve())  # after each part: a run may be cut
 
 
 if __name__ == "__main__":

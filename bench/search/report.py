@@ -64,6 +64,7 @@ def report(work: Path, clock: str = "wall") -> None:
     text = one_row_a_line(facts | arrays | {"on_disk": disk})
     place = place_of("search", facts["processor"])
     place.write_text(text, encoding="utf-8")
+    arrays["cold"] = disk.get("cold", [])
     shown = TABLES if clock == "wall" else {"faiss at its best": yardstick_table}
     write_tables(
         place.stem,
@@ -165,6 +166,20 @@ def limits_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
             )
 
 
+def cold_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
+    """Yield the table of searches of an index on disk by what is not in memory."""
+    yield "| index of 1,000,000 rows | not in memory | opened in ms | first search, ms | rounds |"
+    yield "|---|---|---|---|---|"
+    for line in arrays["cold"]:
+        name = "with residual codes" if "residual" in line["index"] else "rows and codes"
+        rounds = line["rounds"]
+        times = (
+            three_digits(statistics.median(one[field] for one in rounds))
+            for field in ("open_ms", "search_ms")
+        )
+        yield f"| {name} | {line['not_in_memory']} | {' | '.join(times)} | {len(rounds)} |"
+
+
 def distinct(lines: Iterable[Line], *names: str) -> list[Line]:
     """Return the distinct values of these names, ascending."""
     found = {tuple(line[name] for name in names) for line in lines}
@@ -179,4 +194,5 @@ TABLES = {
     "faiss at its best": yardstick_table,
     "everyone": everyone_table,
     "the machine's limits": limits_table,
+    "cold storage": cold_table,
 }

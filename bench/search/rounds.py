@@ -71,14 +71,27 @@ PEERS = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """Ends of a run: `until` is a time of time.monotonic, `rounds` the most of a cell."""
+
+    until: float
+    rounds: int = ROUNDS
+
+
 class PairedRounds:
     """Measurements of one setup: one twinlens, and each peer in its turn."""
 
     def __init__(
-        self, setup: CorpusSetup, selection: Selection, work: Path, log: ResultsLog, until: float
+        self,
+        setup: CorpusSetup,
+        selection: Selection,
+        work: Path,
+        log: ResultsLog,
+        limits: RunLimits,
     ) -> None:
         self._setup, self._selection = setup, selection
-        self._work, self._log, self._until = work, log, until
+        self._work, self._log, self._limits = work, log, limits
 
     def run(self, peers: Sequence[Peer]) -> None:
         """Measure the missing cells, until the time is over."""
@@ -109,7 +122,7 @@ class PairedRounds:
         ]
 
     def _late(self) -> bool:
-        return time.monotonic() > self._until
+        return time.monotonic() > self._limits.until
 
     def _measure(
         self,
@@ -132,13 +145,18 @@ class PairedRounds:
                 )
             theirs, settings = processes[name], tuned["settings"]
             truth = truth_file(self._work, rows_file, cell.kind, N_QUERIES)
+            pair = (("ours_", ours, {}), ("", theirs, settings))
+            found = {
+                f"{prefix}found": worker.compare(cell, chosen, truth)
+                for prefix, worker, chosen in pair
+            }
+            warm_ups = [int(answer.pop("wall_ms") < WARM_MS) for answer in found.values()]
             self._log.add(
                 cell_key(self._setup, peer.name, cell)
-                | rounds(ours, theirs, cell, settings)
+                | rounds(pair, warm_ups, cell, self._limits.rounds)
                 | {"tuned": tuned, "limits": known_limits(self._setup, self._log)}
                 | {"ours_path": ours.facts["path"], "ours_ready_s": ours.facts["ready_s"]}
-                | {"ours_found": ours.compare(cell, {}, truth)}
-                | {"found": theirs.compare(cell, settings, truth)}
+                | found
             )
 
     def _tuned(self, peer: Peer, cell: Cell) -> dict[str, Any]:
@@ -148,16 +166,17 @@ class PairedRounds:
 
 
 def rounds(
-    ours: Worker, theirs: Worker, cell: Cell, settings: Mapping[str, int]
+    pair: Sequence[tuple[str, Worker, Mapping[str, int]]],
+    warm_ups: Sequence[int],
+    cell: Cell,
+    most: int,
 ) -> dict[str, list[float]]:
     """Return wall and CPU ms of each round, the two contenders in turn."""
-    pair = (("ours_", ours, {}), ("", theirs, settings))
-    warm_ups = [int(worker.time(cell, chosen)["wall_ms"] < WARM_MS) for _, worker, chosen in pair]
     spent: dict[str, list[float]] = {
         name: [] for name in ("ours_wall_ms", "ours_cpu_ms", "wall_ms", "cpu_ms")
     }
     begun = time.monotonic()
-    for done in range(ROUNDS):
+    for done in range(most):
         if done >= FEWEST_ROUNDS and time.monotonic() - begun > PATIENCE_S:
             break
         for (prefix, worker, chosen), warm_up in zip(pair, warm_ups, strict=True):

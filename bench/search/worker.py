@@ -41,7 +41,7 @@ class Worker(JsonProcess):
         return self.ask(question(cell, settings) | {"warm_up": warm_up})
 
     def compare(self, cell: Cell, settings: Mapping[str, int], truth: Path) -> dict[str, Any]:
-        """Return the recall, and if ids and order are those of the ground truth."""
+        """Return the recall, if ids and order are those of the ground truth, and wall ms."""
         return self.ask(question(cell, settings) | {"truth": str(truth)})
 
 
@@ -63,7 +63,9 @@ def serve(engine: str, rows_file: Path, threads: int, answer: Answer) -> None:
         batch = asked[question["kind"]][: question["q"]]
         run = partial(search, batch, question["k"], question["settings"])
         if "truth" in question:
-            answer(agreement(as_ids(run()), np.load(question["truth"])))
+            found, spent = spent_by(run)
+            same = agreement(as_ids(found), np.load(question["truth"]))
+            answer(same | {"wall_ms": spent.wall_ms})
             continue
         for _ in range(question["warm_up"]):
             run()

@@ -44,6 +44,21 @@ def test_threads_that_share_the_rows_find_what_one_finds(
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_threads_that_share_the_queries_find_what_one_finds(path: str) -> None:
+    random = np.random.default_rng(6)
+    # Queries and rows enough that each of three threads takes a third of the queries
+    # (query_parts.hpp); the last of them has fewer.
+    rows, queries = MATRICES["near ties"](random, (4300, 70)), MATRICES["normal"](random, (50, 70))
+    rows[3000] = rows[7]
+    coded = native.coded_corpus(rows, encode(rows, centre=mean_row(rows)), None)
+    found = [native.topk(queries, coded, 40, threads=threads, path=path) for threads in (1, 2, 3)]
+    assert_topk(found[0], queries, rows, 40, None)
+    for ids, scores in found[1:]:
+        np.testing.assert_array_equal(ids, found[0][0])
+        np.testing.assert_array_equal(scores, found[0][1])
+
+
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("n_queries", "k", "barred"), [(1, 1000, False), (20, 60, True)])
 def test_floors_guessed_from_a_sample_that_misleads(

@@ -123,6 +123,44 @@ def test_a_fork_beside_a_thread_that_embeds_waits_for_its_run(threads: int) -> N
     """)
 
 
+def test_a_search_by_several_threads_is_done_again_in_children_and_leaves_no_thread() -> None:
+    run("""
+        import time
+        import numpy as np
+
+        def n_threads():
+            return len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 0
+
+        require_fine(child(lambda: 0))  # numpy's BLAS ends its threads at a fork
+        at_rest = n_threads()
+        rows = np.random.default_rng(0).standard_normal((9000, 64), dtype=np.float32)
+        index = twinlens.Index.build(rows)
+        wanted = index.search(rows[:64], k=5, threads=3)
+
+        def act():
+            found = index.search(rows[:64], k=5, threads=3)
+            return (found.ids != wanted.ids).any() or (found.cosines != wanted.cosines).any()
+
+        stop = threading.Event()
+
+        def search():
+            while not stop.is_set():
+                assert not act()
+
+        beside = threading.Thread(target=search)
+        beside.start()
+        for _ in range(4):
+            require_fine(child(act))
+        stop.set()
+        beside.join()
+        assert not act()
+        patience = time.monotonic() + 60
+        while n_threads() > at_rest and time.monotonic() < patience:
+            time.sleep(0.01)
+        assert n_threads() <= at_rest
+    """)
+
+
 def test_workers_of_multiprocessing_embed() -> None:
     run("""
         import multiprocessing

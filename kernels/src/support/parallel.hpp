@@ -1,17 +1,18 @@
 // parallel.hpp - work(item, worker) for each of n items, on up to `threads` threads.
 //
 // Contract: worker < threads, and no two calls with one worker overlap. The caller's thread is
-// worker 0. Where the system starts fewer threads, those do all the work. An exception of `work`
-// (out-of-memory, say) stops the remaining items, and is rethrown once all threads are joined.
+// worker 0; the others are those of worker_pool.hpp. Where fewer come, those do all the work. An
+// exception of `work` (out-of-memory, say) stops the remaining items, and is rethrown once all
+// threads have left.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
 #include <mutex>
-#include <system_error>
-#include <thread>
-#include <vector>
+
+#include "support/worker_pool.hpp"
 
 namespace twinlens {
 
@@ -30,18 +31,12 @@ template <typename Work> void parallel_for(std::int64_t n, std::int64_t threads,
             failure = std::current_exception();
         }
     };
-    std::vector<std::thread> others;
-    others.reserve(static_cast<std::size_t>(threads));
-    try {
-        for (std::int64_t worker = 1; worker < threads; ++worker) {
-            others.emplace_back(run, worker);
-        }
-    } catch (const std::system_error &) {
-        // The system starts no more threads: those that run suffice.
-    }
-    run(0);
-    for (std::thread &other : others) {
-        other.join();
+    const std::int64_t helpers = std::min(n, threads) - 1;
+    if (helpers > 0) {
+        const WorkerPool::Call call(run, helpers);
+        run(0);
+    } else {
+        run(0);
     }
     if (failure) {
         std::rethrow_exception(failure);

@@ -1,11 +1,14 @@
 // search_check.cpp - the search, by every instruction set that runs here, against brute force.
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <new>
+#include <thread>
 #include <vector>
 
 #include "check.hpp"
@@ -17,6 +20,7 @@
 #include "search/score_pairs.hpp"
 #include "search/update_topk_tile.hpp"
 #include "search_problem.hpp"
+#include "support/parallel.hpp"
 
 namespace twinlens {
 extern const KernelTable emulated_amx_kernels;
@@ -224,6 +228,61 @@ void check_guess(float lift, std::int64_t queries, std::int64_t k) {
     }
 }
 
+// Queries enough that each of several threads takes some of them (query_parts.hpp).
+void check_shared_queries() {
+    const Problem problem(5, 9000, 50, 0);
+    std::vector<std::vector<Scored>> truth;
+    for (std::int64_t query = 0; query < problem.queries; ++query) {
+        truth.push_back(brute_force(problem, query));
+    }
+    for (const KernelTable *kernels : tables()) {
+        const CodedProblem coded(problem, *kernels, false, 2);
+        for (const std::int64_t threads : {1, 2, 3}) {
+            check_topk(problem, coded, *kernels, truth, 70, threads);
+        }
+    }
+}
+
+// Callers that share the workers: every item is done once, and no two at once by one worker.
+void check_workers() {
+    constexpr std::int64_t n = 100, threads = 3;
+    const auto call = [](std::int64_t turn, std::atomic<std::int64_t> &faults) {
+        std::vector<std::atomic<int>> done(n), at_work(threads);
+        bool failed = false;
+        try {
+            parallel_for(n, threads, [&](std::int64_t item, std::int64_t worker) {
+                faults += at_work[static_cast<std::size_t>(worker)]++ == 0 ? 0 : 1;
+                parallel_for(2, 2, [&](std::int64_t, std::int64_t) {
+                    ++done[static_cast<std::size_t>(item)];
+                });
+                --at_work[static_cast<std::size_t>(worker)];
+                if (turn % 4 == 3 && item == turn % n) {
+                    throw std::bad_alloc();
+                }
+            });
+        } catch (const std::bad_alloc &) {
+            failed = true;
+        }
+        faults += failed == (turn % 4 == 3) ? 0 : 1;
+        for (const std::atomic<int> &times : done) {
+            faults += times == 2 || (failed && times == 0) ? 0 : 1;
+        }
+    };
+    std::atomic<std::int64_t> faults{0};
+    std::vector<std::thread> callers;
+    for (std::int64_t caller = 0; caller < 4; ++caller) {
+        callers.emplace_back([&, caller] {
+            for (std::int64_t turn = 0; turn < 50; ++turn) {
+                call(caller + turn, faults);
+            }
+        });
+    }
+    for (std::thread &caller : callers) {
+        caller.join();
+    }
+    check::expect(faults == 0, "parallel_for: %lld faults", static_cast<long long>(faults));
+}
+
 // A row that is not finite is named, and nothing is said of those behind it.
 void check_refusal(const KernelTable &kernels) {
     constexpr std::int64_t width = 70, n = 40, padded = 128;
@@ -283,6 +342,8 @@ void check_all() {
     Problem many(5, 9000, 3, 0), wide(2500, 70, 18, 5);
     check_problem(many, 0, false, true);
     check_problem(wide, 5, true, false);
+    check_shared_queries();
+    check_workers();
     for (const float lift : {30.0F, -30.0F, 0.0F}) {
         check_guess(lift, 1, 1000);
         check_guess(lift, 18, 60);

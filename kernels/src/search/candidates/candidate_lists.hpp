@@ -1,10 +1,10 @@
 // candidate_lists.hpp - sink of a top-k scan: one thread's candidates of every query.
 //
-// Contract: the constructor allocates `capacity` candidates a query, nothing later does. After a
-// scan, each row of this thread that reaches the query's floor is in its list, in the order of
-// rows, or was offered to its heap.
-// Cost: after every few new candidates a list is pruned by a floor from lower bounds alone. Only a
-// list that stays more than half full (duplicates, say) is rescored in float64.
+// Contract: the constructor allocates `capacity` candidates a query; later only the first list that
+// is rescored allocates the heaps. After a scan, each row of this thread that reaches the query's
+// floor is in its list, in the order of rows, or was offered to its heap. Cost: after every few new
+// candidates a list is pruned by a floor from lower bounds alone. Only a list that stays more than
+// half full (duplicates, say) is rescored in float64.
 #pragma once
 
 #include <algorithm>
@@ -31,8 +31,6 @@ class CandidateLists {
         : corpus_(corpus), codes_(codes), queries_(queries), kernels_(kernels), k_(k),
           capacity_(capacity(k, corpus.n, threads)), floors_(floors), lists_(size(codes.size())),
           memory_(size(codes.size() * capacity_) * sizeof(Candidate)), lowers_(size(capacity_)),
-          scores_(size(codes.size() * k), -std::numeric_limits<double>::infinity()),
-          ids_(size(codes.size() * k), std::numeric_limits<std::int64_t>::max()),
           work_(size((corpus.width + 1) / 2)) {
         for (std::int64_t query = 0; query < codes.size(); ++query) {
             // A guess leaves little for a review to drop.
@@ -76,6 +74,9 @@ class CandidateLists {
 
     // Adds the best of the rows that were rescored during the scan.
     void append_scored(std::int64_t query, std::vector<Hit> &hits) const {
+        if (ids_.empty()) {
+            return;
+        }
         for (std::int64_t i = query * k_; i < (query + 1) * k_; ++i) {
             if (ids_[size(i)] != std::numeric_limits<std::int64_t>::max()) {
                 hits.push_back({scores_[size(i)], ids_[size(i)]});
@@ -110,6 +111,11 @@ class CandidateLists {
     }
 
     void rescore(std::int64_t query, const Candidate *first, const Candidate *last) {
+        if (ids_.empty()) {
+            const std::size_t all = size(codes_.size() * k_);
+            scores_.resize(all, -std::numeric_limits<double>::infinity());
+            ids_.resize(all, std::numeric_limits<std::int64_t>::max());
+        }
         TopkHeap best(scores_.data() + query * k_, ids_.data() + query * k_, k_);
         const QueryUnits &units = codes_.units(query);
         const Rescorer rescorer{corpus_, kernels_, queries_ + query * corpus_.width, units,
@@ -127,7 +133,7 @@ class CandidateLists {
     std::vector<List> lists_;
     KeptMemory memory_;          // [n, capacity] candidates; untouched pages take no memory
     std::vector<float> lowers_;  // of the list under review
-    std::vector<double> scores_; // [n, k] heaps of the rows rescored so far
+    std::vector<double> scores_; // [n, k] heaps of the rows rescored so far, or empty
     std::vector<std::int64_t> ids_;
     std::vector<double> work_;
 };

@@ -48,10 +48,11 @@ class OpenQuery {
         left_.last = twinlens::drop_below(floor, left_.first, left_.last);
     }
 
-    // Parts those with the k highest upper bounds from the others, to be scored first; all where
-    // that would spare few. The vectors are for its use.
-    ToScore part_likely(std::int64_t k, std::vector<float> &bounds, std::vector<Candidate> &rest) {
-        if (left_.size() <= 2 * k) {
+    // Parts those with the k highest upper bounds from the others, to be scored first; all where no
+    // more than `few` are left. The vectors are for its use.
+    ToScore part_likely(std::int64_t k, std::int64_t few, std::vector<float> &bounds,
+                        std::vector<Candidate> &rest) {
+        if (left_.size() <= few) {
             return part_all();
         }
         bounds.resize(static_cast<std::size_t>(left_.size()));
