@@ -8,7 +8,7 @@ from bench.harness.paths import ROOT
 from bench.harness.readme_tables import with_table
 
 PAGE: Final[Path] = ROOT / "docs" / "pages" / "models" / "parity.md"
-PRECISIONS: Final = ("fp32", "fp16", "int8")
+PRECISIONS: Final = ("fp32", "fp16", "bf16", "int8")
 
 
 def write_page(document: Mapping[str, Any]) -> None:
@@ -22,8 +22,8 @@ def write_page(document: Mapping[str, Any]) -> None:
 
 
 def _families(document: Mapping[str, Any]) -> Iterator[str]:
-    yield "| checkpoint | tower | fp32 | fp16 | int8 | in float32 in int8 |"
-    yield "|---|---|---|---|---|---|"
+    yield f"| checkpoint | tower | {' | '.join(PRECISIONS)} | in float32 in int8 |"
+    yield f"|---|---|{'---|' * len(PRECISIONS)}---|"
     for name, result in document["results"].items():
         towers = result["towers"]
         for modality in ("image", "text"):

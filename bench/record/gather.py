@@ -10,8 +10,8 @@ from bench.harness.paths import RESULTS
 from bench.harness.results_file import one_row_a_line
 from bench.record.ages import Ages
 from bench.record.figure import Figure, machine_of
+from bench.record.sources import autogluon, others, search, serving, towers
 from bench.record.sources import input as pixels
-from bench.record.sources import others, search, serving, towers
 
 LEDGER: Final = RESULTS / "record.json"
 OPERATORS: Final = (
@@ -51,6 +51,10 @@ SOURCES: Final[Mapping[str, Source]] = {
     "serving": Source(
         cells=serving.cells,
         measures=("runtime/twinlens/http", "runtime/twinlens/serving", *OPERATORS),
+    ),
+    "autogluon": Source(
+        cells=autogluon.cells,
+        measures=("runtime/twinlens/images", "runtime/twinlens/model", *OPERATORS),
     ),
     "cold_paths": Source(cells=others.cold_paths, measures=OPERATORS),
     "bulk": Source(cells=others.bulk, measures=("runtime/twinlens/bulk",)),

@@ -5,6 +5,7 @@ from typing import Final
 
 from bench.harness.paths import ROOT
 from bench.harness.readme_tables import with_table
+from bench.record.autogluon import autogluon
 from bench.record.tables import OLD, Figures, every_figure, rest, towers
 
 README: Final = ROOT / "README.md"
@@ -20,7 +21,7 @@ that code.
 
 def readme_page(page: str, figures: Figures) -> str:
     """Return README.md with the tables of the ledger below their marks."""
-    for name, table in (("towers", towers), ("rest", rest)):
+    for name, table in (("towers", towers), ("rest", rest), ("autogluon", autogluon)):
         page = with_table(page, f"<!-- record: {name} -->\n", table(figures))
     return page
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from twinlens_export.architecture import (
     TracedImageTower,
     TracedTextTower,
 )
-from twinlens_export.checkpoints.diagnosis import require_checkpoint
+from twinlens_export.checkpoints.diagnosis import hub_id_of, require_checkpoint
 from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.hub_files import (
     CONFIG,
@@ -36,6 +37,9 @@ from twinlens_export.checkpoints.tokenizer import LoadedTokenizer
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.mapped_arrays import on_disk
 from twinlens_export.presence import there
+
+FEW_NUMBERS: Final = 1024
+"""Of a matrix, to see whether it holds integers alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,7 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
 def _read(checkpoint: str) -> Checkpoint:
     loaded = load_checkpoint(checkpoint)
     _require_finite(loaded.weights)
+    _require_floats(loaded.weights)
     family, preprocessing = loaded.family, loaded.preprocessing
     state = StateDict(family=family, weights=split_fused(loaded.weights, family))
     return Checkpoint(
@@ -166,6 +171,18 @@ def _require_finite(weights: Mapping[str, F32]) -> None:
             )
 
 
+def _require_floats(weights: Mapping[str, F32]) -> None:
+    """Refuse codes of a quantisation, which a library has read as if they were numbers."""
+    for name, array in weights.items():
+        few = array.reshape(-1)[:FEW_NUMBERS]
+        is_matrix = array.ndim > 1 and array.dtype.kind == "f" and array.size
+        if is_matrix and np.abs(few).max() > 1 and (few == np.rint(few)).all():
+            raise CheckpointError(
+                f"the checkpoint has integers in place of its weights {quoted(name)}: they are "
+                "quantised; give the checkpoint in floats that they were made of"
+            )
+
+
 def _sha256(weights: Mapping[str, F32]) -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
@@ -180,7 +197,7 @@ def _name(checkpoint: str) -> str:
     folder = Path(checkpoint)
     if folder.is_file():
         return folder.stem
-    return folder.resolve().name if folder.is_dir() else checkpoint
+    return hub_id_of(folder) or folder.resolve().name if folder.is_dir() else checkpoint
 
 
 def _require_end(tower: TextTower, end_id: int | None) -> None:

@@ -1,10 +1,13 @@
 """The reasons why a checkpoint cannot be read, found in its folder: each with its cure."""
 
-from collections.abc import Collection, Iterable, Mapping
+import json
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from twinlens.bundle.bundle import MANIFEST
 from twinlens.errors import quoted
 from twinlens_export.errors import CheckpointError
 
@@ -36,14 +39,21 @@ NEAREST: Final[Mapping[str, str]] = MappingProxyType(
 """Reasons and nearest ways for models that are not supported, by their model_type."""
 WEIGHTS_FILES: Final = frozenset({".safetensors", ".bin", ".pt", ".pth", ".ckpt"})
 """Suffixes of files of weights that may be a checkpoint by themselves."""
+LOADED: Final = ("model", "pytorch_model", "adapter_model", "open_clip")
+"""Beginnings of the names under which weights are looked for in a folder."""
+FOREIGN: Final = frozenset({".h5", ".msgpack", ".onnx", ".gguf", ".xml", ".mlpackage", ".tflite"})
+"""Suffixes of weights in formats of other libraries."""
+SNAPSHOTS: Final = "snapshots"
+"""Folder of the Hub's cache, which has one folder for each version of a model."""
+WHOLE: Final = "one that save_pretrained of the model, its tokenizer and its image processor wrote"
 
 
 def require_checkpoint(checkpoint: str) -> None:
     """Refuse a path that is no folder of a whole model, before any library looks at it.
 
     Raises:
-        CheckpointError: it is a file of no weights, a folder around the model's, or has a pointer
-            of git-lfs in place of a file of its tokenizer or configuration.
+        CheckpointError: it is a file of no weights, a bundle, a folder without a configuration, or
+            has a pointer of git-lfs in place of a file of its tokenizer or configuration.
     """
     path, name = Path(checkpoint), quoted(checkpoint)
     if path.is_file():
@@ -53,16 +63,43 @@ def require_checkpoint(checkpoint: str) -> None:
         return
     if pointers := _pointers(path, weights=False):
         raise _lfs_error(name, pointers)
-    if any((path / config).exists() for config in CONFIGS):
-        return
-    if any((path / known).exists() for known in OTHER_KINDS):
-        return
-    inner = [file.parent.name for config in CONFIGS for file in sorted(path.glob(f"*/{config}"))]
-    if inner:
+    if (path / MANIFEST).is_file() and not _files_of(path, WEIGHTS_FILES):
         raise CheckpointError(
-            f"{name} has no config.json, its folder {quoted(inner[0])} has one; give "
-            f"{quoted(str(path / inner[0]))}"
+            f"{name} is a bundle already, which twinlens-export wrote; give the checkpoint that it "
+            "was exported from, or load the bundle as it is"
         )
+    if not any((path / known).exists() for known in (*CONFIGS, *OTHER_KINDS)):
+        raise CheckpointError(f"{name} has no {CONFIGS[0]}; {_nearest_of(path)}")
+
+
+def _nearest_of(path: Path) -> str:
+    """Return the cure for a folder without a configuration: by its folders or its files."""
+    inner = {file.parent for name in CONFIGS for file in path.glob(f"*/{name}")}
+    if (path / SNAPSHOTS).is_dir() and (name := hub_id_of(path / SNAPSHOTS / "any")):
+        return (
+            f"it is the cache of {quoted(name)} on the Hub; give that id, or one of its snapshots"
+        )
+    if inner:
+        *others, last = sorted(inner, key=_in_order)
+        also = f", as have {len(others)} more" if others else ""
+        return f"give its folder {quoted(last.name)}, which has one{also}"
+    if weights := _files_of(path, WEIGHTS_FILES):
+        return f"give the file of weights in it, {quoted(weights[0].name)}, or a folder: {WHOLE}"
+    return f"give a folder with one: {WHOLE}"
+
+
+def _in_order(path: Path) -> tuple[int, str]:
+    """Return the order of folders of one run: by the last number in the name, then by it."""
+    numbers = re.findall(r"[0-9]{1,18}", path.name)
+    return int(numbers[-1]) if numbers else -1, path.name
+
+
+def hub_id_of(folder: Path) -> str | None:
+    """Return the id of a snapshot in the cache of the Hub's client; None: it is no such folder."""
+    *_, repository, snapshots, _ = ("", "", *folder.absolute().parts)
+    kind, *names = repository.split("--")
+    is_model = snapshots == SNAPSHOTS and kind == "models" and names
+    return "/".join(names) if is_model else None
 
 
 def _require_weights(path: Path) -> None:
@@ -142,8 +179,48 @@ def cure_of(checkpoint: str, error: BaseException) -> str | None:
             "install the torchvision made for this torch (from the same index), or remove it: "
             "pip uninstall torchvision"
         )
+    if path.is_dir() and (cure := _cure_of_weights(path)):
+        return cure
     if not path.exists() and (path.is_absolute() or checkpoint.startswith((".", "~"))):
         return "there is no such folder; check the path, or give a local folder or a Hub id"
+    return None
+
+
+def _cure_of_weights(path: Path) -> str | None:
+    """Return the cure for a folder without weights that transformers finds; None: it has some."""
+    for link in sorted(path.iterdir()):
+        if link.is_symlink() and not link.exists():
+            return f"{quoted(link.name)} is a link to a file that is not there; fetch it again"
+    found = _files_of(path, WEIGHTS_FILES)
+    if any(file.name.startswith(LOADED) for file in found):
+        return _cure_of_shards(path)
+    if others := [file for file in found if not file.stem.startswith(("training_", "optimizer"))]:
+        return (
+            f"weights are looked for as model.safetensors or pytorch_model.bin, and this folder "
+            f"has {quoted(others[0].name)}: load it into the model by load_state_dict, and save "
+            "that there with save_pretrained"
+        )
+    if foreign := sorted(f for suffix in FOREIGN for f in path.rglob(f"*{suffix}")):
+        return (
+            f"its weights are {quoted(str(foreign[0].relative_to(path)))}, in a format of another "
+            "library; give the checkpoint of PyTorch that they were made of"
+        )
+    return None
+
+
+def _cure_of_shards(path: Path) -> str | None:
+    """Return the cure for a folder that lacks a part of its weights; None: it has all."""
+    for index in sorted(path.glob("*.index.json")):
+        try:
+            names = {str(n) for n in json.loads(index.read_text("utf-8"))["weight_map"].values()}
+        except (ValueError, KeyError, AttributeError, OSError, RecursionError):
+            return f"{quoted(index.name)} is no index of weights; fetch it again"
+        lacking = sorted(name for name in names if not (path / name).is_file())
+        if lacking:
+            return (
+                f"{len(lacking)} of the {len(names)} files in {quoted(index.name)} are not there, "
+                f"such as {quoted(lacking[0])}; fetch them"
+            )
     return None
 
 
@@ -154,20 +231,15 @@ def reason_of(error: BaseException) -> str:
     return quoted(lines[0]) if lines else type(root).__name__
 
 
-def prefix_of(missing: Iterable[str], unexpected: Iterable[str]) -> str | None:
-    """Return the prefix of all missing weights, such as torch.compile's; None: there is none."""
-    names, first = set(unexpected), next(iter(missing), "")
-    for name in names:
-        prefix = name.removesuffix(first)
-        if prefix and name.endswith(f".{first}") and all(prefix + m in names for m in missing):
-            return prefix
-    return None
-
-
 def _root(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def _files_of(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files of a folder with one of these suffixes, sorted."""
+    return sorted(path for path in folder.iterdir() if path.suffix in suffixes and path.is_file())
 
 
 def _pointers(folder: Path, *, weights: bool) -> list[str]:

@@ -7,20 +7,18 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
 from PIL import Image
 
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32, Activation
-from twinlens_export.checkpoints.diagnosis import prefix_of, require_plain
+from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.transformers import FAMILIES
 from twinlens_export.checkpoints.hub_files import (
     CONFIG,
     PREPROCESSOR,
     TOKENIZER,
     json_of,
-    read_part,
     text_of,
 )
 from twinlens_export.checkpoints.image_processor import read_processor
@@ -29,13 +27,11 @@ from twinlens_export.checkpoints.preprocessing import square_side
 from twinlens_export.checkpoints.state_dict import EncoderConfig
 from twinlens_export.checkpoints.tokenizer import read_tokenizer
 from twinlens_export.checkpoints.weights.adapter import Adapter
+from twinlens_export.checkpoints.weights.pretrained import load_model, load_part, load_tokenizer
 from twinlens_export.errors import CheckpointError
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-DISPENSABLE: Final = frozenset({"logit_scale", "logit_bias"})
-"""Weights without which a model embeds all the same."""
 DISTILBERT_EPSILON: Final = 1e-12
-CURE: Final = "save the model, its tokenizer and its image processor there with save_pretrained"
 ACTIVATIONS: Final[Mapping[str, Activation]] = {
     "quick_gelu": "quick_gelu",
     "gelu": "gelu",
@@ -144,30 +140,6 @@ def config_file(checkpoint: str, config: Any) -> dict[str, str]:  # noqa: ANN401
     return {CONFIG: text_of(checkpoint, CONFIG) or config.to_json_string()}
 
 
-def load_part(checkpoint: str, part: str, kind: str, **options: object) -> Any:  # noqa: ANN401
-    """Load a part by a class of transformers, whose import fails where torchvision's does.
-
-    Raises:
-        CheckpointError: it is not there, or cannot be read.
-    """
-
-    def load() -> Any:  # noqa: ANN401
-        known = getattr(transformers, kind)
-        return known.from_pretrained(checkpoint, trust_remote_code=False, **options)
-
-    return read_part(checkpoint, part, CURE, load)
-
-
-def load_tokenizer(checkpoint: str, adapter: Adapter | None = None) -> Any:  # noqa: ANN401
-    """Load the tokenizer of a checkpoint, or that of an adapter which brings its own.
-
-    Raises:
-        CheckpointError: it is not there, or cannot be read.
-    """
-    place = adapter.folder if adapter is not None and adapter.has_tokenizer else checkpoint
-    return load_part(str(place), "tokenizer", "AutoTokenizer")
-
-
 def state_of(model: Any, *, renamed: Mapping[str, str] = NOTHING) -> dict[str, F32]:  # noqa: ANN401
     """Return the weights of a model by their names, parts of which may be replaced by others."""
     state: dict[str, F32] = {}
@@ -177,54 +149,6 @@ def state_of(model: Any, *, renamed: Mapping[str, str] = NOTHING) -> dict[str, F
             name = name.replace(older, newer)
         state[name] = tensor.numpy(force=True)
     return state
-
-
-def load_model(
-    checkpoint: str, kind: str, *, adapter: Adapter | None = None, optional: Sequence[str] = ()
-) -> tuple[Any, frozenset[str]]:
-    """Load the reference model, in float32 and in evaluation mode.
-
-    Its attention is torch's own (sdpa), which computes the definition and keeps no scores: float32
-    on a CPU, so the same rows but for the order of sums. Of two formats, safetensors is taken; a
-    pickle is read by torch's weights-only loader.
-
-    Args:
-        checkpoint: a folder or a Hub id.
-        kind: name of the model's class.
-        adapter: changes to its weights.
-        optional: prefixes of weights that have no part in an embedding.
-
-    Returns:
-        The model, and the names of the scalars that the checkpoint lacks, of DISPENSABLE.
-
-    Raises:
-        CheckpointError: it cannot be read, or lacks other weights.
-    """
-    model, report = load_part(
-        checkpoint,
-        "weights",
-        kind,
-        dtype=torch.float32,
-        weights_only=True,
-        output_loading_info=True,
-    )
-    lacked = {*report["missing_keys"]} - DISPENSABLE
-    missing = sorted(name for name in lacked if not name.startswith((*optional,)))
-    if missing and (prefix := prefix_of(missing, report["unexpected_keys"])):
-        raise CheckpointError(
-            f"all weights of {quoted(checkpoint)} are named {quoted(prefix)}..., as torch.compile "
-            "(_orig_mod.) and DataParallel (module.) name them; save the model inside with "
-            "save_pretrained"
-        )
-    if missing:
-        # transformers only warns, and fills them with noise.
-        raise CheckpointError(
-            f"{quoted(checkpoint)} lacks {len(missing)} weights of a {kind}, such as "
-            f"{missing[0]}; give a whole checkpoint"
-        )
-    if adapter is not None:
-        adapter.merge(model)
-    return model.eval(), DISPENSABLE.intersection(report["missing_keys"])
 
 
 def encoder_config(config: Any) -> EncoderConfig:  # noqa: ANN401  of one tower

@@ -116,7 +116,7 @@ def _require_embedded(checkpoint: Checkpoint) -> None:
         raise AgreementError(
             f"the tokenizer gives {quoted(repr(word))} the id {id_}, but the embedding of the text "
             f"tower has {rows} rows ({len(beyond)} such tokens); give the tokenizer of this "
-            "checkpoint, or train with model.resize_token_embeddings(len(tokenizer))"
+            "checkpoint, or train with resize_token_embeddings(len(tokenizer)) of the text tower"
         )
 
 

@@ -13,7 +13,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from twinlens_export.checkpoints.checkpoint import read_checkpoint
-from twinlens_export.checkpoints.diagnosis import prefix_of, reason_of
+from twinlens_export.checkpoints.diagnosis import reason_of
 from twinlens_export.checkpoints.kinds import recognition as reading
 from twinlens_export.errors import CheckpointError
 
@@ -58,21 +58,6 @@ def test_a_scale_without_a_finite_exponential_is_refused(copied: Path) -> None:
     assert "logit_scale is 1000.0, whose exponential is not finite" in refusal(copied)
 
 
-@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod."])
-def test_weights_under_a_prefix_are_refused_with_the_prefix(prefix: str, copied: Path) -> None:
-    weights = load_file(copied / "model.safetensors")
-    save({prefix + name: tensor for name, tensor in weights.items()}, copied)
-    said = refusal(copied)
-    assert f"are named {prefix}..." in said
-    assert "save the model inside" in said
-
-
-def test_a_prefix_is_that_of_all_missing_weights() -> None:
-    assert prefix_of(["a.b", "c"], ["m.a.b", "m.c", "x"]) == "m."
-    assert prefix_of(["a.b", "c"], ["m.a.b", "n.c"]) is None
-    assert prefix_of(["a"], []) is None
-
-
 @pytest.mark.parametrize("part", ["", "text_config", "vision_config"])
 @pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "a method of tomorrow"])
 def test_quantised_weights_are_refused(method: str, part: str, copied: Path) -> None:
@@ -108,12 +93,12 @@ def test_a_file_in_place_of_its_folder_is_refused(name: str, copied: Path) -> No
     assert "is a file of a checkpoint; give its folder, " in refusal(copied / name)
 
 
-def test_the_folder_inside_that_of_sentence_transformers_is_named(copied: Path) -> None:
+def test_the_last_of_the_folders_inside_is_named(copied: Path) -> None:
     outer = copied.parent / "outer"
     outer.mkdir()
-    copied.rename(outer / "0_CLIPModel")
-    assert "give " in (said := refusal(outer))
-    assert "0_CLIPModel" in said
+    copied.rename(outer / "checkpoint-500")
+    shutil.copytree(outer / "checkpoint-500", outer / "checkpoint-1500")
+    assert "give its folder checkpoint-1500, which has one, as have 1 more" in refusal(outer)
 
 
 def test_an_adapter_is_refused(tmp_path: Path) -> None:

@@ -22,12 +22,10 @@ from twinlens_export.checkpoints.transformers_loader import (
     config_file,
     encoder_config,
     image_files,
-    load_model,
-    load_part,
-    load_tokenizer,
     state_of,
 )
 from twinlens_export.checkpoints.weights.adapter import Adapter
+from twinlens_export.checkpoints.weights.pretrained import load_model, load_part, load_tokenizer
 from twinlens_export.errors import CheckpointError
 
 

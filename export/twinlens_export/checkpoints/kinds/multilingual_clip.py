@@ -10,7 +10,7 @@ from twinlens.errors import quoted
 from twinlens_export.checkpoints.hub_files import CONFIG, json_of, path_of, read_part
 from twinlens_export.checkpoints.kinds.text_encoder import EncoderParts, loaded_encoder
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
-from twinlens_export.checkpoints.transformers_loader import load_part
+from twinlens_export.checkpoints.weights.pretrained import load_part
 from twinlens_export.checkpoints.weights.tensors import read_tensors
 from twinlens_export.errors import CheckpointError
 

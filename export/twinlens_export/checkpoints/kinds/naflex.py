@@ -24,12 +24,10 @@ from twinlens_export.checkpoints.transformers_loader import (
     encoder_config,
     features_of,
     image_files,
-    load_model,
-    load_part,
-    load_tokenizer,
     state_of,
 )
 from twinlens_export.checkpoints.weights.adapter import Adapter
+from twinlens_export.checkpoints.weights.pretrained import load_model, load_part, load_tokenizer
 from twinlens_export.errors import CheckpointError
 
 MODEL_TYPE: Final = "siglip2"

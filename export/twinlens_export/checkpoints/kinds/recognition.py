@@ -20,7 +20,7 @@ from twinlens_export.checkpoints.kinds.weights_file import load_weights_file
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
 from twinlens_export.checkpoints.open_clip.loader import load_open_clip
 from twinlens_export.checkpoints.transformers_loader import load_transformers
-from twinlens_export.checkpoints.weights.adapter import Adapter, read_adapter
+from twinlens_export.checkpoints.weights.adapter import Adapter, of_base, read_adapter
 
 TRANSFORMERS_WEIGHTS: Final = (
     "model.safetensors",
@@ -46,9 +46,8 @@ def load_checkpoint(checkpoint: str) -> LoadedCheckpoint:
         if inner is None:
             return load_sentence_transformers(checkpoint, modules)
         return _of_model(inner)
-    config = json_of(checkpoint, CONFIG) or {}
-    if not config and (adapter := read_adapter(checkpoint)) is not None:
-        return _of_model(adapter.base, adapter)
+    if not _has_weights(checkpoint) and (adapter := read_adapter(checkpoint)) is not None:
+        return of_base(adapter, lambda base: _of_model(base, adapter))
     return _of_model(checkpoint)
 
 

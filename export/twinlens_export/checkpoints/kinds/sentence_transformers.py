@@ -17,7 +17,7 @@ from twinlens_export.checkpoints.kinds.text_encoder import (
     loaded_encoder,
 )
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
-from twinlens_export.checkpoints.transformers_loader import load_model, load_part
+from twinlens_export.checkpoints.weights.pretrained import load_model, load_part
 from twinlens_export.checkpoints.weights.tensors import read_tensors
 from twinlens_export.errors import CheckpointError
 

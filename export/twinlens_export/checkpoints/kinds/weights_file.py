@@ -4,7 +4,7 @@ import json
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,11 @@ HEAD_WIDTH: Final = 64
 RESNET_STRIDE: Final = 32
 OPENAI_BUFFERS: Final = frozenset({"input_resolution", "context_length", "vocab_size"})
 """Numbers among the weights of OpenAI's archives, and of state dicts saved from them."""
+OUTER: Final = ("ln_final.weight", "token_embedding.weight", "positional_embedding")
+"""Weights outside the layers, in every model of OpenAI's names."""
+RECORDED: Final = ("state_dict", "model_state_dict", "model", "module")
+"""Names of the weights in the record of a training: of open_clip and Lightning, of the recipe that
+OpenAI's users share, and of DeepSpeed."""
 LONG_POSITIONS: Final = "positional_embedding_res"
 """Long-CLIP's positions after the first KEPT, which are CLIP's own and stay as they were."""
 KEPT: Final = 20
@@ -61,7 +66,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         state: Mapping[str, Any] = archive.state_dict()
         return state
     found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    inner = found.get("state_dict", found) if isinstance(found, Mapping) else None
+    inner = _inner(found) if isinstance(found, Mapping) else None
     if not isinstance(inner, Mapping):
         raise CheckpointError(
             f"{quoted(str(path))} holds a {type(found).__name__}, wanted the weights by their "
@@ -69,6 +74,12 @@ def _read(path: Path) -> Mapping[str, Any]:
         )
     weights: Mapping[str, Any] = inner
     return weights
+
+
+def _inner(found: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Return the weights in the record of a training, or the weights themselves."""
+    names = [name for name in RECORDED if isinstance(found.get(name), Mapping)]
+    return found[names[0]] if names else found.get("state_dict", found)
 
 
 def _is_archive(path: Path) -> bool:
@@ -80,15 +91,23 @@ def _is_archive(path: Path) -> bool:
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Return the tensors in float32, without the prefix of DataParallel or torch.compile."""
+    """Return the tensors in float32, without the prefix of a wrapper such as DataParallel."""
     tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-    for prefix in ("module.", "_orig_mod."):
-        if tensors and all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    prefix = next(iter(sorted(_prefixes(tensors), key=len)), "")
     return {
-        name: (value.float() if value.is_floating_point() else value).contiguous().clone()
+        name.removeprefix(prefix): (value.float() if value.is_floating_point() else value)
+        .contiguous()
+        .clone()
         for name, value in tensors.items()
+        if name.startswith(prefix)
     }
+
+
+def _prefixes(names: Collection[str]) -> set[str]:
+    """Return the prefixes under which all of a model's outer weights are there."""
+    first = next(iter(OUTER))
+    found = {name.removesuffix(first) for name in names if name.endswith(first)}
+    return {prefix for prefix in found if all(f"{prefix}{name}" in names for name in OUTER)}
 
 
 def _described(
@@ -101,6 +120,12 @@ def _described(
             str(path), OPEN_CLIP_CONFIG, CURE, lambda: json.loads(beside.read_text("utf-8"))
         )
         return state, document
+    if any(".encoder.layers." in name for name in state):
+        raise CheckpointError(
+            f"{quoted(str(path))} has the names of transformers' models, and no configuration; "
+            "load it into its model by load_state_dict, and give the folder that save_pretrained "
+            "of the model, its tokenizer and its image processor writes"
+        )
     if "positional_embedding" not in state or not any(name.startswith("visual.") for name in state):
         raise CheckpointError(
             f"{quoted(str(path))} has no weights of OpenAI's or OpenCLIP's names, such as "

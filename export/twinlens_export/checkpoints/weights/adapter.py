@@ -2,17 +2,19 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 
 from twinlens.errors import quoted
-from twinlens_export.checkpoints.hub_files import json_of, path_of, read_part
+from twinlens_export.checkpoints.hub_files import CONFIG, json_of, path_of, read_part
 from twinlens_export.checkpoints.weights.tensors import read_tensors
 from twinlens_export.errors import CheckpointError
+
+T = TypeVar("T")
 
 ADAPTER_CONFIG: Final = "adapter_config.json"
 ADAPTER_WEIGHTS: Final = ("adapter_model.safetensors", "adapter_model.bin")
@@ -136,7 +138,7 @@ def read_adapter(checkpoint: str) -> Adapter | None:
         )
     return Adapter(
         name=checkpoint,
-        base=base,
+        base=_place_of(str(base), path.parent),
         folder=path.parent,
         has_tokenizer=path_of(checkpoint, TOKENIZER_CONFIG) is not None,
         config=config,
@@ -144,6 +146,31 @@ def read_adapter(checkpoint: str) -> Adapter | None:
             checkpoint, "weights", "give the whole adapter", lambda: read_tensors(path)
         ),
     )
+
+
+def of_base(adapter: Adapter, load: Callable[[str], T]) -> T:
+    """Return the base of an adapter, loaded; its errors name the adapter.
+
+    Raises:
+        CheckpointError: the base is not there, or cannot be read.
+    """
+    try:
+        return load(adapter.base)
+    except CheckpointError as error:
+        if Path(adapter.base).exists():
+            raise
+        raise CheckpointError(
+            f"the adapter {quoted(adapter.name)} was trained on {quoted(adapter.base)}, which is "
+            "not here; write the place or the Hub id of its base as base_model_name_or_path into "
+            f"{ADAPTER_CONFIG}"
+        ) from error
+
+
+def _place_of(base: str, folder: Path) -> str:
+    """Return the place of a base: a relative path may be one from the adapter's own folder."""
+    beside = folder / base
+    is_there = (beside / CONFIG).is_file() and beside.resolve() != folder.resolve()
+    return str(beside) if is_there else base
 
 
 def _by_pattern(patterns: Mapping[str, Any] | None, name: str, default: float) -> float:

@@ -1,6 +1,7 @@
 """Adapters of PEFT: a plain LoRA is added to its base, anything else refused with the way out."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,20 @@ def test_an_adapter_of_another_base_is_refused(
     save_file(weights, tmp_path / "adapter_model.safetensors")
     with pytest.raises(CheckpointError, match=f"does not fit .*{message}"):
         read_checkpoint(str(tmp_path))
+
+
+def test_a_base_is_found_from_the_adapters_own_folder(
+    family_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    base = Path(shutil.copytree(family_folder("clip"), tmp_path / "base"))
+    (base / "adapter").mkdir()
+    save_adapter(base / "adapter", base, base_model_name_or_path="..")
+    (base / "adapter" / "config.json").write_text((base / "config.json").read_text())
+    found = read_checkpoint(str(base / "adapter"))
+    assert found.sha256 != read_checkpoint(str(base)).sha256
+    save_adapter(base / "adapter", base, base_model_name_or_path="/nowhere/clip")
+    with pytest.raises(CheckpointError, match=r"was trained on /nowhere/clip, which is not here"):
+        read_checkpoint(str(base / "adapter"))
 
 
 def test_a_checkpoint_without_a_logit_scale_is_read(

@@ -69,7 +69,8 @@ def test_openais_file_is_recognised_by_its_shapes(
         given = (torch.zeros(1, 3, 32, 32), torch.from_numpy(ids[:1]))
         torch.jit.save(torch.jit.trace(model, given, check_trace=False), path)
     else:
-        torch.save({"state_dict": {f"module.{n}": t for n, t in model.state_dict().items()}}, path)
+        weights = {f"module.{n}": t for n, t in model.state_dict().items()}
+        torch.save({"epoch": 3, "model_state_dict": weights, "optimizer_state_dict": {}}, path)
     found = read_checkpoint(str(path))
     assert (found.name, found.family.name) == ("ViT-Tiny", "open_clip")
     assert found.image_spec.side_px == 32
@@ -81,7 +82,9 @@ def test_long_clip_keeps_the_first_positions_of_clip(model: Any, tmp_path: Path)
     state = dict(model.state_dict())
     state["positional_embedding"] = torch.randn(248, 64)
     state["positional_embedding_res"] = torch.randn(248, 64)
-    torch.save(state, tmp_path / "longclip-B.pt")
+    state = {f"clip.{name}": tensor for name, tensor in state.items()}
+    torch.save({"state_dict": state | {"loss.weight": torch.ones(2)}}, tmp_path / "longclip-B.pt")
+    state = {name.removeprefix("clip."): tensor for name, tensor in state.items()}
     found = read_checkpoint(str(tmp_path / "longclip-B.pt"))
     assert found.text_spec.context == 248
     both = found.text.position_embedding
