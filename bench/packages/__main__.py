@@ -32,13 +32,24 @@ MANYLINUX: Final = "manylinux_2_17_{}"
 
 
 def build(options: argparse.Namespace) -> None:
-    """Compile the wheels that are not there yet, and make the sdist."""
+    """Compile the wheels that are not there yet, and make the sdist.
+
+    Raises:
+        SystemExit: some did not compile; the others are made all the same.
+    """
+    failed = []
     for name in options.targets:
         for python in options.python:
-            made = wheel.build(TARGETS[name], python, options.dist)
-            print(made.name, f"{made.stat().st_size / 1e6:.2f} MB", flush=True)
+            try:
+                made = wheel.build(TARGETS[name], python, options.dist)
+            except subprocess.CalledProcessError as error:
+                failed.append(f"{name} by {python}: {error}")
+            else:
+                print(made.name, f"{made.stat().st_size / 1e6:.2f} MB", flush=True)
     command = [sys.executable, "-m", "build", "--sdist", "--outdir", str(options.dist), str(ROOT)]
     subprocess.run(command, check=True)
+    if failed:
+        raise SystemExit("not made:\n" + "\n".join(failed))
 
 
 def check(options: argparse.Namespace) -> None:
