@@ -10,21 +10,28 @@
     python -m bench.packages release    all of these but the last
 
 Writes results/packages.json and the tables of docs/pages/packages.md. Needs the extra `release`,
-CPython 3.11, and a later one for the wheel of all later ones (`--python`); `run --aarch64` needs
-qemu-user and apt-get, `run --musl` a Python that was linked against musl.
+CPython 3.11, and a later one for the wheel of all later ones (`--python`). `run --aarch64` needs
+qemu-user and apt-get, which unpacks a Debian where the folder has none; `run --musl` needs Pythons
+that were linked against musl, `run --wine` wine.
 """
 
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bench.harness.paths import BUILD, ROOT
-from bench.packages import checks, installations, places, rehearsal, runs, types, versions
+from bench.harness.paths import ROOT
+from bench.packages import checks, installations, rehearsal, runs, types, versions
 from bench.packages.cross import wheel
 from bench.packages.cross.target import TARGETS
+from bench.packages.places.arm import aarch64, root_of
+from bench.packages.places.fresh import environment_of
+from bench.packages.places.musl import musl, told_by
+from bench.packages.places.place import Place
+from bench.packages.places.windows import windows
 from bench.packages.record import record
 
 DIST: Final = ROOT / "dist"
@@ -32,13 +39,24 @@ MANYLINUX: Final = "manylinux_2_17_{}"
 
 
 def build(options: argparse.Namespace) -> None:
-    """Compile the wheels that are not there yet, and make the sdist."""
+    """Compile the wheels that are not there yet, and make the sdist.
+
+    Raises:
+        SystemExit: some did not compile; the others are made all the same.
+    """
+    failed = []
     for name in options.targets:
         for python in options.python:
-            made = wheel.build(TARGETS[name], python, options.dist)
-            print(made.name, f"{made.stat().st_size / 1e6:.2f} MB", flush=True)
+            try:
+                made = wheel.build(TARGETS[name], python, options.dist)
+            except (subprocess.CalledProcessError, ValueError) as error:
+                failed.append(f"{name} by {python}: {error}")
+            else:
+                print(made.name, f"{made.stat().st_size / 1e6:.2f} MB", flush=True)
     command = [sys.executable, "-m", "build", "--sdist", "--outdir", str(options.dist), str(ROOT)]
     subprocess.run(command, check=True)
+    if failed:
+        raise SystemExit("not made:\n" + "\n".join(failed))
 
 
 def check(options: argparse.Namespace) -> None:
@@ -53,25 +71,52 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the wheels of this machine's processor, and of the others that are asked for."""
+    """Run the wheels of this machine's processor, and those of others that are asked for.
+
+    Raises:
+        SystemExit: some failed; the rows of the others are recorded all the same.
+    """
+    failed = []
+    for where, make in _places(options):
+        try:
+            place, name = make()
+            record("runs", [runs.run(place, name)], "where")
+        except (subprocess.CalledProcessError, RuntimeError) as error:
+            failed.append(f"{where}: {error}")
+    if failed:
+        raise SystemExit("failed:\n" + "\n".join(failed))
+
+
+def _places(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], tuple[Place, str]]]]:
+    """Give the places, by their names and what makes each with the wheel that pip would take."""
     wheels = _wheels(options)
-    rows = []
+
+    def taking(
+        version: tuple[int, int], platform: str, make: Callable[[Path], Place]
+    ) -> tuple[str, Callable[[], tuple[Place, str]]]:
+        def made() -> tuple[Place, str]:
+            wheel_of = runs.best(wheels, version, platform)
+            if wheel_of is None:
+                raise RuntimeError(f"{options.dist} has no such wheel; run: build")
+            return make(wheel_of), wheel_of.name
+
+        return f"{platform}, CPython {version[0]}.{version[1]}", made
+
     for python in options.python:
-        here = runs.best(wheels, wheel.version_of(python), MANYLINUX.format("x86_64"))
-        if here is not None:
-            place = places.environment_of(python, f"{here}[cpu]")
-            rows.append(runs.run(place, here.name))
-    if options.aarch64:
-        there = runs.best(wheels, sys.version_info[:2], MANYLINUX.format("aarch64"))
-        if there is not None:
-            place = places.aarch64(there, BUILD / "processors" / "aarch64")
-            rows.append(runs.run(place, there.name))
-    if options.musl:
-        version = wheel.version_of(str(options.musl))
-        there = runs.best(wheels, version, places.MUSL)
-        if there is not None:
-            rows.append(runs.run(places.musl(there, options.musl), there.name))
-    record("runs", rows, "where")
+        version = wheel.version_of(python)
+        yield taking(version, MANYLINUX.format("x86_64"), partial(_fresh, python))
+    for root in options.aarch64:
+        yield taking(root_of(root), MANYLINUX.format("aarch64"), partial(aarch64, root=root))
+    for python in options.musl:
+        version, processor, _ = told_by(python)
+        yield taking(version, f"musllinux_1_2_{processor}", partial(musl, python=python))
+    if options.wine is not None:
+        for version in ((3, 11), (3, 13)):
+            yield taking(version, "win_amd64", partial(windows, wine=options.wine, version=version))
+
+
+def _fresh(python: str, made: Path) -> Place:
+    return environment_of(python, f"{made}[cpu]")
 
 
 def install(options: argparse.Namespace) -> None:
@@ -131,8 +176,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dist", type=Path, default=DIST, metavar="FOLDER")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--python", nargs="+", default=[sys.executable], metavar="PROGRAM")
-    parser.add_argument("--aarch64", action="store_true", help="run: a Debian root under qemu-user")
-    parser.add_argument("--musl", type=Path, metavar="PROGRAM", help="run: a Python of musl")
+    parser.add_argument(
+        "--aarch64", nargs="+", type=Path, default=[], metavar="FOLDER", help="run: roots of Debian"
+    )
+    parser.add_argument(
+        "--musl", nargs="+", type=Path, default=[], metavar="PROGRAM", help="run: Pythons of musl"
+    )
+    parser.add_argument("--wine", type=Path, metavar="PROGRAM", help="run: Pythons for Windows")
     parser.add_argument(
         "--environments", nargs="+", choices=versions.ENVIRONMENTS, default=[*versions.ENVIRONMENTS]
     )

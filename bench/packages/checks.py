@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from bench.packages import libraries as libraries_of
+
 LARGEST_MB: Final = {"wheel": 6.0, "sdist": 5.0}
 """Promised sizes, in millions of bytes; a larger file is told."""
 SETS: Final = ("amx", "avx512vnni", "avxvnni", "avx2", "neoni8mm", "neondot", "neon", "scalar")
@@ -24,7 +26,8 @@ def checked(wheel: Path) -> dict[str, Any]:
     """Return the row of a wheel.
 
     Raises:
-        ValueError: it lacks an instruction set, or has members that no wheel should.
+        ValueError: it lacks an instruction set, has members that no wheel should, or its libraries
+            ask for another system than its name promises.
         subprocess.CalledProcessError: a tool refuses it; its output says why.
     """
     with zipfile.ZipFile(wheel) as archive:
@@ -36,11 +39,15 @@ def checked(wheel: Path) -> dict[str, Any]:
     if stray:
         raise ValueError(f"{wheel.name} has {', '.join(stray[:5])}")
     found = _sets(libraries, "arm" if "arm64" in wheel.name or "aarch64" in wheel.name else "x86")
+    read = [libraries_of.read(content) for content in libraries.values()]
+    if faults := [fault for library in read for fault in libraries_of.faults(wheel.name, library)]:
+        raise ValueError(f"{wheel.name}: {'; '.join(faults)}")
     tools = [name for name, command in _commands(wheel) if _passes(command)]
     return {
         "file": wheel.name,
         "MB": round(wheel.stat().st_size / 1e6, 2),
         "instruction sets": ", ".join(found),
+        "oldest system": libraries_of.oldest(wheel.name, read),
         "checked by": ", ".join(tools),
     }
 
@@ -58,7 +65,7 @@ def checked_sdist(sdist: Path) -> dict[str, Any]:
         raise ValueError(f"{sdist.name} has {', '.join(stray[:5])}")
     _passes(["twine", "check", "--strict", str(sdist)])
     size = round(sdist.stat().st_size / 1e6, 2)
-    return {"file": sdist.name, "MB": size, "instruction sets": "", "checked by": "twine"}
+    return {"file": sdist.name, "MB": size, "checked by": "twine"}
 
 
 def _sets(libraries: dict[str, bytes], family: str) -> list[str]:

@@ -33,7 +33,7 @@ def write_page(document: Mapping[str, Sequence[Row]]) -> None:
 
 
 COLUMNS: Final[Mapping[str, Sequence[str]]] = {
-    "wheels": ("file", "MB", "instruction sets", "checked by"),
+    "wheels": ("file", "MB", "instruction sets", "oldest system", "checked by"),
     "runs": ("wheel", "where", "what ran"),
     "installations": ("line", "seconds", "MB on disk", "packages"),
     "versions": ("environment", "versions", "tests"),

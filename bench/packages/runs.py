@@ -3,21 +3,21 @@
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from bench.harness.paths import ROOT
-from bench.packages.places import Place
+from bench.packages.places.place import ALL, Place
 
-KERNELS: Final = ("tests/kernels", "--ignore=tests/kernels/isa", "-q", "-p", "no:cacheprovider")
-"""The tests that need no towers."""
+QUIET: Final = ("-q", "-p", "no:cacheprovider")
 IMPORTED: Final = (
     "import json, twinlens_kernels as k; from twinlens_kernels import operators as o; "
     "print(json.dumps([k.__file__, k.NATIVE, k.PATH, o.path(), o.failure()]))"
 )
 
 
-def run(place: Place, wheel: str, *, tests: bool = True) -> dict[str, Any]:
+def run(place: Place, wheel: str) -> dict[str, Any]:
     """Run a wheel in a place, and return its row.
 
     Raises:
@@ -34,28 +34,37 @@ def run(place: Place, wheel: str, *, tests: bool = True) -> dict[str, Any]:
             raise RuntimeError(f"{wheel} in {place.name}: {doctor}")
         _python(place, "-m", "twinlens", "demo")
         done += ["doctor", "demo"]
-    if tests:
-        report = _python(place, "-m", "pytest", *KERNELS)
-        last = report.strip().splitlines()[-1].strip("= ")
-        done.append(f"tests/kernels: {last.partition(' in ')[0]}")
+    report = _python(place, "-m", "pytest", *place.tests, *QUIET)
+    last = report.strip().splitlines()[-1].strip("= ")
+    done.append(f"{_told(place.tests)}: {last.partition(' in ')[0]}")
     return {"wheel": wheel, "where": place.name, "what ran": "; ".join(done)}
 
 
 def _python(place: Place, *arguments: str) -> str:
     """Return the standard output of a Python; TWINLENS_NATIVE=required makes any fallback fail."""
     variables = {**os.environ, **place.environment, "TWINLENS_NATIVE": "required"}
+    # Pipes on every side: under wine a Python cannot open a file of this machine as its output.
     done = subprocess.run(
         [*place.command, *arguments],
         cwd=ROOT,
         env=variables,
-        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     if done.returncode:
-        print(done.stdout[-3000:])
+        print(done.stdout[-6000:], done.stderr[-3000:], sep="\n")
         done.check_returncode()
     return done.stdout
+
+
+def _told(tests: Sequence[str]) -> str:
+    """Return the tests by the name of their folder, and how many files of it where not all are."""
+    if tests == ALL:
+        return ALL[0]
+    return f"{len(tests)} files of {ALL[0]}"
 
 
 def best(wheels: list[Path], interpreter: tuple[int, int], platform: str) -> Path | None:

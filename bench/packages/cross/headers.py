@@ -11,8 +11,10 @@ from bench.packages.cross.target import Target
 
 _FACTS: Final = (
     "import json, sysconfig; print(json.dumps("
-    "[sysconfig.get_path('include'), sysconfig.get_config_h_filename()]))"
+    "[sysconfig.get_path('include'), sysconfig.get_config_var('MULTIARCH') or '']))"
 )
+_FEATURES: Final = re.compile(r"#define _(?:POSIX_C|XOPEN)_SOURCE .*\n")
+"""What the libc here was asked for; that of the target answers libc++ otherwise."""
 WINDOWS: Final = """\
 // Answers to the headers of CPython: 64-bit Windows, by the compilers of GNU's family.
 #pragma once
@@ -49,12 +51,14 @@ def headers(python: str, target: Target, folder: Path) -> Path:
     is asked only by Python's own sources.
     """
     told = subprocess.run([python, "-c", _FACTS], check=True, capture_output=True, text=True)
-    include, config = map(Path, json.loads(told.stdout))
+    include, multiarch = map(Path, json.loads(told.stdout))
+    # Debian's pyconfig.h includes the one of a processor, which lies beside the others.
+    own = include.parent / multiarch / include.name / "pyconfig.h"
+    config = own if own.exists() else include / "pyconfig.h"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(include, folder)
-    (folder / "pyconfig.h").write_text(
-        WINDOWS if target.windows else config.read_text(encoding="utf-8"), encoding="utf-8"
-    )
+    text = WINDOWS if target.windows else _FEATURES.sub("", config.read_text(encoding="utf-8"))
+    (folder / "pyconfig.h").write_text(text, encoding="utf-8")
     return folder
 
 

@@ -10,14 +10,20 @@ from bench.packages.cross.target import Target
 
 _TOOLS: Final = ("ar", "ranlib", "rc")
 # zig reads no list of symbols from a file (-Wl,@FILE), by which nanobind says what Python brings,
-# and crashes at -bundle; Python imports a macOS library as it imports a bundle.
+# and crashes at -bundle; Python imports a macOS library as it imports a bundle. It caches no source
+# whose list of headers is asked for (-MD): a build from nothing needs none, and ninja takes a list
+# that is missing for an empty one.
 _COMPILER: Final = """\
 #!/bin/sh
+skip=
 for each do
   shift
+  [ -n "$skip" ] && skip= && continue
   case "$each" in
     -Wl,@*) each=-Wl,-undefined,dynamic_lookup ;;
     -bundle) each=-shared ;;
+    -MD) continue ;;
+    -MT | -MF) skip=1 && continue ;;
   esac
   set -- "$@" "$each"
 done
@@ -73,4 +79,6 @@ def import_library(include: Path, name: str, folder: Path) -> Path:
     library = folder / f"{name}.lib"
     command = [sys.executable, "-m", "ziglang", "dlltool", "-m", "i386:x86-64"]
     subprocess.run([*command, "-d", str(definition), "-l", str(library)], check=True)
+    # CMake takes a library without its DLL for a static one, and links what the Python here needs.
+    (folder / f"{name}.dll").touch()
     return library

