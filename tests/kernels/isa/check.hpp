@@ -92,6 +92,25 @@ void report_sets(const std::vector<twinlens::cpu::InstructionSet<Table>> &sets) 
     }
 }
 
+// Sets to check whole, as ",neon,scalar,"; all if empty.
+inline std::string whole_sets;
+
+// PROGRAM --whole=SET,SET: others are checked by few cases, or by their bits alone. For emulated
+// processors, each of which has the sets of older ones too.
+inline void read_sets(int count, char **words) {
+    const std::string option = "--whole=";
+    for (int i = 1; i < count; ++i) {
+        const std::string word = words[i];
+        if (word.compare(0, option.size(), option) == 0) {
+            whole_sets = "," + word.substr(option.size()) + ",";
+        }
+    }
+}
+
+inline bool is_whole(const std::string &set) {
+    return whole_sets.empty() || whole_sets.find("," + set + ",") != std::string::npos;
+}
+
 inline int finish() {
     std::printf("%lld cases, %lld failures\n", static_cast<long long>(cases),
                 static_cast<long long>(failures));
