@@ -43,7 +43,7 @@ class CandidateLists {
     // the hardest of 256 queries 15 k. Each of several threads meets its share.
     static std::int64_t capacity(std::int64_t k, std::int64_t n_rows, std::int64_t threads) {
         const std::int64_t more = std::min<std::int64_t>(30 * k, 1 << 16) / threads;
-        return std::min(n_rows, 2 * k + more + 512);
+        return std::min(n_rows + 1, 2 * k + more + 512); // of n_rows + 1, none is ever full
     }
 
     float floor(std::int64_t query) const { return floors_.of(query); }
@@ -102,7 +102,7 @@ class CandidateLists {
             floors_.prove(query, units.floor_below(static_cast<double>(kth)));
         }
         last = drop_below(floors_.of(query), first, last);
-        if (last - first > capacity_ / 2) {
+        if (capacity_ <= corpus_.n && last - first > capacity_ / 2) {
             rescore(query, first, last);
             last = first;
         }
