@@ -25,10 +25,10 @@ from bench.harness.paths import RESULTS, ROOT
 from bench.harness.random_weights import accept_any_ranking
 from bench.harness.readme_tables import with_table
 from bench.harness.timing import spent_by
-from bench.input.checkpoint_kinds import KINDS, Save
+from bench.input.checkpoint_kinds import KINDS, ONE_TOWER, Save
 from bench.parity import PACKAGES, row, samples
 from twinlens.bundle.specs import PRECISIONS
-from twinlens_export import export
+from twinlens_export import SampleFiles, export
 from twinlens_export.verification import verify
 
 OUT: Final[Path] = RESULTS / "checkpoint_kinds.json"
@@ -44,9 +44,13 @@ def measured(name: str, save: Save) -> dict[str, Any]:
         torch.manual_seed(zlib.crc32(name.encode()))  # else one shape is one model
         save(folder)
         gc.collect()
-        bundle = export(
-            folder, Path(work) / "bundle", precisions=PRECISIONS, samples=samples(Path(work))
+        given = samples(Path(work))
+        only = ONE_TOWER.get(name)
+        given = SampleFiles(
+            images=None if only == "text" else given.images,
+            texts=None if only == "image" else given.texts,
         )
+        bundle = export(folder, Path(work) / "bundle", precisions=PRECISIONS, samples=given)
         return row(bundle.manifest)
 
 

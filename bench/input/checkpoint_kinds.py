@@ -14,6 +14,7 @@ import transformers
 
 from bench.harness.paths import DEMO_TOKENIZER
 from bench.input.open_clip_checkpoints import with_random_norms
+from twinlens.bundle.specs import Modality
 
 Save = Callable[[Path], None]
 START, END, WORDS = 3070, 3071, 3072
@@ -222,3 +223,12 @@ KINDS: Final[Mapping[str, Save]] = {
     "AIMv2 L/14 (LiT)": aimv2,
 }
 """Savings by the name of the checkpoint whose shape it is, the small ones first."""
+ONE_TOWER: Final[Mapping[str, Modality]] = {
+    "clip-ViT-B-32-multilingual-v1": "text",
+    "CLIPVisionModelWithProjection B/32": "image",
+    "SiglipVisionModel B/16": "image",
+    "CLIPTextModelWithProjection L/14": "text",
+    "nomic-embed-text-v1.5": "text",
+    "M-CLIP XLM-Roberta-Large-Vit-L-14": "text",
+}
+"""Kinds of one tower alone."""

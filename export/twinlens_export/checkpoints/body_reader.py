@@ -1,9 +1,11 @@
 """The reader of a traced model: from torch's ONNX graph to a body.
 
-Constants are folded, aliases resolved, and linear maps found: `MatMul` of a matrix, with the `Add`
-of a bias after it, and `Gemm`.
+Constants are folded, aliases resolved, and the parts found that have most of the weights: linear
+maps (`MatMul` of a matrix, with the `Add` of a bias after it, and `Gemm`), and large tables, whose
+rows `Gather` reads.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,11 +19,14 @@ from onnx.reference import ReferenceEvaluator
 from twinlens.errors import quoted
 from twinlens_export.checkpoints.body_patches import patch_steps
 from twinlens_export.errors import CheckpointError
-from twinlens_export.graph.body import Body, DenseStep, NamedArray, Step
+from twinlens_export.graph.body import ROWS, Body, DenseStep, NamedArray, Step, TableStep
 from twinlens_export.graph.graph import OPSET, Array, Attribute, Node
 
 MOST_FOLDED_BYTES: Final = 2**26
 """Largest result of a node that is computed here, and not when a session opens."""
+TABLE_NUMBERS: Final = 2**20
+"""Numbers of a table from which on it is a block. A token embedding has 25 million and more; tables
+of positions have less, and would save nothing."""
 RANKS: Final = (2, 3, 4)
 """Of tokens whose linear maps the blocks compute: rows, texts and images, planes."""
 
@@ -90,6 +95,8 @@ class _Reader:
     origins: dict[str, str] = field(default_factory=dict)
     """Names of the weights that constants are computed from."""
     _aliases: dict[str, str] = field(default_factory=dict)
+    _constants: dict[tuple[str, Shape, bytes], str] = field(default_factory=dict)
+    """Names of constants by their content."""
 
     def name_of(self, name: str) -> str:
         """Return the first name of a tensor."""
@@ -99,7 +106,7 @@ class _Reader:
         """Return the products of weights of one step; dims that are not known count as one."""
         if isinstance(step, DenseStep):
             places, weights = step.shape[1:-1], step.weight.size
-        elif step.op == "Conv" and step.inputs[1] in self.arrays:
+        elif isinstance(step, Node) and step.op == "Conv" and step.inputs[1] in self.arrays:
             places, weights = self.shapes.get(step.name, ())[2:], self.arrays[step.inputs[1]].size
         else:
             return 0.0
@@ -132,8 +139,18 @@ class _Reader:
         values = _computed(proto, inputs, self.arrays)
         if sum(value.nbytes for value in values) > MOST_FOLDED_BYTES:
             return False
-        self.arrays.update(zip(proto.output, values, strict=True))
+        for name, value in zip(proto.output, values, strict=True):
+            self._keep(name, value)
         return True
+
+    def _keep(self, name: str, value: Array) -> None:
+        """Keep a constant, an equal one once: each layer has its own of rotary positions."""
+        content = value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest()
+        first = self._constants.setdefault(content, name)
+        if first == name:
+            self.arrays[name] = value
+        else:
+            self._aliases[name] = first
 
 
 def _computed(
@@ -173,14 +190,42 @@ def _with_dense(reader: _Reader) -> list[Step]:
             continue
         dense = _dense(node, reader)
         if dense is None:
-            steps += _cut(node, reader, taken) or (node,)
+            steps += _cut(node, reader, taken) or (_table(node, reader, taken) or node,)
             continue
         sums = readers.get(dense.output, [])
         if dense.bias is None and len(sums) == 1 and (bias := _bias(dense, sums[0], reader)):
             absorbed.add(sums[0].name)
             dense = replace(dense, bias=reader.arrays[bias], output=sums[0].outputs[0])
-        steps += _before_transpose(replace(dense, name=_unique(dense.name, taken)), producers)
+        dense = replace(dense, name=_unique(dense.name, taken))
+        is_flat = _is_flat(dense, producers, readers)
+        steps += _in_one_item(dense, reader) if is_flat else _before_transpose(dense, producers)
     return steps
+
+
+def _is_flat(
+    dense: DenseStep, producers: Mapping[str, Node], readers: Mapping[str, Sequence[Node]]
+) -> bool:
+    """Return True for rows that are tokens in truth: torch's attention flattens them for a map."""
+    before = producers.get(dense.given)
+    after = {node.op for node in readers.get(dense.output, [])}
+    is_between = before is not None and before.op == "Reshape" and "Reshape" in after
+    return len(dense.shape) == ROWS and is_between and after <= {"Reshape", "Shape"}
+
+
+def _in_one_item(dense: DenseStep, reader: _Reader) -> tuple[Step, ...]:
+    """Return a linear map of rows [N, in] as one of the tokens [1, N, in] of one item."""
+    outputs, inputs = dense.weight.shape
+    given, mapped = f"{dense.output}.given", f"{dense.output}.mapped"
+
+    def reshape(name: str, read: str, shape: Sequence[int]) -> Node:
+        reader.arrays[f"{name}.shape"] = np.array(shape, np.int64)
+        return Node(op="Reshape", name=name, inputs=(read, f"{name}.shape"), outputs=(name,))
+
+    return (
+        reshape(given, dense.given, [1, -1, inputs]),
+        replace(dense, given=given, output=mapped, shape=(1, None, inputs)),
+        reshape(dense.output, mapped, [-1, outputs]),
+    )
 
 
 def _before_transpose(dense: DenseStep, producers: Mapping[str, Node]) -> tuple[Step, ...]:
@@ -211,6 +256,19 @@ def _cut(node: Node, reader: _Reader, taken: set[str]) -> tuple[Step, ...] | Non
         replace(step, name=_unique(step.name, taken)) if isinstance(step, DenseStep) else step
         for step in found
     )
+
+
+def _table(node: Node, reader: _Reader, taken: set[str]) -> TableStep | None:
+    """Return the rows of a large table that a node gathers; None: it is something else."""
+    if node.op != "Gather" or node.inputs[0] not in reader.arrays:
+        return None
+    name, ids = node.inputs
+    table, shape = reader.arrays[name], reader.shapes.get(ids, ())
+    is_large = table.ndim == 2 and table.dtype == np.float32 and table.size >= TABLE_NUMBERS
+    if not is_large or len(shape) != 2 or node.attributes.get("axis", 0) != 0:
+        return None
+    origin = reader.origins.get(name, name).removesuffix(".weight")
+    return TableStep(name=_unique(origin, taken), given=ids, output=node.outputs[0], table=table)
 
 
 def _dense(node: Node, reader: _Reader) -> DenseStep | None:

@@ -41,21 +41,44 @@ class DenseStep:
         return (self.output,)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableStep:
+    """Rows of a large table, such as a token embedding, by ids: a block of each precision."""
+
+    name: str
+    given: str
+    """int64 ids [B, T]"""
+    output: str
+    """[B, T, width]"""
+    table: Array
+    """[n, width]"""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that it reads."""
+        return (self.given,)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the tensors that it makes."""
+        return (self.output,)
+
+
 ROWS: Final = 2
 """Rank of an array of rows, of which there may be one an item."""
-Step: TypeAlias = Node | DenseStep
+Step: TypeAlias = Node | DenseStep | TableStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """Steps in order of execution, each of them a node of standard operators or a linear map."""
+    """Steps in order of execution: nodes of standard operators, linear maps, rows of tables."""
 
     input: str
     output: str
     """float32 [B, D]."""
     steps: tuple[Step, ...]
     arrays: tuple[NamedArray, ...]
-    """Those that nodes read; linear maps have theirs."""
+    """Those that nodes read; linear maps and tables have theirs."""
     products: float
     """Products of weights that an item takes, or a token, where their number is not fixed."""
 

@@ -1,6 +1,7 @@
 """The graphs of traced towers: a body between the inputs and the output of every tower.
 
-Their linear maps are blocks of a precision; their other nodes stay as they were traced.
+Their linear maps and large tables are blocks of a precision; their other nodes stay as they were
+traced.
 """
 
 import numpy as np
@@ -9,7 +10,7 @@ import onnx
 from twinlens_export.architecture import Linear, TracedImageTower, TracedTextTower
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import Blocks, MakeBlocks
-from twinlens_export.graph.body import ROWS, Body, DenseStep
+from twinlens_export.graph.body import ROWS, Body, DenseStep, TableStep
 from twinlens_export.graph.graph import Graph
 from twinlens_export.towers.ends import IMAGE_INPUT, TEXT_INPUT, add_unit_rows, new_graph
 
@@ -55,6 +56,9 @@ def add_body(blocks: Blocks, body: Body, given: str) -> str:
         if isinstance(step, DenseStep):
             tokens = names.get(step.given, step.given)
             names[step.output] = _add_dense(blocks, step, tokens)
+        elif isinstance(step, TableStep):
+            ids = names.get(step.given, step.given)
+            names[step.output] = blocks.rows(step.table, ids, step.name)
         else:
             graph.nodes.append(step.with_inputs(names.get(name, name) for name in step.inputs))
     return names.get(body.output, body.output)

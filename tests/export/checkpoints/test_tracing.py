@@ -265,6 +265,50 @@ def test_a_convolution_that_cuts_patches_is_a_linear_map(
         assert (rows * wanted).sum(axis=1).min() > LEAST[precision]
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_token_embedding_and_the_maps_of_torchs_attention_are_blocks(
+    precision: Precision, opened: Callable[[Graph], Embed]
+) -> None:
+    class Attentive(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(2**14, 64)
+            self.attention = nn.MultiheadAttention(64, 2, batch_first=True)
+            self.head = nn.Linear(64, 16)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            tokens = self.table(ids)
+            mixed, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+            return self.head((tokens + mixed).mean(1))
+
+    torch.manual_seed(3)
+    module = Attentive().eval()
+    tower = traced_text_tower(module, context=CONTEXT, vocabulary=2**14, trim=False)
+    names = ["attention.in_proj_weight", "attention.out_proj"]
+    assert [step.name for step in tower.body.blocks] == names
+    ids = np.random.default_rng(2).integers(0, 2**14, (5, CONTEXT))
+    with torch.inference_mode():
+        wanted = unit(module(torch.from_numpy(ids)))
+    graph = in_precision(partial(text_graph, tower), precision)
+    assert (opened(graph)(ids) * wanted).sum(axis=1).min() > LEAST[precision]
+    stored = sum(array.nbytes for array in graph.weights.values())
+    bytes_a_number = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}[precision]
+    # The scales of int8, one a row of 64, and the head in float32.
+    assert stored < 1.12 * bytes_a_number * module.table.weight.numel()
+
+
+def test_equal_constants_of_two_layers_are_stored_once() -> None:
+    class Turned(nn.Module):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            for _ in range(3):
+                values = torch.relu(values - torch.arange(SIDE * SIDE).reshape(SIDE, SIDE) / 999.0)
+            return values.mean((2, 3))
+
+    tower = traced_image_tower(Turned().eval(), side_px=SIDE, normalization=NORMALIZATION)
+    large = [stored for stored in tower.body.arrays if stored.array.size == SIDE * SIDE]
+    assert len(large) == 1
+
+
 def test_what_cannot_be_traced_is_refused_by_the_name_of_its_module() -> None:
     class Broken(nn.Module):
         def forward(self, _: torch.Tensor) -> torch.Tensor:
