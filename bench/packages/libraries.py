@@ -22,7 +22,7 @@ PROCESSORS: Final = {
 """A processor by its names in ELF, Mach-O and PE files."""
 IMPORTED: Final = {
     "manylinux": r"(?:libc|libm|libpthread|libdl|librt|ld-linux-[\w-]+)\.so\.\d",
-    "musllinux": r"libc\.so",
+    "musllinux": r"libc\.musl-(?:x86_64|aarch64)\.so\.1",
     "macosx": r"/usr/lib/libSystem\.B\.dylib",
     "win": r"(?i:{python}|kernel32|ntdll|ucrtbase|api-ms-win-crt-[\w-]+)\.dll",
 }

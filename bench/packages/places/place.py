@@ -23,7 +23,6 @@ ORT: Final = ("flatbuffers", "onnxruntime", "protobuf")
 ALL: Final = ("tests/kernels", "--ignore=tests/kernels/isa")
 """Tests that need no towers."""
 SOME: Final = (
-    "tests/kernels/test_cpu.py",
     "tests/kernels/test_kernels.py",
     "tests/kernels/test_resample.py",
 )

@@ -170,14 +170,8 @@ endif()
 
 # The list as macros of C++.
 set(twinlens_generated ${CMAKE_CURRENT_BINARY_DIR}/instruction_sets)
-file(CONFIGURE OUTPUT ${twinlens_generated}/cpu/instruction_sets.hpp @ONLY CONTENT
-[[// instruction_sets.hpp - written by instruction_sets.cmake: each(name, "features it needs").
-#pragma once
-
-#define TWINLENS_SEARCH_SETS(each)@twinlens_search_table@
-#define TWINLENS_OPERATOR_SETS(each)@twinlens_operators_table@
-#define TWINLENS_BF16_SETS(each)@twinlens_bf16_table@
-]])
+configure_file(${CMAKE_CURRENT_LIST_DIR}/instruction_sets.hpp.in
+               ${twinlens_generated}/cpu/instruction_sets.hpp @ONLY)
 
 # twinlens_use_instruction_sets(target search|operators): the sources of the library's sets, and
 # the choice among them.
