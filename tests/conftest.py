@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers.models import BPE
 from tokenizers.normalizers import NFC, Lowercase, Replace
@@ -22,6 +23,10 @@ from twinlens.bundle.specs import ImageSpec, TextSpec
 
 # Some tests import onnxruntime themselves; no test writes into the home or asks for a host.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# A busy machine is no fault of the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 START: Final = "<|startoftext|>"
 END: Final = "<|endoftext|>"

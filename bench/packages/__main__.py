@@ -121,8 +121,8 @@ def _fresh(python: str, made: Path) -> Place:
 
 def install(options: argparse.Namespace) -> None:
     """Time and weigh an installation by each line."""
-    here = _here(options)
-    rows = [installations.installed(line, here) for line in installations.LINES]
+    lines = installations.LINES
+    rows = [installations.installed(line, options.python, options.dist) for line in lines]
     record("installations", rows, "line")
 
 

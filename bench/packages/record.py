@@ -35,7 +35,7 @@ def write_page(document: Mapping[str, Sequence[Row]]) -> None:
 COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "wheels": ("file", "MB", "instruction sets", "oldest system", "checked by"),
     "runs": ("wheel", "where", "what ran"),
-    "installations": ("line", "seconds", "MB on disk", "packages"),
+    "installations": ("line", "packages", "CPython 3.11", "CPython 3.12", "CPython 3.13"),
     "versions": ("environment", "versions", "tests"),
     "rehearsal": ("step", "outcome"),
 }

@@ -16,7 +16,7 @@ from twinlens_export.graph.mapped_arrays import release
 
 Array: TypeAlias = NDArray[Any]
 
-# The oldest supported onnxruntime, 1.20, reads up to opset 21 and IR 10.
+# The oldest supported onnxruntime, 1.21, reads up to opset 22 and IR 10.
 OPSET: Final = 20
 IR_VERSION: Final = 10
 MICROSOFT: Final = "com.microsoft"

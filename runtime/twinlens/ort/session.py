@@ -1,6 +1,5 @@
 """Session: one ONNX model, opened on one device."""
 
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -33,8 +32,6 @@ from twinlens.ort.session_options import (
     open_on_cuda,
 )
 from twinlens.ort.tensor_type import TensorType
-
-logger = logging.getLogger(__name__)
 
 _DTYPES: Final[Mapping[str, type]] = {"uint8": np.uint8, "int64": np.int64}
 """Input types of the towers, by onnxruntime's names."""
@@ -246,12 +243,18 @@ class Session:
 
     @cached_property
     def placement(self) -> Placement | None:
-        """Provider of each node; None on the CPU, and if this onnxruntime does not tell."""
+        """Provider of each node; None on the CPU.
+
+        Raises:
+            ProviderError: this onnxruntime does not tell.
+        """
         if self._device.kind == "cpu":
             return None
         if not hasattr(self._session, "get_provider_graph_assignment_info"):  # before 1.24
-            logger.info("this onnxruntime does not tell where nodes run; 1.24 does")
-            return None
+            raise ProviderError(
+                f"onnxruntime {onnxruntime().__version__} does not tell which nodes {self._device} "
+                "runs, wanted 1.26 or newer; run: pip install -U 'twinlens[gpu]'"
+            )
         return Placement.of(self._session.get_provider_graph_assignment_info())
 
     def require_placement(self, *, shape_nodes: Collection[str] = ()) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from half_demo import half_demo
-from imitated_cuda import CUDA, Gpu, imitate_gpu
+from imitated_cuda import CUDA, Gpu, ImitatedSession, imitate_gpu
 
 import twinlens
 from twinlens import CudaOptions, Model
@@ -211,6 +211,17 @@ def test_a_tower_of_which_a_node_fell_back_is_refused(
         r"take precision='fp16', another onnxruntime-gpu, or device='cpu'",
     ):
         image_tower(bundle, device=Device(kind="cuda", number=1))
+
+
+def test_an_onnxruntime_that_does_not_tell_is_refused(
+    bundle: Bundle, gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "get_provider_graph_assignment_info"
+    for kind in ImitatedSession.__mro__:
+        if name in vars(kind):
+            monkeypatch.delattr(kind, name)
+    with pytest.raises(ProviderError, match=r"does not tell which nodes cuda:0 runs, wanted 1\.26"):
+        image_tower(bundle, device=Device(kind="cuda"))
 
 
 def test_a_node_that_reads_shapes_alone_may_run_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
