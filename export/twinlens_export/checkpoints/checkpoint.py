@@ -38,6 +38,8 @@ from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.mapped_arrays import on_disk
 from twinlens_export.presence import there
 
+OPEN_CLIP_HUB: Final = "hf-hub:"
+"""Prefix that open_clip gives to an id of the Hub."""
 FEW_NUMBERS: Final = 1024
 """Of a matrix, to see whether it holds integers alone."""
 
@@ -107,12 +109,13 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
     Raises:
         CheckpointError: it cannot be read or fetched, or is of no supported family.
     """
-    require_checkpoint(checkpoint)
+    given = checkpoint.removeprefix(OPEN_CLIP_HUB)
+    require_checkpoint(given)
     return read_part(
-        checkpoint,
+        given,
         "configuration of the model",
         "give a whole checkpoint, unchanged since it was saved",
-        lambda: _read(checkpoint),
+        lambda: _read(given),
     )
 
 
