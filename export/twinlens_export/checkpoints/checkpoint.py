@@ -38,8 +38,8 @@ from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.mapped_arrays import on_disk
 from twinlens_export.presence import there
 
-FEW_NUMBERS: Final = 1024
-"""Of a matrix, to see whether it holds integers alone."""
+OPEN_CLIP_HUB: Final = "hf-hub:"
+"""Prefix that open_clip gives to an id of the Hub."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +107,13 @@ def read_checkpoint(checkpoint: str) -> Checkpoint:
     Raises:
         CheckpointError: it cannot be read or fetched, or is of no supported family.
     """
-    require_checkpoint(checkpoint)
+    given = checkpoint.removeprefix(OPEN_CLIP_HUB)
+    require_checkpoint(given)
     return read_part(
-        checkpoint,
+        given,
         "configuration of the model",
         "give a whole checkpoint, unchanged since it was saved",
-        lambda: _read(checkpoint),
+        lambda: _read(given),
     )
 
 
@@ -172,11 +173,15 @@ def _require_finite(weights: Mapping[str, F32]) -> None:
 
 
 def _require_floats(weights: Mapping[str, F32]) -> None:
-    """Refuse codes of a quantisation, which a library has read as if they were numbers."""
+    """Refuse codes of a quantisation, which a library has read as if they were numbers.
+
+    Of weights by their names alone: masks, which some models store, are integers too.
+    """
     for name, array in weights.items():
-        few = array.reshape(-1)[:FEW_NUMBERS]
-        is_matrix = array.ndim > 1 and array.dtype.kind == "f" and array.size
-        if is_matrix and np.abs(few).max() > 1 and (few == np.rint(few)).all():
+        if array.ndim < 2 or array.dtype.kind != "f" or not name.endswith("weight"):
+            continue
+        row = array[:1]
+        if row.size and np.abs(row).max() > 1 and (row == np.rint(row)).all():
             raise CheckpointError(
                 f"the checkpoint has integers in place of its weights {quoted(name)}: they are "
                 "quantised; give the checkpoint in floats that they were made of"

@@ -179,10 +179,23 @@ def cure_of(checkpoint: str, error: BaseException) -> str | None:
             "install the torchvision made for this torch (from the same index), or remove it: "
             "pip uninstall torchvision"
         )
-    if path.is_dir() and (cure := _cure_of_weights(path)):
-        return cure
-    if not path.exists() and (path.is_absolute() or checkpoint.startswith((".", "~"))):
+    return _cure_of_weights(path) if path.is_dir() else _cure_of_name(checkpoint)
+
+
+def _cure_of_name(checkpoint: str) -> str | None:
+    """Return the cure for a name of nothing; None: it may be a Hub id."""
+    path = Path(checkpoint)
+    if path.exists():
+        return None
+    if "://" in checkpoint:
+        return "no address is fetched; give the Hub id, the OWNER/NAME at its end"
+    if path.is_absolute() or checkpoint.startswith((".", "~")):
         return "there is no such folder; check the path, or give a local folder or a Hub id"
+    if "/" not in checkpoint:
+        return (
+            "a Hub id is OWNER/NAME; for a name of OpenCLIP's registry give the id of its weights, "
+            "such as laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
+        )
     return None
 
 
@@ -225,9 +238,11 @@ def _cure_of_shards(path: Path) -> str | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the first line of an error's message, or of the error that caused it."""
+    """Return the first line of an error's message that tells something, or of its cause's."""
     root = _root(error) if isinstance(error, ImportError) else error
     lines = str(root).strip().splitlines()
+    if len(lines) > 1 and lines[0].endswith(":"):  # torch's heading of a list of misfits
+        return quoted(lines[1].strip())
     return quoted(lines[0]) if lines else type(root).__name__
 
 
@@ -235,6 +250,11 @@ def _root(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def weights_in(folder: Path) -> list[str]:
+    """Return the names of the files of weights in a folder, sorted."""
+    return [path.name for path in _files_of(folder, WEIGHTS_FILES)]
 
 
 def _files_of(folder: Path, suffixes: Collection[str]) -> list[Path]:

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ import transformers
 from safetensors.torch import load_file
 
 from twinlens_export.checkpoints.checkpoint import read_checkpoint
+from twinlens_export.checkpoints.diagnosis import reason_of
 from twinlens_export.errors import CheckpointError
 
 BUNDLE = Path(__file__).parents[3] / "runtime/twinlens/demo/bundle"
@@ -99,3 +102,36 @@ def test_the_two_files_of_an_adapter_beside_a_model_are_refused(copied: Path) ->
     said = refusal(copied)
     assert "holds a model and an adapter beside it, and does not say which is meant; for" in said
     assert "base_model_name_or_path names this one" in said
+
+
+def test_a_folder_of_openclip_with_weights_of_another_name_names_them(
+    tmp_path: Path, document: Callable[..., dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "open_clip", ModuleType("open_clip"))
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(document()))
+    assert "open_clip_pytorch_model.bin; give a whole folder, with" in refusal(tmp_path)
+    torch.save({}, tmp_path / "epoch_3.pt")
+    assert "give the file of weights in it, epoch_3.pt" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ViT-B-32", "a Hub id is OWNER/NAME; for a name of OpenCLIP's registry give the id of"),
+        ("https://hub.test/openai/clip", "give the Hub id, the OWNER/NAME at its end"),
+        ("hf-hub:nobody/nothing", "nobody/nothing has no readable"),
+    ],
+)
+def test_other_names_of_a_model_are_answered_with_its_hub_id(
+    name: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert message in refusal(name)
+
+
+def test_the_reason_behind_a_heading_of_torch_is_told() -> None:
+    model, heading = torch.nn.Linear(2, 3), "Error(s) in loading state_dict for Linear:"
+    with pytest.raises(RuntimeError) as error:
+        model.load_state_dict({"weight": torch.zeros(9, 9), "bias": torch.zeros(3)})
+    assert str(error.value).startswith(heading)
+    assert reason_of(error.value).startswith("size mismatch for weight")

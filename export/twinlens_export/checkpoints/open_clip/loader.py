@@ -13,6 +13,7 @@ from PIL import Image
 
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32
+from twinlens_export.checkpoints.diagnosis import weights_in
 from twinlens_export.checkpoints.hub_files import (
     OPEN_CLIP_CONFIG,
     TOKENIZER,
@@ -142,7 +143,9 @@ def _folder(checkpoint: str) -> Path:
     """
     found = next((path for name in WEIGHTS if (path := path_of(checkpoint, name))), None)
     if found is None:
-        raise CheckpointError(f"{quoted(checkpoint)} has none of {', '.join(WEIGHTS)}; {CURE}")
+        others = weights_in(Path(checkpoint)) if Path(checkpoint).is_dir() else []
+        cure = f"give the file of weights in it, {quoted(others[0])}" if others else CURE
+        raise CheckpointError(f"{quoted(checkpoint)} has none of {', '.join(WEIGHTS)}; {cure}")
     for name in TOKENIZER_FILES:
         path_of(checkpoint, name)
     return found.parent
