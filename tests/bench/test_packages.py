@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from bench.packages.cross.sources import current, note_down
 from bench.packages.cross.target import TARGETS
 from bench.packages.cross.toolchain import toolchain
