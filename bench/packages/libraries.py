@@ -29,6 +29,7 @@ IMPORTED: Final = {
 """Libraries of a system that a wheel may ask for; on Windows also Python's."""
 _VERSION_MIN_MACOSX: Final = 0x24
 _BUILD_VERSION: Final = 0x32
+_CODE_SIGNATURE: Final = 0x1D
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +41,14 @@ class Library:
         imported: names of the libraries that it asks for.
         oldest: newest version of glibc's symbols, or the oldest macOS, that it asks for.
         relocated: True if its code is changed when it is loaded, which hardened systems refuse.
+        signed: False for a Mach-O file without a signature, which Apple's own processors refuse.
     """
 
     processor: str
     imported: frozenset[str]
     oldest: str
     relocated: bool
+    signed: bool = True
 
 
 def read(content: bytes) -> Library:
@@ -78,6 +81,8 @@ def faults(name: str, library: Library) -> list[str]:
         found.append(f"it asks for {library.oldest}")
     if library.relocated:
         found.append("its code is relocated")
+    if processor == "arm64" and not library.signed:
+        found.append("it is not signed")
     return found
 
 
@@ -130,6 +135,7 @@ def _macho(content: bytes) -> Library:
         imported=frozenset(name for *_, name in header.walkRelocatables()),
         oldest=_newest(f"{each >> 16}.{each >> 8 & 255}" for each in map(int, oldest)),
         relocated=False,
+        signed=any(load.cmd == _CODE_SIGNATURE for load, *_ in header.commands),
     )
 
 

@@ -1,0 +1,48 @@
+"""Wheels of other systems: which are kept, and how zig is called."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.packages.cross.sources import current, note_down
+from bench.packages.cross.target import TARGETS
+from bench.packages.cross.toolchain import toolchain
+
+
+def test_a_wheel_is_kept_while_it_and_its_sources_are_the_same(tmp_path: Path) -> None:
+    note, wheel = tmp_path / "made" / "note.json", tmp_path / "one.whl"
+    assert current(note, "sources", tmp_path) is None
+    wheel.write_bytes(b"wheel")
+    note_down(note, "sources", wheel)
+    assert current(note, "sources", tmp_path) == wheel
+    assert current(note, "other sources", tmp_path) is None
+    wheel.write_bytes(b"other wheel")
+    assert current(note, "sources", tmp_path) is None
+    wheel.unlink()
+    assert current(note, "sources", tmp_path) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the compiler is a shell script")
+@pytest.mark.parametrize("name", TARGETS)
+def test_zig_gets_the_arguments_that_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nfor each do echo $each; done\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    target = TARGETS[name]
+    toolchain(target, tmp_path / "tools")
+    given = ("-MD", "-MT", "a b.o", "-MF", "a.d", "-bundle", "-Wl,@list", "-o", "a.so", "a.cpp")
+    done = subprocess.run(
+        [str(tmp_path / "tools" / "c++"), *given], check=False, capture_output=True, text=True
+    )
+    called = ["-m", "ziglang", "c++", "-target", target.zig]
+    passed = ["-shared", "-Wl,-undefined,dynamic_lookup", "-o", "a.so", "a.cpp"]
+    assert done.stdout.split("\n")[:-1] == called + passed
+    # The name of musl's library is changed by a program that is not beside this one.
+    assert ("patchelf" in done.stderr) == ("musl" in name)
+    assert (done.returncode == 0) == ("musl" not in name)
