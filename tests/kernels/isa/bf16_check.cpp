@@ -9,6 +9,7 @@
 
 #include "check.hpp"
 #include "float32_bits.hpp"
+#include "layer_checks.hpp"
 #include "operators/bf16/extensions.hpp"
 #include "operators/dispatch.hpp"
 #include "operators_reference.hpp"
@@ -17,15 +18,6 @@
 namespace {
 
 using namespace check;
-
-using Codes = std::vector<std::uint16_t>;
-
-// The layers of one instruction set, and the float32 layers of any.
-struct Set {
-    const char *name;
-    const bf16::Table &layers;
-    const float32::Table &floats;
-};
 
 float widened(std::uint16_t code) {
     const std::uint32_t bits = std::uint32_t{code} << 16U;
@@ -55,6 +47,8 @@ float nearest(float x) { return widened(rounded(x)); }
 
 // A linear layer with random weights, packed as bf16/layers.hpp says.
 struct ShortLinear {
+    using Table = bf16::Table;
+
     std::int64_t in, out;
     Aligned<std::uint16_t> weights;
     Floats bias;
@@ -78,6 +72,27 @@ struct ShortLinear {
 
     bf16::Linear linear() const { return {weights.data(), bias.data(), in, out}; }
 
+    static float of_byte(std::uint8_t byte) { return static_cast<float>(byte) - 128; }
+
+    // Sums of products of rounded numbers by std::fma, the odd one of a pair first, and the bias.
+    Floats exact(const Floats &x) const {
+        Floats rows;
+        for (std::size_t first = 0; first < x.size(); first += size(in)) {
+            const auto number = [&](std::int64_t k) {
+                return k < in ? nearest(x[first + size(k)]) : 0;
+            };
+            for (std::int64_t n = 0; n < out; ++n) {
+                float sum = 0;
+                for (std::int64_t k = 0; k < in; k += 2) {
+                    sum = std::fma(number(k + 1), weight(n, k + 1), sum);
+                    sum = std::fma(number(k), weight(n, k), sum);
+                }
+                rows.push_back(sum + bias[size(n)]);
+            }
+        }
+        return rows;
+    }
+
   private:
     ShortLinear(std::int64_t in_, std::int64_t out_, const Floats &numbers)
         : in(in_), out(out_), weights((out + 31) / 32 * ((in + 1) / 2) * 64),
@@ -94,39 +109,7 @@ struct ShortLinear {
     }
 };
 
-// Sums of products of rounded numbers by std::fma, the odd one of a pair first, and the bias.
-Floats exact_linear(const Floats &x, const ShortLinear &linear) {
-    Floats out;
-    for (std::size_t first = 0; first < x.size(); first += size(linear.in)) {
-        const auto number = [&](std::int64_t k) {
-            return k < linear.in ? nearest(x[first + size(k)]) : 0;
-        };
-        for (std::int64_t n = 0; n < linear.out; ++n) {
-            float sum = 0;
-            for (std::int64_t k = 0; k < linear.in; k += 2) {
-                sum = std::fma(number(k + 1), linear.weight(n, k + 1), sum);
-                sum = std::fma(number(k), linear.weight(n, k), sum);
-            }
-            out.push_back(sum + linear.bias[size(n)]);
-        }
-    }
-    return out;
-}
-
-// x behind a norm, to the bit: an identity of float32 keeps each number.
-Floats normed_by(const Set &set, const Floats &x, std::int64_t width, const Norm &norm) {
-    PackedLinear identity(width, width);
-    for (std::int64_t n = 0; n < width; ++n) {
-        for (std::int64_t k = 0; k < width; ++k) {
-            identity.weights[(n / 32 * width + k) * 32 + n % 32] = n == k ? 1 : 0;
-        }
-        identity.bias[size(n)] = 0;
-    }
-    Floats out(x.size());
-    set.floats.product(x.data(), static_cast<std::int64_t>(x.size()) / width, &norm,
-                       identity.linear(), nullptr, out.data(), pool_of(1));
-    return out;
-}
+using Set = LayerSet<ShortLinear>;
 
 void check_rounding(const Set &set) {
     Floats x{0.0F, -0.0F, 1.0F, NAN, -NAN, INFINITY, -INFINITY, 3.4e38F, -3.4e38F, 1e-45F, -1e-39F};
@@ -154,46 +137,6 @@ void check_rounding(const Set &set) {
     expect(right, "%s: a number is rounded in another way", set.name);
 }
 
-void check_product(const Set &set, std::int64_t rows, std::int64_t in, std::int64_t out) {
-    const ShortLinear linear(in, out);
-    const RandomNorm norm(in);
-    const Norm given = norm.norm();
-    const Floats x = normals(rows * in);
-    const auto compute = [&](const Norm *own, const float *residual) {
-        return [&set, &linear, own, residual](const float *from, std::int64_t n, float *to,
-                                              const Pool &pool) {
-            set.layers.product(from, n, own, linear.linear(), residual, to, pool);
-        };
-    };
-    const Floats got = steady(compute(nullptr, nullptr), x, rows, in, out, set.name, "product");
-    expect(same_bits(got, exact_linear(x, linear)), "%s product: %lld rows, %lld by %lld", set.name,
-           static_cast<long long>(rows), static_cast<long long>(in), static_cast<long long>(out));
-    const Floats behind = steady(compute(&given, nullptr), x, rows, in, out, set.name, "norm");
-    expect(same_bits(behind, exact_linear(normed_by(set, x, in, given), linear)), "%s norm",
-           set.name);
-    // A residual is added to the very same values, and may be the output itself.
-    const Floats residual = normals(rows * out);
-    Floats added = residual, wanted = got;
-    compute(nullptr, added.data())(x.data(), rows, added.data(), pool_of(2));
-    for (std::size_t i = 0; i < got.size(); ++i) {
-        wanted[i] += residual[i];
-    }
-    expect(same_bits(added, wanted), "%s product: a residual", set.name);
-}
-
-void check_bytes_product(const Set &set, std::int64_t rows, std::int64_t in, std::int64_t out) {
-    const ShortLinear linear(in, out);
-    std::vector<std::uint8_t> x(size(rows * in));
-    Floats lowered;
-    for (std::uint8_t &byte : x) {
-        byte = static_cast<std::uint8_t>(whole(0, 255));
-        lowered.push_back(static_cast<float>(byte) - 128);
-    }
-    Floats got(size(rows * out));
-    set.layers.bytes_product(x.data(), rows, linear.linear(), got.data(), pool_of(3));
-    expect(same_bits(got, exact_linear(lowered, linear)), "%s bytes_product", set.name);
-}
-
 // Of sums that are to the bit, an activation in float64, and sums in float64: a number in the
 // middle of two of bfloat16 may be rounded to either.
 void check_mlp(const Set &set, std::int64_t rows, std::int64_t width, std::int64_t middle,
@@ -207,78 +150,17 @@ void check_mlp(const Set &set, std::int64_t rows, std::int64_t width, std::int64
             set.layers.mlp(from, n, &given, fc1.linear(), activation, fc2.linear(), to, pool);
         },
         x, rows, width, width, set.name, "mlp");
-    Floats hidden = exact_linear(normed_by(set, x, width, given), fc1);
+    Floats hidden = fc1.exact(normed_by(set.floats, x, width, given));
     for (float &one : hidden) {
         one = static_cast<float>(activated(activation, static_cast<double>(one)));
     }
-    const Floats wanted = exact_linear(hidden, fc2);
+    const Floats wanted = fc2.exact(hidden);
     double off = 0;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         off = std::max(off, std::fabs(static_cast<double>(got[i]) - static_cast<double>(x[i]) -
                                       static_cast<double>(wanted[i])));
     }
     expect(off <= 2e-3, "%s mlp: off by %g", set.name, off);
-}
-
-// The same to the bit as its three parts.
-void check_self_attention(const Set &set, std::int64_t batch, std::int64_t tokens,
-                          std::int64_t heads, std::int64_t head_width, bool causal) {
-    const std::int64_t width = heads * head_width, rows = batch * tokens;
-    const ShortLinear qkv(width, 3 * width), out_proj(width, width);
-    const RandomNorm norm(width);
-    const Norm given = norm.norm();
-    const Floats x = normals(rows * width);
-    Floats joined(size(rows * 3 * width)), mixed(x.size()), wanted(x.size());
-    const Pool pool = pool_of(1);
-    set.layers.product(x.data(), rows, &given, qkv.linear(), nullptr, joined.data(), pool);
-    const std::int64_t stride = 3 * width;
-    const float *first = joined.data();
-    set.floats.attention({first, first + width, first + 2 * width, stride, stride, stride, batch,
-                          heads, head_width, tokens, tokens, causal, nullptr},
-                         mixed.data(), pool);
-    set.layers.product(mixed.data(), rows, nullptr, out_proj.linear(), x.data(), wanted.data(),
-                       pool);
-    for (const int threads : {1, 2, 3, 7}) {
-        Floats got(x.size(), NAN);
-        set.layers.self_attention(x.data(), {batch, tokens, heads, causal, nullptr}, &given,
-                                  qkv.linear(), out_proj.linear(), got.data(), pool_of(threads));
-        expect(same_bits(got, wanted), "%s self_attention: %lld items of %lld tokens, %d threads",
-               set.name, static_cast<long long>(batch), static_cast<long long>(tokens), threads);
-    }
-}
-
-void check_nan(const Set &set) {
-    constexpr std::int64_t rows = 33, width = 64;
-    const ShortLinear fc1(width, 127), fc2(127, width);
-    Floats x = normals(rows * width), clean(x.size()), spoilt(x.size());
-    const auto compute = [&](Floats &out) {
-        set.layers.mlp(x.data(), rows, nullptr, fc1.linear(), Activation::gelu, fc2.linear(),
-                       out.data(), pool_of(1));
-    };
-    compute(clean);
-    x[7 * width + 3] = NAN;
-    compute(spoilt);
-    bool right = true;
-    for (std::size_t i = 0; i < clean.size(); ++i) {
-        right = right && (i / width == 7 ? std::isnan(spoilt[i]) : spoilt[i] == clean[i]);
-    }
-    expect(right, "%s mlp: a row with a NaN spoils others, or itself not", set.name);
-}
-
-// An empty batch writes nothing, whatever the threads.
-void check_empty(const Set &set) {
-    const ShortLinear fc1(32, 96), fc2(96, 32), back(32, 32);
-    const Floats none(1);
-    for (const int threads : {1, 3}) {
-        Floats out(1, 7);
-        const Pool pool = pool_of(threads);
-        set.layers.product(none.data(), 0, nullptr, fc1.linear(), nullptr, out.data(), pool);
-        set.layers.mlp(none.data(), 0, nullptr, fc1.linear(), Activation::gelu, fc2.linear(),
-                       out.data(), pool);
-        set.layers.self_attention(none.data(), {0, 7, 2, false, nullptr}, nullptr, fc1.linear(),
-                                  back.linear(), out.data(), pool);
-        expect(out[0] == 7, "%s: an empty batch by %d threads", set.name, threads);
-    }
 }
 
 void check_set(const Set &set) {
@@ -300,7 +182,7 @@ void check_set(const Set &set) {
         check_self_attention(set, whole(1, 4), tokens, 2, 64, tokens == 50);
         check_self_attention(set, whole(1, 4), tokens, 4, 24, false);
     }
-    check_nan(set);
+    check_nan(set, 127);
     check_empty(set);
     std::printf(
         "bits %s %016llx\n", set.name,

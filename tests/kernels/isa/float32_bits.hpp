@@ -2,6 +2,7 @@
 // as common_bits.hpp has those of int8 towers.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "common_bits.hpp"
@@ -11,6 +12,8 @@ namespace check {
 
 // A linear layer with random weights, packed as float32/layers.hpp says.
 struct PackedLinear {
+    using Table = float32::Table;
+
     std::int64_t in, out;
     Aligned<float> weights;
     Floats bias;
@@ -23,6 +26,23 @@ struct PackedLinear {
     float weight(std::int64_t n, std::int64_t k) const { return weights[place(n, k)]; }
 
     float32::Linear linear() const { return {weights.data(), bias.data(), in, out}; }
+
+    static float of_byte(std::uint8_t byte) { return byte; }
+
+    // Sums of products by std::fma, in the order of the inputs, and the bias.
+    Floats exact(const Floats &x) const {
+        Floats rows;
+        for (std::size_t first = 0; first < x.size(); first += size(in)) {
+            for (std::int64_t n = 0; n < out; ++n) {
+                float sum = 0;
+                for (std::int64_t k = 0; k < in; ++k) {
+                    sum = std::fma(x[first + size(k)], weight(n, k), sum);
+                }
+                rows.push_back(sum + bias[size(n)]);
+            }
+        }
+        return rows;
+    }
 
   private:
     PackedLinear(std::int64_t in_, std::int64_t out_, const Floats &numbers)

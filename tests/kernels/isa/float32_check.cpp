@@ -8,6 +8,7 @@
 
 #include "check.hpp"
 #include "float32_bits.hpp"
+#include "layer_checks.hpp"
 #include "operators/dispatch.hpp"
 #include "operators_reference.hpp"
 #include "pools.hpp"
@@ -16,24 +17,9 @@ namespace {
 
 using namespace check;
 
-using Layer = float32::Linear;
+using Set = LayerSet<PackedLinear>;
 
-// Sums of products by std::fma, in the order of the inputs, and the bias.
-Floats exact_linear(const Floats &x, const PackedLinear &linear) {
-    Floats out;
-    for (std::size_t first = 0; first < x.size(); first += size(linear.in)) {
-        for (std::int64_t n = 0; n < linear.out; ++n) {
-            float sum = 0;
-            for (std::int64_t k = 0; k < linear.in; ++k) {
-                sum = std::fma(x[first + size(k)], linear.weight(n, k), sum);
-            }
-            out.push_back(sum + linear.bias[size(n)]);
-        }
-    }
-    return out;
-}
-
-// The same in float64.
+// linear(x) in float64.
 std::vector<double> linear64(const std::vector<double> &x, const PackedLinear &linear) {
     std::vector<double> out;
     for (std::size_t first = 0; first < x.size(); first += size(linear.in)) {
@@ -61,45 +47,16 @@ void expect_close(const Floats &got, const std::vector<double> &wanted, const ch
            what, off, largest);
 }
 
-void check_product(const OperatorTable &table, std::int64_t rows, std::int64_t in,
-                   std::int64_t out) {
+// A norm before the product, in float64.
+void check_normed_product(const OperatorTable &table, std::int64_t rows, std::int64_t in,
+                          std::int64_t out) {
     const PackedLinear linear(in, out);
     const RandomNorm norm(in);
     const Norm given = norm.norm();
     const Floats x = normals(rows * in);
-    const auto compute = [&](const Norm *own, const float *residual) {
-        return [&table, &linear, own, residual](const float *from, std::int64_t n, float *to,
-                                                const Pool &pool) {
-            table.floats.product(from, n, own, linear.linear(), residual, to, pool);
-        };
-    };
-    const Floats got = steady(compute(nullptr, nullptr), x, rows, in, out, table.name, "product");
-    expect(same_bits(got, exact_linear(x, linear)), "%s product: %lld rows, %lld by %lld",
-           table.name, static_cast<long long>(rows), static_cast<long long>(in),
-           static_cast<long long>(out));
-    const Floats behind = steady(compute(&given, nullptr), x, rows, in, out, table.name, "norm");
-    expect_close(behind, linear64(widened(normed(x, in, &norm)), linear), table.name, "norm");
-    // A residual is added to the very same values, and may be the output itself.
-    const Floats residual = normals(rows * out);
-    Floats added = residual, wanted = got;
-    compute(nullptr, added.data())(x.data(), rows, added.data(), pool_of(2));
-    for (std::size_t i = 0; i < got.size(); ++i) {
-        wanted[i] += residual[i];
-    }
-    expect(same_bits(added, wanted), "%s product: a residual", table.name);
-}
-
-void check_bytes_product(const OperatorTable &table, std::int64_t rows, std::int64_t in,
-                         std::int64_t out) {
-    const PackedLinear linear(in, out);
-    std::vector<std::uint8_t> x(size(rows * in));
-    for (std::uint8_t &byte : x) {
-        byte = static_cast<std::uint8_t>(whole(0, 255));
-    }
     Floats got(size(rows * out));
-    table.floats.bytes_product(x.data(), rows, linear.linear(), got.data(), pool_of(3));
-    expect(same_bits(got, exact_linear(Floats(x.begin(), x.end()), linear)), "%s bytes_product",
-           table.name);
+    table.floats.product(x.data(), rows, &given, linear.linear(), nullptr, got.data(), pool_of(1));
+    expect_close(got, linear64(widened(normed(x, in, &norm)), linear), table.name, "norm");
 }
 
 void check_mlp(const OperatorTable &table, std::int64_t rows, std::int64_t width,
@@ -122,53 +79,6 @@ void check_mlp(const OperatorTable &table, std::int64_t rows, std::int64_t width
         wanted[i] += static_cast<double>(x[i]);
     }
     expect_close(got, wanted, table.name, "mlp");
-}
-
-// The same to the bit as its three parts, of which attention is checked in float64.
-void check_self_attention(const OperatorTable &table, std::int64_t batch, std::int64_t tokens,
-                          std::int64_t heads, std::int64_t head_width, bool causal) {
-    const std::int64_t width = heads * head_width, rows = batch * tokens;
-    const PackedLinear qkv(width, 3 * width), out_proj(width, width);
-    const RandomNorm norm(width);
-    const Norm given = norm.norm();
-    const Floats x = normals(rows * width);
-    Floats joined(size(rows * 3 * width)), mixed(x.size()), wanted(x.size());
-    const Pool pool = pool_of(1);
-    table.floats.product(x.data(), rows, &given, qkv.linear(), nullptr, joined.data(), pool);
-    const Attention all{joined.data(),
-                        joined.data() + width,
-                        joined.data() + 2 * width,
-                        3 * width,
-                        3 * width,
-                        3 * width,
-                        batch,
-                        heads,
-                        head_width,
-                        tokens,
-                        tokens,
-                        causal,
-                        nullptr};
-    table.floats.attention(all, mixed.data(), pool);
-    double off = 0;
-    for (std::int64_t item = 0; item < batch; ++item) {
-        const std::int64_t query = whole(0, tokens - 1), head = whole(0, heads - 1);
-        const std::vector<double> values = attended(all, item, head, query);
-        for (std::int64_t i = 0; i < head_width; ++i) {
-            const float got = mixed[size((item * tokens + query) * width + head * head_width + i)];
-            off = std::max(off, std::fabs(static_cast<double>(got) - values[size(i)]));
-        }
-    }
-    expect(off <= 2e-5, "%s attention: %lld tokens, off by %g", table.name,
-           static_cast<long long>(tokens), off);
-    table.floats.product(mixed.data(), rows, nullptr, out_proj.linear(), x.data(), wanted.data(),
-                         pool);
-    for (const int threads : {1, 2, 3, 7}) {
-        Floats got(x.size(), NAN);
-        table.floats.self_attention(x.data(), {batch, tokens, heads, causal, nullptr}, &given,
-                                    qkv.linear(), out_proj.linear(), got.data(), pool_of(threads));
-        expect(same_bits(got, wanted), "%s self_attention: %lld items of %lld tokens, %d threads",
-               table.name, static_cast<long long>(batch), static_cast<long long>(tokens), threads);
-    }
 }
 
 // Numbers around a mean, of every size that a row may have.
@@ -231,48 +141,26 @@ void check_rows_without_length(const OperatorTable &table) {
     }
 }
 
-void check_nan(const OperatorTable &table) {
-    constexpr std::int64_t rows = 33, width = 64;
-    const PackedLinear fc1(width, 128), fc2(128, width);
-    Floats x = normals(rows * width), clean(x.size()), spoilt(x.size());
-    const auto compute = [&](Floats &out) {
-        table.floats.mlp(x.data(), rows, nullptr, fc1.linear(), Activation::gelu, fc2.linear(),
-                         out.data(), pool_of(1));
-    };
-    compute(clean);
-    x[7 * width + 3] = NAN;
-    compute(spoilt);
-    bool right = true;
-    for (std::size_t i = 0; i < clean.size(); ++i) {
-        right = right && (i / width == 7 ? std::isnan(spoilt[i]) : spoilt[i] == clean[i]);
-    }
-    expect(right, "%s mlp: a row with a NaN spoils others, or itself not", table.name);
-}
-
 // An empty batch writes nothing, whatever the threads.
-void check_empty(const OperatorTable &table) {
-    const PackedLinear fc1(32, 96), fc2(96, 32), back(32, 32);
+void check_no_rows(const OperatorTable &table) {
     const Floats none(1);
     for (const int threads : {1, 2, 3}) {
         Floats out(1, 7);
         const Pool pool = pool_of(threads);
-        table.floats.product(none.data(), 0, nullptr, fc1.linear(), nullptr, out.data(), pool);
-        table.floats.mlp(none.data(), 0, nullptr, fc1.linear(), Activation::gelu, fc2.linear(),
-                         out.data(), pool);
-        table.floats.self_attention(none.data(), {0, 7, 2, false, nullptr}, nullptr, fc1.linear(),
-                                    back.linear(), out.data(), pool);
         table.floats.norm(none.data(), 0, 1, {none.data(), none.data(), 1}, out.data(), pool);
         table.floats.unit_rows(none.data(), 0, 1, out.data(), pool);
-        expect(out[0] == 7, "%s: an empty batch by %d threads", table.name, threads);
+        expect(out[0] == 7, "%s: no rows by %d threads", table.name, threads);
     }
 }
 
 void check_table(const OperatorTable &table) {
+    const Set set{table.name, table.floats, table.floats};
     for (const std::int64_t rows : {1, 2, 13, 14, 15, 29, 33, 100, 200}) {
         const auto in = one_of<std::int64_t>({1, 8, 61, 64, 255, 256, 257, 600});
         const auto out = one_of<std::int64_t>({1, 16, 17, 32, 33, 40, 64});
-        check_product(table, rows, in, out);
-        check_bytes_product(table, rows, in, out);
+        check_product(set, rows, in, out);
+        check_normed_product(table, rows, in, out);
+        check_bytes_product(set, rows, in, out);
     }
     for (const std::int64_t rows : {1, 5, 32, 130}) {
         for (const Activation activation :
@@ -282,18 +170,19 @@ void check_table(const OperatorTable &table) {
         }
     }
     for (const std::int64_t tokens : {1, 7, 50, 77}) {
-        check_self_attention(table, whole(1, 4), tokens, 3, 64, tokens == 77);
-        check_self_attention(table, whole(1, 4), tokens, 4, 24, tokens == 7);
+        check_self_attention(set, whole(1, 4), tokens, 3, 64, tokens == 77);
+        check_self_attention(set, whole(1, 4), tokens, 4, 24, tokens == 7);
     }
-    check_self_attention(table, 3, 257, 1, 64, false);
+    check_self_attention(set, 3, 257, 1, 64, false);
     for (const std::int64_t rows : {1, 2, 50, 400}) {
         const auto width = one_of<std::int64_t>({1, 15, 16, 63, 64, 65, 200, 768, 1152});
         check_norm(table, rows, width);
         check_unit_rows(table, rows, width);
     }
     check_rows_without_length(table);
-    check_nan(table);
-    check_empty(table);
+    check_nan(set, 128);
+    check_empty(set);
+    check_no_rows(table);
 }
 
 } // namespace
