@@ -1,13 +1,18 @@
 """The files of a release agree with each other, and the packages hold what they promise."""
 
+import io
 import re
+import subprocess
+import tarfile
 import tomllib
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import twinlens
+import twinlens_kernels
 from twinlens.loading import folder_of
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +21,9 @@ PROJECT: dict[str, Any] = PYPROJECT["project"]
 PYTHONS = "Programming Language :: Python :: "
 DEMO_MB = 5.6
 """Uncompressed size of the demo inside the package: with the code, it decides that of a wheel."""
+WHEEL_MB, SDIST_MB = 6.0, 5.0
+MEMBER_BYTES = 200
+"""Names and headers of a member of a wheel: in the archive, its index and RECORD."""
 
 
 def test_the_version_and_the_words_are_the_same_everywhere() -> None:
@@ -55,6 +63,36 @@ def test_the_package_has_one_precision_of_the_demo() -> None:
     assert towers == ["text_model_int8.onnx", "vision_model_int8.onnx"]
     size = sum(path.stat().st_size for path in demo.rglob("*") if path.is_file())
     assert size < DEMO_MB * 1e6
+
+
+def test_a_wheel_is_small() -> None:
+    packages = [ROOT / path for path in PYPROJECT["tool"]["scikit-build"]["wheel"]["packages"]]
+    files = {path for package in packages for path in package.rglob("*") if path.is_file()}
+    files |= {*Path(twinlens_kernels.__file__).parent.glob("*.so")}
+    packed = [
+        len(zlib.compress(path.read_bytes())) + MEMBER_BYTES
+        for path in files
+        if path.parent.name != "__pycache__"
+    ]
+    assert sum(packed) < WHEEL_MB * 1e6
+
+
+@pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="an sdist is what it is")
+def test_an_sdist_is_small() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    left_out = tuple(PYPROJECT["tool"]["scikit-build"]["sdist"]["exclude"])
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in listed.rstrip("\0").split("\0"):
+            if not any(name == path or name.startswith(f"{path}/") for path in left_out):
+                member = tarfile.TarInfo(f"twinlens-{PROJECT['version']}/{name}")
+                member.size = (ROOT / name).stat().st_size
+                with (ROOT / name).open("rb") as content:
+                    archive.addfile(member, content)
+    size = packed.tell()
+    assert size < SDIST_MB * 1e6
 
 
 @pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="an sdist is what it is")

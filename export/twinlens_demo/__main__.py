@@ -1,4 +1,4 @@
-"""Make the demo model: fetch, draw, train and release, each a command; run them in this order.
+"""Make the demo model: fetch, draw, train, coarsen and release, each a command, in this order.
 
 `renew` needs none of them: it writes the small files of the released bundle, whose towers stay.
 """
@@ -10,10 +10,17 @@ from pathlib import Path
 
 from twinlens_demo.concepts import read_concepts
 from twinlens_demo.drawings.build import build
+from twinlens_demo.drawings.drawing_set import read_drawing_set
 from twinlens_demo.packages import fetch
+from twinlens_demo.release.coarse_weights import round_weights
 from twinlens_demo.release.figures import write_figures
 from twinlens_demo.release.model_card import write_card
-from twinlens_demo.release.release import calibrate, copy_checkpoint, write_bundle, write_packaged
+from twinlens_demo.release.release import (
+    calibrate,
+    copy_checkpoint,
+    write_bundle,
+    write_packaged,
+)
 from twinlens_demo.release.renewal import renew_bundle
 from twinlens_demo.release.showcase import write_showcase
 from twinlens_demo.training.captions import corpus
@@ -27,10 +34,13 @@ WHOLE = ROOT / "tests" / "kit" / "models" / "demo_with_fp16"
 """The bundle in both precisions, which the tests read."""
 
 
+ACTS = ("fetch", "draw", "train", "coarsen", "release", "renew", "test")
+
+
 def main() -> None:
     """Run one act."""
     parser = argparse.ArgumentParser(prog="python -m twinlens_demo", description=__doc__)
-    parser.add_argument("act", choices=("fetch", "draw", "train", "release", "renew", "test"))
+    parser.add_argument("act", choices=ACTS)
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "demo", help="working folder")
     parser.add_argument("--minutes", type=float, default=120, help="training time in all")
     options = parser.parse_args()
@@ -40,6 +50,8 @@ def main() -> None:
         draw(options.work)
     elif options.act == "train":
         train(options.work, options.minutes)
+    elif options.act == "coarsen":
+        coarsen(options.work)
     elif options.act == "release":
         release(options.work)
     elif options.act == "renew":
@@ -72,16 +84,23 @@ def train(work: Path, minutes: float) -> None:
     ).run(minutes)
 
 
-def release(work: Path) -> None:
-    """Put the trained checkpoint into the repository and its bundle into the package.
+def coarsen(work: Path) -> None:
+    """Put the trained checkpoint into the repository, its weights on few levels.
 
-    Without a training in the working folder, the checkpoint in the repository is released anew.
+    Without a training in the working folder, the checkpoint in the repository is rounded.
     """
+    if (work / "training").exists():
+        copy_checkpoint(work / "training" / "checkpoint", CHECKPOINT)
+    concepts = read_concepts(work / "node_modules")
+    drawn = read_drawing_set(work / "drawings", "openmoji")
+    round_weights(CHECKPOINT, drawn, [concepts[row].names[0] for row in drawn.rows])
+
+
+def release(work: Path) -> None:
+    """Put the bundle of the repository's checkpoint into the package."""
     modules, drawings = work / "node_modules", work / "drawings"
     concepts = read_concepts(modules)
     write_showcase(modules, concepts, DEMO)
-    if (work / "training").exists():
-        copy_checkpoint(work / "training" / "checkpoint", CHECKPOINT)
     write_bundle(CHECKPOINT, WHOLE)
     calibrate(WHOLE, drawings, concepts)
     write_packaged(WHOLE, DEMO / "bundle")

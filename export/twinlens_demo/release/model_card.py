@@ -12,7 +12,8 @@ HEAD: Final = """# The demo model
 A small CLIP trained by this project on emoji, so that `twinlens demo` and the tests run on a model
 that means something, without a download. transformers' `CLIPModel` with OpenAI's conventions: ViT
 image tower (64 x 64 px, patch 8, width 192, 6 layers), causal text tower (width 192, 3 layers, 32
-tokens, a byte-level vocabulary of 3,072), embeddings of width 192, 4.7 M parameters.
+tokens, a byte-level vocabulary of 3,072), embeddings of width 192, 4.7 M parameters. Its
+weights are on 33 levels a row, so that the package is small.
 
 It knows emoji: 1,723 concepts in eleven sets of drawings by seven hands, and English words for
 them. It knows nothing of photos. It is a demo and a test object, not a model to build on.

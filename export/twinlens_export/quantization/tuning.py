@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from twinlens_export.architecture import F32, AnyTower
+from twinlens_export.architecture import F32, AnyTower, TracedImageTower, TracedTextTower
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import MakeBlocks
@@ -20,6 +20,9 @@ from twinlens_export.quantization.smoothquant import smoothed, token_divisors
 from twinlens_export.verification.verify import cosines_of
 
 logger = logging.getLogger(__name__)
+
+FEW_LEVELS: Final = 64
+"""A quarter of the codes of int8."""
 
 Tower = TypeVar("Tower", bound=AnyTower)
 BuildTower: TypeAlias = Callable[[Tower, MakeBlocks], Graph]
@@ -45,10 +48,27 @@ class TunedTower(Generic[Tower]):
         return partial(Int8Blocks, divisors=self.divisors, kept=frozenset(kept))
 
 
+def on_few_levels(tower: AnyTower) -> bool:
+    """Return True if no row of a linear map has more than `FEW_LEVELS` values.
+
+    Such codes have less entropy: the file compresses, in a package or on its way to a browser.
+    """
+    if isinstance(tower, (TracedImageTower, TracedTextTower)):
+        return False
+    return all(
+        len(np.unique(row)) <= FEW_LEVELS
+        for layer in tower.encoder.layers
+        for linear in (layer.query, layer.fc1, layer.fc2)
+        for row in linear.weight
+    )
+
+
 def tune(
     tower: Tower, build_tower: BuildTower[Tower], batches: Sequence[Array], folder: Path
 ) -> TunedTower[Tower]:
     """Return the tower plain or smoothed: the one whose int8 rows are nearer to those in float32.
+
+    A tower whose weights are on few levels stays plain: smoothing would take them off.
 
     Args:
         tower: in float32.
@@ -56,8 +76,10 @@ def tune(
         batches: calibration samples.
         folder: for temporary files.
     """
-    stats = activation_stats(build_tower(tower, FloatBlocks), batches, folder)
     plain = TunedTower(tower=tower, divisors={}, build_tower=build_tower)
+    if on_few_levels(tower):
+        return plain
+    stats = activation_stats(build_tower(tower, FloatBlocks), batches, folder)
     smooth = TunedTower(
         tower=on_disk(smoothed(tower, stats.rms), folder),
         divisors=token_divisors(tower, stats.rms),

@@ -17,6 +17,8 @@ from twinlens_export.quantization.activation_stats import embed
 from twinlens_export.quantization.sensitivity import sensitivities
 from twinlens_export.towers.tower_graphs import text_graph
 
+LEVELS = 15
+
 
 def test_a_tower_with_outliers_is_smoothed(
     demo_shaped: Checkpoint,
@@ -82,3 +84,35 @@ def loud(layer: Layer, factors: F32) -> Layer:
         layer, attention_norm=attention_norm, mlp_norm=mlp_norm, query=query, key=key, value=value,
         fc1=fc1,
     )  # fmt: skip
+
+
+def test_weights_on_few_levels_stay_there(
+    demo_shaped: Checkpoint,
+    ids_of: Callable[..., Any],
+    with_outliers: Callable[[Any], Any],
+    tmp_path: Path,
+) -> None:
+    """An outlier would have a tower of any other weights smoothed."""
+    spoilt = with_outliers(demo_shaped.text)
+    layers = tuple(
+        replace(
+            layer,
+            **{
+                name: replace(each, weight=few_levels(each.weight))
+                for name in ("query", "key", "value", "out_proj", "fc1", "fc2")
+                for each in (getattr(layer, name),)
+            },
+        )
+        for layer in spoilt.encoder.layers
+    )
+    coarse = replace(spoilt, encoder=replace(spoilt.encoder, layers=layers))
+    found = tuning.tune(coarse, text_graph, [ids_of(demo_shaped)], tmp_path)
+    assert found.tower is coarse
+    for name, codes in found.build(found.blocks()).weights.items():
+        if name.endswith("mlp.widen.codes"):
+            assert len(np.unique(codes)) <= 2 * LEVELS + 1
+
+
+def few_levels(weight: F32) -> F32:
+    steps = np.abs(weight).max(axis=1, keepdims=True) / LEVELS
+    return (np.rint(weight / steps) * steps).astype(np.float32)
