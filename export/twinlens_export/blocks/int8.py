@@ -14,7 +14,7 @@ native operators serve if they are installed; otherwise onnxruntime inlines the 
 
 # ruff: noqa: D102  the contracts are those of Blocks
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -27,12 +27,15 @@ from twinlens_export.blocks import int8_functions as functions
 from twinlens_export.blocks.attention_block import attention_block
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
-from twinlens_export.graph.graph import Attribute, Function, Graph, Node
+from twinlens_export.graph.graph import Array, Attribute, Function, Graph, Node
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
 
 LEVELS: Final = 127
 """Codes run from -127 to 127, symmetric about 0."""
+MAP: Final = ("codes", "scales", "bias")
+TABLE: Final = ("codes", "scales")
+"""Parts of a quantised map, and of a table, as they are named."""
 VECTOR: Final = 32
 """The width of a fused attention is a multiple of it."""
 FUSIBLE: Final = frozenset({"CausalAttention", "SelfAttention"})
@@ -53,6 +56,8 @@ class Int8Blocks:
     divisors: Mapping[str, F32] = field(default_factory=dict)
     """Smoothing factors [in] by the name of a linear map: its tokens are divided by them before
     they are quantised. For smoothing that no norm can absorb, as in post-norm (BERT)."""
+    known: Mapping[str, Array] = field(default_factory=dict)
+    """Arrays of the same tower in int8, by their names: what is there is not computed again."""
     _floats: NativeFloatBlocks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,11 +66,15 @@ class Int8Blocks:
     def rows(self, table: F32, ids: str, name: str) -> str:
         if name in self.kept:
             return self._floats.rows(table, ids, name)
-        graph = self.graph
-        codes, scales = _quantised(table)
-        gathered = graph.add("Gather", graph.weight(f"{name}.codes", codes), ids)
-        values = graph.add("Cast", gathered, to=_FLOAT)
-        scale = graph.add("Gather", graph.weight(f"{name}.scales", scales[:, None]), ids)
+        graph, arrays = self.graph, self._known(name, TABLE)
+        if not arrays:
+            codes, scales = _quantised(table)
+            arrays = [codes, scales[:, None]]
+        stored = [
+            graph.weight(f"{name}.{part}", one) for part, one in zip(TABLE, arrays, strict=True)
+        ]
+        codes_of_ids, scale = (graph.add("Gather", one, ids) for one in stored)
+        values = graph.add("Cast", codes_of_ids, to=_FLOAT)
         return graph.add("Mul", values, scale, name=name)
 
     def norm(self, tokens: str, norm: Norm, name: str) -> str:
@@ -187,15 +196,22 @@ class Int8Blocks:
 
     def _weight(self, linear: Linear, name: str, *, lift: float = 0.0) -> tuple[str, str, str]:
         """Store codes, scales and bias of a map whose input is lowered by `lift` first."""
-        codes, scales = _quantised(linear.weight)
-        bias = np.zeros(len(scales)) if linear.bias is None else linear.bias.astype(np.float64)
-        bias = bias + lift * linear.weight.sum(axis=1, dtype=np.float64)
-        graph = self.graph
-        return (
-            graph.weight(f"{name}.codes", packed(codes)),
-            graph.weight(f"{name}.scales", scales),
-            graph.weight(f"{name}.bias", bias.astype(np.float32)),
+        arrays = self._known(name, MAP)
+        if not arrays:
+            codes, scales = _quantised(linear.weight)
+            bias = np.zeros(len(scales)) if linear.bias is None else linear.bias.astype(np.float64)
+            bias = bias + lift * linear.weight.sum(axis=1, dtype=np.float64)
+            arrays = [packed(codes), scales, bias.astype(np.float32)]
+        codes_name, scales_name, bias_name = (
+            self.graph.weight(f"{name}.{part}", array)
+            for part, array in zip(MAP, arrays, strict=True)
         )
+        return codes_name, scales_name, bias_name
+
+    def _known(self, name: str, parts: Sequence[str]) -> list[Array]:
+        """Return the known arrays of a block; none if they are not known."""
+        names = [f"{name}.{part}" for part in parts]
+        return [self.known[one] for one in names] if names[0] in self.known else []
 
 
 def _epsilon(norm: Norm | None) -> dict[str, Attribute]:
