@@ -6,11 +6,20 @@ from typing import Final
 
 from twinlens.bundle.specs import Modality, Precision
 from twinlens.ort import native_operators
-from twinlens_export.architecture import AnyTower, ImageTower, TracedImageTower
+from twinlens_export.architecture import (
+    AnyTower,
+    ImageTower,
+    TracedImageTower,
+    TracedTextTower,
+)
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Array
+from twinlens_export.graph.mapped_arrays import arrays_of
 from twinlens_export.precision import RECIPES
 from twinlens_export.presence import there
+from twinlens_export.quantization.kept_blocks import MOST_KEPT, tries_of
+from twinlens_export.quantization.sensitivity import IMAGES, TEXTS, runs_of
+from twinlens_export.verification.hardest import MOST
 from twinlens_export.verification.samples import Samples
 from twinlens_export.verification.verify import FEW
 
@@ -20,7 +29,16 @@ COSTS: Final[Mapping[Precision, float]] = {"fp32": 1.0, "fp16": 1.5, "bf16": 0.5
 ViT-L/14 (EPYC with AVX-512 VNNI)."""
 REFERENCE_COST: Final = 1.4
 TUNING: Final = 0.5
-"""Mean of the three runs of a calibration: the statistics, and int8 plain and smoothed."""
+"""Mean of the three graphs of a calibration: the statistics', and int8 plain and smoothed."""
+GRAPHS_OF_TUNING: Final = 3
+MEASURING: Final = 1.5
+"""As COSTS: float32 of which the weights stay in the mapped file, and int8 beside it."""
+BUILDING: Final[Mapping[Precision, float]] = {"fp32": 700, "fp16": 1000, "bf16": 700, "int8": 1000}
+"""Products in whose time one weight is rounded, written and hashed: of a large tower with few
+samples it is half of the work."""
+EXPECTED_RESCUE: Final = 0.5
+"""Share of the search for blocks that stay in float32 that is planned, since nobody knows before
+whether it is needed: either way the time left is told within a factor of two."""
 
 
 def tower_step(modality: Modality, precision: Precision) -> str:
@@ -34,50 +52,96 @@ def products(tower: AnyTower, batch: Array) -> float:
     return tower.products * (len(batch) if is_image else batch.size)
 
 
-def export_plan(
-    checkpoint: Checkpoint, samples: Samples, precisions: Sequence[Precision]
-) -> dict[str, float]:
-    """Return the cost of each step by its name: products, in float32 of onnxruntime."""
-    items: dict[Modality, _Items] = {}
-    if checkpoint.image is not None:
-        items["image"] = _Items(
-            products=checkpoint.image.products,
-            whole=len(samples.compared.images),
-            trimmed=0,
-            tuned=len(samples.calibration.images),
-            few=min(1, FEW / len(samples.compared.images)),
-        )
-    if checkpoint.text is not None:
-        n_texts = len(samples.compared.texts) + len(samples.full_texts)
-        items["text"] = _Items(
-            products=checkpoint.text.products,
-            whole=n_texts * there(checkpoint.text_spec).context,
-            trimmed=sum(map(len, samples.compared.texts)),
-            tuned=sum(map(len, samples.calibration.texts)),
-            few=min(1, FEW / len(samples.compared.texts)),
-        )
-    plan = {REFERENCE_STEP: REFERENCE_COST * sum(i.products * i.whole for i in items.values())}
-    for precision in precisions:
-        for modality, count in items.items():
-            walked = COSTS[precision] * (count.whole + count.trimmed)
-            walked += 3 * TUNING * count.tuned if precision == "int8" else 0
-            if RECIPES[precision].native is not None and native_operators.serving() is not None:
-                walked *= 1 + count.few
-            plan[tower_step(modality, precision)] = walked * count.products
-    return plan
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Items:
-    """Images, or tokens of texts, that one tower walks through."""
+class TowerWork:
+    """The samples that one tower walks through, in images or tokens of texts, and their cost."""
 
-    products: float
-    """Of each."""
+    tower: AnyTower
     whole: int
     """Of the compared samples, texts padded to the context."""
     trimmed: int
     """Of the compared texts as they are: each is compared in both ways."""
-    tuned: int
-    """Of the samples for the calibration of int8."""
     few: float
     """Share of the compared samples that a second graph is compared on."""
+    tuned: int
+    """Of the samples for the calibration of int8."""
+    n_tuned: int
+    """Number of these samples."""
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks that int8 has, or a little more."""
+        if isinstance(self.tower, (TracedImageTower, TracedTextTower)):
+            return len(self.tower.body.blocks)
+        return 3 * len(self.tower.encoder.layers) + 4
+
+    def reference(self) -> float:
+        """Return the cost of the compared samples by the original model."""
+        return REFERENCE_COST * self.tower.products * self.whole
+
+    def building(self, precision: Precision) -> float:
+        """Return the cost of building the tower's graph, and of writing it."""
+        return BUILDING[precision] * sum(array.size for array in arrays_of(self.tower))
+
+    def written(self, precision: Precision) -> float:
+        """Return the cost of writing a tower, and of comparing it on all samples."""
+        walked = COSTS[precision] * (self.whole + self.trimmed)
+        if RECIPES[precision].native is not None and native_operators.serving() is not None:
+            walked *= 1 + self.few
+        return walked * self.tower.products + self.building(precision)
+
+    def tuning(self) -> float:
+        """Return the cost of the calibration of int8."""
+        walked = TUNING * self.tuned * self.tower.products
+        return GRAPHS_OF_TUNING * (walked + self.building("int8"))
+
+    def rescue(self) -> float:
+        """Return the cost of finding blocks that stay in float32, and of comparing the tower."""
+        item = self.tower.products * self.tuned / self.n_tuned
+        is_image = isinstance(self.tower, (ImageTower, TracedImageTower))
+        measured = runs_of(self.n_blocks) * (IMAGES if is_image else TEXTS) * MEASURING * item
+        tries = tries_of(int(MOST_KEPT * self.n_blocks))
+        tried = tries * (MOST * COSTS["int8"] * item + self.building("int8") / 2)
+        return measured + 2 * self.building("fp32") + tried + self.written("int8")
+
+    def planned(self, precision: Precision) -> float:
+        """Return the planned cost of a tower."""
+        if precision != "int8":
+            return self.written(precision)
+        return self.tuning() + self.written("int8") + EXPECTED_RESCUE * self.rescue()
+
+
+def export_plan(
+    works: Mapping[Modality, TowerWork], precisions: Sequence[Precision]
+) -> dict[str, float]:
+    """Return the cost of each step by its name: products, in float32 of onnxruntime."""
+    plan = {REFERENCE_STEP: sum(work.reference() for work in works.values())}
+    for precision in precisions:
+        for modality, work in works.items():
+            plan[tower_step(modality, precision)] = work.planned(precision)
+    return plan
+
+
+def tower_works(checkpoint: Checkpoint, samples: Samples) -> dict[Modality, TowerWork]:
+    """Return the work of each tower that a checkpoint has."""
+    works: dict[Modality, TowerWork] = {}
+    if checkpoint.image is not None:
+        works["image"] = TowerWork(
+            tower=checkpoint.image,
+            whole=len(samples.compared.images),
+            trimmed=0,
+            few=min(1, FEW / len(samples.compared.images)),
+            tuned=len(samples.calibration.images),
+            n_tuned=len(samples.calibration.images),
+        )
+    if checkpoint.text is not None:
+        n_texts = len(samples.compared.texts) + len(samples.full_texts)
+        works["text"] = TowerWork(
+            tower=checkpoint.text,
+            whole=n_texts * there(checkpoint.text_spec).context,
+            trimmed=sum(map(len, samples.compared.texts)),
+            few=min(1, FEW / len(samples.compared.texts)),
+            tuned=sum(map(len, samples.calibration.texts)),
+            n_tuned=len(samples.calibration.texts),
+        )
+    return works

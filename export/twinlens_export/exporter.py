@@ -30,13 +30,15 @@ from twinlens_export.export_plan import (
     REFERENCE_STEP,
     export_plan,
     products,
+    tower_works,
 )
 from twinlens_export.graph.graph import Array
 from twinlens_export.portable.model_files import with_model_files
 from twinlens_export.portable.tokenizer_files import TOKENIZER_CONFIG, with_tokenizer_files
 from twinlens_export.portable.tool_ids import keep_right_files
 from twinlens_export.progress import Work, told
-from twinlens_export.tower_writer import Comparison, write_towers
+from twinlens_export.tower_source import Comparison
+from twinlens_export.tower_writer import write_towers
 from twinlens_export.verification import verify
 from twinlens_export.verification.pixels import require_pixels
 from twinlens_export.verification.samples import (
@@ -113,13 +115,15 @@ def export(  # noqa: PLR0913 - each is an independent wish
                     keep_right_files(original, folder, own, sample_texts(samples))
             if original.image is not None:
                 require_pixels(original, sample_images(samples))
-            work.planned(export_plan(read, compared, wanted))
+            works = tower_works(read, compared)
+            work.planned(export_plan(works, wanted))
             reference = _reference(read, compared, work)
             # From here on nothing holds the model in torch: its memory is free for the towers.
             stored = read.without_model(folder)
-            del original, read
+            del original, read, works
             give_back()
-            comparison = Comparison(samples=compared, reference=reference, work=work)
+            works = tower_works(stored, compared)
+            comparison = Comparison(samples=compared, reference=reference, work=work, works=works)
             towers = write_towers(stored, comparison, folder, wanted)
             manifest = _manifest(stored, folder, towers)
             assumed = assumed_calibrations(

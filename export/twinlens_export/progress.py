@@ -25,6 +25,8 @@ class Work:
     plan: Mapping[str, float] = field(default_factory=dict)
     """Cost of each planned step."""
     step: str = "reading the checkpoint"
+    note: str = ""
+    """More about the step at work."""
     done: float = 0.0
     """Cost of the steps that are over, and of the part of the step at work."""
     started: float = field(default_factory=time.monotonic)
@@ -43,14 +45,14 @@ class Work:
     @contextmanager
     def during(self, step: str) -> Iterator[None]:
         """Tell of a planned step; at its end all its cost counts as done."""
-        self.step, self._end = step, self.done + self.plan[step]
+        self.step, self.note, self._end = step, "", self.done + self.plan[step]
         yield
-        self.done = self._end
+        self.done, self.note = self._end, ""
 
-    def extend(self, step: str) -> None:
-        """Let the step at work take the cost of another more, which nobody had planned."""
-        self._unplanned += self.plan[step]
-        self._end += self.plan[step]
+    def extend(self, cost: float) -> None:
+        """Let the step at work cost more, which nobody had planned."""
+        self._unplanned += cost
+        self._end += cost
 
     def advance(self, cost: float) -> None:
         """Count a part of the step at work."""
@@ -62,14 +64,15 @@ class Work:
 
     def line(self) -> str:
         """Return the share of the work that is done, the step at work, and the time left."""
+        step = f"{self.step} ({self.note})" if self.note else self.step
         if not self.plan:
-            return self.step
+            return step
         # The steps' parts may add up to a little more than their sum.
         share = min(self.done / self.total, 1.0) if self.total else 0.0
         if share < FIRST_SHARE:
-            return f"{share:.0%}, {self.step}"
+            return f"{share:.0%}, {step}"
         left = (time.monotonic() - self.started) * (1 / share - 1)
-        return f"{share:.0%}, {self.step}, {_duration(left)} left"
+        return f"{share:.0%}, {step}, {_duration(left)} left"
 
 
 class _Counted(Sequence[T]):

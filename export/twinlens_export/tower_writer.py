@@ -1,9 +1,10 @@
 """The towers of a bundle: written in each precision, and compared with the reference model."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Generic
@@ -12,42 +13,39 @@ import numpy as np
 import onnx
 
 from twinlens.bundle.bundle import sha256_of
-from twinlens.bundle.manifest import Agreement, TowerFile, Towers
+from twinlens.bundle.manifest import TowerFile, Towers
 from twinlens.bundle.specs import Modality, Precision
 from twinlens.ort import native_operators
 from twinlens.ort.device import CPU
 from twinlens.ort.memory.freed_memory import give_back
 from twinlens.ort.session import Session
+from twinlens.ort.session_options import CpuMemory
 from twinlens.threads import usable_threads
 from twinlens_export.architecture import (
     F32,
-    AnyImageTower,
-    AnyTextTower,
     TracedImageTower,
     TracedTextTower,
 )
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.description import described
-from twinlens_export.export_plan import (
-    COSTS,
-    TUNING,
-    products,
-    tower_step,
-)
+from twinlens_export.export_plan import EXPECTED_RESCUE, GRAPHS_OF_TUNING, tower_step
 from twinlens_export.graph.graph import Array, Graph, save, save_beside
 from twinlens_export.graph.one_arithmetic import has_one_arithmetic
+from twinlens_export.graph.read_graph import read_arrays
 from twinlens_export.graph.shape_nodes import shape_nodes
 from twinlens_export.precision import RECIPES, in_precision, native_graph
-from twinlens_export.presence import there
-from twinlens_export.progress import Work
-from twinlens_export.quantization.activation_stats import FRUGAL, image_batches, text_batches
+from twinlens_export.quantization.activation_stats import (
+    FRUGAL,
+    MAPPED,
+)
+from twinlens_export.quantization.kept_blocks import MOST_KEPT, fewest
 from twinlens_export.quantization.sensitivity import sensitivities
-from twinlens_export.quantization.tuning import BuildTower, Tower, tune
-from twinlens_export.towers.tower_graphs import image_graph, text_graph
+from twinlens_export.quantization.tuning import Tower, TunedTower, tune
+from twinlens_export.tower_source import Comparison, TowerSource, image_source, text_source
+from twinlens_export.towers.description import described
 from twinlens_export.verification import verify
 from twinlens_export.verification.failures import told_failures
-from twinlens_export.verification.samples import (
-    Samples,
+from twinlens_export.verification.hardest import (
+    Hardest,
 )
 
 logger = logging.getLogger(__name__)
@@ -55,41 +53,17 @@ logger = logging.getLogger(__name__)
 ONNX_FOLDER: Final = "onnx"
 """Folder of the ONNX files: named as on the Hub, like the stems."""
 STEMS: Final[Mapping[Modality, str]] = {"image": "vision_model", "text": "text_model"}
-MOST_KEPT: Final = 0.25
-"""Largest share of a tower's blocks that may stay in float32 in an int8 tower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Samples that all towers are compared on, and the work that this is."""
+class _Written:
+    """A written tower, and its rows of the compared samples: unit rows [N, D], and more if texts.
 
-    samples: Samples
-    reference: verify.Reference
-    work: Work
+    Of texts the first N are those without padding.
+    """
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TowerSource(Generic[Tower]):
-    """One tower before it has a precision, and its comparison with the reference model."""
-
-    modality: Modality
-    tower: Tower
-    build_tower: BuildTower[Tower]
-    batches: Sequence[Array]
-    """Calibration samples."""
-    agreement: Callable[[verify.EmbedRows], Agreement]
-    worst_of_few: Callable[[verify.EmbedRows], float]
-    work: Work
-    checkpoint: Checkpoint
-    """For the description of the files."""
-
-    def cost(self, batch: Array, precision: Precision) -> float:
-        """Cost of embedding one batch."""
-        return COSTS[precision] * products(self.tower, batch)
-
-    def counted_batches(self) -> Sequence[Array]:
-        """Calibration samples that count as work when they are walked through."""
-        return self.work.counted(self.batches, lambda batch: TUNING * products(self.tower, batch))
+    file: TowerFile
+    rows: F32
 
 
 def write_towers(
@@ -104,7 +78,7 @@ def write_towers(
         AgreementError: one does not follow the reference model closely enough.
     """
     (folder / ONNX_FOLDER).mkdir()
-    image, text = _image_source(checkpoint, comparison), _text_source(checkpoint, comparison)
+    image, text = image_source(checkpoint, comparison), text_source(checkpoint, comparison)
     return {
         precision: Towers(
             device=RECIPES[precision].device,
@@ -115,43 +89,7 @@ def write_towers(
     }
 
 
-def _image_source(
-    checkpoint: Checkpoint, comparison: Comparison
-) -> _TowerSource[AnyImageTower] | None:
-    if checkpoint.image is None:
-        return None
-    samples, reference = comparison.samples, comparison.reference
-    return _TowerSource(
-        modality="image",
-        tower=checkpoint.image,
-        build_tower=image_graph,
-        batches=image_batches(samples.calibration.images),
-        work=comparison.work,
-        checkpoint=checkpoint,
-        agreement=lambda embed: verify.image_agreement(embed, samples, reference),
-        worst_of_few=lambda embed: verify.worst_of_few_images(embed, samples, reference),
-    )
-
-
-def _text_source(
-    checkpoint: Checkpoint, comparison: Comparison
-) -> _TowerSource[AnyTextTower] | None:
-    if checkpoint.text is None:
-        return None
-    samples, reference = comparison.samples, comparison.reference
-    return _TowerSource(
-        modality="text",
-        tower=checkpoint.text,
-        build_tower=text_graph,
-        batches=text_batches(samples.calibration.texts, there(checkpoint.text_spec)),
-        work=comparison.work,
-        checkpoint=checkpoint,
-        agreement=lambda embed: verify.text_agreement(embed, samples, reference, checkpoint),
-        worst_of_few=lambda embed: verify.worst_of_few_texts(embed, samples, reference, checkpoint),
-    )
-
-
-def _write_tower(source: _TowerSource[Tower], precision: Precision, folder: Path) -> TowerFile:
+def _write_tower(source: TowerSource[Tower], precision: Precision, folder: Path) -> TowerFile:
     """Write one tower in one precision, and verify the written file."""
     with (
         source.work.during(tower_step(source.modality, precision)),
@@ -161,43 +99,126 @@ def _write_tower(source: _TowerSource[Tower], precision: Precision, folder: Path
             written = _write_int8(source, folder)
         else:
             graph = in_precision(partial(source.build_tower, source.tower), precision)
-            written = _write(graph, source, precision, folder)
+            written = _write(graph, source, precision, folder).file
     verify.require(written.agreement, precision, source.modality, kept=written.kept)
     return written
 
 
-def _write_int8(source: _TowerSource[Tower], folder: Path) -> TowerFile:
-    """Write a tower in int8; one more sensitive block at a time in float32 until it is close."""
+def _write_int8(source: TowerSource[Tower], folder: Path) -> TowerFile:
+    """Write a tower in int8; where that is not close enough, with some blocks in float32."""
     fixed: tuple[str, ...] = ()
-    kept: tuple[str, ...]
     if isinstance(source.tower, (TracedImageTower, TracedTextTower)):
         fixed = source.tower.body.float_parts
         if not source.tower.body.blocks:
             graph = in_precision(partial(source.build_tower, source.tower), "int8")
-            return _write(graph, source, "int8", folder, kept=fixed)
+            return _write(graph, source, "int8", folder, kept=fixed).file
     tuned = tune(source.tower, source.build_tower, source.counted_batches(), folder)
+    source.work.advance(GRAPHS_OF_TUNING * source.costs.building("int8"))
     written = _write(tuned.build(tuned.blocks()), source, "int8", folder, kept=fixed)
-    if verify.holds(written.agreement, "int8"):
-        return written
-    by_sensitivity = list(sensitivities(tuned.build, tuned.blocks(), source.batches, folder))
-    for count in range(1, 1 + int(MOST_KEPT * len(by_sensitivity))):
-        kept = tuple(by_sensitivity[:count])
-        source.work.extend(tower_step(source.modality, "int8"))
-        graph = tuned.build(tuned.blocks(kept=kept))
-        written = _write(graph, source, "int8", folder, kept=(*kept, *fixed))
-        if verify.holds(written.agreement, "int8"):
-            break
-    return written
+    if verify.holds(written.file.agreement, "int8"):
+        return written.file
+    with tempfile.TemporaryDirectory(dir=folder) as aside:
+        first = _moved(folder / written.file.file, Path(aside))
+        tries = _Tries(source=source, tuned=tuned, folder=folder, first=first, fixed=fixed)
+        return tries.written(written)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tries(Generic[Tower]):
+    """Tries at an int8 tower, each with some of its blocks in float32."""
+
+    source: TowerSource[Tower]
+    tuned: TunedTower[Tower]
+    folder: Path
+    first: Path
+    """File of the tower with all blocks in int8, of which a try takes what it leaves as it was."""
+    fixed: tuple[str, ...]
+    """Parts that are in float32 in any case."""
+    names: list[str] = field(init=False, default_factory=list)
+    """Names of the blocks, the most sensitive first."""
+    hardest: list[Hardest] = field(init=False, default_factory=list)
+    """Of the whole comparisons so far."""
+    known: Mapping[str, Array] = field(init=False, default_factory=dict)
+    last: _Written = field(init=False)
+
+    def written(self, first: _Written) -> TowerFile:
+        """Write the tower with as few blocks in float32 as it takes, or with the most there may be.
+
+        Args:
+            first: the tower without such blocks.
+        """
+        source, work = self.source, self.source.work
+        self.last, self.known = first, read_arrays(self.first)
+        work.extend((1 - EXPECTED_RESCUE) * source.costs.rescue())
+        work.note = "the cost of int8 in each block"
+        found = sensitivities(
+            self.tuned.build,
+            self.tuned.blocks(known=self.known),
+            source.batches,
+            self.folder,
+            embedded=lambda batch: work.advance(source.measuring_cost(batch)),
+        )
+        self.names = list(found)
+        most = int(MOST_KEPT * len(self.names))
+        if most:
+            self._learn(first)
+            fewest(most, seems=self._seems, holds=self._holds)
+        return self.last.file
+
+    def _seems(self, count: int) -> bool:
+        """Return True if the tower with that many blocks in float32 is near on the hardest."""
+        self._tell(count)
+        path = self.first.with_name(f"{count}.onnx")
+        graph = self._graph(count)
+        names = graph.input.name, graph.output.name
+        save_beside(graph, path, self.first)
+        del graph
+        with _embedding(self.source, "int8", path, names) as embed:
+            rows_at = partial(self.source.rows_at, embed)
+            near = all(each.seem_near(rows_at) for each in self.hardest)
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+        return near
+
+    def _holds(self, count: int) -> bool:
+        """Write the tower with that many blocks in float32, and compare it on all samples."""
+        self._tell(count)
+        if self.last.file.kept != self.fixed:  # beyond the whole comparison that was planned
+            self.source.work.extend(self.source.costs.written("int8"))
+        kept = (*self.names[:count], *self.fixed)
+        self.last = _write(self._graph(count), self.source, "int8", self.folder, kept=kept)
+        holds = verify.holds(self.last.file.agreement, "int8")
+        if not holds:
+            self._learn(self.last)
+        return holds
+
+    def _graph(self, count: int) -> Graph:
+        return self.tuned.build(self.tuned.blocks(kept=self.names[:count], known=self.known))
+
+    def _learn(self, failed: _Written) -> None:
+        wanted, tolerance = self.source.wanted, verify.TOLERANCES["int8"]
+        self.hardest.append(Hardest.of(failed.rows[: len(wanted.rows)], wanted, tolerance))
+
+    def _tell(self, count: int) -> None:
+        self.source.work.note = f"{count} of {len(self.names)} blocks in fp32"
+
+
+def _moved(path: Path, folder: Path) -> Path:
+    """Move an ONNX file, and the weights beside it, into a folder."""
+    for file in (path, path.with_name(f"{path.name}_data")):
+        if file.exists():
+            file.rename(folder / file.name)
+    return folder / path.name
 
 
 def _write(
     graph: Graph,
-    source: _TowerSource[Tower],
+    source: TowerSource[Tower],
     precision: Precision,
     folder: Path,
     *,
     kept: tuple[str, ...] = (),
-) -> TowerFile:
+) -> _Written:
     """Write a tower: its graph, and the native one if there is a second.
 
     The graph that serves here is compared with the original on all samples. Where that is the
@@ -211,6 +232,7 @@ def _write(
     )
     files: tuple[Path, ...] = save(about(graph), path)
     one_arithmetic = has_one_arithmetic(graph)
+    source.work.advance(source.costs.building(precision))
     del graph  # the caller has handed it over: its arrays are free before the session packs others
     native: list[Path] = []
     second = native_graph(partial(source.build_tower, source.tower), precision)
@@ -219,13 +241,14 @@ def _write(
         save_beside(about(second), native[0], path)
         one_arithmetic = has_one_arithmetic(second)
         del second
+    seen: list[F32] = []
     if not native or native_operators.serving() is None:
-        with _embedding(source, precision, path, names) as embed:
+        with _embedding(source, precision, path, names, seen=seen) as embed:
             agreement = source.agreement(embed)
     else:
-        with _embedding(source, precision, path, names) as embed:
+        with _embedding(source, precision, path, names, memory=MAPPED) as embed:
             worst = source.worst_of_few(embed)
-        with _embedding(source, precision, native[0], names) as embed:
+        with _embedding(source, precision, native[0], names, seen=seen) as embed:
             agreement = source.agreement(embed)
         # The smaller of both, and NaN if one is.
         worst = float(np.minimum(worst, agreement.worst_cosine))
@@ -235,7 +258,7 @@ def _write(
     def hashes(written: Iterable[Path]) -> dict[str, str]:
         return {file.relative_to(folder).as_posix(): sha256_of(file) for file in written}
 
-    return TowerFile(
+    written = TowerFile(
         file=name,
         sha256=sha256_of(path),
         beside=hashes(files[1:]),
@@ -248,24 +271,38 @@ def _write(
         one_arithmetic=one_arithmetic,
         shape_nodes=shape_nodes(onnx.load(path, load_external_data=False)),
     )
+    return _Written(file=written, rows=np.concatenate(seen))
 
 
 @contextmanager
-def _embedding(
-    source: _TowerSource[Tower], precision: Precision, path: Path, names: tuple[str, str]
+def _embedding(  # noqa: PLR0913  one choice each
+    source: TowerSource[Tower],
+    precision: Precision,
+    path: Path,
+    names: tuple[str, str],
+    *,
+    memory: CpuMemory = FRUGAL,
+    seen: list[F32] | None = None,
 ) -> Iterator[verify.EmbedRows]:
-    """Open a written file, of which the names of input and output are given."""
+    """Open a written file, of which the names of input and output are given.
+
+    Its rows are put into `seen` as well.
+    """
     given, output = names
-    session = Session(path, device=CPU, threads=usable_threads(), name=path.name, memory=FRUGAL)
+    session = Session(path, device=CPU, threads=usable_threads(), name=path.name, memory=memory)
 
     def embed(batch: Array) -> F32:
         rows = session.run({given: batch}, output)
         source.work.advance(source.cost(batch, precision))
+        if seen is not None:
+            seen.append(rows)
         return rows
 
-    yield embed
-    session.close()
-    give_back()
+    try:
+        yield embed
+    finally:
+        session.close()
+        give_back()
 
 
 def _kept_note(kept: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from twinlens_export import SampleFiles, export, progress
@@ -30,7 +31,7 @@ def test_the_share_follows_the_steps_and_their_parts() -> None:
         work.advance(1000.0)  # an estimate that was too low
         assert work.done == 60
     with work.during("b"):
-        work.extend("b")
+        work.extend(20.0)
         assert (work.done, work.total) == (60, 100)
     assert work.done == work.total
     assert work.line() == "100%, b, 0 s left"
@@ -87,6 +88,7 @@ def test_an_export_plans_all_that_it_does(
 ) -> None:
     seen: list[Work] = []
     steps: list[tuple[str, float]] = []
+    spent: list[tuple[float, float]] = []
     make, advance = Work.__init__, Work.advance
 
     def remember(self: Work) -> None:
@@ -96,6 +98,7 @@ def test_an_export_plans_all_that_it_does(
     def follow(self: Work, cost: float) -> None:
         advance(self, cost)
         steps.append((self.step, self.done))
+        spent.append((cost, self.done / self.total))
 
     monkeypatch.setattr(Work, "__init__", remember)
     monkeypatch.setattr(Work, "advance", follow)
@@ -111,9 +114,30 @@ def test_an_export_plans_all_that_it_does(
     assert work.done == pytest.approx(work.total)
     assert {step for step, _ in steps} == set(work.plan)
     assert [done for _, done in steps] == sorted(done for _, done in steps)
+    assert_honest(spent)
     told_lines = capsys.readouterr().err.splitlines()
     lines = [line for line in told_lines if line.startswith("twinlens-export: ")]
     shares = [int(line.split()[1].rstrip("%,")) for line in lines if "%" in line]
     assert shares
     assert all(0 <= share <= 100 for share in shares)
     assert re.fullmatch(r"twinlens-export: \d+%, the .*, \d+ (s|min) left", lines[-1])
+
+
+def assert_honest(spent: list[tuple[float, float]]) -> None:
+    """Assert that from the first third on the time left is told within a factor of two.
+
+    Args:
+        spent: costs, each with the share that was told of when it was over; a clock that runs as
+            the costs do. The image tower of random weights fails in int8, which nobody can plan.
+    """
+    times = np.cumsum([cost for cost, _ in spent])
+    told_left = np.array([now / share - now for now, (_, share) in zip(times, spent, strict=True)])
+    left, late = times[-1] - times, times > times[-1] / 3
+    small = 0.1 * times[-1]
+    print(
+        np.c_[times / times[-1], left / times[-1], told_left / times[-1]][late][::5]
+        .round(2)
+        .tolist()
+    )
+    assert (told_left[late] <= 2 * left[late] + small).all()
+    assert (left[late] <= 2 * told_left[late] + small).all()

@@ -18,9 +18,9 @@ from twinlens.bundle.manifest import TowerFile
 from twinlens.bundle.specs import Modality, Precision
 from twinlens_demo.release.release import NAME
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from twinlens_export.description import description_of
 from twinlens_export.exporter import with_tool_files
 from twinlens_export.presence import there
+from twinlens_export.towers.description import description_of
 
 MODALITIES: Final[tuple[Modality, ...]] = ("image", "text")
 

@@ -7,7 +7,7 @@ summation. A block that int8 would cost too much stays in float32.
 
 # ruff: noqa: D102  the contracts are those of Blocks
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
@@ -20,17 +20,23 @@ from twinlens_export.blocks.functions import int8 as functions
 from twinlens_export.blocks.functions.attention import AttentionFunctions
 from twinlens_export.blocks.interface import Blocks, Mlp
 from twinlens_export.blocks.reduced_precision import ReducedPrecisionBlocks
-from twinlens_export.graph.graph import Function, Graph
+from twinlens_export.graph.graph import Array, Function, Graph
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
 
 LEVELS: Final = 127
 """Codes run from -127 to 127, symmetric about 0."""
+TABLE: Final = ("codes", "scales")
+MAP: Final = (*TABLE, "bias")
+"""Parts of a quantised table, and of a map, as they are named."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuantisedBlocks(ReducedPrecisionBlocks):
     """See `Blocks`; all of them in int8."""
+
+    known: Mapping[str, Array] = field(default_factory=dict)
+    """Arrays of the same tower in int8, by their names: what is there is not computed again."""
 
     MAPS: ClassVar = functions.MAPS
     ATTENTIONS: ClassVar = AttentionFunctions("")
@@ -39,25 +45,24 @@ class QuantisedBlocks(ReducedPrecisionBlocks):
 
     def rows(self, table: F32, ids: str, name: str) -> str:
         graph = self.graph
-        codes, scales = _quantised(table)
+        codes, scales = self._known(name, TABLE) or _quantised_table(table)
         gathered = graph.add("Gather", graph.weight(f"{name}.codes", codes), ids)
         values = graph.add("Cast", gathered, to=_FLOAT)
-        scale = graph.add("Gather", graph.weight(f"{name}.scales", scales[:, None]), ids)
+        scale = graph.add("Gather", graph.weight(f"{name}.scales", scales), ids)
         return graph.add("Mul", values, scale, name=name)
 
     def define_bytes_linear(self) -> Function:
         return functions.bytes_linear()
 
     def weight(self, linear: Linear, name: str, *, lift: float = 0.0) -> tuple[str, ...]:
-        codes, scales = _quantised(linear.weight)
-        bias = np.zeros(len(scales)) if linear.bias is None else linear.bias.astype(np.float64)
-        bias = bias + lift * linear.weight.sum(axis=1, dtype=np.float64)
-        graph = self.graph
-        return (
-            graph.weight(f"{name}.codes", packed(codes)),
-            graph.weight(f"{name}.scales", scales),
-            graph.weight(f"{name}.bias", bias.astype(np.float32)),
-        )
+        arrays = self._known(name, MAP) or _quantised_map(linear, lift)
+        parts = zip(MAP, arrays, strict=True)
+        return tuple(self.graph.weight(f"{name}.{part}", array) for part, array in parts)
+
+    def _known(self, name: str, parts: Sequence[str]) -> list[Array]:
+        """Return the known arrays of a block; none if they are not known."""
+        names = [f"{name}.{part}" for part in parts]
+        return [self.known[one] for one in names] if names[0] in self.known else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,12 @@ class Int8Blocks:
     divisors: Mapping[str, F32] = field(default_factory=dict)
     """Smoothing factors [in] by the name of a linear map: its tokens are divided by them before
     they are quantised. For smoothing that no norm can absorb, as in post-norm (BERT)."""
+    known: Mapping[str, Array] = field(default_factory=dict)
+    """See `QuantisedBlocks`."""
     _int8: QuantisedBlocks = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_int8", QuantisedBlocks(self.graph))
+        object.__setattr__(self, "_int8", QuantisedBlocks(self.graph, self.known))
 
     def rows(self, table: F32, ids: str, name: str) -> str:
         return self._blocks(name).rows(table, ids, name)
@@ -141,6 +148,18 @@ def packed(codes: NDArray[np.int8]) -> NDArray[np.int8]:
     padded[:outputs, :inputs] = codes
     tiles = padded.reshape(len(padded) // 16, 16, -1, 16, 4)
     return np.ascontiguousarray(tiles.transpose(0, 2, 3, 1, 4))
+
+
+def _quantised_table(table: F32) -> list[Array]:
+    codes, scales = _quantised(table)
+    return [codes, scales[:, None]]
+
+
+def _quantised_map(linear: Linear, lift: float) -> list[Array]:
+    codes, scales = _quantised(linear.weight)
+    bias = np.zeros(len(scales)) if linear.bias is None else linear.bias.astype(np.float64)
+    bias = bias + lift * linear.weight.sum(axis=1, dtype=np.float64)
+    return [packed(codes), scales, bias.astype(np.float32)]
 
 
 def _quantised(weight: F32) -> tuple[NDArray[np.int8], F32]:

@@ -196,20 +196,10 @@ def save(graph: Graph, path: Path) -> tuple[Path, ...]:
     of reading it. They are written one at a time: a model of onnx that held them would take their
     memory three times over.
     """
-    if sum(array.nbytes for array in graph.weights.values()) <= LARGEST_EMBEDDED_BYTES:
-        onnx.save_model(to_model(graph), path)
-        return (path,)
-    external = path.with_name(f"{path.name}_data")
-    with external.open("wb") as file:
-        tensors = [
-            _external(name, array, file, external.name)
-            if array.nbytes >= SMALLEST_EXTERNAL_BYTES
-            else embedded(name, array)
-            for name, array in graph.weights.items()
-        ]
+    tensors, beside = _stored(graph.weights, path)
     onnx.save_model(_model(graph, tensors), path)
     release(graph.weights.values())
-    return (path, external)
+    return (path, *beside)
 
 
 def save_beside(graph: Graph, path: Path, first: Path) -> None:
@@ -228,8 +218,27 @@ def save_beside(graph: Graph, path: Path, first: Path) -> None:
     for name, array in graph.weights.items():
         assert name not in stored or tuple(stored[name].dims) == array.shape, f"{name} is another"
     own = {name: array for name, array in graph.weights.items() if name not in stored}
-    tensors = [embedded(name, array) for name, array in own.items()]
-    onnx.save_model(_model(graph, [*tensors, *stored.values()]), path)
+    tensors, _ = _stored(own, path)
+    read = [tensor for name, tensor in stored.items() if name in graph.weights]
+    onnx.save_model(_model(graph, [*tensors, *read]), path)
+    release(own.values())
+
+
+def _stored(
+    weights: Mapping[str, Array], path: Path
+) -> tuple[list[onnx.TensorProto], tuple[Path, ...]]:
+    """Return the tensors of arrays for a file; many are written to a second file beside it."""
+    if sum(array.nbytes for array in weights.values()) <= LARGEST_EMBEDDED_BYTES:
+        return [embedded(name, array) for name, array in weights.items()], ()
+    external = path.with_name(f"{path.name}_data")
+    with external.open("wb") as file:
+        tensors = [
+            _external(name, array, file, external.name)
+            if array.nbytes >= SMALLEST_EXTERNAL_BYTES
+            else embedded(name, array)
+            for name, array in weights.items()
+        ]
+    return tensors, (external,)
 
 
 def _external(name: str, array: Array, file: BinaryIO, file_name: str) -> onnx.TensorProto:

@@ -37,6 +37,12 @@ def read_graph(path: Path) -> Graph:
     return graph
 
 
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Read the weights of an ONNX file and of the one beside it into memory, by name."""
+    body = onnx.load(path, load_external_data=False).graph
+    return {tensor.name: np.array(_array(tensor, path)) for tensor in body.initializer}
+
+
 def _node(proto: onnx.NodeProto) -> Node:
     return Node(
         op=proto.op_type,

@@ -15,7 +15,7 @@ from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.blocks.interface import MakeBlocks
 from twinlens_export.graph.graph import Array, Graph
 from twinlens_export.graph.mapped_arrays import arrays_of, on_disk, release
-from twinlens_export.quantization.activation_stats import activation_stats, embed
+from twinlens_export.quantization.activation_stats import NOTHING, activation_stats, embed
 from twinlens_export.quantization.smoothquant import smoothed, token_divisors
 from twinlens_export.verification.verify import cosines_of
 
@@ -43,9 +43,11 @@ class TunedTower(Generic[Tower]):
         release(arrays_of(self.tower))
         return graph
 
-    def blocks(self, *, kept: Collection[str] = ()) -> MakeBlocks:
-        """Return the blocks in int8, those named in `kept` in float32."""
-        return partial(Int8Blocks, divisors=self.divisors, kept=frozenset(kept))
+    def blocks(
+        self, *, kept: Collection[str] = (), known: Mapping[str, Array] = NOTHING
+    ) -> MakeBlocks:
+        """Return the blocks in int8, those named in `kept` in float32; see `Int8Blocks`."""
+        return partial(Int8Blocks, divisors=self.divisors, kept=frozenset(kept), known=known)
 
 
 def on_few_levels(tower: AnyTower) -> bool:

@@ -116,7 +116,7 @@ def image_agreement(embed: EmbedRows, samples: Samples, reference: Reference) ->
     Top-k is of retrieval among the reference model's caption embeddings; without a text tower,
     among those of one half of the images, by the other half.
     """
-    rows = _image_rows(embed, samples.compared.images)
+    rows = image_rows(embed, samples.compared.images)
     cosines = cosines_of(rows, reference.images)
     gallery = reference.texts[: samples.n_captions]
     if not len(gallery):
@@ -131,11 +131,12 @@ def worst_of_few_images(embed: EmbedRows, samples: Samples, reference: Reference
     on all samples, and another fault is one of each image, or of the size of a batch.
     """
     few = _few(len(samples.compared.images))
-    rows = _image_rows(embed, samples.compared.images[few])
+    rows = image_rows(embed, samples.compared.images[few])
     return float(cosines_of(rows, reference.images[few]).min())
 
 
-def _image_rows(embed: EmbedRows, images: NDArray[np.uint8]) -> F32:
+def image_rows(embed: EmbedRows, images: NDArray[np.uint8]) -> F32:
+    """Embed images [B, S, S, 3] in batches of every size: unit rows [B, D]."""
     most = max(1, MOST_PIXELS // (images.shape[1] * images.shape[2]))
     return np.concatenate([embed(batch) for batch in _batches(images, most)])
 
@@ -177,13 +178,17 @@ def worst_of_few_texts(
 def _text_rows(embed: EmbedRows, texts: Sequence[Sequence[int]], spec: TextSpec) -> tuple[F32, F32]:
     """Embed texts trimmed to the longest of their batch, and padded to the context."""
     whole = padded(texts, spec.context, spec.pad_id)
+    return text_rows(embed, texts, spec), np.concatenate([embed(b) for b in _batches(whole)])
+
+
+def text_rows(embed: EmbedRows, texts: Sequence[Sequence[int]], spec: TextSpec) -> F32:
+    """Embed texts in batches of every size, trimmed to the longest of each: unit rows [B, D]."""
+    whole = padded(texts, spec.context, spec.pad_id)
     lengths = np.array([len(text) for text in texts])
-    trimmed_rows = [
+    return np.concatenate([
         embed(batch[:, : longest.max()] if spec.trim else batch)
         for batch, longest in zip(_batches(whole), _batches(lengths), strict=True)
-    ]
-    padded_rows = [embed(batch) for batch in _batches(whole)]
-    return np.concatenate(trimmed_rows), np.concatenate(padded_rows)
+    ])  # fmt: skip
 
 
 def _few(count: int) -> NDArray[np.intp]:
