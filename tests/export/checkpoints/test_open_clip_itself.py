@@ -237,9 +237,10 @@ def test_words_of_transformers_are_read_where_openclip_names_them(
     assert checkpoint.text_spec == TextSpec(
         context=16, end_id=2, pad_id=1, trim=True, clean="openai_cased"
     )
+    wanted = open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS)
     (folder / "tokenizer.json").write_text(checkpoint.files["tokenizer.json"], encoding="utf-8")
     ids = Tokenizer(folder / "tokenizer.json", checkpoint.text_spec).encode(TEXTS)
-    np.testing.assert_array_equal(ids, open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS))
+    np.testing.assert_array_equal(ids, wanted)
 
 
 def test_what_was_fetched_from_the_hub_is_read_by_its_id(

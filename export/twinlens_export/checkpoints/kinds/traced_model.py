@@ -115,7 +115,7 @@ def load_traced_model(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
     tokenizer = read_tokenizer(theirs, context=_context(config.text_config), trim=True)
     loaded, missing = load_model(checkpoint, kind.model, adapter=adapter)
     model = TracedModel(kind=kind, model=loaded, pad_id=tokenizer.spec.pad_id)
-    words = getattr(loaded, kind.encoder).get_input_embeddings()
+    words = _words(getattr(loaded, kind.encoder))
     return LoadedCheckpoint(
         family=Family(name=config.model_type, model=kind.model),
         model=model,
@@ -145,3 +145,13 @@ def _context(config: Any) -> int:  # noqa: ANN401
     if config.model_type in AFTER_PADDING:
         return positions - int(config.pad_token_id) - 1
     return positions
+
+
+def _words(encoder: Any) -> torch.nn.Embedding:  # noqa: ANN401
+    """Return the token embedding of a text encoder: its largest, where transformers names none."""
+    try:
+        named: torch.nn.Embedding = encoder.get_input_embeddings()
+    except NotImplementedError:
+        tables = [module for module in encoder.modules() if isinstance(module, torch.nn.Embedding)]
+        return max(tables, key=lambda table: table.num_embeddings)
+    return named

@@ -29,6 +29,8 @@ OUTER: Final = ("ln_final.weight", "token_embedding.weight", "positional_embeddi
 RECORDED: Final = ("state_dict", "model_state_dict", "model", "module")
 """Names of the weights in the record of a training: of open_clip and Lightning, of the recipe that
 OpenAI's users share, and of DeepSpeed."""
+COMPUTED: Final = frozenset({"attn_mask"})
+"""Arrays that every model computes anew, and that an archive may hold all the same."""
 LONG_POSITIONS: Final = "positional_embedding_res"
 """Long-CLIP's positions after the first KEPT, which are CLIP's own and stay as they were."""
 KEPT: Final = 20
@@ -143,7 +145,8 @@ def _described(
             f"configuration; {CURE}"
         )
     described = _openai_config(state)
-    return {name: value for name, value in state.items() if name not in OPENAI_BUFFERS}, described
+    left_out = OPENAI_BUFFERS | COMPUTED
+    return {name: value for name, value in state.items() if name not in left_out}, described
 
 
 def _openai_config(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:

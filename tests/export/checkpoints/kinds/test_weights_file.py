@@ -55,7 +55,8 @@ def with_buffers(model: Any) -> Any:  # noqa: ANN401
     return model
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # of the archive's making
+@pytest.mark.filterwarnings("ignore:Converting a tensor")  # of the archive's making
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # likewise
 @pytest.mark.parametrize("is_archive", [True, False])
 def test_openais_file_is_recognised_by_its_shapes(
     is_archive: bool,
