@@ -14,7 +14,7 @@ _FACTS: Final = (
     "[sysconfig.get_path('include'), sysconfig.get_config_var('MULTIARCH') or '']))"
 )
 _FEATURES: Final = re.compile(r"#define _(?:POSIX_C|XOPEN)_SOURCE .*\n")
-"""What the libc here was asked for; that of the target answers libc++ otherwise."""
+"""Wishes to the libc here; libc++ has others of the target's."""
 WINDOWS: Final = """\
 // Answers to the headers of CPython: 64-bit Windows, by the compilers of GNU's family.
 #pragma once

@@ -20,7 +20,7 @@ PARTS: Final = (
     "pyproject.toml",
     "runtime",
 )
-"""What a wheel has inside, and what compiles it."""
+"""Files inside a wheel, and those that compile it."""
 
 
 def digest(target: Target, python: str) -> str:

@@ -18,7 +18,7 @@ UNPACKED: Final = (
     "pygments",
     "sortedcontainers",
 )
-"""What a wheel and the tests need, for places where pip only unpacks."""
+"""Needs of a wheel and of the tests, for places where pip only unpacks."""
 ORT: Final = ("flatbuffers", "onnxruntime", "protobuf")
 ALL: Final = ("tests/kernels", "--ignore=tests/kernels/isa")
 """Tests that need no towers."""
