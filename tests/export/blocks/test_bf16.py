@@ -1,8 +1,6 @@
 """The blocks in bf16: numbers as torch rounds them, storage, and operators against functions."""
 
-from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +9,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 from numpy.typing import NDArray
+from one_block import graph_of, of_kind, require_batches_alike, require_tokens_apart, served
 from random_layers import linear, norm, normal
 
 from twinlens.ort.device import CPU
@@ -19,7 +18,6 @@ from twinlens.ort.session_options import CpuMemory
 from twinlens.ort.weights.external_tensors import external_tensors
 from twinlens_export.architecture import Activation
 from twinlens_export.blocks.bf16 import Bf16Blocks, packed
-from twinlens_export.blocks.interface import Mlp
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph import graph as graphs
 from twinlens_export.graph.bf16 import BF16, rounded, widened
@@ -65,26 +63,6 @@ def test_weights_are_stored_once_as_bfloat16(checkpoint: Checkpoint) -> None:
         assert {name.partition(".")[0] for name in others} <= {"projection", "positions"}
 
 
-def sessions(x: Array, seed: int, make: Callable[..., str]) -> list[Callable[[Array], Array]]:
-    """Open the graph of one block on 1 and on 2 threads, and without the library."""
-    graph = Graph(
-        name="block",
-        input=ValueInfo(name="x", dtype=x.dtype, shape=("batch", "tokens", x.shape[2])),
-        output=ValueInfo(name="y", dtype=np.float32, shape=("batch", "left", "wide")),
-    )
-    graph.add("Identity", make(Bf16Blocks(graph), np.random.default_rng(seed)), name="y")
-    found = []
-    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        path = Path(folder) / "block.onnx"
-        save(graph, path)
-        for threads in (1, 2, 0):
-            if threads == 0:
-                patch.setattr(operators, "path", lambda: None)
-            session = Session(path, device=CPU, threads=threads or 1, name="block")
-            found.append(lambda x, session=session: session.run({"x": x}, "y"))
-    return found
-
-
 @native
 @given(
     some.tuples(some.integers(1, 5), some.integers(1, 40), some.sampled_from([8, 61, 64, 192])),
@@ -101,32 +79,21 @@ def test_operators_and_functions_agree(
     if kind == "bytes":
         x = np.abs(x * 90).clip(0, 255).astype(np.uint8)
 
-    def make(blocks: Bf16Blocks, random: np.random.Generator) -> str:
-        before = norm(random, width) if kind.startswith("norm") else None
-        if kind == "bytes":
-            return blocks.bytes_linear("x", linear(random, width, outputs), "it")
-        if kind.endswith("mlp"):
-            fc1, fc2 = linear(random, width, outputs), linear(random, outputs, width)
-            mlp = Mlp(norm=before, fc1=fc1, activation=ACTIVATIONS[seed % 3], fc2=fc2)
-            return blocks.mlp_add("x", mlp, "it")
-        if kind == "linear add":
-            return blocks.linear_add("x", linear(random, width, width, bias=False), "x", "it")
-        if kind == "attention":
-            qkv = linear(random, width, 3 * width)
-            joined = blocks.linear("x", qkv, "joined", norm=norm(random, width))
-            attended = blocks.self_attention(joined, 2, causal=bool(seed % 2))
-            return blocks.linear_add(attended, linear(random, width, width), "x", "mixed")
-        return blocks.linear("x", linear(random, width, outputs), "it", norm=before)
+    def attention(blocks: Bf16Blocks, random: np.random.Generator) -> str:
+        qkv = linear(random, width, 3 * width)
+        joined = blocks.linear("x", qkv, "joined", norm=norm(random, width))
+        attended = blocks.self_attention(joined, 2, causal=bool(seed % 2))
+        return blocks.linear_add(attended, linear(random, width, width), "x", "mixed")
 
-    one, two, function = sessions(x, seed, make)
-    got, wanted = one(x), function(x)
+    activation = ACTIVATIONS[seed % 3]
+    other = of_kind(kind, width, outputs, activation=activation, bias=kind != "linear add")
+    make = attention if kind == "attention" else other
+    one, two, function = served(graph_of(Bf16Blocks, width, seed, make, x.dtype))
+    got, wanted = require_batches_alike(one, two, x), function(x)
     # Seldom float32 rounds otherwise, and a number becomes the neighbouring bfloat16.
     difference, size = np.abs(got - wanted), max(1.0, float(np.abs(wanted).max()))
     assert np.quantile(difference, 0.5) <= 2e-6 * size
     assert difference.max() <= 0.01 * size
-    np.testing.assert_array_equal(two(x), got)
-    for item in range(len(x)):
-        np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
 
 
 @native
@@ -155,17 +122,6 @@ def test_weights_are_mapped_for_all_sessions(
 
 @native
 def test_a_token_that_is_no_number_spoils_no_other() -> None:
-    def make(blocks: Bf16Blocks, random: np.random.Generator) -> str:
-        both = linear(random, 64, 127), linear(random, 127, 64)
-        mlp = Mlp(norm=norm(random, 64), fc1=both[0], activation="gelu", fc2=both[1])
-        return blocks.mlp_add("x", mlp, "it")
-
-    x = normal(np.random.default_rng(0), 1, 33, 64)
-    (one, *_) = sessions(x, 0, make)
-    whole = one(x)
-    for bad in (np.nan, np.inf):
-        spoilt = x.copy()
-        spoilt[0, 7, 3] = bad
-        got = one(spoilt)
-        assert np.isnan(got[0, 7]).any()
-        np.testing.assert_array_equal(np.delete(got, 7, axis=1), np.delete(whole, 7, axis=1))
+    make = of_kind("norm mlp", 64, 127)
+    (one, *_) = served(graph_of(Bf16Blocks, 64, 0, make))
+    require_tokens_apart(one, normal(np.random.default_rng(0), 1, 33, 64))

@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from numpy.typing import DTypeLike, NDArray
+from one_block import Run, graph_of, of_kind, opened, require_batches_alike
 from random_layers import linear, norm, normal
 
-from twinlens.ort.device import CPU
-from twinlens.ort.session import Session
 from twinlens_export.architecture import Activation, Linear, Norm
 from twinlens_export.blocks.fp32 import FloatBlocks
-from twinlens_export.blocks.interface import Blocks, Mlp
+from twinlens_export.blocks.interface import Blocks
 from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
 from twinlens_export.graph import graph as graphs
-from twinlens_export.graph.graph import Graph, ValueInfo, save, save_beside
+from twinlens_export.graph.graph import save, save_beside
 from twinlens_kernels import operators
 
 native = pytest.mark.skipif(
@@ -38,19 +37,9 @@ NEAR: Final = 3e-6
 """Bound on the error, by the largest value: float32 has 6e-8, and a sum some hundred terms."""
 
 
-def graph_of(
-    blocks: Callable[[Graph], Blocks], width: int, seed: int, make: Make, dtype: DTypeLike
-) -> Graph:
-    graph = Graph(
-        name="block",
-        input=ValueInfo(name="x", dtype=dtype, shape=("batch", "tokens", width)),
-        output=ValueInfo(name="y", dtype=np.float32, shape=("batch", "left", "wide")),
-    )
-    graph.add("Identity", make(blocks(graph), np.random.default_rng(seed)), name="y")
-    return graph
-
-
-def sessions(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32) -> list[Any]:
+def sessions(
+    width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32
+) -> tuple[Run, Run, Run, Run]:
     """Open the native graph of a block on 1 and on 2 threads, and the two of standard operators.
 
     The first of these is packed and shares its weights with the native one.
@@ -64,23 +53,17 @@ def sessions(width: int, seed: int, make: Make, *, dtype: DTypeLike = np.float32
         save(packed, paths[1])
         save_beside(graph_of(NativeFloatBlocks, width, seed, make, dtype), paths[0], paths[1])
         save(plain, paths[2])
-        opened = [
-            Session(path, device=CPU, threads=threads, name=path.stem)
-            for path, threads in zip([paths[0], *paths], (1, 2, 1, 1), strict=True)
-        ]
-    return [lambda x, session=session: session.run({"x": x}, "y") for session in opened]
+        one, two = opened(paths[0], 1), opened(paths[0], 2)
+        return one, two, opened(paths[1], 1), opened(paths[2], 1)
 
 
 def require_equal(make: Make, x: NDArray[Any], *, out: int, seed: int, near: float = NEAR) -> Array:
     """Assert that all graphs agree, and that an item is independent of its batch; return it."""
     one, two, packed, plain = sessions(x.shape[2], seed, make, dtype=x.dtype)
-    got, wanted = one(x), plain(x)
+    got, wanted = require_batches_alike(one, two, x), plain(x)
     assert got.shape == (*x.shape[:2], out)
     np.testing.assert_array_equal(packed(x), wanted)
     np.testing.assert_allclose(got, wanted, rtol=0, atol=near * max(1.0, np.abs(wanted).max()))
-    np.testing.assert_array_equal(two(x), got)
-    for item in range(len(x)):
-        np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
     found: Array = got
     return found
 
@@ -146,12 +129,7 @@ def test_norms_and_unit_rows(
 def test_linear_add(sizes: tuple[int, int, int, int]) -> None:
     batch, tokens, width, seed = sizes
     x = normal(np.random.default_rng(seed + 1), batch, tokens, width)
-    require_equal(
-        lambda blocks, random: blocks.linear_add("x", linear(random, width, width), "x", "it"),
-        x,
-        out=width,
-        seed=seed,
-    )
+    require_equal(of_kind("linear add", width, width), x, out=width, seed=seed)
 
 
 @native
@@ -160,12 +138,8 @@ def test_linear_add(sizes: tuple[int, int, int, int]) -> None:
 def test_bytes_linear(sizes: tuple[int, int, int, int], outputs: int) -> None:
     batch, tokens, width, seed = sizes
     pixels = np.random.default_rng(seed + 1).integers(0, 256, (batch, tokens, width))
-    require_equal(
-        lambda blocks, random: blocks.bytes_linear("x", linear(random, width, outputs), "it"),
-        pixels.astype(np.uint8),
-        out=outputs,
-        seed=seed,
-    )
+    make = of_kind("bytes", width, outputs)
+    require_equal(make, pixels.astype(np.uint8), out=outputs, seed=seed)
 
 
 @native
@@ -177,15 +151,8 @@ def test_mlp_add(
     batch, tokens, width, seed = sizes
     x = normal(np.random.default_rng(seed + 1), batch, tokens, width)
 
-    def make(blocks: Blocks, random: np.random.Generator) -> str:
-        mlp = Mlp(
-            norm=norm(random, width) if behind_norm else None,
-            fc1=linear(random, width, middle),
-            activation=activation,
-            fc2=linear(random, middle, width),
-        )
-        return blocks.mlp_add("x", mlp, "it")
-
+    kind = "norm mlp" if behind_norm else "mlp"
+    make = of_kind(kind, width, middle, activation=activation)
     require_equal(make, x, out=width, seed=seed)
 
 
@@ -282,8 +249,5 @@ def test_attention_to_the_first_tokens(
         return blocks.pooled_attention(query, rest, heads, counts)
 
     one, two, packed, plain = sessions(3 * width, seed, make)
-    np.testing.assert_allclose(one(x), plain(x), rtol=0, atol=2e-5)
+    np.testing.assert_allclose(require_batches_alike(one, two, x), plain(x), rtol=0, atol=2e-5)
     np.testing.assert_array_equal(packed(x), plain(x))
-    np.testing.assert_array_equal(two(x), one(x))
-    for item in range(batch):
-        np.testing.assert_array_equal(one(x[item : item + 1])[0], one(x)[item])

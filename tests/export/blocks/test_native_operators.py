@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Collection
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -13,14 +11,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 from numpy.typing import DTypeLike, NDArray
+from one_block import (
+    Run,
+    graph_of,
+    of_kind,
+    require_batches_alike,
+    require_tokens_apart,
+    served,
+)
 from random_layers import linear, norm, normal
 
-from twinlens.ort.device import CPU
-from twinlens.ort.session import Session
 from twinlens_export.architecture import Activation, Norm
 from twinlens_export.blocks.int8 import Int8Blocks
-from twinlens_export.blocks.interface import Mlp
-from twinlens_export.graph.graph import Graph, ValueInfo, save
+from twinlens_export.graph.graph import Graph
 from twinlens_kernels import operators
 
 native = pytest.mark.skipif(
@@ -45,39 +48,20 @@ def sessions(
     *,
     dtype: DTypeLike = np.float32,
     kept: Collection[str] = (),
-) -> list[Any]:
-    """Open the graph of one block on 1 and on 2 threads, and without the library."""
-    graph = Graph(
-        name="block",
-        input=ValueInfo(name="x", dtype=dtype, shape=("batch", "tokens", width)),
-        output=ValueInfo(name="y", dtype=np.float32, shape=("batch", "left", "wide")),
-    )
-    graph.add("Identity", make(Int8Blocks(graph, kept), np.random.default_rng(seed)), name="y")
-    found = []
-    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        path = Path(folder) / "block.onnx"
-        save(graph, path)
-        for threads in (1, 2, 0):
-            if threads == 0:
-                patch.setattr(operators, "path", lambda: None)
-            session = Session(path, device=CPU, threads=threads or 1, name="block")
-            found.append(lambda x, session=session: session.run({"x": x}, "y"))
-    return found
+) -> tuple[Run, Run, Run]:
+    return served(graph_of(lambda graph: Int8Blocks(graph, kept), width, seed, make, dtype))
 
 
 def require_equal(make: Make, x: NDArray[Any], *, out: int, seed: int) -> None:
     """Assert that library and functions agree, and that an item is independent of its batch."""
     one, two, function = sessions(x.shape[2], seed, make, dtype=x.dtype)
-    got, wanted = one(x), function(x)
+    got, wanted = require_batches_alike(one, two, x), function(x)
     assert got.shape == (*x.shape[:2], out)
     size = max(1.0, float(np.abs(wanted).max()))
     difference = np.abs(got - wanted)
     # Rarely float32 rounds otherwise, and a value becomes the neighbouring code.
     assert np.quantile(difference, 0.9) <= 2e-5 * size
     assert difference.max() <= 0.05 * size
-    np.testing.assert_array_equal(two(x), got)
-    for item in range(len(x)):
-        np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
 
 
 @native
@@ -87,10 +71,7 @@ def test_linear(sizes: tuple[int, int, int, int], outputs: int, behind_norm: boo
     batch, tokens, width, seed = sizes
     x = normal(np.random.default_rng(seed + 1), batch, tokens, width)
 
-    def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
-        before = norm(random, width) if behind_norm else None
-        return blocks.linear("x", linear(random, width, outputs), "it", norm=before)
-
+    make = of_kind("norm linear" if behind_norm else "linear", width, outputs)
     require_equal(make, x, out=outputs, seed=seed)
 
 
@@ -100,12 +81,7 @@ def test_linear(sizes: tuple[int, int, int, int], outputs: int, behind_norm: boo
 def test_linear_add(sizes: tuple[int, int, int, int]) -> None:
     batch, tokens, width, seed = sizes
     x = normal(np.random.default_rng(seed + 1), batch, tokens, width)
-    require_equal(
-        lambda blocks, random: blocks.linear_add("x", linear(random, width, width), "x", "it"),
-        x,
-        out=width,
-        seed=seed,
-    )
+    require_equal(of_kind("linear add", width, width), x, out=width, seed=seed)
 
 
 @native
@@ -114,12 +90,8 @@ def test_linear_add(sizes: tuple[int, int, int, int]) -> None:
 def test_bytes_linear(sizes: tuple[int, int, int, int], outputs: int) -> None:
     batch, tokens, width, seed = sizes
     pixels = np.random.default_rng(seed + 1).integers(0, 256, (batch, tokens, width))
-    require_equal(
-        lambda blocks, random: blocks.bytes_linear("x", linear(random, width, outputs), "it"),
-        pixels.astype(np.uint8),
-        out=outputs,
-        seed=seed,
-    )
+    make = of_kind("bytes", width, outputs)
+    require_equal(make, pixels.astype(np.uint8), out=outputs, seed=seed)
 
 
 @native
@@ -131,15 +103,8 @@ def test_mlp_add(
     batch, tokens, width, seed = sizes
     x = normal(np.random.default_rng(seed + 1), batch, tokens, width)
 
-    def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
-        mlp = Mlp(
-            norm=norm(random, width) if behind_norm else None,
-            fc1=linear(random, width, middle),
-            activation=activation,
-            fc2=linear(random, middle, width),
-        )
-        return blocks.mlp_add("x", mlp, "it")
-
+    kind = "norm mlp" if behind_norm else "mlp"
+    make = of_kind(kind, width, middle, activation=activation)
     require_equal(make, x, out=width, seed=seed)
 
 
@@ -172,14 +137,11 @@ def test_a_whole_attention(
         return total
 
     one, two, function = sessions(width, seed, make)
-    got, wanted = one(x), function(x)
+    got, wanted = require_batches_alike(one, two, x), function(x)
     # Another rounding of bfloat16 or float32 changes codes of the attention's output.
     assert np.abs(got - wanted).mean() <= 0.03
     whole = False
     np.testing.assert_array_equal(sessions(width, seed, make)[0](x), got)
-    np.testing.assert_array_equal(two(x), got)
-    for item in range(batch):
-        np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
 
 
 @native
@@ -224,13 +186,10 @@ def test_attention(batch: int, tokens: int, shape: tuple[int, int], kind: str, s
     if "counted" in kind:
         x[:, 0, 0] = lengths
     one, two, function = sessions(3 * width, seed, make)
-    got, wanted = one(x), function(x)
+    got, wanted = require_batches_alike(one, two, x), function(x)
     # On AMX the products are of bfloat16, which has 8 bits.
     np.testing.assert_allclose(got, wanted, atol=0.06 if operators.path() == "amx" else 2e-5)
     assert np.abs(got - wanted).mean() <= (4e-3 if operators.path() == "amx" else 1e-6)
-    np.testing.assert_array_equal(two(x), got)
-    for item in range(batch):
-        np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
 
 
 FLOAT_KINDS: Final = (
@@ -253,31 +212,16 @@ def test_all_that_stays_in_float32(
     ops: list[str] = []
 
     def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
-        before = norm(random, width) if kind.startswith("norm") else None
-        if kind == "norm":
-            found = blocks.norm("x", norm(random, width), "it")
-        elif kind == "unit rows":
-            found = blocks.unit_rows("x", "it")
-        elif kind == "bytes":
-            found = blocks.bytes_linear("x", linear(random, width, outputs), "it")
-        elif kind.endswith("mlp"):
-            fc1, fc2 = linear(random, width, outputs), linear(random, outputs, width)
-            mlp = Mlp(norm=before, fc1=fc1, activation=ACTIVATIONS[seed % 3], fc2=fc2)
-            found = blocks.mlp_add("x", mlp, "it")
-        elif kind == "linear add":
-            found = blocks.linear_add("x", linear(random, width, width, bias=False), "x", "it")
-        else:
-            found = blocks.linear("x", linear(random, width, outputs), "it", norm=before)
+        activation = ACTIVATIONS[seed % 3]
+        bias = kind != "linear add"
+        found = of_kind(kind, width, outputs, activation=activation, bias=bias)(blocks, random)
         ops[:] = [node.op for node in blocks.graph.nodes]
         return found
 
     one, two, function = sessions(width, seed, make, dtype=x.dtype, kept={"it"})
     assert [op.startswith("Float") for op in ops] == [True]
-    got, wanted = one(x), function(x)
+    got, wanted = require_batches_alike(one, two, x), function(x)
     np.testing.assert_allclose(got, wanted, rtol=0, atol=NEAR * max(1.0, np.abs(wanted).max()))
-    np.testing.assert_array_equal(two(x), got)
-    for item in range(len(x)):
-        np.testing.assert_array_equal(one(x[item : item + 1])[0], got[item])
 
 
 @native
@@ -305,20 +249,8 @@ def _halves(graph: Graph, width: int) -> tuple[str, str]:
 
 @native
 def test_a_token_that_is_no_number_spoils_no_other() -> None:
-    def make(blocks: Int8Blocks, random: np.random.Generator) -> str:
-        both = linear(random, 64, 128), linear(random, 128, 64)
-        mlp = Mlp(norm=norm(random, 64), fc1=both[0], activation="gelu", fc2=both[1])
-        return blocks.mlp_add("x", mlp, "it")
-
-    x = normal(np.random.default_rng(0), 1, 33, 64)
-    (one, *_) = sessions(64, 0, make)
-    whole = one(x)
-    for bad in (np.nan, np.inf):
-        spoilt = x.copy()
-        spoilt[0, 7, 3] = bad
-        got = one(spoilt)
-        assert np.isnan(got[0, 7]).any()
-        np.testing.assert_array_equal(np.delete(got, 7, axis=1), np.delete(whole, 7, axis=1))
+    (one, *_) = sessions(64, 0, of_kind("norm mlp", 64, 128))
+    require_tokens_apart(one, normal(np.random.default_rng(0), 1, 33, 64))
 
 
 @pytest.mark.skipif(operators.path() != "amx", reason="the other path is the one that serves")
