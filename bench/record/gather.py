@@ -57,6 +57,7 @@ SOURCES: Final[Mapping[str, Source]] = {
         measures=("runtime/twinlens/images", "runtime/twinlens/model", *OPERATORS),
     ),
     "cold_paths": Source(cells=others.cold_paths, measures=OPERATORS),
+    "export_cost": Source(cells=others.export_cost, measures=("export/twinlens_export",)),
     "bulk": Source(cells=others.bulk, measures=("runtime/twinlens/bulk",)),
     "browse": Source(cells=others.browse, measures=("runtime/twinlens/browsing",)),
     "handoffs": Source(

@@ -75,6 +75,11 @@ class TowerWork:
             return len(self.tower.body.blocks)
         return 3 * len(self.tower.encoder.layers) + 4
 
+    @property
+    def _item(self) -> float:
+        """Products of a sample, on the average."""
+        return self.tower.products * self.tuned / self.n_tuned
+
     def reference(self) -> float:
         """Return the cost of the compared samples by the original model."""
         return REFERENCE_COST * self.tower.products * self.whole
@@ -97,12 +102,14 @@ class TowerWork:
 
     def rescue(self) -> float:
         """Return the cost of finding blocks that stay in float32, and of comparing the tower."""
-        item = self.tower.products * self.tuned / self.n_tuned
         is_image = isinstance(self.tower, (ImageTower, TracedImageTower))
-        measured = runs_of(self.n_blocks) * (IMAGES if is_image else TEXTS) * MEASURING * item
-        tries = tries_of(int(MOST_KEPT * self.n_blocks))
-        tried = tries * (MOST * COSTS["int8"] * item + self.building("int8") / 2)
-        return measured + 2 * self.building("fp32") + tried + self.written("int8")
+        measured = runs_of(self.n_blocks) * (IMAGES if is_image else TEXTS) * MEASURING * self._item
+        return measured + 2 * self.building("fp32") + self.tries() + self.written("int8")
+
+    def tries(self) -> float:
+        """Return the cost of quick tries at numbers of such blocks."""
+        one = MOST * COSTS["int8"] * self._item + self.building("int8") / 2
+        return tries_of(int(MOST_KEPT * self.n_blocks)) * one
 
     def planned(self, precision: Precision) -> float:
         """Return the planned cost of a tower."""

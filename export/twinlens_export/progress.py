@@ -35,7 +35,7 @@ class Work:
 
     @property
     def total(self) -> float:
-        """Cost of all steps, with those that nobody had planned."""
+        """Cost of all steps, with what nobody had planned."""
         return sum(self.plan.values()) + self._unplanned
 
     def planned(self, plan: Mapping[str, float]) -> None:
@@ -49,10 +49,11 @@ class Work:
         yield
         self.done, self.note = self._end, ""
 
-    def extend(self, cost: float) -> None:
-        """Let the step at work cost more, which nobody had planned."""
-        self._unplanned += cost
-        self._end += cost
+    def expect(self, cost: float) -> None:
+        """Let the step at work end after that much more, whatever was planned."""
+        change = self.done + cost - self._end
+        self._unplanned += change
+        self._end += change
 
     def advance(self, cost: float) -> None:
         """Count a part of the step at work."""

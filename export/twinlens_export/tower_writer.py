@@ -27,7 +27,7 @@ from twinlens_export.architecture import (
     TracedTextTower,
 )
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.export_plan import EXPECTED_RESCUE, GRAPHS_OF_TUNING, tower_step
+from twinlens_export.export_plan import GRAPHS_OF_TUNING, tower_step
 from twinlens_export.graph.graph import Array, Graph, save, save_beside
 from twinlens_export.graph.one_arithmetic import has_one_arithmetic
 from twinlens_export.graph.read_graph import read_arrays
@@ -149,7 +149,7 @@ class _Tries(Generic[Tower]):
         """
         source, work = self.source, self.source.work
         self.last, self.known = first, read_arrays(self.first)
-        work.extend((1 - EXPECTED_RESCUE) * source.costs.rescue())
+        work.expect(source.costs.rescue())
         work.note = "the cost of int8 in each block"
         found = sensitivities(
             self.tuned.build,
@@ -158,11 +158,11 @@ class _Tries(Generic[Tower]):
             self.folder,
             embedded=lambda batch: work.advance(source.measuring_cost(batch)),
         )
+        work.advance(2 * source.costs.building("fp32"))
         self.names = list(found)
+        self._learn(first)
         most = int(MOST_KEPT * len(self.names))
-        if most:
-            self._learn(first)
-            fewest(most, seems=self._seems, holds=self._holds)
+        fewest(most, seems=self._seems, holds=self._holds)
         return self.last.file
 
     def _seems(self, count: int) -> bool:
@@ -173,6 +173,7 @@ class _Tries(Generic[Tower]):
         names = graph.input.name, graph.output.name
         save_beside(graph, path, self.first)
         del graph
+        self.source.work.advance(self.source.costs.building("int8") / 2)
         with _embedding(self.source, "int8", path, names) as embed:
             rows_at = partial(self.source.rows_at, embed)
             near = all(each.seem_near(rows_at) for each in self.hardest)
@@ -183,13 +184,13 @@ class _Tries(Generic[Tower]):
     def _holds(self, count: int) -> bool:
         """Write the tower with that many blocks in float32, and compare it on all samples."""
         self._tell(count)
-        if self.last.file.kept != self.fixed:  # beyond the whole comparison that was planned
-            self.source.work.extend(self.source.costs.written("int8"))
+        self.source.work.expect(self.source.costs.written("int8"))
         kept = (*self.names[:count], *self.fixed)
         self.last = _write(self._graph(count), self.source, "int8", self.folder, kept=kept)
         holds = verify.holds(self.last.file.agreement, "int8")
         if not holds:
             self._learn(self.last)
+            self.source.work.expect(self.source.costs.tries())
         return holds
 
     def _graph(self, count: int) -> Graph:

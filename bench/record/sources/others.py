@@ -39,5 +39,12 @@ def cold_paths(document: dict[str, Any]) -> Iterator[Cell]:
         yield "cold start by operators", row, "MB at most", line["peak_mb"]
 
 
+def export_cost(document: dict[str, Any]) -> Iterator[Cell]:
+    """Yield the time and the memory of an export with default samples."""
+    for line in document.get("exports", []):
+        for column in ("seconds", "peak_mb", "resident_mb"):
+            yield "export with default samples", line["model"], column, line[column]
+
+
 def _last(document: dict[str, Any]) -> float:
     return float(document["million"]["resident_mb"]["1.0"])

@@ -35,6 +35,17 @@ def test_the_last_number_that_is_compared_is_the_fewest(
     assert len(seemed) <= len(compared) * tries_of(most)
 
 
+def test_near_ties_may_fall_right_with_fewer_blocks() -> None:
+    compared: list[int] = []
+
+    def holds(count: int) -> bool:
+        compared.append(count)
+        return count == 3
+
+    fewest(5, seems=lambda count: count in {2, 3}, holds=holds)
+    assert compared == [2, 3]
+
+
 def test_many_blocks_take_few_tries() -> None:
     seemed: list[int] = []
 
