@@ -35,9 +35,11 @@ struct alignas(64) Columns {
     std::int32_t start[block_side]; // -zero * sum of the output's weights
     std::int64_t first;
     First lanes[2];
+    bool whole; // all lanes
 
     void fill(const Linear &linear, std::int64_t zero, std::int64_t column) {
         first = column;
+        whole = column + block_side <= linear.out;
         for (int half = 0; half < 2; ++half) {
             const std::int64_t at = column + 16 * half;
             lanes[half] = lanes_from(at, linear.out);
@@ -64,21 +66,36 @@ struct OutputBlock {
     }
 };
 
+// Rows first .. last - 1 of a block. All that the loop reads but the sums is copied first, as the
+// compiler cannot know that `finish` does not write to it.
+template <typename Finish>
+TWINLENS_INLINE void finish_range(const OutputBlock &block, Range range, const Panel &panel,
+                                  First left, First right, const Finish finish) {
+    const Columns &columns = *block.columns;
+    const Floats scales[2] = {load(columns.scales), load(columns.scales + 16)};
+    const Floats bias[2] = {load(columns.bias), load(columns.bias + 16)};
+    const std::int64_t column = columns.first, end = block.row + range.last;
+    const float *row_scales = panel.scales;
+    const std::int32_t *sums = block.sums + range.first * block_side;
+    for (std::int64_t row = block.row + range.first; row < end; ++row, sums += block_side) {
+        const Floats step = broadcast(row_scales[row]);
+        finish(row, column, left, fma(to_floats(load(sums)), step * scales[0], bias[0]));
+        finish(row, column + 16, right, fma(to_floats(load(sums + 16)), step * scales[1], bias[1]));
+    }
+}
+
 template <typename Finish>
 TWINLENS_INLINE void finish_rows(OutputBlock &block, std::int64_t n, const Panel &panel,
                                  const Finish &finish) {
-    const Columns *columns = block.columns; // null before the first block, which has no rows
-    const std::int64_t end = min(block.done + n, block.rows);
-    for (; block.done < end; ++block.done) {
-        const std::int64_t row = block.row + block.done;
-        const Floats step = broadcast(panel.scales[row]);
-        const std::int32_t *sums = block.sums + block.done * block_side;
-        for (int half = 0; half < 2; ++half) {
-            const Floats scale = step * load(columns->scales + 16 * half);
-            finish(row, columns->first + 16 * half, columns->lanes[half],
-                   fma(to_floats(load(sums + 16 * half)), scale, load(columns->bias + 16 * half)));
-        }
+    const Range range{block.done, min(block.done + n, block.rows)};
+    if (range.first >= range.last) { // as before the first block, which has no columns
+        return;
     }
+    block.done = range.last;
+    if (block.columns->whole) { // stores under a mask take 4 % of the time on a Zen 5
+        return finish_range(block, range, panel, all_lanes(), all_lanes(), finish);
+    }
+    finish_range(block, range, panel, block.columns->lanes[0], block.columns->lanes[1], finish);
 }
 
 // The weights of the next 32 outputs.
@@ -89,6 +106,18 @@ struct Prefetch {
     void issue() {
         for (std::int64_t line = 0; line < lines_a_step; ++line, next += 64) {
             prefetch(next);
+        }
+    }
+};
+
+// Rows of a block that are written out next.
+struct Expected {
+    std::int64_t next, last, rows_a_step;
+
+    template <typename Finish> void issue(const Finish &finish, std::int64_t column) {
+        const std::int64_t end = min(next + rows_a_step, last);
+        for (; next < end; ++next) {
+            finish.expect(next, column);
         }
     }
 };
@@ -167,9 +196,11 @@ void gemm(const Panel &panel, const Linear &linear, std::int64_t zero, Range pai
                                   part.first};
             const std::int64_t rows_a_step = ceil_div(before->rows, n);
             const std::int64_t rows = min(panel.rows - row, block_side);
+            Expected expected{row, row + (part.last == steps ? rows : 0), ceil_div(rows, n)};
             Engine::sums(panel.codes + row / tile_rows * column_bytes + skipped, column_bytes, rows,
                          weights, part.first == 0 ? own.start : nullptr, block.sums, [&] {
                              prefetch.issue();
+                             expected.issue(finish, own.first);
                              if constexpr (Engine::overlaps) {
                                  finish_rows(*before, rows_a_step, panel, finish);
                              }

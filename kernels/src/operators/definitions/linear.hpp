@@ -27,6 +27,17 @@ struct ToRows {
     std::int64_t width;
     std::int64_t first = 0; // the layer's column that is the first of out
 
+    // Asks for the lines of a row that 32 outputs are added to: they come from beyond the L2 cache.
+    void expect(std::int64_t row, std::int64_t column) const {
+        if (residual != nullptr) {
+            const std::int64_t at = row * width + column - first;
+            for (std::int64_t line = at; line < at + block_side; line += 16) {
+                prefetch(residual + line);
+                prefetch(out + line);
+            }
+        }
+    }
+
     void operator()(std::int64_t row, std::int64_t column, First lanes, Floats values) const {
         const std::int64_t at = row * width + column - first;
         if (residual != nullptr) {
@@ -39,6 +50,8 @@ struct ToRows {
 template <Activation activation> struct ToHidden {
     float *out;
     std::int64_t width;
+
+    void expect(std::int64_t, std::int64_t) const {} // a panel's hidden layer stays in the L2 cache
 
     void operator()(std::int64_t row, std::int64_t column, First lanes, Floats values) const {
         store(out + row * width + column, above_lowest<activation>(values), lanes);
@@ -63,6 +76,11 @@ inline Panel quantized_rows(const float *x, Range rows, std::int64_t width, cons
     auto *normed = scratch<float>(Scratch::row, width);
     return quantized(rows.last - rows.first, width, [=](std::int64_t row, std::uint8_t *codes) {
         const float *from = x + (rows.first + row) * width;
+        if (row + 2 < rows.last - rows.first) {
+            for (std::int64_t at = 0; at < width; at += 16) {
+                prefetch(from + 2 * width + at);
+            }
+        }
         if (norm != nullptr) {
             norm_row(from, width, *norm, normed);
             from = normed;

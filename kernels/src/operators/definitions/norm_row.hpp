@@ -33,11 +33,17 @@ inline void norm_row(const float *x, std::int64_t width, const Norm &norm, float
         return fma(off, off, sum);
     });
     const Floats inverse = broadcast(1.0F / sqrtf(squares / n + norm.epsilon));
-    for (std::int64_t at = 0; at < width; at += 16) {
-        const First first = lanes_from(at, width);
+    const auto write = [&](std::int64_t at, First first) {
         const Floats off = load(x + at, first) - mean;
         store(out + at,
               fma(off * inverse, load(norm.scale + at, first), load(norm.bias + at, first)), first);
+    };
+    std::int64_t at = 0;
+    for (; at + 16 <= width; at += 16) { // stores under a mask take longer
+        write(at, all_lanes());
+    }
+    if (at < width) {
+        write(at, lanes_from(at, width));
     }
 }
 
