@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "check.hpp"
-#include "float32_bits.hpp"
 #include "layer_checks.hpp"
 #include "operators/bf16/extensions.hpp"
 #include "operators/dispatch.hpp"

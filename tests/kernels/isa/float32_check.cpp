@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "check.hpp"
-#include "float32_bits.hpp"
 #include "layer_checks.hpp"
 #include "operators/dispatch.hpp"
 #include "operators_reference.hpp"

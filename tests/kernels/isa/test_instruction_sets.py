@@ -218,7 +218,7 @@ def build() -> Iterator[Build]:
         yield folder
 
 
-# Of tests/kernels/isa/common_bits.hpp and float32_bits.hpp, on every processor. Another number is
+# Of tests/kernels/isa/common_bits.hpp and layer_checks.hpp, on every processor. Another number is
 # another definition of the operators: every row of every model changes with it.
 COMMON_BITS: Final = {
     "operators": {"bits": "c1866c46efdb6657"},
