@@ -78,7 +78,10 @@ class TransformersPreparation:
 
     def pixels(self, image: Image.Image) -> F32:
         """See `ReferencePreparation`."""
-        (values,) = self.processor(image, return_tensors="pt")["pixel_values"]
+        rgb = image.mode == "RGB" or getattr(self.processor, "do_convert_rgb", False)
+        # transformers 4 takes the side of an image of 1 px for its channels, unless it is told.
+        layout = {"input_data_format": "channels_last"} if rgb else {}
+        (values,) = self.processor(image, return_tensors="pt", **layout)["pixel_values"]
         return np.asarray(values, dtype=np.float32)
 
 
