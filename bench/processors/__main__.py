@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         *(x86(model, options.qemu) for model in options.x86),
         *(arm(model, options.root.absolute(), options.qemu) for model in options.arm),
     ]
-    rows = rows_of_others(options.out, [Path(bundle).name for bundle in options.bundles])
+    names = [Path(bundle).name for bundle in options.bundles]
+    rows = rows_of_others(options.out, names, [other.name for other in others])
     packages = ("numpy", "onnxruntime", "pillow", "tokenizers")
     about = {"commit": commit(), "processor": processor(), "versions": versions(packages)}
     for bundle in options.bundles:
@@ -58,12 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             options.out.write_text(one_row_a_line({**about, "rows": rows}), encoding="utf-8")
 
 
-def rows_of_others(out: Path, bundles: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of other bundles in a file of results, so that each may have its own run."""
+def rows_of_others(
+    out: Path, bundles: Sequence[str], processors: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the other rows of a file of results, so that each processor may have its own run."""
     if not out.exists():
         return []
     rows = json.loads(out.read_text(encoding="utf-8"))["rows"]
-    return [row for row in rows if row["bundle"] not in bundles]
+    return [
+        row for row in rows if row["bundle"] not in bundles or row["processor"] not in processors
+    ]
 
 
 def compared(
