@@ -26,9 +26,10 @@ from bench.harness.random_weights import accept_any_ranking
 from bench.harness.readme_tables import with_table
 from bench.harness.timing import spent_by
 from bench.input.checkpoint_kinds import KINDS, ONE_TOWER, Save
-from bench.parity import PACKAGES, row, samples
+from bench.parity import PACKAGES, exported, row, samples
+from bench.parity_page import cells
 from twinlens.bundle.specs import PRECISIONS
-from twinlens_export import SampleFiles, export
+from twinlens_export import SampleFiles
 from twinlens_export.verification import verify
 
 OUT: Final[Path] = RESULTS / "checkpoint_kinds.json"
@@ -50,8 +51,8 @@ def measured(name: str, save: Save) -> dict[str, Any]:
             images=None if only == "text" else given.images,
             texts=None if only == "image" else given.texts,
         )
-        bundle = export(folder, Path(work) / "bundle", precisions=PRECISIONS, samples=given)
-        return row(bundle.manifest)
+        manifest, refused = exported(folder, Path(work), given)
+        return {"towers": row(manifest), "refused": refused}
 
 
 def table(results: Mapping[str, Any]) -> Iterator[str]:
@@ -62,8 +63,7 @@ def table(results: Mapping[str, Any]) -> Iterator[str]:
         for modality in ("image", "text"):
             towers = [found["towers"].get(precision, {}).get(modality) for precision in PRECISIONS]
             if any(towers):
-                cosines = ("" if one is None else f"{one['worst_cosine']:.6f}" for one in towers)
-                yield f"| {name} | {modality} | {' | '.join(cosines)} |"
+                yield f"| {name} | {modality} | {' | '.join(cells(found, modality, PRECISIONS))} |"
 
 
 def main() -> None:
@@ -82,9 +82,9 @@ def main() -> None:
     for name, save in KINDS.items():
         if options.only not in name:
             continue
-        towers, spent = spent_by(partial(measured, name, save))
+        found, spent = spent_by(partial(measured, name, save))
         seconds = round(spent.wall_ms / 1e3)
-        results[name] = {"commit": commit(), "s": seconds, "towers": towers}
+        results[name] = {"commit": commit(), "s": seconds, **found}
         document = {
             "question": "how closely each kind of checkpoint follows its original",
             "weights": "random, in the shapes of real checkpoints",
@@ -93,7 +93,10 @@ def main() -> None:
             "results": results,
         }
         OUT.write_text(json.dumps(document, indent=1) + "\n")
-        worst = {p: min(t["worst_cosine"] for t in found.values()) for p, found in towers.items()}
+        worst = {
+            precision: min(tower["worst_cosine"] for tower in towers.values())
+            for precision, towers in found["towers"].items()
+        }
         print(f"{name}: {worst} in {seconds} s", flush=True)
 
 

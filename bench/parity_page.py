@@ -1,6 +1,6 @@
 """The page docs/pages/models/parity.md: the table of all families, written from the results."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,9 +30,19 @@ def _families(document: Mapping[str, Any]) -> Iterator[str]:
             each = [towers.get(precision, {}).get(modality) for precision in PRECISIONS]
             if not any(each):
                 continue
-            cosines = ["" if one is None else f"{one['worst_cosine']:.6f}" for one in each]
+            cosines = cells(result, modality, PRECISIONS)
             kept = ", ".join((each[-1] or {}).get("kept_in_float32", ()))
             yield f"| {name} | {modality} | {' | '.join(cosines)} | {kept} |"
+
+
+def cells(result: Mapping[str, Any], modality: str, precisions: Sequence[str]) -> list[str]:
+    """Return the worst cosine of a tower in each precision, or that the gate refused it."""
+    refused = result.get("refused", {})
+    towers = (result["towers"].get(precision, {}).get(modality) for precision in precisions)
+    return [
+        f"{one['worst_cosine']:.6f}" if one else ("refused" if precision in refused else "")
+        for precision, one in zip(precisions, towers, strict=True)
+    ]
 
 
 def _registry(document: Mapping[str, Any]) -> Iterator[str]:

@@ -45,8 +45,11 @@ def words(positions: int, pad_id: int = END) -> dict[str, Any]:
 
 def save_tokenizer(folder: Path, context: int, pad_id: int = END) -> None:
     """Save the demo's tokenizer with another padding."""
-    file = str(DEMO_TOKENIZER)
-    tokenizer = transformers.CLIPTokenizerFast(tokenizer_file=file, model_max_length=context)
+    tokenizer = transformers.CLIPTokenizerFast(
+        tokenizer_file=str(DEMO_TOKENIZER),
+        model_max_length=context,
+        padding_side="right",  # which SigLIP 2's class would not choose by itself
+    )
     tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad_id)
     tokenizer.save_pretrained(folder)
 
