@@ -57,7 +57,7 @@ def image_rows(
     def embed(batch: NDArray[Any]) -> torch.Tensor:
         return model.image_features(_normalised(batch, normalization))
 
-    most = int(ENOUGH / checkpoint.image_tower.products)
+    most = int(ENOUGH / max(1.0, checkpoint.image_tower.products))
     return _unit_rows(embed, images, embedded, batch=min(BATCH, max(1, most)))
 
 
