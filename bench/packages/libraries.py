@@ -1,4 +1,4 @@
-"""Compiled libraries of a wheel as their files tell: processor, what they import, oldest system."""
+"""Compiled libraries of a wheel as their files tell: processor, imports, oldest system."""
 
 import io
 import re
@@ -67,7 +67,7 @@ def read(content: bytes) -> Library:
 
 
 def faults(name: str, library: Library) -> list[str]:
-    """Return what a library has that a wheel of this name promises it has not."""
+    """Return the traits of a library that the name of its wheel rules out."""
     system = next(system for system in OLDEST if f"-{system}" in name)
     processor = "arm64" if "aarch64" in name or "arm64" in name else "x86_64"
     allowed = IMPORTED[system].replace("{python}", "python3" if "-abi3-" in name else "python311")

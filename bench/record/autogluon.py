@@ -13,7 +13,7 @@ MODELS: Final = {"demo": "the demo's checkpoint", "B32": "ViT-B/32, random weigh
 
 
 def autogluon(figures: Figures) -> Iterator[str]:
-    """Yield both sides: what is installed, then times and probabilities of each model."""
+    """Yield both sides: packages installed, then times and probabilities of each model."""
     yield line(["", "AutoGluon", "twinlens int8"])
     yield "|---|---|---|"
     for machine in figures.machines(TABLE):

@@ -167,7 +167,7 @@ def limits_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
 
 
 def cold_table(arrays: dict[str, list[Line]]) -> Iterable[str]:
-    """Yield the table of searches of an index on disk by what is not in memory."""
+    """Yield the table of searches of an index on disk by the part that is not in memory."""
     yield "| index of 1,000,000 rows | not in memory | opened in ms | first search, ms | rounds |"
     yield "|---|---|---|---|---|"
     for line in arrays["cold"]:

@@ -35,7 +35,7 @@ class Work:
 
     @property
     def total(self) -> float:
-        """Cost of all steps, with what nobody had planned."""
+        """Cost of all steps, those included that nobody had planned."""
         return sum(self.plan.values()) + self._unplanned
 
     def planned(self, plan: Mapping[str, float]) -> None:

@@ -131,7 +131,7 @@ class _Tries(Generic[Tower]):
     tuned: TunedTower[Tower]
     folder: Path
     first: Path
-    """File of the tower with all blocks in int8, of which a try takes what it leaves as it was."""
+    """File of the tower with all blocks in int8, of which a try takes all that stays."""
     fixed: tuple[str, ...]
     """Parts that are in float32 in any case."""
     names: list[str] = field(init=False, default_factory=list)

@@ -53,7 +53,7 @@ def current(note: Path, sources: str, out: Path) -> Path | None:
 
 
 def note_down(note: Path, sources: str, wheel: Path) -> None:
-    """Write what `current` reads."""
+    """Write the digest that `current` reads."""
     told = {"file": wheel.name, "sources": sources, "wheel": _content(wheel)}
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

@@ -36,7 +36,7 @@ class QuantisedBlocks(ReducedPrecisionBlocks):
     """See `Blocks`; all of them in int8."""
 
     known: Mapping[str, Array] = field(default_factory=dict)
-    """Arrays of the same tower in int8, by their names: what is there is not computed again."""
+    """Arrays of the same tower in int8, by their names, which are not computed again."""
 
     MAPS: ClassVar = functions.MAPS
     ATTENTIONS: ClassVar = AttentionFunctions("")

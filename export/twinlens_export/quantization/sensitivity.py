@@ -127,7 +127,7 @@ class Runs:
         return found
 
     def take_off(self, block: int) -> None:
-        """Subtract what goes with one block."""
+        """Subtract the share of one block."""
         np.subtract(
             self.moved,
             np.outer(self.shares[:, block], self.vectors()[block]),

@@ -1,4 +1,4 @@
-"""Folders that lack the weights which are looked for: one line that tells what is there instead."""
+"""Folders that lack the weights which are looked for: one line that tells their content."""
 
 import json
 import os

@@ -31,7 +31,7 @@ def lacking(report: Mapping[str, Any], optional: Sequence[str]) -> list[str]:
     """Return the names of missing weights that have a part in an embedding, sorted.
 
     Args:
-        report: what `from_pretrained` returns as its loading info.
+        report: the loading info of `from_pretrained`.
         optional: prefixes of weights that have none.
     """
     lacked = {*report["missing_keys"]} - DISPENSABLE
@@ -52,7 +52,7 @@ def require_fit(  # noqa: PLR0913 - each is told by another file
     Args:
         checkpoint: a folder or a Hub id.
         kind: name of the model's class.
-        report: what `from_pretrained` returns as its loading info.
+        report: the loading info of `from_pretrained`.
         known: names of the model's weights.
         optional: prefixes of weights that have no part in an embedding.
         saved_as: classes by which the model was saved, as its configuration names them.

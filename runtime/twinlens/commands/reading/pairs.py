@@ -100,7 +100,7 @@ def _leaving_out(read: Callable[..., AnyPairs]) -> tuple[AnyPairs, list[str]]:
     """Read pairs, and the reasons of those that are left out; each is said.
 
     Args:
-        read: reads pairs, and hands what is none to its argument `on_error`.
+        read: reads pairs, and hands rows without a pair to its argument `on_error`.
     """
     lost: list[PairsError] = []
     try:
