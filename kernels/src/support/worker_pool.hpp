@@ -2,7 +2,9 @@
 //
 // Contract: a call is helped by as many workers as come before it is closed, and works itself
 // meanwhile: a worker that the system wakes late, or cannot start, delays nothing. A forked child
-// has a pool of its own; that of its parent is left as the fork found it.
+// has a pool of its own; that of its parent is left as the fork found it. A worker begins on
+// another core than its caller's, where there is one.
+//
 // Why: an idle core of a virtual machine takes up to 0.5 ms to wake, and a search of 2.5 ms has
 // seven parallel steps. A thread started for each of them came too late for all of them.
 #pragma once
@@ -21,6 +23,8 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
 #endif
+
+#include "support/cores.hpp"
 
 namespace twinlens {
 
@@ -51,10 +55,20 @@ class WorkerPool {
         const void *work_;
         std::int64_t wanted_, came_ = 0;      // under the pool's guard
         std::atomic<std::int64_t> inside_{0}; // workers at it
+        const int core_ = cores::this_core(); // of the caller
         WorkerPool &pool_;
     };
 
   private:
+    // A worker that waits for a call, and the core it would wake on.
+    struct Sleeper {
+        cores::Thread thread;
+        int core;
+        Sleeper *next;
+        bool moved = false; // off that core
+        cores::Allowed before{};
+    };
+
     using Clock = std::chrono::steady_clock;
 
     // Between the steps of a search, and between searches in a row, nobody sleeps: yielding a core
@@ -91,6 +105,10 @@ class WorkerPool {
             waiting_.push_back(&call);
             const std::int64_t wanted = wanted_.fetch_add(call.wanted_) + call.wanted_;
             asleep = std::min(asleep_, wanted - (free_ - asleep_));
+            for (Sleeper *one = asleep > 0 ? sleepers_ : nullptr; one != nullptr; one = one->next) {
+                one->moved = one->moved || (one->core == call.core_ &&
+                                            cores::keep_off(one->thread, one->core, one->before));
+            }
             missing = std::max<std::int64_t>(0, wanted - free_);
             free_ += missing;
         }
@@ -162,6 +180,7 @@ class WorkerPool {
             }
             --free_;
             lock.unlock();
+            cores::leave(call.core_);
             call.run_(call.work_, worker);
             lock.lock();
             ++free_;
@@ -181,9 +200,19 @@ class WorkerPool {
         lock.unlock();
         soon([this] { return wanted_.load(std::memory_order_relaxed) > 0; });
         lock.lock();
+        Sleeper me{cores::this_thread(), cores::this_core(), sleepers_};
+        sleepers_ = &me;
         ++asleep_;
         const bool called = called_.wait_for(lock, stays, [this] { return !waiting_.empty(); });
         --asleep_;
+        Sleeper **link = &sleepers_;
+        while (*link != &me) {
+            link = &(*link)->next;
+        }
+        *link = me.next;
+        if (me.moved) {
+            cores::give_back(me.thread, me.before);
+        }
         return called;
     }
 
@@ -195,6 +224,7 @@ class WorkerPool {
     std::atomic<std::int64_t> wanted_{0}; // workers that they want
     std::int64_t free_ = 0;               // workers at no call, those that start among them
     std::int64_t asleep_ = 0;             // of them
+    Sleeper *sleepers_ = nullptr;         // those asleep: no memory is asked for beside them
 };
 
 } // namespace twinlens
