@@ -20,8 +20,10 @@ from bench.search.worker import N_QUERIES, Worker
 ROUNDS, FEWEST_ROUNDS = 7, 3
 # Beyond this a cell stops after its fewest rounds.
 PATIENCE_S = 4.0
-# A call shorter than this is made twice and timed once: the other contender emptied the caches.
+# A call shorter than this is timed after some that are not: the other contender emptied the caches,
+# and an idle core of a virtual machine takes milliseconds to wake. Each is timed at work.
 WARM_MS = 300.0
+WARM_UP_MS = 20.0
 # OpenMP's and OpenBLAS's threads spin for a while after their work, on a core the next one needs.
 REST_S = 0.03
 
@@ -150,7 +152,9 @@ class PairedRounds:
                 f"{prefix}found": worker.compare(cell, chosen, truth)
                 for prefix, worker, chosen in pair
             }
-            warm_ups = [int(answer.pop("wall_ms") < WARM_MS) for answer in found.values()]
+            warm_ups = [
+                WARM_UP_MS if answer.pop("wall_ms") < WARM_MS else 0.0 for answer in found.values()
+            ]
             self._log.add(
                 cell_key(self._setup, peer.name, cell)
                 | rounds(pair, warm_ups, cell, self._limits.rounds)
@@ -167,7 +171,7 @@ class PairedRounds:
 
 def rounds(
     pair: Sequence[tuple[str, Worker, Mapping[str, int]]],
-    warm_ups: Sequence[int],
+    warm_ups: Sequence[float],
     cell: Cell,
     most: int,
 ) -> dict[str, list[float]]:
@@ -179,8 +183,8 @@ def rounds(
     for done in range(most):
         if done >= FEWEST_ROUNDS and time.monotonic() - begun > PATIENCE_S:
             break
-        for (prefix, worker, chosen), warm_up in zip(pair, warm_ups, strict=True):
+        for (prefix, worker, chosen), warm_up_ms in zip(pair, warm_ups, strict=True):
             time.sleep(REST_S)
-            for name, value in worker.time(cell, chosen, warm_up).items():
+            for name, value in worker.time(cell, chosen, warm_up_ms).items():
                 spent[prefix + name].append(round(value, 3))
     return spent

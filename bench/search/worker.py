@@ -36,9 +36,11 @@ class Worker(JsonProcess):
         super().__init__("bench.search.worker", engine, rows_file, threads, env=chosen)
         self.facts = self.answer()
 
-    def time(self, cell: Cell, settings: Mapping[str, int], warm_up: int = 0) -> dict[str, float]:
-        """Return wall and CPU ms of one search, after some that are not timed."""
-        return self.ask(question(cell, settings) | {"warm_up": warm_up})
+    def time(
+        self, cell: Cell, settings: Mapping[str, int], warm_up_ms: float = 0.0
+    ) -> dict[str, float]:
+        """Return wall and CPU ms of one search, after some for so long that are not timed."""
+        return self.ask(question(cell, settings) | {"warm_up_ms": warm_up_ms})
 
     def compare(self, cell: Cell, settings: Mapping[str, int], truth: Path) -> dict[str, Any]:
         """Return the recall, if ids and order are those of the ground truth, and wall ms."""
@@ -67,7 +69,8 @@ def serve(engine: str, rows_file: Path, threads: int, answer: Answer) -> None:
             same = agreement(as_ids(found), np.load(question["truth"]))
             answer(same | {"wall_ms": spent.wall_ms})
             continue
-        for _ in range(question["warm_up"]):
+        until = time.perf_counter() + question["warm_up_ms"] / 1e3
+        while time.perf_counter() < until:
             run()
         _, spent = spent_by(run)
         answer({"wall_ms": spent.wall_ms, "cpu_ms": spent.cpu_ms})
