@@ -217,7 +217,8 @@ class WorkerPool {
     }
 
     const std::int64_t process_;
-    const WorkerPool *const parents_;
+    // Kept, so that a tool that looks for lost memory finds it.
+    [[maybe_unused]] const WorkerPool *const parents_;
     std::mutex guard_;
     std::condition_variable called_, ended_;
     std::vector<Call *> waiting_;         // that want more workers, the oldest first

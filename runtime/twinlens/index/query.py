@@ -19,6 +19,9 @@ from twinlens.normalization import are_unit, read_floats, unit_rows
 from twinlens.search.cosines import Cosines, RangeSearch, nearest, reaching, reported
 from twinlens_kernels import Ranges, within
 
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
 _ROWS_PER_ALLOWED: Final = 256
 """Below 1 allowed row in 256, scoring those rows directly beats scanning all codes."""
 _MOST_SCORES: Final = 2**22
@@ -171,7 +174,8 @@ def _coded(
 def _scan(snapshot: Snapshot, selection: Selection, *, threads: int) -> RangeSearch:
     """Return the range search of the selected rows by score."""
 
-    def search(queries: NDArray[np.float32], floors: NDArray[np.float64]) -> Ranges:
+    # Names for the types: an annotation is evaluated at each call, NDArray[...] for 4 us.
+    def search(queries: F32, floors: F64) -> Ranges:
         return within(
             queries,
             snapshot.rows,

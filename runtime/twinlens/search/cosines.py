@@ -153,9 +153,9 @@ def nearest(
     rows, scores = by_score(cosines.queries, k + 1)
     exact, certain = cosines.of_hits(rows, scores, threads=threads)
     ids, found, whole = rows[:, :k], exact[:, :k], rows.shape[1] <= k
-    rest = np.arange(len(rows)) if whole else np.flatnonzero(~certain)
-    if not len(rest):
+    if not whole and certain.all():
         return ids, found
+    rest = np.arange(len(rows)) if whole else np.flatnonzero(~certain)
     ids[rest], found[rest], certain = _ranked(
         cosines.queries[rest], rows[rest], exact[rest], k, whole=whole
     )
