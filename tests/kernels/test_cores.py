@@ -40,7 +40,7 @@ def search() -> Callable[[int], Ids]:
 def test_helpers_may_use_every_core_again(search: Callable[[int], Ids]) -> None:
     allowed = os.sched_getaffinity(0)
     wanted = search(1)
-    before = threads_here()
+    before = threads_at_rest()
     for turn in range(40):
         np.testing.assert_array_equal(search(3), wanted)
         time.sleep(turn % 3 * 1e-3)  # so that some calls meet helpers awake, and some asleep
@@ -60,6 +60,18 @@ def test_a_caller_that_may_use_one_core(search: Callable[[int], Ids]) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         np.testing.assert_array_equal(pool.submit(bound).result(), np.stack([wanted] * 5))
+
+
+def threads_at_rest() -> set[int]:
+    """Return the ids of this process' threads when the helpers of earlier searches have ended."""
+    until = time.monotonic() + PATIENCE_S
+    seen = threads_here()
+    while True:
+        time.sleep(0.3)  # a helper stays for a tenth of a second
+        if (now := threads_here()) == seen:
+            return now
+        assert time.monotonic() < until, "threads come and go"
+        seen = now
 
 
 def threads_here() -> set[int]:
