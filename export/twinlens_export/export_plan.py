@@ -48,8 +48,11 @@ def tower_step(modality: Modality, precision: Precision) -> str:
 
 def products(tower: AnyTower, batch: Array) -> float:
     """Return the number of products of weights that a tower computes for a batch."""
-    is_image = isinstance(tower, (ImageTower, TracedImageTower))
-    return tower.products * (len(batch) if is_image else batch.size)
+    return tower.products * (len(batch) if _is_of_images(tower) else batch.size)
+
+
+def _is_of_images(tower: AnyTower) -> bool:
+    return isinstance(tower, (ImageTower, TracedImageTower))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +105,8 @@ class TowerWork:
 
     def rescue(self) -> float:
         """Return the cost of finding blocks that stay in float32, and of comparing the tower."""
-        is_image = isinstance(self.tower, (ImageTower, TracedImageTower))
-        measured = runs_of(self.n_blocks) * (IMAGES if is_image else TEXTS) * MEASURING * self._item
+        samples = IMAGES if _is_of_images(self.tower) else TEXTS
+        measured = runs_of(self.n_blocks) * samples * MEASURING * self._item
         return measured + 2 * self.building("fp32") + self.tries() + self.written("int8")
 
     def tries(self) -> float:

@@ -5,9 +5,8 @@ from typing import Final
 
 MOST_KEPT: Final = 0.25
 """Largest share of a tower's blocks that may stay in float32 in an int8 tower."""
-
-
 LEAST_TRIES: Final = 6
+"""Quick tries where the largest number is not enough, of a ranking with near ties."""
 
 
 def tries_of(most: int) -> int:

@@ -2,9 +2,10 @@
 //
 // Contract: the constructor allocates `capacity` candidates a query; later only the first list that
 // is rescored allocates the heaps. After a scan, each row of this thread that reaches the query's
-// floor is in its list, in the order of rows, or was offered to its heap. Cost: after every few new
-// candidates a list is pruned by a floor from lower bounds alone. Only a list that stays more than
-// half full (duplicates, say) is rescored in float64.
+// floor is in its list, in the order of rows, or was offered to its heap.
+//
+// Cost: after every few new candidates a list is pruned by a floor from lower bounds alone. Only a
+// list that stays more than half full (duplicates, say) is rescored in float64.
 #pragma once
 
 #include <algorithm>
