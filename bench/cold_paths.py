@@ -21,9 +21,9 @@ import numpy as np
 
 import twinlens_kernels
 from bench.harness.machine import commit, processor, versions
-from bench.harness.paths import BUILD, RESULTS
+from bench.harness.paths import BUILD
 from bench.harness.readme_tables import write_tables
-from bench.harness.results_file import one_row_a_line, three_digits
+from bench.harness.results_file import one_row_a_line, place_of, three_digits
 from bench.towers.cold import cold_start
 from bench.towers.contenders import BY_NAME, OURS
 from bench.towers.inputs.workspace import Workspace
@@ -109,7 +109,7 @@ def main() -> None:
         "versions": versions(("onnxruntime", "numpy")),
         "starts": starts,
     }
-    (RESULTS / "cold_paths.json").write_text(one_row_a_line(document), encoding="utf-8")
+    place_of("cold_paths", processor()).write_text(one_row_a_line(document), encoding="utf-8")
     write_tables("cold_paths", {"starts": table(starts)})
     print(*table(starts), sep="\n")
 

@@ -28,9 +28,9 @@ from bench.autogluon.drawings import write_items
 from bench.autogluon.items import Items
 from bench.autogluon.worker import IMAGES, PAIRS, TEXTS
 from bench.harness.machine import commit, processor
-from bench.harness.paths import RESULTS, ROOT
+from bench.harness.paths import ROOT
 from bench.harness.processes import worker_environment
-from bench.harness.results_file import one_row_a_line
+from bench.harness.results_file import one_row_a_line, place_of
 from twinlens.metrics import reliability
 
 DEMO: Final = "demo"
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument(
         "--model", nargs=3, action="append", required=True, metavar=("NAME", "CHECKPOINT", "BUNDLE")
     )
-    parser.add_argument("--out", type=Path, default=RESULTS / "autogluon.json")
+    parser.add_argument("--out", type=Path, default=place_of("autogluon", processor()))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = list(rows(options, Path(folder)))

@@ -23,7 +23,7 @@ from playwright.sync_api import Page, expect
 import twinlens
 from bench.browsing.browse_process import browse, chromium
 from bench.harness.machine import commit, processor, versions
-from bench.harness.paths import RESULTS
+from bench.harness.results_file import place_of
 from twinlens.browsing.library.cache import Cache
 from twinlens.browsing.library.picture_file import PictureFile, list_pictures
 from twinlens.demo.samples import bundled_drawings
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Time every size, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pictures", nargs="+", type=int, default=[10_000, 100_000])
-    parser.add_argument("--out", type=Path, default=RESULTS / "browse.json")
+    parser.add_argument("--out", type=Path, default=place_of("browse", processor()))
     options = parser.parse_args(arguments)
     figures = []
     for count in options.pictures:

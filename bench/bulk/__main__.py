@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness.machine import commit, processor, versions
-from bench.harness.paths import RESULTS
-from bench.harness.results_file import one_row_a_line
+from bench.harness.results_file import one_row_a_line, place_of
 
 QUESTIONS = ("kills", "power", "million", "rate")
 
@@ -24,7 +23,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--count", type=int, help="pictures, in place of the question's own number")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RESULTS / "bulk.json")
+    parser.add_argument("--out", type=Path, default=place_of("bulk", processor()))
     options = parser.parse_args()
     unknown = set(options.questions) - set(QUESTIONS)
     if unknown:

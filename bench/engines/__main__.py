@@ -18,8 +18,8 @@ from bench.engines.embedding import measure_embedding
 from bench.engines.pictures import write_pictures
 from bench.engines.sharded import measure_sharded, prepare_sharded
 from bench.harness.machine import commit, processor, versions
-from bench.harness.paths import BUILD, RESULTS
-from bench.harness.results_file import one_row_a_line
+from bench.harness.paths import BUILD
+from bench.harness.results_file import one_row_a_line, place_of
 
 WORK = BUILD / "bench-engines"
 PACKAGES = ("ray", "daft", "pyarrow", "numpy", "onnxruntime")
@@ -29,7 +29,8 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m bench.engines", description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=("prepare", "embedding", "sharded"))
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")
-    parser.add_argument("--out", type=Path, default=RESULTS / "engines.json", metavar="FILE")
+    out = place_of("engines", processor())
+    parser.add_argument("--out", type=Path, default=out, metavar="FILE")
     parser.add_argument("--small", action="store_true", help="few pictures and rows")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()

@@ -3,9 +3,9 @@
     python -m bench.input [SECTION ...] [--photos FOLDER] [--work FOLDER]
 
 Every section runs in a process of its own, as threads are counted there, and leaves its lines in
-FOLDER/lines; `merge` makes results/input.json of them. Without a section: all of them. With the
-camera's photographs of photos.py in --photos, the large pictures are more than mosaics of small
-photographs.
+FOLDER/lines; `merge` makes results/input.json of them, or results/input-MACHINE.json beside that of
+another machine. Without a section: all of them. With the camera's photographs of photos.py in
+--photos, the large pictures are more than mosaics of small photographs.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.harness.machine import commit, processor, versions
-from bench.harness.paths import BUILD, RESULTS, ROOT
+from bench.harness.paths import BUILD, ROOT
 from bench.harness.processes import unset_slow_openblas
-from bench.harness.results_file import one_row_a_line
+from bench.harness.results_file import one_row_a_line, place_of
 
 unset_slow_openblas()
 
@@ -114,7 +114,7 @@ def run(work: Path, name: str, section: Section) -> None:
 
 
 def merge(work: Path) -> None:
-    """Write all lines there are as results/input.json."""
+    """Write all lines there are as the results of this machine."""
     lines = [
         json.loads(text)
         for path in sorted((work / "lines").glob("*.jsonl"))
@@ -127,7 +127,7 @@ def merge(work: Path) -> None:
         "versions": versions(PEERS),
         **importlib.import_module("bench.input.tables").tables(lines),
     }
-    (RESULTS / "input.json").write_text(one_row_a_line(document), encoding="utf-8")
+    place_of("input", document["processor"]).write_text(one_row_a_line(document), encoding="utf-8")
 
 
 def main() -> None:

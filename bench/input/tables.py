@@ -1,4 +1,4 @@
-"""Tables of results/input.json, made of the lines of all sections."""
+"""Tables of bench.input, made of the lines of all sections."""
 
 import statistics
 from collections import defaultdict

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from bench.harness.machine import commit, processor, versions
 from bench.harness.memory import memory_mb
 from bench.harness.paths import BUILD, ROOT
-from bench.harness.results_file import four_digits, one_row_a_line, three_digits
+from bench.harness.results_file import four_digits, one_row_a_line, place_of, three_digits
 from bench.harness.results_log import ResultsLog
 from bench.search.corpus import Kind, corpus_file, queries
 
@@ -185,14 +185,14 @@ TABLE = {
 }
 
 
-def place_of(work: Path, name: str, n_rows: int) -> Path:
+def built_in(work: Path, name: str, n_rows: int) -> Path:
     # One table of LanceDB is searched in three manners.
     suffix = ".parquet" if name == "duckdb" else ""
     return work / f"{'lance' if name.startswith('lance') else name}-{n_rows}{suffix}"
 
 
 def build(work: Path, name: str, n_rows: int) -> None:
-    place = place_of(work, name, n_rows)
+    place = built_in(work, name, n_rows)
     done = place.with_name(f"{place.name}.seconds")
     if done.exists():
         return
@@ -206,7 +206,7 @@ def build(work: Path, name: str, n_rows: int) -> None:
 
 def ask(work: Path, name: str, n_rows: int) -> dict[str, object]:
     """Ask all queries one at a time, after five that are not counted."""
-    library, place = TABLE[name], place_of(work, name, n_rows)
+    library, place = TABLE[name], built_in(work, name, n_rows)
     asked, before = queries(library.n_queries, WIDTH, "text"), memory_mb("VmRSS")
     began = time.perf_counter()
     search = library.open(place)
@@ -266,9 +266,8 @@ def report(work: Path) -> None:
         "queries": f"texts of bench/search/corpus.py, width {WIDTH}, one at a time, k={K}",
         "cells": cells,
     }
-    (ROOT / "bench" / "results" / "handoffs.json").write_text(
-        one_row_a_line(document), encoding="utf-8"
-    )
+    facts = one_row_a_line(document)
+    place_of("handoffs", document["processor"]).write_text(facts, encoding="utf-8")
     print("| ms a query (recall by texts / by images, MB) |", *(f"{size:,} |" for size in SIZES))
     for name, library in TABLE.items():
         print(f"| {library.title} |", end="")

@@ -25,10 +25,10 @@ import twinlens_kernels
 from bench.harness.answers import claim_stdout
 from bench.harness.machine import commit, processor, versions
 from bench.harness.memory import memory_mb
-from bench.harness.paths import BUILD, RESULTS
+from bench.harness.paths import BUILD
 from bench.harness.processes import answer_of, worker_environment
 from bench.harness.readme_tables import write_tables
-from bench.harness.results_file import four_digits, one_row_a_line, three_digits
+from bench.harness.results_file import four_digits, one_row_a_line, place_of, three_digits
 from bench.harness.timing import rounds_in_turn, spent_by
 from bench.search.corpus import corpus_file, queries
 from bench.search.ground_truth import agreement, brute_force
@@ -229,7 +229,7 @@ def report(found: Mapping[str, list[Line]], out: Path) -> None:
         "versions": versions(("numpy",)),
     }
     out.write_text(one_row_a_line(facts | dict(found)), encoding="utf-8")
-    if out == RESULTS / "index.json":
+    if out == place_of("index", processor()):
         write_tables("index", {name: TABLES[name](found[name]) for name in TABLES if name in found})
 
 
@@ -312,7 +312,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--work", type=Path, default=BUILD / "bench-search", metavar="FOLDER")
-    parser.add_argument("--out", type=Path, default=RESULTS / "index.json", metavar="FILE")
+    parser.add_argument("--out", type=Path, default=place_of("index", processor()), metavar="FILE")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[Line]] = {}

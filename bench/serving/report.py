@@ -6,9 +6,8 @@ import subprocess
 from typing import Final
 
 from bench.harness import machine
-from bench.harness.paths import RESULTS
 from bench.harness.readme_tables import write_tables
-from bench.harness.results_file import one_row_a_line
+from bench.harness.results_file import one_row_a_line, place_of
 from bench.harness.results_log import Line, ResultsLog
 from bench.serving.demands import demands
 from bench.serving.figures import Figures
@@ -42,7 +41,7 @@ def report(log: ResultsLog, model: str, *, publish: bool) -> None:
         "demands": demands(figures),
         "results": [without_raw(line) for line in figures.lines],
     }
-    (RESULTS / "serving.json").write_text(one_row_a_line(document), encoding="utf-8")
+    place_of("serving", machine.processor()).write_text(one_row_a_line(document), encoding="utf-8")
     write_tables("serving", tables)
 
 
