@@ -26,7 +26,8 @@ from bench.harness.machine import commit, processor, versions
 from bench.harness.paths import ROOT
 from bench.harness.readme_tables import with_table
 from bench.harness.results_file import one_row_a_line, place_of
-from bench.parity import PACKAGES, TRANSFORMERS, save_transformers
+from bench.parity.checkpoints.clips import TRANSFORMERS, save_transformers
+from bench.parity.measure import PACKAGES
 
 PAGE: Final[Path] = ROOT / "docs" / "pages" / "models" / "export.md"
 MARK: Final = "<!-- export: cost -->\n"

@@ -26,6 +26,8 @@ def add_bench(commands: "Commands[Parser]") -> None:
         "bench",
         parents=[running(), printing()],
         help="how fast it is here: latency, throughput, load, search and cold start",
+        description="Measure the speed of a bundle or of a service on this machine, and the error "
+        "of its rows beside it. Example: twinlens bench clip-b32 --out here.json --html here.html",
         epilog=EXIT,
     )
     parser.add_argument("bundle", nargs="?", type=values.bundle, help=BUNDLE)
@@ -69,13 +71,13 @@ def _add_work(parser: Parser) -> None:
     parser.add_argument(
         "--bound-ms",
         type=values.milliseconds,
-        help=f"latency that 99 of 100 queries of a server keep ({BOUND_MS:g})",
+        help=f"latency that 99 of 100 queries of the scenario server must keep ({BOUND_MS:g})",
     )
     parser.add_argument(
         "--loadgen",
         action="store_true",
         default=None,
-        help="let MLCommons LoadGen ask: single, offline and server",
+        help="let MLCommons LoadGen send the queries of single, offline and server",
     )
 
 
@@ -103,5 +105,5 @@ def _add_comparisons(parser: Parser) -> None:
         "--slower-than",
         type=values.percent,
         metavar="SHARE",
-        help=f"share of time that a comparison bears ({SHARE})",
+        help=f"share of time by which a query may be slower ({SHARE})",
     )

@@ -19,6 +19,8 @@ def add_browse(commands: "Commands[Parser]") -> None:
         "browse",
         parents=[running(), printing()],
         help="a page over a folder of pictures, for this machine alone",
+        description="Index a folder of pictures, and open a page in the browser that searches "
+        "them. Example: twinlens browse photos clip-b32",
     )
     parser.add_argument(
         "folder", nargs="?", type=values.path, help="pictures (the drawings inside the package)"

@@ -41,6 +41,9 @@ def add_demo(commands: "Commands[Parser]") -> None:
         "demo",
         parents=[running(), printing()],
         help="the whole job on the model and drawings inside the package",
+        description="Search, match and classify the drawings inside the package by the model "
+        "inside the package, and draw the answers as a sheet of pictures. It needs no file of "
+        "yours and no network.",
     )
     add_pixels(parser)
     add_out(parser, "contact sheet (twinlens-demo.png, replaced)")
@@ -53,6 +56,8 @@ def add_embed(commands: "Commands[Parser]") -> None:
         "embed",
         parents=[running(), printing()],
         help="embed pictures or texts",
+        description="Embed pictures or texts, and write the rows to a folder or a file.\n"
+        "Example: twinlens embed clip-b32 photos --out photos-embeddings",
         epilog=EMBEDDINGS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,7 +70,7 @@ def add_embed(commands: "Commands[Parser]") -> None:
     parser.add_argument(
         "--on-cut",
         choices=get_args(OnCut),
-        help="a text longer than the context is cut, cut and said, or refused (warn)",
+        help="a text longer than the context is cut, cut with a warning, or refused (warn)",
     )
     parser.add_argument(
         "--dtype", choices=get_args(FloatType), default="float32", help="stored numbers (float32)"
@@ -74,13 +79,13 @@ def add_embed(commands: "Commands[Parser]") -> None:
         "--shard",
         type=values.shard,
         metavar="I/N",
-        help="of a folder: embed the names of the I-th of N shards; others may run at once",
+        help="into a folder: embed the I-th of N shards of the names; the others may run at once",
     )
     parser.add_argument(
         "--retry-lost",
         action="store_true",
         default=None,
-        help="of a folder: embed again what was lost before",
+        help="into a folder: try again what could not be embedded before",
     )
     add_out(
         parser,
@@ -92,7 +97,12 @@ def add_embed(commands: "Commands[Parser]") -> None:
 def add_index(commands: "Commands[Parser]") -> None:
     """Add `twinlens index`."""
     parser = commands.add_parser(
-        "index", parents=[running(), printing()], help="make pictures searchable"
+        "index",
+        parents=[running(), printing()],
+        help="make pictures searchable",
+        description="Embed pictures into an index, which twinlens search reads. Called again, it "
+        "adds the pictures that are new. Example: twinlens index clip-b32 photos --out "
+        "photos.index",
     )
     add_bundle(parser)
     add_images(parser, words=f"{IMAGES}; or folders that twinlens embed wrote")
@@ -112,7 +122,13 @@ def add_index(commands: "Commands[Parser]") -> None:
 
 def add_search(commands: "Commands[Parser]") -> None:
     """Add `twinlens search`."""
-    parser = commands.add_parser("search", parents=[running(), printing()], help="search an index")
+    parser = commands.add_parser(
+        "search",
+        parents=[running(), printing()],
+        help="search an index",
+        description="Print the nearest pictures of an index, with their cosines, for each text or "
+        "picture. The search is exact. Example: twinlens search clip-b32 photos.index 'a red car'",
+    )
     add_bundle(parser)
     parser.add_argument("index", type=values.folder, help="the folder of the index")
     parser.add_argument("queries", nargs="+", help="texts, or pictures with --image")
@@ -124,7 +140,12 @@ def add_search(commands: "Commands[Parser]") -> None:
 def add_classify(commands: "Commands[Parser]") -> None:
     """Add `twinlens classify`."""
     parser = commands.add_parser(
-        "classify", parents=[running(), printing()], help="zero-shot labels"
+        "classify",
+        parents=[running(), printing()],
+        help="zero-shot labels",
+        description="Print the best of your labels for each picture, and the probability of each "
+        "label; those of a picture sum to 1. Example: twinlens classify clip-b32 photos --labels "
+        "dog cat",
     )
     add_bundle(parser)
     add_images(parser)

@@ -25,7 +25,11 @@ PAIRS = "pairs: .csv, .tsv, .jsonl, .parquet, .tar (webdataset), COCO's .json, o
 def add_match(commands: "Commands[Parser]") -> None:
     """Add `twinlens match`."""
     parser = commands.add_parser(
-        "match", parents=[running(), printing()], help="do these pairs match?"
+        "match",
+        parents=[running(), printing()],
+        help="do these pairs match?",
+        description="Print the probability that each pair of a picture and a text matches. The "
+        "bundle needs a calibration. Example: twinlens match clip-b32 pairs.csv",
     )
     add_bundle(parser)
     parser.add_argument("pairs", type=values.path, help=PAIRS)
@@ -39,7 +43,12 @@ def add_match(commands: "Commands[Parser]") -> None:
 def add_calibrate(commands: "Commands[Parser]") -> None:
     """Add `twinlens calibrate`."""
     parser = commands.add_parser(
-        "calibrate", parents=[printing()], help="make cosines probabilities, from pairs"
+        "calibrate",
+        parents=[printing()],
+        help="make cosines probabilities, from pairs",
+        description="Fit the curve from cosines to probabilities on pairs of yours, in every "
+        "precision, and print its error on pairs that were held out. Example: twinlens calibrate "
+        "clip-b32 pairs.csv",
     )
     add_bundle(parser)
     parser.add_argument("pairs", type=values.path, help=PAIRS)
@@ -63,6 +72,8 @@ def add_evaluate(commands: "Commands[Parser]") -> None:
         "evaluate",
         parents=[running(precision=False), printing()],
         help="how good it is on pairs of known truth",
+        description="Measure recall, zero-shot classes and probabilities on pairs of yours, in "
+        "every precision. Example: twinlens evaluate clip-b32 pairs.csv --out report",
     )
     add_bundle(parser)
     parser.add_argument("data", type=values.path, help=f'{PAIRS}; or "demo", its drawings')

@@ -49,6 +49,8 @@ def parser() -> Parser:
         "info",
         parents=[printing()],
         help="contents of a bundle, an index or embeddings; every file is checked",
+        description="Print the contents of a bundle, an index or a folder of embeddings, and check "
+        "every file by its hash. Example: twinlens info clip-b32",
     )
     info.add_argument(
         "bundle",
@@ -56,7 +58,11 @@ def parser() -> Parser:
         help='the folder of a bundle, an index or embeddings, or "demo"',
     )
     doctor = commands.add_parser(
-        "doctor", parents=[printing()], help="what works here, and the cures"
+        "doctor",
+        parents=[printing()],
+        help="what works here, and the cures",
+        description="Print the devices, kernels and operators that work on this machine, and the "
+        "cure of each that does not. Example: twinlens doctor",
     )
     doctor.add_argument(
         "bundle",

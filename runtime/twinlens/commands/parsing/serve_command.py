@@ -22,6 +22,9 @@ def add_serve(commands: "Commands[Parser]") -> None:
         "serve",
         parents=[running(), printing()],
         help="embeddings, matches, labels and search by HTTP",
+        description="Answer requests by HTTP: embeddings (by the routes of OpenAI and Cohere too), "
+        "matches, labels and search. Its routes are described at /openapi.json. Example: twinlens "
+        "serve clip-b32 --index photos.index",
         epilog=SIGNALS,
     )
     add_bundle(parser)
@@ -45,16 +48,18 @@ def _add_doors(parser: Parser) -> None:
     parser.add_argument("--uds", type=values.path, help="a unix socket instead")
     parser.add_argument("--fd", type=values.descriptor, help="a socket instead, by number")
     parser.add_argument(
-        "--api-key-file", type=values.path, help="keys that callers must bear, one a line"
+        "--api-key-file",
+        type=values.path,
+        help="a file of keys, one a line; each request must have one of them",
     )
     parser.add_argument(
-        "--no-auth", action="store_true", help="let everyone in who reaches the address"
+        "--no-auth", action="store_true", help="ask no key of anyone who reaches the address"
     )
     parser.add_argument(
         "--allowed-host",
         action="append",
         type=values.word,
-        help="name by which it is called (localhost, where only this machine reaches it)",
+        help="a host name that requests may name (localhost, where only this machine reaches it)",
     )
     parser.add_argument(
         "--cors-origin",
@@ -67,7 +72,7 @@ def _add_doors(parser: Parser) -> None:
 def _add_limits(parser: Parser) -> None:
     """Add bounds of requests and of the end."""
     parser.add_argument(
-        "--max-queue", type=values.queue, help="items of a kind that may wait (8192)"
+        "--max-queue", type=values.queue, help="images, and likewise texts, that may wait (8192)"
     )
     parser.add_argument(
         "--max-body-mb", type=values.megabytes, default=32, help="largest body in MiB (32)"
@@ -84,7 +89,7 @@ def _add_limits(parser: Parser) -> None:
         "--notice",
         type=values.seconds_or_none,
         default=1.0,
-        help="seconds from a signal, and unready, to the closing of the door (1)",
+        help="seconds from a signal, unready from then on, to the last request taken (1)",
     )
     parser.add_argument(
         "--drain", type=values.seconds, default=30.0, help="seconds after that for answers (30)"

@@ -1,6 +1,6 @@
 """Compare every other kind of checkpoint with its original, in every precision.
 
-    python -m bench.checkpoint_kinds [--only SUBSTRING] [--page]
+    python -m bench.parity.kinds [--only SUBSTRING] [--page]
 
 Kinds beside the whole CLIPs and SigLIPs of `bench.parity`: lone towers, sentence-transformers,
 multilingual-clip, further families of transformers. Shapes are those of real checkpoints, weights
@@ -9,50 +9,26 @@ rows. `--page` writes the table of docs/pages/models/checkpoints.md from the res
 """
 
 import argparse
-import gc
 import json
-import tempfile
-import zlib
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-
-import torch
 
 from bench.harness.machine import commit, versions
 from bench.harness.paths import RESULTS, ROOT
 from bench.harness.random_weights import accept_any_ranking
 from bench.harness.readme_tables import with_table
 from bench.harness.timing import spent_by
-from bench.input.checkpoint_kinds import KINDS, ONE_TOWER, Save
-from bench.parity import PACKAGES, exported, row, samples
-from bench.parity_page import cells
+from bench.parity.checkpoints.kinds import KINDS, ONE_TOWER
+from bench.parity.measure import PACKAGES, measured, row
+from bench.parity.page import cells
 from twinlens.bundle.specs import PRECISIONS
-from twinlens_export import SampleFiles
 from twinlens_export.verification import verify
 
 OUT: Final[Path] = RESULTS / "checkpoint_kinds.json"
 PAGE: Final[Path] = ROOT / "docs" / "pages" / "models" / "checkpoints.md"
 MARK: Final = "<!-- checkpoints: cosines -->\n"
-
-
-def measured(name: str, save: Save) -> dict[str, Any]:
-    """Export a checkpoint of one kind; return the agreement of its towers."""
-    with tempfile.TemporaryDirectory() as work:
-        folder = Path(work) / "checkpoint"
-        folder.mkdir()
-        torch.manual_seed(zlib.crc32(name.encode()))  # else one shape is one model
-        save(folder)
-        gc.collect()
-        given = samples(Path(work))
-        only = ONE_TOWER.get(name)
-        given = SampleFiles(
-            images=None if only == "text" else given.images,
-            texts=None if only == "image" else given.texts,
-        )
-        manifest, refused = exported(folder, Path(work), given)
-        return {"towers": row(manifest), "refused": refused}
 
 
 def table(results: Mapping[str, Any]) -> Iterator[str]:
@@ -69,7 +45,7 @@ def table(results: Mapping[str, Any]) -> Iterator[str]:
 def main() -> None:
     """Measure the kinds that are asked for, one after the other."""
     parser = argparse.ArgumentParser(
-        "python -m bench.checkpoint_kinds", description=__doc__.splitlines()[0]
+        "python -m bench.parity.kinds", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--only", default="", help="kinds whose name holds this")
     parser.add_argument("--page", action="store_true", help="write the table of the page")
@@ -82,8 +58,9 @@ def main() -> None:
     for name, save in KINDS.items():
         if options.only not in name:
             continue
-        found, spent = spent_by(partial(measured, name, save))
+        (manifest, refused), spent = spent_by(partial(measured, name, save, ONE_TOWER.get(name)))
         seconds = round(spent.wall_ms / 1e3)
+        found = {"towers": row(manifest), "refused": refused}
         results[name] = {"commit": commit(), "s": seconds, **found}
         document = {
             "question": "how closely each kind of checkpoint follows its original",

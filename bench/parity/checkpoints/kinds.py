@@ -12,13 +12,11 @@ from typing import Any, Final
 import torch
 import transformers
 
-from bench.harness.paths import DEMO_TOKENIZER
-from bench.input.open_clip_checkpoints import with_random_norms
+from bench.parity.checkpoints.random_norms import with_random_norms
+from bench.parity.checkpoints.small_tokenizers import END, START, WORDS, save_tokenizer
 from twinlens.bundle.specs import Modality
 
 Save = Callable[[Path], None]
-START, END, WORDS = 3070, 3071, 3072
-"""Ids of the demo's tokenizer."""
 
 
 def tower(width: int, layers: int, activation: str = "gelu", wide: int = 0) -> dict[str, Any]:
@@ -41,17 +39,6 @@ def words(positions: int, pad_id: int = END) -> dict[str, Any]:
     """Return the fields of a text tower's vocabulary."""
     ids = {"bos_token_id": START, "eos_token_id": END, "pad_token_id": pad_id}
     return ids | {"vocab_size": WORDS, "max_position_embeddings": positions}
-
-
-def save_tokenizer(folder: Path, context: int, pad_id: int = END) -> None:
-    """Save the demo's tokenizer with another padding."""
-    tokenizer = transformers.CLIPTokenizerFast(
-        tokenizer_file=str(DEMO_TOKENIZER),
-        model_max_length=context,
-        padding_side="right",  # which SigLIP 2's class would not choose by itself
-    )
-    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad_id)
-    tokenizer.save_pretrained(folder)
 
 
 def save_clip_processor(folder: Path, side: int = 224) -> None:

@@ -10,14 +10,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-import torch
 import transformers
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, models, trainers
-from tokenizers.pre_tokenizers import ByteLevel, Metaspace
 
-from bench.harness.paths import DEMO_TOKENIZER
-from twinlens.demo.samples import bundled_drawings
+from bench.parity.checkpoints.random_norms import with_random_norms
+from bench.parity.checkpoints.small_tokenizers import tokenizer_like
 
 BERT: Final = transformers.BertConfig(vocab_size=30522)
 TEXT_MODELS: Final[Mapping[str, transformers.PretrainedConfig]] = {
@@ -136,99 +133,3 @@ def save_open_clip(name: str, library: ModuleType, folder: Path) -> None:
     if hf_tokenizer := config["text_cfg"].get("hf_tokenizer_name"):
         context = config["text_cfg"].get("context_length", 77)
         tokenizer_like(hf_tokenizer, context).save_pretrained(folder)
-
-
-def with_random_norms(model: torch.nn.Module) -> torch.nn.Module:
-    """Move biases, norms, their statistics and layer scales away from zeros, ones and 1e-6."""
-    with torch.no_grad():
-        for name, tensor in model.named_parameters():
-            if name.endswith("bias") and tensor.ndim:
-                tensor.add_(torch.randn_like(tensor) * 0.02)
-            elif "gamma" in name or "layer_scale" in name:
-                tensor.uniform_(0.1, 0.5)
-            elif "norm" in name.lower() or ".ln_" in name or ".bn" in name:
-                tensor.mul_(1 + 0.1 * torch.randn_like(tensor))
-        for name, tensor in model.named_buffers():
-            if name.endswith("running_mean"):
-                tensor.normal_(0, 0.1)
-            elif name.endswith("running_var"):
-                tensor.uniform_(0.7, 1.3)
-    return model
-
-
-def tokenizer_like(name: str, context: int) -> Any:  # noqa: ANN401  of transformers
-    """Return a small tokenizer of the kind of a published one."""
-    lowered = name.lower()
-    options = {"model_max_length": context}
-    if "bert" in lowered and "roberta" not in lowered:
-        return transformers.BertTokenizerFast(vocab=_word_pieces(), **options)
-    if "xlm" in lowered:
-        pieces = _pieces("<s>", "<pad>", "</s>", "<unk>", last="<mask>")
-        return transformers.XLMRobertaTokenizerFast(vocab=pieces, **options)
-    if "roberta" in lowered:
-        vocab, merges = _byte_pairs("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-        return transformers.RobertaTokenizerFast(vocab=vocab, merges=merges, **options)
-    if "nllb" in lowered:
-        vocab, merges = _character_pairs("<s>", "<pad>", "</s>", "<unk>")
-        return transformers.NllbTokenizerFast(
-            vocab=vocab, merges=merges, src_lang="eng_Latn", **options
-        )
-    if "mt5" in lowered or "siglip" in lowered:
-        pieces = _pieces("<pad>", "</s>", "<unk>")
-        return transformers.T5TokenizerFast(vocab=pieces, extra_ids=0, **options)
-    file = str(DEMO_TOKENIZER)
-    return transformers.CLIPTokenizerFast(tokenizer_file=file, **options)
-
-
-def _captions() -> list[str]:
-    return [drawing.caption for drawing in bundled_drawings()]
-
-
-def _letters() -> list[str]:
-    return sorted({letter for text in _captions() for letter in text.lower() if letter.strip()})
-
-
-def _word_pieces() -> dict[str, int]:
-    words = {word for text in _captions() for word in text.lower().split() if word.isalpha()}
-    letters = _letters()
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]
-    tokens += [*(f"##{letter}" for letter in letters), *sorted(words - set(letters))]
-    return {token: number for number, token in enumerate(tokens)}
-
-
-def _pieces(*special: str, last: str = "") -> list[tuple[str, float]]:
-    """Return scored pieces of a unigram model: special ones, letters and words."""
-    trained = Tokenizer(models.Unigram())
-    trained.pre_tokenizer = Metaspace()
-    trainer = trainers.UnigramTrainer(vocab_size=400, show_progress=False)
-    trained.train_from_iterator([*_captions(), *_letters()] * 5, trainer)
-    found = json.loads(trained.to_str())["model"]["vocab"]
-    pieces = [(name, 0.0) for name in special]
-    pieces += [(piece, score) for piece, score in found if piece not in special]
-    return [*pieces, (last, 0.0)] if last else pieces
-
-
-def _byte_pairs(*special: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    trained = Tokenizer(models.BPE())
-    trained.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    trainer = trainers.BpeTrainer(
-        vocab_size=600,
-        special_tokens=list(special),
-        initial_alphabet=ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    trained.train_from_iterator(_captions() * 5, trainer)
-    return _pairs(trained)
-
-
-def _character_pairs(*special: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    trained = Tokenizer(models.BPE())
-    trained.pre_tokenizer = Metaspace()
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=list(special), show_progress=False)
-    trained.train_from_iterator(_captions() * 5, trainer)
-    return _pairs(trained)
-
-
-def _pairs(trained: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    model = json.loads(trained.to_str())["model"]
-    return model["vocab"], [tuple(pair) for pair in model["merges"]]

@@ -1,0 +1,1 @@
+"""Parity: every family and kind of checkpoint, exported and compared with its original."""
