@@ -185,6 +185,10 @@ def test_the_tokenizer_of_another_checkpoint_is_refused(clip_folder: Path, tmp_p
         twinlens_export.export(clip_folder, tmp_path / "out", precisions=["fp32"])
 
 
+NO_WORDS = r"has no (words, .* tokenizer\.save_pretrained|readable tokenizer .* save_pretrained)"
+"""transformers 5 makes a tokenizer without words, 4 none."""
+
+
 @pytest.mark.parametrize("end_id", [2, 513])
 def test_a_checkpoint_without_a_tokenizer_is_refused(clip_folder: Path, end_id: int) -> None:
     # transformers 4 saves the words a second time, in vocab.json.
@@ -193,7 +197,7 @@ def test_a_checkpoint_without_a_tokenizer_is_refused(clip_folder: Path, end_id: 
     config = json.loads((clip_folder / "config.json").read_text())
     config["text_config"]["eos_token_id"] = end_id
     (clip_folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match=r"has no words, .* tokenizer\.save_pretrained"):
+    with pytest.raises(CheckpointError, match=NO_WORDS):
         read_checkpoint(str(clip_folder))
 
 

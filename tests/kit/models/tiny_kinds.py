@@ -109,6 +109,8 @@ def sentence_rows(folder: Path, texts: list[str], context: int) -> torch.Tensor:
     with torch.inference_mode():
         for text in texts:
             encoded = tokenizer(text, truncation=True, max_length=context, return_tensors="pt")
+            # BERT's tokenizer gives them in transformers 4 too where the model takes none.
+            encoded.pop("token_type_ids", None)
             rows.append(model(**encoded).last_hidden_state[0].mean(dim=0))
         found = torch.stack(rows)
         if (folder / "2_Dense").exists():
