@@ -189,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--environments", nargs="+", choices=versions.ENVIRONMENTS, default=[*versions.ENVIRONMENTS]
     )
-    parser.add_argument("--tests", nargs="+", default=list(versions.TESTS), metavar="PATH")
+    parser.add_argument("--tests", nargs="+", default=(), metavar="PATH")
     parser.add_argument("--processes", type=int, default=1, help="versions: of pytest-xdist")
     parser.add_argument("--find-links", nargs="*", default=[], metavar="FOLDER")
     options = parser.parse_args(arguments)

@@ -17,7 +17,8 @@ from bench.harness.paths import ROOT
 from bench.packages.cross.wheel import WORK, version_of
 from bench.portability.environments import VARIABLE
 
-EXTRAS: Final = ("cpu", "parquet", "serve", "browse", "ftfy", "completion", "export")
+RUNTIME: Final = ("cpu", "parquet", "serve", "browse", "ftfy", "completion", "loadgen")
+EXTRAS: Final = (*RUNTIME, "export")
 TESTERS: Final = (
     "httpx",
     "hypothesis",
@@ -39,7 +40,8 @@ TOLD: Final = (
     "onnx",
     "optimum-onnx",
 )
-TESTS: Final = ("tests/kernels", "tests/runtime", "tests/export", "tests/parity")
+TESTS_OF_RUNTIME: Final = ("tests/kernels", "tests/runtime")
+TESTS: Final = (*TESTS_OF_RUNTIME, "tests/export", "tests/parity")
 LEFT_OUT: Final = ("--ignore=tests/kernels/isa", "-q", "-p", "no:cacheprovider")
 COUNTED: Final = ("passed", "skipped", "xfailed", "failed", "errors")
 TOOLS: Final = "tools"
@@ -55,11 +57,15 @@ class Versions:
     Attributes:
         resolution: uv's choice among versions.
         bounds: narrower bounds of some packages, in place of pyproject's.
+        extras: those of the package that are installed.
+        tests: paths of the tests that run in it.
         tools: packages of `bench.portability` that are tried in it too.
     """
 
     resolution: str
-    bounds: Mapping[str, str]
+    bounds: Mapping[str, str] = field(default_factory=dict)
+    extras: Sequence[str] = EXTRAS
+    tests: Sequence[str] = TESTS
     tools: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -72,7 +78,7 @@ class Environment:
         folder: where it lies; results of tests are beside it.
         python: its interpreter.
         told: the versions in it that count.
-        tests: paths to test in it beside those of all environments.
+        tests: paths of the tests that run in it.
     """
 
     name: str
@@ -83,29 +89,35 @@ class Environment:
 
 
 ENVIRONMENTS: Final = {
-    "floors": Versions(resolution="lowest-direct", bounds={}),
-    "newest": Versions(resolution="highest", bounds={}),
+    "floors": Versions(resolution="lowest-direct"),
+    # transformers asks for a newer tokenizers than the runtime does.
+    "floors of the runtime": Versions(
+        resolution="lowest-direct", extras=RUNTIME, tests=TESTS_OF_RUNTIME
+    ),
+    "newest": Versions(resolution="highest"),
     # What optimum 2 asks for.
     "transformers 4.57": Versions(
         resolution="highest",
         bounds={"transformers": ">=4.57,<4.58"},
+        tests=(*TESTS, "tests/portability"),
         tools={"optimum": "optimum-onnx"},
     ),
 }
 
 
-def requirements(bounds: Mapping[str, str]) -> list[str]:
-    """Return the requirements of the package and its extras, with some bounds replaced."""
+def requirements(versions: Versions) -> list[str]:
+    """Return the requirements of the package and of extras, with some bounds replaced."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"]]
-    for extra in EXTRAS:
+    for extra in versions.extras:
         lines += project["optional-dependencies"][extra]
     found = []
     for line in lines:
         name = re.match(r"[\w.-]+", line)
         if name is None or name[0] == "twinlens":
             continue
-        found.append(name[0] + bounds[name[0]] if name[0] in bounds else line)
+        bound = versions.bounds.get(name[0])
+        found.append(line if bound is None else name[0] + bound)
     return found
 
 
@@ -118,7 +130,7 @@ def environment(name: str, interpreter: str, wheel: Path, links: Sequence[str] =
     uv = [sys.executable, "-m", "uv"]
     install = [*uv, "pip", "install", "-q", "-p", python]
     install += [part for link in links for part in ("--find-links", link)]
-    wanted = [f"--resolution={versions.resolution}", *requirements(versions.bounds)]
+    wanted = [f"--resolution={versions.resolution}", *requirements(versions)]
     wanted += versions.tools.values()
     note = folder / "requirements.json"
     if not note.exists() or json.loads(note.read_text(encoding="utf-8")) != wanted:
@@ -138,19 +150,19 @@ def environment(name: str, interpreter: str, wheel: Path, links: Sequence[str] =
         folder=folder,
         python=python,
         told=told,
-        tests=("tests/portability",) if versions.tools else (),
+        tests=versions.tests,
     )
 
 
 def tested(made: Environment, tests: Sequence[str], processes: int) -> dict[str, Any]:
-    """Run the tests in an environment, path by path, and return its row.
+    """Run paths of tests in an environment, by default its own, and return its row.
 
     A path that passed at this commit is not run again. What pytest said is beside the environment.
     """
     note = made.folder / f"passed-{commit()}.json"
     passed = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
     counts: Counter[str] = Counter()
-    paths = [*tests, *made.tests]
+    paths = tests or made.tests
     for path in paths:
         found = passed.get(path) or _counts(made, path, processes)
         counts.update(found)

@@ -10,7 +10,7 @@ import pytest
 from bench.packages.cross.sources import current, note_down
 from bench.packages.cross.target import TARGETS
 from bench.packages.cross.toolchain import toolchain
-from bench.packages.versions import counts_of, requirements
+from bench.packages.versions import ENVIRONMENTS, counts_of, requirements
 
 
 def test_a_wheel_is_kept_while_it_and_its_sources_are_the_same(tmp_path: Path) -> None:
@@ -50,11 +50,13 @@ def test_zig_gets_the_arguments_that_it_knows(
 
 
 def test_a_bound_of_an_environment_takes_the_place_of_that_in_pyproject() -> None:
-    lines = requirements({"transformers": ">=4.57,<4.58"})
+    lines = requirements(ENVIRONMENTS["transformers 4.57"])
     assert [line for line in lines if "transformers" in line] == ["transformers>=4.57,<4.58"]
     assert not any(line.startswith("twinlens") for line in lines)
-    ordinary = [line for line in requirements({}) if "transformers" in line]
+    ordinary = [line for line in requirements(ENVIRONMENTS["floors"]) if "transformers" in line]
     assert ordinary == ["transformers>=4.57"]
+    runtime = requirements(ENVIRONMENTS["floors of the runtime"])
+    assert not any(line.startswith(("torch", "transformers")) for line in runtime)
 
 
 @pytest.mark.parametrize(
