@@ -138,15 +138,18 @@ def check_types(options: argparse.Namespace) -> None:
     Raises:
         SystemExit: there is some.
     """
-    if unknown := types.verified(_here(options)):
+    if unknown := types.verified(_wheel_of(sys.executable, options)):
         raise SystemExit(f"no known type: {', '.join(unknown)}")
 
 
 def test_versions(options: argparse.Namespace) -> None:
-    """Run the tests in each environment."""
-    for name in options.environments:
-        python, told = versions.environment(name, _here(options), options.find_links)
-        record("versions", [versions.tested(name, python, told, options.tests)], "environment")
+    """Run the tests in each environment of each Python."""
+    for python in options.python:
+        own = _wheel_of(python, options)
+        for name in options.environments:
+            made = versions.environment(name, python, own, options.find_links)
+            row = versions.tested(made, options.tests, options.processes)
+            record("versions", [row], "environment")
 
 
 def release(options: argparse.Namespace) -> None:
@@ -186,7 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--environments", nargs="+", choices=versions.ENVIRONMENTS, default=[*versions.ENVIRONMENTS]
     )
-    parser.add_argument("--tests", nargs="+", default=list(versions.TESTS), metavar="PATH")
+    parser.add_argument("--tests", nargs="+", default=(), metavar="PATH")
+    parser.add_argument("--processes", type=int, default=1, help="versions: of pytest-xdist")
     parser.add_argument("--find-links", nargs="*", default=[], metavar="FOLDER")
     options = parser.parse_args(arguments)
     ACTS[options.act](options)
@@ -196,11 +200,12 @@ def _wheels(options: argparse.Namespace) -> list[Path]:
     return sorted(options.dist.glob("*.whl"))
 
 
-def _here(options: argparse.Namespace) -> Path:
-    """Return the wheel that this Python takes."""
-    found = runs.best(_wheels(options), sys.version_info[:2], MANYLINUX.format("x86_64"))
+def _wheel_of(python: str, options: argparse.Namespace) -> Path:
+    """Return the wheel that a Python takes."""
+    version = wheel.version_of(python)
+    found = runs.best(_wheels(options), version, MANYLINUX.format("x86_64"))
     if found is None:
-        raise SystemExit(f"{options.dist} has no wheel for this Python; run: build")
+        raise SystemExit(f"{options.dist} has no wheel for {python}; run: build")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Wheels of other systems: which are kept, and how zig is called."""
+"""Wheels of other systems: which are kept, and how zig is called; the versions to test."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ import pytest
 from bench.packages.cross.sources import current, note_down
 from bench.packages.cross.target import TARGETS
 from bench.packages.cross.toolchain import toolchain
+from bench.packages.versions import ENVIRONMENTS, counts_of, requirements
 
 
 def test_a_wheel_is_kept_while_it_and_its_sources_are_the_same(tmp_path: Path) -> None:
@@ -46,3 +47,28 @@ def test_zig_gets_the_arguments_that_it_knows(
     # The name of musl's library is changed by a program that is not beside this one.
     assert ("patchelf" in done.stderr) == ("musl" in name)
     assert (done.returncode == 0) == ("musl" not in name)
+
+
+def test_a_bound_of_an_environment_takes_the_place_of_that_in_pyproject() -> None:
+    lines = requirements(ENVIRONMENTS["transformers 4.57"])
+    assert [line for line in lines if "transformers" in line] == ["transformers>=4.57,<4.58"]
+    assert not any(line.startswith("twinlens") for line in lines)
+    ordinary = [line for line in requirements(ENVIRONMENTS["floors"]) if "transformers" in line]
+    assert ordinary == ["transformers>=4.57"]
+    runtime = requirements(ENVIRONMENTS["floors of the runtime"])
+    assert not any(line.startswith(("torch", "transformers")) for line in runtime)
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        ("3 passed, 1 error in 2.00s", {"passed": 3, "errors": 1}),
+        (
+            "== 1 failed, 30 passed, 2 skipped, 1 xfailed, 2 errors in 61.00s (0:01:01) ==",
+            {"failed": 1, "passed": 30, "skipped": 2, "xfailed": 1, "errors": 2},
+        ),
+        ("no tests ran in 0.01s", {}),
+    ],
+)
+def test_the_outcome_of_tests_is_read_from_the_last_line(line: str, counts: dict[str, int]) -> None:
+    assert counts_of(line) == counts

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from pillow_resize import ORDER_IS_CHOSEN
+from pillow_resize import NO_CHOICE, ORDER_IS_CHOSEN
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.images.load import load
@@ -19,7 +19,7 @@ from transformers.models.siglip import image_processing_pil_siglip as siglip
 
 pytestmark = [
     pytest.mark.export,
-    pytest.mark.skipif(not ORDER_IS_CHOSEN, reason="this Pillow always begins with the width"),
+    pytest.mark.skipif(not ORDER_IS_CHOSEN, reason=NO_CHOICE),
 ]
 
 RANDOM = np.random.default_rng(5)

@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("sentencepiece")
 
 from tiny_tokenizers import bert_tokenizer, siglip2_tokenizer, siglip_tokenizer
-from transformers import BertTokenizerFast, Siglip2Tokenizer, SiglipTokenizer
+from transformers import BertTokenizerFast, PreTrainedTokenizerFast, SiglipTokenizer
 
 from twinlens_export.checkpoints.tokenizer import LoadedTokenizer, read_tokenizer
 from twinlens_export.errors import CheckpointError
@@ -70,7 +70,7 @@ def siglip_of_bytes(folder: Path) -> SiglipTokenizer:
     return siglip_tokenizer(folder, CORPUS, vocabulary=360, context=CONTEXT, byte_fallback=True)
 
 
-def siglip2(_: Path) -> Siglip2Tokenizer:
+def siglip2(_: Path) -> PreTrainedTokenizerFast:
     return siglip2_tokenizer(CORPUS, vocabulary=420, context=CONTEXT)
 
 

@@ -74,11 +74,18 @@ class TransformersPreparation:
 
     def pixels(self, image: Image.Image) -> F32:
         """See `ReferencePreparation`."""
-        rgb = image.mode == "RGB" or getattr(self.processor, "do_convert_rgb", False)
-        # transformers 4 takes the side of an image of 1 px for its channels, unless it is told.
-        layout = {"input_data_format": "channels_last"} if rgb else {}
+        layout = layout_of(self.processor, image)
         (values,) = self.processor(image, return_tensors="pt", **layout)["pixel_values"]
         return np.asarray(values, dtype=np.float32)
+
+
+def layout_of(processor: Any, image: Image.Image) -> dict[str, str]:  # noqa: ANN401
+    """Return the option by which a processor knows the channels of an image.
+
+    transformers 4 takes the side of an image of 1 px for them, unless it is told.
+    """
+    rgb = image.mode == "RGB" or getattr(processor, "do_convert_rgb", False)
+    return {"input_data_format": "channels_last"} if rgb else {}
 
 
 def load_transformers(checkpoint: str, *, adapter: Adapter | None = None) -> LoadedCheckpoint:
@@ -101,6 +108,8 @@ def load_transformers(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
         processor.to_dict(), side_px=square_side(config.vision_config.image_size)
     )
     model, missing = load_model(checkpoint, family.model, adapter=adapter)
+    if config.model_type == "chinese_clip":
+        pool_first(model.text_model)
     state = state_of(model, renamed=family.renamed)
     names = family.text
     tokenizer = read_tokenizer(
@@ -128,6 +137,24 @@ def load_transformers(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
         # The tokenizer as loaded, which does not always agree with its file.
         files={**image_files(checkpoint, config, processor), TOKENIZER: tokenizer.json},
     )
+
+
+class FirstToken(torch.nn.Module):
+    """A pooler that takes the first token [B, D] of the states [B, T, D]."""
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the first token of each row."""
+        return states[:, 0]
+
+
+def pool_first(encoder: Any) -> None:  # noqa: ANN401
+    """Give an encoder without a pooler one that takes the first token.
+
+    transformers 4.57 projects the pooler's output of Chinese-CLIP, which has no pooler; 5 projects
+    the first token.
+    """
+    if encoder.pooler is None:
+        encoder.pooler = FirstToken()
 
 
 def image_files(checkpoint: str, config: Any, processor: Any) -> dict[str, str]:  # noqa: ANN401

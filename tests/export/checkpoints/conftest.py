@@ -44,6 +44,8 @@ def family(request: pytest.FixtureRequest) -> str:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], str]:
     """Put a folder into the cache of the Hub's client, without access to the network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    # transformers 4 has a name of its own for the same folder.
+    monkeypatch.setattr("transformers.utils.hub.TRANSFORMERS_CACHE", str(tmp_path), raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
     def put(folder: Path, name: str) -> str:

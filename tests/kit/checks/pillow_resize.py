@@ -4,6 +4,7 @@ import PIL
 from PIL import Image
 
 ORDER_IS_CHOSEN = int(PIL.__version__.split(".")[0]) >= 13
+NO_CHOICE = f"Pillow {PIL.__version__} always begins with the width, 13 does not"
 
 
 def resized(image: Image.Image, size: tuple[int, int], filter_: Image.Resampling) -> Image.Image:

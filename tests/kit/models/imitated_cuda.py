@@ -74,7 +74,7 @@ class Gpu:
 def imitate_gpu(monkeypatch: pytest.MonkeyPatch, **choices: Any) -> Gpu:
     """Make device="cuda" work, on the CPU."""
     if not hasattr(onnxruntime.OrtValue, "__dlpack__"):
-        pytest.skip("the extra gpu wants onnxruntime 1.26 or newer")
+        pytest.skip(f"onnxruntime {onnxruntime.__version__}: the extra gpu wants 1.26 or newer")
     gpu = Gpu(**choices)
     imitate_gpu_wheel(monkeypatch, InferenceSession=partial(ImitatedSession, gpu), OrtValue=Value)
     return gpu

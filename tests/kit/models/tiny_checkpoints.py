@@ -6,7 +6,13 @@ from typing import Any
 
 import torch
 import transformers
-from tiny_tokenizers import bert_tokenizer, byte_vocabulary, siglip2_tokenizer, siglip_tokenizer
+from tiny_tokenizers import (
+    bert_tokenizer,
+    clip_tokenizer,
+    siglip2_tokenizer,
+    siglip_tokenizer,
+    xlm_roberta_tokenizer,
+)
 
 CONTEXT = 16
 CORPUS = [
@@ -53,13 +59,12 @@ def randomised(model: Any) -> Any:  # noqa: ANN401
 
 def clip(folder: Path) -> None:
     """Save a CLIP as LAION's: gelu, and heads not 64 wide, as in ViT-H/14."""
-    vocabulary = byte_vocabulary()
-    start, end = len(vocabulary), len(vocabulary) + 1
+    tokenizer = clip_tokenizer(context=CONTEXT)
     text = {
-        "vocab_size": len(vocabulary) + 2,
+        "vocab_size": len(tokenizer),
         "max_position_embeddings": CONTEXT,
-        "bos_token_id": start,
-        "eos_token_id": end,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": 1,
     }
     config = transformers.CLIPConfig(
@@ -69,16 +74,13 @@ def clip(folder: Path) -> None:
     )
     randomised(transformers.CLIPModel(config)).save_pretrained(folder)
     save_clip_processor(folder, 32)
-    vocabulary |= {"<|startoftext|>": start, "<|endoftext|>": end}
-    transformers.CLIPTokenizer(
-        vocab=vocabulary, merges=[], model_max_length=CONTEXT
-    ).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def metaclip_2(folder: Path) -> None:
     """Save CLIP's towers with XLM-RoBERTa's tokenizer: here the end id 2 is the true one."""
-    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *LETTERS, "<mask>"]
-    text = {"vocab_size": len(pieces), "max_position_embeddings": CONTEXT}
+    tokenizer = xlm_roberta_tokenizer(LETTERS, context=CONTEXT)
+    text = {"vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT}
     special = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
     config = transformers.MetaClip2Config(
         projection_dim=64,
@@ -87,10 +89,7 @@ def metaclip_2(folder: Path) -> None:
     )
     randomised(transformers.MetaClip2Model(config)).save_pretrained(folder)
     save_clip_processor(folder, 32)
-    transformers.XLMRobertaTokenizer(
-        vocab=[(piece, -float(number)) for number, piece in enumerate(pieces)],
-        model_max_length=CONTEXT,
-    ).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def siglip(folder: Path) -> None:
@@ -128,8 +127,8 @@ def chinese_clip(folder: Path) -> None:
 
 def altclip(folder: Path) -> None:
     """Save an AltCLIP: its text tower is an XLM-RoBERTa, whose first position is the third."""
-    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *LETTERS, "<mask>"]
-    text = {"vocab_size": len(pieces), "max_position_embeddings": CONTEXT + 2, "project_dim": 80}
+    tokenizer = xlm_roberta_tokenizer(LETTERS, context=CONTEXT)
+    text = {"vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT + 2, "project_dim": 80}
     text |= {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
     config = transformers.AltCLIPConfig(
         projection_dim=48,
@@ -138,10 +137,7 @@ def altclip(folder: Path) -> None:
     )
     randomised(transformers.AltCLIPModel(config)).save_pretrained(folder)
     save_clip_processor(folder, 32)
-    transformers.XLMRobertaTokenizer(
-        vocab=[(piece, -float(number)) for number, piece in enumerate(pieces)],
-        model_max_length=CONTEXT,
-    ).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def _save_siglip_model(folder: Path, vocabulary: int, **vision: int) -> None:

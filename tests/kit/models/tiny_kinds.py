@@ -9,7 +9,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from tiny_checkpoints import CONTEXT, CORPUS, LETTERS, randomised, transformer
-from tiny_tokenizers import bert_tokenizer, siglip2_tokenizer
+from tiny_tokenizers import bert_tokenizer, siglip2_tokenizer, xlm_roberta_tokenizer
 
 WIDTH = 48
 """Of the tiny CLIP's embeddings, which other halves share."""
@@ -41,20 +41,11 @@ def save_lone_tower(kind: str, whole: Path, folder: Path) -> Any:  # noqa: ANN40
     return tower
 
 
-def xlm_roberta_tokenizer() -> transformers.PreTrainedTokenizerBase:
-    """Return a tokenizer of single letters, with XLM-RoBERTa's special tokens."""
-    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *LETTERS, "<mask>"]
-    return transformers.XLMRobertaTokenizer(
-        vocab=[(piece, -float(number)) for number, piece in enumerate(pieces)],
-        model_max_length=2 * CONTEXT,
-    )
-
-
 def text_encoder(kind: str) -> tuple[Any, Any]:
     """Return a random text encoder of one of TEXT_ENCODERS, and its tokenizer."""
     torch.manual_seed(0)
     if kind in ("xlm-roberta", "roberta"):
-        tokenizer: Any = xlm_roberta_tokenizer()
+        tokenizer: Any = xlm_roberta_tokenizer(LETTERS, context=2 * CONTEXT)
         fields = transformer(64, 2, 2, "gelu") | {"type_vocab_size": 1, "layer_norm_eps": 1e-5}
         fields |= {"max_position_embeddings": 2 * CONTEXT + 2, "pad_token_id": 1}
     else:
@@ -118,6 +109,8 @@ def sentence_rows(folder: Path, texts: list[str], context: int) -> torch.Tensor:
     with torch.inference_mode():
         for text in texts:
             encoded = tokenizer(text, truncation=True, max_length=context, return_tensors="pt")
+            # BERT's tokenizer gives them in transformers 4 too where the model takes none.
+            encoded.pop("token_type_ids", None)
             rows.append(model(**encoded).last_hidden_state[0].mean(dim=0))
         found = torch.stack(rows)
         if (folder / "2_Dense").exists():

@@ -9,6 +9,8 @@ import transformers
 from numpy.typing import NDArray
 from PIL import Image
 
+from twinlens_export.checkpoints.transformers_loader import pool_first
+
 
 def transformers_rows(
     folder: Path, images: Sequence[Image.Image], texts: Sequence[str]
@@ -19,6 +21,9 @@ def transformers_rows(
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     pixels = processor([*images], return_tensors="pt")
     encoded = tokenizer([*texts], padding="max_length", truncation=True, return_tensors="pt")
+    if isinstance(model, transformers.ChineseCLIPModel):
+        # transformers 4.57 projects the pooler's output, and there is no pooler.
+        pool_first(model.text_model)
     masked = isinstance(model, (transformers.ChineseCLIPModel, transformers.AltCLIPModel))
     names = ("input_ids", "attention_mask") if masked else ("input_ids",)
     with torch.inference_mode():

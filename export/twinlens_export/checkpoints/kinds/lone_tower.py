@@ -41,6 +41,11 @@ class LoneTower:
     """Name of the class with one; empty: its family has none."""
 
     @property
+    def config(self) -> str:
+        """Name of its configuration's class, which AutoConfig of transformers 4 may not know."""
+        return f"{self.model.removesuffix('Model')}Config"
+
+    @property
     def prefix(self) -> str:
         """Prefix of its weights' names in the whole model."""
         return "vision_model." if self.modality == "image" else "text_model."
@@ -119,8 +124,8 @@ def load_lone_tower(checkpoint: str, *, adapter: Adapter | None = None) -> Loade
     """
     document = json_of(checkpoint, CONFIG) or {}
     require_plain(checkpoint, document)
-    config = load_part(checkpoint, "configuration", "AutoConfig")
-    tower = LONE_TOWERS[config.model_type]
+    tower = LONE_TOWERS[document["model_type"]]
+    config = load_part(checkpoint, "configuration", tower.config)
     name = _class_of(tower, document)
     if not getattr(config, "vision_use_head", True):
         raise CheckpointError(

@@ -24,6 +24,7 @@ from twinlens_export.checkpoints.transformers_loader import (
     encoder_config,
     features_of,
     image_files,
+    layout_of,
     state_of,
 )
 from twinlens_export.checkpoints.weights.adapter import Adapter
@@ -100,7 +101,10 @@ class NaflexPreparation:
     def pixels(self, image: Image.Image) -> F32:
         """Return the pixels [3, S, S] of an image with a square grid, or the patches of another."""
         found = self.processor(
-            image, return_tensors="pt", max_num_patches=self.grid.side * self.grid.side
+            image,
+            return_tensors="pt",
+            max_num_patches=self.grid.side * self.grid.side,
+            **layout_of(self.processor, image),
         )
         shape = found["spatial_shapes"][0].tolist()
         patches = np.asarray(found["pixel_values"][0], dtype=np.float32)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
-from pillow_resize import ORDER_IS_CHOSEN, resized
+from pillow_resize import NO_CHOICE, ORDER_IS_CHOSEN, resized
 
 from twinlens.bundle.specs import ImageSpec
 from twinlens.images.geometry.crop import height_first
@@ -69,7 +69,7 @@ def test_a_fill_that_is_no_colour_is_refused(fill: tuple[int, int, int]) -> None
         ImageSpec(side_px=4, resize="pad", fill=fill)
 
 
-@pytest.mark.skipif(not ORDER_IS_CHOSEN, reason="this Pillow always begins with the width")
+@pytest.mark.skipif(not ORDER_IS_CHOSEN, reason=NO_CHOICE)
 @settings(max_examples=300, deadline=None)
 @given(
     size=st.tuples(st.integers(2, 120), st.integers(2, 120)),
