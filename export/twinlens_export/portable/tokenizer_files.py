@@ -6,14 +6,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from twinlens.bundle.specs import Clean
+from twinlens.texts.cleaning import cleaner
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.checkpoints.hub_files import TOKENIZER
+from twinlens_export.checkpoints.tokenizer import LoadedTokenizer
 from twinlens_export.presence import there
 
 TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 SPECIAL_TOKENS: Final = "special_tokens_map.json"
 OWN_TOKENIZER: Final = "runtime_tokenizer.json"
-"""The runtime's own tokenizer.json, where it renames pieces that other tools need."""
+"""The runtime's own tokenizer.json, where one file cannot serve all; see `with_tokenizer_files`."""
 
 SPACES: Final = "\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 """White space of Python, as the inside of a character class: engines of regular expressions have
@@ -75,12 +77,13 @@ def with_tokenizer_files(checkpoint: Checkpoint) -> Checkpoint:
     """Return a checkpoint with the files of its tokenizer, in the place of its tokenizer.json.
 
     The cleaning of a text becomes part of tokenizer.json. The runtime reads the same file, for
-    which cleaning a text twice is cleaning it once; it has a second one where its own has renamed
-    pieces, so that a text cannot end itself.
+    which cleaning a text twice is cleaning it once. It has a second one where its own has renamed
+    pieces, so that a text cannot end itself, and where an added token may stand inside a text: the
+    cleaning of a file strips the parts before and behind it, each for itself, of their spaces.
     """
     tokenizer, spec = there(checkpoint.tokenizer), there(checkpoint.text_spec)
     files = {**checkpoint.files}
-    if tokenizer.own_json is not None:
+    if tokenizer.own_json is not None or _has_stripped_parts(tokenizer, spec.clean):
         files[OWN_TOKENIZER] = tokenizer.json
         spec = replace(spec, tokenizer=OWN_TOKENIZER)
     files[TOKENIZER] = _with_cleaning(tokenizer.own_json or tokenizer.json, spec.clean)
@@ -98,6 +101,18 @@ def with_tokenizer_files(checkpoint: Checkpoint) -> Checkpoint:
         }
     )
     return replace(checkpoint, files=files, text_spec=spec)
+
+
+def _has_stripped_parts(tokenizer: LoadedTokenizer, clean: Clean) -> bool:
+    """Return True if the cleaning of a file would strip a part of a text beside an added token.
+
+    NLLB has its language codes as such tokens. Gemma has thousands, of which no cleaned text holds
+    one where the cleaning takes punctuation away.
+    """
+    if not any(step["type"] == "Strip" for step in CLEANING[clean]):
+        return False
+    cleaned = cleaner(clean)
+    return any(word in cleaned(f"a {word} b") for word in tokenizer.added)
 
 
 def _with_cleaning(text: str, clean: Clean) -> str:

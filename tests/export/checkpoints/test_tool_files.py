@@ -82,6 +82,29 @@ def test_special_tokens_end_no_text_of_the_runtime(
     assert ours.count(end) == 1 < theirs.count(end)
 
 
+@pytest.mark.parametrize("clean", sorted(CLEANING))
+def test_the_spaces_beside_an_added_token_are_those_of_the_tokenizer(
+    clean: str, family_checkpoint: Callable[[str], Checkpoint], tmp_path: Path
+) -> None:
+    """NLLB has its language codes as such tokens; a cleaning that strips would strip each part."""
+    one = family_checkpoint("siglip2")
+    document = json.loads(one.tokenizer.json)
+    id_ = len(document["model"]["vocab"])
+    document["added_tokens"].append(
+        dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+        | {"id": id_, "content": "newest"}
+    )
+    added = replace(one.tokenizer, json=json.dumps(document), added=("newest",))
+    spec = replace(one.text_spec, clean=clean)  # type: ignore[arg-type]
+    (tmp_path / "own.json").write_text(added.json)
+    wanted = Tokenizer(tmp_path / "own.json", spec)
+    _, tokenizer = written(replace(one, tokenizer=added, text_spec=spec), tmp_path)
+    for text in texts_with(["newest"]):
+        (ids,) = tokenizer.encode_ragged([text])
+        assert id_ in ids
+        assert [ids] == wanted.encode_ragged([text])
+
+
 def test_files_that_give_other_ids_are_not_kept(
     family_checkpoint: Callable[[str], Checkpoint],
     tmp_path: Path,
