@@ -224,7 +224,7 @@ def imported_open_clip() -> ModuleType | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser("python -m bench.parity", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="families whose name holds this")
+    parser.add_argument("--only", default="", help="a family, or a part of the names of several")
     parser.add_argument("--out", type=Path, default=RESULTS / "parity.json")
     parser.add_argument(
         "--page", action="store_true", help="write docs/pages/models/parity.md, and no more"
@@ -250,9 +250,9 @@ def main() -> None:
     of_registry = earlier.get("open_clip", {})
     if open_clip:
         of_registry = {"registry": registry(open_clip), "refusals": refusals(open_clip)}
-    for name, save in families.items():
-        if options.only not in name:
-            continue
+    chosen = [name for name in families if options.only in name]
+    for name in [options.only] if options.only in families else chosen:
+        save = families[name]
         towers, spent = spent_by(partial(measured, name, save))
         results[name] = {"commit": commit(), "s": round(spent.wall_ms / 1e3), **towers}
         document = {

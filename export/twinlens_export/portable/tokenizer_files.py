@@ -76,9 +76,11 @@ def with_tokenizer_files(checkpoint: Checkpoint) -> Checkpoint:
 
     The cleaning of a text becomes part of tokenizer.json. The runtime reads the same file, for
     which cleaning a text twice is cleaning it once; it has a second one where its own has renamed
-    pieces, so that a text cannot end itself.
+    pieces, so that a text cannot end itself. An image tower alone has none of them.
     """
-    tokenizer, spec = there(checkpoint.tokenizer), there(checkpoint.text_spec)
+    tokenizer, spec = checkpoint.tokenizer, checkpoint.text_spec
+    if tokenizer is None or spec is None:
+        return checkpoint
     files = {**checkpoint.files}
     if tokenizer.own_json is not None:
         files[OWN_TOKENIZER] = tokenizer.json
