@@ -3,8 +3,8 @@
     python -m bench.portability [--install] [--tools FOLDER] [--only SUBSTRING]
 
 The environments of the tools are in FOLDER (or TWINLENS_TOOLS); `--install` makes those that lack.
-The bundle is the demo model's in every precision. The figures go to bench/results/portability.json
-and into the table of docs/pages/models/portability.md.
+The bundle is the demo model's in every precision that other tools have a name for. The figures go
+to bench/results/portability.json and into the table of docs/pages/models/portability.md.
 """
 
 import argparse
@@ -18,7 +18,8 @@ from bench.portability.compared import Compared
 from bench.portability.environments import PINS, Environments
 from bench.portability.table import page_with
 from bench.portability.tools import OUT, TOOLS, run_tool, worst_cosines
-from twinlens.bundle.specs import PRECISIONS, Modality, Precision
+from twinlens.bundle.specs import Modality, Precision
+from twinlens_export.portable.names import SUFFIXES
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def measured(
 ) -> dict[str, dict[Precision, dict[Modality, float]]]:
     """Return the worst cosines by tool, precision and modality."""
     found: dict[str, dict[Precision, dict[Modality, float]]] = {}
-    for precision in PRECISIONS:
+    for precision in SUFFIXES:
         wanted = compared.prepare(precision)
         for tool in (tool for tool in TOOLS if only in tool.name):
             rows = run_tool(tool, precision, environments, compared.folder)

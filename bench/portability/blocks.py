@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from bench.harness.paths import ROOT
 from twinlens.bundle.specs import Modality, Precision
+from twinlens_export.portable.names import SUFFIXES
 
 Rows = NDArray[np.float32]
 PAGE: Final = ROOT / "docs" / "pages" / "models" / "portability.md"
 BLOCK: Final = re.compile(r"<!-- block: ([\w. -]+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
-SUFFIXES: Final[Mapping[Precision, str]] = {"fp32": "", "fp16": "_fp16", "int8": "_quantized"}
 DTYPES: Final[Mapping[Precision, str]] = {"fp32": "fp32", "fp16": "fp16", "int8": "q8"}
 PATIENCE_S: Final = 300
 

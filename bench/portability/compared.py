@@ -1,4 +1,4 @@
-"""The demo model in every precision, as a bundle and as a portable folder, and the rows wanted."""
+"""The demo model as a bundle and as a portable folder, in each of its precisions, and its rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,8 @@ from bench.harness.paths import ROOT
 from bench.portability.blocks import Rows
 from bench.portability.given import Given, make_given
 from twinlens.bundle.bundle import Bundle
-from twinlens.bundle.specs import PRECISIONS, Modality, Precision
+from twinlens.bundle.specs import Modality, Precision
+from twinlens_export.portable.names import SUFFIXES
 
 CHECKPOINT = ROOT / "export" / "demo_checkpoint"
 
@@ -25,8 +26,9 @@ class Compared:
     @classmethod
     def made(cls, folder: Path) -> "Compared":
         """Export the demo model, and write its portable folder and the inputs."""
-        bundle = twinlens_export.export(CHECKPOINT, folder / "bundle", precisions=PRECISIONS)
-        twinlens_export.write_portable(bundle, folder / "portable", PRECISIONS)
+        precisions = list(SUFFIXES)
+        bundle = twinlens_export.export(CHECKPOINT, folder / "bundle", precisions=precisions)
+        twinlens_export.write_portable(bundle, folder / "portable", precisions)
         return cls(folder=folder, bundle=bundle, given=make_given(folder))
 
     def prepare(self, precision: Precision, folder: Path | None = None) -> dict[Modality, Rows]:

@@ -10,7 +10,7 @@ import numpy as np
 from bench.harness.paths import RESULTS
 from bench.portability.blocks import Rows, block, run_node, run_python
 from bench.portability.environments import Environments
-from twinlens.bundle.specs import PRECISIONS, Modality, Precision
+from twinlens.bundle.specs import Modality, Precision
 
 OUT: Final = RESULTS / "portability.json"
 SAME_INPUT: Final = 0.9998
@@ -30,7 +30,6 @@ class Tool:
     """Least cosine of an image; lower where the tool resizes pictures in its own way."""
     imported: str = ""
     """Package that the block is changed to import."""
-    precisions: Sequence[Precision] = PRECISIONS
 
     @property
     def block(self) -> str:

@@ -21,7 +21,7 @@ from twinlens.datasets.read_pairs import read_pairs
 from twinlens.errors import TRACEBACK
 from twinlens.loading import folder_of
 from twinlens_command import INTERRUPTED, is_interrupted
-from twinlens_export.portable.names import SUFFIXES
+from twinlens_export.portable.names import named
 from twinlens_export.portable.place import require_free as require_free_folder
 from twinlens_export.triton import require_free, write_repository
 
@@ -66,6 +66,7 @@ def _bundle(options: argparse.Namespace) -> list[str]:
         require_free(options.triton, options.out, precisions, force=options.force)
     pairs = None if options.pairs is None else read_pairs(options.pairs)  # before the work, too
     if options.portable is not None:
+        named(precisions)
         require_free_folder(options.portable, force=options.force)
     bundle = export(
         options.checkpoint,
@@ -98,8 +99,7 @@ def _further(
         lines += write_repository(bundle, options.triton, precisions, force=options.force)
     if options.portable is not None:
         write = twinlens_export.write_portable
-        named = [one for one in precisions if one in SUFFIXES]
-        lines += write(bundle, options.portable, named, force=options.force)
+        lines += write(bundle, options.portable, named(precisions), force=options.force)
     return lines
 
 

@@ -154,9 +154,7 @@ def calibrate_exported(bundle: Path, pairs: Pairs) -> None:
 
 
 def with_tool_files(checkpoint: Checkpoint) -> Checkpoint:
-    """Return a checkpoint with the files that other tools read beside its two towers."""
-    if checkpoint.image is None or checkpoint.text is None:
-        return checkpoint
+    """Return a checkpoint with the files that other tools read beside its towers."""
     return with_tokenizer_files(with_model_files(checkpoint))
 
 

@@ -9,7 +9,6 @@ from twinlens.bundle.bundle import Bundle
 from twinlens_export.checkpoints.licence import LICENCE
 from twinlens_export.portable.place import MARK
 from twinlens_export.portable.portable_tower import PortableTower
-from twinlens_export.presence import there
 
 _TEXT: Final = """\
 {head}# {name}, in ONNX
@@ -20,10 +19,15 @@ Operators of ONNX alone; rows of unit length and width {width}.
 | file | input | output | MB | worst cosine with the bundle's tower |
 |---|---|---|---|---|
 {rows}
-Images: as preprocessor_config.json says, to `pixel_values` [B, 3, {side}, {side}] in float32.
-Texts: as tokenizer.json and tokenizer_config.json say, to `input_ids` [B, T] in int64.
-{scores}Large weights are external data, in `NAME.onnx_data`: a browser gives them under that key.
+{inputs}{scores}Large weights are external data, in `NAME.onnx_data`:
+a browser gives them under that key.
 """
+PIXELS: Final = (
+    "Images: as preprocessor_config.json says, to `pixel_values` [B, 3, {0}, {0}] in float32.\n"
+)
+IDS: Final = (
+    "Texts: as tokenizer.json and tokenizer_config.json say, to `input_ids` [B, T] in int64.\n"
+)
 SCORES: Final = (
     "Scores of classes, where the checkpoint was trained with a softmax: that of {:.6g} * cosine.\n"
 )
@@ -44,14 +48,22 @@ def card(bundle: Bundle, towers: Sequence[PortableTower]) -> str:
         name=manifest.source.name,
         sha256=manifest.source.sha256[:12],
         width=manifest.width,
-        side=there(manifest.image).side_px,
+        inputs=_inputs(bundle),
         scores="" if manifest.native_scale is None else SCORES.format(manifest.native_scale),
         rows="".join(rows),
     )
 
 
+def _inputs(bundle: Bundle) -> str:
+    """Return a line on the input of each tower."""
+    image, text = bundle.manifest.image, bundle.manifest.text
+    pixels = "" if image is None else PIXELS.format(image.side_px)
+    return f"{pixels}{'' if text is None else IDS}"
+
+
 def _licence(bundle: Bundle) -> str | None:
     """Return the licence that the bundle's towers bear."""
     towers = next(iter(bundle.manifest.towers.values()))
-    model = onnx.load(bundle.path(there(towers.image).file), load_external_data=False)
+    own = next(iter(towers.there().values()))
+    model = onnx.load(bundle.path(own.file), load_external_data=False)
     return {entry.key: entry.value for entry in model.metadata_props}.get(LICENCE)

@@ -10,21 +10,18 @@ of ONNX alone, take the float pixels of an image processor, and ids of any lengt
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from twinlens.bundle.bundle import Bundle
-from twinlens.bundle.specs import Modality, Precision
+from twinlens.bundle.specs import Precision
 from twinlens.errors import quoted
 from twinlens_export.bundle_folder import new_folder
 from twinlens_export.errors import ExportError
 from twinlens_export.portable.card import card
-from twinlens_export.portable.names import ONNX_FOLDER, SUFFIXES
+from twinlens_export.portable.names import ONNX_FOLDER, SUFFIXES, nameless
 from twinlens_export.portable.place import CARD, require_free
 from twinlens_export.portable.portable_config import portable_config
 from twinlens_export.portable.portable_tower import PortableTower, TowerWriter
 from twinlens_export.portable.tokenizer_files import OWN_TOKENIZER, TOKENIZER_CONFIG
-
-MODALITIES: Final[tuple[Modality, ...]] = ("image", "text")
 
 
 def write_portable(
@@ -48,9 +45,7 @@ def write_portable(
             name for one, or the folder is taken.
         AgreementError: a tower is not close enough to the bundle's own.
         BundleError: a file of the bundle is missing or was changed.
-        MissingTowerError: the bundle has one tower alone.
     """
-    bundle.manifest.require(*MODALITIES)
     _require_complete(bundle, precisions)
     require_free(folder, force=force)
     for precision in precisions:
@@ -59,26 +54,25 @@ def write_portable(
         (draft / ONNX_FOLDER).mkdir()
         writer = TowerWriter.of(bundle, draft)
         towers = [
-            writer.write(modality, precision) for precision in precisions for modality in MODALITIES
+            writer.write(modality, precision)
+            for precision in precisions
+            for modality in bundle.manifest.modalities
         ]
         _write_files(bundle, draft, towers)
     return [*(tower.line() for tower in towers), str(folder)]
 
 
 def _require_complete(bundle: Bundle, precisions: Sequence[Precision]) -> None:
-    nameless = [one for one in precisions if one not in SUFFIXES]
-    if nameless or not precisions:
-        raise ExportError(
-            f"other tools have names for {', '.join(SUFFIXES)}, and none for "
-            f"{', '.join(nameless) or 'no precision'}; choose among these with --precision"
-        )
+    others = [one for one in precisions if one not in SUFFIXES]
+    if others or not precisions:
+        raise nameless(others)
     lacking = [one for one in precisions if one not in bundle.manifest.towers]
     if lacking:
         raise ExportError(
             f"{quoted(str(bundle.folder))} has no towers in {', '.join(lacking)}, only in "
             f"{', '.join(bundle.manifest.towers)}; choose among these with --precision"
         )
-    if TOKENIZER_CONFIG not in bundle.manifest.files:
+    if bundle.manifest.text is not None and TOKENIZER_CONFIG not in bundle.manifest.files:
         raise ExportError(
             f"{quoted(str(bundle.folder))} has no {TOKENIZER_CONFIG}, without which no tool reads "
             "its tokenizer; export the checkpoint again, with --verbose to see why if it stays so"

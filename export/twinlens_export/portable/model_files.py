@@ -23,8 +23,8 @@ def with_model_files(checkpoint: Checkpoint) -> Checkpoint:
     files = {**checkpoint.files}
     if CONFIG not in files:
         files[CONFIG] = _json(_config(checkpoint))
-    spec = there(checkpoint.image_spec)
-    if PREPROCESSOR not in files and spec.resize != "pad":
+    spec = checkpoint.image_spec
+    if spec is not None and PREPROCESSOR not in files and spec.resize != "pad":
         processor = _processor(spec, checkpoint.image_tower.normalization)
         files[PREPROCESSOR] = _json(processor)
     return replace(checkpoint, files=files)

@@ -9,9 +9,9 @@ from twinlens.bundle.bundle import Bundle
 from twinlens_export.checkpoints.hub_files import CONFIG
 
 
-def model_type(bundle: Bundle) -> str:
-    """Return the kind of model that config.json names."""
-    return str(_config(bundle).get("model_type", ""))
+def is_siglip(bundle: Bundle) -> bool:
+    """Return True if config.json names a SigLIP, or a tower of one."""
+    return str(_config(bundle).get("model_type", "")).startswith("siglip")
 
 
 def portable_config(bundle: Bundle, split: Sequence[Path]) -> str:

@@ -25,7 +25,7 @@ from twinlens_export.portable.fold import fold_constants
 from twinlens_export.portable.interface import float_pixels, whole_ids, with_output
 from twinlens_export.portable.names import ONNX_FOLDER, STEMS, SUFFIXES
 from twinlens_export.portable.normalization import normalization_of
-from twinlens_export.portable.portable_config import model_type
+from twinlens_export.portable.portable_config import is_siglip
 from twinlens_export.portable.standard import to_standard
 from twinlens_export.presence import there
 
@@ -65,7 +65,8 @@ class TowerWriter:
 
     bundle: Bundle
     folder: Path
-    normalization: PixelNormalization
+    normalization: PixelNormalization | None
+    """None if there is no image tower."""
     batches: Mapping[Modality, Sequence[Pair]]
     """Inputs on which the towers are compared."""
 
@@ -76,11 +77,13 @@ class TowerWriter:
         Raises:
             ExportError: the normalisation of its pixels is not known.
         """
-        normalization = normalization_of(bundle)
-        batches: dict[Modality, Sequence[Pair]] = {
-            "image": pixel_batches(bundle, normalization),
-            "text": id_batches(bundle),
-        }
+        normalization = None
+        batches: dict[Modality, Sequence[Pair]] = {}
+        if bundle.manifest.image is not None:
+            normalization = normalization_of(bundle)
+            batches["image"] = pixel_batches(bundle, normalization)
+        if bundle.manifest.text is not None:
+            batches["text"] = id_batches(bundle)
         return cls(bundle=bundle, folder=folder, normalization=normalization, batches=batches)
 
     def write(self, modality: Modality, precision: Precision) -> PortableTower:
@@ -120,7 +123,7 @@ class TowerWriter:
         graph = replace(graph, doc=f"{graph.doc}{DOC}")
         graph = fold_constants(to_standard(fold_constants(graph)))
         if modality == "image":
-            graph = float_pixels(graph, self.normalization)
+            graph = float_pixels(graph, there(self.normalization))
         else:
             graph = whole_ids(graph, there(self.bundle.manifest.text))
-        return with_output(graph, SIGLIP_OUTPUT) if model_type(self.bundle) == "siglip" else graph
+        return with_output(graph, SIGLIP_OUTPUT) if is_siglip(self.bundle) else graph

@@ -80,8 +80,11 @@ def with_tokenizer_files(checkpoint: Checkpoint) -> Checkpoint:
     which cleaning a text twice is cleaning it once. It has a second one where its own has renamed
     pieces, so that a text cannot end itself, and where an added token may stand inside a text: the
     cleaning of a file strips the parts before and behind it, each for itself, of their spaces.
+    An image tower alone has none of these files.
     """
-    tokenizer, spec = there(checkpoint.tokenizer), there(checkpoint.text_spec)
+    tokenizer, spec = checkpoint.tokenizer, checkpoint.text_spec
+    if tokenizer is None or spec is None:
+        return checkpoint
     files = {**checkpoint.files}
     if tokenizer.own_json is not None or _has_stripped_parts(tokenizer, spec.clean):
         files[OWN_TOKENIZER] = tokenizer.json

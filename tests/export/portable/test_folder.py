@@ -137,6 +137,17 @@ def test_what_a_bundle_lacks_is_named(demo: Bundle, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_precision_without_a_name_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, place = tmp_path / "out", tmp_path / "portable"
+    for given in (["no-checkpoint", str(out)], ["demo"]):
+        assert main([*given, "--portable", str(place), "--precision", "bf16"]) == 1
+        said = capsys.readouterr().err
+        assert "names for fp32, fp16, int8, and none for bf16; choose among these" in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_tower_that_is_far_from_the_bundles_own_is_not_written(
     demo: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
