@@ -235,6 +235,11 @@ def test_axe_finds_nothing_and_nothing_is_cut(
         assert wide <= 0
 
     require_clean()
+    # While more hits are asked for, the pictures are dimmed.
+    page.locator("#hits").evaluate("hits => { hits.ariaBusy = true; }")
+    playwright.expect(page.locator(".tile img").first).to_have_css("opacity", "0.55")
+    require_clean()
+    page.locator("#hits").evaluate("hits => { hits.ariaBusy = null; }")
     page.locator(".tile button").first.click()
     page.fill("#list", "dog, cat")
     page.keyboard.press("Enter")
