@@ -10,7 +10,7 @@ import transformers
 
 
 def pillow_processor(family: str, name: str) -> Any:  # noqa: ANN401  a class
-    """Return a class by its family's folder in transformers and its name without Pillow's ending."""
+    """Return a class by its family's folder in transformers and its name in transformers 4."""
     if transformers.__version__.startswith("4."):
         return getattr(transformers, name)
     module = import_module(f"transformers.models.{family}.image_processing_pil_{family}")
