@@ -14,8 +14,8 @@ from twinlens.images.load import U8, load
 
 pytest.importorskip("transformers")
 
+from pillow_processors import CLIPImageProcessorPil
 from transformers.image_utils import load_image
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 pytestmark = pytest.mark.export
 

@@ -12,10 +12,9 @@ from pillow_resize import NO_CHOICE, ORDER_IS_CHOSEN
 from twinlens.bundle.specs import ImageSpec
 from twinlens.images.load import load
 
-pytest.importorskip("transformers", minversion="5")
+pytest.importorskip("transformers")
 
-from transformers.models.clip import image_processing_pil_clip as clip
-from transformers.models.siglip import image_processing_pil_siglip as siglip
+from pillow_processors import CLIPImageProcessorPil, SiglipImageProcessorPil
 
 pytestmark = [
     pytest.mark.export,
@@ -42,7 +41,7 @@ def apart(processor: object, spec: ImageSpec, size: tuple[int, int]) -> tuple[in
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_a_squash_is_equal_to_the_bit(size: tuple[int, int]) -> None:
-    processor = siglip.SiglipImageProcessorPil(
+    processor = SiglipImageProcessorPil(
         do_rescale=False, do_normalize=False, size={"height": 224, "width": 224}
     )
     assert apart(processor, ImageSpec(side_px=224, resize="squash"), size)[0] == 0
@@ -50,6 +49,6 @@ def test_a_squash_is_equal_to_the_bit(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_a_crop_is_within_one_level_or_two_if_it_is_magnified(size: tuple[int, int]) -> None:
-    processor = clip.CLIPImageProcessorPil(do_rescale=False, do_normalize=False)
+    processor = CLIPImageProcessorPil(do_rescale=False, do_normalize=False)
     difference, magnified = apart(processor, ImageSpec(side_px=224), size)
     assert difference <= 1 + magnified

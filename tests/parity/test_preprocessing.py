@@ -15,11 +15,11 @@ from twinlens.images.load import U8, load
 pytest.importorskip("transformers")
 
 import transformers
-from transformers.models.chinese_clip.image_processing_pil_chinese_clip import (
+from pillow_processors import (
     ChineseCLIPImageProcessorPil,
+    CLIPImageProcessorPil,
+    SiglipImageProcessorPil,
 )
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from twinlens_export.checkpoints.image_processor import read_processor
 from twinlens_export.checkpoints.open_clip.preprocessing import read_preprocess_cfg
