@@ -99,7 +99,7 @@ def _further(
     if options.portable is not None:
         write = twinlens_export.write_portable
         named = [one for one in precisions if one in SUFFIXES]
-        lines += write(bundle, options.portable, named, force=options.force)
+        lines += write(bundle, options.portable, named, force=options.force, progress=True)
     return lines
 
 
