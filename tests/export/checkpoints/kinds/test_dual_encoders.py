@@ -112,5 +112,5 @@ def test_a_class_that_is_named_in_no_known_way_gives_no_reason(
 ) -> None:
     document = {"model_type": "of_tomorrow", "architectures": named}
     (tmp_path / "config.json").write_text(json.dumps(document))
-    with pytest.raises(CheckpointError, match="or an OpenCLIP checkpoint$"):
+    with pytest.raises(CheckpointError, match=r"or an OpenCLIP checkpoint$"):
         read_checkpoint(str(tmp_path))
