@@ -99,7 +99,9 @@ def _further(
         lines += write_repository(bundle, options.triton, precisions, force=options.force)
     if options.portable is not None:
         write = twinlens_export.write_portable
-        lines += write(bundle, options.portable, named(precisions), force=options.force)
+        lines += write(
+            bundle, options.portable, named(precisions), force=options.force, progress=True
+        )
     return lines
 
 

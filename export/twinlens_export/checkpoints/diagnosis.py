@@ -19,24 +19,51 @@ CONFIGS: Final = ("config.json", "open_clip_config.json")
 OTHER_KINDS: Final = ("adapter_config.json", "modules.json")
 """Files by which other kinds of checkpoints are known: of PEFT, and of sentence-transformers."""
 _CROSS: Final = "this one reads an image together with a text, and embeds neither alone"
+_VECTORS: Final = "this one embeds an item as many vectors, where twinlens has one"
+_DETECTS: Final = "this one detects objects and embeds no whole picture: SigLIP 2 is the nearest"
+_PICTURES: Final = "this one embeds pictures and no texts: SigLIP 2 is the nearest"
+_TEXTS: Final = (
+    "this one embeds texts alone: with the modules.json of sentence-transformers it is read"
+)
 NEAREST: Final[Mapping[str, str]] = MappingProxyType(
     {
         "align": "this one scales and crops pictures in a way of its own: SigLIP is the nearest",
+        **dict.fromkeys(("bert", "distilbert", "mpnet", "roberta", "xlm-roberta"), _TEXTS),
+        "blip-2": f"{_VECTORS}: BLIP for retrieval is the nearest",
         "bridgetower": _CROSS,
         "clap": "this one embeds sounds",
         "clipseg": "the two encoders of this one are those of openai/clip-vit-base-patch16",
+        **dict.fromkeys(("dinov2", "dinov2_with_registers", "dinov3_vit"), _PICTURES),
         "flava": f"{_CROSS}: SigLIP is the nearest",
         "jina_clip": "for texts of many languages, SigLIP 2, or CLIP ViT-B/32 with --text-from "
         "sentence-transformers/clip-ViT-B-32-multilingual-v1",
+        "mlcd_vision_model": _PICTURES,
         "nomic_bert": "nomic-embed-text is read as a folder of sentence-transformers, with its "
         "modules.json; nomic-embed-vision exists as custom code alone",
-        "owlv2": "this one detects objects and embeds no whole picture: SigLIP 2 is the nearest",
-        "owlvit": "this one detects objects and embeds no whole picture: SigLIP 2 is the nearest",
+        "owlv2": _DETECTS,
+        "owlvit": _DETECTS,
+        **dict.fromkeys(("timm_wrapper", "vit"), _PICTURES),
         "vilt": _CROSS,
         "xclip": "this one embeds videos: give the CLIP that it was trained from",
     }
 )
 """Reasons and nearest ways for models that are not supported, by their model_type."""
+_SEGMENTS: Final = "this one segments pictures and embeds none: SigLIP 2 is the nearest"
+_WRITES: Final = "this one writes text and embeds none: SigLIP 2 is the nearest for pictures"
+ACTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "ForRetrieval": _VECTORS,
+        "ObjectDetection": _DETECTS,
+        "Segmentation": _SEGMENTS,
+        "Classification": "this one classifies: give the model that it was made of",
+        "ForConditionalGeneration": _WRITES,
+        "ForCausalLM": _WRITES,
+        "LMHeadModel": _WRITES,
+        "VisionModel": "this one is the image tower of a larger model: give the whole model",
+        "TextModel": "this one is the text tower of a larger model: give the whole model",
+    }
+)
+"""Likewise for all others, by the end of the class that they were saved by."""
 WEIGHTS_FILES: Final = frozenset({".safetensors", ".bin", ".pt", ".pth", ".ckpt"})
 """Suffixes of files of weights that may be a checkpoint by themselves."""
 LOADED: Final = ("model", "pytorch_model", "adapter_model", "open_clip")
@@ -135,11 +162,19 @@ def require_known(name: str, config: Mapping[str, Any], known: Collection[str]) 
         return
     is_code = "auto_map" in config
     reason = " of custom code, which is never run" if is_code else ", which is not supported"
-    nearest = f"; {NEAREST[kind]}" if kind in NEAREST else ""
+    nearest = NEAREST.get(kind) or _nearest_of_class(config.get("architectures"))
     raise CheckpointError(
         f"{quoted(name)} is a {quoted(repr(kind))}{reason}; give a checkpoint whose config.json "
-        f"has model_type {' or '.join(known)}, or an OpenCLIP checkpoint{nearest}"
+        f"has model_type {' or '.join(known)}, or an OpenCLIP checkpoint"
+        f"{nearest and f'; {nearest}'}"
     )
+
+
+def _nearest_of_class(named: object) -> str:
+    """Return the reason and the nearest way by `architectures` of config.json; empty: none."""
+    classes = [str(one) for one in named] if isinstance(named, list) else []
+    ends = (reason for one in classes for end, reason in ACTS.items() if one.endswith(end))
+    return next(ends, "")
 
 
 def require_plain(name: str, config: Mapping[str, Any]) -> None:

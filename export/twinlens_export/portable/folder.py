@@ -16,16 +16,23 @@ from twinlens.bundle.specs import Precision
 from twinlens.errors import quoted
 from twinlens_export.bundle_folder import new_folder
 from twinlens_export.errors import ExportError
+from twinlens_export.export_plan import tower_step
 from twinlens_export.portable.card import card
 from twinlens_export.portable.names import ONNX_FOLDER, SUFFIXES, nameless
 from twinlens_export.portable.place import CARD, require_free
 from twinlens_export.portable.portable_config import portable_config
 from twinlens_export.portable.portable_tower import PortableTower, TowerWriter
 from twinlens_export.portable.tokenizer_files import OWN_TOKENIZER, TOKENIZER_CONFIG
+from twinlens_export.progress import Work, told
 
 
 def write_portable(
-    bundle: Bundle, folder: Path, precisions: Sequence[Precision], *, force: bool = False
+    bundle: Bundle,
+    folder: Path,
+    precisions: Sequence[Precision],
+    *,
+    force: bool = False,
+    progress: bool = False,
 ) -> list[str]:
     """Write the portable folder of a bundle; it appears whole.
 
@@ -36,6 +43,7 @@ def write_portable(
         folder: new or empty.
         precisions: those whose towers are written.
         force: replace a folder that this function has written.
+        progress: write lines on stderr, with the share of the work that is done and the time left.
 
     Returns:
         A line for each tower, then the folder.
@@ -48,18 +56,30 @@ def write_portable(
     """
     _require_complete(bundle, precisions)
     require_free(folder, force=force)
-    for precision in precisions:
-        bundle.check(precision)
-    with new_folder(folder) as draft:
-        (draft / ONNX_FOLDER).mkdir()
-        writer = TowerWriter.of(bundle, draft)
-        towers = [
-            writer.write(modality, precision)
-            for precision in precisions
-            for modality in bundle.manifest.modalities
-        ]
-        _write_files(bundle, draft, towers)
+    work = Work(step="comparing the bundle with its hashes")
+    with told(work, shown=progress):
+        for precision in precisions:
+            bundle.check(precision)
+        with new_folder(folder) as draft:
+            (draft / ONNX_FOLDER).mkdir()
+            writer = TowerWriter.of(bundle, draft)
+            work.planned(_plan(bundle, precisions))
+            towers = []
+            for precision in precisions:
+                for modality in bundle.manifest.modalities:
+                    with work.during(tower_step(modality, precision)):
+                        towers.append(writer.write(modality, precision))
+            _write_files(bundle, draft, towers)
     return [*(tower.line() for tower in towers), str(folder)]
+
+
+def _plan(bundle: Bundle, precisions: Sequence[Precision]) -> dict[str, float]:
+    """Return the cost of each tower by the name of its step: its bytes."""
+    return {
+        tower_step(modality, precision): tower.bytes
+        for precision in precisions
+        for modality, tower in bundle.manifest.towers[precision].there().items()
+    }
 
 
 def _require_complete(bundle: Bundle, precisions: Sequence[Precision]) -> None:

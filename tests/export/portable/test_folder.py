@@ -1,6 +1,7 @@
 """The portable folder: its files, its rows in a plain onnxruntime, and its refusals."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from transformers import AutoImageProcessor, AutoTokenizer
 import twinlens
 from twinlens.bundle.bundle import Bundle
 from twinlens.demo.samples import bundled_drawings
-from twinlens_export import ExportError, write_portable
+from twinlens_export import ExportError, progress, write_portable
 from twinlens_export.__main__ import main
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.errors import AgreementError
@@ -123,6 +124,23 @@ def test_the_command_writes_beside_a_bundle_and_replaces_only_its_own(
     assert main([*command, "--force"]) == 1
     assert "is left alone" in capsys.readouterr().err
     assert (place / "README.md").read_text() == "of somebody else"
+
+
+def test_the_work_and_the_time_left_are_told(
+    demo: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(progress, "LINE_S", 0.005)
+    write_portable(demo, tmp_path / "told", ["int8"], progress=True)
+    told = capsys.readouterr().err
+    assert re.search(r"^twinlens-export: 0%, the image tower in int8$", told, re.MULTILINE)
+    assert re.search(
+        r"^twinlens-export: \d+%, the text tower in int8, \d+ s left$", told, re.MULTILINE
+    )
+    write_portable(demo, tmp_path / "silent", ["int8"])
+    assert not capsys.readouterr().err
 
 
 def test_what_a_bundle_lacks_is_named(demo: Bundle, tmp_path: Path) -> None:

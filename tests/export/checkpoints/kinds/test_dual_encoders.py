@@ -1,5 +1,6 @@
 """Dual encoders of transformers that are no CLIP by their towers, and SigLIP 2 NaFlex."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,9 @@ def test_patches_are_pixels_in_another_order(tmp_path: Path) -> None:
         ("align", "SigLIP"),
         ("jina_clip", "clip-ViT-B-32-multilingual-v1"),
         ("owlvit", "detect"),
+        ("blip-2", "many vectors"),
+        ("dinov3_vit", "no texts"),
+        ("xlm-roberta", "modules.json"),
     ],
 )
 def test_a_family_that_cannot_be_taken_is_refused_with_the_nearest_way(
@@ -78,4 +82,35 @@ def test_a_family_that_cannot_be_taken_is_refused_with_the_nearest_way(
 ) -> None:
     (tmp_path / "config.json").write_text(f'{{"model_type": "{kind}"}}')
     with pytest.raises(CheckpointError, match=nearest):
+        read_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("saved_by", "reason"),
+    [
+        ("ColPaliForRetrieval", "as many vectors"),
+        ("LlavaForConditionalGeneration", "writes text"),
+        ("GroundingDinoForObjectDetection", "detects objects"),
+        ("DetrForSegmentation", "segments pictures"),
+        ("Dinov2ForImageClassification", "give the model that it was made of"),
+        ("Siglip2VisionModel", "the image tower of a larger model: give the whole model"),
+        ("Aimv2TextModel", "the text tower of a larger model: give the whole model"),
+    ],
+)
+def test_a_model_of_another_use_is_refused_by_the_class_that_saved_it(
+    saved_by: str, reason: str, tmp_path: Path
+) -> None:
+    document = {"model_type": "of_tomorrow", "architectures": [saved_by]}
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    with pytest.raises(CheckpointError, match=reason):
+        read_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize("named", [None, 3, "ForCausalLM", [None], []])
+def test_a_class_that_is_named_in_no_known_way_gives_no_reason(
+    named: object, tmp_path: Path
+) -> None:
+    document = {"model_type": "of_tomorrow", "architectures": named}
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    with pytest.raises(CheckpointError, match=r"or an OpenCLIP checkpoint$"):
         read_checkpoint(str(tmp_path))
