@@ -61,6 +61,9 @@ def _refusals(document: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---|"
     for case, message in document["open_clip"]["refusals"].items():
         yield f"| {case} | {message} |"
+    for name, result in document["results"].items():
+        for precision, message in result.get("refused", {}).items():
+            yield f"| {name} in {precision} | {message} |"
 
 
 WORDS: Final = {

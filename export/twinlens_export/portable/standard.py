@@ -17,6 +17,8 @@ from twinlens_export.graph.graph import MICROSOFT_OPS, Graph, GraphBuilder, Node
 _FLOAT, _HALF = int(onnx.TensorProto.FLOAT), int(onnx.TensorProto.FLOAT16)
 LAST_TWO: Final = (0, 1, 3, 2)
 """Permutation that transposes the matrices of a tensor of rank 4."""
+MIDDLE: Final = 128
+"""Unsigned code of a weight of zero."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,12 +181,22 @@ def _attended(
 
 
 def _integer_product(rewriting: _Rewriting, node: Node) -> None:
-    """Write a product of integers that is scaled, and has a bias or none."""
+    """Write a product of integers that is scaled, and has a bias or none.
+
+    Its weights become unsigned. Of signed ones onnxruntime's sums saturate on x86 without VNNI,
+    unless a session asks for wider products, and other tools do not: images of the demo model fall
+    to a cosine of 0.948 there, texts to 0.994 (EPYC, AVX2).
+    """
     codes, weight, step, scales, zero, *rest = node.inputs
     bias = rest[1] if len(rest) > 1 else ""
+    unsigned = f"{weight}.unsigned"
+    signed = rewriting.graph.weights[weight]
+    assert signed.dtype == np.int8, f"{node.name} has weights of {signed.dtype}"
+    rewriting.graph.weights[unsigned] = signed.view(np.uint8) ^ np.uint8(MIDDLE)
 
     def add(body: GraphBuilder) -> str:
-        product = body.add("MatMulInteger", codes, weight, zero)
+        middle = body.constant(MIDDLE, np.uint8)
+        product = body.add("MatMulInteger", codes, unsigned, zero, middle)
         scaled = body.add(
             "Mul", body.add("Cast", product, to=_FLOAT), body.add("Mul", step, scales)
         )

@@ -57,6 +57,16 @@ def test_a_tower_has_operators_of_onnx_alone_and_says_what_it_is(folder: Path, n
     assert len(about["twinlens.source_sha256"]) == 64
 
 
+@pytest.mark.parametrize("name", sorted(ONNX))
+def test_the_weights_of_integer_products_are_unsigned(folder: Path, name: str) -> None:
+    """Sums of signed ones saturate in onnxruntime on x86 without VNNI, and no tool prevents it."""
+    graph = onnx.load(folder / name).graph
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    products = [node for node in graph.node if node.op_type == "MatMulInteger"]
+    assert products
+    assert {kinds[node.input[1]] for node in products} == {onnx.TensorProto.UINT8}
+
+
 def test_texts_by_autotokenizer_have_the_rows_of_twinlens(folder: Path) -> None:
     """Odd texts too, of every length; a tool that cuts the end token off does no harm."""
     texts = [drawing.caption for drawing in bundled_drawings()] + list(ODD_TEXTS)
