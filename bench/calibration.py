@@ -8,11 +8,11 @@ text (hard), or the one nearest to the picture (hardest: chosen by the cosine be
 `--test openmoji` splits the development drawings in two halves instead, and looks at no other.
 """
 
-import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.harness.arguments import parser_of
 from bench.harness.processes import unset_slow_openblas
 
 unset_slow_openblas()
@@ -163,9 +163,7 @@ def table(results: dict[str, dict[str, dict[str, object]]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        "python -m bench.calibration", description=__doc__.splitlines()[0]
-    )
+    parser = parser_of("bench.calibration", __doc__)
     parser.add_argument("--work", type=Path, required=True, help="where the drawings are")
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--test", default="twemoji", help="the set to measure on")

@@ -9,7 +9,6 @@ in its cache; the model is ViT-B/32, which `bench.towers prepare --models B32` m
 and memory hold on a machine that others use too; seconds by the clock are those of `bench.towers`.
 """
 
-import argparse
 import shutil
 import statistics
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 import twinlens_kernels
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.paths import BUILD
 from bench.harness.readme_tables import write_tables
@@ -91,9 +91,7 @@ def table(starts: Sequence[Figures]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        "python -m bench.cold_paths", description=__doc__.split("\n")[0]
-    )
+    parser = parser_of("bench.cold_paths", __doc__)
     parser.add_argument("--work", type=Path, default=BUILD / "bench-towers", metavar="FOLDER")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.readme_tables import write_tables
 from bench.harness.results_file import four_digits, one_row_a_line
@@ -62,7 +63,7 @@ end
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m bench.drivers", description=__doc__.splitlines()[0])
+    parser = parser_of("bench.drivers", __doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--bundle", default="demo", help="a bundle's folder")
     parser.add_argument("--wrk", default="wrk", metavar="PROGRAM")

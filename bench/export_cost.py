@@ -8,7 +8,6 @@ others. The export runs in a process of its own, whose memory is asked of the sy
 "peak_mb" counts what no file backs, "resident_mb" all that was resident, mapped weights included.
 """
 
-import argparse
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from typing import Any, Final
 
 import torch
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.paths import ROOT
 from bench.harness.readme_tables import with_table
@@ -122,9 +122,7 @@ def table(results: Mapping[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     """Measure one model, or write the page."""
-    parser = argparse.ArgumentParser(
-        "python -m bench.export_cost", description=__doc__.splitlines()[0]
-    )
+    parser = parser_of("bench.export_cost", __doc__)
     parser.add_argument("model", nargs="?", choices=MODELS)
     parser.add_argument("--work", type=Path, help="a folder for checkpoints, which stay there")
     parser.add_argument("--out", type=Path, default=place_of("export_cost", processor()))

@@ -27,6 +27,7 @@ import numpy as np
 from bench.autogluon.drawings import write_items
 from bench.autogluon.items import Items
 from bench.autogluon.worker import IMAGES, PAIRS, TEXTS
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor
 from bench.harness.paths import ROOT
 from bench.harness.processes import worker_environment
@@ -126,9 +127,7 @@ def rows(options: argparse.Namespace, folder: Path) -> Iterator[tuple[Facts, lis
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        "python -m bench.autogluon", description=__doc__.splitlines()[0]
-    )
+    parser = parser_of("bench.autogluon", __doc__)
     parser.add_argument("--work", type=Path, required=True, help="where the drawings are")
     parser.add_argument("--python", required=True, help="an interpreter with AutoGluon")
     parser.add_argument(

@@ -7,7 +7,6 @@ they had been embedded: a search costs the same, and the index is made in second
 timed: Enter, and the last letter of a word, after which the page waits 120 ms for another one.
 """
 
-import argparse
 import json
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from playwright.sync_api import Page, expect
 
 import twinlens
 from bench.browsing.browse_process import browse, chromium
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.results_file import place_of
 from twinlens.browsing.library.cache import Cache
@@ -50,7 +50,7 @@ WATCH = """() => {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Time every size, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = parser_of("bench.browsing.first_hit", __doc__)
     parser.add_argument("--pictures", nargs="+", type=int, default=[10_000, 100_000])
     parser.add_argument("--out", type=Path, default=place_of("browse", processor()))
     options = parser.parse_args(arguments)

@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.results_file import one_row_a_line, place_of
 
@@ -18,7 +19,7 @@ QUESTIONS = ("kills", "power", "million", "rate")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m bench.bulk", description=__doc__.splitlines()[0])
+    parser = parser_of("bench.bulk", __doc__)
     parser.add_argument("questions", nargs="*", metavar="question", help=", ".join(QUESTIONS))
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--count", type=int, help="pictures, in place of the question's own number")

@@ -7,16 +7,14 @@
 Writes its part of results/engines.json (--out FILE); --small checks that all of it runs.
 """
 
-import argparse
 import json
 import os
 from pathlib import Path
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
-from bench.engines.embedding import measure_embedding
 from bench.engines.pictures import write_pictures
-from bench.engines.sharded import measure_sharded, prepare_sharded
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.paths import BUILD
 from bench.harness.results_file import one_row_a_line, place_of
@@ -26,7 +24,7 @@ PACKAGES = ("ray", "daft", "pyarrow", "numpy", "onnxruntime")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m bench.engines", description=__doc__.splitlines()[0])
+    parser = parser_of("bench.engines", __doc__)
     parser.add_argument("part", choices=("prepare", "embedding", "sharded"))
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")
     out = place_of("engines", processor())
@@ -34,6 +32,10 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="few pictures and rows")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
+    # Below, so that --help needs neither Ray nor Daft.
+    from bench.engines.embedding import measure_embedding  # noqa: PLC0415
+    from bench.engines.sharded import measure_sharded, prepare_sharded  # noqa: PLC0415
+
     work = options.work.resolve()  # actors run from another folder
     work.mkdir(parents=True, exist_ok=True)
     sizes = (80, 240) if options.small else (4_000, 20_000)

@@ -19,6 +19,7 @@ from typing import Any, Final
 from bench.faults.campaign import WORK
 from bench.faults.campaigns import CAMPAIGNS, PLANTED, campaign_of
 from bench.faults.run import Orders, figures, lines_of, run
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.paths import RESULTS
 from bench.harness.results_file import one_row_a_line
@@ -51,7 +52,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     real = [name for name in CAMPAIGNS if name != PLANTED]
-    parser = argparse.ArgumentParser("python -m bench.faults", description=__doc__.splitlines()[0])
+    parser = parser_of("bench.faults", __doc__)
     parser.add_argument("campaigns", nargs="*", metavar="campaign", help=", ".join(real))
     parser.add_argument("--count", type=int, help="cases of each campaign")
     parser.add_argument("--seed", type=int, default=0)

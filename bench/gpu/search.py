@@ -10,7 +10,6 @@ k of them: theirs is not the exact answer, and `recall` is the share of exact id
 that of a copy. `device_ms` is the time of a search without the host's rescoring.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.gpu.device import bandwidth, device_facts, peer, torch_name
+from bench.harness.arguments import parser_of
 from bench.harness.timing import median_and_p95
 from bench.search import corpus as clip_like
 from bench.search.ground_truth import agreement, brute_force
@@ -170,9 +170,7 @@ def timings(device: Device, *, small: bool) -> dict[str, object]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        "python -m bench.gpu.search", description=__doc__.splitlines()[0]
-    )
+    parser = parser_of("bench.gpu.search", __doc__)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="a corpus that tests the script only")
     parser.add_argument("--out", type=Path, help="where the figures go, as JSON")

@@ -41,6 +41,7 @@ from bench.gpu.tower_shapes import (
     text_tower,
 )
 from bench.gpu.tower_torch import Embed, from_host_to_host, module_of, with_math_attention
+from bench.harness.arguments import parser_of
 from bench.harness.timing import median_and_p95, wall_ms
 from bench.towers.inputs.shapes import SHAPES, Shape
 from twinlens.bundle.manifest import Agreement, TowerFile
@@ -238,9 +239,7 @@ def shown(lines: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def options_of_command_line() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        "python -m bench.gpu.towers", description=__doc__.splitlines()[0]
-    )
+    parser = parser_of("bench.gpu.towers", __doc__)
     parser.add_argument("--model", type=str.upper, choices=("B32", "L14"), default="B32")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="towers that test the script only")

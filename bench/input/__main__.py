@@ -8,7 +8,6 @@ another machine. Without a section: all of them. With the camera's photographs o
 --photos, the large pictures are more than mosaics of small photographs.
 """
 
-import argparse
 import importlib
 import json
 import os
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.paths import BUILD, ROOT
 from bench.harness.processes import unset_slow_openblas
@@ -131,7 +131,7 @@ def merge(work: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m bench.input", description=__doc__.splitlines()[0])
+    parser = parser_of("bench.input", __doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION")
     parser.add_argument("--photos", type=Path, metavar="FOLDER")
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")

@@ -7,7 +7,6 @@ for every line on stdin and answers with one JSON line; after the first run it l
 in WORK/rows.
 """
 
-import argparse
 import contextlib
 import importlib
 import resource
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.harness.answers import claim_stdout
+from bench.harness.arguments import parser_of
 from bench.harness.processes import JsonProcess, unset_slow_openblas
 
 unset_slow_openblas()
@@ -92,7 +92,7 @@ def rows_file(work: Path, name: str) -> Path:
 
 def main() -> None:
     answer = claim_stdout()
-    parser = argparse.ArgumentParser("python -m bench.input.files", description=__doc__)
+    parser = parser_of("bench.input.files", __doc__)
     parser.add_argument("work", type=Path)
     parser.add_argument("contender", choices=CONTENDERS)
     parser.add_argument("--threads", type=int, default=2)

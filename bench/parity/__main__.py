@@ -9,7 +9,6 @@ by the exporter itself, on drawings and captions: ids and pixels, then rows. Ope
 open_clip_torch; its whole registry is read by configuration, and one model of each kind exported.
 """
 
-import argparse
 import importlib
 import json
 import sys
@@ -17,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, versions
 from bench.harness.paths import RESULTS
 from bench.harness.random_weights import accept_any_ranking
@@ -69,7 +69,7 @@ def imported_open_clip() -> ModuleType | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m bench.parity", description=__doc__.splitlines()[0])
+    parser = parser_of("bench.parity", __doc__)
     parser.add_argument(
         "--only", default="", help="the family of this name, or those whose names hold it"
     )

@@ -8,13 +8,13 @@ random, and a small tokenizer stands in for theirs; the exporter itself compares
 rows. `--page` writes the table of docs/pages/models/checkpoints.md from the results, and no more.
 """
 
-import argparse
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, versions
 from bench.harness.paths import RESULTS, ROOT
 from bench.harness.random_weights import accept_any_ranking
@@ -44,9 +44,7 @@ def table(results: Mapping[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     """Measure the kinds that are asked for, one after the other."""
-    parser = argparse.ArgumentParser(
-        "python -m bench.parity.kinds", description=__doc__.splitlines()[0]
-    )
+    parser = parser_of("bench.parity.kinds", __doc__)
     parser.add_argument("--only", default="", help="kinds whose name holds this")
     parser.add_argument("--page", action="store_true", help="write the table of the page")
     options = parser.parse_args()

@@ -7,11 +7,11 @@ The bundle is the demo model's in every precision that other tools have a name f
 to bench/results/portability.json and into the table of docs/pages/models/portability.md.
 """
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor
 from bench.portability.blocks import PAGE
 from bench.portability.compared import Compared
@@ -23,7 +23,7 @@ from twinlens_export.portable.names import SUFFIXES
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = parser_of("bench.portability", __doc__)
     parser.add_argument("--install", action="store_true", help="make the environments that lack")
     parser.add_argument("--tools", type=Path, help="their folder")
     parser.add_argument("--only", default="", help="part of a tool's name")

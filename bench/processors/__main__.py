@@ -7,7 +7,6 @@ The whole way is compared: the pixels of the same files, the token ids of the sa
 rows of both, in int8 and, if the bundle has it, in fp32. Emulation tells nothing of time.
 """
 
-import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.paths import BUILD, RESULTS
 from bench.harness.results_file import one_row_a_line
@@ -33,7 +33,7 @@ COMPARED = ("pixels", "ids", *ROWS)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compare every bundle on every processor, and write the counts."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = parser_of("bench.processors", __doc__)
     parser.add_argument("--bundles", nargs="+", default=["demo"], help="folders, or demo")
     parser.add_argument("--pictures", type=int, default=40)
     parser.add_argument("--texts", type=int, default=100)

@@ -7,7 +7,6 @@ the folder, pip the wheels of another platform, and the wheel of this checkout i
 g++-aarch64-linux-gnu. Needs Debian or Ubuntu, and the build requirements of pyproject.toml.
 """
 
-import argparse
 import os
 import platform
 import subprocess
@@ -18,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from bench.harness.arguments import parser_of
 from bench.harness.paths import ROOT
 from bench.processors.emulated import site_of
 
@@ -41,7 +41,7 @@ PLATFORMS: Final = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylin
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the root, or its missing parts."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = parser_of("bench.processors.arm_root", __doc__)
     parser.add_argument("root", type=Path)
     root = parser.parse_args(arguments).root.absolute()
     if not (root / "usr" / "bin").exists():

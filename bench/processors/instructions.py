@@ -6,7 +6,6 @@ A count is no time: an instruction may multiply 16 bytes or none, and waits for 
 counted. Needs a qemu-user that takes plugins, such as Debian 12's.
 """
 
-import argparse
 import json
 import re
 import subprocess
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, versions
 from bench.harness.paths import BUILD, RESULTS
 from bench.harness.results_file import one_row_a_line
@@ -26,7 +26,7 @@ OURS, THEIRS = "", "none"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Count on every processor, and write the counts."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = parser_of("bench.processors.instructions", __doc__)
     parser.add_argument("--bundle", default="demo", help="a folder, or demo")
     parser.add_argument("--arm", nargs="+", default=["cortex-a72", "cortex-a76"])
     parser.add_argument("--root", type=Path, default=BUILD / "processors" / "aarch64")

@@ -10,7 +10,6 @@ force, by tests/kernels/isa/search_check.cpp. ARM is emulated by qemu-aarch64; s
 AMX. A run that was cut goes on, as long as the sources of the search are the same.
 """
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import processor
 from bench.harness.paths import BUILD, RESULTS, ROOT
 from bench.harness.readme_tables import write_tables
@@ -144,9 +144,7 @@ def table(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        "python -m bench.processors.search_cases", description=__doc__.splitlines()[0]
-    )
+    parser = parser_of("bench.processors.search_cases", __doc__)
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--work", type=Path, default=BUILD / "search-cases", metavar="FOLDER")
     parser.add_argument("--out", type=Path, default=RESULTS / "search_cases.json", metavar="FILE")

@@ -7,9 +7,9 @@ The ledger, results/record.json, keeps the figures of each machine: a run on ano
 same file of results, and takes no figure of the first away.
 """
 
-import argparse
 import sys
 
+from bench.harness.arguments import parser_of
 from bench.harness.paths import ROOT
 from bench.record.ages import Ages
 from bench.record.gather import LEDGER, gathered, read_ledger, write_ledger
@@ -18,7 +18,7 @@ from bench.record.tables import Figures
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser("python -m bench.record", description=__doc__.splitlines()[0])
+    parser = parser_of("bench.record", __doc__)
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
     figures = gathered(read_ledger(), Ages(ROOT))

@@ -16,6 +16,7 @@ import time
 from itertools import product
 from pathlib import Path
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import installed
 from bench.harness.paths import BUILD
 from bench.harness.results_log import ResultsLog
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace, *, measure: bool) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m bench.search", description=__doc__.splitlines()[0])
+    parser = parser_of("bench.search", __doc__)
     parser.add_argument("act", choices=("prepare", "run", "disk", "report"))
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.memory import memory_mb
 from bench.harness.paths import BUILD, ROOT
@@ -282,7 +283,7 @@ def report(work: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of("bench.search.handoffs", __doc__)
     parser.add_argument("act", choices=("build", "ask", "report"))
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES)

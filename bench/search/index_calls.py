@@ -9,7 +9,6 @@ called in turn; a figure is the median of the rounds. Ids and order are compared
 force, and of codes alone each cosine with its bound.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 import twinlens_kernels
 from bench.harness.answers import claim_stdout
+from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.memory import memory_mb
 from bench.harness.paths import BUILD
@@ -305,9 +305,7 @@ TABLES: Mapping[str, Callable[[list[Line]], Iterable[str]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        "python -m bench.search.index_calls", description=__doc__.splitlines()[0]
-    )
+    parser = parser_of("bench.search.index_calls", __doc__)
     parser.add_argument("--small", action="store_true", help="20,000 rows for a million")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])

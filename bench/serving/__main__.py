@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from bench.harness.arguments import parser_of
 from bench.harness.paths import BUILD
 from bench.harness.results_log import ResultsLog
 from bench.serving.contenders import BY_NAME, CONTENDERS
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace, log: ResultsLog) -> None:
 def main() -> None:
     # A run that is cut ends its servers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    parser = argparse.ArgumentParser("python -m bench.serving", description=__doc__.splitlines()[0])
+    parser = parser_of("bench.serving", __doc__)
     parser.add_argument("act", choices=("prepare", "run", "report"))
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")
     parser.add_argument("--model", default="B32", choices=("B32", SMALL))

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from bench.harness.arguments import parser_of
 from bench.harness.paths import BUILD
 from bench.harness.results_log import ResultsLog
 from bench.towers.cases import BY_NAME, COMPARISONS, Comparison
@@ -94,7 +95,7 @@ ACTS: Final[Mapping[str, Callable[[argparse.Namespace, ResultsLog], None]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m bench.towers", description=__doc__.splitlines()[0])
+    parser = parser_of("bench.towers", __doc__)
     parser.add_argument("act", choices=ACTS)
     parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER")
     models = sorted({comparison.model for comparison in COMPARISONS})

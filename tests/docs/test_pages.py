@@ -48,6 +48,13 @@ def blocks_of(page: str) -> Iterator[Block]:
             yield Block(language=block[1], code=block[2], output=after[2] if shown else None)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_begins_with_what_its_reader_can_do(page: Path) -> None:
+    title, first, *_ = page.read_text(encoding="utf-8").split("\n\n")
+    assert title.startswith("# ")
+    assert re.match(r"[A-Z][a-z]+ [^|`]", first), f"{page.name} begins with no sentence"
+
+
 class Reader:
     """Somebody who types a page's blocks one after another, in one folder."""
 

@@ -15,24 +15,17 @@ class NamedArray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DenseStep:
-    """A linear map x @ weight.T + bias of the last axis: a block of each precision."""
+class BlockStep:
+    """A step that is a block of each precision: it reads one tensor and makes another."""
 
     name: str
-    """Of the map in its model, which messages and the table of an export use."""
+    """Of the operation in its model, which messages and the table of an export use."""
     given: str
-    """x: [..., in]"""
     output: str
-    weight: Array
-    """[out, in]"""
-    bias: Array | None
-    """[out]"""
-    shape: tuple[int | None, ...]
-    """Of x; None: it depends on the batch."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
+        """Names of the tensors that it reads, as a node has them."""
         return (self.given,)
 
     @property
@@ -42,26 +35,23 @@ class DenseStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableStep:
-    """Rows of a large table, such as a token embedding, by ids: a block of each precision."""
+class DenseStep(BlockStep):
+    """A linear map x @ weight.T + bias of the last axis of [..., in]."""
 
-    name: str
-    given: str
-    """int64 ids [B, T]"""
-    output: str
-    """[B, T, width]"""
+    weight: Array
+    """[out, in]"""
+    bias: Array | None
+    """[out]"""
+    shape: tuple[int | None, ...]
+    """Of x; None: it depends on the batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableStep(BlockStep):
+    """Rows [B, T, width] of a large table, such as a token embedding, by int64 ids [B, T]."""
+
     table: Array
     """[n, width]"""
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.given,)
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it makes."""
-        return (self.output,)
 
 
 ROWS: Final = 2
@@ -92,4 +82,4 @@ class Body:
     def float_parts(self) -> tuple[str, ...]:
         """Return the parts that int8 leaves in float32, in words; empty if there are none."""
         count = sum(isinstance(step, Node) and step.op == "Conv" for step in self.steps)
-        return (f"{count} convolutions",) if count else ()
+        return (f"{count} convolution{'s' if count > 1 else ''}",) if count else ()

@@ -253,7 +253,7 @@ def test_a_convolution_that_cuts_patches_is_a_linear_map(
     tower = traced_image_tower(module, side_px=SIDE, normalization=NORMALIZATION)
     is_cut = kernel != (5, 5)  # 32 pixels have a rest of two
     assert [step.name for step in tower.body.blocks] == (["0"] if is_cut else [])
-    assert tower.body.float_parts == (() if is_cut else ("1 convolutions",))
+    assert tower.body.float_parts == (() if is_cut else ("1 convolution",))
     values = torch.from_numpy(pixels).permute(0, 3, 1, 2) * NORMALIZATION.factor
     mean, std = (
         torch.tensor(part).view(3, 1, 1) for part in (NORMALIZATION.mean, NORMALIZATION.std)

@@ -4,35 +4,19 @@ For files that also run where the native operators do not serve. Weights are pac
 `fp32.packed`, and unpacked once, when a file is opened.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import onnx
 
+from twinlens_export.blocks.functions.map_weight import MapWeight, weights_of
 from twinlens_export.blocks.functions.maps import NORM, MapFunctions, add_norm
 from twinlens_export.graph.graph import Function, GraphBuilder
 
+WEIGHTS: Final = weights_of("weight")
+"""float32 weights, packed."""
+
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
-
-
-@dataclass(frozen=True, slots=True)
-class FloatWeight:
-    """Names of a packed weight's parts inside a function."""
-
-    prefix: str = ""
-
-    @property
-    def inputs(self) -> tuple[str, str]:
-        """The weight, packed, and the bias [out], in the order of a call."""
-        return f"{self.prefix}weight", f"{self.prefix}bias"
-
-
-ONLY: Final = FloatWeight()
-FIRST: Final = FloatWeight("widen.")
-"""The first of the two linear maps of an MLP. The prefix is part of the file format, as is the
-second's."""
-SECOND: Final = FloatWeight("narrow.")
 
 
 def norm() -> Function:
@@ -54,14 +38,15 @@ def unit_rows() -> Function:
 
 def bytes_linear() -> Function:
     """Define uint8 pixels times a weight."""
+    only = WEIGHTS.only
     body = Function(
-        name="FloatBytesLinear", inputs=("x", *ONLY.inputs), output="y", attributes=("inputs",)
+        name="FloatBytesLinear", inputs=("x", *only.inputs), output="y", attributes=("inputs",)
     )
-    _linear(body, body.add("Cast", "x", to=_FLOAT), ONLY, "y")
+    _linear(body, body.add("Cast", "x", to=_FLOAT), only, "y")
     return body
 
 
-def _linear(body: GraphBuilder, tokens: str, weight: FloatWeight, name: str) -> str:
+def _linear(body: GraphBuilder, tokens: str, weight: MapWeight, name: str) -> str:
     packed, bias = weight.inputs
     inputs_first = body.add("Transpose", packed, perm=[1, 0, 2])
     matrix = body.add("Reshape", inputs_first, body.constant([0, -1], np.int64))
@@ -70,4 +55,4 @@ def _linear(body: GraphBuilder, tokens: str, weight: FloatWeight, name: str) -> 
     return body.add("Add", body.add("MatMul", tokens, exact), bias, name=name)
 
 
-MAPS: Final = MapFunctions(prefix="Float", only=ONLY, first=FIRST, second=SECOND, add_map=_linear)
+MAPS: Final = MapFunctions(prefix="Float", weights=WEIGHTS, add_map=_linear)
