@@ -3,9 +3,12 @@
 None of the three is imported here: a table of one of them proves that it is imported already.
 """
 
+import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import GeneratorType
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -26,6 +29,8 @@ MATCH: Final = "match"
 
 _VALUES_LOOKED_AT: Final = 64
 """Values of a column that tell its modality: one path may be wrong, and one text a file's name."""
+_PICTURE: Final = re.compile(r"\w\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif)$", re.IGNORECASE)
+"""End of a string that names a picture."""
 
 T = TypeVar("T")
 
@@ -37,7 +42,7 @@ def column(table: object, name: str) -> list[Any]:
     """Return one column of a pandas, polars or pyarrow table, or of a dict, as a list.
 
     Raises:
-        TypeError: the input is not a table.
+        TypeError: the input is not a table, or its column is a single value.
         ValueError: the column is missing, or there twice.
     """
     names = column_names(table)
@@ -45,7 +50,10 @@ def column(table: object, name: str) -> list[Any]:
         known = ", ".join(str(column) for column in names)
         problem = f"are {found} columns" if found else "is no column"
         raise ValueError(f"there {problem} {name!r}; the columns are {known}")
-    return plain(cast("Any", table)[name])
+    values = cast("Any", table)[name]
+    if isinstance(values, ONE):
+        raise TypeError(f"column {name!r} is one {type(values).__name__}; give a list of them")
+    return plain(values)
 
 
 def column_names(table: object) -> list[Any]:
@@ -75,20 +83,32 @@ def is_table(value: object) -> bool:
 def modality_of(values: Sequence[object]) -> Literal["image", "text"]:
     """Return the modality of a column: images, if most of its first values are no strings or files.
 
-    A column without a value is one of texts.
+    A string with the suffix of a picture counts as a file too, even where there is none: its words
+    are no text, and a path that is wrong becomes an error. Missing values do not count; a column
+    without a value is one of texts.
     """
-    first = values[:_VALUES_LOOKED_AT]
-    images = sum(not isinstance(value, str) or is_file(value) for value in first)
+    first = [value for value in values[:_VALUES_LOOKED_AT] if not is_missing(value)]
+    images = sum(not isinstance(value, str) or names_file(value) for value in first)
     return "image" if 2 * images > len(first) else "text"
 
 
-def is_file(name: str) -> bool:
-    """Return True if a string is the path of a file."""
+def names_file(text: str) -> bool:
+    """Return True if a string is the path of a file, or ends as that of a picture."""
+    if _PICTURE.search(text):
+        return True
     try:
         # os.path: Path raises where a name is too long.
-        return os.path.isfile(name)  # noqa: PTH113
+        return os.path.isfile(text)  # noqa: PTH113
     except ValueError:  # a NUL
         return False
+
+
+def is_missing(value: object) -> bool:
+    """Return True for None, NaN, and the missing values of pandas."""
+    # pandas is not imported here: its NA is known by the name of its type.
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, (float, np.floating)) and math.isnan(value)
 
 
 def several(values: Batch[T], name: str) -> Iterable[T]:
@@ -99,10 +119,13 @@ def several(values: Batch[T], name: str) -> Iterable[T]:
 
     Raises:
         TypeError: the input is a single image or text, or no sequence of them.
+        ValueError: the input is a generator that was read before.
     """
     kind = type(values).__name__
     if cure := _cure_of_collection(values):
         raise TypeError(f"{name} is a {kind}{cure}")
+    if isinstance(values, GeneratorType) and values.gi_frame is None:
+        raise ValueError(f"{name} is a generator that was read before; give a list, or a new one")
     if isinstance(values, ONE) or hasattr(values, "read") or _is_image(values):
         raise TypeError(f"{name} is one {kind}; give a list of them")
     try:

@@ -96,6 +96,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
         BundleError: the folder is not a whole, unchanged bundle, or lacks that precision.
         CalibrationError: the bundle has no calibration of that level.
         ProviderError: the device cannot be used, or has no reproducible rows of that precision.
+        TypeError: the bundle is no path.
         ValueError: device, precision, threads or pixels mean nothing.
     """
     read_threads(threads)  # refused before anything is opened
@@ -125,6 +126,8 @@ def load(  # noqa: PLR0913  one choice each, none by place
 
 def folder_of(bundle: str | os.PathLike[str]) -> Path:
     """The folder that a bundle's name means: "demo" is inside the package."""
+    if not isinstance(bundle, str | os.PathLike):
+        raise TypeError(f"the bundle is a {type(bundle).__name__}, wanted the path of a folder")
     if os.fspath(bundle) == DEMO:
         return Path(str(files("twinlens"))) / "demo" / "bundle"
     return Path(bundle)

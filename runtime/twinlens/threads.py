@@ -36,7 +36,7 @@ def read_threads(threads: int | None) -> int:
     most = most_threads()
     if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= most:
         raise ValueError(
-            f"threads is {quoted(threads)}, not between 1 and {most}: this process may use "
+            f"threads is {quoted(repr(threads))}, not between 1 and {most}: this process may use "
             f"{usable} CPUs"
         )
     return threads

@@ -126,7 +126,7 @@ def test_what_is_no_table_is_refused(table: object) -> None:
 
 
 def test_one_string_is_no_column() -> None:
-    with pytest.raises(TypeError, match="the column is one str; give a list"):
+    with pytest.raises(TypeError, match="column 'image' is one str; give a list"):
         dataframes.column({"image": "dog.png"}, "image")
 
 
@@ -154,6 +154,13 @@ def test_one_string_is_no_column() -> None:
 def test_what_is_not_several_is_refused(values: object, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         dataframes.several(values, "texts")  # type: ignore[arg-type]
+
+
+def test_a_generator_is_not_read_twice() -> None:
+    words = (word for word in WORDS)
+    assert [*dataframes.several(words, "texts")] == WORDS
+    with pytest.raises(ValueError, match="texts is a generator that was read before; give a list"):
+        dataframes.several(words, "texts")
 
 
 @pytest.mark.parametrize(

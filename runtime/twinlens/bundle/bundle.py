@@ -19,6 +19,8 @@ from twinlens.errors import BundleError, quoted
 
 MANIFEST: Final = "twinlens.json"
 """Written last: a folder without one is not a bundle."""
+CHECKPOINT: Final = "config.json"
+"""File of a checkpoint of transformers."""
 
 _INSIDE: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
@@ -189,12 +191,20 @@ def _read_document(folder: Path) -> Any:  # noqa: ANN401  any value that JSON ha
         reason = error.strerror if isinstance(error, OSError) else error
         raise BundleError(
             f"{quoted(str(folder))} is not a bundle: no readable {MANIFEST} ({reason}); "
-            "make one with twinlens-export"
+            f"{_cure_of(folder)}"
         ) from error
     try:
         return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is not JSON ({error}); export it again") from error
+
+
+def _cure_of(folder: Path) -> str:
+    if folder.name == MANIFEST:
+        return "give the folder that it lies in"
+    if (folder / CHECKPOINT).is_file():
+        return "it is a checkpoint: twinlens-export makes a bundle of it"
+    return "make one with twinlens-export"
 
 
 def _require_seal(path: Path, document: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -143,13 +144,13 @@ class Calibration:
 
         Raises:
             CalibrationError: no threshold of the table reaches the target, or there is no table.
-            ValueError: not exactly one target is given.
+            ValueError: not exactly one target is given, or it is not between 0 and 1.
         """
         if (precision is None) == (recall is None):
             raise ValueError("give one target: precision or recall")
         if precision is not None:
             return self._reaching("precision", precision, lambda t: t.precision, min)
-        return self._reaching("recall", float(recall or 0), lambda t: t.recall, max)
+        return self._reaching("recall", recall or 0, lambda t: t.recall, max)
 
     def _reaching(
         self,
@@ -158,6 +159,7 @@ class Calibration:
         figure: Callable[[Threshold], float],
         choose: Callable[[list[float]], float],
     ) -> float:
+        check_share(name, target)
         if not self.thresholds:
             raise CalibrationError(
                 "this calibration has no table of thresholds; calibrate on pairs: "
@@ -177,7 +179,26 @@ def check_prior(prior: float) -> None:
     """Check that a prior is a share of matches.
 
     Raises:
+        TypeError: prior is no number.
         ValueError: prior is not between 0 and 1.
     """
+    _require_number("prior", prior)
     if not 0 < prior < 1:
         raise ValueError(f"prior is {prior}, not between 0 and 1")
+
+
+def check_share(name: str, share: float) -> None:
+    """Check that a number is a share, 0 and 1 included.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is not between 0 and 1.
+    """
+    _require_number(name, share)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{name} is {share}, not between 0 and 1")
+
+
+def _require_number(name: str, share: object) -> None:
+    if isinstance(share, (bool, np.bool_)) or not isinstance(share, Real):
+        raise TypeError(f"{name} is a {type(share).__name__}, wanted a number from 0 to 1")

@@ -1,13 +1,12 @@
 """Pairs of an image and a text, with their labels and classes."""
 
-import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from twinlens.dataframes import several
+from twinlens.dataframes import is_missing, several
 from twinlens.datasets.quoting import quoted_value
 from twinlens.errors import PairsError
 from twinlens.images.image_like import ImageLike
@@ -122,14 +121,6 @@ class Pairs:
 def parse_label(cell: object) -> bool | None:
     """Parse 0 or 1, false or true, no or yes; return None for any other cell."""
     return LABELS.get(str(cell).strip().lower().removesuffix(".0"))
-
-
-def is_missing(value: object) -> bool:
-    """Return True for None, NaN, and the missing values of pandas."""
-    # pandas is not imported here: its NA is known by the name of its type.
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return True
-    return isinstance(value, (float, np.floating)) and math.isnan(value)
 
 
 def _listed(column: Collection[Any], name: str) -> list[Any]:

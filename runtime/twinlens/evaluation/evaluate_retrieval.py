@@ -1,6 +1,6 @@
 """Evaluation of a search by embeddings alone, against a table of relevant rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,11 +73,13 @@ def evaluate_retrieval(
 
     Raises:
         PairsError: no row is relevant, or a row number does not exist.
-        TypeError: the embeddings are no floats.
+        TypeError: the embeddings are no floats, or the cut-offs no list of integers.
         ValueError: the widths differ, a row is not finite, or a cut-off is below 1.
     """
     asking, answers = (unit_rows(read_floats(rows)) for rows in (queries, responses))
     require_same_width(asking, answers)
+    if not isinstance(cutoffs, Collection):
+        raise TypeError(f"cutoffs is a {type(cutoffs).__name__}; give a list of integers")
     for cutoff in cutoffs:
         require_positive("a cut-off", cutoff)
     table = _relevance(relevant, len(asking), len(answers))

@@ -14,6 +14,19 @@ from twinlens.index.hits import Hits
 Bools = NDArray[np.bool_]
 
 
+def require_index(index: object) -> None:
+    """Refuse what is no index.
+
+    Raises:
+        TypeError: it is something else, such as the path of one.
+    """
+    if not hasattr(index, "about") or not hasattr(index, "search"):
+        raise TypeError(
+            f"index is a {type(index).__name__}, not an index; give one of Index.build or "
+            "Index.open, and the queries after it"
+        )
+
+
 def read_index_queries(queries: Any, modality: Modality | None) -> tuple[Modality, list[Any]]:  # noqa: ANN401  anything image-like
     """Return the modality of queries, and a list of them.
 
@@ -32,7 +45,7 @@ def read_index_queries(queries: Any, modality: Modality | None) -> tuple[Modalit
         )
     if modality is None and strings:
         for query in several:
-            if dataframes.is_file(query):
+            if dataframes.names_file(query):
                 raise ValueError(
                     f"the query {quoted(query)} names a file; give a Path, or modality='image', "
                     "for the picture, and modality='text' for the words"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from twinlens import dataframes
 from twinlens.batch import Batch
-from twinlens.bundle.calibration import Calibration, CalibrationLevel, PairKind
+from twinlens.bundle.calibration import Calibration, CalibrationLevel, PairKind, check_share
 from twinlens.embedding.embedded_blocks import require_no_skip
 from twinlens.errors import TextError
 from twinlens.images.image_like import ImageLike
@@ -234,8 +234,7 @@ class _MatchingModel(_EmbeddingModel):
             on_cut: as for `embed_texts`.
             progress: show a bar on stderr.
         """
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold is {threshold}, not between 0 and 1")
+        check_share("threshold", threshold)
         columns = pair_columns(pairs, image=image, text=text, query=query, response=response)
         matching, calibration = self._matching(
             columns, prior, level, on_error=on_error, on_cut=on_cut, progress=progress
@@ -313,9 +312,9 @@ def _require_strings(texts: Sequence[object]) -> None:
     """Refuse images in the place of texts, whose curve is another one.
 
     Raises:
-        TextError: the first text is no string.
+        TextError: the first text is an object that may be an image.
     """
-    if texts and not isinstance(texts[0], str):
+    if texts and not isinstance(texts[0], str) and not dataframes.is_missing(texts[0]):
         raise TextError(
             f"text 0 is a {type(texts[0]).__name__}, not a string; pairs of two images have a "
             "curve of their own: match_images"

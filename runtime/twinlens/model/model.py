@@ -15,7 +15,7 @@ from twinlens.images.named_image import NamedImage
 from twinlens.index.filters import Filter
 from twinlens.index.hits import Hits
 from twinlens.index.index_reader import IndexReader
-from twinlens.model.index_queries import read_index_queries, with_lost_queries
+from twinlens.model.index_queries import read_index_queries, require_index, with_lost_queries
 from twinlens.model.matching_model import _MatchingModel
 from twinlens.model.zero_shot import ASSUMED_SCALE, TEMPLATES, Classes, classify_rows
 from twinlens.provenance import check_about
@@ -69,10 +69,12 @@ class Model(_MatchingModel):
             ImageError: an image cannot be read; the message has its index and the reason.
             IndexFileError: the index was made by another model, or from other pixels.
             TextError: a text is too long; the message has its index.
+            TypeError: the index is none, or words and pictures are mixed.
             ValueError: modality is unknown, a string names a file and modality does not tell
                 which is meant, or k is below 1.
         """
         require_no_skip(on_error)
+        require_index(index)
         kind, several = read_index_queries(queries, modality)
         check_about(index.about, self.about, modality=kind, mixed={"precision"})
         if kind == "text":

@@ -6,6 +6,7 @@ from typing import Any, Final
 from twinlens import dataframes
 from twinlens.batch import Batch
 from twinlens.bundle.calibration import PairKind
+from twinlens.errors import quoted
 
 IMAGE: Final = "image"
 TEXT: Final = "text"
@@ -49,6 +50,7 @@ def pair_columns(
     if not by_role and image is text is None and {QUERY, RESPONSE} <= {*names} - {IMAGE, TEXT}:
         by_role = not {IMAGE, TEXT} <= {*names}
     if not by_role:
+        _require_default(names, {IMAGE: image, TEXT: text})
         left = dataframes.column(table, image or IMAGE)
         return PairColumns(
             left=left, right=dataframes.column(table, text or TEXT), kind="image-text"
@@ -62,3 +64,18 @@ def pair_columns(
         return PairColumns(left=left, right=right, kind="image-text")
     both: PairKind = "image-image" if kinds[0] == "image" else "text-text"
     return PairColumns(left=left, right=right, kind=both)
+
+
+def _require_default(names: list[Any], given: dict[str, str | None]) -> None:
+    """Refuse a table without the default columns, if nobody named others.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    for word, name in given.items():
+        if name is None and word not in names:
+            known = quoted(", ".join(map(str, names)))
+            raise ValueError(
+                f"there is no column {word!r}; the columns are {known}; name yours by image= and "
+                "text=, or by query= and response="
+            )

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinlens.errors import TextError
+from twinlens.texts.cures import no_string
 
 F32 = NDArray[np.float32]
 
@@ -57,7 +57,7 @@ def fill_templates(labels: Sequence[str], templates: Sequence[str]) -> list[str]
         raise ValueError("classify needs at least one label and one template")
     for index, label in enumerate(labels):
         if not isinstance(label, str):
-            raise TextError(f"label {index} is a {type(label).__name__}, not a string")
+            raise no_string(f"label {index}", label)
         if not label.strip():
             raise ValueError(f"label {index} is empty; give it a name or leave it out")
     if len(set(labels)) < len(labels):

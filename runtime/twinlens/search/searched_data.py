@@ -1,7 +1,7 @@
 """Data of a semantic search: texts or images as a list, a dict, a table or a column."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Final, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from twinlens.normalization import read_floats
 
 F32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+MODALITIES: Final = ("image", "text")
+"""Names of columns that tell what they hold."""
 OnCut = Literal["ignore", "warn", "error"]
 """Handling of a text longer than the context, as in the room of texts, a stranger to this one."""
 
@@ -56,8 +58,8 @@ class SearchedData:
         Args:
             embeddings: rows, if these are given.
             values: several texts or images, if these are: a list, a column, or a table or dict of
-                one column, or of several with one named as the role. Strings are texts, unless most
-                of them name files.
+                one column, or of several with one named as the role. A column called "image" or
+                "text" is one; other strings are texts, unless most of them name files.
             role: "query" or "response".
 
         Raises:
@@ -72,10 +74,11 @@ class SearchedData:
             return None, read_floats(embeddings)
         if self.model is None:
             raise TypeError(f"{role}_data needs a model to embed it; give model=twinlens.load(...)")
-        column = _column(values, role)
+        name, column = _column(values, role)
         if not column:
             raise ValueError(f"{role}_data is empty; give one text or image, or more")
-        if dataframes.modality_of(column) == "text":
+        modality = name if name in MODALITIES else dataframes.modality_of(column)
+        if modality == "text":
             found = self.model.embed_texts(column, on_cut=self.on_cut, progress=self.progress)
         else:
             found = self.model.embed_images(column, on_error=self.on_error, progress=self.progress)
@@ -83,16 +86,17 @@ class SearchedData:
         return (None, found) if readable.all() else (readable, found[readable])
 
 
-def _column(values: object, role: str) -> list[Any]:
+def _column(values: object, role: str) -> tuple[str | None, list[Any]]:
+    """Return the name of the column that is searched, if it has one, and its values."""
     if not dataframes.is_table(values):
-        return [*dataframes.several(cast("Any", values), f"{role}_data")]
+        return None, [*dataframes.several(cast("Any", values), f"{role}_data")]
     names = dataframes.column_names(values)
     if role in names:
-        return dataframes.column(values, role)
+        return role, dataframes.column(values, role)
     if len(names) != 1:
         known = ", ".join(map(str, names))
         raise ValueError(
             f"{role}_data has the columns {quoted(known)}, wanted one, or one named {role!r}; "
             "give the column alone"
         )
-    return dataframes.column(values, names[0])
+    return names[0], dataframes.column(values, names[0])

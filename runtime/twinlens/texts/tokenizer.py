@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from twinlens.bundle.specs import TextSpec
 from twinlens.errors import TextError, quoted
 from twinlens.texts.cleaning import cleaner
+from twinlens.texts.cures import no_string
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ class Tokenizer:
 
 def _checked(index: int, text: object) -> str:
     if not isinstance(text, str):
-        raise TextError(f"text {index} is a {type(text).__name__}, not a string")
+        raise no_string(f"text {index}", text)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

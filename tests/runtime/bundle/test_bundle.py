@@ -88,9 +88,17 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
         open_bundle(tmp_path)
 
 
+def test_a_checkpoint_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BundleError, match="it is a checkpoint: twinlens-export makes a bundle"):
+        open_bundle(tmp_path)
+
+
 def test_a_file_is_no_bundle(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match=r"is not a bundle.*Not a directory"):
         open_bundle(bundle.path("tokenizer.json"))
+    with pytest.raises(BundleError, match=r"is not a bundle.*; give the folder that it lies in"):
+        open_bundle(bundle.path("twinlens.json"))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5000])

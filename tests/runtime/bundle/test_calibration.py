@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinlens.bundle.calibration import Calibration, Threshold
+from twinlens.bundle.calibration import Calibration, Threshold, check_share
 from twinlens.bundle.curves import PlattCurve
 from twinlens.errors import CalibrationError
 
@@ -94,6 +94,16 @@ def test_a_prior_that_is_no_share_is_refused(prior: float) -> None:
         probability(0.2, prior=prior)
     with pytest.raises(ValueError, match=r"prior is .*, not between 0 and 1"):
         replace(CALIBRATION, prior=prior)
+
+
+@pytest.mark.parametrize("share", ["0.5", None, True, np.array([0.5])])
+def test_what_is_no_number_is_no_share(share: object) -> None:
+    kind = type(share).__name__
+    if share is not None:
+        with pytest.raises(TypeError, match=f"prior is a {kind}, wanted a number from 0 to 1"):
+            probability(0.2, prior=share)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=f"threshold is a {kind}, wanted a number from 0 to 1"):
+        check_share("threshold", share)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

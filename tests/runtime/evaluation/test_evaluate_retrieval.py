@@ -81,3 +81,5 @@ def test_rows_that_are_no_pairs_need_a_table() -> None:
         evaluate_retrieval(np.eye(3), np.eye(3)[:2])
     with pytest.raises(ValueError, match="a cut-off"):
         evaluate_retrieval(np.eye(3), np.eye(3), cutoffs=[0])
+    with pytest.raises(TypeError, match="cutoffs is a int; give a list of integers"):
+        evaluate_retrieval(np.eye(3), np.eye(3), cutoffs=5)  # type: ignore[arg-type]

@@ -60,6 +60,10 @@ def test_mixed_queries_and_texts_too_long_are_refused(model: Model, index: Index
         model.search(index, ["a dog", PATHS[0]])
     with pytest.raises(ValueError, match=r"names a file; give a Path, or modality='image'"):
         model.search(index, str(PATHS[0]))
+    with pytest.raises(ValueError, match=r"the query no\.PNG names a file; give a Path"):
+        model.search(index, "no.PNG")
+    with pytest.raises(TypeError, match="index is a str, not an index; give one of"):
+        model.search("photos.index", "a dog")  # type: ignore[arg-type]
     assert model.search(index, str(PATHS[0]), 1, modality="text").rows.shape == (1, 1)
     with pytest.raises(ValueError, match="modality is 'words'"):
         model.search(index, "a dog", modality="words")  # type: ignore[arg-type]

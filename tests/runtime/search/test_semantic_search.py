@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from twinlens import ImageError, Model
+from twinlens import ImageError, Model, TextError
 from twinlens.demo.samples import bundled_drawings
 from twinlens.search.semantic_search import semantic_search
 
@@ -55,6 +55,18 @@ def test_a_picture_that_cannot_be_read_spares_the_others(model: Model) -> None:
         model, query_data=broken, response_data=NAMES, on_error="nan", top_k=2
     )
     assert (len(first), len(second)) == (0, 2)
+
+
+def test_a_path_of_no_file_is_no_text(model: Model) -> None:
+    for responses in (["no.png"], ["no.JPEG", PATHS[0]], {"image": ["a dog"]}):
+        with pytest.raises(ImageError, match=r"image 0: .* cannot be opened"):
+            semantic_search(model, query_data=["a dog"], response_data=responses)
+    for words in ({"text": PATHS[:1]}, ["see dog.png", "a dog", "a cat"], [None, "a"]):
+        if words == [None, "a"]:
+            with pytest.raises(TextError, match="text 0 is a NoneType, not a string; leave out"):
+                semantic_search(model, query_data=words, response_data=PATHS)
+        else:
+            assert semantic_search(model, query_data=words, response_data=PATHS, top_k=1)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 from PIL import Image
 
+from twinlens.dataframes import is_missing
 from twinlens.datasets.column_names import (
     FETCHED,
     find_columns,
@@ -26,7 +27,7 @@ from twinlens.datasets.formats.parquet_file import (
 )
 from twinlens.datasets.formats.tar_bytes import require_regular_file
 from twinlens.datasets.image_parquet import ROWS_AT_ONCE, image_from_cell
-from twinlens.datasets.pairs import Columns, Lose, Pairs, is_missing, parse_label
+from twinlens.datasets.pairs import Columns, Lose, Pairs, parse_label
 from twinlens.datasets.quoting import quoted_path, quoted_value
 from twinlens.errors import DatasetError, ImageError, PairsError
 from twinlens.images.image_like import ImageLike

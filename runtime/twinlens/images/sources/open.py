@@ -52,7 +52,7 @@ def _long_name(image: object) -> str:
     if isinstance(image, ReadContent):
         return image.name
     if (path := path_of(image)) is not None:
-        return path
+        return path or "an empty path"
     if isinstance(image, (bytes, bytearray, memoryview)):
         return f"{memoryview(image).nbytes} bytes"
     if isinstance(image, np.ndarray):

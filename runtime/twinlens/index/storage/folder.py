@@ -41,7 +41,11 @@ def require_target(folder: Path) -> None:
     """
     if not folder.exists():
         parent = folder.parent
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
+        if not parent.is_dir():
+            raise FileNotFoundError(
+                f"{folder} cannot be written: there is no folder {parent}; make it first"
+            )
+        if not os.access(parent, os.W_OK):
             raise PermissionError(f"{folder} cannot be written; name one in a folder that can")
     elif not folder.is_dir():
         raise FileExistsError(
