@@ -1,11 +1,10 @@
 // cores.hpp - the core that a thread runs on, and keeping a thread off one.
 //
 // Contract: nothing here fails; where a system has no such calls, or forbids them, no thread moves.
-// Why: a kernel may pack threads onto few cores. With the boot option sched_vcpu_pack, which is not
-// Linux's own, a search and its helper took turns on one core for whole calls of 12 ms, beside an
-// idle one (Linux 6.18, two virtual cores: 27 of 30 wakes). Debian's Linux 6.1, 6.12 and 7.3, on
-// two emulated cores with and without a common cache, woke a helper on its caller's core in 1 of
-// 1,040 calls; 6.12 moved one that had last run there within 10 ms of work in 251 of 260.
+// Why: the kernel of a virtual machine may pack threads onto few cores. On one that does (a 6.18,
+// two virtual cores), a search and its helper took turns on one core for whole calls of 12 ms,
+// beside an idle one, in 27 of 30 wakes. Debian's Linux 6.1, 6.12 and 7.3, on two emulated cores
+// with and without a common cache, woke a helper on its caller's core in 1 of 1,040 calls.
 #pragma once
 
 #if defined(__linux__)
