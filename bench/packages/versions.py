@@ -47,7 +47,7 @@ COUNTED: Final = ("passed", "skipped", "xfailed", "failed", "errors")
 TOOLS: Final = "tools"
 """In an environment: the folder of tools for `bench.portability`, each a link to it."""
 NO_TESTS: Final = 5
-"""What pytest ends with where it finds no test, as of a module that is skipped whole."""
+"""Exit status of pytest that found no test, as of a module that is skipped whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
