@@ -173,12 +173,12 @@ ACTS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one act."""
     parser = argparse.ArgumentParser(
-        "python -m bench.packages", description=__doc__.splitlines()[0]
+        "python -m bench.packages", description=str(__doc__).splitlines()[0]
     )
     parser.add_argument("act", choices=ACTS)
     parser.add_argument("--dist", type=Path, default=DIST, metavar="FOLDER")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
-    parser.add_argument("--python", nargs="+", default=[sys.executable], metavar="PROGRAM")
+    parser.add_argument("--python", nargs="*", default=[sys.executable], metavar="PROGRAM")
     parser.add_argument(
         "--aarch64", nargs="+", type=Path, default=[], metavar="FOLDER", help="run: roots of Debian"
     )

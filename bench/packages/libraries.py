@@ -5,13 +5,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
-from typing import Final
+from typing import Any, Final
 
 import pefile
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from macholib.MachO import MachO
+
+from bench.packages import signature
 
 OLDEST: Final = {"manylinux": "GLIBC_2.17", "musllinux": "", "macosx": "11.0", "win": ""}
 """Newest symbols of glibc, or macOS, that a library may ask for."""
@@ -41,7 +43,8 @@ class Library:
         imported: names of the libraries that it asks for.
         oldest: newest version of glibc's symbols, or the oldest macOS, that it asks for.
         relocated: True if its code is changed when it is loaded, which hardened systems refuse.
-        signed: False for a Mach-O file without a signature, which Apple's own processors refuse.
+        signed: False for a Mach-O file whose signature is missing or of other content: Apple's own
+            processors refuse it.
     """
 
     processor: str
@@ -82,7 +85,7 @@ def faults(name: str, library: Library) -> list[str]:
     if library.relocated:
         found.append("its code is relocated")
     if processor == "arm64" and not library.signed:
-        found.append("it is not signed")
+        found.append("it has no signature of its content")
     return found
 
 
@@ -114,7 +117,12 @@ def _elf(content: bytes) -> Library:
     ]
     return Library(
         processor=file["e_machine"],
-        imported=frozenset(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"),
+        imported=frozenset(
+            # An attribute that pyelftools sets by the name of the tag.
+            vars(tag)["needed"]
+            for tag in tags
+            if tag.entry.d_tag == "DT_NEEDED"
+        ),
         oldest=_newest(version for version in versions if version.startswith("GLIBC_")),
         relocated=bool(flags) or any(tag.entry.d_tag == "DT_TEXTREL" for tag in tags),
     )
@@ -135,12 +143,17 @@ def _macho(content: bytes) -> Library:
         imported=frozenset(name for *_, name in header.walkRelocatables()),
         oldest=_newest(f"{each >> 16}.{each >> 8 & 255}" for each in map(int, oldest)),
         relocated=False,
-        signed=any(load.cmd == _CODE_SIGNATURE for load, *_ in header.commands),
+        signed=any(
+            signature.holds(content, command.dataoff, command.datasize)
+            for load, command, _ in header.commands
+            if load.cmd == _CODE_SIGNATURE
+        ),
     )
 
 
 def _pe(content: bytes) -> Library:
-    file = pefile.PE(data=content)
+    # Its attributes are made of the file's own structures.
+    file: Any = pefile.PE(data=content)
     tables = ("DIRECTORY_ENTRY_IMPORT", "DIRECTORY_ENTRY_DELAY_IMPORT")
     return Library(
         processor=pefile.MACHINE_TYPE[file.FILE_HEADER.Machine],

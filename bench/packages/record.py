@@ -27,19 +27,48 @@ def record(part: str, rows: Sequence[Row], key: str) -> None:
 def write_page(document: Mapping[str, Sequence[Row]]) -> None:
     """Write the tables of the page, each below its mark `<!-- packages: NAME -->`."""
     page = PAGE.read_text(encoding="utf-8")
+    shown = {**document, "wheels": _by_system(document.get("wheels", ()))}
     for part, columns in COLUMNS.items():
-        page = _with_table(page, part, _table(columns, document.get(part, ())))
+        page = _with_table(page, part, _table(columns, shown.get(part, ())))
     PAGE.write_text(page, encoding="utf-8")
 
 
 COLUMNS: Final[Mapping[str, Sequence[str]]] = {
-    "wheels": ("file", "MB", "instruction sets", "oldest system", "checked by"),
-    "runs": ("wheel", "where", "what ran"),
+    "wheels": ("system", "oldest", "CPython 3.11", "3.12 and later", "instruction sets"),
+    "runs": ("where", "what ran"),
     "installations": ("line", "packages", "CPython 3.11", "CPython 3.12", "CPython 3.13"),
     "versions": ("environment", "versions", "tests"),
     "rehearsal": ("step", "outcome"),
 }
 """Columns of each table; the first names the row."""
+
+_SYSTEMS: Final = {
+    "manylinux": "Linux",
+    "musllinux": "Linux with musl",
+    "macosx": "macOS",
+    "win": "Windows",
+}
+
+
+def _by_system(rows: Sequence[Row]) -> list[Row]:
+    """Return one row for the two wheels of a system and processor, and one for the sdist."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        name = str(row["file"])
+        system = next(
+            (told for tag, told in _SYSTEMS.items() if f"-{tag}" in name), "any: the sdist"
+        )
+        if name.endswith(".whl"):
+            system += ", ARM" if name.endswith(("aarch64.whl", "arm64.whl")) else ", x86-64"
+        shared = {"system": system, "oldest": row.get("oldest system", "")}
+        own = found.setdefault(
+            system, {**shared, "instruction sets": row.get("instruction sets", "")}
+        )
+        versions = [] if "-abi3-" in name else ["CPython 3.11"]
+        versions += [] if "-cp311-" in name else ["3.12 and later"]
+        own.update(dict.fromkeys(versions, f"{row['MB']:.2f} MB"))
+    order = [*_SYSTEMS.values(), "any: the sdist"]
+    return sorted(found.values(), key=lambda row: order.index(row["system"].partition(",")[0]))
 
 
 def _table(columns: Sequence[str], rows: Iterable[Row]) -> list[str]:

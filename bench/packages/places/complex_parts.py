@@ -7,7 +7,7 @@ made to ask for that library. Windows itself needs none of this.
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pefile
 
@@ -37,7 +37,8 @@ def provide(site: Path) -> None:
     """Put the library beside the numpy of a folder of packages."""
     (module,) = (site / "numpy" / "_core").glob("_multiarray_umath*.pyd")
     content = module.read_bytes()
-    file = pefile.PE(data=content)
+    # Its attributes are made of the file's own structures.
+    file: Any = pefile.PE(data=content)
     names = {
         str(function.name.decode())
         for entry in file.DIRECTORY_ENTRY_IMPORT
