@@ -34,7 +34,7 @@ NEAREST: Final[Mapping[str, str]] = MappingProxyType(
         "clap": "this one embeds sounds",
         "clipseg": "the two encoders of this one are those of openai/clip-vit-base-patch16",
         **dict.fromkeys(("dinov2", "dinov2_with_registers", "dinov3_vit"), _PICTURES),
-        "flava": f"{_CROSS}: SigLIP is the nearest",
+        "flava": "the towers of this one give a row for each token: SigLIP is the nearest",
         "jina_clip": "for texts of many languages, SigLIP 2, or CLIP ViT-B/32 with --text-from "
         "sentence-transformers/clip-ViT-B-32-multilingual-v1",
         "mlcd_vision_model": _PICTURES,

@@ -90,8 +90,8 @@ def _require_all(name: str, kind: str, missing: Sequence[str], saved_as: Sequenc
     cure = "give a whole checkpoint"
     if other is not None:
         cure = (
-            f"it was saved as a {quoted(other)}; give the {kind} that it was made of, or save "
-            "that part alone"
+            f"it was saved as a {quoted(other)}; give a checkpoint that was saved as a {kind}, or "
+            "save the tower that it has alone"
         )
     raise CheckpointError(
         f"{name} lacks {len(missing)} weights of a {kind}, such as {missing[0]}; {cure}"
