@@ -78,7 +78,7 @@ class Ref:
     kind: Literal["int", "float"] = "int"
 
 
-Attribute: TypeAlias = int | float | str | Sequence[int] | Ref
+Attribute: TypeAlias = int | float | str | Sequence[int] | onnx.TensorProto | Ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,8 @@ def _attribute(proto: onnx.AttributeProto) -> Attribute:
     value = helper.get_attribute_value(proto)
     if isinstance(value, bytes):
         return value.decode()
-    found: Attribute = value if isinstance(value, (int, float)) else list(value)
+    is_one = isinstance(value, (int, float, onnx.TensorProto))
+    found: Attribute = value if is_one else list(value)
     return found
 
 
