@@ -1,6 +1,6 @@
 """Tables of the README and of RECORD.md, written from the ledger."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bench.harness.results_file import three_digits
@@ -152,7 +152,6 @@ REST: Final = {
     "files": _files,
     "cold start": _cold,
 }
-README_TABLES: Final[Mapping[str, object]] = {"towers": towers, "rest": rest}
 
 
 def every_figure(figures: Figures, table: str) -> Iterator[str]:

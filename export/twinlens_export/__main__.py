@@ -115,7 +115,8 @@ def _quiet() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="twinlens-export",
-        description="Export a CLIP-like checkpoint to a bundle, which twinlens runs without torch.",
+        description="Export a CLIP-like checkpoint to a bundle, which twinlens runs without torch. "
+        "Example: twinlens-export openai/clip-vit-base-patch32 clip-b32",
     )
     parser.add_argument(
         "checkpoint",

@@ -52,7 +52,7 @@ def blocks_of(page: str) -> Iterator[Block]:
 def test_page_begins_with_what_its_reader_can_do(page: Path) -> None:
     title, first, *_ = page.read_text(encoding="utf-8").split("\n\n")
     assert title.startswith("# ")
-    assert re.match(r"[A-Z][a-z]+ [^|`]", first), f"{page.name} begins with no sentence"
+    assert re.match(r"[A-Z][a-z]* [^|`]", first), f"{page.name} begins with no sentence"
 
 
 class Reader:
