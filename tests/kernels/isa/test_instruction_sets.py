@@ -1,11 +1,12 @@
 """Kernels of every instruction set that this machine runs, or qemu emulates, against brute force.
 
 CMakeLists.txt here compiles all of kernels/src, with the flags that ship, for this machine and, by
-ziglang, for others; the check programs then run whatever the processor has. Needs cmake and a
-compiler, for the other targets ziglang (`pip install '.[cross]'`) and qemu-user (a package of the
-system). For ARM, g++-aarch64-linux-gnu serves in place of ziglang, which first compiles its C++
-library: two minutes of a core. What is missing is skipped, unless TWINLENS_ALL_TARGETS is set, as
-.ci/run does.
+ziglang, for others; the check programs then run whatever the processor has. What pip compiled for
+this machine is not compiled again: its objects, which ship, are those that run, unless a source is
+younger. Needs cmake and a compiler, for the other targets ziglang (`pip install '.[cross]'`) and
+qemu-user (a package of the system). For ARM, g++-aarch64-linux-gnu serves in place of ziglang,
+which first compiles its C++ library: two minutes of a core. What is missing is skipped, unless
+TWINLENS_ALL_TARGETS is set, as .ci/run does.
 """
 
 import os
@@ -33,7 +34,9 @@ else:
 pytestmark = pytest.mark.skipif(not NATIVE, reason="the kernels are not compiled")
 
 HERE: Final = Path(__file__).parent
-BUILDS: Final = HERE.parents[2] / "build" / "kernel-checks"
+KERNELS: Final = HERE.parents[2] / "kernels"
+PIP_BUILDS: Final = HERE.parents[2] / "build"
+BUILDS: Final = PIP_BUILDS / "kernel-checks"
 ALL_TARGETS: Final = "TWINLENS_ALL_TARGETS"
 FAMILIES: Final = ("search", "resample", "operators", "float32", "bf16")
 OPERATORS: Final = frozenset({"operators", "float32", "bf16"})
@@ -164,8 +167,31 @@ def configured(folder: Path, *options: str, **more: str) -> Path:
     return folder
 
 
+def shipped() -> Path | None:
+    """The build by pip of the installed kernels, if no source is younger than an object of it."""
+    sources = [path for path in (KERNELS / "src").rglob("*") if path.is_file()]
+    sources.append(KERNELS / "CMakeLists.txt")
+    changed = max(source.stat().st_mtime for source in sources)
+    platform_tag = re.sub(r"\W", "_", sysconfig.get_platform())
+    for build in PIP_BUILDS.glob(f"cp*-{platform_tag}"):
+        libraries = [*build.glob("_native.*"), *build.glob("libtwinlens_operators.*")]
+        objects = (build / "CMakeFiles").glob("*.dir/src/**/*.o")
+        oldest = min((each.stat().st_mtime for each in objects), default=0.0)
+        if len(libraries) == 2 and oldest > changed:
+            return build
+    return None
+
+
 def built_here() -> Path:
-    return configured(BUILDS / "this-machine", BOTH_LEVELS)
+    taken = shipped()
+    if taken is None:
+        return configured(BUILDS / "this-machine", BOTH_LEVELS, "-DTWINLENS_SHIPPED=")
+    cache = (taken / "CMakeCache.txt").read_text(encoding="utf-8")
+    found = re.search(r"^CMAKE_CXX_COMPILER:\w+=(.+)$", cache, flags=re.MULTILINE)
+    assert found is not None
+    return configured(
+        BUILDS / "this-machine", BOTH_LEVELS, f"-DTWINLENS_SHIPPED={taken}", CXX=found[1]
+    )
 
 
 def compiler(target: Target) -> str | None:
@@ -348,7 +374,10 @@ def test_what_is_left_to_the_linker_is_told_apart() -> None:
 @pytest.mark.parametrize("triple", WITH_SYMBOLS)
 def test_no_function_of_an_instruction_set_serves_other_files(build: Build, triple: str) -> None:
     """Else a processor without AVX-512 could be handed std::min in AVX-512."""
-    objects = sorted((build(triple) / "CMakeFiles").glob("*.dir/**/isa/*.cpp.o"))
+    builds = [build(triple)]
+    if not triple and (taken := shipped()):
+        builds.append(taken)
+    objects = [o for b in builds for o in (b / "CMakeFiles").glob("*.dir/**/isa/*.cpp.o")]
     assert len(objects) >= 4
     assert any("_O0.dir" in str(path) for path in objects)
     leaks = {str(path): left_to_the_linker(run(tool("nm"), path)) for path in objects}
