@@ -127,9 +127,10 @@ def _cases(cosines: F64, labels: Bools, prior: float | None) -> _Cases:
     n_matching = int(labels.sum())
     n_others = len(labels) - n_matching
     if min(n_matching, n_others) < MIN_PER_CLASS:
+        cure = "" if n_others else ", or leave the labels out: then wrong texts are drawn"
         raise ValueError(
             f"{n_matching} matching and {n_others} other pairs are too few to calibrate on; "
-            f"give at least {MIN_PER_CLASS} of each"
+            f"give at least {MIN_PER_CLASS} of each{cure}"
         )
     if cosines[labels].mean() <= cosines[~labels].mean():
         raise ValueError("matching pairs are no closer than others; does 1 mean a match?")

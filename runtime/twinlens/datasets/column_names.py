@@ -45,8 +45,17 @@ def find_columns(columns: Columns, names: Sequence[str], path: Path) -> Columns:
             raise PairsError(
                 f"{quoted_path(path)} has {number} column {quoted_value(name)}; its columns are "
                 f"{quoted(', '.join(names))}"
+                f"{cure_of_columns(names, 'Columns or --image-column')}"
             )
     return Columns(image=image, text=text, label=label, kind=kind, group=columns.group)
+
+
+def cure_of_columns(names: Sequence[str], how: str) -> str:
+    """Return the cure for a table that lacks a column; `how` tells how others are named."""
+    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and separator in names[0]:
+            return f"; its cells are parted by {word}: save it with commas, or with tabs as .tsv"
+    return f"; name yours, as by {how}"
 
 
 def names_of(columns: Columns) -> list[str]:

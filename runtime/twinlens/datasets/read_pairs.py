@@ -72,12 +72,18 @@ def read_pairs(
             one, whose rest would be lost, if on_error is "raise"; or the source is in no known
             format.
         OSError: the source cannot be opened or listed.
+        TypeError: the source is neither a path nor a table.
         ValueError: on_error is none of these.
     """
     lose = act_on_loss(on_error)
     if is_table(source):
         root = Path() if image_root is None else Path(image_root)
         return read_frame_pairs(source, columns=columns, root=root, lose=lose)
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(
+            f"the pairs are a {type(source).__name__}, wanted a path or a DataFrame; make Pairs of "
+            "lists"
+        )
     path = Path(source)
     if is_there(path) and not path.is_dir():
         return _read_file(path, columns, image_root, lose)

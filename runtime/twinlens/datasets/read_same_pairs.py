@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast
 
 from twinlens.dataframes import Table, column_names, is_table
+from twinlens.datasets.column_names import cure_of_columns
 from twinlens.datasets.formats.csv_records import csv_records
 from twinlens.datasets.formats.parquet_file import ParquetDamage, cells, open_parquet
 from twinlens.datasets.formats.tar_bytes import require_regular_file
@@ -192,6 +193,7 @@ def _columns(
             raise PairsError(
                 f"{source} has {number} column {quoted_value(name)}; its columns are "
                 f"{quoted(', '.join(names))}"
+                f"{cure_of_columns(names, 'others=, --images2 or --texts2')}"
             )
     return found
 

@@ -98,12 +98,18 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
         CalibrationError: a model has no calibration of the level asked for.
         ImageError: an image cannot be read.
         PairsError: no pair matches, or one image has two classes.
+        TypeError: something else is in the place of a model.
         ValueError: on_error is neither of the two.
     """
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error is {on_error!r}, not 'raise' or 'skip'")
-    listed = [models] if isinstance(models, Model) else list(models)
+    listed = list(models) if isinstance(models, Sequence) else [models]
     for model in listed:
+        if not isinstance(model, Model):
+            raise TypeError(
+                f"a {type(model).__name__} is no model; open one by twinlens.load, and give the "
+                "pairs after it"
+            )
         model.require("image", "text")
     pairs = as_pairs(pairs)
     truth = ground_truth(pairs)

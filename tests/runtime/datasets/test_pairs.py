@@ -76,7 +76,10 @@ def test_two_columns_named_label_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("photo,text\n", r"no column 'image'; its columns are photo, text"),
+        ("photo,text\n", r"no column 'image'; its columns are photo, text; name yours, as by"),
+        ("image;text\n", r"its columns are image;text; its cells are parted by semicolons: save"),
+        ("image\ttext\n", r"; its cells are parted by tabs: save it with commas, or with tabs as"),
+        ("image,text\nphotos\\dog.png,a\n", r"which is no file; write / in place of \\ on this"),
         ("image,text\n", "there are no pairs"),
         ("image,text\ndog.png,a\nlost.png,b\n", r"line 3 names .*lost\.png, which is no file"),
         ("image,text\ndog.png,a\ndog.png\n", "line 3 has not the 2 cells"),

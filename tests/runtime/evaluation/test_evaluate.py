@@ -107,6 +107,12 @@ def test_the_pairs_of_an_unreadable_image_are_left_out_for_every_model_alike(
         evaluate(models, given)
 
 
+@pytest.mark.parametrize("models", ["demo", ["demo"], {"image": []}])
+def test_what_is_no_model_is_not_evaluated(models: object) -> None:
+    with pytest.raises(TypeError, match=r"is no model; open one by twinlens\.load"):
+        evaluate(models, Pairs(images=[b"x"], texts=["a"]))  # type: ignore[arg-type]
+
+
 def test_pairs_of_unreadable_images_alone_cannot_be_evaluated(bundle: Bundle) -> None:
     with pytest.raises(PairsError, match="none of 1 images can be read; the first: image 0: "):
         evaluate(open_model(bundle), Pairs(images=[b"x"], texts=["a"]), on_error="skip")

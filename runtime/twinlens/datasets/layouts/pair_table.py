@@ -204,7 +204,9 @@ def image_of_cell(cell: object, root: Path) -> ImageLike | ImageError:
 
 
 def _cure_of(cell: object) -> str:
-    """Return the cure for base64 in the place of a path, or ""."""
+    """Return the cure for what is in the place of a path, or ""."""
+    if isinstance(cell, str) and os.sep != "\\" and "\\" in cell:
+        return "; write / in place of \\ on this system"
     is_base64 = isinstance(cell, str) and len(cell) > MIN_BASE64 and _BASE64.fullmatch(cell)
     return "; make bytes of base64 by from_base64" if is_base64 else ""
 
