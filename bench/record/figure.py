@@ -6,8 +6,9 @@ from typing import Any, Final
 MACHINES: Final = {
     "Intel(R) Xeon(R) Processor": "Xeon, AMX",
     "AMD EPYC": "EPYC, AVX-512 VNNI, no AMX",
+    "AMD EPYC, AVX2": "EPYC, AVX2",
 }
-"""Names of the machines, by the processor's name as Linux tells it. Both have two cores."""
+"""Names of the machines, by the processor's name as results have it. All have two cores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
