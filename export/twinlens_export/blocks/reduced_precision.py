@@ -13,7 +13,7 @@ processor.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from twinlens_export.architecture import F32, Linear, Norm
 from twinlens_export.blocks.attention_block import attention_block
@@ -39,7 +39,7 @@ class ReducedPrecisionBlocks(ABC):
     floats: NativeFloatBlocks = field(init=False)
     """The blocks that stay in float32."""
 
-    MAPS: ClassVar[MapFunctions[Any]]
+    MAPS: ClassVar[MapFunctions]
     ATTENTIONS: ClassVar[AttentionFunctions]
     BYTES_ZERO: ClassVar[int]
     """Subtracted from bytes before they are multiplied."""
