@@ -34,7 +34,7 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (README, "never both: the two wheels own the same files"): (
         "runtime/ort/test_library.py::test_both_wheels_at_once_are_an_error_with_the_cure",
     ),
-    (COMMANDS, "An option reaches the act or is refused"): (
+    (COMMANDS, "No option is dropped"): (
         "runtime/commands/test_choices.py::test_an_option_reaches_the_act",
         "runtime/commands/test_choices.py::test_an_option_without_a_part_in_the_answer_is_refused",
     ),
@@ -84,7 +84,7 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "export/test_shared_weights.py::test_sessions_share_one_map_which_goes_with_the_last",
         "export/test_shared_weights.py::test_a_second_session_adds_no_weights",
     ),
-    (EXPORT, "A line on stderr tells the share that is done and the time left"): (
+    (EXPORT, "A line on stderr tells how much is done, the step at work and the time left"): (
         "export/test_progress.py::test_an_export_plans_all_that_it_does",
     ),
     (README, "have cosines of 0.9998 and more"): (
@@ -182,10 +182,10 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "runtime/commands/test_left_out.py::test_evaluate_measures_the_others",
         "runtime/commands/test_left_out.py::test_calibrate_fits_the_others",
     ),
-    (MEASURE, "A latency counts from the scheduled arrival"): (
+    (MEASURE, "A latency counts from the time at which the query was due"): (
         "runtime/benchmarking/test_loads.py::test_a_latency_counts_from_the_scheduled_arrival",
     ),
-    (MEASURE, "VALID by MLPerf's early stopping"): (
+    (MEASURE, "VALID when there are enough queries to prove it (MLPerf's early stopping)"): (
         "runtime/benchmarking/test_measures.py::test_early_stopping_has_the_published_figures_of_loadgen",
         "runtime/benchmarking/test_loads.py::test_a_run_is_valid_once_early_stopping_says_so",
     ),
@@ -299,7 +299,7 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
         "runtime/serving/test_policy.py::test_texts_with_a_lane_of_their_own_wait_for_no_image",
         "runtime/commands/test_choices.py::test_an_option_reaches_the_act",
     ),
-    (SERVE, "a client that leaves is not computed for"): (
+    (SERVE, "Nothing more is computed for a client that has left"): (
         "runtime/http/test_process.py::test_a_client_that_leaves_is_not_computed_for",
     ),
     (SERVE, "No URL is fetched, no width is cut, no unknown field is dropped"): (
@@ -325,7 +325,7 @@ PROMISES: dict[tuple[str, str], tuple[str, ...]] = {
     (SERVE, "It may be the first process of a container with a read-only disk"): (
         "runtime/http/test_lifecycle.py::test_the_first_process_on_a_read_only_disk_serves_and_drains",
     ),
-    (SERVE, "are examples that the tests hold to the command"): (
+    (SERVE, "are examples, which the tests compare with the command"): (
         "examples/test_container.py::test_the_command_is_one_of_twinlens",
         "examples/test_systemd.py::test_the_command_answers_on_systemds_socket_and_tells_when_it_is_ready",
     ),

@@ -1,5 +1,6 @@
 """Damaged tars, tables and folders with captions: items, or an error of ours."""
 
+import importlib
 import os
 import random
 import shutil
@@ -38,6 +39,7 @@ class Tables:
         written(case, place)
 
     def opened(self) -> Act:
+        importlib.import_module("pyarrow.parquet")  # in no case's time
         place = WORK / "tables" / str(os.getpid())
 
         def act(case: Case) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -18,6 +19,7 @@ from twinlens_export import exporter
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.tracing import as_module, traced_image_tower, traced_text_tower
 from twinlens_export.errors import AgreementError
+from twinlens_export.portable.names import SUFFIXES
 from twinlens_export.verification import verify
 from twinlens_export.verification.samples import SampleFiles
 from twinlens_export.verification.verify import Tolerance
@@ -86,6 +88,17 @@ def test_the_runtime_agrees_with_transformers_from_end_to_end(
     assert (model.embed_images(photos) * image_rows).sum(axis=1).min() > 0.999
     least = verify.TOLERANCES[precision].worst_cosine
     assert (model.embed_texts(TEXTS) * text_rows).sum(axis=1).min() > least
+
+
+def test_other_tools_read_traced_towers(bundle: Bundle, tmp_path: Path) -> None:
+    lines = twinlens_export.write_portable(bundle, tmp_path / "portable", list(SUFFIXES))
+    assert len(lines) == 2 * len(SUFFIXES) + 1
+    for line in lines[:-1]:
+        name, *_, cosine = line.split()
+        assert float(cosine) > 0.9995, line
+        model = onnx.load(tmp_path / "portable" / name)
+        assert {node.domain for node in model.graph.node} == {""}
+        assert not model.functions
 
 
 def test_int8_is_smaller_and_fp32_has_native_graphs(

@@ -21,6 +21,7 @@ from twinlens_export.checkpoints.body_patches import patch_steps
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.body import ROWS, Body, DenseStep, NamedArray, Step, TableStep
 from twinlens_export.graph.graph import OPSET, Array, Attribute, Node
+from twinlens_export.graph.names import free_name
 
 MOST_FOLDED_BYTES: Final = 2**26
 """Largest result of a node that is computed here, and not when a session opens."""
@@ -196,7 +197,7 @@ def _with_dense(reader: _Reader) -> list[Step]:
         if dense.bias is None and len(sums) == 1 and (bias := _bias(dense, sums[0], reader)):
             absorbed.add(sums[0].name)
             dense = replace(dense, bias=reader.arrays[bias], output=sums[0].outputs[0])
-        dense = replace(dense, name=_unique(dense.name, taken))
+        dense = replace(dense, name=free_name(dense.name, taken))
         is_flat = _is_flat(dense, producers, readers)
         steps += _in_one_item(dense, reader) if is_flat else _before_transpose(dense, producers)
     return steps
@@ -253,7 +254,7 @@ def _cut(node: Node, reader: _Reader, taken: set[str]) -> tuple[Step, ...] | Non
     shape = reader.shapes.get(node.inputs[0], ())
     found = patch_steps(node, shape, reader.arrays, origin)
     return found and tuple(
-        replace(step, name=_unique(step.name, taken)) if isinstance(step, DenseStep) else step
+        replace(step, name=free_name(step.name, taken)) if isinstance(step, DenseStep) else step
         for step in found
     )
 
@@ -268,7 +269,7 @@ def _table(node: Node, reader: _Reader, taken: set[str]) -> TableStep | None:
     if not is_large or len(shape) != 2 or node.attributes.get("axis", 0) != 0:
         return None
     origin = reader.origins.get(name, name).removesuffix(".weight")
-    return TableStep(name=_unique(origin, taken), given=ids, output=node.outputs[0], table=table)
+    return TableStep(name=free_name(origin, taken), given=ids, output=node.outputs[0], table=table)
 
 
 def _dense(node: Node, reader: _Reader) -> DenseStep | None:
@@ -307,15 +308,6 @@ def _bias(dense: DenseStep, node: Node, reader: _Reader) -> str | None:
     (other,) = [name for name in node.inputs if name != dense.output] or [""]
     array = reader.arrays.get(other)
     return other if array is not None and array.shape == dense.weight.shape[:1] else None
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    """Return a name that is not taken yet, and take it: a module may be used twice."""
-    unique, number = name, 2
-    while unique in taken:
-        unique, number = f"{name}.{number}", number + 1
-    taken.add(unique)
-    return unique
 
 
 def _live(steps: Sequence[Step], output: str) -> list[Step]:

@@ -22,8 +22,9 @@ from twinlens_export.graph.graph import OPSET
 
 BATCH: Final = 2
 """Items of the traced run; a size of one would be taken for a constant."""
-INPUT: Final = "given"
-OUTPUT: Final = "features"
+INPUT: Final = "/given"
+OUTPUT: Final = "/features"
+"""Torch renames a parameter that has the name of an input or output; none begins with a slash."""
 
 TAKEN: Final = (
     "with the towers of CLIP, SigLIP or Chinese-CLIP, or with any that torch.onnx.export writes"

@@ -9,6 +9,7 @@ import onnx
 from twinlens.bundle.specs import TextSpec
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.graph.graph import Graph, GraphBuilder
+from twinlens_export.graph.names import names_in
 
 _UINT8: Final = int(onnx.TensorProto.UINT8)
 PRODUCTS_OF_BYTES: Final = frozenset({"MatMulInteger", "MatMulIntegerToFloat"})
@@ -68,12 +69,22 @@ def whole_ids(graph: Graph, spec: TextSpec) -> Graph:
 
 def _behind(front: GraphBuilder, graph: Graph, result: str) -> Graph:
     """Put nodes in front of a graph, whose nodes read `result` in the place of its input."""
-    given = graph.input.name
-    nodes = [
-        node.with_inputs(result if name == given else name for name in node.inputs)
+    given, names = graph.input.name, names_in(graph, front)
+    first = [
+        replace(
+            node,
+            name=names[node.name],
+            inputs=tuple(names.get(name, name) for name in node.inputs),
+            outputs=tuple(names[name] for name in node.outputs),
+        )
+        for node in front.nodes
+    ]
+    rest = [
+        node.with_inputs(names[result] if name == given else name for name in node.inputs)
         for node in graph.nodes
     ]
-    return replace(graph, nodes=[*front.nodes, *nodes], weights={**graph.weights, **front.weights})
+    arrays = {names[name]: array for name, array in front.weights.items()}
+    return replace(graph, nodes=[*first, *rest], weights={**graph.weights, **arrays})
 
 
 def with_output(graph: Graph, name: str) -> Graph:

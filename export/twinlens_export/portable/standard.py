@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from twinlens_export.blocks.fp32 import add_causal_mask, add_count_mask, add_heads
 from twinlens_export.graph.graph import MICROSOFT_OPS, Graph, GraphBuilder, Node
+from twinlens_export.graph.names import names_in
 
 _FLOAT, _HALF = int(onnx.TensorProto.FLOAT), int(onnx.TensorProto.FLOAT16)
 LAST_TWO: Final = (0, 1, 3, 2)
@@ -40,14 +41,15 @@ class _Rewriting:
         """Append nodes under a prefix, and return the name of their result: the prefix itself."""
         body = GraphBuilder(name=name)
         result = add(body)
-        for key, array in body.weights.items():  # constants, which are named by their values
-            self.graph.weights.setdefault(key, array)
+        names = names_in(self.graph, body)
+        for key, array in body.weights.items():
+            self.graph.weights[names[key]] = array
         own = {output for node in body.nodes for output in node.outputs}
 
         def named(tensor: str) -> str:
             if tensor == result:
                 return name
-            return f"{name}/{tensor}" if tensor in own else tensor
+            return f"{name}/{tensor}" if tensor in own else names.get(tensor, tensor)
 
         for node in body.nodes:
             outputs = tuple(map(named, node.outputs))

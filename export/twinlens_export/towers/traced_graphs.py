@@ -14,8 +14,6 @@ from twinlens_export.graph.body import ROWS, Body, DenseStep, TableStep
 from twinlens_export.graph.graph import Graph
 from twinlens_export.towers.ends import IMAGE_INPUT, TEXT_INPUT, add_unit_rows, new_graph
 
-PARTS = ("weight", "bias")
-"""Of a linear map, which blocks store under its name."""
 _FLOAT = int(onnx.TensorProto.FLOAT)
 
 
@@ -46,12 +44,9 @@ def traced_text_graph(tower: TracedTextTower, make_blocks: MakeBlocks = FloatBlo
 def add_body(blocks: Blocks, body: Body, given: str) -> str:
     """Append a body that reads the given tensor, and return its output."""
     graph, names = blocks.graph, {body.input: given}
-    own = {f"{step.name}.{part}" for step in body.steps if isinstance(step, DenseStep)
-           for part in PARTS}  # fmt: skip
     for stored in body.arrays:
-        # torch stores equal arrays once, so a node may read that of a linear map too.
-        name = f"{stored.name}.read" if stored.name in own else stored.name
-        names[stored.name] = graph.weight(name, stored.array)
+        # The names of blocks begin with those of modules too, and end otherwise.
+        names[stored.name] = graph.weight(f"{stored.name}.read", stored.array)
     for step in body.steps:
         if isinstance(step, DenseStep):
             tokens = names.get(step.given, step.given)

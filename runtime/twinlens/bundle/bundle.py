@@ -1,5 +1,6 @@
 """Bundle: one folder, the contract between export and runtime; read, checked, written."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -202,8 +203,9 @@ def _read_document(folder: Path) -> Any:  # noqa: ANN401  any value that JSON ha
 def _cure_of(folder: Path) -> str:
     if folder.name == MANIFEST:
         return "give the folder that it lies in"
-    if (folder / CHECKPOINT).is_file():
-        return "it is a checkpoint: twinlens-export makes a bundle of it"
+    with contextlib.suppress(OSError, ValueError):  # a name that the system refuses
+        if (folder / CHECKPOINT).is_file():
+            return "it is a checkpoint: twinlens-export makes a bundle of it"
     return "make one with twinlens-export"
 
 

@@ -237,6 +237,45 @@ def test_an_array_that_a_linear_map_and_a_node_share_is_stored_for_both(
     assert (opened(image_graph(tower))(pixels) * wanted).sum(axis=1).min() > LEAST["fp32"]
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_names_of_a_model_are_kept_apart_from_those_of_the_exporter(
+    precision: Precision, opened: Callable[[Graph], Embed], pixels: Array
+) -> None:
+    class Scaled(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(3, 3)
+            for name in ("scale", "scales", "codes", "table", "shift", "norm"):
+                self.register_parameter(name, nn.Parameter(torch.rand(3) + 0.5))
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            values = super().forward(values * self.scale + self.shift) * self.scales
+            return (values - self.codes) * self.table + self.norm
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pixels = Scaled()
+            self.pixel_values = nn.Parameter(torch.rand(3))
+            self.map = nn.Linear(3, 3)
+            self.features = nn.Parameter(torch.rand(3))
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            tokens = self.pixels(values.flatten(2).transpose(1, 2)) * self.pixel_values
+            return (self.map(tokens) * self.features).mean(1)
+
+    torch.manual_seed(4)
+    module = Named().eval()
+    tower = traced_image_tower(module, side_px=SIDE, normalization=NORMALIZATION)
+    values = torch.from_numpy(pixels).permute(0, 3, 1, 2) * NORMALIZATION.factor
+    mean, std = (
+        torch.tensor(part).view(3, 1, 1) for part in (NORMALIZATION.mean, NORMALIZATION.std)
+    )
+    with torch.inference_mode():
+        wanted = unit(module((values - mean) / std))
+    rows = opened(in_precision(partial(image_graph, tower), precision))(pixels)
+    assert (rows * wanted).sum(axis=1).min() > LEAST[precision]
+
+
 @pytest.mark.parametrize("kernel", [(4, 4), (8, 2), (5, 5)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_convolution_that_cuts_patches_is_a_linear_map(

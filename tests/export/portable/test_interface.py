@@ -66,6 +66,17 @@ def test_normalised_pixels_are_the_levels_again(name: str, integer: bool) -> Non
     np.testing.assert_allclose(got, levels, atol=0 if integer else 1e-3)
 
 
+@pytest.mark.parametrize("taken", ["pixels.scale", "pixels.shift", "pixels.levels", "pixels"])
+def test_a_tower_keeps_its_tensors_of_the_same_names(taken: str) -> None:
+    graph = passing(("batch", SIDE, SIDE, 3), np.uint8)
+    graph.weight(taken, np.float32([1, 2, 3]))
+    graph.nodes.clear()
+    graph.add("Mul", "given", taken, name="y")
+    floats = np.random.default_rng(0).random((2, 3, SIDE, SIDE), np.float32)
+    got = run(float_pixels(graph, NORMALIZATIONS["none"]), floats)
+    np.testing.assert_allclose(got, floats.transpose(0, 2, 3, 1) * 255 * [1, 2, 3], rtol=1e-5)
+
+
 @given(
     words=st.lists(st.lists(st.integers(1, 90), max_size=2 * CONTEXT), min_size=1, max_size=4),
     trim=st.booleans(),

@@ -124,10 +124,16 @@ CONTAINERS: Final = (
         outcome=Refused(message=r"give its \.file, or the bytes of `await upload"),
     ),
     OddInput(
-        given="None, a number, a list",
+        given="a number, a list",
         result="refused",
+        make=lambda _: 7,
+        outcome=Refused(message="a int is not an image; give a path, bytes, a PIL image or"),
+    ),
+    OddInput(
+        given="None, NaN",
+        result="refused: leave out what is missing",
         make=lambda _: None,
-        outcome=Refused(message="a NoneType is not an image; give a path, bytes, a PIL image or"),
+        outcome=Refused(message="a NoneType is not an image; leave out what is missing$"),
     ),
 )
 

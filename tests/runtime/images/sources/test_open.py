@@ -136,7 +136,7 @@ def test_an_image_without_pixels_is_refused(shape: tuple[int, ...]) -> None:
         load(Image.new("RGB", shape[:2]), SMALL)
 
 
-@pytest.mark.parametrize("thing", [None, 7, 1.5, ["a.png"], object()])
+@pytest.mark.parametrize("thing", [7, 1.5, ["a.png"], object()])
 def test_things_that_are_no_images_are_refused(thing: object) -> None:
     with pytest.raises(ImageError, match=r"a \w+ is not an image; give a path, bytes, a PIL image"):
         load(thing, SMALL)  # type: ignore[arg-type]
