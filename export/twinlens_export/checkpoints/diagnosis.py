@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -204,10 +204,16 @@ def cure_of(checkpoint: str, error: BaseException) -> str | None:
     reason, path = str(_root(error)), Path(checkpoint)
     if path.is_dir() and (pointers := _pointers(path, weights=True)):
         return f"{pointers[0]} is a pointer of git-lfs; fetch the file itself with git lfs pull"
-    if "Weights only load failed" in str(error):
+    causes = [str(cause) for cause in _causes(error)]
+    if any("Weights only load failed" in cause for cause in causes):
         return (
             "the pickle holds Python objects beside its tensors, which are never run; save "
             "model.state_dict() alone, as safetensors"
+        )
+    if any("dtype can require gradients" in cause for cause in causes):  # transformers 4
+        return (
+            "it has integers in place of weights: they are quantised; give the checkpoint in "
+            "floats that they were made of"
         )
     if "torchvision" in reason or "torchvision" in str(error):
         return (
@@ -279,6 +285,14 @@ def reason_of(error: BaseException) -> str:
     if len(lines) > 1 and lines[0].endswith(":"):  # torch's heading of a list of misfits
         return quoted(lines[1].strip())
     return quoted(lines[0]) if lines else type(root).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and those that it came of or came after."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _root(error: BaseException) -> BaseException:

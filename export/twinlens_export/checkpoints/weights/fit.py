@@ -74,12 +74,14 @@ def require_fit(  # noqa: PLR0913 - each is told by another file
     _require_depth(name, report["unexpected_keys"], names)
 
 
-def _require_shapes(name: str, mismatched: Iterable[tuple[str, Any, Any]]) -> None:
-    for key, stored, wanted in sorted(mismatched, key=lambda found: found[0]):
+def _require_shapes(name: str, mismatched: Iterable[tuple[str, Any, Any] | str]) -> None:
+    """Refuse weights of another shape; transformers 4 tells their names alone."""
+    found = sorted((one, None, None) if isinstance(one, str) else one for one in mismatched)
+    for key, stored, wanted in found:
+        sizes = f" is {list(stored)}, by the configuration {list(wanted)}" if stored else ""
         raise CheckpointError(
-            f"{name} has a config.json of another size than its weights: {quoted(key)} is "
-            f"{list(stored)}, by the configuration {list(wanted)}; give the config.json that the "
-            "weights were saved with"
+            f"{name} has a config.json of another size than its weights: {quoted(key)}{sizes}; "
+            "give the config.json that the weights were saved with"
         )
 
 

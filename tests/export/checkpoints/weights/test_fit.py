@@ -16,6 +16,7 @@ from twinlens_export.errors import CheckpointError
 
 Weights = dict[str, torch.Tensor]
 KEY = "vision_model.encoder.layers.0.mlp.fc1.weight"
+TELLS_SIZES = int(transformers.__version__.split(".")[0]) > 4
 
 
 @pytest.fixture
@@ -74,7 +75,8 @@ def test_weights_of_another_size_are_refused_with_both_sizes(copied: Path) -> No
     said = refusal(copied)
     assert "config.json of another size than its weights: vision_model.encoder.layers.0.m" in said
     change(copied, lambda weights: {n: w for n, w in weights.items() if "fc1.bias" not in n})
-    assert f"fc1.weight is [{wide}, {high}], by the configuration [7, {high}]" in refusal(copied)
+    sizes = f" is [{wide}, {high}], by the configuration [7, {high}]"
+    assert f"fc1.weight{sizes if TELLS_SIZES else ''}; give the config.json" in refusal(copied)
 
 
 def test_codes_of_a_quantisation_are_refused(copied: Path) -> None:
@@ -89,7 +91,8 @@ def test_codes_of_a_quantisation_are_refused(copied: Path) -> None:
         return weights | {KEY: codes.repeat(shape.numel())[: shape.numel()].reshape(shape)}
 
     change(copied, as_codes)
-    assert f"has integers in place of its weights {KEY}: they are quantised" in refusal(copied)
+    which = f"its weights {KEY}" if TELLS_SIZES else "weights"
+    assert f"has integers in place of {which}: they are quantised" in refusal(copied)
 
 
 def test_a_classifier_made_of_a_clip_is_called_so(copied: Path) -> None:
