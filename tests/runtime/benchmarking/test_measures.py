@@ -66,6 +66,10 @@ def test_the_estimate_of_a_single_stream_is_a_latency_that_was_measured() -> Non
     assert early_stopping.estimate(times) == sorted(times)[-6]
 
 
+def test_a_schedule_has_at_least_one_arrival() -> None:
+    assert poisson(54.5, seconds=1e-6, seed="any") == [0.0]
+
+
 @given(st.floats(20, 200), st.integers(0, 50))
 def test_arrivals_are_a_poisson_process(rate: float, seed: int) -> None:
     times = poisson(rate, seconds=20, seed=str(seed))

@@ -7,7 +7,8 @@ def poisson(rate: float, *, seconds: float, seed: str) -> list[float]:
     """Return the seconds of arrivals of a Poisson process of `rate` a second, ascending.
 
     Every caller of many asks when he likes: the gaps are exponential and independent, and the same
-    seed gives the same schedule.
+    seed gives the same schedule. Where chance gives none in so short a time, one arrives at once:
+    a run without a query would have measured nothing.
     """
     draw = random.Random(seed)  # noqa: S311  a schedule is no secret
     times: list[float] = []
@@ -15,4 +16,4 @@ def poisson(rate: float, *, seconds: float, seed: str) -> list[float]:
     while due < seconds:
         times.append(due)
         due += draw.expovariate(rate)
-    return times
+    return times or [0.0]
