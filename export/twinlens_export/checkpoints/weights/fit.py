@@ -76,11 +76,11 @@ def require_fit(  # noqa: PLR0913 - each is told by another file
 
 def _require_shapes(name: str, mismatched: Iterable[tuple[str, Any, Any] | str]) -> None:
     """Refuse weights of another shape; transformers 4 tells their names alone."""
-    found = sorted((one, None, None) if isinstance(one, str) else one for one in mismatched)
-    for key, stored, wanted in found:
-        sizes = f" is {list(stored)}, by the configuration {list(wanted)}" if stored else ""
+    found: list[tuple[Any, ...]] = [(one,) if isinstance(one, str) else one for one in mismatched]
+    for key, *sizes in sorted(found):
+        told = f" is {list(sizes[0])}, by the configuration {list(sizes[1])}" if sizes else ""
         raise CheckpointError(
-            f"{name} has a config.json of another size than its weights: {quoted(key)}{sizes}; "
+            f"{name} has a config.json of another size than its weights: {quoted(key)}{told}; "
             "give the config.json that the weights were saved with"
         )
 
