@@ -21,7 +21,7 @@ def campaign(*arguments: object, out: Path) -> tuple[int, dict[str, Any]]:
 
 
 def test_each_kind_of_planted_fault_is_found_with_its_place(tmp_path: Path) -> None:
-    status, figures = campaign("planted", "--deadline-s", 0.5, out=tmp_path / "figures.json")
+    status, figures = campaign("planted", "--deadline-s", 3, out=tmp_path / "figures.json")
     assert status == 1
     found = {line["kind"]: line["fault"] for line in figures["faults"]}
     assert found == {
