@@ -14,7 +14,7 @@ from twinlens.batch import Batch
 from twinlens.bundle.calibration import CalibrationLevel
 from twinlens.errors import ClosedError, DeadlineError
 from twinlens.images.image_like import ImageLike
-from twinlens.model.zero_shot import TEMPLATES, Classes, fill_templates
+from twinlens.model.zero_shot import TEMPLATES, Classes, as_templates, fill_templates
 from twinlens.normalization import unit_rows
 from twinlens.serving.admission_limits import AdmissionLimits
 from twinlens.serving.answers import EmbeddedRequest, ServingStats, Timings
@@ -248,7 +248,7 @@ class AsyncModel:
         self,
         labels: Batch[str],
         *,
-        templates: Batch[str] = TEMPLATES,
+        templates: str | Batch[str] = TEMPLATES,
         priority: Priority | None = None,
         timeout_s: float | None = None,
     ) -> F32:
@@ -261,7 +261,7 @@ class AsyncModel:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
         names = [*dataframes.several(labels, "labels")]
-        forms = (*dataframes.several(templates, "templates"),)
+        forms = tuple(as_templates(templates))
         fill_templates(names, forms)  # refused before anything is computed
         left_s = self._left_s(timeout_s)
         found = self._labels.found(names, forms)
@@ -281,7 +281,7 @@ class AsyncModel:
         images: Batch[ImageLike | Base64Image],
         labels: Batch[str],
         *,
-        templates: Batch[str] = TEMPLATES,
+        templates: str | Batch[str] = TEMPLATES,
         priority: Priority | None = None,
         timeout_s: float | None = None,
     ) -> Classes:
