@@ -67,7 +67,7 @@ def test_a_beginning_that_fails_is_one_line(
     file = tmp_path / "file"
     file.touch()
     for line, told in (
-        ([str(tmp_path / "missing")], "No such file"),
+        ([str(tmp_path / "missing")], "does not exist; check the path"),
         ([str(file)], "is no folder"),
         ([str(tmp_path), "--index", str(tmp_path)], "holds something else"),
         ([str(tmp_path), str(tmp_path), "--index", str(tmp_path / "new")], "is not a bundle"),
