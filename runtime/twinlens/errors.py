@@ -147,6 +147,15 @@ class TextError(TwinlensError, ValueError):
     """Place of the text in its request, if `twinlens.AsyncModel` raises it."""
 
 
+def amount(count: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> amount(1, "text"), amount(64, "text")
+    ('1 text', '64 texts')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def missing(path: str | os.PathLike[str], cure: str) -> FileNotFoundError:
     """Return the error of a path at which there is nothing.
 

@@ -74,7 +74,7 @@ def embed_pairs(
     ]
     readable = np.flatnonzero(~np.isnan(rows[0][:, 0]) & ~np.isnan(rows[1][:, 0]))
     if not len(readable):
-        raise ValueError(f"none of the {len(pairs)} images can be read; give others")
+        raise ValueError(f"no image of {len(pairs)} can be read; give others")
     return EmbeddedPairs(
         pairs=cast("SomePairs", pairs.take(readable.tolist())),
         left=rows[0][readable],

@@ -24,7 +24,7 @@ from twinlens.datasets.layouts.pair_tar import read_tar_pairs
 from twinlens.datasets.pairs import Columns, Lose, Pairs
 from twinlens.datasets.quoting import quoted_path
 from twinlens.datasets.read_images import WANTED, is_parquet, is_tar, is_there
-from twinlens.errors import PairsError, missing
+from twinlens.errors import PairsError, amount, missing
 from twinlens.images.named_image import NamedImage
 
 logger = logging.getLogger(__name__)
@@ -208,7 +208,7 @@ def _read_shards(
     for name in ("labels", "kinds", "groups"):
         if len({getattr(pairs, name) is None for pairs in read}) > 1:
             raise PairsError(
-                f"only some of the {len(read)} files have {name}; read them one by one"
+                f"of {amount(len(read), 'file')}, only some have {name}; read them one by one"
             )
     labelled = bool(read) and read[0].labels is not None
     classed, grouped = bool(read) and read[0].kinds, bool(read) and read[0].groups

@@ -12,7 +12,7 @@ import numpy as np
 from twinlens import dataframes
 from twinlens.batch import Batch
 from twinlens.bundle.calibration import CalibrationLevel
-from twinlens.errors import ClosedError, DeadlineError
+from twinlens.errors import ClosedError, DeadlineError, amount
 from twinlens.images.image_like import ImageLike
 from twinlens.model.zero_shot import TEMPLATES, Classes, as_templates, fill_templates
 from twinlens.normalization import unit_rows
@@ -235,7 +235,9 @@ class AsyncModel:
         """
         left, right = images_of(images), texts_of(texts)
         if len(left) != len(right):
-            raise ValueError(f"{len(left)} images and {len(right)} texts are not pairs")
+            raise ValueError(
+                f"{amount(len(left), 'image')} and {amount(len(right), 'text')} are not pairs"
+            )
         model = self._model
         calibration = model.calibration if level is None else model.calibration_for(level=level)
         calibration.shift(prior)  # refused before anything is computed

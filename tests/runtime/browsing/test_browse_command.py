@@ -19,7 +19,7 @@ def test_without_a_folder_it_shows_the_drawings_and_tells_its_cache(tmp_path: Pa
     home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     browse = BrowseProcess("--json", env=os.environ | home)
     try:
-        told = "60 pictures; their index is kept in "
+        told = "60 pictures; the index is kept in "
         (line,) = [line for line in browse.lines if line.startswith(told)]
         cache = Path(line.removeprefix(told))
         assert (cache / "CACHEDIR.TAG").exists()

@@ -229,5 +229,5 @@ def test_options_that_mean_nothing_are_refused() -> None:
 
 
 def test_pairs_without_a_readable_image_are_refused(fit: Fit) -> None:
-    with pytest.raises(ValueError, match="none of the 20 images can be read"):
+    with pytest.raises(ValueError, match="no image of 20 can be read"):
         fit(Pairs(images=[b"broken"] * 20, texts=["1"] * 20))

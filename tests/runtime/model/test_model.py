@@ -204,7 +204,7 @@ def test_match_and_classify_know_two_answers_to_a_bad_image(model: Model) -> Non
 
 
 def test_match_wants_as_many_texts_as_images(model: Model, pictures: list[Path]) -> None:
-    with pytest.raises(ValueError, match="2 images and 1 texts are not pairs"):
+    with pytest.raises(ValueError, match="2 images and 1 text are not pairs"):
         model.match(pictures[:2], ["a dog"])
 
 
