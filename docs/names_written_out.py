@@ -36,7 +36,9 @@ def _write_out(thing: griffe.Attribute | griffe.Function, public: set[str]) -> N
     """Rewrite the signature of an attribute or a function."""
     if isinstance(thing, griffe.Attribute):
         thing.annotation = _written_out(thing.annotation, public)
-        thing.value = _written_out(thing.value, public)
+        # `self.size = size` in a constructor tells nothing.
+        own = str(thing.value) == thing.name
+        thing.value = None if own else _written_out(thing.value, public)
         return
     thing.returns = _written_out(thing.returns, public)
     for parameter in thing.parameters:

@@ -16,7 +16,7 @@ from twinlens.bundle.manifest import FORMAT, Manifest, TowerFile
 from twinlens.bundle.regular_file import open_regular, regular_size
 from twinlens.bundle.sealed_json import SEAL, seal_of, write_sealed
 from twinlens.bundle.specs import Precision
-from twinlens.errors import BundleError, missing, quoted
+from twinlens.errors import BundleError, quoted
 
 MANIFEST: Final = "twinlens.json"
 """Written last: a folder without one is not a bundle."""
@@ -25,7 +25,6 @@ CHECKPOINT: Final = "config.json"
 
 _INSIDE: Final = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
-MAKE_ONE: Final = "make one with twinlens-export"
 MOST_BYTES: Final = 2**30
 """Largest file that is read, towers apart, whose size the manifest has: a sparse file of any size
 costs nothing to make, and hours to read. tokenizer.json of SigLIP 2 has 34 million bytes."""
@@ -191,7 +190,10 @@ def _read_document(folder: Path) -> Any:  # noqa: ANN401  any value that JSON ha
             content = file.read(MOST_MANIFEST_BYTES)
     except (OSError, ValueError) as error:  # ValueError: the path has a NUL
         if isinstance(error, FileNotFoundError) and not folder.exists():
-            raise BundleError(str(missing(folder, MAKE_ONE))) from error
+            raise BundleError(
+                f"{quoted(str(folder))} is not a bundle: it does not exist; "
+                "give the folder that twinlens-export wrote, or 'demo'"
+            ) from error
         reason = error.strerror if isinstance(error, OSError) else error
         raise BundleError(
             f"{quoted(str(folder))} is not a bundle: no readable {MANIFEST} ({reason}); "
@@ -209,7 +211,7 @@ def _cure_of(folder: Path) -> str:
     with contextlib.suppress(OSError, ValueError):  # a name that the system refuses
         if (folder / CHECKPOINT).is_file():
             return "it is a checkpoint: twinlens-export makes a bundle of it"
-    return MAKE_ONE
+    return "make one with twinlens-export"
 
 
 def _require_seal(path: Path, document: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ def read_images(
     A folder is read with its subfolders and the tars in them, sorted by path, or the Parquet files
     of a folder that has neither images nor tars; a tar in webdataset layout, front to back; a
     Parquet file a few rows at a time, but for rows that img2dataset did not fetch; a pattern such
-    as "photos/**/*.jpg" or "shards/*.tar" gives the matching files, and the images in matching tars
+    as `photos/**/*.jpg` or `shards/*.tar` gives the matching files, and the images in matching tars
     and Parquet files; any other file is one image. Only paths and encoded bytes are read, nothing
     is decoded.
 

@@ -191,7 +191,7 @@ def read_about(about: Mapping[str, str] | None) -> dict[str, str]:
 
 def _no_index(path: Path) -> OSError | IndexFileError:
     if not path.exists():
-        return missing(path, "give the folder of an index, as Index.save wrote it")
+        return missing(path, "give the folder of an index, made by Index.save or twinlens index")
     if path.is_dir():
         return IndexFileError(
             f"{quoted(str(path))} is no twinlens index: it has no {MANIFEST}; "
