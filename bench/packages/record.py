@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from bench.harness.machine import commit
@@ -14,11 +15,12 @@ PAGE: Final = ROOT / "docs" / "pages" / "packages.md"
 Row = Mapping[str, Any]
 
 
-def record(part: str, rows: Sequence[Row], key: str) -> None:
-    """Replace the rows of a part by those of a run; rows of another `key` stay."""
+def record(part: str, rows: Sequence[Row], *keys: str) -> None:
+    """Replace the rows of a part by those of a run; rows that differ in one of `keys` stay."""
     before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
-    new = {row[key]: {**row, "commit": commit()} for row in rows}
-    kept = {row[key]: row for row in before.get(part, ())}
+    named = itemgetter(*keys)
+    new = {named(row): {**row, "commit": commit()} for row in rows}
+    kept = {named(row): row for row in before.get(part, ())}
     document = {**before, part: [dict(row) for row in {**kept, **new}.values()]}
     RESULT.write_text(one_row_a_line(document), encoding="utf-8")
     write_page(document)
@@ -27,7 +29,11 @@ def record(part: str, rows: Sequence[Row], key: str) -> None:
 def write_page(document: Mapping[str, Sequence[Row]]) -> None:
     """Write the tables of the page, each below its mark `<!-- packages: NAME -->`."""
     page = PAGE.read_text(encoding="utf-8")
-    shown = {**document, "wheels": _by_system(document.get("wheels", ()))}
+    shown = {
+        **document,
+        "wheels": _by_system(document.get("wheels", ())),
+        "versions": _by_environment(document.get("versions", ())),
+    }
     for part, columns in COLUMNS.items():
         page = _with_table(page, part, _table(columns, shown.get(part, ())))
     PAGE.write_text(page, encoding="utf-8")
@@ -69,6 +75,18 @@ def _by_system(rows: Sequence[Row]) -> list[Row]:
         own.update(dict.fromkeys(versions, f"{row['MB']:.2f} MB"))
     order = [*_SYSTEMS.values(), "any: the sdist"]
     return sorted(found.values(), key=lambda row: order.index(row["system"].partition(",")[0]))
+
+
+def _by_environment(rows: Iterable[Row]) -> list[Row]:
+    """Return one row for all tests in an environment of the same versions."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        tests = found.setdefault((row["environment"], row["versions"]), [])
+        tests.append(f"{row['path']}: {row['outcome']}")
+    return [
+        {"environment": environment, "versions": versions, "tests": "; ".join(tests)}
+        for (environment, versions), tests in found.items()
+    ]
 
 
 def _table(columns: Sequence[str], rows: Iterable[Row]) -> list[str]:

@@ -6,8 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -154,27 +153,25 @@ def environment(name: str, interpreter: str, wheel: Path, links: Sequence[str] =
     )
 
 
-def tested(made: Environment, tests: Sequence[str], processes: int) -> dict[str, Any]:
-    """Run paths of tests in an environment, by default its own, and return its row.
+def tested(made: Environment, tests: Sequence[str], processes: int) -> Iterator[dict[str, Any]]:
+    """Run paths of tests in an environment, by default its own, and give a row for each at its end.
 
     A path that passed at this commit is not run again. What pytest said is beside the environment.
     """
     note = made.folder / f"passed-{commit()}.json"
     passed = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
-    counts: Counter[str] = Counter()
-    paths = tests or made.tests
-    for path in paths:
+    for path in tests or made.tests:
         found = passed.get(path) or _counts(made, path, processes)
-        counts.update(found)
         if not found.keys() & {"failed", "errors"}:
             passed[path] = found
             note.write_text(json.dumps(passed), encoding="utf-8")
-    outcome = ", ".join(f"{counts[word]} {word}" for word in COUNTED if counts[word])
-    return {
-        "environment": made.name,
-        "versions": made.told,
-        "tests": f"{outcome} of {' '.join(paths)}",
-    }
+        outcome = ", ".join(f"{found[word]} {word}" for word in COUNTED if found.get(word))
+        yield {
+            "environment": made.name,
+            "versions": made.told,
+            "path": path,
+            "outcome": outcome or "no test",
+        }
 
 
 def _counts(made: Environment, path: str, processes: int) -> dict[str, int]:
