@@ -16,10 +16,13 @@ Row = Mapping[str, Any]
 
 
 def record(part: str, rows: Sequence[Row], *keys: str) -> None:
-    """Replace the rows of a part by those of a run; rows that differ in one of `keys` stay."""
+    """Replace the rows of a part by those of a run; rows that differ in one of `keys` stay.
+
+    A row that names no commit gets the one checked out.
+    """
     before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     named = itemgetter(*keys)
-    new = {named(row): {**row, "commit": commit()} for row in rows}
+    new = {named(row): {**row, "commit": row.get("commit", commit())} for row in rows}
     kept = {named(row): row for row in before.get(part, ())}
     document = {**before, part: [dict(row) for row in {**kept, **new}.values()]}
     RESULT.write_text(one_row_a_line(document), encoding="utf-8")

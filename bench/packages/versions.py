@@ -158,7 +158,8 @@ def tested(made: Environment, tests: Sequence[str], processes: int) -> Iterator[
 
     A path that passed at this commit is not run again. What pytest said is beside the environment.
     """
-    note = made.folder / f"passed-{commit()}.json"
+    at = commit()  # before the tests, which take long enough for another
+    note = made.folder / f"passed-{at}.json"
     passed = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
     for path in tests or made.tests:
         found = passed.get(path) or _counts(made, path, processes)
@@ -171,6 +172,7 @@ def tested(made: Environment, tests: Sequence[str], processes: int) -> Iterator[
             "versions": made.told,
             "path": path,
             "outcome": outcome or "no test",
+            "commit": at,
         }
 
 
