@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from bench.harness.machine import commit
 from bench.harness.paths import RESULTS, ROOT
 from bench.harness.results_file import one_row_a_line
+from bench.packages.outcome import counts_of, told
 
 RESULT: Final = RESULTS / "packages.json"
 PAGE: Final = ROOT / "docs" / "pages" / "packages.md"
@@ -46,7 +48,7 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "wheels": ("system", "oldest", "CPython 3.11", "3.12 and later", "instruction sets"),
     "runs": ("where", "what ran"),
     "installations": ("line", "packages", "CPython 3.11", "CPython 3.12", "CPython 3.13"),
-    "versions": ("environment", "versions", "tests"),
+    "versions": ("environment", "versions", "tests", "commit"),
     "rehearsal": ("step", "outcome"),
 }
 """Columns of each table; the first names the row."""
@@ -81,15 +83,25 @@ def _by_system(rows: Sequence[Row]) -> list[Row]:
 
 
 def _by_environment(rows: Iterable[Row]) -> list[Row]:
-    """Return one row for all tests in an environment of the same versions."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """Return one row, with the sums, for all tests at a commit in an environment."""
+    shared = ("environment", "versions", "commit")
+    found: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        tests = found.setdefault((row["environment"], row["versions"]), [])
-        tests.append(f"{row['path']}: {row['outcome']}")
+        found.setdefault(itemgetter(*shared)(row), []).append(row)
     return [
-        {"environment": environment, "versions": versions, "tests": "; ".join(tests)}
-        for (environment, versions), tests in found.items()
+        {
+            **dict(zip(shared, values, strict=True)),
+            "tests": f"{_summed(own)} of {', '.join(row['path'] for row in own)}",
+        }
+        for values, own in found.items()
     ]
+
+
+def _summed(rows: Iterable[Row]) -> str:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts.update(counts_of(row["outcome"]))
+    return told(counts)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Row]) -> list[str]:

@@ -22,13 +22,13 @@ def test_the_two_wheels_of_a_system_share_a_row() -> None:
 
 def test_the_tests_in_an_environment_share_a_row() -> None:
     old, new = (
-        {"environment": "floors", "versions": f"numpy {version}"} for version in ("2.0", "2.1")
+        {"environment": "floors", "versions": "numpy 2.0", "commit": commit} for commit in "ab"
     )
     rows = [
         {**old, "path": "tests/runtime", "outcome": "2 passed"},
         {**new, "path": "tests/export", "outcome": "3 passed, 1 failed"},
-        {**old, "path": "tests/parity", "outcome": "1 skipped"},
+        {**old, "path": "tests/parity", "outcome": "5 passed, 1 skipped"},
     ]
     shared, other = _by_environment(rows)
-    assert shared == {**old, "tests": "tests/runtime: 2 passed; tests/parity: 1 skipped"}
-    assert other == {**new, "tests": "tests/export: 3 passed, 1 failed"}
+    assert shared == {**old, "tests": "7 passed, 1 skipped of tests/runtime, tests/parity"}
+    assert other == {**new, "tests": "3 passed, 1 failed of tests/export"}
