@@ -36,8 +36,18 @@ def homes(face: str) -> dict[str, str]:
 
 def page(room: str, names: list[str], home: dict[str, str]) -> str:
     """Return the Markdown of a page of reference."""
-    directives = (f"::: {home[name]}.{name}" for name in names)
+    directives = (directive(home[name], name) for name in names)
     return "\n\n".join([f"# {room.capitalize()}", *directives, ""])
+
+
+def directive(module: str, name: str) -> str:
+    """Return the line of a name; private bases hold a part of its methods, and are not told."""
+    path = FACE.parents[1].joinpath(*module.split(".")).with_suffix(".py")
+    tree = ast.parse(path.read_text("utf-8"))
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    bases = [ast.unparse(base) for found in classes for base in found.bases]
+    options = "\n    options: {show_bases: false}" if any(b[:1] == "_" for b in bases) else ""
+    return f"::: {module}.{name}{options}"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

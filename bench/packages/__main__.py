@@ -148,8 +148,8 @@ def test_versions(options: argparse.Namespace) -> None:
         own = _wheel_of(python, options)
         for name in options.environments:
             made = versions.environment(name, python, own, options.find_links)
-            row = versions.tested(made, options.tests, options.processes)
-            record("versions", [row], "environment")
+            for row in versions.tested(made, options.tests, options.processes):
+                record("versions", [row], "environment", "path")
 
 
 def release(options: argparse.Namespace) -> None:
@@ -201,12 +201,12 @@ def _wheels(options: argparse.Namespace) -> list[Path]:
 
 
 def _wheel_of(python: str, options: argparse.Namespace) -> Path:
-    """Return the wheel that a Python takes."""
+    """Return the wheel that a Python takes: one of a release, or one that pip compiled here."""
     version = wheel.version_of(python)
-    found = runs.best(_wheels(options), version, MANYLINUX.format("x86_64"))
-    if found is None:
-        raise SystemExit(f"{options.dist} has no wheel for {python}; run: build")
-    return found
+    for platform in (MANYLINUX.format("x86_64"), "linux_x86_64"):
+        if found := runs.best(_wheels(options), version, platform):
+            return found
+    raise SystemExit(f"{options.dist} has no wheel for {python}; run: build")
 
 
 if __name__ == "__main__":

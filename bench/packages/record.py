@@ -2,23 +2,30 @@
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from bench.harness.machine import commit
 from bench.harness.paths import RESULTS, ROOT
 from bench.harness.results_file import one_row_a_line
+from bench.packages.outcome import counts_of, told
 
 RESULT: Final = RESULTS / "packages.json"
 PAGE: Final = ROOT / "docs" / "pages" / "packages.md"
 Row = Mapping[str, Any]
 
 
-def record(part: str, rows: Sequence[Row], key: str) -> None:
-    """Replace the rows of a part by those of a run; rows of another `key` stay."""
+def record(part: str, rows: Sequence[Row], *keys: str) -> None:
+    """Replace the rows of a part by those of a run; rows that differ in one of `keys` stay.
+
+    A row that names no commit gets the one checked out.
+    """
     before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
-    new = {row[key]: {**row, "commit": commit()} for row in rows}
-    kept = {row[key]: row for row in before.get(part, ())}
+    named = itemgetter(*keys)
+    new = {named(row): {**row, "commit": row.get("commit", commit())} for row in rows}
+    kept = {named(row): row for row in before.get(part, ())}
     document = {**before, part: [dict(row) for row in {**kept, **new}.values()]}
     RESULT.write_text(one_row_a_line(document), encoding="utf-8")
     write_page(document)
@@ -27,7 +34,11 @@ def record(part: str, rows: Sequence[Row], key: str) -> None:
 def write_page(document: Mapping[str, Sequence[Row]]) -> None:
     """Write the tables of the page, each below its mark `<!-- packages: NAME -->`."""
     page = PAGE.read_text(encoding="utf-8")
-    shown = {**document, "wheels": _by_system(document.get("wheels", ()))}
+    shown = {
+        **document,
+        "wheels": _by_system(document.get("wheels", ())),
+        "versions": _by_environment(document.get("versions", ())),
+    }
     for part, columns in COLUMNS.items():
         page = _with_table(page, part, _table(columns, shown.get(part, ())))
     PAGE.write_text(page, encoding="utf-8")
@@ -37,7 +48,7 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "wheels": ("system", "oldest", "CPython 3.11", "3.12 and later", "instruction sets"),
     "runs": ("where", "what ran"),
     "installations": ("line", "packages", "CPython 3.11", "CPython 3.12", "CPython 3.13"),
-    "versions": ("environment", "versions", "tests"),
+    "versions": ("environment", "versions", "tests", "commit"),
     "rehearsal": ("step", "outcome"),
 }
 """Columns of each table; the first names the row."""
@@ -69,6 +80,28 @@ def _by_system(rows: Sequence[Row]) -> list[Row]:
         own.update(dict.fromkeys(versions, f"{row['MB']:.2f} MB"))
     order = [*_SYSTEMS.values(), "any: the sdist"]
     return sorted(found.values(), key=lambda row: order.index(row["system"].partition(",")[0]))
+
+
+def _by_environment(rows: Iterable[Row]) -> list[Row]:
+    """Return one row, with the sums, for all tests at a commit in an environment."""
+    shared = ("environment", "versions", "commit")
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(itemgetter(*shared)(row), []).append(row)
+    return [
+        {
+            **dict(zip(shared, values, strict=True)),
+            "tests": f"{_summed(own)} of {', '.join(row['path'] for row in own)}",
+        }
+        for values, own in found.items()
+    ]
+
+
+def _summed(rows: Iterable[Row]) -> str:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts.update(counts_of(row["outcome"]))
+    return told(counts)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Row]) -> list[str]:

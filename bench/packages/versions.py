@@ -6,8 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 from bench.harness.machine import commit
 from bench.harness.paths import ROOT
 from bench.packages.cross.wheel import WORK, version_of
+from bench.packages.outcome import counts_of, told
 from bench.portability.environments import VARIABLE
 
 RUNTIME: Final = ("cpu", "parquet", "serve", "browse", "ftfy", "completion", "loadgen")
@@ -43,7 +43,6 @@ TOLD: Final = (
 TESTS_OF_RUNTIME: Final = ("tests/kernels", "tests/runtime")
 TESTS: Final = (*TESTS_OF_RUNTIME, "tests/export", "tests/parity")
 LEFT_OUT: Final = ("--ignore=tests/kernels/isa", "-q", "-p", "no:cacheprovider")
-COUNTED: Final = ("passed", "skipped", "xfailed", "failed", "errors")
 TOOLS: Final = "tools"
 """In an environment: the folder of tools for `bench.portability`, each a link to it."""
 NO_TESTS: Final = 5
@@ -144,37 +143,36 @@ def environment(name: str, interpreter: str, wheel: Path, links: Sequence[str] =
         note.write_text(json.dumps(wanted), encoding="utf-8")
     subprocess.run([*install, "--no-deps", "--reinstall-package=twinlens", str(wheel)], check=True)
     listed = _listed(uv, python)
-    told = ", ".join(f"{package} {listed[package]}" for package in TOLD if package in listed)
+    those = ", ".join(f"{package} {listed[package]}" for package in TOLD if package in listed)
     return Environment(
         name=f"{name}, CPython {major}.{minor}",
         folder=folder,
         python=python,
-        told=told,
+        told=those,
         tests=versions.tests,
     )
 
 
-def tested(made: Environment, tests: Sequence[str], processes: int) -> dict[str, Any]:
-    """Run paths of tests in an environment, by default its own, and return its row.
+def tested(made: Environment, tests: Sequence[str], processes: int) -> Iterator[dict[str, Any]]:
+    """Run paths of tests in an environment, by default its own, and give a row for each at its end.
 
     A path that passed at this commit is not run again. What pytest said is beside the environment.
     """
-    note = made.folder / f"passed-{commit()}.json"
+    at = commit()  # before the tests, which take long enough for another
+    note = made.folder / f"passed-{at}.json"
     passed = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
-    counts: Counter[str] = Counter()
-    paths = tests or made.tests
-    for path in paths:
+    for path in tests or made.tests:
         found = passed.get(path) or _counts(made, path, processes)
-        counts.update(found)
         if not found.keys() & {"failed", "errors"}:
             passed[path] = found
             note.write_text(json.dumps(passed), encoding="utf-8")
-    outcome = ", ".join(f"{counts[word]} {word}" for word in COUNTED if counts[word])
-    return {
-        "environment": made.name,
-        "versions": made.told,
-        "tests": f"{outcome} of {' '.join(paths)}",
-    }
+        yield {
+            "environment": made.name,
+            "versions": made.told,
+            "path": path,
+            "outcome": told(found),
+            "commit": at,
+        }
 
 
 def _counts(made: Environment, path: str, processes: int) -> dict[str, int]:
@@ -196,12 +194,6 @@ def _counts(made: Environment, path: str, processes: int) -> dict[str, int]:
     if done.returncode not in (0, NO_TESTS) and not found.keys() & {"failed", "errors"}:
         found["errors"] = found.get("errors", 0) + 1
     return found
-
-
-def counts_of(line: str) -> dict[str, int]:
-    """Return the numbers in pytest's last line: `3 passed, 1 error in 2.00s`."""
-    words = re.findall(r"(\d+) (passed|skipped|xfailed|failed|errors?)\b", line)
-    return {"errors" if word == "error" else word: int(number) for number, word in words}
 
 
 def _told(lines: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ from bench.parity.checkpoints.open_clip_folders import save_open_clip
 from bench.parity.measure import PACKAGES, measured, row
 from bench.parity.page import write_page
 from bench.parity.registry import refusals, registry
+from twinlens_export.presence import there
 from twinlens_export.verification import verify
 
 OPEN_CLIP = (
@@ -100,13 +101,15 @@ def main() -> None:
         of_registry = {"registry": registry(open_clip), "refusals": refusals(open_clip)}
     chosen = [name for name in families if options.only in name]
     for name in [options.only] if options.only in families else chosen:
-        (manifest, refused), spent = spent_by(partial(measured, name, families[name]))
+        found, spent = spent_by(partial(measured, name, families[name]))
+        text = there(found.manifest.text)
         results[name] = {
             "commit": commit(),
             "s": round(spent.wall_ms / 1e3),
-            "towers": row(manifest),
-            "text": {"trim": manifest.text.trim, "clean": manifest.text.clean},
-            "refused": refused,
+            "towers": row(found),
+            "least_alike": found.least_alike,
+            "text": {"trim": text.trim, "clean": text.clean},
+            "refused": found.refused,
         }
         document = {
             "question": "how closely each family follows its original, on drawings and captions",

@@ -22,7 +22,7 @@ from bench.harness.readme_tables import with_table
 from bench.harness.timing import spent_by
 from bench.parity.checkpoints.kinds import KINDS, ONE_TOWER
 from bench.parity.measure import PACKAGES, measured, row
-from bench.parity.page import cells
+from bench.parity.page import cells, least_alike
 from twinlens.bundle.specs import PRECISIONS
 from twinlens_export.verification import verify
 
@@ -33,13 +33,14 @@ MARK: Final = "<!-- checkpoints: cosines -->\n"
 
 def table(results: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of the table: the worst cosine of each tower in each precision."""
-    yield f"| checkpoint | tower | {' | '.join(PRECISIONS)} |"
-    yield f"|---|---|{'---|' * len(PRECISIONS)}"
+    yield f"| checkpoint | tower | {' | '.join(PRECISIONS)} | least alike |"
+    yield f"|---|---|{'---|' * len(PRECISIONS)}---|"
     for name, found in results.items():
         for modality in ("image", "text"):
             towers = [found["towers"].get(precision, {}).get(modality) for precision in PRECISIONS]
             if any(towers):
-                yield f"| {name} | {modality} | {' | '.join(cells(found, modality, PRECISIONS))} |"
+                figures = [*cells(found, modality, PRECISIONS), least_alike(found, modality)]
+                yield f"| {name} | {modality} | {' | '.join(figures)} |"
 
 
 def main() -> None:
@@ -56,10 +57,15 @@ def main() -> None:
     for name, save in KINDS.items():
         if options.only not in name:
             continue
-        (manifest, refused), spent = spent_by(partial(measured, name, save, ONE_TOWER.get(name)))
+        found, spent = spent_by(partial(measured, name, save, ONE_TOWER.get(name)))
         seconds = round(spent.wall_ms / 1e3)
-        found = {"towers": row(manifest), "refused": refused}
-        results[name] = {"commit": commit(), "s": seconds, **found}
+        results[name] = {
+            "commit": commit(),
+            "s": seconds,
+            "towers": row(found),
+            "least_alike": found.least_alike,
+            "refused": found.refused,
+        }
         document = {
             "question": "how closely each kind of checkpoint follows its original",
             "weights": "random, in the shapes of real checkpoints",
@@ -70,7 +76,7 @@ def main() -> None:
         OUT.write_text(json.dumps(document, indent=1) + "\n")
         worst = {
             precision: min(tower["worst_cosine"] for tower in towers.values())
-            for precision, towers in found["towers"].items()
+            for precision, towers in results[name]["towers"].items()
         }
         print(f"{name}: {worst} in {seconds} s", flush=True)
 

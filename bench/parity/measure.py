@@ -4,11 +4,15 @@ import gc
 import tempfile
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+import twinlens
 from twinlens.bundle.manifest import Manifest
 from twinlens.bundle.specs import PRECISIONS, Modality
 from twinlens.demo.samples import bundled_drawings
@@ -18,15 +22,34 @@ from twinlens_export.errors import AgreementError
 PACKAGES: Final = ("torch", "transformers", "onnxruntime")
 SAMPLES: Final = 12
 """Number of drawings and captions: two thirds are compared, the others calibrate int8."""
+ALIKE: Final = 0.999
+"""Above it, the cosine of the two least alike samples leaves nothing to compare."""
 
 
-def measured(
-    name: str, save: Callable[[Path], None], only: Modality | None = None
-) -> tuple[Manifest, dict[str, str]]:
-    """Export a checkpoint; return its manifest, and the messages of the precisions refused.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the export of one checkpoint told.
+
+    Attributes:
+        manifest: of the bundle.
+        refused: the messages of the precisions that the gate refused.
+        least_alike: of each tower, the cosine of its two least alike rows: a tower that gives
+            one row for all agrees with anything.
+    """
+
+    manifest: Manifest
+    refused: dict[str, str]
+    least_alike: dict[Modality, float]
+
+
+def measured(name: str, save: Callable[[Path], None], only: Modality | None = None) -> Measured:
+    """Export a checkpoint in every precision that the gate lets pass.
 
     Args:
         only: the one tower that the checkpoint has.
+
+    Raises:
+        ValueError: all rows of a tower are nearly one.
     """
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "checkpoint"
@@ -39,7 +62,34 @@ def measured(
             images=None if only == "text" else given.images,
             texts=None if only == "image" else given.texts,
         )
-        return exported(folder, Path(work), given)
+        manifest, refused = exported(folder, Path(work), given)
+        spread = least_alike(Path(work) / "bundle", given)
+    for modality, cosine in spread.items():
+        if cosine > ALIKE:
+            raise ValueError(
+                f"{name}: the {modality} rows are nearly one (the two least alike have a cosine "
+                f"of {cosine:.6f}), so no agreement tells anything; wanted at most {ALIKE}; "
+                "give its weights a wider range"
+            )
+    return Measured(manifest=manifest, refused=refused, least_alike=spread)
+
+
+def least_alike(bundle: Path, given: SampleFiles) -> dict[Modality, float]:
+    """Return the cosine of the two least alike samples, tower by tower, in float32."""
+    found: dict[Modality, float] = {}
+    with twinlens.load(bundle, precision="fp32", device="cpu") as model:
+        if given.images is not None:
+            rows = model.embed_images(sorted(given.images.iterdir()))
+            found["image"] = least_cosine(rows)
+        if given.texts is not None:
+            rows = model.embed_texts(given.texts.read_text(encoding="utf-8").splitlines())
+            found["text"] = least_cosine(rows)
+    return found
+
+
+def least_cosine(rows: NDArray[np.float32]) -> float:
+    """Return the smallest cosine of two of the unit rows [N, D]."""
+    return round(float((rows @ rows.T).min()), 6)
 
 
 def samples(folder: Path) -> SampleFiles:
@@ -52,7 +102,8 @@ def samples(folder: Path) -> SampleFiles:
     return SampleFiles(images=folder / "pictures", texts=folder / "texts.txt")
 
 
-def row(manifest: Manifest) -> dict[str, Any]:
+def row(found: Measured) -> dict[str, Any]:
+    """Return the figures of every tower, precision by precision."""
     return {
         precision: {
             side: {
@@ -64,7 +115,7 @@ def row(manifest: Manifest) -> dict[str, Any]:
             }
             for side, tower in towers.there().items()
         }
-        for precision, towers in manifest.towers.items()
+        for precision, towers in found.manifest.towers.items()
     }
 
 

@@ -22,8 +22,8 @@ def write_page(document: Mapping[str, Any]) -> None:
 
 
 def _families(document: Mapping[str, Any]) -> Iterator[str]:
-    yield f"| checkpoint | tower | {' | '.join(PRECISIONS)} | in float32 in int8 |"
-    yield f"|---|---|{'---|' * len(PRECISIONS)}---|"
+    yield f"| checkpoint | tower | {' | '.join(PRECISIONS)} | least alike | in float32 in int8 |"
+    yield f"|---|---|{'---|' * len(PRECISIONS)}---|---|"
     for name, result in document["results"].items():
         towers = result["towers"]
         for modality in ("image", "text"):
@@ -32,7 +32,8 @@ def _families(document: Mapping[str, Any]) -> Iterator[str]:
                 continue
             cosines = cells(result, modality, PRECISIONS)
             kept = ", ".join((each[-1] or {}).get("kept_in_float32", ()))
-            yield f"| {name} | {modality} | {' | '.join(cosines)} | {kept} |"
+            alike = least_alike(result, modality)
+            yield f"| {name} | {modality} | {' | '.join(cosines)} | {alike} | {kept} |"
 
 
 def cells(result: Mapping[str, Any], modality: str, precisions: Sequence[str]) -> list[str]:
@@ -43,6 +44,12 @@ def cells(result: Mapping[str, Any], modality: str, precisions: Sequence[str]) -
         f"{one['worst_cosine']:.6f}" if one else ("refused" if precision in refused else "")
         for precision, one in zip(precisions, towers, strict=True)
     ]
+
+
+def least_alike(result: Mapping[str, Any], modality: str) -> str:
+    """Return the cosine of a tower's two least alike rows; of older results nothing."""
+    cosine = result.get("least_alike", {}).get(modality)
+    return "" if cosine is None else f"{cosine:.2f}"
 
 
 def _registry(document: Mapping[str, Any]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from importlib import import_module as _import
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Final
 
-from twinlens.batch import Batch
+from twinlens.batch import Batch, Items, TableColumn
 from twinlens.bundle.calibration import (
     Calibration,
     CalibrationLevel,
@@ -118,6 +118,8 @@ __all__ = [  # noqa: RUF022  by room
     "load",
     "Model",
     "Batch",
+    "Items",
+    "TableColumn",
     "EmbeddedBlock",
     "LostImage",
     "OnError",

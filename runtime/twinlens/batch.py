@@ -7,7 +7,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class _Collection(Protocol[T_co]):
+class Items(Protocol[T_co]):
     """Sized collection of items; `str` is none, since it is asked for nothing but a str."""
 
     def __len__(self) -> int: ...
@@ -15,14 +15,16 @@ class _Collection(Protocol[T_co]):
     def __contains__(self, item: object, /) -> bool: ...
 
 
-class _Column(Protocol):
+class TableColumn(Protocol):
     """Column of a pandas or polars table."""
 
     def __iter__(self) -> Iterator[Any]: ...
-    def to_list(self) -> list[Any]: ...
+    def to_list(self) -> list[Any]:
+        """Return the values."""
+        ...
 
 
-Batch: TypeAlias = _Collection[T] | Iterator[T] | _Column
+Batch: TypeAlias = Items[T] | Iterator[T] | TableColumn
 """B items: a list, an array, a column of a table, or an iterator, which is read as it goes.
 
 A str is an iterable of strs: by `Iterable[str]` a type checker passes `embed_texts("a dog")` and

@@ -27,6 +27,7 @@ Every message is one sentence (what failed, what was got, what was wanted), then
 it are `quoted`: one line of at most 80 characters.
 """
 
+import os
 from typing import Final
 
 QUOTED_CHARACTERS: Final = 80
@@ -113,10 +114,12 @@ class DeadlineError(TwinlensError, TimeoutError):
 class OverloadedError(TwinlensError, RuntimeError):
     """The queue has no room for all items of a request."""
 
+    retry_after_s: float
+    """Seconds until the work now queued is done."""
+
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        """Seconds until the work now queued is done."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return _overloaded, (str(self), self.retry_after_s)
@@ -142,6 +145,24 @@ class TextError(TwinlensError, ValueError):
 
     place: int | None = None
     """Place of the text in its request, if `twinlens.AsyncModel` raises it."""
+
+
+def amount(count: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> amount(1, "text"), amount(64, "text")
+    ('1 text', '64 texts')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def missing(path: str | os.PathLike[str], cure: str) -> FileNotFoundError:
+    """Return the error of a path at which there is nothing.
+
+    >>> print(missing("photos", "give a folder of pictures"))
+    photos does not exist; give a folder of pictures
+    """
+    return FileNotFoundError(f"{quoted(os.fspath(path))} does not exist; {cure}")
 
 
 def quoted(value: object) -> str:

@@ -1,6 +1,6 @@
-"""Tables of the packages: a row for each system, whatever the order of its wheels."""
+"""Tables of the packages: one row for a system's wheels, and for all tests of an environment."""
 
-from bench.packages.record import _by_system
+from bench.packages.record import _by_environment, _by_system
 
 
 def test_the_two_wheels_of_a_system_share_a_row() -> None:
@@ -18,3 +18,17 @@ def test_the_two_wheels_of_a_system_share_a_row() -> None:
     assert (macos["CPython 3.11"], macos["3.12 and later"]) == ("5.10 MB", "5.07 MB")
     assert macos["oldest"] == "macOS 11.0"
     assert sdist["CPython 3.11"] == sdist["3.12 and later"] == "4.90 MB"
+
+
+def test_the_tests_in_an_environment_share_a_row() -> None:
+    old, new = (
+        {"environment": "floors", "versions": "numpy 2.0", "commit": commit} for commit in "ab"
+    )
+    rows = [
+        {**old, "path": "tests/runtime", "outcome": "2 passed"},
+        {**new, "path": "tests/export", "outcome": "3 passed, 1 failed"},
+        {**old, "path": "tests/parity", "outcome": "5 passed, 1 skipped"},
+    ]
+    shared, other = _by_environment(rows)
+    assert shared == {**old, "tests": "7 passed, 1 skipped of tests/runtime, tests/parity"}
+    assert other == {**new, "tests": "3 passed, 1 failed of tests/export"}

@@ -10,7 +10,8 @@ import pytest
 from bench.packages.cross.sources import current, note_down
 from bench.packages.cross.target import TARGETS
 from bench.packages.cross.toolchain import toolchain
-from bench.packages.versions import ENVIRONMENTS, counts_of, requirements
+from bench.packages.outcome import counts_of
+from bench.packages.versions import ENVIRONMENTS, requirements
 
 
 def test_a_wheel_is_kept_while_it_and_its_sources_are_the_same(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class Reader:
 
     def types(self, block: Block, printed: pytest.CaptureFixture[str]) -> str:
         """Run a block, and return its output."""
-        code = block.code.replace("8000", self._port)
+        code = re.sub(r"\b800[01]\b", self._port, block.code)
         if block.language == "bash":
             return self._shell(code).replace(self._port, "8000")
         printed.readouterr()

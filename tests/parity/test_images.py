@@ -16,6 +16,7 @@ pytest.importorskip("transformers")
 
 from pillow_processors import CLIPImageProcessorPil
 from transformers.image_utils import load_image
+from transformers_version import IS_TRANSFORMERS_4
 
 pytestmark = pytest.mark.export
 
@@ -83,7 +84,14 @@ def test_every_mode_is_read_as_transformers_reads_it(photos: list[Image.Image], 
     image = photos[0].convert(mode)
     if "A" in mode:
         image.putalpha(Image.linear_gradient("L").resize(image.size))
-    require_close(load(image, ImageSpec(side_px=224)), reference(image, 224), ROUNDING)
+    # transformers 4 drops the alpha: it gets the picture on white, where 5 lays it.
+    shown = on_white(image) if IS_TRANSFORMERS_4 and "A" in mode else image
+    require_close(load(image, ImageSpec(side_px=224)), reference(shown, 224), ROUNDING)
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 @pytest.mark.parametrize("tag", range(1, 9))

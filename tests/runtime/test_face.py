@@ -107,11 +107,12 @@ def reached_from(home: Home) -> Iterator[Home]:
     """Homes of the names that a user of this definition meets, those of private bases included."""
     for node in tree_of(home[0]).body:
         if home[1] in defined_by(node):
+            bases = getattr(node, "bases", [])
             for annotation in annotations_of(node):
                 for found in named_in(annotation, home[0]):
-                    if is_class(found) and private(found):
+                    if annotation in bases and private(found):
                         yield from reached_from(found)
-                    elif not private(found):
+                    elif is_class(found) or not private(found):
                         yield found
 
 

@@ -18,7 +18,7 @@ def misuse(model: Model) -> None:
     model.match(["photo.jpg"], "one text")  # type: ignore[arg-type]
     model.classify(["photo.jpg"], "dog")  # type: ignore[arg-type]
     model.embed_labels("dog")  # type: ignore[arg-type]
-    model.embed_labels(["dog"], templates="a {}")  # type: ignore[arg-type]
+    model.embed_labels(["dog"], templates=b"a {}")  # type: ignore[arg-type]
     model.embed_images(["photo.jpg"], on_error="skip")  # type: ignore[arg-type]
     model.tokenize("one text")  # type: ignore[arg-type]
     model.embed_tokens(["a dog"])  # type: ignore[arg-type]

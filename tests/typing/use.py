@@ -45,6 +45,7 @@ def use(named: Iterator[NamedImage]) -> list[EmbeddedBlock]:
     model.embed_images(np.zeros((1, 2, 2, 3), dtype=np.uint8))
     model.embed_images(twinlens.read_images("photos"))
     model.classify(pd.Series(["photo.jpg"]), labels=["dog"], templates=("a {}",))
+    model.embed_labels(["dog"], templates="a {}")
     with twinlens.load("demo", threads=1, spinning=True) as other:
         tokens: Tokens = other.tokenize(iter(["a dog"]))
         pixels = np.stack([other.preprocess("photo.jpg"), other.preprocess(next(named))])

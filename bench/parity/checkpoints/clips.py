@@ -7,8 +7,8 @@ from typing import Any, Final
 import transformers
 from transformers import PretrainedConfig
 
-from bench.parity.checkpoints.random_norms import with_random_norms
 from bench.parity.checkpoints.small_tokenizers import END, START, save_tokenizer
+from bench.parity.checkpoints.varied_weights import with_varied_weights
 
 
 def transformer(
@@ -74,7 +74,7 @@ TRANSFORMERS: Final[Mapping[str, Callable[[], PretrainedConfig]]] = {
 def save_transformers(config: PretrainedConfig, folder: Path) -> None:
     kind = {"clip": "CLIP", "metaclip_2": "MetaClip2", "siglip": "Siglip"}
     name = kind.get(config.model_type, "ChineseCLIP")
-    with_random_norms(getattr(transformers, f"{name}Model")(config)).save_pretrained(folder)
+    with_varied_weights(getattr(transformers, f"{name}Model")(config)).save_pretrained(folder)
     side = config.vision_config.image_size
     square = {"height": side, "width": side}
     if name == "Siglip":

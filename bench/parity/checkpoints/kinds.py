@@ -12,8 +12,8 @@ from typing import Any, Final
 import torch
 import transformers
 
-from bench.parity.checkpoints.random_norms import with_random_norms
 from bench.parity.checkpoints.small_tokenizers import END, START, WORDS, save_tokenizer
+from bench.parity.checkpoints.varied_weights import with_varied_weights
 from twinlens.bundle.specs import Modality
 
 Save = Callable[[Path], None]
@@ -56,7 +56,7 @@ def long_clip(folder: Path) -> None:
         vision_config=image(224, 16, **tower(768, 12, "quick_gelu")),
         text_config=words(248) | tower(512, 12, "quick_gelu"),
     )
-    with_random_norms(transformers.CLIPModel(config)).save_pretrained(folder)
+    with_varied_weights(transformers.CLIPModel(config)).save_pretrained(folder)
     save_clip_processor(folder)
     save_tokenizer(folder, 248)
 
@@ -68,7 +68,7 @@ def altclip(folder: Path) -> None:
         vision_config=image(224, 14, **tower(1024, 24, "quick_gelu")),
         text_config=words(514, 1) | tower(1024, 24) | {"project_dim": 768, "type_vocab_size": 1},
     )
-    with_random_norms(transformers.AltCLIPModel(config)).save_pretrained(folder)
+    with_varied_weights(transformers.AltCLIPModel(config)).save_pretrained(folder)
     save_clip_processor(folder)
     save_tokenizer(folder, 77, pad_id=1)
 
@@ -80,7 +80,7 @@ def naflex(folder: Path) -> None:
         vision_config=sizes | {"num_patches": 256, "patch_size": 16},
         text_config=words(64) | sizes | {"projection_size": 768},
     )
-    with_random_norms(transformers.Siglip2Model(config)).save_pretrained(folder)
+    with_varied_weights(transformers.Siglip2Model(config)).save_pretrained(folder)
     transformers.Siglip2ImageProcessor(patch_size=16, max_num_patches=256).save_pretrained(folder)
     save_tokenizer(folder, 64)
 
@@ -90,7 +90,7 @@ def lone_image(kind: str, **fields: Any) -> Save:  # noqa: ANN401
 
     def save(folder: Path) -> None:
         model = getattr(transformers, kind)
-        with_random_norms(model(model.config_class(**fields))).save_pretrained(folder)
+        with_varied_weights(model(model.config_class(**fields))).save_pretrained(folder)
         if kind.startswith("Siglip"):
             transformers.SiglipImageProcessor().save_pretrained(folder)
         else:
@@ -104,7 +104,7 @@ def lone_text(folder: Path) -> None:
     config = transformers.CLIPTextConfig(
         projection_dim=768, **(words(77) | tower(768, 12, "quick_gelu"))
     )
-    with_random_norms(transformers.CLIPTextModelWithProjection(config)).save_pretrained(folder)
+    with_varied_weights(transformers.CLIPTextModelWithProjection(config)).save_pretrained(folder)
     save_tokenizer(folder, 77)
 
 
@@ -112,7 +112,7 @@ def sentence_transformers(config: Any, *, pad_id: int, dense: int = 0) -> Save: 
     """Return the saving of a text model of sentence-transformers, projected to a width."""
 
     def save(folder: Path) -> None:
-        model = with_random_norms(transformers.AutoModel.from_config(config))
+        model = with_varied_weights(transformers.AutoModel.from_config(config))
         model.save_pretrained(folder)
         save_tokenizer(folder, 128, pad_id=pad_id)
         steps = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense")]
@@ -136,7 +136,9 @@ def sentence_transformers(config: Any, *, pad_id: int, dense: int = 0) -> Save: 
 def multilingual_clip(folder: Path) -> None:
     """Save the text tower XLM-Roberta-Large-Vit-L-14."""
     fields = words(514, 1) | tower(1024, 24) | {"type_vocab_size": 1, "layer_norm_eps": 1e-5}
-    model = with_random_norms(transformers.XLMRobertaModel(transformers.XLMRobertaConfig(**fields)))
+    model = with_varied_weights(
+        transformers.XLMRobertaModel(transformers.XLMRobertaConfig(**fields))
+    )
     state = {f"transformer.{name}": tensor for name, tensor in model.state_dict().items()}
     state["LinearTransformation.weight"] = torch.randn(768, 1024) * 0.05
     state["LinearTransformation.bias"] = torch.randn(768) * 0.05
@@ -154,7 +156,7 @@ def blip(folder: Path) -> None:
         vision_config=image(384, 16, **tower(768, 12)),
         text_config=text,
     )
-    with_random_norms(transformers.BlipForImageTextRetrieval(config)).save_pretrained(folder)
+    with_varied_weights(transformers.BlipForImageTextRetrieval(config)).save_pretrained(folder)
     transformers.BlipImageProcessor().save_pretrained(folder)
     save_tokenizer(folder, 77, pad_id=0)
 
@@ -166,7 +168,7 @@ def lit(folder: Path) -> None:
         transformers.BertConfig(**(words(512, 0) | tower(768, 12))),
         projection_dim=512,
     )
-    with_random_norms(transformers.VisionTextDualEncoderModel(config)).save_pretrained(folder)
+    with_varied_weights(transformers.VisionTextDualEncoderModel(config)).save_pretrained(folder)
     transformers.ViTImageProcessor().save_pretrained(folder)
     save_tokenizer(folder, 77, pad_id=0)
 
@@ -178,7 +180,7 @@ def aimv2(folder: Path) -> None:
         vision_config=image(224, 14) | {"hidden_size": 1024, "num_hidden_layers": 24},
         text_config=words(77),
     )
-    with_random_norms(transformers.Aimv2Model(config)).save_pretrained(folder)
+    with_varied_weights(transformers.Aimv2Model(config)).save_pretrained(folder)
     save_clip_processor(folder)
     save_tokenizer(folder, 77)
 
@@ -186,7 +188,7 @@ def aimv2(folder: Path) -> None:
 def groupvit(folder: Path) -> None:
     """Save a GroupViT."""
     config = transformers.GroupViTConfig(text_config=words(77))
-    with_random_norms(transformers.GroupViTModel(config)).save_pretrained(folder)
+    with_varied_weights(transformers.GroupViTModel(config)).save_pretrained(folder)
     save_clip_processor(folder)
     save_tokenizer(folder, 77)
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 import transformers
 from safetensors.torch import save_file
 
-from bench.parity.checkpoints.random_norms import with_random_norms
 from bench.parity.checkpoints.small_tokenizers import tokenizer_like
+from bench.parity.checkpoints.varied_weights import with_varied_weights
 
 BERT: Final = transformers.BertConfig(vocab_size=30522)
 TEXT_MODELS: Final[Mapping[str, transformers.PretrainedConfig]] = {
@@ -122,7 +122,7 @@ def save_open_clip(name: str, library: ModuleType, folder: Path) -> None:
     kind = library.CustomTextCLIP if is_custom else library.CLIP
     if "multimodal_cfg" in built:
         kind = library.CoCa
-    model = with_random_norms(kind(**built))
+    model = with_varied_weights(kind(**built))
     weights = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
     save_file(weights, folder / "open_clip_model.safetensors")
     fields = next((given for part, given in PREPROCESSING.items() if part in name), {})

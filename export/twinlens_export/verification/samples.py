@@ -198,7 +198,7 @@ def _apart(items: Sequence[T], kind: str) -> tuple[list[T], list[T]]:
     """Split items into those to compare, and those to calibrate on."""
     if len(items) < FEWEST:
         raise ExportError(
-            f"{len(items)} {kind} are too few to verify a tower with; give {FEWEST} or more"
+            f"a tower is verified with {FEWEST} or more {kind}, got {len(items)}; give more"
         )
     apart = range(1, len(items), 3)[:MOST_CALIBRATED]
     compared = [item for number, item in enumerate(items) if number not in apart]

@@ -56,14 +56,21 @@ class EmbeddingFolder:
             strangers = [name for name in self._visible() if not name.endswith(SUFFIX)]
             if strangers:
                 raise EmbeddingsError(
-                    f"{self.path} holds {quoted(min(strangers))!r}, which belongs to no folder of "
-                    "embeddings; name a new folder, or that of embeddings"
+                    f"{quoted(str(self.path))} holds {quoted(min(strangers))!r}, which belongs to "
+                    "no folder of embeddings; name a new folder, or that of embeddings"
                 )
         elif self.path.exists():
-            raise FileExistsError(f"{self.path} is a file or a device; name a folder")
+            raise FileExistsError(f"{quoted(str(self.path))} is a file or a device; name a folder")
         place = self.path.resolve() if self.path.exists() else self.path.resolve().parent
-        if not place.is_dir() or not os.access(place, os.W_OK):
-            raise PermissionError(f"{self.path} cannot be written; name a folder in one that can")
+        if not place.is_dir():
+            raise FileNotFoundError(
+                f"{quoted(str(self.path))} cannot be written: there is no folder "
+                f"{quoted(str(place))}; make it first"
+            )
+        if not os.access(place, os.W_OK):
+            raise PermissionError(
+                f"{quoted(str(self.path))} cannot be written; name a folder in one that can"
+            )
 
     def parts(self) -> list[Path]:
         """Return the files of rows, in their order."""

@@ -189,6 +189,11 @@ def _read_document(folder: Path) -> Any:  # noqa: ANN401  any value that JSON ha
         with open_regular(path, most_bytes=MOST_MANIFEST_BYTES) as file:
             content = file.read(MOST_MANIFEST_BYTES)
     except (OSError, ValueError) as error:  # ValueError: the path has a NUL
+        if isinstance(error, FileNotFoundError) and not folder.exists():
+            raise BundleError(
+                f"{quoted(str(folder))} is not a bundle: it does not exist; "
+                "give the folder that twinlens-export wrote, or 'demo'"
+            ) from error
         reason = error.strerror if isinstance(error, OSError) else error
         raise BundleError(
             f"{quoted(str(folder))} is not a bundle: no readable {MANIFEST} ({reason}); "

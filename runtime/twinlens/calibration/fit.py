@@ -12,6 +12,8 @@ from twinlens.bundle.calibration import Calibration, PairKind
 from twinlens.bundle.specs import Modality
 from twinlens.calibration.calibration_options import CalibrationOptions
 from twinlens.calibration.cross_validation import PairSample, Places, with_held_out_figures
+from twinlens.calibration.fit_labelled import require_both
+from twinlens.calibration.fit_matched import require_enough
 from twinlens.calibration.pair_samples import LabelledSample, MatchedSample
 from twinlens.datasets.same_pairs import AnyPairs, ImagePairs, TextPairs
 from twinlens.deduplication import distinct, first_equal_rows
@@ -72,7 +74,7 @@ def embed_pairs(
     ]
     readable = np.flatnonzero(~np.isnan(rows[0][:, 0]) & ~np.isnan(rows[1][:, 0]))
     if not len(readable):
-        raise ValueError(f"none of the {len(pairs)} images can be read; give others")
+        raise ValueError(f"no image of {len(pairs)} can be read; give others")
     return EmbeddedPairs(
         pairs=cast("SomePairs", pairs.take(readable.tolist())),
         left=rows[0][readable],
@@ -165,13 +167,17 @@ def _sample(embedded: EmbeddedPairs[Any], options: CalibrationOptions) -> PairSa
     if labels is not None:
         kept = _first_of_each(np.stack([same_image, same_text, labels], axis=1))
         _log_left_out(len(pairs), len(kept))
+        matching = int(labels[kept].sum())
+        require_both(matching, len(kept) - matching, given=len(pairs))
         cosines = np.einsum("md,md->m", images[kept], texts[kept]).astype(np.float64)
         return LabelledSample(cosines, labels[kept], same_image[kept], options)
     kept = _once_each(same_image, same_text)
     _log_left_out(len(pairs), len(kept))
     if len(kept) > MAX_MATCHED_PAIRS:
         kept = np.sort(np.random.default_rng(0).choice(kept, MAX_MATCHED_PAIRS, replace=False))
-    return MatchedSample(images[kept], texts[kept], options)
+    sample = MatchedSample(images[kept], texts[kept], options)
+    require_enough(len(kept), given=len(pairs))
+    return sample
 
 
 def _first_of_each(rows: NDArray[np.intp]) -> Places:

@@ -93,8 +93,8 @@ def fit_stairs(cosines: F64, labels: Bools, *, prior: float | None = None) -> Is
     cases = _cases(cosines, labels, prior)
     if len(cosines) < MIN_FOR_ISOTONIC:
         raise ValueError(
-            f"{len(cosines)} pairs are too few for isotonic regression, wanted "
-            f"{MIN_FOR_ISOTONIC}; use method='platt'"
+            f"isotonic regression needs {MIN_FOR_ISOTONIC} or more pairs, got {len(cosines)}; "
+            "use method='platt'"
         )
     steps, places = np.unique(cosines, return_inverse=True)
     loads = np.bincount(places, weights=cases.shares)
@@ -117,6 +117,21 @@ LABEL_FITS: Final[Mapping[CalibrationMethod, LabelFit]] = {
 }
 
 
+def require_both(matching: int, others: int, *, given: int) -> None:
+    """Refuse too few pairs of either class; of those given, repeated ones are not counted.
+
+    Raises:
+        ValueError: there are fewer than ten of one class.
+    """
+    if min(matching, others) < MIN_PER_CLASS:
+        repeats = "" if matching + others == given else f" of the {given} given, each counted once"
+        cure = "" if others else ", or leave the labels out: then wrong texts are drawn"
+        raise ValueError(
+            f"a calibration needs {MIN_PER_CLASS} or more matching pairs and as many others, got "
+            f"{matching} and {others}{repeats}; give more{cure}"
+        )
+
+
 def _cases(cosines: F64, labels: Bools, prior: float | None) -> _Cases:
     if cosines.ndim != 1 or cosines.shape != labels.shape:
         raise ValueError(
@@ -126,12 +141,7 @@ def _cases(cosines: F64, labels: Bools, prior: float | None) -> _Cases:
         raise ValueError("a cosine is not finite; leave out the rows that could not be embedded")
     n_matching = int(labels.sum())
     n_others = len(labels) - n_matching
-    if min(n_matching, n_others) < MIN_PER_CLASS:
-        cure = "" if n_others else ", or leave the labels out: then wrong texts are drawn"
-        raise ValueError(
-            f"{n_matching} matching and {n_others} other pairs are too few to calibrate on; "
-            f"give at least {MIN_PER_CLASS} of each{cure}"
-        )
+    require_both(n_matching, n_others, given=len(labels))
     if cosines[labels].mean() <= cosines[~labels].mean():
         raise ValueError("matching pairs are no closer than others; does 1 mean a match?")
     shift = 0.0

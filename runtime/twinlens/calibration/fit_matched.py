@@ -80,14 +80,26 @@ def fit_pairs(
     return PlattCurve(scale=scale, bias=float(weights[1]) - scale * centre + float(logit(prior)))
 
 
+def require_enough(kept: int, *, given: int) -> None:
+    """Refuse too few pairs; of those given, the ones that repeat others are not kept.
+
+    Raises:
+        ValueError: there are fewer than ten.
+    """
+    if kept < MIN_PAIRS:
+        repeats = ""
+        if kept < given:
+            repeats = f" of the {given} given: an image or a text that repeats counts once"
+        raise ValueError(
+            f"a calibration needs {MIN_PAIRS} or more pairs, got {kept}{repeats}; give more"
+        )
+
+
 def _checked(cosines: NDArray[np.floating]) -> F64:
     matrix = np.asarray(cosines, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"cosines have shape {list(matrix.shape)}, wanted [N, N] of matched pairs")
-    if len(matrix) < MIN_PAIRS:
-        raise ValueError(
-            f"{len(matrix)} pairs are too few to calibrate on; give at least {MIN_PAIRS}"
-        )
+    require_enough(len(matrix), given=len(matrix))
     if not np.isfinite(matrix).all():
         raise ValueError("a cosine is not finite; leave out the rows that could not be embedded")
     if matrix.diagonal().mean() <= matrix[~np.eye(len(matrix), dtype=bool)].mean():

@@ -15,6 +15,7 @@ from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.text import printable
 from twinlens.commands.reading.inputs import open_model
 from twinlens.demo.samples import bundled_drawings
+from twinlens.errors import amount
 from twinlens.http.libraries import SERVICE, require_libraries
 from twinlens.images.read_options import READ_DEFAULTS
 from twinlens.loading import DEMO, folder_of
@@ -48,10 +49,10 @@ def run(options: argparse.Namespace) -> Outcome:
     cache = Cache.of(folder) if options.index is None else Cache(folder=options.index.absolute())
     cache.claim()
     library, index = _library(options, folder, cache, titles)
-    _tell(f"{len(library.catalogue)} pictures; their index is kept in {cache.folder}")
+    _tell(f"{amount(len(library.catalogue), 'picture')}; the index is kept in {cache.folder}")
     answered = _serve(options, library, cache, index)
     return Outcome(
-        lines=[f"answered {answered} requests"],
+        lines=[f"answered {amount(answered, 'request')}"],
         document={
             "folder": str(folder),
             "cache": str(cache.folder),

@@ -26,7 +26,7 @@ from twinlens.commands.writing.embeddings_file import Write, writer_for
 from twinlens.commands.writing.targets import STDOUT, require_file, require_folder
 from twinlens.datasets.formats.parquet_file import pyarrow
 from twinlens.durable.whole import whole_file
-from twinlens.errors import quoted
+from twinlens.errors import amount, quoted
 from twinlens.model.model import Model
 from twinlens.progress import Tally, watched
 
@@ -76,7 +76,7 @@ def _into_folder(options: argparse.Namespace) -> Outcome:
 
 def _lines(report: BulkReport) -> list[str]:
     where = f"of width {report.width} in {report.out}"
-    lines = [f"{report.rows:,} embeddings {where}, {report.embedded:,} of them new"]
+    lines = [f"{amount(report.rows, 'embedding')} {where}, {report.embedded:,} of them new"]
     for item in report.lost[:TOLD]:
         name = quoted(item.name)
         lines.append(f"lost: {'' if name in item.reason else f'{name}: '}{item.reason}")
@@ -85,7 +85,9 @@ def _lines(report: BulkReport) -> list[str]:
     if report.n_lost:
         lines.append("--retry-lost embeds again what was lost")
     if report.vanished:
-        lines.append(f"{report.vanished:,} rows of items that are not in the source any more")
+        lines.append(
+            f"{amount(report.vanished, 'row')} of items that are not in the source any more"
+        )
     return lines
 
 
@@ -103,7 +105,7 @@ def _into_file(options: argparse.Namespace, write: Write) -> Outcome:
     with _opened(out) as file, _followed(options, tally):
         write(file, _told(_blocks(model, bulk, items, tally), tally, lost), about)
     return Outcome(
-        lines=[f"{tally.embedded} embeddings of width {model.width} in {out}"],
+        lines=[f"{amount(tally.embedded, 'embedding')} of width {model.width} in {out}"],
         document={"out": str(out), "rows": tally.embedded, "width": model.width, "lost": lost},
         code=1 if lost else 0,
         to_stderr=str(out) == STDOUT,

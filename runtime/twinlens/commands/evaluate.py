@@ -16,7 +16,7 @@ from twinlens.commands.writing.targets import require_folder
 from twinlens.datasets.pairs import Pairs
 from twinlens.demo.samples import CLASS_TEMPLATES, bundled_drawings
 from twinlens.durable.whole import whole_files
-from twinlens.errors import BundleError
+from twinlens.errors import BundleError, amount
 from twinlens.evaluation.evaluate import Evaluation, ModelEvaluation, evaluate
 from twinlens.evaluation.report import HTML, JSON, document, write_report
 from twinlens.loading import DEMO, folder_of, load
@@ -131,8 +131,8 @@ def _pairs(options: argparse.Namespace) -> tuple[Pairs, list[str]]:
 def _lines(evaluation: Evaluation) -> list[str]:
     models = evaluation.models
     lost = f" ({len(evaluation.lost)} more could not be read)" if evaluation.lost else ""
-    counts = f"{evaluation.images} images{lost}, {evaluation.texts} texts"
-    others = f" and {evaluation.others} others" if evaluation.others else ""
+    counts = f"{amount(evaluation.images, 'image')}{lost}, {amount(evaluation.texts, 'text')}"
+    others = f" and {amount(evaluation.others, 'other')}" if evaluation.others else ""
     table = Table(head=("", *(findings.precision for findings in models)), labels=1)
     table.rows.append(("device", *(findings.device for findings in models)))
     for direction, found in (
@@ -148,7 +148,7 @@ def _lines(evaluation: Evaluation) -> list[str]:
     table.rows.extend(_reliability_rows(models))
     compared = any(findings.image_to_text.change for findings in models)
     return [
-        f"{counts}, {evaluation.matching} matching pairs{others}",
+        f"{counts}, {amount(evaluation.matching, 'matching pair')}{others}",
         *(["in brackets: the change against fp32, and half its 95 % interval"] * compared),
         *table.lines(),
     ]

@@ -19,7 +19,7 @@ from twinlens.commands.reading.inputs import (
 )
 from twinlens.commands.writing.targets import require_folder
 from twinlens.datasets.embedding_parquet import StoredEmbeddings
-from twinlens.errors import EmbeddingsError
+from twinlens.errors import EmbeddingsError, amount
 from twinlens.images.named_image import NamedImage
 from twinlens.index.storage.folder import require_target
 from twinlens.model.model import Model
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> Outcome:
     added = job.tally.embedded
     new = f", {added} of them new" if job.before else ""
     return Outcome(
-        lines=[f"{len(index)} images in {options.out}{new}"],
+        lines=[f"{amount(len(index), 'image')} in {options.out}{new}"],
         document={
             "out": str(options.out),
             "rows": len(index),

@@ -13,6 +13,7 @@ from twinlens.bundle.manifest import Manifest, TowerFile
 from twinlens.commands.info_of_embeddings import info_of_embeddings
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.printing.table import Table
+from twinlens.errors import amount
 from twinlens.index.index import Index
 from twinlens.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from twinlens.loading import folder_of
@@ -50,7 +51,7 @@ def _of_index(folder: Path) -> Outcome:
     removed = index.n_rows - len(index)
     return Outcome(
         lines=[
-            f"index of {len(index)} rows of width {index.width}, {removed} removed",
+            f"index of {amount(len(index), 'row')} of width {index.width}, {removed} removed",
             f"keeps {index.kept}: cosines are {_precision(index)}",
             *(f"{name} {value}" for name, value in index.about.items()),
             "every file matches its hash",
@@ -125,7 +126,7 @@ def _further(calibration: Calibration, manifest: Manifest) -> str:
 def _evidence(calibration: Calibration) -> str:
     if calibration.level in ("native", "assumed"):
         return calibration.fitted_on
-    return f"{calibration.matching} matching pairs of {calibration.fitted_on}"
+    return f"{amount(calibration.matching, 'matching pair')} of {calibration.fitted_on}"
 
 
 def _quality(calibration: Calibration) -> str:

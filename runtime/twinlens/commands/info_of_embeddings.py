@@ -4,6 +4,7 @@ from pathlib import Path
 
 from twinlens.bulk.embedding_source import lost_names, stored_at
 from twinlens.commands.printing.outcome import Outcome
+from twinlens.errors import amount
 
 
 def info_of_embeddings(folder: Path) -> Outcome | None:
@@ -21,9 +22,10 @@ def info_of_embeddings(folder: Path) -> Outcome | None:
     rows = sum(len(embeddings) for _, embeddings in blocks)
     lost = sum(1 for _ in lost_names(stored)) if stored.has_lost else 0
     finished = any(folder.glob("_finished*.json"))
+    files = amount(len(stored.paths), "file")
     return Outcome(
         lines=[
-            f"{rows} embeddings of width {stored.width} in {len(stored.paths)} files, {lost} lost",
+            f"{amount(rows, 'embedding')} of width {stored.width} in {files}, {lost} lost",
             "the whole source was met" if finished else "the source was not met to its end yet",
             *(f"{name} {value}" for name, value in stored.about.items()),
             "every page matches its checksum",

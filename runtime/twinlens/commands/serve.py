@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from twinlens.commands.parsing.misuse import MisuseError
 from twinlens.commands.printing.outcome import Outcome
 from twinlens.commands.reading.inputs import refuse_unused
+from twinlens.errors import amount
 from twinlens.http.libraries import SERVICE, require_libraries
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _limits(options: argparse.Namespace, names: tuple[str, ...]) -> "HttpOptions
 
 def _outcome(answered: int, left_over: int) -> Outcome:
     return Outcome(
-        lines=[f"answered {answered} requests, {left_over} accepted and not answered"],
+        lines=[f"answered {amount(answered, 'request')}, {left_over} accepted and not answered"],
         document={"answered": answered, "left_over": left_over},
         code=0 if left_over == 0 else 1,
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 from twinlens.datasets.pairs import NO_LABELS, Columns
 from twinlens.datasets.quoting import quoted_path, quoted_value
-from twinlens.errors import PairsError, quoted
+from twinlens.errors import PairsError, amount, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def find_status(names: Sequence[str]) -> str | None:
 def warn_of_unfetched(path: Path, n_rows: int) -> None:
     """Log the number of rows that were left out, as they were not fetched, if there are any."""
     if n_rows:
-        logger.warning("%s: %d rows were not fetched and are left out", quoted_path(path), n_rows)
+        logger.warning("%s: left out, as not fetched: %s", quoted_path(path), amount(n_rows, "row"))
 
 
 def find_image_column(asked: str, names: Sequence[str]) -> str:

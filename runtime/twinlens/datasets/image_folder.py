@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from twinlens.datasets.hidden_names import is_hidden
-from twinlens.errors import ImageError, quoted
+from twinlens.errors import ImageError, missing, quoted
 from twinlens.images.load import IMAGE_SUFFIXES
 from twinlens.images.named_image import NamedImage
 
@@ -72,7 +72,10 @@ def files_matching(pattern: str) -> Iterator[FoundFile]:
     parts = PurePath(pattern).parts
     fixed = next(n for n, part in enumerate(parts) if GLOB_CHARACTERS & set(part))
     folder = Path(*parts[:fixed])
-    os.scandir(folder).close()
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError as error:
+        raise missing(folder, f"wanted the folder of the pattern {quoted(pattern)}") from error
     return _Pattern(parts[fixed:]).below(folder)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from twinlens.dataframes import is_missing, several
 from twinlens.datasets.quoting import quoted_value
-from twinlens.errors import PairsError
+from twinlens.errors import PairsError, amount
 from twinlens.images.image_like import ImageLike
 
 LABELS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -83,10 +83,8 @@ class Pairs:
                 object.__setattr__(self, name, columns[name])
         for name, column in columns.items():
             if len(column) != len(self.images):
-                raise PairsError(
-                    f"{len(self.images)} images and {len(column)} {name} are not pairs; "
-                    "give as many of each"
-                )
+                given = f"{amount(len(self.images), 'image')} and {amount(len(column), name[:-1])}"
+                raise PairsError(f"{given} are not pairs; give as many of each")
         if not self.images:
             raise PairsError("there are no pairs; give at least one")
         _require_texts(columns["texts"])

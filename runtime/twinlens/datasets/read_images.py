@@ -17,13 +17,14 @@ from twinlens.datasets.image_folder import (
 )
 from twinlens.datasets.image_parquet import MAX_PATH, images_in_parquet
 from twinlens.datasets.image_tar import images_in_tar
-from twinlens.datasets.quoting import quoted_path
 from twinlens.datasets.unread_formats import ImageSuffixes
-from twinlens.errors import DatasetError, ImageError
+from twinlens.errors import DatasetError, ImageError, missing
 from twinlens.images.named_image import ListedImage, NamedImage
 
 TAR_SUFFIXES: Final = frozenset({".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst"})
 PACKED_SUFFIXES: Final = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".z"})
+
+WANTED: Final = "give a file, a folder, or a pattern such as"
 
 
 def read_images(
@@ -37,7 +38,7 @@ def read_images(
     A folder is read with its subfolders and the tars in them, sorted by path, or the Parquet files
     of a folder that has neither images nor tars; a tar in webdataset layout, front to back; a
     Parquet file a few rows at a time, but for rows that img2dataset did not fetch; a pattern such
-    as "photos/**/*.jpg" or "shards/*.tar" gives the matching files, and the images in matching tars
+    as `photos/**/*.jpg` or `shards/*.tar` gives the matching files, and the images in matching tars
     and Parquet files; any other file is one image. Only paths and encoded bytes are read, nothing
     is decoded.
 
@@ -71,9 +72,7 @@ def read_images(
     """
     path = Path(source)
     if not is_there(path) and len(os.fspath(source)) > MAX_PATH:
-        raise FileNotFoundError(
-            f"{quoted_path(path)} does not exist; give encoded images to the model as bytes"
-        )
+        raise missing(path, "give encoded images to the model as bytes")
     root = None if image_root is None else Path(image_root)
     if os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises OSError for a name too long
         os.scandir(path).close()
@@ -87,7 +86,7 @@ def read_images(
         if GLOB_CHARACTERS & set(os.fspath(source)):
             files = files_matching(os.fspath(source))
             return _images_of_each(files, column=column, root=root)
-        raise FileNotFoundError(f"{quoted_path(path)} does not exist")
+        raise missing(path, f"{WANTED} 'photos/*.jpg'")
     _check_file(path, column)
     return _images_of_file(path, column=column, root=root)
 

@@ -23,8 +23,8 @@ from twinlens.datasets.layouts.pair_table import DELIMITERS, read_csv_pairs, rea
 from twinlens.datasets.layouts.pair_tar import read_tar_pairs
 from twinlens.datasets.pairs import Columns, Lose, Pairs
 from twinlens.datasets.quoting import quoted_path
-from twinlens.datasets.read_images import is_parquet, is_tar, is_there
-from twinlens.errors import PairsError
+from twinlens.datasets.read_images import WANTED, is_parquet, is_tar, is_there
+from twinlens.errors import PairsError, amount, missing
 from twinlens.images.named_image import NamedImage
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def read_pairs(
     elif GLOB_CHARACTERS & set(os.fspath(source)) and len(os.fspath(source)) <= MAX_PATH:
         shards = _paths(files_matching(os.fspath(source)), lose)
     else:
-        raise PairsError(f"{quoted_path(path)} does not exist")
+        raise PairsError(str(missing(path, f"{WANTED} 'shards/*.tar'")))
     if not shards:
         raise PairsError(
             f"no file matches {quoted_path(path)}; name a file, a folder or another pattern"
@@ -208,7 +208,7 @@ def _read_shards(
     for name in ("labels", "kinds", "groups"):
         if len({getattr(pairs, name) is None for pairs in read}) > 1:
             raise PairsError(
-                f"only some of the {len(read)} files have {name}; read them one by one"
+                f"of {amount(len(read), 'file')}, only some have {name}; read them one by one"
             )
     labelled = bool(read) and read[0].labels is not None
     classed, grouped = bool(read) and read[0].kinds, bool(read) and read[0].groups

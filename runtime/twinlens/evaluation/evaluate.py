@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from twinlens.batch import Batch
 from twinlens.bundle.calibration import CalibrationLevel, Negatives
 from twinlens.bundle.specs import Precision
 from twinlens.dataframes import Table
@@ -22,7 +23,7 @@ from twinlens.metrics.retrieval import Retrieval, measure_retrieval
 from twinlens.metrics.thresholds import OperatingPoint, Thresholds
 from twinlens.metrics.zero_shot import ZeroShot, measure_zero_shot
 from twinlens.model.model import Model
-from twinlens.model.zero_shot import TEMPLATES
+from twinlens.model.zero_shot import TEMPLATES, as_templates
 from twinlens.texts.tokenizer import OnCut
 
 REFERENCE: Final[Precision] = "fp32"
@@ -67,7 +68,7 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
     models: Model | Sequence[Model],
     pairs: Pairs | Table,
     *,
-    templates: Sequence[str] = TEMPLATES,
+    templates: str | Batch[str] = TEMPLATES,
     prior: float | None = None,
     level: CalibrationLevel | None = None,
     seed: int = 0,
@@ -84,7 +85,7 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
         models: one, or several precisions of one; each is compared with the one in fp32.
         pairs: labelled pairs, unseen in training and calibration; or a DataFrame of them, as
             `read_pairs` reads it.
-        templates: texts for zero-shot classification, with one `{}` for the class.
+        templates: one text with one `{}` for the class, or several, for zero-shot classification.
         prior: share of matches that the probabilities of labelled pairs are told for; the
             calibration's own by default. Of drawn negatives the share is known.
         level: level of the probabilities, as of `Model.match`.
@@ -111,6 +112,7 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
                 "pairs after it"
             )
         model.require("image", "text")
+    forms = as_templates(templates)
     pairs = as_pairs(pairs)
     truth = ground_truth(pairs)
     calibrations = [calibration_of(model, level) for model in listed]
@@ -124,7 +126,7 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
             truth,
             images,
             calibration=calibration,
-            templates=templates,
+            templates=forms,
             on_cut=on_cut,
             progress=progress,
         )
@@ -137,7 +139,7 @@ def evaluate(  # noqa: PLR0913  one choice each, none by place
         texts=len(truth.texts),
         matching=matching,
         others=len(pairs) - matching,
-        templates=tuple(templates),
+        templates=tuple(forms),
         models=tuple(
             _measure(
                 truth,

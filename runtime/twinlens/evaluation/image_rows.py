@@ -37,7 +37,7 @@ class ImageRows:
         """
         if not len(self.places):
             raise PairsError(
-                f"none of {len(self.lost)} images can be read; the first: {self.lost[0].reason}"
+                f"no image of {len(self.lost)} can be read; the first: {self.lost[0].reason}"
             )
         image_of, _ = truth.pairs
         return pairs.take(np.flatnonzero(np.isin(image_of, self.places)).tolist())

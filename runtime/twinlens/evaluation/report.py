@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from twinlens import dataclass_json
 from twinlens.bundle.calibration import Negatives
+from twinlens.errors import amount
 from twinlens.evaluation.charts import reliability_diagram, retrieval_chart, score_histogram
 from twinlens.evaluation.evaluate import Evaluation, ModelEvaluation
 from twinlens.metrics import retrieval, zero_shot
@@ -90,10 +91,10 @@ def html_report(evaluation: Evaluation, *, title: str) -> str:
 
 def _counts(evaluation: Evaluation) -> str:
     others = f", {evaluation.others} labelled not to match" if evaluation.others else ""
-    lost = f"; {len(evaluation.lost)} images could not be read" if evaluation.lost else ""
+    lost = f"; {amount(len(evaluation.lost), 'image')} could not be read" if evaluation.lost else ""
     return (
-        f"{evaluation.images} images and {evaluation.texts} texts; "
-        f"{evaluation.matching} matching pairs{others}{lost}"
+        f"{amount(evaluation.images, 'image')} and {amount(evaluation.texts, 'text')}; "
+        f"{amount(evaluation.matching, 'matching pair')}{others}{lost}"
     )
 
 

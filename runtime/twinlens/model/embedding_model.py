@@ -19,7 +19,7 @@ from twinlens.images.image_like import ImageLike
 from twinlens.images.named_image import NamedImage
 from twinlens.model.encoders import ROWS_AT_ONCE
 from twinlens.model.open_model import _OpenModel
-from twinlens.model.zero_shot import TEMPLATES, fill_templates
+from twinlens.model.zero_shot import TEMPLATES, as_templates, fill_templates
 from twinlens.normalization import unit_rows
 from twinlens.ort.cancellation import Cancellation
 from twinlens.ort.io_binding import OnDevice
@@ -234,7 +234,7 @@ class _EmbeddingModel(_OpenModel):
         self,
         labels: Batch[str],
         *,
-        templates: Batch[str] = TEMPLATES,
+        templates: str | Batch[str] = TEMPLATES,
         on_cut: OnCut = "warn",
         progress: bool = False,
     ) -> F32:
@@ -242,7 +242,7 @@ class _EmbeddingModel(_OpenModel):
 
         Args:
             labels: C names, such as "dog".
-            templates: texts with one `{}` for the label.
+            templates: one text with one `{}` for the label, or several.
             on_cut: as for `embed_texts`.
             progress: show a bar on stderr.
 
@@ -250,7 +250,7 @@ class _EmbeddingModel(_OpenModel):
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
         names = [*dataframes.several(labels, "labels")]
-        forms = [*dataframes.several(templates, "templates")]
+        forms = as_templates(templates)
         texts = fill_templates(names, forms)
         rows = self.embed_texts(texts, on_cut=on_cut, progress=progress)
         stacked = rows.reshape(len(names), len(forms), self.width)

@@ -20,7 +20,7 @@ from twinlens.embedding.image_embedder import ImageEmbedder
 from twinlens.embedding.text_blocks import text_blocks
 from twinlens.embedding.text_embedder import TextEmbedder
 from twinlens.embedding.tower import Embedder, Tower
-from twinlens.errors import ImageError
+from twinlens.errors import ImageError, amount
 from twinlens.images.decoder import Decoder, NumberedImage
 from twinlens.images.image_like import ImageLike
 from twinlens.images.kept import Drawn, drawn
@@ -205,4 +205,4 @@ def _run_once(tower: Embedder, batch: NDArray[Any]) -> None:
 
 def _require_pairs(n_images: int, n_texts: int) -> None:
     if n_images != n_texts:
-        raise ValueError(f"{n_images} images and {n_texts} texts are not pairs")
+        raise ValueError(f"{amount(n_images, 'image')} and {amount(n_texts, 'text')} are not pairs")

@@ -89,7 +89,7 @@ class Model(_MatchingModel):
         images: Batch[ImageLike | NamedImage],
         labels: Batch[str],
         *,
-        templates: Batch[str] = TEMPLATES,
+        templates: str | Batch[str] = TEMPLATES,
         on_error: Literal["raise", "nan"] = "raise",
         on_cut: OnCut = "warn",
         progress: bool = False,
@@ -103,7 +103,7 @@ class Model(_MatchingModel):
         Args:
             images: B images.
             labels: C names, such as "dog".
-            templates: texts with one `{}` for the label.
+            templates: one text with one `{}` for the label, or several.
             on_error: as for `embed_images`; an unreadable image has probabilities of NaN and no
                 best label.
             on_cut: as for `embed_texts`.

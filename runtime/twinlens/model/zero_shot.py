@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twinlens.batch import Batch
+from twinlens.dataframes import several
 from twinlens.texts.cures import no_string
 
 F32 = NDArray[np.float32]
@@ -46,11 +48,20 @@ def classify_rows(images: F32, label_rows: F32, *, labels: Sequence[str], scale:
     return Classes(labels=tuple(labels), probabilities=shares / shares.sum(axis=1, keepdims=True))
 
 
+def as_templates(templates: str | Batch[str]) -> list[str]:
+    """Return templates as a list; a single str is one template.
+
+    Raises:
+        TypeError: they have no order.
+    """
+    return [templates] if isinstance(templates, str) else [*several(templates, "templates")]
+
+
 def fill_templates(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
     """Fill every template with every label; all texts of the first label come first.
 
     Raises:
-        TextError: a label is not a string.
+        TextError: a label or a template is not a string.
         ValueError: a label is empty or repeated, or a template does not have exactly one `{}`.
     """
     if not labels or not templates:
@@ -63,7 +74,9 @@ def fill_templates(labels: Sequence[str], templates: Sequence[str]) -> list[str]
     if len(set(labels)) < len(labels):
         repeated = next(label for label in labels if labels.count(label) > 1)
         raise ValueError(f"label {repeated!r} is there twice; give it once")
-    for template in templates:
+    for index, template in enumerate(templates):
+        if not isinstance(template, str):
+            raise no_string(f"template {index}", template)
         if template.count("{}") != 1:
             raise ValueError(
                 f"template {template!r} has {template.count('{}')} places for the label, "

@@ -12,9 +12,9 @@ import numpy as np
 from twinlens import dataframes
 from twinlens.batch import Batch
 from twinlens.bundle.calibration import CalibrationLevel
-from twinlens.errors import ClosedError, DeadlineError
+from twinlens.errors import ClosedError, DeadlineError, amount
 from twinlens.images.image_like import ImageLike
-from twinlens.model.zero_shot import TEMPLATES, Classes, fill_templates
+from twinlens.model.zero_shot import TEMPLATES, Classes, as_templates, fill_templates
 from twinlens.normalization import unit_rows
 from twinlens.serving.admission_limits import AdmissionLimits
 from twinlens.serving.answers import EmbeddedRequest, ServingStats, Timings
@@ -235,7 +235,9 @@ class AsyncModel:
         """
         left, right = images_of(images), texts_of(texts)
         if len(left) != len(right):
-            raise ValueError(f"{len(left)} images and {len(right)} texts are not pairs")
+            raise ValueError(
+                f"{amount(len(left), 'image')} and {amount(len(right), 'text')} are not pairs"
+            )
         model = self._model
         calibration = model.calibration if level is None else model.calibration_for(level=level)
         calibration.shift(prior)  # refused before anything is computed
@@ -248,7 +250,7 @@ class AsyncModel:
         self,
         labels: Batch[str],
         *,
-        templates: Batch[str] = TEMPLATES,
+        templates: str | Batch[str] = TEMPLATES,
         priority: Priority | None = None,
         timeout_s: float | None = None,
     ) -> F32:
@@ -261,7 +263,7 @@ class AsyncModel:
             ValueError: a label is empty or repeated, or a template has no place for it.
         """
         names = [*dataframes.several(labels, "labels")]
-        forms = (*dataframes.several(templates, "templates"),)
+        forms = tuple(as_templates(templates))
         fill_templates(names, forms)  # refused before anything is computed
         left_s = self._left_s(timeout_s)
         found = self._labels.found(names, forms)
@@ -281,7 +283,7 @@ class AsyncModel:
         images: Batch[ImageLike | Base64Image],
         labels: Batch[str],
         *,
-        templates: Batch[str] = TEMPLATES,
+        templates: str | Batch[str] = TEMPLATES,
         priority: Priority | None = None,
         timeout_s: float | None = None,
     ) -> Classes:

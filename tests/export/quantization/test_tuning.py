@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twinlens_export.architecture import F32, Layer
+from twinlens_export.architecture import F32, Linear, Norm, TextTower
 from twinlens_export.blocks.int8 import Int8Blocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.graph.graph import Graph
@@ -49,13 +49,8 @@ def test_a_tower_stays_as_it_is_where_smoothing_costs(
 def test_tokens_that_are_added_to_as_well_are_divided(
     demo_shaped: Checkpoint, ids_of: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """In a post-norm tower a few channels of every norm are fifty times larger than the others."""
-    text, batches = demo_shaped.text, [ids_of(demo_shaped)]
-    factors = np.ones(text.encoder.width, np.float32)
-    factors[7::60] = 50
-    layers = tuple(loud(layer, factors) for layer in text.encoder.layers)
-    encoder = replace(text.encoder, layers=layers, post_norm=True)
-    bert = replace(text, encoder=encoder, output_norm=None)
+    """A post-norm tower, whose norms leave a few channels fifty times larger than the others."""
+    bert, batches = loud(demo_shaped.text), [ids_of(demo_shaped)]
     found = tuning.tune(bert, text_graph, batches, tmp_path)
     whole = {f"layers.{n}.{name}" for n in (0, 1) for name in ("query_key_value", "mlp.widen")}
     assert set(found.divisors) == {
@@ -69,21 +64,46 @@ def test_tokens_that_are_added_to_as_well_are_divided(
     def loss(graph: Graph) -> float:
         return float(1 - (embed(graph, batches, tmp_path) * wanted).sum(axis=1).mean())
 
-    assert loss(found.build(found.blocks())) < 0.5 * loss(text_graph(bert, Int8Blocks))
+    # In eight draws of the weights division left between a 38th and a 117th.
+    assert loss(found.build(found.blocks())) < 0.05 * loss(text_graph(bert, Int8Blocks))
     # In float32 nothing is divided, so kept blocks are exact.
     everything = {*sensitivities(found.build, found.blocks(), batches, tmp_path)}
     assert loss(found.build(found.blocks(kept=everything))) < 1e-6
 
 
-def loud(layer: Layer, factors: F32) -> Layer:
-    norms = (layer.attention_norm, layer.mlp_norm)
-    attention_norm, mlp_norm = (replace(norm, scale=norm.scale * factors) for norm in norms)
-    maps = (layer.query, layer.key, layer.value, layer.fc1)
-    query, key, value, fc1 = (replace(each, weight=each.weight / factors) for each in maps)
-    return replace(
-        layer, attention_norm=attention_norm, mlp_norm=mlp_norm, query=query, key=key, value=value,
-        fc1=fc1,
-    )  # fmt: skip
+def loud(text: TextTower) -> TextTower:
+    """Return the tower with post-norms, each loud in other channels than the one before.
+
+    The next norm takes a channel's loudness back, as the residual would carry it on: in one that
+    grows from norm to norm the row is that of the loud channels alone, and int8 loses nothing.
+    """
+    quiet = np.ones(text.encoder.width, np.float32)
+    after_attention, after_mlp = quiet.copy(), quiet.copy()
+    after_attention[7::60] = after_mlp[9::60] = 50
+    layers, tokens = [], quiet
+    for layer in text.encoder.layers:
+        maps = (layer.query, layer.key, layer.value)
+        query, key, value = (divided(each, tokens) for each in maps)
+        loud_layer = replace(
+            layer,
+            query=query, key=key, value=value, fc1=divided(layer.fc1, after_attention),
+            attention_norm=multiplied(layer.attention_norm, after_attention / tokens),
+            mlp_norm=multiplied(layer.mlp_norm, after_mlp / after_attention),
+        )  # fmt: skip
+        layers.append(loud_layer)
+        tokens = after_mlp
+    assert text.projection is not None
+    encoder = replace(text.encoder, layers=tuple(layers), post_norm=True)
+    projection = divided(text.projection, tokens)
+    return replace(text, encoder=encoder, output_norm=None, projection=projection)
+
+
+def divided(linear: Linear, factors: F32) -> Linear:
+    return replace(linear, weight=linear.weight / factors)
+
+
+def multiplied(norm: Norm, factors: F32) -> Norm:
+    return replace(norm, scale=norm.scale * factors)
 
 
 def test_weights_on_few_levels_stay_there(

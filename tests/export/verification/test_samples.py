@@ -107,5 +107,5 @@ def test_three_texts_are_too_few(
 ) -> None:
     (tmp_path / "three.txt").write_text("a dog\n\na cat\na bus")
     files = SampleFiles(images=sample_files.images, texts=tmp_path / "three.txt")
-    with pytest.raises(ExportError, match=r"3 texts are too few .* give 4 or more"):
+    with pytest.raises(ExportError, match=r"verified with 4 or more texts, got 3; give more"):
         read_samples(files, demo_shaped, tokenizer)

@@ -19,7 +19,7 @@ def test_without_a_folder_it_shows_the_drawings_and_tells_its_cache(tmp_path: Pa
     home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     browse = BrowseProcess("--json", env=os.environ | home)
     try:
-        told = "60 pictures; their index is kept in "
+        told = "60 pictures; the index is kept in "
         (line,) = [line for line in browse.lines if line.startswith(told)]
         cache = Path(line.removeprefix(told))
         assert (cache / "CACHEDIR.TAG").exists()
@@ -67,7 +67,7 @@ def test_a_beginning_that_fails_is_one_line(
     file = tmp_path / "file"
     file.touch()
     for line, told in (
-        ([str(tmp_path / "missing")], "No such file"),
+        ([str(tmp_path / "missing")], "does not exist; check the path"),
         ([str(file)], "is no folder"),
         ([str(tmp_path), "--index", str(tmp_path)], "holds something else"),
         ([str(tmp_path), str(tmp_path), "--index", str(tmp_path / "new")], "is not a bundle"),

@@ -262,7 +262,7 @@ def test_only_regular_files_of_a_sane_size_are_read(bundle: Bundle, name: str, k
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "\ud800", "a\nb"])
 def test_a_folder_of_any_name_that_is_no_bundle_is_one_short_line(name: str) -> None:
-    with pytest.raises(BundleError, match=r"is not a bundle: no readable twinlens\.json") as caught:
+    with pytest.raises(BundleError, match=r"is not a bundle: (no read|it does not)") as caught:
         open_bundle(Path(name))
     assert len(str(caught.value)) < 300
     assert str(caught.value).isprintable()

@@ -190,13 +190,28 @@ def test_too_few_pairs_to_hold_some_out_have_no_figures(fit: Fit) -> None:
 
 
 def test_too_few_pairs_are_refused(fit: Fit) -> None:
-    with pytest.raises(ValueError, match="9 pairs are too few"):
+    with pytest.raises(ValueError, match="needs 10 or more pairs, got 9; give more"):
         fit(matched(range(9)))
+
+
+def test_pairs_that_repeat_are_told_apart_from_few_ones(fit: Fit) -> None:
+    pairs = matched(range(50))
+    one_text = Pairs(images=pairs.images, texts=["7"] * 50)
+    with pytest.raises(ValueError, match="got 1 of the 50 given: an image or a text that repeats"):
+        fit(one_text)
+    labelled = Pairs(
+        images=[pairs.images[0]] * 50, texts=[pairs.texts[0]] * 50, labels=[True, False] * 25
+    )
+    with pytest.raises(ValueError, match="got 1 and 1 of the 50 given, each counted once"):
+        fit(labelled)
 
 
 def test_labels_of_one_kind_are_refused(fit: Fit) -> None:
     pairs = matched(range(50))
-    with pytest.raises(ValueError, match="50 matching and 0 other pairs are too few"):
+    with pytest.raises(
+        ValueError,
+        match="more matching pairs and as many others, got 50 and 0; give more",
+    ):
         fit(Pairs(images=pairs.images, texts=pairs.texts, labels=[True] * 50))
 
 
@@ -214,5 +229,5 @@ def test_options_that_mean_nothing_are_refused() -> None:
 
 
 def test_pairs_without_a_readable_image_are_refused(fit: Fit) -> None:
-    with pytest.raises(ValueError, match="none of the 20 images can be read"):
+    with pytest.raises(ValueError, match="no image of 20 can be read"):
         fit(Pairs(images=[b"broken"] * 20, texts=["1"] * 20))

@@ -237,7 +237,7 @@ def test_cosines_that_are_no_square_are_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_too_few_pairs_are_refused() -> None:
-    with pytest.raises(ValueError, match="9 pairs are too few to calibrate on; give at least 10"):
+    with pytest.raises(ValueError, match="needs 10 or more pairs, got 9; give more"):
         fit_pairs(np.eye(9, dtype=np.float32))
 
 

@@ -278,7 +278,7 @@ def test_doctor_says_whether_bf16_is_fast(
     [
         (("info", "nowhere"), "nowhere is not a bundle"),
         (("classify", "demo", "nowhere.png", "--labels", "a"), "nowhere.png does not exist"),
-        (("classify", "demo", str(DRAWINGS), "--labels", "@nowhere"), "nowhere: No such file"),
+        (("classify", "demo", str(DRAWINGS), "--labels", "@nowhere"), "nowhere does not exist"),
         (("search", "demo", "nowhere.index", "x"), "nowhere.index"),
         (("search", "demo", str(DRAWINGS), "x"), "is no twinlens index"),
         (("index", "demo", str(DRAWINGS), "--out", "no/where"), "no/where cannot be written"),

@@ -103,7 +103,7 @@ def test_evaluate_measures_the_others(
     assert main(["evaluate", "demo", str(whole), "--device", "cpu", "--json"]) == 0
     assert found | {"lost": []} == json.loads(capsys.readouterr().out)
     report = (tmp_path / "report/report.html").read_text(encoding="utf-8")
-    assert "1 images could not be read" in report
+    assert "1 image could not be read" in report
 
 
 def test_calibrate_fits_the_others(

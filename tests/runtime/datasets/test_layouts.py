@@ -88,7 +88,7 @@ def test_rows_that_were_not_fetched_are_counted(
     parquet.write_table(pa.Table.from_pylist(rows), path)
     with caplog.at_level(logging.WARNING):
         assert (len([*read_images(path)]), len(read_pairs(path))) == (1, 1)
-    assert caplog.text.count("1 rows were not fetched and are left out") == 2
+    assert caplog.text.count("left out, as not fetched: 1 row") == 2
     # Without img2dataset's other column, "status" is anybody's.
     parquet.write_table(pa.Table.from_pylist(rows).drop(["error_message"]), path)
     assert len([*read_images(path)]) == 2

@@ -108,7 +108,7 @@ def test_images_may_be_one_array_of_them() -> None:
         ({"kinds": [3, 4, 5]}, "class 0 is 3, wanted a string"),
         ({"images": [], "texts": []}, "there are no pairs"),
         ({"images": pd.Series([], dtype=str), "texts": []}, "there are no pairs"),
-        ({"labels": [True]}, "3 images and 1 labels are not pairs"),
+        ({"labels": [True]}, "3 images and 1 label are not pairs"),
     ],
 )
 def test_a_column_of_something_else_is_refused(columns: dict[str, Any], message: str) -> None:

@@ -265,7 +265,7 @@ def test_what_is_no_file_of_pairs_is_an_error(folder: Path, name: str, message: 
 
 
 def test_columns_of_different_lengths_are_no_pairs() -> None:
-    with pytest.raises(PairsError, match="2 images and 1 texts are not pairs"):
+    with pytest.raises(PairsError, match="2 images and 1 text are not pairs"):
         Pairs(images=["a", "b"], texts=["a"])
 
 

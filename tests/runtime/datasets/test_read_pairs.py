@@ -28,5 +28,5 @@ def test_files_of_a_pattern_agree_on_their_columns(folder: Path) -> None:
     table(folder, "image,text,label\ncat.png,b,1\n", "1.csv")
     assert read_pairs(f"{folder}/*.csv").labels == [False, True]
     table(folder, "image,text\ncat.png,b\n", "2.csv")
-    with pytest.raises(PairsError, match="only some of the 3 files have labels"):
+    with pytest.raises(PairsError, match="of 3 files, only some have labels"):
         read_pairs(f"{folder}/*.csv")

@@ -114,7 +114,7 @@ def test_what_is_no_model_is_not_evaluated(models: object) -> None:
 
 
 def test_pairs_of_unreadable_images_alone_cannot_be_evaluated(bundle: Bundle) -> None:
-    with pytest.raises(PairsError, match="none of 1 images can be read; the first: image 0: "):
+    with pytest.raises(PairsError, match="no image of 1 can be read; the first: image 0: "):
         evaluate(open_model(bundle), Pairs(images=[b"x"], texts=["a"]), on_error="skip")
     with pytest.raises(ValueError, match="on_error is 'nan', not 'raise' or 'skip'"):
         evaluate(open_model(bundle), Pairs(images=[b"x"], texts=["a"]), on_error="nan")  # type: ignore[arg-type]

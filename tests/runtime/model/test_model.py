@@ -165,7 +165,6 @@ def test_a_bad_text_is_named_by_its_index(model: Model) -> None:
         lambda model: model.embed_images(np.zeros((8, 9), dtype=np.uint8)),
         lambda model: model.match(["dog.png"], "a dog"),
         lambda model: model.classify(["dog.png"], "dog"),
-        lambda model: model.classify(["dog.png"], ["dog"], templates="a {}"),
     ],
 )
 def test_a_single_one_is_not_taken_for_a_list(
@@ -205,7 +204,7 @@ def test_match_and_classify_know_two_answers_to_a_bad_image(model: Model) -> Non
 
 
 def test_match_wants_as_many_texts_as_images(model: Model, pictures: list[Path]) -> None:
-    with pytest.raises(ValueError, match="2 images and 1 texts are not pairs"):
+    with pytest.raises(ValueError, match="2 images and 1 text are not pairs"):
         model.match(pictures[:2], ["a dog"])
 
 
@@ -399,6 +398,20 @@ def test_labels_and_templates_that_mean_nothing_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         model.classify([], labels, templates=[template])
+
+
+@pytest.mark.parametrize("template", [7, None, "a {}".format])
+def test_a_template_that_is_no_string_is_told_by_its_place(model: Model, template: object) -> None:
+    with pytest.raises(TextError, match=r"template 1 is a .*, not a string; "):
+        model.embed_labels(["dog"], templates=["{}", template])  # type: ignore[list-item]
+
+
+def test_a_single_string_is_one_template(model: Model) -> None:
+    alone = model.embed_labels(["dog", "cat"], templates="a {} emoji")
+    np.testing.assert_array_equal(alone, model.embed_texts(["a dog emoji", "a cat emoji"]))
+    drawings = bundled_drawings()[:4]
+    table = {"image": [one.path for one in drawings], "text": [one.caption for one in drawings]}
+    assert twinlens.evaluate(model, table, templates="a {} emoji").templates == ("a {} emoji",)
 
 
 def test_other_braces_are_only_text(model: Model, pictures: list[Path]) -> None:

@@ -105,7 +105,7 @@ def test_joint_answers_are_those_of_the_model(model: twinlens.Model) -> None:
         runs = serving.stats().runs
         await serving.embed_labels(many)
         assert serving.stats().runs == runs
-        with pytest.raises(ValueError, match="5 images and 1 texts are not pairs"):
+        with pytest.raises(ValueError, match="5 images and 1 text are not pairs"):
             await serving.match(images, texts[:1])
         with pytest.raises(ValueError, match="label 'a' is there twice"):
             await serving.embed_labels(["a", "a"])

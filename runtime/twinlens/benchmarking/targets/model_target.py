@@ -18,7 +18,7 @@ from twinlens.benchmarking.scenarios.loads import Asker, LoadQuery
 from twinlens.benchmarking.scenarios.probe import Act, Probe
 from twinlens.bundle.bundle import MANIFEST, open_bundle, sha256_of
 from twinlens.bundle.specs import MODALITIES, Precision
-from twinlens.errors import DeadlineError, OverloadedError
+from twinlens.errors import DeadlineError, OverloadedError, amount
 from twinlens.loading import folder_of, load
 from twinlens.model.model import Model
 from twinlens.ort.device_choice import resolve
@@ -201,8 +201,8 @@ class ModelTarget:
             return model.embed_pixels(pixels)
 
         acts: dict[str, tuple[Query, Act]] = {
-            counted(batch, "image"): ("image", encoded_images),
-            f"{counted(batch, 'image')}, decoded before": ("pixels", ready_pixels),
+            amount(batch, "image"): ("image", encoded_images),
+            f"{amount(batch, 'image')}, decoded before": ("pixels", ready_pixels),
         }
         if batch <= len(items.texts):
             texts = [list(items.texts[at : at + batch]) for at in _starts(items.texts, batch)]
@@ -282,13 +282,8 @@ def _tokens_of(model: Model, batches: Sequence[Tokens]) -> Act:
 
 
 def _offline_texts(batch: int) -> dict[str, Query]:
-    name = counted(batch, "text")
+    name = amount(batch, "text")
     return {name: "text", f"{name}, tokenized before": "tokens"}
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, as "64 texts"."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _missing(scenario: Scenario, name: str, query: Query, reason: str) -> Result:

@@ -21,9 +21,8 @@ from twinlens.benchmarking.targets.model_target import (
     MOST_COMPARED,
     Opening,
     agreement,
-    counted,
 )
-from twinlens.errors import quoted
+from twinlens.errors import amount, quoted
 from twinlens.normalization import unit_rows
 
 F32 = NDArray[np.float32]
@@ -185,9 +184,9 @@ class ServiceTarget:
             uris = [_data_uri(_at(images, number)) for number in range(batch)]
             asked.append(("image", [self._request(uris, "image", priority="bulk")]))
         return [
-            self._probe("offline", counted(batch, query), query, batch, requests)
+            self._probe("offline", amount(batch, query), query, batch, requests)
             for query, requests in asked
-            if self._takes(counted(batch, query), requests[0])
+            if self._takes(amount(batch, query), requests[0])
         ]
 
     def _takes(self, name: str, request: bytes) -> bool:

@@ -1,7 +1,7 @@
 """An error as one line of the terminal."""
 
 from twinlens.commands.printing.text import one_line
-from twinlens.errors import TRACEBACK, TwinlensError
+from twinlens.errors import TRACEBACK, TwinlensError, missing
 
 
 def error_line(error: Exception) -> str:
@@ -12,6 +12,8 @@ def error_line(error: Exception) -> str:
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, TwinlensError) and error.filename:
         # Of a rename, the second is the name that the caller knows.
+        if isinstance(error, FileNotFoundError) and not error.filename2:
+            return str(missing(error.filename, "check the path"))
         return f"{error.filename2 or error.filename}: {error.strerror}"
     if isinstance(error, (TwinlensError, OSError, ValueError)):
         return str(error)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.commands.parsing.misuse import MisuseError
+from twinlens.errors import missing
 
 STDOUT: Final = "-"
 
@@ -14,6 +15,7 @@ def require_file(out: Path, *, force: bool) -> None:
 
     Raises:
         FileExistsError: it exists, and `force` is False.
+        FileNotFoundError: the folder that it would lie in does not exist.
         MisuseError: it is the standard output, a folder or a device.
         PermissionError: it or its folder cannot be written.
     """
@@ -22,6 +24,8 @@ def require_file(out: Path, *, force: bool) -> None:
         raise MisuseError(f"--out {out} is a folder or a device; name a file")
     # A new file takes the place of the old one, so both must be free to change.
     place = out.resolve()
+    if not place.parent.exists():
+        raise missing(place.parent, "make the folder first, or name a file in another")
     if not os.access(place.parent, os.W_OK) or (place.exists() and not os.access(place, os.W_OK)):
         raise PermissionError(f"--out {out} cannot be written; name a file in a folder that can")
     if out.exists():

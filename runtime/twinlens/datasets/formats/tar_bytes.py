@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from twinlens.datasets.quoting import quoted_path
-from twinlens.errors import DatasetError, quoted
+from twinlens.errors import DatasetError, missing, quoted
 
 MAX_EXPANSION: Final = 1032
 """Bytes out of one compressed byte: the most that deflate can give. bzip2 and xz could give more,
@@ -128,7 +128,11 @@ def require_regular_file(path: Path) -> None:
         DatasetError: it is one.
         OSError: there is no such file.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise missing(path, "check the path") from error
+    if not stat.S_ISREG(mode):
         raise DatasetError(f"{quoted_path(path)} is no regular file; copy its content into one")
 
 

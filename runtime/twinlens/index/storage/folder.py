@@ -43,20 +43,24 @@ def require_target(folder: Path) -> None:
         parent = folder.parent
         if not parent.is_dir():
             raise FileNotFoundError(
-                f"{folder} cannot be written: there is no folder {parent}; make it first"
+                f"{quoted(str(folder))} cannot be written: there is no folder "
+                f"{quoted(str(parent))}; make it first"
             )
         if not os.access(parent, os.W_OK):
-            raise PermissionError(f"{folder} cannot be written; name one in a folder that can")
+            raise PermissionError(
+                f"{quoted(str(folder))} cannot be written; name one in a folder that can"
+            )
     elif not folder.is_dir():
         raise FileExistsError(
-            f"{folder} is a file or a device, but an index is a folder; name another place"
+            f"{quoted(str(folder))} is a file or a device, but an index is a folder; "
+            "name another place"
         )
     else:
         strangers = [name for name in os.listdir(folder) if not _is_ours(name)]  # noqa: PTH208
         if strangers:
             raise FileExistsError(
-                f"{folder} holds {quoted(min(strangers))!r}, which belongs to no index; "
-                "name a new folder or that of an index"
+                f"{quoted(str(folder))} holds {quoted(min(strangers))!r}, which belongs to no "
+                "index; name a new folder or that of an index"
             )
 
 

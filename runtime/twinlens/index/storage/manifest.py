@@ -14,7 +14,7 @@ from typing import Final
 
 from twinlens import dataclass_json
 from twinlens.bundle.sealed_json import seal_of
-from twinlens.errors import IndexFileError, quoted
+from twinlens.errors import IndexFileError, missing, quoted
 from twinlens.index.arrays.layout import ID_TEXT, IdKind, Layout
 from twinlens.index.ids import repr_of
 
@@ -191,19 +191,19 @@ def read_about(about: Mapping[str, str] | None) -> dict[str, str]:
 
 def _no_index(path: Path) -> OSError | IndexFileError:
     if not path.exists():
-        return FileNotFoundError(2, "No such file or directory", str(path))
+        return missing(path, "give the folder of an index, made by Index.save or twinlens index")
     if path.is_dir():
         return IndexFileError(
-            f"{path} is no twinlens index: it has no {MANIFEST}; if a writer was stopped in it, "
-            "write it again"
+            f"{quoted(str(path))} is no twinlens index: it has no {MANIFEST}; "
+            "if a writer was stopped in it, write it again"
         )
     with path.open("rb") as file:
         if file.read(len(_SINGLE_FILE)) == _SINGLE_FILE:
             return IndexFileError(
-                f"{path} is an index of format 1, a single file; this twinlens keeps an index in "
-                "a folder: embed the rows, build and save it again"
+                f"{quoted(str(path))} is an index of format 1, a single file; this "
+                "twinlens keeps an index in a folder: embed the rows, build and save it again"
             )
     return IndexFileError(
-        f"{path} is no twinlens index: it is a file, wanted a folder with {MANIFEST}; "
+        f"{quoted(str(path))} is no twinlens index: it is a file, wanted a folder with {MANIFEST}; "
         "give a folder that Index.save or Index.write made"
     )
