@@ -28,7 +28,7 @@ ALIKE: Final = 0.999
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What the export of one checkpoint told.
+    """Figures of the export of one checkpoint.
 
     Attributes:
         manifest: of the bundle.
