@@ -1,6 +1,6 @@
 """Make the demo model: fetch, draw, train, coarsen and release, each a command, in this order.
 
-`renew` needs none of them: it writes the small files of the released bundle, whose towers stay.
+`renew` needs none of them: it writes all of the released bundle but its weights and its curves.
 """
 
 import argparse
@@ -55,7 +55,8 @@ def main() -> None:
     elif options.act == "release":
         release(options.work)
     elif options.act == "renew":
-        renew_bundle(CHECKPOINT, DEMO / "bundle")
+        renew_bundle(CHECKPOINT, WHOLE)
+        write_packaged(WHOLE, DEMO / "bundle")
     else:
         test(options.work)
 

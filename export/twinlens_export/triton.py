@@ -5,7 +5,7 @@
 
 Format: Triton's "Model Repository" and "Model Configuration", and the README of its ONNX Runtime
 backend. The towers run there as they are: an int8 file carries its operators as functions of
-standard ones.
+ONNX's own.
 """
 
 import shutil
@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import onnx
+
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.manifest import TowerFile
 from twinlens.bundle.specs import MODALITIES, Modality, Precision, TargetDevice, TextSpec
 from twinlens.errors import quoted
 from twinlens_export.bundle_folder import new_folder
 from twinlens_export.errors import ExportError
+from twinlens_export.graph.read_graph import require_known_operators
 from twinlens_export.presence import there
 
 CONFIG: Final = "config.pbtxt"
@@ -129,7 +132,8 @@ def write_repository(
         The folders of the models.
 
     Raises:
-        ExportError: the bundle lacks a precision, or a model's folder is taken.
+        ExportError: the bundle lacks a precision, a model's folder is taken, or an earlier version
+            has written the bundle.
         BundleError: a file of the bundle is missing or was changed.
     """
     lacking = [one for one in precisions if one not in bundle.manifest.towers]
@@ -147,6 +151,8 @@ def write_repository(
     ]
     for model in models:
         bundle.check_tower(model.tower)
+        path = bundle.path(model.tower.file)
+        require_known_operators(onnx.load(path, load_external_data=False), path)
     for model in models:
         place = folder / model_name(bundle.folder, model.precision, model.modality)
         with new_folder(place) as draft:

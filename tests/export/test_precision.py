@@ -5,11 +5,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
-from twinlens.bundle.specs import Precision
+from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.precision import in_precision
+from twinlens_export.graph.graph import Graph, to_model
+from twinlens_export.precision import in_precision, native_graph
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
 from twinlens_export.verification import reference_model, verify
 
@@ -28,6 +30,17 @@ def test_towers_follow_transformers(
     assert (rows * reference_model.image_rows(checkpoint, images)).sum(axis=1).min() >= least
     rows = opened(in_precision(partial(text_graph, checkpoint.text), precision))(ids)
     assert (rows * reference_model.text_rows(checkpoint, ids)).sum(axis=1).min() >= least
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_onnxs_own_checker_knows_the_types_and_shapes_of_every_tensor(
+    precision: Precision, checkpoint: Checkpoint
+) -> None:
+    graphs: list[Graph | None] = []
+    for build in (partial(image_graph, checkpoint.image), partial(text_graph, checkpoint.text)):
+        graphs += in_precision(build, precision), native_graph(build, precision)
+    for graph in filter(None, graphs):
+        onnx.checker.check_model(to_model(graph), full_check=True)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])

@@ -19,6 +19,7 @@ from twinlens_export import exporter
 from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from twinlens_export.checkpoints.tracing import as_module, traced_image_tower, traced_text_tower
 from twinlens_export.errors import AgreementError
+from twinlens_export.graph.names import TOWER_NAMES
 from twinlens_export.portable.names import SUFFIXES
 from twinlens_export.verification import verify
 from twinlens_export.verification.samples import SampleFiles
@@ -27,21 +28,40 @@ from twinlens_export.verification.verify import Tolerance
 TEXTS = ["a dog", "Two CATS, asleep!", "x", "a bus in the rain " * 20]
 
 Export = Callable[[Checkpoint, Path], Bundle]
+ENDS = sorted(name for name in TOWER_NAMES if "." not in name)
+
+
+def idle_map(width: int) -> torch.nn.Linear:
+    """Return a linear map that changes nothing."""
+    linear = torch.nn.Linear(width, width, bias=False)
+    torch.nn.init.eye_(linear.weight)
+    return linear
 
 
 def traced(folder: Path) -> Checkpoint:
-    """A CLIP of transformers, both towers traced as if they were no known transformers."""
+    """A CLIP of transformers, both towers traced as if they were no known transformers.
+
+    It has further maps, which are named as the ends of a tower are.
+    """
     checkpoint = read_checkpoint(str(folder))
     theirs: Any = checkpoint.model
+    for name in ENDS:
+        theirs.model.add_module(name, idle_map(checkpoint.width))
+
+    def behind(features: torch.Tensor) -> torch.Tensor:
+        for name in ENDS:
+            features = theirs.model.get_submodule(name)(features)
+        return features
+
     return replace(
         checkpoint,
         image=traced_image_tower(
-            as_module(theirs.image_features, theirs.model),
+            as_module(lambda pixels: behind(theirs.image_features(pixels)), theirs.model),
             side_px=checkpoint.image_spec.side_px,
             normalization=checkpoint.image.normalization,
         ),
         text=traced_text_tower(
-            as_module(theirs.text_features, theirs.model),
+            as_module(lambda ids: behind(theirs.text_features(ids)), theirs.model),
             context=checkpoint.text_spec.context,
             vocabulary=checkpoint.text.vocabulary,
             trim=True,

@@ -12,6 +12,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import Message
 from half_demo import half_demo
+from onnx.reference import ReferenceEvaluator
 
 import twinlens
 from twinlens.bundle.bundle import MANIFEST, open_bundle, sha256_of
@@ -93,13 +94,8 @@ def repository(bundle: Path, tmp_path: Path) -> Path:
 
 
 def plain_rows(folder: Path, values: np.ndarray) -> np.ndarray:
-    """Embed by an onnxruntime that knows nothing of twinlens, as in Triton's backend.
-
-    Products of int8 are exact on every processor, as they are in Triton on x86 with VNNI alone.
-    """
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    session = onnxruntime.InferenceSession(folder / "1" / "model.onnx", options)
+    """Embed by an onnxruntime that knows nothing of twinlens, as in Triton's backend."""
+    session = onnxruntime.InferenceSession(folder / "1" / "model.onnx")
     (rows,) = session.run(None, {session.get_inputs()[0].name: values})
     return rows
 
@@ -162,6 +158,41 @@ def test_a_plain_onnxruntime_gives_the_rows_of_twinlens(
     for tokens in (16, 32):
         rows = plain_rows(repository / "demo_text_int8", packed(texts, tokens))
         np.testing.assert_allclose(rows, model.embed_texts(texts), atol=2e-6)
+
+
+def test_onnxs_own_checker_and_evaluator_take_an_int8_model(repository: Path) -> None:
+    """Its functions have operators of ONNX alone, whose types and shapes are known."""
+    for path in repository.glob("*/1/model.onnx"):
+        onnx.checker.check_model(path, full_check=True)
+    ids = packed(["a slice of pizza on a plate"], 16)
+    folder = repository / "demo_text_int8"
+    (row,) = ReferenceEvaluator(str(folder / "1" / "model.onnx")).run(None, {"input_ids": ids})
+    np.testing.assert_allclose(row, plain_rows(folder, ids), atol=2e-6)
+
+
+def test_a_bundle_of_an_earlier_version_is_refused(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of signed weights, whose sums saturate on x86 without VNNI."""
+    file = bundle / "onnx" / "text_model_int8.onnx"
+    model = onnx.load(file)
+    products = (node for node in model.functions[0].node if node.op_type == "MatMulInteger")
+    product = next(products)
+    product.op_type, product.domain = "MatMulIntegerToFloat", "com.microsoft"
+    onnx.save(model, file)
+    manifest = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
+    manifest.pop("sha256")
+    manifest["towers"]["int8"]["text"] |= {
+        "sha256": sha256_of(file),
+        "bytes": file.stat().st_size,
+    }
+    manifest["calibrations"].pop("int8")
+    write_sealed(bundle / MANIFEST, manifest)
+    for option in ("--triton", "--portable"):
+        out = tmp_path / "out"
+        assert main([str(bundle), option, str(out), "--precision", "int8"]) == 1
+        assert "has an operator MatMulIntegerToFloat" in capsys.readouterr().err
+        assert not out.exists()
 
 
 def test_external_data_lie_beside_the_model(bundle: Path, tmp_path: Path) -> None:

@@ -1,66 +1,79 @@
-"""The renewal of the released bundle: its small files and descriptions anew, its towers kept.
+"""The renewal of the released bundle: all of a new export but the weights and what was measured.
 
 A new export would compute slightly other rows, for which calibration and figures would be anew.
 """
 
 import dataclasses
-import importlib.metadata
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Final
 
 import onnx
-from onnx import helper
 
-from twinlens.bundle.bundle import open_bundle, sha256_of, write_manifest
-from twinlens.bundle.manifest import TowerFile
-from twinlens.bundle.specs import Modality, Precision
-from twinlens_demo.release.release import NAME
-from twinlens_export.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from twinlens_export.exporter import with_tool_files
+from twinlens.bundle.bundle import Bundle, open_bundle, sha256_of, write_manifest
+from twinlens.bundle.manifest import TowerFile, Towers
+from twinlens.errors import quoted
+from twinlens_demo.release.release import write_bundle
+from twinlens_export.errors import ExportError
 from twinlens_export.presence import there
-from twinlens_export.towers.description import description_of
-
-MODALITIES: Final[tuple[Modality, ...]] = ("image", "text")
 
 
 def renew_bundle(checkpoint: Path, bundle: Path) -> None:
-    """Write the files that other tools read, and the descriptions inside the ONNX files."""
-    old = open_bundle(bundle)
+    """Write small files, descriptions and the functions of operators as an export writes them now.
+
+    Raises:
+        ExportError: an export now has other nodes or arrays; release the bundle instead.
+    """
+    manifest = open_bundle(bundle).manifest
     with tempfile.TemporaryDirectory() as folder:
-        named = shutil.copytree(checkpoint, Path(folder) / NAME)
-        read = with_tool_files(read_checkpoint(str(named)))
-    for name, text in read.files.items():
-        (bundle / name).write_text(text, encoding="utf-8")
-    towers = {
-        precision: dataclasses.replace(
-            pair,
-            image=_described(bundle, there(pair.image), read, "image", precision),
-            text=_described(bundle, there(pair.text), read, "text", precision),
-        )
-        for precision, pair in old.manifest.towers.items()
-    }
-    calibrations = {
-        precision: dataclasses.replace(one, towers=towers[precision].calibrated_for())
-        for precision, one in old.manifest.calibrations.items()
+        write_bundle(checkpoint, Path(folder) / "new")
+        new = open_bundle(Path(folder) / "new")
+        for name in new.manifest.files:
+            shutil.copyfile(new.path(name), bundle / name)
+        towers = {
+            precision: _renewed_pair(bundle, pair, new)
+            for precision, pair in manifest.towers.items()
+        }
+    keys = {
+        pair.calibrated_for(): towers[precision].calibrated_for()
+        for precision, pair in manifest.towers.items()
     }
     renewed = dataclasses.replace(
-        old.manifest,
+        manifest,
         towers=towers,
-        calibrations=calibrations,
-        files={name: sha256_of(bundle / name) for name in sorted(read.files)},
+        files={name: sha256_of(bundle / name) for name in sorted(new.manifest.files)},
+        calibrations={
+            precision: dataclasses.replace(one, towers=keys[one.towers])
+            for precision, one in manifest.calibrations.items()
+        },
+        further_calibrations=tuple(
+            dataclasses.replace(one, towers=keys[one.towers])
+            for one in manifest.further_calibrations
+        ),
     )
     write_manifest(bundle, renewed)
 
 
-def _described(
-    bundle: Path, tower: TowerFile, checkpoint: Checkpoint, modality: Modality, precision: Precision
-) -> TowerFile:
+def _renewed_pair(bundle: Path, pair: Towers, new: Bundle) -> Towers:
+    return dataclasses.replace(
+        pair,
+        image=_renewed(bundle, there(pair.image), new),
+        text=_renewed(bundle, there(pair.text), new),
+    )
+
+
+def _renewed(bundle: Path, tower: TowerFile, new: Bundle) -> TowerFile:
+    """Give a released file all of the new one but its weights."""
     path = bundle / tower.file
-    model = onnx.load(path)
-    model.doc_string, properties = description_of(checkpoint, modality, precision)
-    model.producer_version = importlib.metadata.version("twinlens")
-    helper.set_model_props(model, properties)
+    old, model = onnx.load(path), onnx.load(new.path(tower.file))
+    kept = {tensor.name: tensor for tensor in old.graph.initializer}
+    if list(old.graph.node) != list(model.graph.node) or kept.keys() != {
+        tensor.name for tensor in model.graph.initializer
+    }:
+        raise ExportError(
+            f"{quoted(tower.file)} has other nodes in an export of now; release the bundle anew"
+        )
+    for tensor in model.graph.initializer:
+        tensor.CopyFrom(kept[tensor.name])
     onnx.save_model(model, path)
     return dataclasses.replace(tower, sha256=sha256_of(path), bytes=path.stat().st_size)

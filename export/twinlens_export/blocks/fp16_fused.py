@@ -12,7 +12,7 @@ from typing import Final
 import onnx
 
 from twinlens_export.architecture import F32, Activation, Linear, Norm
-from twinlens_export.blocks.fp32 import ACTIVATIONS, FloatBlocks
+from twinlens_export.blocks.fp32 import ACTIVATIONS, QUICK, FloatBlocks
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.graph.graph import Graph, Node
 
@@ -143,6 +143,8 @@ class FusedBlocks:
 
     def _activated(self, hidden: str, activation: Activation) -> str:
         fc1 = self._linears.pop(hidden)
+        if activation == "quick_gelu":
+            return self.graph.add("QuickGelu", hidden, alpha=QUICK)
         if activation not in WITH_BIAS or not fc1.bias:
             return ACTIVATIONS[activation](self.graph, hidden)
         return self.graph.add(WITH_BIAS[activation], fc1.product, fc1.bias)

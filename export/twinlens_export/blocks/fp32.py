@@ -1,4 +1,7 @@
-"""The blocks in float32, in operators of every execution provider."""
+"""The blocks in float32, in ONNX's own operators, which every runtime has.
+
+Those of a quick_gelu and of scores with a transpose are fused by onnxruntime when it opens a file.
+"""
 
 # ruff: noqa: D102  the contracts are those of Blocks
 
@@ -12,8 +15,20 @@ from twinlens_export.architecture import F32, Activation, Linear, Norm
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.graph.graph import Graph, GraphBuilder
 
+QUICK: Final = 1.702
+"""Factor of quick_gelu: x * sigmoid(1.702 x)."""
+LAST_TWO: Final = (0, 1, 3, 2)
+"""Permutation that transposes the matrices of a tensor of rank 4."""
+
+
+def add_quick_gelu(graph: GraphBuilder, tokens: str) -> str:
+    """Append x * sigmoid(1.702 x)."""
+    scaled = graph.add("Mul", tokens, graph.constant(QUICK, np.float32))
+    return graph.add("Mul", tokens, graph.add("Sigmoid", scaled))
+
+
 ACTIVATIONS: Final[Mapping[Activation, Callable[[GraphBuilder, str], str]]] = {
-    "quick_gelu": lambda graph, tokens: graph.add("QuickGelu", tokens, alpha=1.702),
+    "quick_gelu": add_quick_gelu,
     "gelu": lambda graph, tokens: graph.add("Gelu", tokens),
     "gelu_tanh": lambda graph, tokens: graph.add("Gelu", tokens, approximate="tanh"),
 }
@@ -139,7 +154,7 @@ def add_attention(graph: GraphBuilder, parts: tuple[str, ...], mask: str) -> str
         mask: added to the scores [B, heads, T, T]; an empty name is none.
     """
     query, key, value = parts
-    scores = graph.add("FusedMatMul", query, key, transB=1)
+    scores = graph.add("MatMul", query, graph.add("Transpose", key, perm=LAST_TWO))
     if mask:
         scores = graph.add("Add", scores, mask)
     weights = graph.add("Softmax", scores, axis=-1)

@@ -21,7 +21,7 @@ from twinlens_export.checkpoints.body_patches import patch_steps
 from twinlens_export.errors import CheckpointError
 from twinlens_export.graph.body import ROWS, Body, DenseStep, NamedArray, Step, TableStep
 from twinlens_export.graph.graph import OPSET, Array, Attribute, Node
-from twinlens_export.graph.names import free_name
+from twinlens_export.graph.names import TOWER_NAMES, free_name
 
 MOST_FOLDED_BYTES: Final = 2**26
 """Largest result of a node that is computed here, and not when a session opens."""
@@ -185,7 +185,7 @@ def _with_dense(reader: _Reader) -> list[Step]:
         for name in node.inputs:
             readers.setdefault(name, []).append(node)
     producers = {name: node for node in reader.nodes for name in node.outputs}
-    taken, absorbed, steps = set[str](), set[str](), list[Step]()
+    taken, absorbed, steps = set(TOWER_NAMES), set[str](), list[Step]()
     for node in reader.nodes:
         if node.name in absorbed:
             continue

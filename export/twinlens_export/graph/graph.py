@@ -25,8 +25,6 @@ MICROSOFT_OPS: Final = frozenset(
         "Attention",
         "BiasGelu",
         "FastGelu",
-        "FusedMatMul",
-        "MatMulIntegerToFloat",
         "MultiHeadAttention",
         "QuickGelu",
         "SkipLayerNormalization",

@@ -1,8 +1,31 @@
-"""The names of tensors where two graphs become one."""
+"""The names of tensors: those of every tower, and those where two graphs become one."""
+
+from typing import Final
 
 import numpy as np
 
 from twinlens_export.graph.graph import Graph, GraphBuilder
+
+IMAGE_INPUT: Final = "pixel_values"
+IMAGE_OUTPUT: Final = "image_embeds"
+TEXT_INPUT: Final = "input_ids"
+TEXT_OUTPUT: Final = "text_embeds"
+SIGLIP_OUTPUT: Final = "pooler_output"
+"""Output of both towers in SigLIP's own code; in CLIP's they have the names of ours."""
+PIXEL_SCALE: Final = "pixels.scale"
+PIXEL_SHIFT: Final = "pixels.shift"
+TOWER_NAMES: Final = frozenset(
+    {
+        IMAGE_INPUT,
+        IMAGE_OUTPUT,
+        TEXT_INPUT,
+        TEXT_OUTPUT,
+        SIGLIP_OUTPUT,
+        PIXEL_SCALE,
+        PIXEL_SHIFT,
+    }
+)
+"""Names that a tower has whatever its model is. A model's own module may have one of them too."""
 
 
 def free_name(name: str, taken: set[str]) -> str:

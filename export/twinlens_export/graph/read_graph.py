@@ -1,5 +1,6 @@
 """The reading of an ONNX file as a graph, so that passes can change what was written before."""
 
+import itertools
 from pathlib import Path
 from typing import Final
 
@@ -7,7 +8,17 @@ import numpy as np
 import onnx
 from onnx import helper, inliner, numpy_helper
 
-from twinlens_export.graph.graph import Array, Attribute, Graph, Node, ValueInfo
+from twinlens.errors import quoted
+from twinlens_export.errors import ExportError
+from twinlens_export.graph.graph import (
+    MICROSOFT,
+    MICROSOFT_OPS,
+    Array,
+    Attribute,
+    Graph,
+    Node,
+    ValueInfo,
+)
 
 EXTERNAL: Final = onnx.TensorProto.EXTERNAL
 
@@ -16,8 +27,12 @@ def read_graph(path: Path) -> Graph:
     """Read an ONNX file that `save` has written; its functions are inlined.
 
     Weights beside the file are mapped into memory, not read.
+
+    Raises:
+        ExportError: an earlier version has written it; see `require_known_operators`.
     """
     model = onnx.load(path, load_external_data=False)
+    require_known_operators(model, path)
     if model.functions:
         model = inliner.inline_local_functions(model)
     body = model.graph
@@ -35,6 +50,22 @@ def read_graph(path: Path) -> Graph:
         else:
             graph.nodes.append(_node(proto))
     return graph
+
+
+def require_known_operators(model: onnx.ModelProto, path: Path) -> None:
+    """Check that an ONNX file has no operators of onnxruntime's that none is written with now.
+
+    Raises:
+        ExportError: an earlier version has written it. Its int8 has signed weights, whose sums
+            other programs saturate on x86 without VNNI.
+    """
+    nodes = itertools.chain(model.graph.node, *(function.node for function in model.functions))
+    for node in nodes:
+        if node.domain == MICROSOFT and node.op_type not in MICROSOFT_OPS:
+            raise ExportError(
+                f"{quoted(str(path))} has an operator {node.op_type}, which an earlier version of "
+                "twinlens-export has written; export the checkpoint again"
+            )
 
 
 def read_arrays(path: Path) -> dict[str, Array]:

@@ -9,10 +9,10 @@ import onnx
 from twinlens.bundle.specs import TextSpec
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.graph.graph import Graph, GraphBuilder
-from twinlens_export.graph.names import names_in
+from twinlens_export.graph.names import PIXEL_SCALE, PIXEL_SHIFT, names_in
 
 _UINT8: Final = int(onnx.TensorProto.UINT8)
-PRODUCTS_OF_BYTES: Final = frozenset({"MatMulInteger", "MatMulIntegerToFloat"})
+PRODUCT_OF_BYTES: Final = "MatMulInteger"
 
 
 def float_pixels(graph: Graph, normalization: PixelNormalization) -> Graph:
@@ -27,11 +27,11 @@ def float_pixels(graph: Graph, normalization: PixelNormalization) -> Graph:
         for part in (normalization.mean, normalization.std)
     )
     front = GraphBuilder(name="levels")
-    scale = front.weight("pixels.scale", (std / normalization.factor).astype(np.float32))
-    shift = front.weight("pixels.shift", (mean / normalization.factor).astype(np.float32))
+    scale = front.weight(PIXEL_SCALE, (std / normalization.factor).astype(np.float32))
+    shift = front.weight(PIXEL_SHIFT, (mean / normalization.factor).astype(np.float32))
     scaled = front.add("Mul", graph.input.name, scale, name="pixels.scaled")
     levels = front.add("Add", scaled, shift, name="pixels.levels")
-    if any(node.op in PRODUCTS_OF_BYTES for node in graph.nodes):
+    if any(node.op == PRODUCT_OF_BYTES for node in graph.nodes):
         whole = front.add("Round", levels, name="pixels.whole")
         bounds = [front.constant(bound, np.float32) for bound in (0, 255)]
         clipped = front.add("Clip", whole, *bounds, name="pixels.clipped")

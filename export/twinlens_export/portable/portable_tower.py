@@ -12,6 +12,7 @@ from twinlens.bundle.manifest import TowerFile
 from twinlens.bundle.specs import Modality, Precision
 from twinlens_export.architecture import PixelNormalization
 from twinlens_export.graph.graph import Graph, save
+from twinlens_export.graph.names import SIGLIP_OUTPUT
 from twinlens_export.graph.read_graph import read_graph
 from twinlens_export.portable.agreement import (
     OpenTower,
@@ -29,8 +30,6 @@ from twinlens_export.portable.portable_config import is_siglip
 from twinlens_export.portable.standard import to_standard
 from twinlens_export.presence import there
 
-SIGLIP_OUTPUT: Final = "pooler_output"
-"""Output of both towers in SigLIP's own code; in CLIP's they have the names of ours."""
 DOC: Final = (
     " Operators of ONNX alone. Its input is that of preprocessor_config.json and tokenizer.json "
     "beside it: float pixels [batch, 3, height, width], or ids of any length."

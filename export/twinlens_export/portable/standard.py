@@ -11,15 +11,11 @@ import numpy as np
 import onnx
 from numpy.typing import DTypeLike
 
-from twinlens_export.blocks.fp32 import add_causal_mask, add_count_mask, add_heads
+from twinlens_export.blocks.fp32 import LAST_TWO, add_causal_mask, add_count_mask, add_heads
 from twinlens_export.graph.graph import MICROSOFT_OPS, Graph, GraphBuilder, Node
 from twinlens_export.graph.names import names_in
 
 _FLOAT, _HALF = int(onnx.TensorProto.FLOAT), int(onnx.TensorProto.FLOAT16)
-LAST_TWO: Final = (0, 1, 3, 2)
-"""Permutation that transposes the matrices of a tensor of rank 4."""
-MIDDLE: Final = 128
-"""Unsigned code of a weight of zero."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,16 +64,6 @@ def to_standard(graph: Graph) -> Graph:
         else:
             rewriting.graph.nodes.append(node)
     return rewriting.graph
-
-
-def _fused_mat_mul(rewriting: _Rewriting, node: Node) -> None:
-    left, right = node.inputs
-    assert node.attributes == {"transB": 1}, f"{node.name} has {dict(node.attributes)}"
-
-    def add(body: GraphBuilder) -> str:
-        return body.add("MatMul", left, body.add("Transpose", right, perm=LAST_TWO))
-
-    rewriting.spliced(node.name, add)
 
 
 def _quick_gelu(rewriting: _Rewriting, node: Node) -> None:
@@ -182,37 +168,10 @@ def _attended(
     return body.add("Reshape", heads, body.constant([0, 0, -1], np.int64))
 
 
-def _integer_product(rewriting: _Rewriting, node: Node) -> None:
-    """Write a product of integers that is scaled, and has a bias or none.
-
-    Its weights become unsigned. Of signed ones onnxruntime's sums saturate on x86 without VNNI,
-    unless a session asks for wider products, and other tools do not: images of the demo model fall
-    to a cosine of 0.948 there, texts to 0.994 (EPYC, AVX2).
-    """
-    codes, weight, step, scales, zero, *rest = node.inputs
-    bias = rest[1] if len(rest) > 1 else ""
-    unsigned = f"{weight}.unsigned"
-    signed = rewriting.graph.weights[weight]
-    assert signed.dtype == np.int8, f"{node.name} has weights of {signed.dtype}"
-    rewriting.graph.weights[unsigned] = signed.view(np.uint8) ^ np.uint8(MIDDLE)
-
-    def add(body: GraphBuilder) -> str:
-        middle = body.constant(MIDDLE, np.uint8)
-        product = body.add("MatMulInteger", codes, unsigned, zero, middle)
-        scaled = body.add(
-            "Mul", body.add("Cast", product, to=_FLOAT), body.add("Mul", step, scales)
-        )
-        return body.add("Add", scaled, bias) if bias else scaled
-
-    rewriting.spliced(node.name, add)
-
-
 REWRITES: Final[Mapping[str, Callable[[_Rewriting, Node], None]]] = {
     "Attention": _attention,
     "BiasGelu": _bias_gelu,
     "FastGelu": _bias_gelu,
-    "FusedMatMul": _fused_mat_mul,
-    "MatMulIntegerToFloat": _integer_product,
     "MultiHeadAttention": _multi_head_attention,
     "QuickGelu": _quick_gelu,
     "SkipLayerNormalization": _skip_layer_normalization,

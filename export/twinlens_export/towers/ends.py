@@ -1,16 +1,10 @@
 """The ends of every tower's graph: its inputs, its output, and the unit rows before it."""
 
-from typing import Final
-
 import numpy as np
 
 from twinlens.bundle.specs import Modality
 from twinlens_export.graph.graph import Graph, ValueInfo
-
-IMAGE_INPUT: Final = "pixel_values"
-IMAGE_OUTPUT: Final = "image_embeds"
-TEXT_INPUT: Final = "input_ids"
-TEXT_OUTPUT: Final = "text_embeds"
+from twinlens_export.graph.names import IMAGE_INPUT, IMAGE_OUTPUT, TEXT_INPUT, TEXT_OUTPUT
 
 
 def new_graph(modality: Modality, width: int, *, side_px: int = 0) -> Graph:

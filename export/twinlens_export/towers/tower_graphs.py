@@ -18,8 +18,9 @@ from twinlens_export.architecture import (
 from twinlens_export.blocks.fp32 import FloatBlocks, add_first
 from twinlens_export.blocks.interface import Blocks, MakeBlocks
 from twinlens_export.graph.graph import Graph
+from twinlens_export.graph.names import IMAGE_INPUT, TEXT_INPUT
 from twinlens_export.towers.encoder import EncoderGraph
-from twinlens_export.towers.ends import IMAGE_INPUT, TEXT_INPUT, new_graph
+from twinlens_export.towers.ends import new_graph
 from twinlens_export.towers.traced_graphs import traced_image_graph, traced_text_graph
 
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)

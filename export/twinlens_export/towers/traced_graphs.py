@@ -12,7 +12,8 @@ from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.interface import Blocks, MakeBlocks
 from twinlens_export.graph.body import ROWS, Body, DenseStep, TableStep
 from twinlens_export.graph.graph import Graph
-from twinlens_export.towers.ends import IMAGE_INPUT, TEXT_INPUT, add_unit_rows, new_graph
+from twinlens_export.graph.names import IMAGE_INPUT, PIXEL_SCALE, PIXEL_SHIFT, TEXT_INPUT
+from twinlens_export.towers.ends import add_unit_rows, new_graph
 
 _FLOAT = int(onnx.TensorProto.FLOAT)
 
@@ -27,8 +28,8 @@ def traced_image_graph(tower: TracedImageTower, make_blocks: MakeBlocks = FloatB
         np.asarray(part, np.float64).reshape(1, 3, 1, 1)
         for part in (normalization.mean, normalization.std)
     )
-    scale = graph.weight("pixels.scale", (normalization.factor / std).astype(np.float32))
-    shift = graph.weight("pixels.shift", (mean / std).astype(np.float32))
+    scale = graph.weight(PIXEL_SCALE, (normalization.factor / std).astype(np.float32))
+    shift = graph.weight(PIXEL_SHIFT, (mean / std).astype(np.float32))
     normalised = graph.add("Sub", graph.add("Mul", floats, scale), shift)
     add_unit_rows(graph, add_body(make_blocks(graph), tower.body, normalised))
     return graph

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -15,7 +16,7 @@ from twinlens_export.blocks.functions.int8 import LOWEST
 from twinlens_export.blocks.int8 import Int8Blocks, packed
 from twinlens_export.blocks.interface import Mlp
 from twinlens_export.checkpoints.checkpoint import Checkpoint
-from twinlens_export.graph.graph import Graph, ValueInfo
+from twinlens_export.graph.graph import Graph, ValueInfo, to_model
 from twinlens_export.towers.tower_graphs import image_graph, text_graph
 from twinlens_export.verification import reference_model, verify
 
@@ -66,6 +67,49 @@ def product_graph(
         answer = made.linear("tokens", linear, "it")
     graph.add("Identity", answer, name="sums")
     return graph
+
+
+def by_another(graph: Graph, items: NDArray[Any]) -> NDArray[np.float32]:
+    """Run a graph in an onnxruntime with neither the operators nor the options of twinlens."""
+    session = onnxruntime.InferenceSession(to_model(graph).SerializeToString())
+    (rows,) = session.run(None, {graph.input.name: items})
+    return np.asarray(rows, np.float32)
+
+
+def codes_of(rows: int, width: int) -> NDArray[np.float32]:
+    """Return random codes [rows, width], the largest in each row, which int8 keeps as they are."""
+    codes = np.random.default_rng(rows).integers(-127, 128, (rows, width))
+    codes[:, 0] = 127
+    return codes.astype(np.float32)
+
+
+@pytest.mark.parametrize("width", [64, 200])
+def test_sums_are_exact_in_an_onnxruntime_that_does_not_know_twinlens(width: int) -> None:
+    """On every processor: x86 without VNNI saturates those of signed weights."""
+    weight, tokens = codes_of(width, width), codes_of(6, width).reshape(3, 2, width)
+    sums = by_another(product_graph(Int8Blocks, weight), tokens)
+    np.testing.assert_allclose(sums, tokens @ weight.T, rtol=1e-6, atol=1e-2)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh", "quick_gelu"])
+def test_sums_of_an_mlp_do_not_saturate_either(activation: str) -> None:
+    weight, tokens = codes_of(200, 200) / 2000, codes_of(6, 200).reshape(3, 2, 200) / 127
+    sums = by_another(product_graph(Int8Blocks, weight, activation), tokens)
+    wanted = by_another(product_graph(FloatBlocks, weight, activation), tokens)
+    error = np.linalg.norm(sums - wanted, axis=-1) / np.linalg.norm(wanted - tokens, axis=-1)
+    assert error.max() < 0.02
+
+
+def test_sums_of_bytes_do_not_saturate_either() -> None:
+    weight, pixels = codes_of(24, 96), np.random.default_rng(0).integers(0, 256, (2, 5, 96))
+    graph = Graph(
+        name="bytes",
+        input=ValueInfo(name="pixels", dtype=np.uint8, shape=("batch", 5, 96)),
+        output=ValueInfo(name="sums", dtype=np.float32, shape=("batch", 5, 24)),
+    )
+    Int8Blocks(graph).bytes_linear("pixels", Linear(weight=weight, bias=None), "sums")
+    sums = by_another(graph, pixels.astype(np.uint8))
+    np.testing.assert_array_equal(sums, pixels @ weight.T)
 
 
 @pytest.mark.parametrize("activation", ["", "gelu", "gelu_tanh", "quick_gelu"])

@@ -256,12 +256,12 @@ def test_names_of_a_model_are_kept_apart_from_those_of_the_exporter(
             super().__init__()
             self.pixels = Scaled()
             self.pixel_values = nn.Parameter(torch.rand(3))
-            self.map = nn.Linear(3, 3)
+            self.image_embeds = nn.Linear(3, 3)
             self.features = nn.Parameter(torch.rand(3))
 
         def forward(self, values: torch.Tensor) -> torch.Tensor:
             tokens = self.pixels(values.flatten(2).transpose(1, 2)) * self.pixel_values
-            return (self.map(tokens) * self.features).mean(1)
+            return (self.image_embeds(tokens) * self.features).mean(1)
 
     torch.manual_seed(4)
     module = Named().eval()

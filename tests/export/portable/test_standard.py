@@ -45,14 +45,6 @@ def unary(op: str, **attributes: float) -> Callable[[], Graph]:
     return make
 
 
-def fused_mat_mul() -> Graph:
-    graph = tokens_graph()
-    heads = graph.add("Unsqueeze", "x", graph.constant([1], np.int64))
-    product = graph.add("FusedMatMul", heads, heads, transB=1)
-    graph.add("Squeeze", product, graph.constant([1], np.int64), name="y")
-    return graph
-
-
 def skip_norm(*, biased: bool) -> Callable[[], Graph]:
     def make() -> Graph:
         graph = tokens_graph()
@@ -101,27 +93,10 @@ def pooled_attention(*, counted: bool) -> Callable[[], Graph]:
     return make
 
 
-def integer_product(*, biased: bool) -> Callable[[], Graph]:
-    def make() -> Graph:
-        graph = tokens_graph()
-        codes = graph.add(
-            "QuantizeLinear", "x", graph.constant(0.02, np.float32), graph.constant(128, np.uint8)
-        )
-        weight = graph.weight("weight", RANDOM.integers(-127, 128, (WIDTH, 5)).astype(np.int8))
-        scales = graph.weight("scales", np.abs(floats(5)) / 50)
-        more = ("", graph.weight("bias", floats(5))) if biased else ()
-        step, zero = graph.constant(0.02, np.float32), graph.constant(128, np.uint8)
-        graph.add("MatMulIntegerToFloat", codes, weight, step, scales, zero, *more, name="y")
-        return graph
-
-    return make
-
-
 CASES: dict[str, Callable[[], Graph]] = {
     "QuickGelu": unary("QuickGelu", alpha=1.702),
     "BiasGelu": unary("BiasGelu"),
     "FastGelu": unary("FastGelu"),
-    "FusedMatMul": fused_mat_mul,
     "SkipLayerNormalization": skip_norm(biased=True),
     "SkipLayerNormalization without a bias": skip_norm(biased=False),
     "Attention": attention(causal=False, counted=False),
@@ -129,8 +104,6 @@ CASES: dict[str, Callable[[], Graph]] = {
     "Attention, counted": attention(causal=False, counted=True),
     "MultiHeadAttention": pooled_attention(counted=False),
     "MultiHeadAttention, counted": pooled_attention(counted=True),
-    "MatMulIntegerToFloat": integer_product(biased=False),
-    "MatMulIntegerToFloat with a bias": integer_product(biased=True),
 }
 
 
@@ -150,9 +123,6 @@ def test_standard_operators_compute_what_onnxruntimes_own_do(case: str, tmp_path
     assert {node.domain for node in model.graph.node} == {""}
     assert [(one.domain, one.version) for one in model.opset_import] == [("", 20)]
     x = floats(2, TOKENS, WIDTH)
-    exact = onnxruntime.SessionOptions()  # else signed weights saturate on x86 without VNNI
-    exact.add_session_config_entry("session.x64quantprecision", "1")
-    (wanted,) = onnxruntime.InferenceSession(paths[0], exact).run(None, {"x": x})
-    (got,) = onnxruntime.InferenceSession(paths[1]).run(None, {"x": x})
+    wanted, got = (onnxruntime.InferenceSession(path).run(None, {"x": x})[0] for path in paths)
     assert got.shape == wanted.shape
     np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=2e-5)
