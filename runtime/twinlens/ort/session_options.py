@@ -2,8 +2,6 @@
 
 import contextlib
 import ctypes
-import mmap
-import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +17,6 @@ from twinlens.ort.library import onnxruntime
 from twinlens.ort.weights.mapped_weights import mapped_weights
 
 TENSORRT: Final = "TensorrtExecutionProvider"
-WIDENS: Final = (1, 30)
-"""First onnxruntime that widens the products of an int8 tower, `session.x64quantprecision`. Older
-ones fail an assertion of their C++ there, which ends the process."""
 
 _WARNING, _FATAL = 2, 4
 """onnxruntime's log levels: its own default, and the one at which it prints nothing. Failures are
@@ -87,18 +82,13 @@ class CpuPlace:
 
 
 def open_on_cpu(model: Path | bytes, threads: int, place: CpuPlace) -> Any:  # noqa: ANN401  onnxruntime's InferenceSession
-    """Open an InferenceSession on the CPU; other errors are onnxruntime's own.
+    """Open an InferenceSession on the CPU; the errors are onnxruntime's own.
 
     Args:
         model: the file, or its bytes.
         threads: CPU threads inside one operator.
         place: the other choices.
-
-    Raises:
-        ProviderError: this onnxruntime would end the process, see `WIDENS`.
     """
-    if may_saturate() and native_operators.serving() is None:
-        _require_wide_products(model)
     options = _session_options(threads)
     if not place.spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -141,34 +131,10 @@ def _session_options(threads: int) -> Any:  # noqa: ANN401  onnxruntime's Sessio
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
     if may_saturate():
-        # Products of 16 bits instead of 8: slower, and right.
+        # Products of 16 bits instead of 8. Weights that are unsigned, as an export writes them, need
+        # none; signed ones, of a bundle written before, would have wrong sums.
         options.add_session_config_entry("session.x64quantprecision", "1")
     return options
-
-
-def _require_wide_products(model: Path | bytes) -> None:
-    version = onnxruntime().__version__
-    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-    if numbers < WIDENS and _in_int8(model):
-        raise ProviderError(
-            f"onnxruntime {version} ends the process at an int8 tower, on a processor without VNNI "
-            "where the native operators do not serve; wanted 1.30 or later; "
-            "pip install -U onnxruntime, or load another precision"
-        )
-
-
-def _in_int8(model: Path | bytes) -> bool:
-    """Return True if a program names the product of int8."""
-    name = b"MatMulInteger"
-    if isinstance(model, bytes):
-        return name in model
-    if not model.stat().st_size:
-        return False
-    with (
-        model.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
-        return content.find(name) >= 0
 
 
 def _inference_session(

@@ -8,22 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import onnxruntime
 import pytest
 
-import twinlens
 import twinlens_kernels
-from twinlens.errors import ProviderError
-from twinlens.ort import native_operators, session_options
-from twinlens.ort.cpu_features import may_saturate
-from twinlens.ort.session_options import WIDENS
 from twinlens_kernels import operators
 from twinlens_kernels.compiled import FUNCTIONS, NATIVE, require_whole
 
-computes_itself = pytest.mark.skipif(
-    may_saturate() and tuple(map(int, onnxruntime.__version__.split(".")[:2])) < WIDENS,
-    reason="an int8 tower needs a newer onnxruntime where there is no VNNI",
-)
 needs_native = pytest.mark.skipif(not NATIVE, reason="the kernels are not compiled")
 
 LOAD = (
@@ -75,7 +65,6 @@ def damage(packages: Path, pattern: str, kind: str) -> str:
     return path.name
 
 
-@computes_itself
 @needs_native
 @pytest.mark.parametrize("kind", KINDS)
 def test_operators_that_cannot_be_loaded_leave_their_work_to_onnxruntime(
@@ -92,7 +81,6 @@ def test_operators_that_cannot_be_loaded_leave_their_work_to_onnxruntime(
     assert f"onnxruntime's own operators, slower ({name} cannot be loaded: " in done.stdout
 
 
-@computes_itself
 @needs_native
 def test_damaged_operators_that_are_switched_off_are_not_told_of(packages: Path) -> None:
     damage(packages, "*twinlens_operators.*", "cut")
@@ -159,7 +147,6 @@ def test_the_doctor_names_variables_that_mean_nothing(tmp_path: Path) -> None:
     assert told.stdout.count("means nothing") == told.stdout.count(line) == 1
 
 
-@computes_itself
 @needs_native
 def test_operators_that_onnxruntime_refuses_leave_their_work_to_it(packages: Path) -> None:
     code = (
@@ -213,16 +200,3 @@ def test_a_library_of_another_system_is_left_to_the_loader(tmp_path: Path) -> No
     for content in (b"", b"MZ", b"\x7fELF\x01\x01" + bytes(80), b"\x7fELF\x02\x01"):
         library.write_bytes(content)
         require_whole(library)
-
-
-@pytest.mark.parametrize("program", ["file", "bytes"])
-def test_an_onnxruntime_that_would_end_the_process_is_refused(
-    monkeypatch: pytest.MonkeyPatch, program: str
-) -> None:
-    monkeypatch.setattr(session_options, "may_saturate", lambda: True)
-    monkeypatch.setattr(native_operators, "serving", lambda: None)
-    monkeypatch.setattr(onnxruntime, "__version__", "1.29.1")
-    path = Path(twinlens.__file__).parent / "demo" / "bundle" / "onnx" / "text_model_int8.onnx"
-    model = path if program == "file" else path.read_bytes()
-    with pytest.raises(ProviderError, match=r"^onnxruntime 1\.29\.1 ends the process at an int8"):
-        session_options.open_on_cpu(model, 1, session_options.CpuPlace())
