@@ -174,7 +174,7 @@ class _Tries(Generic[Tower]):
         save_beside(graph, path, self.first)
         del graph
         self.source.work.advance(self.source.costs.building("int8") / 2)
-        with _embedding(self.source, "int8", path, names) as embed:
+        with _embedding(self.source, "int8", [path], names) as embed:
             rows_at = partial(self.source.rows_at, embed)
             near = all(each.seem_near(rows_at) for each in self.hardest)
         for file in path.parent.glob(f"{path.name}*"):
@@ -244,12 +244,12 @@ def _write(
         del second
     seen: list[F32] = []
     if not native or native_operators.serving() is None:
-        with _embedding(source, precision, path, names, seen=seen) as embed:
+        with _embedding(source, precision, files, names, seen=seen) as embed:
             agreement = source.agreement(embed)
     else:
-        with _embedding(source, precision, path, names, memory=MAPPED) as embed:
+        with _embedding(source, precision, files, names, memory=MAPPED) as embed:
             worst = source.worst_of_few(embed)
-        with _embedding(source, precision, native[0], names, seen=seen) as embed:
+        with _embedding(source, precision, (native[0], *files[1:]), names, seen=seen) as embed:
             agreement = source.agreement(embed)
         # The smaller of both, and NaN if one is.
         worst = float(np.minimum(worst, agreement.worst_cosine))
@@ -279,18 +279,22 @@ def _write(
 def _embedding(  # noqa: PLR0913  one choice each
     source: TowerSource[Tower],
     precision: Precision,
-    path: Path,
+    files: Sequence[Path],
     names: tuple[str, str],
     *,
     memory: CpuMemory = FRUGAL,
     seen: list[F32] | None = None,
 ) -> Iterator[verify.EmbedRows]:
-    """Open a written file, of which the names of input and output are given.
+    """Open a written file, of which the names of input and output are given, with those beside it.
 
-    Its rows are put into `seen` as well.
+    Its weights are those of the files, as where the runtime opens it. Its rows are put into `seen`
+    as well.
     """
     given, output = names
-    session = Session(path, device=CPU, threads=usable_threads(), name=path.name, memory=memory)
+    path, *beside = files
+    session = Session(
+        path, device=CPU, threads=usable_threads(), name=path.name, memory=memory, beside=beside
+    )
 
     def embed(batch: Array) -> F32:
         rows = session.run({given: batch}, output)

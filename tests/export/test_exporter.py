@@ -112,7 +112,7 @@ def test_fp32_has_a_native_graph_and_one_for_every_runtime(
     first, second = (onnx.load(bundle.path(file)) for file in (tower.file, name))
     for model in (first, second):
         onnx.checker.check_model(model)
-    assert {node.domain for node in first.graph.node} == {"", "com.microsoft"}
+    assert {node.domain for node in first.graph.node} == {""}
     assert "twinlens" in {node.domain for node in second.graph.node}
     folder = shutil.copytree(bundle.folder, tmp_path / "copy")
     fast = twinlens.load(folder, device="cpu", precision="fp32", threads=2)

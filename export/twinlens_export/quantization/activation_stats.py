@@ -23,10 +23,10 @@ from twinlens_export.verification.verify import padded
 BATCH: Final = 2
 """Images of a run. More would not be faster, and the statistics keep the activations of all layers
 until the end of a run: 180 MB an image of ViT-L/14."""
-FRUGAL: Final = CpuMemory(arena=False)
+FRUGAL: Final = CpuMemory(arena=False, shared=True)
 """Memory of the sessions of an export: an arena grows to twice what a run needs, which for batches
 of 17 images of ViT-L/14 in float32 is 1.4 GB."""
-MAPPED: Final = CpuMemory(arena=False, packed=False)
+MAPPED: Final = CpuMemory(arena=False, packed=False, shared=True)
 """Memory of those that run a few batches of a float32 tower: its weights stay in the mapped file.
 Packed, they are in memory twice over: 2.3 GB of ViT-L/14."""
 MEAN_SQUARES: Final = "mean_squares"

@@ -131,8 +131,8 @@ def _session_options(threads: int) -> Any:  # noqa: ANN401  onnxruntime's Sessio
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
     if may_saturate():
-        # Products of 16 bits instead of 8. Weights that are unsigned, as an export writes them, need
-        # none; signed ones, of a bundle written before, would have wrong sums.
+        # Products of 16 bits instead of 8. Unsigned weights, as an export writes them, need none;
+        # signed ones, of a bundle written before, would have wrong sums.
         options.add_session_config_entry("session.x64quantprecision", "1")
     return options
 

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-_GRAPH, _INITIALIZER = 7, 5
+_GRAPH, _NODE, _INITIALIZER = 7, 1, 5
+_INPUT, _OP_TYPE, _DOMAIN = 1, 4, 7
 _DIMS, _DATA_TYPE, _NAME, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 8, 13, 14
 _KEY, _VALUE = 1, 2
 _EXTERNAL: Final = 1
@@ -25,6 +26,22 @@ _DTYPES: Final[Mapping[int, DTypeLike]] = {
     16: np.uint16,
 }
 """By the numbers of TensorProto.DataType; bfloat16, which numpy lacks, as the bits that it is."""
+_LEFT_ALONE: Final = frozenset(
+    {
+        "Cast",
+        "Conv",
+        "Gather",
+        "Gemm",
+        "LayerNormalization",
+        "MatMul",
+        "MatMulInteger",
+        "Reshape",
+        "Slice",
+        "Transpose",
+    }
+)
+"""ONNX's operators whose weights onnxruntime never writes anew under the name that they had: they
+are no operands of a sum or product by elements."""
 _VARINT, _LENGTH = 0, 2
 _FIXED: Final[Mapping[int, int]] = {1: 8, 5: 4}
 """Bytes of a field, by its wire type."""
@@ -65,6 +82,40 @@ def external_tensors(model: bytes) -> dict[str, ExternalTensor]:
             if external is not None:
                 found[name] = external
     return found
+
+
+def rewritable_names(model: bytes) -> set[str]:
+    """Return the names of what onnxruntime's optimisation may write anew under the same name.
+
+    When it moves a transpose behind a sum or a product by elements, it transposes a constant of it
+    in place: a layer scale [1, C, 1, 1] becomes [1, 1, 1, C]. Weights that a session is given from
+    outside keep their first layout, and are then wrong, silently where C is H or W.
+
+    Raises:
+        ValueError: the bytes are no such message.
+    """
+    names = set[str]()
+    for graph in _messages(memoryview(model), _GRAPH):
+        for node in _messages(graph, _NODE):
+            inputs, operator, domain = _node(node)
+            if not domain and operator not in _LEFT_ALONE:
+                names.update(inputs)
+    return names
+
+
+def _node(message: memoryview) -> tuple[list[str], str, str]:
+    """Return the inputs, the operator and the domain of a node; ONNX's own is empty."""
+    inputs, operator, domain = list[str](), "", ""
+    for field, value in _fields(message):
+        if isinstance(value, int):
+            continue
+        if field == _INPUT:
+            inputs.append(_text(value))
+        elif field == _OP_TYPE:
+            operator = _text(value)
+        elif field == _DOMAIN:
+            domain = _text(value)
+    return inputs, operator, domain
 
 
 def _tensor(message: memoryview) -> tuple[str, ExternalTensor | None]:

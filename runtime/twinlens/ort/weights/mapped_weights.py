@@ -17,14 +17,14 @@ import numpy as np
 from twinlens.forks import ForkedLock
 from twinlens.ort.library import onnxruntime
 from twinlens.ort.opened_files import signature
-from twinlens.ort.weights.external_tensors import external_tensors
+from twinlens.ort.weights.external_tensors import external_tensors, rewritable_names
 
 
 class MappedWeights:
     """Weights of one ONNX file by name, as onnxruntime takes them.
 
     onnxruntime neither copies them nor keeps them alive: this object must live as long as each
-    session that has them.
+    session that has them. Those that its optimisation may write anew are left to each session.
     """
 
     def __init__(self, model: Path, beside: Sequence[Path]) -> None:
@@ -36,7 +36,8 @@ class MappedWeights:
             ValueError: the model is no ONNX file.
         """
         maps = {path.name: _mapped(path) for path in beside}
-        tensors = external_tensors(model.read_bytes())
+        content = model.read_bytes()
+        own = rewritable_names(content)
         self._values = {
             name: onnxruntime().OrtValue.ortvalue_from_numpy_with_onnx_type(
                 np.frombuffer(maps[tensor.file], tensor.dtype, tensor.size, tensor.offset).reshape(
@@ -44,9 +45,12 @@ class MappedWeights:
                 ),
                 tensor.kind,
             )
-            for name, tensor in tensors.items()
+            for name, tensor in external_tensors(content).items()
             # onnxruntime tells of one that is not there, or too long.
-            if tensor.size and tensor.file in maps and tensor.end <= len(maps[tensor.file])
+            if name not in own
+            and tensor.size
+            and tensor.file in maps
+            and tensor.end <= len(maps[tensor.file])
         }
 
     def add_to(self, options: Any) -> None:  # noqa: ANN401  onnxruntime's SessionOptions
