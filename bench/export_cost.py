@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,12 +23,13 @@ import torch
 
 from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
-from bench.harness.paths import ROOT
+from bench.harness.paths import RESULTS, ROOT
 from bench.harness.readme_tables import with_table
 from bench.harness.results_file import one_row_a_line, place_of
 from bench.parity.checkpoints.clips import TRANSFORMERS, save_transformers
 from bench.parity.measure import PACKAGES
 
+NAME: Final = "export_cost"
 PAGE: Final[Path] = ROOT / "docs" / "pages" / "models" / "export.md"
 MARK: Final = "<!-- export: cost -->\n"
 SEED: Final = 2026
@@ -106,18 +107,16 @@ def resident(status: Path) -> Iterator[tuple[str, float]]:
         yield field, int(kib) * 1024 / 1e6
 
 
-def table(results: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of the table: a model a line."""
-    yield "| Model | Time | Memory | with mapped weights | Bundle |"
-    yield "|---|---|---|---|---|"
-    for row in results["exports"]:
-        minutes = f"{row['seconds'] / 60:.1f} min"
-        sizes = (row["peak_mb"], row["resident_mb"], row["bundle_mb"])
-        yield (
-            f"| {row['model']} | {minutes} | "
-            + " | ".join(f"{s / 1e3:.1f} GB" for s in sizes)
-            + " |"
-        )
+def table(documents: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of the table: a model on a machine a line."""
+    yield "| Model | Processor | CPU time | Memory | with mapped weights | Bundle |"
+    yield "|---|---|---|---|---|---|"
+    for document in documents:
+        for row in document["exports"]:
+            sizes = (row["peak_mb"], row["resident_mb"], row["bundle_mb"])
+            cells = [row["model"], document["processor"], f"{row['cpu_s'] / 60:.1f} min"]
+            cells += [f"{size / 1e3:.1f} GB" for size in sizes]
+            yield f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -125,13 +124,14 @@ def main() -> None:
     parser = parser_of("bench.export_cost", __doc__)
     parser.add_argument("model", nargs="?", choices=MODELS)
     parser.add_argument("--work", type=Path, help="a folder for checkpoints, which stay there")
-    parser.add_argument("--out", type=Path, default=place_of("export_cost", processor()))
+    parser.add_argument("--out", type=Path, default=place_of(NAME, processor()))
     parser.add_argument("--page", action="store_true", help="write the table of the page")
     options = parser.parse_args()
-    found = json.loads(options.out.read_text()) if options.out.exists() else {"exports": []}
     if options.page:
-        PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), MARK, table(found)))
+        documents = [json.loads(path.read_text()) for path in sorted(RESULTS.glob(f"{NAME}*.json"))]
+        PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), MARK, table(documents)))
         return
+    found = json.loads(options.out.read_text()) if options.out.exists() else {"exports": []}
     if options.model is None:
         parser.error("name a model, or --page")
     name, write = MODELS[options.model]

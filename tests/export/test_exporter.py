@@ -10,6 +10,7 @@ import onnx
 import pytest
 from PIL import Image
 from rows_by_each_set import different, rows_by_each_set
+from safetensors.torch import load_file, save_file
 from transformers_rows import transformers_rows
 
 import twinlens
@@ -195,6 +196,26 @@ def test_a_tower_below_the_tolerance_is_not_written(
             folders("demo"), tmp_path / "out", precisions=["fp32"], samples=sample_files
         )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("half", ["images", "texts"])
+def test_a_checkpoint_of_one_row_for_all_samples_is_refused(
+    half: str, folders: Callable[[str], Path], sample_files: SampleFiles, tmp_path: Path
+) -> None:
+    """Whatever a tower does would agree with it."""
+    folder = Path(shutil.copytree(folders("demo"), tmp_path / "blind"))
+    weights = load_file(folder / "model.safetensors")
+    blind = {
+        "images": "vision_model.embeddings.patch_embedding.weight",
+        "texts": "text_model.embeddings.token_embedding.weight",
+    }
+    if half == "texts":
+        # The end of a text is found by its id; its place tells how long the text is.
+        weights["text_model.embeddings.position_embedding.weight"].zero_()
+    weights[blind[half]].zero_()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(AgreementError, match=rf"gives one row for all \d+ {half} .*--images"):
+        twinlens_export.export(folder, tmp_path / "out", precisions=["fp32"], samples=sample_files)
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def reference_of(
         embedded: is told of each batch of pixels or ids.
 
     Raises:
-        AgreementError: the model fails, or gives NaN or infinity.
+        AgreementError: the model fails, gives NaN or infinity, or one row for all samples.
     """
     try:
         reference = _reference_of(checkpoint, samples, embedded)
@@ -93,7 +93,18 @@ def reference_of(
                 f"the checkpoint's own model gives NaN or infinity for {kind}, so nothing can be "
                 "compared with it; give a checkpoint saved before its training diverged"
             )
+        if (alike := least_alike(rows)) > TOLERANCES["fp32"].worst_cosine:
+            raise AgreementError(
+                f"the checkpoint's own model gives one row for all {len(rows)} {kind} (the two "
+                f"least alike have a cosine of {alike:.6f}), so whatever a tower does agrees with "
+                "it; give a trained checkpoint, or samples that differ (--images, --texts)"
+            )
     return reference
+
+
+def least_alike(rows: F32) -> float:
+    """Return the smallest cosine of two of the unit rows [N, D]; of fewer than two, -1."""
+    return float((rows @ rows.T).min()) if len(rows) > 1 else -1.0
 
 
 def _reference_of(
