@@ -14,15 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import onnx
-
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.manifest import TowerFile
 from twinlens.bundle.specs import MODALITIES, Modality, Precision, TargetDevice, TextSpec
 from twinlens.errors import quoted
 from twinlens_export.bundle_folder import new_folder
 from twinlens_export.errors import ExportError
-from twinlens_export.graph.read_graph import require_known_operators
 from twinlens_export.presence import there
 
 CONFIG: Final = "config.pbtxt"
@@ -151,8 +148,7 @@ def write_repository(
     ]
     for model in models:
         bundle.check_tower(model.tower)
-        path = bundle.path(model.tower.file)
-        require_known_operators(onnx.load(path, load_external_data=False), path)
+        _require_known_operators(bundle.path(model.tower.file))
     for model in models:
         place = folder / model_name(bundle.folder, model.precision, model.modality)
         with new_folder(place) as draft:
@@ -195,3 +191,11 @@ def require_free(
             )
         if not force:
             raise ExportError(f"{quoted(str(place))} exists already; replace it with --force")
+
+
+def _require_known_operators(path: Path) -> None:
+    import onnx  # noqa: PLC0415  --help needs no onnx
+
+    from twinlens_export.graph.read_graph import require_known_operators  # noqa: PLC0415  nor this
+
+    require_known_operators(onnx.load(path, load_external_data=False), path)
