@@ -151,9 +151,11 @@ def multilingual_clip(folder: Path) -> None:
 def blip(folder: Path) -> None:
     """Save a BLIP B/16 for retrieval."""
     text = words(512, 0) | tower(768, 12) | {"sep_token_id": END, "encoder_hidden_size": 768}
+    # Its own initial weights are of 1e-10, of which every picture has one row.
+    pictures = image(384, 16, **tower(768, 12)) | {"initializer_range": 0.02}
     config = transformers.BlipConfig(
         image_text_hidden_size=256,
-        vision_config=image(384, 16, **tower(768, 12)),
+        vision_config=pictures,
         text_config=text,
     )
     with_varied_weights(transformers.BlipForImageTextRetrieval(config)).save_pretrained(folder)
