@@ -28,7 +28,7 @@ def test_rows_are_near_those_of_twinlens(
     wanted = compared.prepare(precision)
     cosines = worst_cosines(run_tool(tool, precision, environments, compared.folder), wanted)
     assert cosines["text"] > SAME_INPUT
-    assert cosines["image"] > tool.image_bound
+    assert cosines["image"] > tool.least_of_images(precision)
 
 
 def test_external_data_has_the_key_of_its_file(
@@ -59,7 +59,7 @@ def test_the_page_has_the_figures_of_the_last_run() -> None:
         for precision in SUFFIXES:
             cell = figures["cells"][tool.name][precision]
             assert cell["text"] > SAME_INPUT
-            assert cell["image"] > tool.image_bound
+            assert cell["image"] > tool.least_of_images(precision)
 
 
 def test_every_block_is_run(
