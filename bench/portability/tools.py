@@ -16,8 +16,8 @@ OUT: Final = RESULTS / "portability.json"
 SAME_INPUT: Final = 0.9998
 """Least cosine of rows of the same ids or pixels, int8 by other operators being the farthest."""
 CODES_APART: Final = 0.9995
-"""Least cosine of an image in int8: where two arithmetics round a token to other codes, a row of the
-demo model moves by up to 0.0003."""
+"""Least cosine of an image in int8: where two arithmetics round a token to other codes, a row of
+the demo model moves by up to 0.0003."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
