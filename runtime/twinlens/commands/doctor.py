@@ -94,8 +94,7 @@ def _int8_products() -> str:
         return f"native operators ({path})"
     if not operators.is_off() and native_operators.failure() is not None:
         return f"onnxruntime's own operators, slower ({native_operators.failure()})"
-    own = "onnxruntime's wider products" if may_saturate() else "onnxruntime's 8-bit products"
-    return f"{own}, slower ({_reason_without_operators()})"
+    return f"onnxruntime's own operators, slower ({_reason_without_operators()})"
 
 
 def _bf16_products() -> str:

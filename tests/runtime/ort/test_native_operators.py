@@ -86,7 +86,7 @@ def test_damaged_operators_that_are_switched_off_are_not_told_of(packages: Path)
     damage(packages, "*twinlens_operators.*", "cut")
     done = run(f"{LOAD}; {DOCTOR}", packages, TWINLENS_OPERATORS="none")
     assert done.stderr == ""
-    assert "products, slower (TWINLENS_OPERATORS=none)" in done.stdout
+    assert "onnxruntime's own operators, slower (TWINLENS_OPERATORS=none)" in done.stdout
 
 
 @needs_native
