@@ -165,6 +165,21 @@ def missing(path: str | os.PathLike[str], cure: str) -> FileNotFoundError:
     return FileNotFoundError(f"{quoted(os.fspath(path))} does not exist; {cure}")
 
 
+def no_folder_for(
+    path: str | os.PathLike[str], folder: str | os.PathLike[str]
+) -> FileNotFoundError:
+    """Return the error of a new path in a folder that does not exist.
+
+    >>> from pathlib import Path
+    >>> print(no_folder_for(Path("new/index"), Path("new")))
+    new/index cannot be written: there is no folder new; make it first
+    """
+    return FileNotFoundError(
+        f"{quoted(os.fspath(path))} cannot be written: there is no folder "
+        f"{quoted(os.fspath(folder))}; make it first"
+    )
+
+
 def quoted(value: object) -> str:
     """Return a value as one line of at most 80 characters, for a message.
 

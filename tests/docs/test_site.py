@@ -4,15 +4,12 @@ import ast
 import builtins
 import collections.abc
 import contextlib
-import functools
 import html
-import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import typing
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -21,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from static_files import static_files
 
 import twinlens
 
@@ -135,18 +133,8 @@ def test_every_link_ends_at_an_anchor(site: Path, pages: dict[Path, str]) -> Non
 @pytest.fixture(scope="module")
 def url(site: Path) -> Iterator[str]:
     """The address of the site, served on this computer."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+    with static_files(site) as address:
+        yield f"{address}/"
 
 
 @pytest.fixture(scope="module")

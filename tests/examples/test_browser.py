@@ -1,18 +1,16 @@
 """The model in a real browser: Debian's chromium, driven by Playwright, beside the runtime."""
 
 import base64
-import functools
 import io
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pytest
 from PIL import Image
+from static_files import static_files
 
 from twinlens import Model
 from twinlens.demo.samples import bundled_drawings
@@ -41,31 +39,15 @@ ROWS: Final = """async (given) => {
 }"""
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """A static server that gives every file the policy of the page: a worker has only its own."""
-
-    policy = ""
-
-    def end_headers(self) -> None:
-        self.send_header("content-security-policy", self.policy)
-        super().end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def url(built: Path) -> Iterator[str]:
+    """The address of the page; every file has its policy, since a worker has only its own."""
     page = (built / "index.html").read_text(encoding="utf-8")
-    Quiet.policy = page.partition('Security-Policy" content="')[2].partition('"')[0]
-    assert "'wasm-unsafe-eval'" in Quiet.policy
-    assert "unsafe-inline" not in Quiet.policy
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=built)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    policy = page.partition('Security-Policy" content="')[2].partition('"')[0]
+    assert "'wasm-unsafe-eval'" in policy
+    assert "unsafe-inline" not in policy
+    with static_files(built, {"content-security-policy": policy}) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from twinlens.datasets.formats.embedding_schema import PARQUET
 from twinlens.datasets.formats.parquet_file import pyarrow
 from twinlens.durable.lock import exclusive_lock
 from twinlens.durable.whole import sync_folder, whole_file
-from twinlens.errors import EmbeddingsBusyError, EmbeddingsError, quoted
+from twinlens.errors import EmbeddingsBusyError, EmbeddingsError, no_folder_for, quoted
 
 SUFFIX: Final = ".parquet"
 _PART: Final = re.compile(r"part-([0-9]{6,})-[0-9a-f]{8}\.parquet", re.ASCII)
@@ -63,10 +63,7 @@ class EmbeddingFolder:
             raise FileExistsError(f"{quoted(str(self.path))} is a file or a device; name a folder")
         place = self.path.resolve() if self.path.exists() else self.path.resolve().parent
         if not place.is_dir():
-            raise FileNotFoundError(
-                f"{quoted(str(self.path))} cannot be written: there is no folder "
-                f"{quoted(str(place))}; make it first"
-            )
+            raise no_folder_for(self.path, place)
         if not os.access(place, os.W_OK):
             raise PermissionError(
                 f"{quoted(str(self.path))} cannot be written; name a folder in one that can"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from twinlens.durable.lock import exclusive_lock, held_name
-from twinlens.errors import IndexBusyError, IndexFileError, quoted
+from twinlens.errors import IndexBusyError, IndexFileError, no_folder_for, quoted
 from twinlens.index.storage.manifest import DRAFT, MANIFEST, IndexManifest, read_manifest
 
 LOCK: Final = "index.lock"
@@ -42,10 +42,7 @@ def require_target(folder: Path) -> None:
     if not folder.exists():
         parent = folder.parent
         if not parent.is_dir():
-            raise FileNotFoundError(
-                f"{quoted(str(folder))} cannot be written: there is no folder "
-                f"{quoted(str(parent))}; make it first"
-            )
+            raise no_folder_for(folder, parent)
         if not os.access(parent, os.W_OK):
             raise PermissionError(
                 f"{quoted(str(folder))} cannot be written; name one in a folder that can"
