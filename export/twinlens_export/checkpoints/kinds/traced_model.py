@@ -51,6 +51,17 @@ def _blip_text(model: Any, ids: torch.Tensor, **mask: torch.Tensor) -> torch.Ten
     return features
 
 
+def _causal_text(model: Any, ids: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+    """Embed texts so that a token sees itself and those before it, as AIMv2 was trained.
+
+    Without a mask transformers' AIMv2 lets every token see all, padding included; with a mask of
+    ones and torch's own attention too. A mask of four dimensions it adds to the scores as it is.
+    """
+    tokens = ids.shape[1]
+    hidden = torch.full((tokens, tokens), torch.finfo(torch.float32).min, device=ids.device)
+    return _text_features(model, ids, attention_mask=hidden.triu(1)[None, None])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedKind:
     """A kind of dual encoder."""
@@ -66,7 +77,7 @@ class TracedKind:
 
 
 TRACED_KINDS: Final[Mapping[str, TracedKind]] = {
-    "aimv2": TracedKind(model="Aimv2Model"),
+    "aimv2": TracedKind(model="Aimv2Model", text=_causal_text),
     "blip": TracedKind(
         model="BlipForImageTextRetrieval",
         masked=True,
