@@ -187,12 +187,12 @@ def save_dual_encoder(kind: str, folder: Path) -> None:
         )
         model = transformers.Aimv2Model(config)
     elif kind == "groupvit":
-        groups = {"depths": [1, 2, 1], "num_group_tokens": [4, 2, 0], "num_output_groups": [4, 2, 0]}
+        groups = {"num_group_tokens": [4, 2, 0], "num_output_groups": [4, 2, 0]}
         config = transformers.GroupViTConfig(
             projection_dim=48,
             projection_intermediate_dim=96,
             text_config=text,
-            vision_config=image | groups,
+            vision_config=image | groups | {"depths": [1, 2, 1]},
         )
         model = transformers.GroupViTModel(config)
     elif kind == "siglip2":

@@ -11,7 +11,6 @@ import transformers
 from numpy.typing import NDArray
 from PIL import Image
 from tiny_kinds import save_dual_encoder
-from transformers_rows import transformers_rows
 
 import twinlens
 from twinlens_export.checkpoints.checkpoint import read_checkpoint
