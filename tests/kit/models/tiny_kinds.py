@@ -9,7 +9,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from tiny_checkpoints import CONTEXT, CORPUS, LETTERS, randomised, transformer
-from tiny_tokenizers import bert_tokenizer, siglip2_tokenizer, xlm_roberta_tokenizer
+from tiny_tokenizers import bert_tokenizer, clip_tokenizer, siglip2_tokenizer, xlm_roberta_tokenizer
 
 WIDTH = 48
 """Of the tiny CLIP's embeddings, which other halves share."""
@@ -173,6 +173,15 @@ def save_dual_encoder(kind: str, folder: Path) -> None:
         )
         processor = transformers.ViTImageProcessor(size=square)
         model: Any = transformers.VisionTextDualEncoderModel(config)
+    elif kind == "clips of two models":
+        tokenizer = clip_tokenizer(context=CONTEXT)
+        ends = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
+        config = transformers.VisionTextDualEncoderConfig.from_vision_text_configs(
+            transformers.CLIPVisionConfig(**image),
+            transformers.CLIPTextConfig(**(text | ends)),
+            projection_dim=48,
+        )
+        model = transformers.VisionTextDualEncoderModel(config)
     elif kind == "blip":
         config = transformers.BlipConfig(
             image_text_hidden_size=48,

@@ -6,10 +6,12 @@ from typing import Any, Final
 
 import torch
 
+from twinlens.bundle.specs import TextSpec
 from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
 from twinlens_export.checkpoints.image_processor import read_processor
+from twinlens_export.checkpoints.kinds.attention_mask import causal_mask, padding_mask
 from twinlens_export.checkpoints.kinds.text_encoder import AFTER_PADDING
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
 from twinlens_export.checkpoints.preprocessing import square_side
@@ -52,14 +54,12 @@ def _blip_text(model: Any, ids: torch.Tensor, **mask: torch.Tensor) -> torch.Ten
 
 
 def _causal_text(model: Any, ids: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
-    """Embed texts so that a token sees itself and those before it, as AIMv2 was trained.
+    """Embed texts as AIMv2 was trained: a token sees itself and those before it.
 
     Without a mask transformers' AIMv2 lets every token see all, padding included; with a mask of
     ones and torch's own attention too. A mask of four dimensions it adds to the scores as it is.
     """
-    tokens = ids.shape[1]
-    hidden = torch.full((tokens, tokens), torch.finfo(torch.float32).min, device=ids.device)
-    return _text_features(model, ids, attention_mask=hidden.triu(1)[None, None])
+    return _text_features(model, ids, attention_mask=causal_mask(ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class TracedModel:
 
     kind: TracedKind
     model: Any
-    pad_id: int
+    spec: TextSpec
 
     def image_features(self, pixels: torch.Tensor) -> torch.Tensor:
         """See `ReferenceModel`."""
@@ -106,7 +106,7 @@ class TracedModel:
 
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
         """See `ReferenceModel`."""
-        mask = {"attention_mask": (ids != self.pad_id).long()} if self.kind.masked else {}
+        mask = {"attention_mask": padding_mask(ids, self.spec)} if self.kind.masked else {}
         return self.kind.text(self.model, ids, **mask)
 
 
@@ -125,7 +125,7 @@ def load_traced_model(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
     preprocessing = read_processor(processor.to_dict(), side_px=side_px)
     tokenizer = read_tokenizer(theirs, context=_context(config.text_config), trim=True)
     loaded, missing = load_model(checkpoint, kind.model, adapter=adapter)
-    model = TracedModel(kind=kind, model=loaded, pad_id=tokenizer.spec.pad_id)
+    model = TracedModel(kind=kind, model=loaded, spec=tokenizer.spec)
     words = _words(getattr(loaded, kind.encoder))
     return LoadedCheckpoint(
         family=Family(name=config.model_type, model=kind.model),
