@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
-from bench.harness.machine import commit
 from bench.harness.paths import RESULTS, ROOT
 from bench.harness.results_file import one_row_a_line
 from bench.packages.outcome import counts_of, told
@@ -18,13 +17,10 @@ Row = Mapping[str, Any]
 
 
 def record(part: str, rows: Sequence[Row], *keys: str) -> None:
-    """Replace the rows of a part by those of a run; rows that differ in one of `keys` stay.
-
-    A row that names no commit gets the one checked out.
-    """
+    """Replace the rows of a part by those of a run; rows that differ in one of `keys` stay."""
     before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     named = itemgetter(*keys)
-    new = {named(row): {**row, "commit": row.get("commit", commit())} for row in rows}
+    new = {named(row): row for row in rows}
     kept = {named(row): row for row in before.get(part, ())}
     document = {**before, part: [dict(row) for row in {**kept, **new}.values()]}
     RESULT.write_text(one_row_a_line(document), encoding="utf-8")
