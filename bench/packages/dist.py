@@ -26,7 +26,7 @@ def packages(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def require_commit(wanted: str) -> None:
-    """Refuse a checkout that is not what rows name.
+    """Refuse a checkout other than the commit that rows name.
 
     Raises:
         SystemExit: another commit is checked out, or files differ from it other than the record.

@@ -42,7 +42,7 @@ def digest() -> str:
 
 
 def recipe(target: Target, python: str) -> list[str]:
-    """Return what makes a wheel of the sources: the target, the compiler and the interpreter."""
+    """Return the target, the compiler and the interpreter by which sources become a wheel."""
     ask = "import sys; print(sys.version)"
     told = subprocess.run([python, "-c", ask], check=True, capture_output=True, text=True).stdout
     return [str(target), version("ziglang"), told]
@@ -59,7 +59,7 @@ def current(note: Path, sources: str, by: Sequence[str], out: Path) -> Path | No
 
 
 def note_down(note: Path, sources: str, by: Sequence[str], made: Path) -> None:
-    """Write what `current` and `of_others` read: sources, recipe, and the digest of a file."""
+    """Write sources, recipe and the digest of a file, for `current` and `of_others` to read."""
     told = {"file": made.name, "sources": sources, "recipe": by, "content": _content(made)}
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
