@@ -41,8 +41,8 @@ def write_page(document: Mapping[str, Sequence[Row]]) -> None:
 
 
 COLUMNS: Final[Mapping[str, Sequence[str]]] = {
-    "wheels": ("system", "oldest", "CPython 3.11", "3.12 and later", "instruction sets"),
-    "runs": ("where", "what ran"),
+    "wheels": ("system", "oldest", "CPython 3.11", "3.12 and later", "instruction sets", "commit"),
+    "runs": ("where", "what ran", "commit"),
     "installations": ("line", "packages", "CPython 3.11", "CPython 3.12", "CPython 3.13"),
     "versions": ("environment", "versions", "tests", "commit"),
     "rehearsal": ("step", "outcome"),
@@ -74,6 +74,9 @@ def _by_system(rows: Sequence[Row]) -> list[Row]:
         versions = [] if "-abi3-" in name else ["CPython 3.11"]
         versions += [] if "-cp311-" in name else ["3.12 and later"]
         own.update(dict.fromkeys(versions, f"{row['MB']:.2f} MB"))
+        own["commit"] = ", ".join(
+            sorted({*own.get("commit", "").split(", "), row["commit"]} - {""})
+        )
     order = [*_SYSTEMS.values(), "any: the sdist"]
     return sorted(found.values(), key=lambda row: order.index(row["system"].partition(",")[0]))
 
