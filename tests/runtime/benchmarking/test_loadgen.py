@@ -20,7 +20,8 @@ from twinlens.benchmarking.scenarios.steady import measure
 
 QUERY_S = 0.02
 RATE = 50.0
-AGREE = 0.1
+AGREE = 0.25
+"""Where twenty processes share two cores, 20 ms of sleep took 22 in one run and 24 in the next."""
 
 
 def test_without_loadgen_the_cure_is_named(
