@@ -11,6 +11,7 @@ from bench.harness import machine
 from bench.packages import dist
 from bench.packages.cross import sources, wheel
 from bench.packages.cross.sources import current, note_down, of_others
+from bench.processors.emulated import note_sources, require_sources, site_of
 
 BY: Final = ["target", "0.17.0", "3.11"]
 
@@ -124,3 +125,15 @@ def test_a_package_of_other_sources_than_those_checked_out_is_refused(
     two.write_bytes(b"made elsewhere")
     with pytest.raises(SystemExit, match=r": two\.tar\.gz; run: build"):
         dist.packages(clone / "dist")
+
+
+def test_a_root_of_another_processor_is_held_to_its_sources(clone: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    site_of(root).mkdir(parents=True)
+    with pytest.raises(SystemExit, match=f"arm_root {re.escape(str(root))}$"):
+        require_sources(root)
+    note_sources(root, sources.digest())
+    require_sources(root)
+    (clone / "runtime" / "new.py").touch()
+    with pytest.raises(SystemExit, match="not of the sources checked out"):
+        require_sources(root)
