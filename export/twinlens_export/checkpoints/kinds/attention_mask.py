@@ -15,7 +15,7 @@ def padding_mask(ids: torch.Tensor, spec: TextSpec) -> torch.Tensor:
 
 
 def causal_mask(ids: torch.Tensor) -> torch.Tensor:
-    """Return what is added to scores so that a token sees none after it: [1, 1, T, T]."""
+    """Return the scores to add, of which a token sees none after it: float32 [1, 1, T, T]."""
     tokens = ids.shape[1]
     hidden = torch.full((tokens, tokens), torch.finfo(torch.float32).min, device=ids.device)
     return hidden.triu(1)[None, None]
