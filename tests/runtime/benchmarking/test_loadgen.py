@@ -21,7 +21,7 @@ from twinlens.benchmarking.scenarios.steady import measure
 QUERY_S = 0.02
 RATE = 50.0
 AGREE = 0.25
-"""Where twenty processes share two cores, 20 ms of sleep took 22 in one run and 24 in the next."""
+"""Share of a difference: with twenty processes on two cores, 20 ms of sleep took 22, then 24."""
 
 
 def test_without_loadgen_the_cure_is_named(
