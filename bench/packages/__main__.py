@@ -9,24 +9,28 @@
     python -m bench.packages versions   the tests on the oldest and on the newest versions promised
     python -m bench.packages release    all of these but the last
 
-Writes results/packages.json and the tables of docs/pages/packages.md. Needs the extra `release`,
-CPython 3.11, and a later one for the wheel of all later ones (`--python`). `run --aarch64` needs
-qemu-user and apt-get, which unpacks a Debian where the folder has none; `run --musl` needs Pythons
-that were linked against musl, `run --wine` wine.
+Writes results/packages.json and the tables of docs/pages/packages.md. A row names the commit that
+is checked out, so all acts but `build` refuse files in dist/ that `build` did not make of its
+sources, and a checkout with any change but those two files. Needs the extra `release`, CPython
+3.11, and a later one for the wheel of all later ones (`--python`). `run --aarch64` needs qemu-user
+and apt-get, which unpacks a Debian where the folder has none; `run --musl` needs Pythons that were
+linked against musl, `run --wine` wine.
 """
 
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from bench.harness.machine import commit
 from bench.harness.paths import ROOT
 from bench.packages import checks, installations, rehearsal, runs, types, versions
 from bench.packages.cross import wheel
 from bench.packages.cross.target import TARGETS
+from bench.packages.dist import packages, require_commit
 from bench.packages.places.arm import aarch64, root_of
 from bench.packages.places.fresh import environment_of
 from bench.packages.places.musl import musl, told_by
@@ -53,17 +57,17 @@ def build(options: argparse.Namespace) -> None:
                 failed.append(f"{name} by {python}: {error}")
             else:
                 print(made.name, f"{made.stat().st_size / 1e6:.2f} MB", flush=True)
-    command = [sys.executable, "-m", "build", "--sdist", "--outdir", str(options.dist), str(ROOT)]
-    subprocess.run(command, check=True)
+    wheel.build_sdist(options.dist)
     if failed:
         raise SystemExit("not made:\n" + "\n".join(failed))
 
 
 def check(options: argparse.Namespace) -> None:
     """Check every file, and tell which is larger than promised."""
-    rows = [checks.checked(path) for path in _wheels(options)]
-    rows += [checks.checked_sdist(path) for path in sorted(options.dist.glob("*.tar.gz"))]
-    record("wheels", rows, "file")
+    wheels, sdists = packages(options.dist)
+    rows = [checks.checked(path) for path in wheels]
+    rows += [checks.checked_sdist(path) for path in sdists]
+    _record(options, "wheels", rows, "file")
     for row in rows:
         most = checks.LARGEST_MB["wheel" if row["file"].endswith(".whl") else "sdist"]
         if row["MB"] > most:
@@ -80,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     for where, make in _places(options):
         try:
             place, name = make()
-            record("runs", [runs.run(place, name)], "where")
+            _record(options, "runs", [runs.run(place, name)], "where")
         except (subprocess.CalledProcessError, RuntimeError) as error:
             failed.append(f"{where}: {error}")
     if failed:
@@ -89,7 +93,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _places(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], tuple[Place, str]]]]:
     """Give the places, by their names and what makes each with the wheel that pip would take."""
-    wheels = _wheels(options)
+    wheels, _ = packages(options.dist)
 
     def taking(
         version: tuple[int, int], platform: str, make: Callable[[Path], Place]
@@ -121,15 +125,17 @@ def _fresh(python: str, made: Path) -> Place:
 
 def install(options: argparse.Namespace) -> None:
     """Time and weigh an installation by each line."""
+    packages(options.dist)
     lines = installations.LINES
     rows = [installations.installed(line, options.python, options.dist) for line in lines]
-    record("installations", rows, "line")
+    _record(options, "installations", rows, "line")
 
 
 def rehearse(options: argparse.Namespace) -> None:
     """Upload to an index on this machine, and install from it."""
-    rows = rehearsal.rehearsed([*_wheels(options), *sorted(options.dist.glob("*.tar.gz"))])
-    record("rehearsal", rows, "step")
+    wheels, sdists = packages(options.dist)
+    rows = rehearsal.rehearsed([*wheels, *sdists])
+    _record(options, "rehearsal", rows, "step")
 
 
 def check_types(options: argparse.Namespace) -> None:
@@ -143,13 +149,18 @@ def check_types(options: argparse.Namespace) -> None:
 
 
 def test_versions(options: argparse.Namespace) -> None:
-    """Run the tests in each environment of each Python."""
+    """Run the tests in each environment of each Python.
+
+    Raises:
+        SystemExit: the checkout changed while tests ran; those before are recorded.
+    """
     for python in options.python:
         own = _wheel_of(python, options)
         for name in options.environments:
             made = versions.environment(name, python, own, options.find_links)
-            for row in versions.tested(made, options.tests, options.processes):
-                record("versions", [row], "environment", "path")
+            rows = versions.tested(made, options.tests, options.processes, options.commit)
+            for row in rows:
+                _record(options, "versions", [row], "environment", "path")
 
 
 def release(options: argparse.Namespace) -> None:
@@ -193,19 +204,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=1, help="versions: of pytest-xdist")
     parser.add_argument("--find-links", nargs="*", default=[], metavar="FOLDER")
     options = parser.parse_args(arguments)
+    options.commit = commit()
+    if options.act != "build":
+        require_commit(options.commit)
     ACTS[options.act](options)
 
 
-def _wheels(options: argparse.Namespace) -> list[Path]:
-    return sorted(options.dist.glob("*.whl"))
+def _record(
+    options: argparse.Namespace, part: str, rows: Sequence[Mapping[str, Any]], *keys: str
+) -> None:
+    """Record rows of the commit at which the act began.
+
+    Raises:
+        SystemExit: the checkout changed since.
+    """
+    require_commit(options.commit)
+    record(part, [{**row, "commit": options.commit} for row in rows], *keys)
 
 
 def _wheel_of(python: str, options: argparse.Namespace) -> Path:
-    """Return the wheel that a Python takes: one of a release, or one that pip compiled here."""
-    version = wheel.version_of(python)
-    for platform in (MANYLINUX.format("x86_64"), "linux_x86_64"):
-        if found := runs.best(_wheels(options), version, platform):
-            return found
+    """Return the wheel of a release that a Python takes."""
+    wheels, _ = packages(options.dist)
+    if found := runs.best(wheels, wheel.version_of(python), MANYLINUX.format("x86_64")):
+        return found
     raise SystemExit(f"{options.dist} has no wheel for {python}; run: build")
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
-from bench.harness.machine import commit
 from bench.harness.paths import RESULTS, ROOT
 from bench.harness.results_file import one_row_a_line
 from bench.packages.outcome import counts_of, told
@@ -18,13 +17,10 @@ Row = Mapping[str, Any]
 
 
 def record(part: str, rows: Sequence[Row], *keys: str) -> None:
-    """Replace the rows of a part by those of a run; rows that differ in one of `keys` stay.
-
-    A row that names no commit gets the one checked out.
-    """
+    """Replace the rows of a part by those of a run; rows that differ in one of `keys` stay."""
     before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     named = itemgetter(*keys)
-    new = {named(row): {**row, "commit": row.get("commit", commit())} for row in rows}
+    new = {named(row): row for row in rows}
     kept = {named(row): row for row in before.get(part, ())}
     document = {**before, part: [dict(row) for row in {**kept, **new}.values()]}
     RESULT.write_text(one_row_a_line(document), encoding="utf-8")
@@ -45,8 +41,8 @@ def write_page(document: Mapping[str, Sequence[Row]]) -> None:
 
 
 COLUMNS: Final[Mapping[str, Sequence[str]]] = {
-    "wheels": ("system", "oldest", "CPython 3.11", "3.12 and later", "instruction sets"),
-    "runs": ("where", "what ran"),
+    "wheels": ("system", "oldest", "CPython 3.11", "3.12 and later", "instruction sets", "commit"),
+    "runs": ("where", "what ran", "commit"),
     "installations": ("line", "packages", "CPython 3.11", "CPython 3.12", "CPython 3.13"),
     "versions": ("environment", "versions", "tests", "commit"),
     "rehearsal": ("step", "outcome"),
@@ -78,6 +74,9 @@ def _by_system(rows: Sequence[Row]) -> list[Row]:
         versions = [] if "-abi3-" in name else ["CPython 3.11"]
         versions += [] if "-cp311-" in name else ["3.12 and later"]
         own.update(dict.fromkeys(versions, f"{row['MB']:.2f} MB"))
+        own["commit"] = ", ".join(
+            sorted({*own.get("commit", "").split(", "), row["commit"]} - {""})
+        )
     order = [*_SYSTEMS.values(), "any: the sdist"]
     return sorted(found.values(), key=lambda row: order.index(row["system"].partition(",")[0]))
 

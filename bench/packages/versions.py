@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.harness.machine import commit
 from bench.harness.paths import ROOT
 from bench.packages.cross.wheel import WORK, version_of
+from bench.packages.dist import require_commit
 from bench.packages.outcome import counts_of, told
 from bench.portability.environments import VARIABLE
 
@@ -153,16 +153,21 @@ def environment(name: str, interpreter: str, wheel: Path, links: Sequence[str] =
     )
 
 
-def tested(made: Environment, tests: Sequence[str], processes: int) -> Iterator[dict[str, Any]]:
+def tested(
+    made: Environment, tests: Sequence[str], processes: int, at: str
+) -> Iterator[dict[str, Any]]:
     """Run paths of tests in an environment, by default its own, and give a row for each at its end.
 
     A path that passed at this commit is not run again. What pytest said is beside the environment.
+
+    Raises:
+        SystemExit: the checkout changed while a path's tests ran.
     """
-    at = commit()  # before the tests, which take long enough for another
     note = made.folder / f"passed-{at}.json"
     passed = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
     for path in tests or made.tests:
         found = passed.get(path) or _counts(made, path, processes)
+        require_commit(at)
         if not found.keys() & {"failed", "errors"}:
             passed[path] = found
             note.write_text(json.dumps(passed), encoding="utf-8")
@@ -171,7 +176,6 @@ def tested(made: Environment, tests: Sequence[str], processes: int) -> Iterator[
             "versions": made.told,
             "path": path,
             "outcome": told(found),
-            "commit": at,
         }
 
 

@@ -20,7 +20,7 @@ from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, processor, versions
 from bench.harness.paths import BUILD, RESULTS
 from bench.harness.results_file import one_row_a_line
-from bench.processors.emulated import Processor, arm, here, x86
+from bench.processors.emulated import Processor, arm, here, require_sources, x86
 from bench.processors.inputs import write_inputs
 from twinlens.loading import folder_of
 from twinlens_kernels import operators
@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--qemu", type=Path, help="folder of qemu's programs, if not on the path")
     parser.add_argument("--out", type=Path, default=RESULTS / "processors.json")
     options = parser.parse_args(arguments)
+    if options.arm:
+        require_sources(options.root)
     others = [
         *(here(name) for name in operators.runnable()),
         *(x86(model, options.qemu) for model in options.x86),

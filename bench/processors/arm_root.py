@@ -19,7 +19,8 @@ from typing import Final
 
 from bench.harness.arguments import parser_of
 from bench.harness.paths import ROOT
-from bench.processors.emulated import site_of
+from bench.packages.cross.sources import digest
+from bench.processors.emulated import note_sources, site_of
 
 LIBRARIES: Final = (
     "libc6",
@@ -48,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         unpack_debian(root)
     if not (site_of(root) / "numpy").exists():
         install(root, *(f"{name}=={version(name)}" for name in WHEELS))
+    sources = digest()  # before a compilation that takes long enough for a change
     install(root, str(wheel(root.parent / "wheel")))
+    note_sources(root, sources)
 
 
 def unpack_debian(root: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.harness.paths import ROOT
+from bench.packages.cross.sources import digest
 
 PARTS: Final = {
     "cortex-a72": 0xD08,
@@ -105,6 +106,29 @@ def python_of(root: Path) -> Path:
 def site_of(root: Path) -> Path:
     """Return the folder of the packages beside a root's Python."""
     return root / "site"
+
+
+def note_sources(root: Path, sources: str) -> None:
+    """Note the digest of the sources that the twinlens of a root was compiled of."""
+    _note(root).write_text(sources, encoding="utf-8")
+
+
+def require_sources(root: Path) -> None:
+    """Refuse a root whose twinlens is not of the sources that are checked out.
+
+    Raises:
+        SystemExit: it was compiled of others, or is not there.
+    """
+    note = _note(root)
+    if not note.exists() or note.read_text(encoding="utf-8") != digest():
+        raise SystemExit(
+            f"{root}: its twinlens is not of the sources checked out, whose commit the results "
+            f"would name; run: python -m bench.processors.arm_root {root}"
+        )
+
+
+def _note(root: Path) -> Path:
+    return site_of(root) / "twinlens-sources.txt"
 
 
 def _qemu(name: str, folder: Path | None) -> str:

@@ -17,7 +17,7 @@ from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, versions
 from bench.harness.paths import BUILD, RESULTS
 from bench.harness.results_file import one_row_a_line
-from bench.processors.emulated import Processor, arm
+from bench.processors.emulated import Processor, arm, require_sources
 
 FEW, MANY = 1, 3
 """Items of the two runs whose difference is that of the items alone: opening takes far more."""
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--qemu", type=Path, help="folder of qemu's programs, if not on the path")
     parser.add_argument("--out", type=Path, default=RESULTS / "instructions.json")
     options = parser.parse_args(arguments)
+    require_sources(options.root)
     plugin = compiled()
     rows = []
     for model in options.arm:

@@ -1,4 +1,4 @@
-"""Wheels of other systems: which are kept, and how zig is called; the versions to test."""
+"""Wheels of other systems: how zig is called; the versions to test."""
 
 import os
 import subprocess
@@ -7,24 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.packages.cross.sources import current, note_down
 from bench.packages.cross.target import TARGETS
 from bench.packages.cross.toolchain import toolchain
 from bench.packages.outcome import counts_of
 from bench.packages.versions import ENVIRONMENTS, requirements
-
-
-def test_a_wheel_is_kept_while_it_and_its_sources_are_the_same(tmp_path: Path) -> None:
-    note, wheel = tmp_path / "made" / "note.json", tmp_path / "one.whl"
-    assert current(note, "sources", tmp_path) is None
-    wheel.write_bytes(b"wheel")
-    note_down(note, "sources", wheel)
-    assert current(note, "sources", tmp_path) == wheel
-    assert current(note, "other sources", tmp_path) is None
-    wheel.write_bytes(b"other wheel")
-    assert current(note, "sources", tmp_path) is None
-    wheel.unlink()
-    assert current(note, "sources", tmp_path) is None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the compiler is a shell script")

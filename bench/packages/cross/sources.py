@@ -1,8 +1,9 @@
-"""Files that a wheel is made of, by which a later build knows that a finished wheel is current."""
+"""Files that a package is made of, by which a later act knows of which sources a file is."""
 
 import hashlib
 import json
 import subprocess
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -20,14 +21,12 @@ PARTS: Final = (
     "pyproject.toml",
     "runtime",
 )
-"""Files inside a wheel, and those that compile it."""
+"""Files inside a wheel, and those that compile it; an sdist has tests and documents besides."""
 
 
-def digest(target: Target, python: str) -> str:
-    """Return a digest of the sources, the compiler, the target and the interpreter of a wheel."""
-    ask = "import sys; print(sys.version)"
-    told = subprocess.run([python, "-c", ask], check=True, capture_output=True, text=True).stdout
-    found = hashlib.sha256(f"{target}\n{version('ziglang')}\n{told}".encode())
+def digest() -> str:
+    """Return a digest of the sources that are checked out."""
+    found = hashlib.sha256()
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS],
         cwd=ROOT,
@@ -42,23 +41,42 @@ def digest(target: Target, python: str) -> str:
     return found.hexdigest()
 
 
-def current(note: Path, sources: str, out: Path) -> Path | None:
-    """Return the wheel that a note tells of, if it is there and was made of these sources."""
+def recipe(target: Target, python: str) -> list[str]:
+    """Return the target, the compiler and the interpreter by which sources become a wheel."""
+    ask = "import sys; print(sys.version)"
+    told = subprocess.run([python, "-c", ask], check=True, capture_output=True, text=True).stdout
+    return [str(target), version("ziglang"), told]
+
+
+def current(note: Path, sources: str, by: Sequence[str], out: Path) -> Path | None:
+    """Return the wheel that a note tells of, if it is there and was made of these sources so."""
     if not note.exists():
         return None
-    told: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
+    told = _read(note)
     wheel = out / str(told["file"])
-    same = told["sources"] == sources and wheel.exists() and told["wheel"] == _content(wheel)
-    return wheel if same else None
+    same = told["sources"] == sources and told.get("recipe") == list(by)
+    return wheel if same and wheel.exists() and told["content"] == _content(wheel) else None
 
 
-def note_down(note: Path, sources: str, wheel: Path) -> None:
-    """Write the digest that `current` reads."""
-    told = {"file": wheel.name, "sources": sources, "wheel": _content(wheel)}
+def note_down(note: Path, sources: str, by: Sequence[str], made: Path) -> None:
+    """Write sources, recipe and the digest of a file, for `current` and `of_others` to read."""
+    told = {"file": made.name, "sources": sources, "recipe": by, "content": _content(made)}
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
-def _content(wheel: Path) -> str:
-    with wheel.open("rb") as file:
+def of_others(made: Iterable[Path], sources: str, notes: Path) -> list[Path]:
+    """Return the files that no note of a folder tells to be of these sources, byte for byte."""
+    told = [_read(note) for note in notes.glob("*.json")]
+    known = {(each["file"], each["content"]) for each in told if each["sources"] == sources}
+    return [path for path in made if (path.name, _content(path)) not in known]
+
+
+def _read(note: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
+    return told
+
+
+def _content(made: Path) -> str:
+    with made.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

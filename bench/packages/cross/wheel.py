@@ -10,11 +10,13 @@ from typing import Final
 from bench.harness.paths import BUILD, ROOT
 from bench.packages.cross.builder import builder
 from bench.packages.cross.headers import headers
-from bench.packages.cross.sources import current, digest, note_down
+from bench.packages.cross.sources import current, digest, note_down, recipe
 from bench.packages.cross.target import Target
 from bench.packages.cross.toolchain import import_library, toolchain
 
 WORK: Final = BUILD / "packages"
+MADE: Final = WORK / "made"
+"""Notes of the sources that each file was made of."""
 STABLE: Final = (3, 12)
 """First Python whose wheel, of the limited interface, serves all later ones."""
 
@@ -38,9 +40,9 @@ def build(target: Target, python: str, out: Path) -> Path:
         ValueError: a Linux wheel asks for a newer libc than the target's.
     """
     version = version_of(python)
-    note = WORK / "made" / f"{target.name}-{version[0]}.{version[1]}.json"
-    sources = digest(target, python)
-    if kept := current(note, sources, out):
+    note = MADE / f"{target.name}-{version[0]}.{version[1]}.json"
+    sources, by = digest(), recipe(target, python)
+    if kept := current(note, sources, by, out):
         return kept
     # One folder for all versions of a target: by equal paths, zig's cache has each source that does
     # not include Python's headers compiled once.
@@ -52,9 +54,25 @@ def build(target: Target, python: str, out: Path) -> Path:
     command = [own, "-m", "pip", "wheel", "-v", "--no-deps", "--no-cache-dir"]
     command.append("--no-build-isolation")
     subprocess.run([*command, "--wheel-dir", str(raw), str(ROOT)], check=True, env=environment)
-    made = _placed(_audited(raw, target, work / "audited") if target.audited else raw, out)
-    note_down(note, sources, made)
+    folder = _audited(raw, target, work / "audited") if target.audited else raw
+    made = _placed(folder, "*.whl", out)
+    note_down(note, sources, by, made)
     shutil.rmtree(work)
+    return made
+
+
+def build_sdist(out: Path) -> Path:
+    """Make the sdist, and return its file in `out`.
+
+    Raises:
+        subprocess.CalledProcessError: it could not be made; the output says why.
+    """
+    sources, folder = digest(), WORK / "sdist"
+    shutil.rmtree(folder, ignore_errors=True)
+    by = [sys.executable, "-m", "build", "--sdist", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(by, check=True)
+    made = _placed(folder, "*.tar.gz", out)
+    note_down(MADE / "sdist.json", sources, by, made)
     return made
 
 
@@ -108,8 +126,8 @@ def _audited(raw: Path, target: Target, audited: Path) -> Path:
     return audited
 
 
-def _placed(folder: Path, out: Path) -> Path:
-    """Move the one wheel of a folder into another, and return its file."""
-    (made,) = folder.glob("*.whl")
+def _placed(folder: Path, kind: str, out: Path) -> Path:
+    """Move the one file of a kind in a folder into another, and return it there."""
+    (made,) = folder.glob(kind)
     out.mkdir(parents=True, exist_ok=True)
     return Path(shutil.move(made, out / made.name))

@@ -6,6 +6,9 @@ import time
 import pytest
 
 from twinlens.__main__ import main
+from twinlens.benchmarking.loadgen.drive import Server, offline, single
+from twinlens.benchmarking.loadgen.loadgen import LoadGen, read_summary
+from twinlens.benchmarking.loadgen.loop_thread import LoopThread
 from twinlens.benchmarking.measures.series import Recorder
 from twinlens.benchmarking.options import Settings
 from twinlens.benchmarking.record import Result
@@ -17,7 +20,8 @@ from twinlens.benchmarking.scenarios.steady import measure
 
 QUERY_S = 0.02
 RATE = 50.0
-AGREE = 0.1
+AGREE = 0.25
+"""Share of a difference: with twenty processes on two cores, 20 ms of sleep took 22, then 24."""
 
 
 def test_without_loadgen_the_cure_is_named(
@@ -34,6 +38,25 @@ def ours(probe: Probe) -> Result:
     return result_of(probe, recorder)
 
 
+@pytest.mark.parametrize("percentile", ["90th", "90.0th"])
+def test_the_estimate_is_read_by_the_names_that_versions_give_it(percentile: str) -> None:
+    class Written:
+        """LoadGen whose summary is at hand."""
+
+        def run(self, *_: object) -> dict[str, str]:
+            return read_summary(
+                f"Result is : VALID\n * Early stopping {percentile} percentile estimate: 33166542\n"
+                "50.00 percentile latency (ns)   : 20240884\n"
+                "90.00 percentile latency (ns)   : 23981178\n"
+                "99.00 percentile latency (ns)   : 33166542\n"
+                "Max latency (ns)                : 33166542\n"
+            )
+
+    probe = Probe(scenario="single", name="text", query="text", items=1, act=lambda _: None)
+    found = single(Written(), probe, 0.1)  # type: ignore[arg-type]
+    assert found.estimate_ms == pytest.approx(33.166542)
+
+
 class Sleeper:
     """Target that answers any number of queries after the same time."""
 
@@ -44,9 +67,6 @@ class Sleeper:
 
 def test_loadgen_and_our_driver_agree() -> None:
     pytest.importorskip("mlperf_loadgen")
-    from twinlens.benchmarking.loadgen.drive import Server, offline, single  # noqa: PLC0415
-    from twinlens.benchmarking.loadgen.loadgen import LoadGen  # noqa: PLC0415
-    from twinlens.benchmarking.loadgen.loop_thread import LoopThread  # noqa: PLC0415
 
     loadgen = LoadGen()
     queries = {"single": 1, "offline": 8}

@@ -17,6 +17,8 @@ import twinlens
 from twinlens import AdmissionLimits, AsyncModel, Base64Image, ImageError, RequestSizeError
 
 PATHS = sorted((Path(twinlens.__file__).parent / "demo" / "drawings").glob("*.png"))[:24]
+LIMITS = AdmissionLimits(timeout_s=60, max_wait_s=60, max_interactive_wait_s=60)
+"""Of patience with a busy machine: no test here is of refusals for want of time."""
 WORDS = ("a", "red", "dog", "pizza", "flag of", "night", "sad", "train", "Ελλάδα", "犬")
 
 
@@ -32,7 +34,7 @@ def on(
     """An engine on the model, closed after an act."""
 
     async def run() -> AsyncModel:
-        async with AsyncModel(model, **options) as serving:
+        async with AsyncModel(model, **{"limits": LIMITS, **options}) as serving:
             await asyncio.wait_for(act(serving), 60)
         return serving
 
@@ -73,7 +75,7 @@ def test_every_batch_of_the_engine_gives_the_bits_of_the_model(model: twinlens.M
             *(request(serving, draw.choice((1, 1, 1, 2, 4, 20))) for _ in range(120))
         )
 
-    stats = on(model, act, workers=2, limits=AdmissionLimits(timeout_s=60)).stats()
+    stats = on(model, act, workers=2).stats()
     assert stats.answered == stats.accepted == 120
     assert stats.runs < stats.items / 2  # there were batches
 
