@@ -9,7 +9,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from tiny_checkpoints import CONTEXT, CORPUS, LETTERS, randomised, transformer
-from tiny_tokenizers import bert_tokenizer, siglip2_tokenizer, xlm_roberta_tokenizer
+from tiny_tokenizers import bert_tokenizer, clip_tokenizer, siglip2_tokenizer, xlm_roberta_tokenizer
 
 WIDTH = 48
 """Of the tiny CLIP's embeddings, which other halves share."""
@@ -158,7 +158,8 @@ def save_adapter(folder: Path, base: Path, **fields: object) -> dict[str, torch.
 def save_dual_encoder(kind: str, folder: Path) -> None:
     """Save a dual encoder of transformers that is no CLIP by its towers, or SigLIP 2 NaFlex."""
     torch.manual_seed(0)
-    sizes = transformer(64, 2, 2, "gelu")
+    # BLIP's own range of 1e-10 gives one row for all pictures.
+    sizes = transformer(64, 2, 2, "gelu") | {"initializer_range": 0.1}
     image = sizes | {"image_size": 32, "patch_size": 8}
     tokenizer: Any = bert_tokenizer(CORPUS, context=CONTEXT)
     words = {"vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT, "pad_token_id": 0}
@@ -172,6 +173,15 @@ def save_dual_encoder(kind: str, folder: Path) -> None:
         )
         processor = transformers.ViTImageProcessor(size=square)
         model: Any = transformers.VisionTextDualEncoderModel(config)
+    elif kind == "clips of two models":
+        tokenizer = clip_tokenizer(context=CONTEXT)
+        ends = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
+        config = transformers.VisionTextDualEncoderConfig.from_vision_text_configs(
+            transformers.CLIPVisionConfig(**image),
+            transformers.CLIPTextConfig(**(text | ends)),
+            projection_dim=48,
+        )
+        model = transformers.VisionTextDualEncoderModel(config)
     elif kind == "blip":
         config = transformers.BlipConfig(
             image_text_hidden_size=48,
@@ -180,6 +190,20 @@ def save_dual_encoder(kind: str, folder: Path) -> None:
         )
         processor = transformers.BlipImageProcessor(size=square)
         model = transformers.BlipForImageTextRetrieval(config)
+    elif kind == "aimv2":
+        config = transformers.Aimv2Config(
+            projection_dim=48, text_config=text, vision_config=image | {"num_attention_heads": 2}
+        )
+        model = transformers.Aimv2Model(config)
+    elif kind == "groupvit":
+        groups = {"num_group_tokens": [4, 2, 0], "num_output_groups": [4, 2, 0]}
+        config = transformers.GroupViTConfig(
+            projection_dim=48,
+            projection_intermediate_dim=96,
+            text_config=text,
+            vision_config=image | groups | {"depths": [1, 2, 1]},
+        )
+        model = transformers.GroupViTModel(config)
     elif kind == "siglip2":
         tokenizer = siglip2_tokenizer(CORPUS, vocabulary=400, context=CONTEXT)
         words = {"vocab_size": 420, "max_position_embeddings": CONTEXT, "projection_size": 64}

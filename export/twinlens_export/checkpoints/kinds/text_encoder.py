@@ -7,10 +7,12 @@ from typing import Any, Final, Literal
 import numpy as np
 import torch
 
+from twinlens.bundle.specs import TextSpec
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.families.family import Family, TextNames
 from twinlens_export.checkpoints.families.text_encoders import TEXT_ENCODERS, beneath
 from twinlens_export.checkpoints.hub_files import TOKENIZER
+from twinlens_export.checkpoints.kinds.attention_mask import padding_mask
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
 from twinlens_export.checkpoints.tokenizer import read_tokenizer
 from twinlens_export.checkpoints.tracing import as_module, traced_text_tower
@@ -39,7 +41,7 @@ class PooledEncoder:
     model: Any
     pooling: EncoderPooling
     projection: torch.nn.Linear | None
-    pad_id: int
+    spec: TextSpec
 
     def image_features(self, pixels: torch.Tensor) -> torch.Tensor:
         """Refuse images: it has no image tower."""
@@ -47,7 +49,7 @@ class PooledEncoder:
 
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
         """See `ReferenceModel`."""
-        mask = (ids != self.pad_id).long()
+        mask = padding_mask(ids, self.spec)
         tokens = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
         pooled: torch.Tensor = tokens[:, 0]
         if self.pooling == "mean":
@@ -102,7 +104,7 @@ def loaded_encoder(parts: EncoderParts) -> LoadedCheckpoint:
         model=parts.model,
         pooling=parts.pooling,
         projection=_linear(parts.projection),
-        pad_id=tokenizer.spec.pad_id,
+        spec=tokenizer.spec,
     )
     names = replace(
         beneath(TEXT_ENCODERS.get(kind, TextNames()), ENCODER),

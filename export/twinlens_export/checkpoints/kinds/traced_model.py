@@ -6,10 +6,12 @@ from typing import Any, Final
 
 import torch
 
+from twinlens.bundle.specs import TextSpec
 from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
 from twinlens_export.checkpoints.image_processor import read_processor
+from twinlens_export.checkpoints.kinds.attention_mask import causal_mask, padding_mask
 from twinlens_export.checkpoints.kinds.text_encoder import AFTER_PADDING
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
 from twinlens_export.checkpoints.preprocessing import square_side
@@ -51,6 +53,15 @@ def _blip_text(model: Any, ids: torch.Tensor, **mask: torch.Tensor) -> torch.Ten
     return features
 
 
+def _causal_text(model: Any, ids: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+    """Embed texts as AIMv2 was trained: a token sees itself and those before it.
+
+    Without a mask transformers' AIMv2 lets every token see all, padding included; with a mask of
+    ones and torch's own attention too. A mask of four dimensions it adds to the scores as it is.
+    """
+    return _text_features(model, ids, attention_mask=causal_mask(ids))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedKind:
     """A kind of dual encoder."""
@@ -66,7 +77,7 @@ class TracedKind:
 
 
 TRACED_KINDS: Final[Mapping[str, TracedKind]] = {
-    "aimv2": TracedKind(model="Aimv2Model"),
+    "aimv2": TracedKind(model="Aimv2Model", text=_causal_text),
     "blip": TracedKind(
         model="BlipForImageTextRetrieval",
         masked=True,
@@ -87,7 +98,7 @@ class TracedModel:
 
     kind: TracedKind
     model: Any
-    pad_id: int
+    spec: TextSpec
 
     def image_features(self, pixels: torch.Tensor) -> torch.Tensor:
         """See `ReferenceModel`."""
@@ -95,7 +106,7 @@ class TracedModel:
 
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
         """See `ReferenceModel`."""
-        mask = {"attention_mask": (ids != self.pad_id).long()} if self.kind.masked else {}
+        mask = {"attention_mask": padding_mask(ids, self.spec)} if self.kind.masked else {}
         return self.kind.text(self.model, ids, **mask)
 
 
@@ -114,7 +125,7 @@ def load_traced_model(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
     preprocessing = read_processor(processor.to_dict(), side_px=side_px)
     tokenizer = read_tokenizer(theirs, context=_context(config.text_config), trim=True)
     loaded, missing = load_model(checkpoint, kind.model, adapter=adapter)
-    model = TracedModel(kind=kind, model=loaded, pad_id=tokenizer.spec.pad_id)
+    model = TracedModel(kind=kind, model=loaded, spec=tokenizer.spec)
     words = _words(getattr(loaded, kind.encoder))
     return LoadedCheckpoint(
         family=Family(name=config.model_type, model=kind.model),
