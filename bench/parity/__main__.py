@@ -9,21 +9,17 @@ by the exporter itself, on drawings and captions: ids and pixels, then rows. Ope
 open_clip_torch; its whole registry is read by configuration, and one model of each kind exported.
 """
 
-import importlib
 import json
-import sys
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 from bench.harness.arguments import parser_of
 from bench.harness.machine import commit, versions
 from bench.harness.paths import RESULTS
 from bench.harness.random_weights import accept_any_ranking
 from bench.harness.timing import spent_by
-from bench.input.torchvision_stub import import_torchvision
 from bench.parity.checkpoints.clips import TRANSFORMERS, save_transformers
-from bench.parity.checkpoints.open_clip_folders import save_open_clip
+from bench.parity.checkpoints.open_clip_folders import imported_open_clip, save_open_clip
 from bench.parity.measure import PACKAGES, measured, row
 from bench.parity.page import write_page
 from bench.parity.registry import refusals, registry
@@ -57,16 +53,6 @@ OPEN_CLIP = (
     "nllb-clip-base",
 )
 """One of each kind of tower, of the registry and of folders on the Hub; the small ones."""
-
-
-def imported_open_clip() -> ModuleType | None:
-    """Return OpenCLIP's library; None, with a word on stderr, where it cannot be imported."""
-    try:
-        import_torchvision()
-        return importlib.import_module("open_clip")
-    except ImportError as error:
-        sys.stderr.write(f"without OpenCLIP's: {error}\n")
-        return None
 
 
 def main() -> None:

@@ -10,8 +10,10 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))
 
+from bench.parity.checkpoints.open_clip_folders import imported_open_clip
 from bench.portability.compared import Compared
 from bench.portability.environments import PINS, VARIABLE, Environments
+from twinlens_export.verification import verify
 
 
 @pytest.fixture(scope="session")
@@ -25,4 +27,15 @@ def environments() -> Environments:
 @pytest.fixture(scope="session")
 def compared(environments: Environments, tmp_path_factory: pytest.TempPathFactory) -> Compared:
     """The demo model in every precision, exported once for all tools."""
-    return Compared.made(tmp_path_factory.mktemp("portability"))
+    return Compared.demo(tmp_path_factory.mktemp("portability"))
+
+
+@pytest.fixture(scope="session")
+def convnext(environments: Environments, tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    """A CLIP whose image tower was traced, exported once for all tools."""
+    library = imported_open_clip()
+    if library is None:
+        pytest.skip("open_clip, whose model this is, is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify, "TOLERANCES", verify.TOLERANCES)  # random weights rank nothing
+        return Compared.convnext(tmp_path_factory.mktemp("traced"), library)

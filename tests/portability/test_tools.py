@@ -12,7 +12,15 @@ from bench.portability.blocks import BLOCK, PAGE, block, run_node
 from bench.portability.compared import Compared
 from bench.portability.environments import Environments
 from bench.portability.table import page_with
-from bench.portability.tools import OUT, SAME_INPUT, TOOLS, Tool, run_tool, worst_cosines
+from bench.portability.tools import (
+    OUT,
+    SAME_INPUT,
+    TOOLS,
+    TRACED,
+    Tool,
+    run_tool,
+    worst_cosines,
+)
 from twinlens.bundle.specs import Precision
 from twinlens_export.__main__ import main
 from twinlens_export.portable.names import SUFFIXES
@@ -28,6 +36,19 @@ def test_rows_are_near_those_of_twinlens(
     wanted = compared.prepare(precision)
     cosines = worst_cosines(run_tool(tool, precision, environments, compared.folder), wanted)
     assert cosines["text"] > SAME_INPUT
+    assert cosines["image"] > tool.least_of_images(precision)
+
+
+@pytest.mark.parametrize("precision", SUFFIXES)
+@pytest.mark.parametrize("tool", TRACED, ids=lambda tool: tool.name)
+def test_rows_of_a_traced_tower_are_near_those_of_twinlens(
+    tool: Tool, precision: Precision, environments: Environments, convnext: Compared
+) -> None:
+    if environments.program(tool.environment) is None:
+        pytest.skip(f"{tool.environment} is not installed in {environments.folder}")
+    wanted = convnext.prepare(precision)
+    assert (wanted["image"] @ wanted["image"].T).min() < 0.5, "the rows tell no pictures apart"
+    cosines = worst_cosines(run_tool(tool, precision, environments, convnext.folder), wanted)
     assert cosines["image"] > tool.least_of_images(precision)
 
 
@@ -55,10 +76,14 @@ def test_the_page_has_the_figures_of_the_last_run() -> None:
     figures = json.loads(OUT.read_text(encoding="utf-8"))
     assert page_with(page, figures) == page, "python -m bench.portability writes it"
     assert list(figures["cells"]) == [tool.name for tool in TOOLS]
-    for tool in TOOLS:
-        for precision in SUFFIXES:
+    assert list(figures["traced"]) == [tool.name for tool in TRACED]
+    for precision in SUFFIXES:
+        for tool in TOOLS:
             cell = figures["cells"][tool.name][precision]
             assert cell["text"] > SAME_INPUT
+            assert cell["image"] > tool.least_of_images(precision)
+        for tool in TRACED:
+            cell = figures["traced"][tool.name][precision]
             assert cell["image"] > tool.least_of_images(precision)
 
 

@@ -4,7 +4,9 @@ The configurations are the registry's, and those of the text towers of transform
 vocabulary of the Hub, which is not at hand, is that of a small tokenizer of the same kind.
 """
 
+import importlib
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +15,7 @@ from typing import Any, Final
 import transformers
 from safetensors.torch import save_file
 
+from bench.input.torchvision_stub import import_torchvision
 from bench.parity.checkpoints.small_tokenizers import tokenizer_like
 from bench.parity.checkpoints.varied_weights import with_varied_weights
 
@@ -98,8 +101,31 @@ FINE_TUNES: Final[Mapping[str, Mapping[str, Any]]] = {
         },
         "text_cfg": {"width": 256, "heads": 4, "layers": 4, "ls_init_value": 1e-4},
     },
+    "convnext_tiny, 2 layers of text": {
+        "embed_dim": 512,
+        "vision_cfg": {
+            "timm_model_name": "convnext_tiny",
+            "timm_model_pretrained": False,
+            "timm_pool": "",
+            "timm_proj": "linear",
+            "timm_drop": 0.0,
+            "timm_drop_path": 0.1,
+            "image_size": 224,
+        },
+        "text_cfg": {"width": 128, "heads": 2, "layers": 2},
+    },
 }
-"""Configurations of OpenCLIP folders on the Hub that are not in the registry."""
+"""Configurations that are not in the registry: of OpenCLIP folders on the Hub, and small ones."""
+
+
+def imported_open_clip() -> ModuleType | None:
+    """Return OpenCLIP's library; None, with a word on stderr, where it cannot be imported."""
+    try:
+        import_torchvision()
+        return importlib.import_module("open_clip")
+    except ImportError as error:
+        sys.stderr.write(f"without OpenCLIP's: {error}\n")
+        return None
 
 
 def config_of(name: str, library: ModuleType) -> dict[str, Any]:
