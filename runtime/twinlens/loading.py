@@ -57,7 +57,7 @@ def load(  # noqa: PLR0913  one choice each, none by place
             CUDA where the bundle has them. Without int8 it is bf16 on a CPU that multiplies
             bfloat16 (AVX512-BF16), and else fp32. Rows are the same to the bit by all native
             operators, but those of int8 by AMX; these, and rows by onnxruntime's own operators,
-            differ a little, with cosines of 0.9998 and more. `Model.about` names the operators.
+            differ a little, with cosines of 0.9997 and more. `Model.about` names the operators.
         threads: CPU threads for decoding and computing; all that the process may use by default,
             at most four for each of these (16 are always allowed). With one, every call computes on
             the calling thread, and a tower has one session for all callers: a service loads a model

@@ -116,7 +116,7 @@ def _different(
             continue
         logger.warning(
             "the index was made with operators %s, this model has %s: their rows differ a "
-            "little, with cosines of 0.9998 and more",
+            "little, with cosines of 0.9997 and more",
             found,
             other[name],
         )

@@ -128,4 +128,4 @@ def test_rows_by_other_operators_are_as_close_as_said(model: Model) -> None:
     images = model.embed_images([drawing.path for drawing in drawings])
     texts = model.embed_texts([drawing.caption for drawing in drawings])
     cosines = (np.concatenate([images, texts]) * theirs).sum(axis=1)
-    assert 0.9998 <= cosines.min() < 1
+    assert 0.9997 <= cosines.min() < 1

@@ -74,7 +74,7 @@ class BulkJob:
         if operators is not None:
             logger.warning(
                 "%s was begun with operators %s, this machine has %s: their rows differ a little, "
-                "with cosines of 0.9998 and more; each part says which made it",
+                "with cosines of 0.9997 and more; each part says which made it",
                 self._folder.path,
                 operators,
                 self.about.about.get("operators"),
