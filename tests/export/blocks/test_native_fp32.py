@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as some
 from numpy.typing import DTypeLike, NDArray
 from one_block import Run, graph_of, of_kind, opened, require_batches_alike
@@ -101,6 +101,8 @@ def test_norms_and_unit_rows(
     sizes: tuple[int, int, int, int], behind_norm: bool, exponent: int
 ) -> None:
     batch, tokens, width, seed = sizes
+    # onnxruntime 1.21 refuses the norm of a single number.
+    assume(width > 1 or not behind_norm)
     x = normal(np.random.default_rng(seed + 1), batch, tokens, width) + np.float32(0.5)
     x *= np.float32(2.0**exponent)
     norms: list[Norm] = []
