@@ -64,7 +64,9 @@ def toolchain(target: Target, folder: Path) -> Path:
     )
     compiler.write_text(told, encoding="utf-8")
     compiler.chmod(0o755)
-    # CMake's flags to strip are the host's: zig's linker leaves the symbols out at once.
+    # CMake's flags to strip are the host's: zig's linker leaves the symbols out at once. onnxruntime
+    # makes libstdc++ global, whose operator new would serve a library on Linux in place of its own:
+    # what that throws where memory is short is unwound by another library, and ends the process.
     settings = {
         "CMAKE_SYSTEM_NAME": target.system,
         "CMAKE_SYSTEM_PROCESSOR": target.processor,
@@ -73,7 +75,7 @@ def toolchain(target: Target, folder: Path) -> Path:
         "CMAKE_RANLIB": folder / "ranlib",
         "CMAKE_RC_COMPILER": folder / "rc",
         "CMAKE_CXX_FLAGS_INIT": "-g0",
-        "CMAKE_MODULE_LINKER_FLAGS_INIT": "-s",
+        "CMAKE_MODULE_LINKER_FLAGS_INIT": "-s -Wl,-Bsymbolic" if target.audited else "-s",
         "CMAKE_FIND_ROOT_PATH_MODE_PROGRAM": "NEVER",
     }
     if target.system == "Darwin":
