@@ -11,6 +11,7 @@ import pefile
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
+from elftools.elf.sections import SymbolTableSection
 from macholib.MachO import MachO
 
 from bench.packages import signature
@@ -29,6 +30,8 @@ IMPORTED: Final = {
     "win": r"(?i:{python}|kernel32|ntdll|ucrtbase|api-ms-win-crt-[\w-]+)\.dll",
 }
 """Libraries of a system that a wheel may ask for; on Windows also Python's."""
+_SYMBOLIC: Final = 2
+_TEXTREL: Final = 4
 _VERSION_MIN_MACOSX: Final = 0x24
 _BUILD_VERSION: Final = 0x32
 _CODE_SIGNATURE: Final = 0x1D
@@ -45,6 +48,8 @@ class Library:
         relocated: True if its code is changed when it is loaded, which hardened systems refuse.
         signed: False for a Mach-O file whose signature is missing or of other content: Apple's own
             processors refuse it.
+        own_memory: False for an ELF file whose operator new another library of the process may
+            serve: an exception of another C++ library is then unwound by this one's.
     """
 
     processor: str
@@ -52,6 +57,7 @@ class Library:
     oldest: str
     relocated: bool
     signed: bool = True
+    own_memory: bool = True
 
 
 def read(content: bytes) -> Library:
@@ -86,6 +92,8 @@ def faults(name: str, library: Library) -> list[str]:
         found.append("its code is relocated")
     if processor == "arm64" and not library.signed:
         found.append("it has no signature of its content")
+    if not library.own_memory:
+        found.append("another library may serve its operator new; link it with -Bsymbolic")
     return found
 
 
@@ -107,7 +115,14 @@ def _elf(content: bytes) -> Library:
         if isinstance(section, DynamicSection)
         for tag in section.iter_tags()
     ]
-    flags = sum(tag.entry.d_val & 4 for tag in tags if tag.entry.d_tag == "DT_FLAGS")
+    flags = sum(tag.entry.d_val for tag in tags if tag.entry.d_tag == "DT_FLAGS")
+    # Both kinds of operator new, by the names that GCC and Clang give them, as they are exported.
+    exported = any(
+        symbol.name.startswith(("_Znw", "_Zna")) and symbol["st_shndx"] != "SHN_UNDEF"
+        for section in file.iter_sections()
+        if isinstance(section, SymbolTableSection) and section.name == ".dynsym"
+        for symbol in section.iter_symbols()
+    )
     versions = [
         version.name
         for section in file.iter_sections()
@@ -124,7 +139,8 @@ def _elf(content: bytes) -> Library:
             if tag.entry.d_tag == "DT_NEEDED"
         ),
         oldest=_newest(version for version in versions if version.startswith("GLIBC_")),
-        relocated=bool(flags) or any(tag.entry.d_tag == "DT_TEXTREL" for tag in tags),
+        relocated=bool(flags & _TEXTREL) or any(tag.entry.d_tag == "DT_TEXTREL" for tag in tags),
+        own_memory=bool(flags & _SYMBOLIC) or not exported,
     )
 
 

@@ -11,6 +11,8 @@ from bench.harness.paths import ROOT
 from bench.packages.places.place import ALL, Place
 
 QUIET: Final = ("-q", "-p", "no:cacheprovider")
+SHORT_OF_MEMORY: Final = "tests/runtime/ort/test_address_space.py"
+"""Tests of errors that cross from the libraries into onnxruntime, which has a C++ library too."""
 IMPORTED: Final = (
     "import json, twinlens_kernels as k; from twinlens_kernels import operators as o; "
     "print(json.dumps([k.__file__, k.NATIVE, k.PATH, o.path(), o.failure()]))"
@@ -33,7 +35,8 @@ def run(place: Place, wheel: str) -> dict[str, Any]:
         if not doctor["native_kernels"] or doctor["devices"]["cpu"] is not None:
             raise RuntimeError(f"{wheel} in {place.name}: {doctor}")
         _python(place, "-m", "twinlens", "demo")
-        done += ["doctor", "demo"]
+        _python(place, "-m", "pytest", SHORT_OF_MEMORY, *QUIET)
+        done += ["doctor", "demo", "short of memory"]
     report = _python(place, "-m", "pytest", *place.tests, *QUIET)
     last = report.strip().splitlines()[-1].strip("= ")
     done.append(f"{_told(place.tests)}: {last.partition(' in ')[0]}")

@@ -64,9 +64,10 @@ def toolchain(target: Target, folder: Path) -> Path:
     )
     compiler.write_text(told, encoding="utf-8")
     compiler.chmod(0o755)
-    # CMake's flags to strip are the host's: zig's linker leaves the symbols out at once. onnxruntime
-    # makes libstdc++ global, whose operator new would serve a library on Linux in place of its own:
-    # what that throws where memory is short is unwound by another library, and ends the process.
+    # CMake's flags to strip are the host's: zig's linker leaves the symbols out at once.
+    # -Bsymbolic, as onnxruntime makes libstdc++ global, whose operator new would serve a library in
+    # place of its own: what that throws, another library unwinds, and short memory ended the
+    # process.
     settings = {
         "CMAKE_SYSTEM_NAME": target.system,
         "CMAKE_SYSTEM_PROCESSOR": target.processor,

@@ -11,6 +11,7 @@ from twinlens.demo.samples import bundled_drawings
 from twinlens.images.load import load
 from twinlens.ort.memory import address_space
 from twinlens.ort.memory.address_space import require_address_space
+from twinlens_kernels import operators
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -92,3 +93,44 @@ def test_a_shortage_is_no_fault_of_an_image(monkeypatch: pytest.MonkeyPatch) -> 
     # As an ImageError, "skip" would leave out every picture of a run that came near its limit.
     with pytest.raises(MemoryError, match="an image needs a reserve"):
         load(bundled_drawings()[0].path, ImageSpec(side_px=64))
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+import numpy as np, onnxruntime
+from twinlens_kernels import operators
+from twinlens.loading import folder_of
+threads, above = sys.argv[1], int(sys.argv[2])
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads, options.log_severity_level = int(threads), 4
+options.add_session_config_entry("twinlens.threads", threads)
+options.register_custom_ops_library(str(operators.library()))
+path = folder_of("demo") / "onnx" / "vision_model_int8.onnx"
+session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+feeds = {"pixel_values": np.zeros((64, 64, 64, 3), np.uint8)}
+with open("/proc/self/statm") as file:
+    taken = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + above, resource.RLIM_INFINITY))
+ends = []
+for _ in range(3):
+    try:
+        ends.append(str(session.run(None, feeds)[0].shape))
+    except Exception as error:
+        ends.append(type(error).__name__)
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+(rows,) = session.run(None, feeds)
+print(*ends, rows.shape)
+"""
+
+
+@pytest.mark.skipif(operators.path() is None, reason="no native operators here")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_native_operators_without_memory_are_an_error_and_no_signal(threads: str) -> None:
+    ends = []
+    for above_kb in (64, 1_000, 5_000, 8_000, 12_000, 30_000):
+        asked = [sys.executable, "-c", SHORT_OF_MEMORY, threads, str(above_kb * 1024)]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, f"{above_kb} KB: {done.returncode}\n{done.stderr[-2000:]}"
+        ends.append(done.stdout)
+    assert "Exception" in ends[0] or "Fail" in ends[0]
+    assert all(end.endswith("(64, 192)\n") for end in ends)
