@@ -21,9 +21,20 @@ from bench.portability.tools import (
     run_tool,
     worst_cosines,
 )
-from twinlens.bundle.specs import Precision
+from twinlens.bundle.specs import Modality, Precision
 from twinlens_export.__main__ import main
 from twinlens_export.portable.names import SUFFIXES
+
+
+def cosines_of(
+    tool: Tool, precision: Precision, environments: Environments, compared: Compared
+) -> dict[Modality, float]:
+    """Run a tool, and return the smallest cosine of each tower with the rows of twinlens."""
+    if environments.program(tool.environment) is None:
+        pytest.skip(f"{tool.environment} is not installed in {environments.folder}")
+    wanted = compared.prepare(precision)
+    assert (wanted["image"] @ wanted["image"].T).min() < 0.5, "the rows tell no pictures apart"
+    return worst_cosines(run_tool(tool, precision, environments, compared.folder), wanted)
 
 
 @pytest.mark.parametrize("precision", SUFFIXES)
@@ -31,10 +42,7 @@ from twinlens_export.portable.names import SUFFIXES
 def test_rows_are_near_those_of_twinlens(
     tool: Tool, precision: Precision, environments: Environments, compared: Compared
 ) -> None:
-    if environments.program(tool.environment) is None:
-        pytest.skip(f"{tool.environment} is not installed in {environments.folder}")
-    wanted = compared.prepare(precision)
-    cosines = worst_cosines(run_tool(tool, precision, environments, compared.folder), wanted)
+    cosines = cosines_of(tool, precision, environments, compared)
     assert cosines["text"] > SAME_INPUT
     assert cosines["image"] > tool.least_of_images(precision)
 
@@ -44,11 +52,7 @@ def test_rows_are_near_those_of_twinlens(
 def test_rows_of_a_traced_tower_are_near_those_of_twinlens(
     tool: Tool, precision: Precision, environments: Environments, convnext: Compared
 ) -> None:
-    if environments.program(tool.environment) is None:
-        pytest.skip(f"{tool.environment} is not installed in {environments.folder}")
-    wanted = convnext.prepare(precision)
-    assert (wanted["image"] @ wanted["image"].T).min() < 0.5, "the rows tell no pictures apart"
-    cosines = worst_cosines(run_tool(tool, precision, environments, convnext.folder), wanted)
+    cosines = cosines_of(tool, precision, environments, convnext)
     assert cosines["image"] > tool.least_of_images(precision)
 
 

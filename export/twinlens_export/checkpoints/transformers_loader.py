@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from twinlens.bundle.specs import TextSpec
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32, Activation
+from twinlens_export.checkpoints.attention_mask import padding_mask
 from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.transformers import FAMILIES
 from twinlens_export.checkpoints.hub_files import (
@@ -45,8 +47,8 @@ class TransformersModel:
     """A model of transformers; see `ReferenceModel`."""
 
     model: Any
-    masked_id: int | None
-    """The padding id, if the text tower masks padding."""
+    masked: TextSpec | None
+    """Its texts, if the text tower masks padding."""
 
     def image_features(self, pixels: torch.Tensor) -> torch.Tensor:
         """See `ReferenceModel`."""
@@ -54,7 +56,7 @@ class TransformersModel:
 
     def text_features(self, ids: torch.Tensor) -> torch.Tensor:
         """See `ReferenceModel`."""
-        mask = {} if self.masked_id is None else {"attention_mask": (ids != self.masked_id).long()}
+        mask = {} if self.masked is None else {"attention_mask": padding_mask(ids, self.masked)}
         return features_of(self.model.get_text_features(input_ids=ids, **mask))
 
 
@@ -118,13 +120,13 @@ def load_transformers(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
         trim=names.attention_mask != "full",
         lower_case=names.lower_case,
     )
-    masked_id = tokenizer.spec.pad_id if names.attention_mask == "padding" else None
+    masked = tokenizer.spec if names.attention_mask == "padding" else None
     end_id = config.text_config.eos_token_id
     has_scale = "logit_scale" not in missing
     has_bias = hasattr(model, "logit_bias") and "logit_bias" not in missing
     return LoadedCheckpoint(
         family=family,
-        model=TransformersModel(model=model, masked_id=masked_id),
+        model=TransformersModel(model=model, masked=masked),
         preparation=TransformersPreparation(tokenizer=theirs, processor=processor),
         weights=state,
         image=image,

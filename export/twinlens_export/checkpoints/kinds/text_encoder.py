@@ -9,10 +9,10 @@ import torch
 
 from twinlens.bundle.specs import TextSpec
 from twinlens_export.architecture import F32
+from twinlens_export.checkpoints.attention_mask import padding_mask
 from twinlens_export.checkpoints.families.family import Family, TextNames
 from twinlens_export.checkpoints.families.text_encoders import TEXT_ENCODERS, beneath
 from twinlens_export.checkpoints.hub_files import TOKENIZER
-from twinlens_export.checkpoints.kinds.attention_mask import padding_mask
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
 from twinlens_export.checkpoints.tokenizer import read_tokenizer
 from twinlens_export.checkpoints.tracing import as_module, traced_text_tower

@@ -7,11 +7,11 @@ from typing import Any, Final
 import torch
 
 from twinlens.bundle.specs import TextSpec
+from twinlens_export.checkpoints.attention_mask import causal_mask, padding_mask
 from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
 from twinlens_export.checkpoints.image_processor import read_processor
-from twinlens_export.checkpoints.kinds.attention_mask import causal_mask, padding_mask
 from twinlens_export.checkpoints.kinds.text_encoder import AFTER_PADDING
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
 from twinlens_export.checkpoints.preprocessing import square_side

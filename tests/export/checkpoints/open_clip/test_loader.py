@@ -97,7 +97,7 @@ def test_weights_of_openclip_are_the_same_towers(
     tower = state.image_tower(config.image, side_px=32, normalization=halves)
     images = pixels_of(clip)
     inputs = torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1
-    plain = TransformersModel(model=model, masked_id=None)
+    plain = TransformersModel(model=model, masked=None)
     with torch.inference_mode():
         wanted = torch.nn.functional.normalize(plain.image_features(inputs), dim=-1).numpy()
     assert (opened(image_graph(tower))(images) * wanted).sum(axis=1).min() > LEAST

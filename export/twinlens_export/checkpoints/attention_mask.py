@@ -1,4 +1,4 @@
-"""The attention masks of traced text towers, made of their ids."""
+"""The attention masks of text towers, made of their ids."""
 
 import torch
 
