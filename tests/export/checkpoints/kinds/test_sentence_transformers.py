@@ -88,7 +88,7 @@ def test_multilingual_clip_has_the_mean_of_its_tokens_and_a_linear_map(
 ) -> None:
     save_multilingual_clip(tmp_path)
     model = exported(tmp_path, only="text")
-    encoder, _ = text_encoder("xlm-roberta")
+    encoder, _ = text_encoder("xlm-roberta", width=128)
     encoder.save_pretrained(tmp_path / "encoder")
     shutil.copy(tmp_path / "tokenizer.json", tmp_path / "encoder")
     shutil.copy(tmp_path / "tokenizer_config.json", tmp_path / "encoder")
