@@ -221,6 +221,8 @@ def save_dual_encoder(kind: str, folder: Path) -> None:
         model.logit_bias.data.fill_(-12.5)
     else:
         raise KeyError(kind)
+    if kind != "siglip2" and hasattr(model, "logit_scale"):
+        model.logit_scale.data.fill_(5)  # its exponential is above 100, where some models stop
     randomised(model).save_pretrained(folder)
     processor.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
