@@ -7,7 +7,11 @@ from typing import Any, Final
 import torch
 
 from twinlens.bundle.specs import TextSpec
-from twinlens_export.checkpoints.attention_mask import causal_mask, padding_mask
+from twinlens_export.checkpoints.attention_mask import (
+    causal_mask,
+    padding_mask,
+    require_known_padding,
+)
 from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
@@ -131,6 +135,8 @@ def load_traced_model(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
     side_px = square_side(config.vision_config.image_size)
     preprocessing = read_processor(processor.to_dict(), side_px=side_px)
     tokenizer = read_tokenizer(theirs, context=_context(config.text_config), trim=True)
+    if kind.masked:
+        require_known_padding(theirs, tokenizer.spec)
     loaded, missing = load_model(checkpoint, kind.model, adapter=adapter)
     model = TracedModel(kind=kind, model=loaded, spec=tokenizer.spec)
     words = _words(getattr(loaded, kind.encoder))
