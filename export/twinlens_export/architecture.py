@@ -202,6 +202,8 @@ class TextTower:
     """[context, width]"""
     pad_id: int
     """Padding behind a text; it matters only for the attention mask "padding"."""
+    padded_by_end: bool = False
+    """True if the token that ends a text is its padding too; the first one is the end."""
     end_id: int | None
     """The end token is the first occurrence of this id; None: that of the row's largest id."""
     pooling: Pooling

@@ -157,7 +157,12 @@ def _text_tower(loaded: LoadedCheckpoint, state: StateDict) -> AnyTextTower | No
     if loaded.text is None or isinstance(loaded.text, TracedTextTower):
         return loaded.text
     spec = there(loaded.tokenizer).spec
-    text = state.text_tower(loaded.text, pad_id=spec.pad_id, end_id=loaded.end_id)
+    text = state.text_tower(
+        loaded.text,
+        pad_id=spec.pad_id,
+        end_id=loaded.end_id,
+        padded_by_end=spec.pad_id == spec.end_id,
+    )
     if text.pooling == "eos":
         _require_end(text, spec.end_id)
     return text

@@ -80,7 +80,14 @@ class StateDict:
             projection=self.optional_linear(names.projection),
         )
 
-    def text_tower(self, config: EncoderConfig, *, pad_id: int, end_id: int | None) -> TextTower:
+    def text_tower(
+        self,
+        config: EncoderConfig,
+        *,
+        pad_id: int,
+        end_id: int | None,
+        padded_by_end: bool = False,
+    ) -> TextTower:
         """Return the text tower."""
         names = self.family.text
         reader = _TowerReader(state=self, config=config)
@@ -91,6 +98,7 @@ class StateDict:
             token_embedding=self.array(names.token_embedding),
             position_embedding=positions,
             pad_id=pad_id,
+            padded_by_end=padded_by_end,
             end_id=end_id,
             pooling=names.pooling,
             input_norm=reader.optional_norm(names.input_norm),

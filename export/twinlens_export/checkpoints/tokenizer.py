@@ -172,9 +172,12 @@ def _hides_spaces(pre_tokenizer: Mapping[str, Any] | None) -> bool:
 
 
 def _end_id(tokenizer: Any) -> int | None:  # noqa: ANN401
-    """Return the end id that the tokenizer adds: configurations name end tokens never added."""
-    last = tokenizer("").input_ids[-1:]
-    return last[0] if last and last[0] in tokenizer.all_special_ids else None
+    """Return the end id that the tokenizer adds: configurations name end tokens never added.
+
+    The last id of no text at all may be the one that begins a text.
+    """
+    last, of_letter = (tokenizer(text).input_ids[-1:] for text in ("", "a"))
+    return last[0] if last == of_letter and last[0] in tokenizer.all_special_ids else None
 
 
 def _keeps_case(tokenizer: Any) -> bool:  # noqa: ANN401

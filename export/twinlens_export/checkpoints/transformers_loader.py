@@ -13,7 +13,7 @@ from PIL import Image
 from twinlens.bundle.specs import TextSpec
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32, Activation
-from twinlens_export.checkpoints.attention_mask import padding_mask
+from twinlens_export.checkpoints.attention_mask import padding_mask, require_known_padding
 from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.transformers import FAMILIES
 from twinlens_export.checkpoints.hub_files import (
@@ -121,6 +121,8 @@ def load_transformers(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
         lower_case=names.lower_case,
     )
     masked = tokenizer.spec if names.attention_mask == "padding" else None
+    if masked is not None:
+        require_known_padding(theirs, masked)
     end_id = config.text_config.eos_token_id
     has_scale = "logit_scale" not in missing
     has_bias = hasattr(model, "logit_bias") and "logit_bias" not in missing

@@ -130,7 +130,12 @@ def _counts(graph: Graph, tower: TextTower) -> str:
     """Append the number of tokens of each text without padding: int64 [B]."""
     padding = graph.add("Equal", TEXT_INPUT, graph.constant(tower.pad_id, np.int64))
     tokens = graph.add("Cast", graph.add("Not", padding), to=_INT)
-    return graph.add("ReduceSum", tokens, graph.constant([1], np.int64), keepdims=0)
+    counts = graph.add("ReduceSum", tokens, graph.constant([1], np.int64), keepdims=0)
+    if not tower.padded_by_end:
+        return counts
+    counts = graph.add("Add", counts, graph.constant([1], np.int64))
+    # A text without an end, as another tool may cut it, has no more tokens than there are.
+    return graph.add("Min", counts, graph.add("Shape", TEXT_INPUT, start=1, end=2))
 
 
 def _pooled(graph: Graph, tokens: str, tower: TextTower, counts: str) -> tuple[str, str]:

@@ -47,10 +47,16 @@ def save_clip_processor(folder: Path, side: int) -> None:
 
 
 def randomised(model: Any) -> Any:  # noqa: ANN401
-    """Randomise biases and norms: zeros and ones would prove nothing."""
+    """Randomise biases, norms and attention.
+
+    Zeros and ones would prove nothing, and neither would the small weights that transformers
+    begins with: all scores of their attention are nearly 0, so that heads and masks matter little.
+    """
     with torch.no_grad():
         for name, tensor in model.named_parameters():
-            if name.endswith("bias") and tensor.ndim:
+            if tensor.ndim == 2 and ("attn" in name or "attention" in name):
+                tensor.normal_(std=tensor.shape[1] ** -0.5)
+            elif name.endswith("bias") and tensor.ndim:
                 tensor.add_(torch.randn_like(tensor) * 0.05)
             elif "norm" in name.lower() or "ln_" in name:
                 tensor.mul_(1 + 0.2 * torch.randn_like(tensor))

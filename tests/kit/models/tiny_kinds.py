@@ -41,18 +41,18 @@ def save_lone_tower(kind: str, whole: Path, folder: Path) -> Any:  # noqa: ANN40
     return tower
 
 
-def text_encoder(kind: str) -> tuple[Any, Any]:
-    """Return a random text encoder of one of TEXT_ENCODERS, and its tokenizer."""
+def text_encoder(kind: str, *, width: int = 64) -> tuple[Any, Any]:
+    """Return a random text encoder of one of TEXT_ENCODERS with two heads, and its tokenizer."""
     torch.manual_seed(0)
     if kind in ("xlm-roberta", "roberta"):
         tokenizer: Any = xlm_roberta_tokenizer(LETTERS, context=2 * CONTEXT)
-        fields = transformer(64, 2, 2, "gelu") | {"type_vocab_size": 1, "layer_norm_eps": 1e-5}
+        fields = transformer(width, 2, 2, "gelu") | {"type_vocab_size": 1, "layer_norm_eps": 1e-5}
         fields |= {"max_position_embeddings": 2 * CONTEXT + 2, "pad_token_id": 1}
     else:
         tokenizer = bert_tokenizer(CORPUS, context=2 * CONTEXT)
-        fields = transformer(64, 2, 2, "gelu") | {"max_position_embeddings": 2 * CONTEXT}
+        fields = transformer(width, 2, 2, "gelu") | {"max_position_embeddings": 2 * CONTEXT}
     if kind == "distilbert":
-        fields = {"dim": 64, "n_layers": 2, "n_heads": 2, "hidden_dim": 192}
+        fields = {"dim": width, "n_layers": 2, "n_heads": 2, "hidden_dim": 3 * width}
         fields |= {"max_position_embeddings": 2 * CONTEXT}
     config = transformers.AutoConfig.for_model(kind, vocab_size=len(tokenizer), **fields)
     return randomised(transformers.AutoModel.from_config(config)).eval(), tokenizer
@@ -120,14 +120,17 @@ def sentence_rows(folder: Path, texts: list[str], context: int) -> torch.Tensor:
 
 
 def save_multilingual_clip(folder: Path) -> None:
-    """Save a text tower as multilingual-clip does; its config.json has no sizes."""
-    model, tokenizer = text_encoder("xlm-roberta")
+    """Save a text tower as multilingual-clip does; its config.json has no sizes.
+
+    Its heads are 64 wide, as those of all encoders that multilingual-clip was trained from.
+    """
+    model, tokenizer = text_encoder("xlm-roberta", width=128)
     state = {f"transformer.{name}": tensor for name, tensor in model.state_dict().items()}
-    state["LinearTransformation.weight"] = torch.randn(WIDTH, 64)
+    state["LinearTransformation.weight"] = torch.randn(WIDTH, 128)
     state["LinearTransformation.bias"] = torch.randn(WIDTH)
     torch.save(state, folder / "pytorch_model.bin")
     fields = {"model_type": "M-CLIP", "modelBase": "xlm-roberta-large", "numDims": WIDTH}
-    (folder / "config.json").write_text(json.dumps(fields | {"transformerDimensions": 64}))
+    (folder / "config.json").write_text(json.dumps(fields | {"transformerDimensions": 128}))
     tokenizer.save_pretrained(folder)
 
 
@@ -218,6 +221,8 @@ def save_dual_encoder(kind: str, folder: Path) -> None:
         model.logit_bias.data.fill_(-12.5)
     else:
         raise KeyError(kind)
+    if kind != "siglip2" and hasattr(model, "logit_scale"):
+        model.logit_scale.data.fill_(5)  # its exponential is above 100, where some models stop
     randomised(model).save_pretrained(folder)
     processor.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -22,12 +22,41 @@ from twinlens_export.checkpoints.weights.tensors import read_tensors
 from twinlens_export.errors import CheckpointError
 
 MODULES: Final = "modules.json"
+LIBRARY: Final = "sentence_transformers."
+"""Before the names of the library's own classes; any other is custom code."""
+PROMPTS: Final = "config_sentence_transformers.json"
+SETTINGS: Final = tuple(
+    f"sentence_{name}_config.json"
+    for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+"""Files of a Transformer's settings; the library reads the first that is there."""
 TEXT_MODULES: Final = ("Transformer", "Pooling", "Dense", "Normalize")
 """Modules of a text model, in this order; a linear map and a norm may be left out."""
 POOLINGS: Final[Mapping[str, EncoderPooling]] = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "first",
 }
+FOLLOWED: Final[Mapping[str, frozenset[str]]] = {
+    "Transformer": frozenset(
+        {
+            "do_lower_case",
+            "max_seq_length",
+            "model_args",  # the type of numbers, and the kernel of attention
+            "model_kwargs",
+            "unpad_inputs",  # the same rows, sooner
+        }
+    ),
+    "Dense": frozenset({"activation_function", "bias", "in_features", "out_features"}),
+}
+"""Fields of a module's file that are read, or change no row."""
+USUAL: Final[Mapping[str, object]] = {
+    "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+    "module_input_name": "sentence_embedding",
+    "transformer_task": "feature-extraction",
+}
+"""Other fields, with the one value that is followed."""
+OUTPUTS: Final = ("token_embeddings", "sentence_embedding")
+"""`module_output_name` of a Transformer and of a Dense."""
 OTHER_FORMATS: Final = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot"]
 """Patterns of files of the Hub that hold the weights once more."""
 CURE: Final = "give a whole folder of SentenceTransformer.save"
@@ -38,7 +67,7 @@ class Module:
     """One step of a model of sentence-transformers."""
 
     kind: str
-    """Name of its class, such as "Pooling"."""
+    """Name of its class, such as "Pooling"; with its module's if it is not the library's own."""
     folder: str
     """Folder inside the checkpoint; empty: the checkpoint's own."""
 
@@ -54,7 +83,7 @@ def read_modules(checkpoint: str) -> list[Module]:
         return []
     try:
         return [
-            Module(kind=str(entry["type"]).rpartition(".")[2], folder=str(entry.get("path") or ""))
+            Module(kind=_kind(str(entry["type"])), folder=str(entry.get("path") or ""))
             for entry in json.loads(text)
         ]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -64,11 +93,26 @@ def read_modules(checkpoint: str) -> list[Module]:
         ) from error
 
 
+def _kind(name: str) -> str:
+    return name.rpartition(".")[2] if name.startswith(LIBRARY) else name
+
+
 def clip_folder(checkpoint: str, modules: Sequence[Module]) -> str | None:
-    """Return the folder of transformers' CLIP in a checkpoint; None: it is a text model."""
-    if modules[0].kind != "CLIPModel":
+    """Return the folder of transformers' CLIP in a checkpoint; None: it is a text model.
+
+    Since 5.4 the library saves a CLIP as a Transformer that takes images too.
+
+    Raises:
+        CheckpointError: it puts a prompt before each text.
+    """
+    kinds = [module.kind for module in modules if module.kind != "Normalize"]
+    if kinds not in (["CLIPModel"], ["Transformer"]):
         return None
-    return _local(checkpoint, modules[:1], modules[0].folder)
+    place = _local(checkpoint, modules[:1], modules[0].folder)
+    if kinds == ["Transformer"] and "image" not in (_settings(place).get("modality_config") or {}):
+        return None
+    _require_no_prompt(checkpoint)
+    return place
 
 
 def load_sentence_transformers(checkpoint: str, modules: Sequence[Module]) -> LoadedCheckpoint:
@@ -78,6 +122,7 @@ def load_sentence_transformers(checkpoint: str, modules: Sequence[Module]) -> Lo
         CheckpointError: it cannot be read or fetched, or has a module or a pooling that is not
             supported.
     """
+    _require_no_prompt(checkpoint)
     kinds = [module.kind for module in modules]
     known = [kind for kind in TEXT_MODULES if kind in kinds]
     if kinds != known or kinds[:2] != ["Transformer", "Pooling"]:
@@ -93,20 +138,57 @@ def load_sentence_transformers(checkpoint: str, modules: Sequence[Module]) -> Lo
     }
     place = folders["Transformer"]
     config = load_part(place, "configuration", "AutoConfig")
-    settings = json_of(place, "sentence_bert_config.json") or {}
+    settings = _settings(place)
+    _require_followed("Transformer", place, settings)
+    longest = settings.get("max_seq_length")
     model, _ = load_model(place, "AutoModel", optional=("pooler.",))
     return loaded_encoder(
         EncoderParts(
             place=place,
             config=config,
             model=model,
-            tokenizer=load_part(place, "tokenizer", "AutoTokenizer"),
+            # As in the library, this length stands in the place of the tokenizer's own.
+            tokenizer=load_part(
+                place,
+                "tokenizer",
+                "AutoTokenizer",
+                **({} if longest is None else {"model_max_length": longest}),
+            ),
             pooling=_pooling(folders["Pooling"]),
             projection=_dense(folders["Dense"]) if "Dense" in folders else {},
-            context=settings.get("max_seq_length"),
+            context=longest,
             lower_case=bool(settings.get("do_lower_case")),
         )
     )
+
+
+def _settings(place: str) -> Mapping[str, Any]:
+    """Return the settings of a Transformer; none if it has no file of them."""
+    return next((found for name in SETTINGS if (found := json_of(place, name))), {})
+
+
+def _require_no_prompt(checkpoint: str) -> None:
+    """Refuse a model that puts words of its own before each text: a bundle has none."""
+    fields = json_of(checkpoint, PROMPTS) or {}
+    name = fields.get("default_prompt_name")
+    prompt = (fields.get("prompts") or {}).get(name) if name else None
+    if prompt:
+        raise CheckpointError(
+            f"{quoted(checkpoint)} puts the prompt {quoted(repr(prompt))} before each text, and a "
+            f"bundle puts none; set default_prompt_name in {PROMPTS} to null, and begin each text "
+            "with the prompt yourself"
+        )
+
+
+def _require_followed(kind: str, place: str, fields: Mapping[str, Any]) -> None:
+    """Refuse a module with a field that may change a row, and is not followed."""
+    for name, value in fields.items():
+        usual = value == USUAL.get(name) or (name == "module_output_name" and value in OUTPUTS)
+        if value and not usual and name not in FOLLOWED[kind]:
+            raise CheckpointError(
+                f"the {kind} module of {quoted(place)} has {name} = {quoted(repr(value))}, which "
+                "may change rows and is not supported; give a model without it"
+            )
 
 
 def _pooling(folder: str) -> EncoderPooling:
@@ -130,6 +212,7 @@ def _pooling(folder: str) -> EncoderPooling:
 def _dense(folder: str) -> dict[str, torch.Tensor]:
     """Return the linear map of a Dense module: weight [out, in], and bias [out] if it has one."""
     config = json_of(folder, "config.json") or {}
+    _require_followed("Dense", folder, config)
     activation = str(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
     if not activation.endswith(".Identity"):
         raise CheckpointError(

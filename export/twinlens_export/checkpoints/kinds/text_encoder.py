@@ -9,7 +9,7 @@ import torch
 
 from twinlens.bundle.specs import TextSpec
 from twinlens_export.architecture import F32
-from twinlens_export.checkpoints.attention_mask import padding_mask
+from twinlens_export.checkpoints.attention_mask import padding_mask, require_known_padding
 from twinlens_export.checkpoints.families.family import Family, TextNames
 from twinlens_export.checkpoints.families.text_encoders import TEXT_ENCODERS, beneath
 from twinlens_export.checkpoints.hub_files import TOKENIZER
@@ -98,6 +98,7 @@ def loaded_encoder(parts: EncoderParts) -> LoadedCheckpoint:
     for name, tensor in parts.projection.items():
         weights[f"{PROJECTION}.{name}"] = np.ascontiguousarray(tensor.numpy(force=True))
     tokenizer = read_tokenizer(parts.tokenizer, context=_context(parts), trim=True)
+    require_known_padding(parts.tokenizer, tokenizer.spec)
     if parts.lower_case:
         tokenizer = replace(tokenizer, spec=replace(tokenizer.spec, clean="lower"))
     model = PooledEncoder(

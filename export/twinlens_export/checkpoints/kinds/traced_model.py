@@ -7,7 +7,11 @@ from typing import Any, Final
 import torch
 
 from twinlens.bundle.specs import TextSpec
-from twinlens_export.checkpoints.attention_mask import causal_mask, padding_mask
+from twinlens_export.checkpoints.attention_mask import (
+    causal_mask,
+    padding_mask,
+    require_known_padding,
+)
 from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
@@ -62,6 +66,11 @@ def _causal_text(model: Any, ids: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
     return _text_features(model, ids, attention_mask=causal_mask(ids))
 
 
+def _clamped_scale(model: Any) -> float:  # noqa: ANN401
+    """Return AIMv2's scale of cosines, which its own code keeps from 1 to a number of its own."""
+    return min(max(scale_of(model), 1.0), float(model.config.max_logit_scale))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedKind:
     """A kind of dual encoder."""
@@ -74,10 +83,12 @@ class TracedKind:
     text: Features = _text_features
     encoder: str = "text_model"
     """Name of the text tower inside the model."""
+    scale: Callable[[Any], float] = scale_of
+    """Returns the number by which the model multiplies its cosines."""
 
 
 TRACED_KINDS: Final[Mapping[str, TracedKind]] = {
-    "aimv2": TracedKind(model="Aimv2Model", text=_causal_text),
+    "aimv2": TracedKind(model="Aimv2Model", text=_causal_text, scale=_clamped_scale),
     "blip": TracedKind(
         model="BlipForImageTextRetrieval",
         masked=True,
@@ -124,9 +135,12 @@ def load_traced_model(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
     side_px = square_side(config.vision_config.image_size)
     preprocessing = read_processor(processor.to_dict(), side_px=side_px)
     tokenizer = read_tokenizer(theirs, context=_context(config.text_config), trim=True)
+    if kind.masked:
+        require_known_padding(theirs, tokenizer.spec)
     loaded, missing = load_model(checkpoint, kind.model, adapter=adapter)
     model = TracedModel(kind=kind, model=loaded, spec=tokenizer.spec)
     words = _words(getattr(loaded, kind.encoder))
+    has_scale = hasattr(loaded, "logit_scale") and not missing
     return LoadedCheckpoint(
         family=Family(name=config.model_type, model=kind.model),
         model=model,
@@ -145,7 +159,7 @@ def load_traced_model(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
         ),
         preprocessing=preprocessing,
         tokenizer=tokenizer,
-        native_scale=None if missing or not hasattr(loaded, "logit_scale") else scale_of(loaded),
+        native_scale=kind.scale(loaded) if has_scale else None,
         files={**image_files(checkpoint, config, processor), TOKENIZER: tokenizer.json},
     )
 

@@ -55,7 +55,26 @@ def load_weights_file(path: Path) -> LoadedCheckpoint:
     with tempfile.TemporaryDirectory(prefix="twinlens-weights-") as folder:
         (Path(folder) / OPEN_CLIP_CONFIG).write_text(json.dumps(document), encoding="utf-8")
         save_file(weights, Path(folder) / WEIGHTS[0])
-        return load_open_clip(folder)
+        for beside in _files_beside(path):
+            (Path(folder) / beside.name).symlink_to(beside.resolve())
+        try:
+            return load_open_clip(folder)
+        except CheckpointError as error:  # the folder is gone when its message is read
+            raise CheckpointError(str(error).replace(folder, str(path.parent))) from error
+
+
+def _files_beside(path: Path) -> list[Path]:
+    """Return the files of a tokenizer and of a text tower's configuration beside the weights.
+
+    Only where the configuration of the model is there too: else they are of something else.
+    """
+    if not (path.parent / OPEN_CLIP_CONFIG).is_file():
+        return []
+    return [
+        other
+        for other in path.parent.iterdir()
+        if other.is_file() and other.suffix not in SUFFIXES and other.name != OPEN_CLIP_CONFIG
+    ]
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from pickle_trap import SPRUNG, Trap
 from safetensors.torch import save_file
+from tiny_tokenizers import clip_tokenizer
 
 from twinlens_export.checkpoints.checkpoint import read_checkpoint
 from twinlens_export.errors import CheckpointError
@@ -118,3 +119,21 @@ def test_weights_of_other_names_are_refused(tmp_path: Path) -> None:
     save_file({"fc.weight": torch.zeros(2, 2)}, tmp_path / "resnet.safetensors")
     with pytest.raises(CheckpointError, match=r"no weights of OpenAI's or OpenCLIP's names, such"):
         read_checkpoint(str(tmp_path / "resnet.safetensors"))
+
+
+def test_a_tokenizer_beside_the_file_is_read(
+    model: Any,  # noqa: ANN401
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    path = tmp_path / "epoch_32.pt"
+    torch.save({"state_dict": model.state_dict()}, path)
+    text = SIZES["text_cfg"] | {"hf_tokenizer_name": "anyone/anything"}  # type: ignore[operator]
+    document = {"model_cfg": SIZES | {"text_cfg": text}, "preprocess_cfg": {}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(document))
+    with pytest.raises(CheckpointError, match=f"^{tmp_path} has no readable tokenizer"):
+        read_checkpoint(str(path))
+    clip_tokenizer(context=77).save_pretrained(tmp_path)
+    spec = read_checkpoint(str(path)).text_spec
+    assert (spec.context, spec.clean, spec.end_id) == (77, "openai_cased", 513)
