@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from bench.packages import libraries as libraries_of
+from bench.packages.libraries.faults import faults_of, oldest
+from bench.packages.libraries.read import read
 
 LARGEST_MB: Final = {"wheel": 6.0, "sdist": 5.0}
 """Promised sizes, in millions of bytes; a larger file is told."""
@@ -39,15 +40,15 @@ def checked(wheel: Path) -> dict[str, Any]:
     if stray:
         raise ValueError(f"{wheel.name} has {', '.join(stray[:5])}")
     found = _sets(libraries, "arm" if "arm64" in wheel.name or "aarch64" in wheel.name else "x86")
-    read = [libraries_of.read(content) for content in libraries.values()]
-    if faults := [fault for library in read for fault in libraries_of.faults(wheel.name, library)]:
+    facts = [read(content) for content in libraries.values()]
+    if faults := [fault for library in facts for fault in faults_of(wheel.name, library)]:
         raise ValueError(f"{wheel.name}: {'; '.join(faults)}")
     tools = [name for name, command in _commands(wheel) if _passes(command)]
     return {
         "file": wheel.name,
         "MB": round(wheel.stat().st_size / 1e6, 2),
         "instruction sets": ", ".join(found),
-        "oldest system": libraries_of.oldest(wheel.name, read),
+        "oldest system": oldest(wheel.name, facts),
         "checked by": ", ".join(tools),
     }
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from bench.packages.signature import holds
+from bench.packages.libraries.signature import holds
 
 PAGE: int = 4096
 CODE = bytes(range(256)) * 40

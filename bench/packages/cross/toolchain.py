@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -64,27 +65,43 @@ def toolchain(target: Target, folder: Path) -> Path:
     )
     compiler.write_text(told, encoding="utf-8")
     compiler.chmod(0o755)
-    # CMake's flags to strip are the host's: zig's linker leaves the symbols out at once.
-    # -Bsymbolic, as onnxruntime makes libstdc++ global, whose operator new would serve a library in
-    # place of its own: what that throws, another library unwinds, and short memory ended the
-    # process.
-    settings = {
+    # CMake's flags to strip are the host's: zig's linker leaves the symbols out at once. Flags of
+    # CMake's trials as of the modules: zig compiles another libc++, for minutes, for others.
+    settings: dict[str, str | Path] = {
         "CMAKE_SYSTEM_NAME": target.system,
         "CMAKE_SYSTEM_PROCESSOR": target.processor,
         "CMAKE_CXX_COMPILER": compiler,
         "CMAKE_AR": folder / "ar",
         "CMAKE_RANLIB": folder / "ranlib",
         "CMAKE_RC_COMPILER": folder / "rc",
-        "CMAKE_CXX_FLAGS_INIT": "-g0",
-        "CMAKE_MODULE_LINKER_FLAGS_INIT": "-s -Wl,-Bsymbolic" if target.audited else "-s",
+        "CMAKE_CXX_FLAGS_INIT": "-g0 -O3 -s",
+        "CMAKE_MODULE_LINKER_FLAGS_INIT": "-s",
+        "CMAKE_TRY_COMPILE_CONFIGURATION": "Release",
         "CMAKE_FIND_ROOT_PATH_MODE_PROGRAM": "NEVER",
     }
     if target.system == "Darwin":
         settings["CMAKE_OSX_ARCHITECTURES"] = target.processor
+        settings["CMAKE_MODULE_LINKER_FLAGS_INIT"] = f"-s {_own_memory(target, folder)}"
     path = folder / "toolchain.cmake"
     lines = (f'set({name} "{value}")\n' for name, value in settings.items())
     path.write_text("".join(lines), encoding="utf-8")
     return path
+
+
+def _own_memory(target: Target, folder: Path) -> Path:
+    """Compile libc++'s operators new and delete as a library's own, and return the object.
+
+    In zig's libc++ they are weak and exported: macOS takes the first of a process for all, which is
+    the system's, and its libc++ would unwind what it throws. Here zig's linker reads no list of
+    exports; on Linux the build has one.
+    """
+    zig, made = Path(str(files("ziglang"))) / "lib", folder / "own_memory.o"
+    command = [sys.executable, "-m", "ziglang", "c++", "-target", target.zig, "-g0", "-O3", "-c"]
+    command += ["-fvisibility=hidden", "-fvisibility-global-new-delete=force-hidden"]
+    command += [f"-I{zig / part}" for part in ("libcxx/src", "libcxxabi/include", "libcxxabi/src")]
+    source = zig / "libcxxabi" / "src" / "stdlib_new_delete.cpp"
+    subprocess.run([*command, str(source), "-o", str(made)], check=True)
+    return made
 
 
 def import_library(include: Path, name: str, folder: Path) -> Path:

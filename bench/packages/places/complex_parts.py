@@ -21,6 +21,7 @@ float own_crealf(Single z) { return z.part[0]; }
 float own_cimagf(Single z) { return z.part[1]; }
 double own_creal(Double z) { return z.part[0]; }
 double own_cimag(Double z) { return z.part[1]; }
+int DllMainCRTStartup(void *library, unsigned reason, void *reserved) { return 1; }
 """
 PARTS: Final = {
     "crealf": "own_crealf",
@@ -50,6 +51,7 @@ def provide(site: Path) -> None:
     lines = (f"{name} = {PARTS.get(name, f'ucrtbase.{name}')}\n" for name in sorted(names))
     exports.write_text(f"LIBRARY {OWN.decode()}\nEXPORTS\n{''.join(lines)}", encoding="utf-8")
     command = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-windows-gnu", "-shared"]
-    command += ["-O1", "-fno-builtin", str(source), str(exports)]
+    # Without the C library, which zig would compile for minutes.
+    command += ["-O1", "-nostdlib", "-fno-builtin", str(source), str(exports)]
     subprocess.run([*command, "-o", str(module.parent / OWN.decode())], check=True)
     module.write_bytes(content.replace(ASKED, OWN))

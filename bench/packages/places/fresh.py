@@ -14,4 +14,4 @@ def environment_of(python: str, requirement: str, *options: str) -> Place:
     own = str(folder / "bin" / "python")
     install = [own, "-m", "pip", "install", "--quiet", "--only-binary=:all:", *options]
     subprocess.run([*install, requirement, *TESTERS], check=True)
-    return Place(name=f"CPython {major}.{minor}, glibc, x86-64", command=(own,))
+    return Place(name=f"CPython {major}.{minor}, glibc, x86-64", command=(own,), limits_memory=True)

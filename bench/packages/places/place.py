@@ -38,6 +38,7 @@ class Place:
         command: starts the Python.
         environment: variables of it.
         towers: False where onnxruntime has no wheel, so that the kernels alone can run.
+        limits_memory: True where a limit of memory holds: not by qemu, and not on Windows.
         tests: arguments of pytest.
     """
 
@@ -45,4 +46,5 @@ class Place:
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     towers: bool = True
+    limits_memory: bool = False
     tests: Sequence[str] = ALL
