@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import torch
@@ -13,10 +14,13 @@ from twinlens.errors import quoted
 from twinlens_export.architecture import F32
 from twinlens_export.checkpoints.checkpoint import Checkpoint
 from twinlens_export.checkpoints.families.family import Family
-from twinlens_export.checkpoints.hub_files import PREPROCESSOR
+from twinlens_export.checkpoints.hub_files import OPEN_CLIP_CONFIG, PREPROCESSOR
 from twinlens_export.checkpoints.loaded import ReferenceModel, ReferencePreparation
 from twinlens_export.errors import CheckpointError
 from twinlens_export.presence import there
+
+OF_IMAGES: Final = frozenset({OPEN_CLIP_CONFIG, PREPROCESSOR})
+"""Files that tell the preprocessing of images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,8 @@ def pair_of(image: Checkpoint, text: Checkpoint) -> Checkpoint:
             f"{quoted(image.name)} embeds images in width {widths[0]}, {quoted(text.name)} texts "
             f"in {widths[1]}; give two towers that were trained for each other"
         )
-    of_images = {name: text for name, text in image.files.items() if name == PREPROCESSOR}
+    of_images = {name: text for name, text in image.files.items() if name in OF_IMAGES}
+    of_texts = {name: text for name, text in text.files.items() if name not in OF_IMAGES}
     scales = (image.native_scale, text.native_scale)
     return replace(
         image,
@@ -90,5 +95,5 @@ def pair_of(image: Checkpoint, text: Checkpoint) -> Checkpoint:
         text_spec=text.text_spec,
         native_scale=next((scale for scale in scales if scale is not None), None),
         native_bias=None,
-        files={**text.files, **of_images},
+        files={**of_texts, **of_images},
     )

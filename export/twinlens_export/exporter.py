@@ -3,6 +3,7 @@
 import importlib.metadata
 import logging
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from twinlens_export.graph.graph import Array
 from twinlens_export.portable.model_files import with_model_files
 from twinlens_export.portable.tokenizer_files import TOKENIZER_CONFIG, with_tokenizer_files
 from twinlens_export.portable.tool_ids import keep_right_files
+from twinlens_export.presence import there
 from twinlens_export.progress import Work, told
 from twinlens_export.tower_source import Comparison
 from twinlens_export.tower_writer import write_towers
@@ -55,6 +57,8 @@ logger = logging.getLogger(__name__)
 BUNDLED: Final = SampleFiles()
 BARE: Final = frozenset({"canonical", "siglip"})
 """Cleaning rules that strip punctuation; not interchangeable with the others."""
+LOWERED: Final = frozenset({"lower", "openai"})
+"""Cleaning rules that are lower case and more, or lower case alone."""
 MAKERS: Final = ("twinlens", "torch", "transformers", "onnx")
 
 
@@ -103,16 +107,17 @@ def export(  # noqa: PLR0913 - each is an independent wish
         original = read_checkpoint(os.fspath(checkpoint))
         if text_from is not None:
             original = pair_of(original, read_checkpoint(os.fspath(text_from)))
-        original = with_tool_files(original)
-        read = _cleaned(original, clean)
+        read = with_tool_files(_cleaned(original, clean))
         with new_folder(target) as folder:
             for name, text in read.files.items():
                 (folder / name).write_text(text, encoding="utf-8")
-            compared = read_samples(samples, read, _tokenizer(folder, read))
-            if (own := _tokenizer(folder, original)) is not None:
+            tokenizer = _tokenizer(folder, read)
+            compared = read_samples(samples, read, tokenizer)
+            if tokenizer is not None:
+                own = tokenizer if clean is None else _own_tokenizer(original)
                 require_ids(original, own, sample_texts(samples))
-                if TOKENIZER_CONFIG in original.files:
-                    keep_right_files(original, folder, own, sample_texts(samples))
+                if TOKENIZER_CONFIG in read.files:
+                    keep_right_files(read, folder, tokenizer, sample_texts(samples))
             if original.image is not None:
                 require_pixels(original, sample_images(samples))
             works = tower_works(read, compared)
@@ -181,6 +186,19 @@ def _tokenizer(folder: Path, checkpoint: Checkpoint) -> Tokenizer | None:
         ) from error
 
 
+def _own_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
+    """Return the runtime's tokenizer with the checkpoint's own cleaning, in the place of another.
+
+    Raises:
+        CheckpointError: the runtime cannot use it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        spec = there(checkpoint.text_spec)
+        text = there(checkpoint.tokenizer).json
+        (Path(folder) / spec.tokenizer).write_text(text, encoding="utf-8")
+        return there(_tokenizer(Path(folder), checkpoint))
+
+
 def _cleaned(checkpoint: Checkpoint, clean: Clean | None) -> Checkpoint:
     spec = checkpoint.text_spec
     if clean is None:
@@ -196,6 +214,8 @@ def _cleaned(checkpoint: Checkpoint, clean: Clean | None) -> Checkpoint:
             f"{checkpoint.name} was trained on texts without punctuation ({trained}), so they "
             f"cannot be cleaned by the rules of {clean!r}; leave clean out"
         )
+    if clean == "none" and trained in LOWERED:
+        clean = "lower"  # transformers' own tokenizer of such a checkpoint does it too
     return replace(checkpoint, text_spec=replace(spec, clean=clean))
 
 

@@ -20,10 +20,12 @@ from twinlens.bundle.specs import PRECISIONS, Precision
 from twinlens.commands.info import tower_table
 from twinlens.errors import BundleError
 from twinlens.ort import native_operators
+from twinlens.texts.tokenizer import Tokenizer
 from twinlens_export import exporter, tower_writer
 from twinlens_export.blocks.fp32 import FloatBlocks
 from twinlens_export.blocks.native_fp32 import NativeFloatBlocks
 from twinlens_export.checkpoints.checkpoint import Checkpoint
+from twinlens_export.checkpoints.hub_files import TOKENIZER
 from twinlens_export.errors import AgreementError, CheckpointError, ExportError
 from twinlens_export.graph.graph import Graph
 from twinlens_export.graph.shape_nodes import shape_nodes
@@ -273,6 +275,24 @@ def test_texts_are_cleaned_as_asked(
         ["a\N{LEFT DOUBLE QUOTATION MARK}dog &amp; cat", 'a"dog & cat']
     )
     np.testing.assert_array_equal(dirty, clean)
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "got"),
+    [("openai", "none", "lower"), ("openai_cased", "none", "none"), ("none", "openai", "openai")],
+)
+def test_the_files_clean_texts_as_asked(
+    trained: str, asked: str, got: str, demo_shaped: Checkpoint, tmp_path: Path
+) -> None:
+    pytest.importorskip("ftfy")
+    spec = replace(demo_shaped.text_spec, clean=trained)  # type: ignore[arg-type]
+    checkpoint = replace(demo_shaped, text_spec=spec)
+    read = exporter.with_tool_files(exporter._cleaned(checkpoint, asked))  # type: ignore[arg-type]
+    assert read.text_spec.clean == got
+    (tmp_path / TOKENIZER).write_text(read.files[TOKENIZER])
+    tokenizer = Tokenizer(tmp_path / TOKENIZER, read.text_spec)
+    escaped, plain = tokenizer.encode_ragged(["&amp;", "&"])
+    assert (escaped == plain) is (got == "openai")
 
 
 def test_texts_of_siglip_are_cleaned_in_no_other_way(demo_shaped: Checkpoint) -> None:

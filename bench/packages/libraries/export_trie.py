@@ -1,9 +1,9 @@
 """Names that a Mach-O file exports, from which macOS looks them up.
 
 They lie in a tree whose edges are parts of names, in the bytes of `LC_DYLD_INFO` or
-`LC_DYLD_EXPORTS_TRIE`. A node has the size of what is known of the name that ends there, 0 if none
-does; then that; the number of its edges; and of each the part, a zero byte and the other node's
-offset. Numbers have seven bits a byte, the lowest first.
+`LC_DYLD_EXPORTS_TRIE`. A node has the size of its facts about the name that ends there, 0 if none
+does; then the facts; the number of its edges; and of each the part, a zero byte and the offset of
+the other node. Numbers have seven bits a byte, the lowest first.
 """
 
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ IMPORTED: Final = {
 """Libraries of a system that a wheel may ask for; on Windows also Python's."""
 EXPORTED: Final = r"PyInit__native|RegisterCustomOps|twinlens_operators_\w+"
 """Names that a library may export: where it exports another, as operator new, another library of
-the process may serve it, and unwind what it throws."""
+the process may serve it, and unwind its exceptions."""
 OF_NANOBIND: Final = r"_Z(?:NK?|T[ISV]N)8nanobind\w+"
 """nanobind's exceptions, which it exports on purpose where the linker has no list of exports."""
 

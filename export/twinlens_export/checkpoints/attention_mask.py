@@ -1,5 +1,6 @@
 """The attention masks of text towers, made of their ids."""
 
+import logging
 from typing import Any, Final
 
 import torch
@@ -7,6 +8,8 @@ import torch
 from twinlens.bundle.specs import TextSpec
 from twinlens.errors import quoted
 from twinlens_export.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
 
 PROBES: Final = ("", "a dog", "a dog \U000102a0")
 """Texts with each token that padding may be mistaken for: of the start, of the end, of a letter
@@ -48,6 +51,16 @@ def require_known_padding(tokenizer: Any, spec: TextSpec) -> None:  # noqa: ANN4
             f"the tokenizer pads with the token {spec.pad_id}, which stands inside the text "
             f"{quoted(repr(PROBES[wrong.index(True)]))} as well, so that the text tower cannot "
             "tell what is padding; name a token of its own as pad_token in tokenizer_config.json"
+        )
+
+
+def warn_of_mask(tokenizer: Any) -> None:  # noqa: ANN401
+    """Warn of a tokenizer that hides its padding from a tower that was trained to see it."""
+    if "attention_mask" in tokenizer.model_input_names:
+        logger.warning(
+            "the tokenizer gives an attention mask, and SigLIP was trained without one: the bundle "
+            "has the rows of padding='max_length' without a mask; set model_input_names to "
+            '["input_ids"] in tokenizer_config.json, and transformers has them too'
         )
 
 

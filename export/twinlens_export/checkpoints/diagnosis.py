@@ -201,7 +201,7 @@ def require_plain(name: str, config: Mapping[str, Any]) -> None:
 
 def cure_of(checkpoint: str, error: BaseException) -> str | None:
     """Return the cure of an error of reading, if its cause is known; None: it is not."""
-    reason, path = str(_root(error)), Path(checkpoint)
+    path = Path(checkpoint)
     if path.is_dir() and (pointers := _pointers(path, weights=True)):
         return f"{pointers[0]} is a pointer of git-lfs; fetch the file itself with git lfs pull"
     causes = [str(cause) for cause in _causes(error)]
@@ -215,7 +215,7 @@ def cure_of(checkpoint: str, error: BaseException) -> str | None:
             "it has integers in place of weights: they are quantised; give the checkpoint in "
             "floats that they were made of"
         )
-    if "torchvision" in reason or "torchvision" in str(error):
+    if any("torchvision" in cause for cause in causes):
         return (
             "install the torchvision made for this torch (from the same index), or remove it: "
             "pip uninstall torchvision"
@@ -280,7 +280,8 @@ def _cure_of_shards(path: Path) -> str | None:
 
 def reason_of(error: BaseException) -> str:
     """Return the first line of an error's message that tells something, or of its cause's."""
-    root = _root(error) if isinstance(error, ImportError) else error
+    *_, first = _causes(error)
+    root = first if isinstance(error, ImportError) else error
     lines = str(root).strip().splitlines()
     if len(lines) > 1 and lines[0].endswith(":"):  # torch's heading of a list of misfits
         return quoted(lines[1].strip())
@@ -292,13 +293,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
 def weights_in(folder: Path) -> list[str]:

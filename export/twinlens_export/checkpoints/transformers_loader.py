@@ -1,5 +1,6 @@
 """The loader of checkpoints saved by transformers: a folder, or an id on the Hub."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,7 +14,11 @@ from PIL import Image
 from twinlens.bundle.specs import TextSpec
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32, Activation
-from twinlens_export.checkpoints.attention_mask import padding_mask, require_known_padding
+from twinlens_export.checkpoints.attention_mask import (
+    padding_mask,
+    require_known_padding,
+    warn_of_mask,
+)
 from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.transformers import FAMILIES
 from twinlens_export.checkpoints.hub_files import (
@@ -25,7 +30,7 @@ from twinlens_export.checkpoints.hub_files import (
 )
 from twinlens_export.checkpoints.image_processor import read_processor
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint, scale_of
-from twinlens_export.checkpoints.preprocessing import square_side
+from twinlens_export.checkpoints.preprocessing import Preprocessing, square_side
 from twinlens_export.checkpoints.state_dict import EncoderConfig
 from twinlens_export.checkpoints.tokenizer import read_tokenizer
 from twinlens_export.checkpoints.weights.adapter import Adapter
@@ -123,6 +128,8 @@ def load_transformers(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
     masked = tokenizer.spec if names.attention_mask == "padding" else None
     if masked is not None:
         require_known_padding(theirs, masked)
+    if names.attention_mask == "full":
+        warn_of_mask(theirs)
     end_id = config.text_config.eos_token_id
     has_scale = "logit_scale" not in missing
     has_bias = hasattr(model, "logit_bias") and "logit_bias" not in missing
@@ -139,7 +146,10 @@ def load_transformers(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
         native_scale=scale_of(model) if has_scale else None,
         native_bias=model.logit_bias.item() if has_bias and has_scale else None,
         # The tokenizer as loaded, which does not always agree with its file.
-        files={**image_files(checkpoint, config, processor), TOKENIZER: tokenizer.json},
+        files={
+            **image_files(checkpoint, config, processor, preprocessing),
+            TOKENIZER: tokenizer.json,
+        },
     )
 
 
@@ -161,12 +171,31 @@ def pool_first(encoder: Any) -> None:  # noqa: ANN401
         encoder.pooler = FirstToken()
 
 
-def image_files(checkpoint: str, config: Any, processor: Any) -> dict[str, str]:  # noqa: ANN401
-    """Return the configurations: the text of their files, or JSON of those that have none."""
-    return {
-        **config_file(checkpoint, config),
-        PREPROCESSOR: text_of(checkpoint, PREPROCESSOR) or processor.to_json_string(),
-    }
+def image_files(
+    checkpoint: str,
+    config: Any,  # noqa: ANN401
+    processor: Any,  # noqa: ANN401
+    preprocessing: Preprocessing,
+) -> dict[str, str]:
+    """Return the configurations: the text of their files, or JSON of those that have none.
+
+    A preprocessor_config.json that says something else than the processor as loaded, as a
+    processor_config.json beside it may, is left out for that too.
+    """
+    text = text_of(checkpoint, PREPROCESSOR)
+    if text is None or not _says(text, preprocessing):
+        text = processor.to_json_string()
+    return {**config_file(checkpoint, config), PREPROCESSOR: text}
+
+
+def _says(text: str, preprocessing: Preprocessing) -> bool:
+    """Return True if a preprocessor_config.json is read as this preprocessing."""
+    try:
+        return read_processor(json.loads(text), side_px=preprocessing.image.side_px) == (
+            preprocessing
+        )
+    except (ValueError, CheckpointError):
+        return False
 
 
 def config_file(checkpoint: str, config: Any) -> dict[str, str]:  # noqa: ANN401

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
+from PIL import Image
+from transformers import AutoImageProcessor
 
 from twinlens.bundle.bundle import Bundle
 from twinlens.bundle.specs import Precision
@@ -16,6 +18,7 @@ from twinlens.ort.session import Session
 from twinlens.texts.tokenizer import Tokenizer
 from twinlens.threads import usable_threads
 from twinlens_export.architecture import F32, PixelNormalization
+from twinlens_export.checkpoints.hub_files import PREPROCESSOR
 from twinlens_export.errors import AgreementError
 from twinlens_export.graph.graph import Array
 from twinlens_export.presence import there
@@ -69,16 +72,30 @@ def require(cosine: float, precision: Precision, file: Path) -> None:
 
 
 def pixel_batches(bundle: Bundle, normalization: PixelNormalization) -> list[Pair]:
-    """Return drawings as the bundle's tower takes them, and as an image processor makes them."""
+    """Return drawings as the bundle's tower takes them, and as an image processor makes them.
+
+    That is transformers' own, by the bundle's preprocessor_config.json, where it has one. It is
+    given squares of the tower's size, which none resizes.
+    """
     paths = [drawing.path for drawing in bundled_drawings()[:SAMPLES]]
+    batches = [load_batch(some, there(bundle.manifest.image)) for some in batched(paths)]
+    if PREPROCESSOR in bundle.manifest.files:
+        processor = AutoImageProcessor.from_pretrained(bundle.folder, local_files_only=True)
+        return [(pixels, _by_processor(processor, pixels)) for pixels in batches]
     mean, std = (np.asarray(part, np.float32) for part in (normalization.mean, normalization.std))
 
     def processed(pixels: Array) -> Array:
         floats = (pixels.astype(np.float32) * np.float32(normalization.factor) - mean) / std
         return np.ascontiguousarray(floats.transpose(0, 3, 1, 2))
 
-    batches = [load_batch(some, there(bundle.manifest.image)) for some in batched(paths)]
     return [(pixels, processed(pixels)) for pixels in batches]
+
+
+def _by_processor(processor: Any, pixels: Array) -> Array:  # noqa: ANN401  untyped
+    """Return the floats [B, 3, S, S] that an image processor makes of pixels [B, S, S, 3]."""
+    images = [Image.fromarray(each) for each in pixels]
+    floats = processor(images, return_tensors="pt")["pixel_values"]
+    return np.ascontiguousarray(floats, dtype=np.float32)
 
 
 def id_batches(bundle: Bundle) -> list[Pair]:

@@ -11,6 +11,7 @@ from twinlens_export.architecture import PixelNormalization
 from twinlens_export.graph.graph import Graph, GraphBuilder
 from twinlens_export.graph.names import PIXEL_SCALE, PIXEL_SHIFT, names_in
 
+_INT64: Final = int(onnx.TensorProto.INT64)
 _UINT8: Final = int(onnx.TensorProto.UINT8)
 PRODUCT_OF_BYTES: Final = "MatMulInteger"
 
@@ -45,8 +46,9 @@ def float_pixels(graph: Graph, normalization: PixelNormalization) -> Graph:
 def whole_ids(graph: Graph, spec: TextSpec) -> Graph:
     """Return a text tower that takes ids of any length, padded and truncated by any tool.
 
-    Six nodes cut them to the context and put the end token back where a tool has cut it off; where
-    the tower needs the full context, they also pad to it.
+    Six nodes cut them to the context and put the end token back where a tool has cut it off. Where
+    the tower needs the full context, they also pad to it, and more nodes put its own padding in the
+    place of the tool's: OpenCLIP's is a letter, which no tool pads with.
     """
     front, context = GraphBuilder(name="ids"), spec.context
     given = graph.input.name
@@ -63,7 +65,14 @@ def whole_ids(graph: Graph, spec: TextSpec) -> Graph:
     mark = front.constant(spec.end_id, np.int64)
     ended = front.add("Where", is_padding, pad, mark, name="ids.ended")
     body = front.add("Slice", given if spec.trim else padded, first, last, axis, name="ids.body")
-    front.add("Concat", body, ended, name="ids", axis=1)
+    whole = front.add("Concat", body, ended, name="ids" if spec.trim else "ids.whole", axis=1)
+    if not spec.trim:
+        is_end = front.add("Equal", whole, mark, name="ids.is_end")
+        ends = front.add("Cast", is_end, name="ids.ends", to=_INT64)
+        along = front.constant(1, np.int64)
+        before = front.add("CumSum", ends, along, name="ids.ends_before", exclusive=1)
+        is_behind = front.add("Greater", before, first, name="ids.is_behind")
+        front.add("Where", is_behind, pad, whole, name="ids")
     return _behind(front, graph, "ids")
 
 

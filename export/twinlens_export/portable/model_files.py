@@ -16,8 +16,9 @@ PILLOW_FILTERS: Final = {name: number for number, name in RESAMPLING.items()}
 
 
 def with_model_files(checkpoint: Checkpoint) -> Checkpoint:
-    """Return a checkpoint with transformers' configurations, if it has none: one of OpenCLIP.
+    """Return a checkpoint with transformers' configurations, if it has none.
 
+    OpenCLIP has others, and SigLIP 2 NaFlex a processor that makes patches, no pictures.
     No image processor of transformers pads a picture to a square: there is none for such a one.
     """
     files = {**checkpoint.files}

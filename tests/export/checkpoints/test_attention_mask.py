@@ -1,5 +1,6 @@
 """Masks of padding, by tokenizers that pad with another token than their family's own."""
 
+import json
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -88,3 +89,18 @@ def test_padding_that_stands_inside_a_text_is_refused(
     folder = padded_by(family_folder("chinese_clip"), role)
     with pytest.raises(CheckpointError, match=r"pads with the token \d, which stands inside"):
         read_checkpoint(str(folder))
+
+
+@pytest.mark.parametrize("names", [["input_ids"], ["input_ids", "attention_mask"]])
+def test_a_mask_that_siglip_was_trained_without_is_told(
+    names: list[str],
+    family_folder: Callable[[str], Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = Path(shutil.copytree(family_folder("siglip2"), tmp_path / "folder"))
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_input_names": names}))
+    with caplog.at_level("WARNING", logger="twinlens_export"):
+        read_checkpoint(str(folder))
+    assert ("gives an attention mask" in caplog.text) is (len(names) == 2)

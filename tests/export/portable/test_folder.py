@@ -176,6 +176,19 @@ def test_a_precision_without_a_name_is_refused_before_the_work(
     assert not list(tmp_path.iterdir())
 
 
+def test_pixels_are_those_of_the_processor_that_its_own_file_names(
+    demo: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = portable_tower.normalization_of
+
+    def mistaken(bundle: Bundle) -> PixelNormalization:
+        return replace(own(bundle), mean=(0.0, 0.0, 0.0))
+
+    monkeypatch.setattr(portable_tower, "normalization_of", mistaken)
+    with pytest.raises(AgreementError, match=r"worst cosine of 0\.\d+ with the bundle's tower"):
+        write_portable(demo, tmp_path / "out", ["int8"])
+
+
 def test_a_tower_that_is_far_from_the_bundles_own_is_not_written(
     demo: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

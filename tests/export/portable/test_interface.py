@@ -83,9 +83,10 @@ def test_a_tower_keeps_its_tensors_of_the_same_names(taken: str) -> None:
     ends=st.booleans(),
     padding=st.integers(0, 3),
     at_most=st.sampled_from([CONTEXT, 3 * CONTEXT]),
+    by_end=st.booleans(),
 )
 def test_ids_of_any_tool_are_those_of_the_runtime(
-    words: list[list[int]], trim: bool, ends: bool, padding: int, at_most: int
+    words: list[list[int]], trim: bool, ends: bool, padding: int, at_most: int, by_end: bool
 ) -> None:
     spec = TextSpec(context=CONTEXT, pad_id=PAD, trim=trim, end_id=END)
     whole = [[*row, END] for row in words]
@@ -94,7 +95,9 @@ def test_ids_of_any_tool_are_those_of_the_runtime(
               for row in whole]  # fmt: skip
     theirs = [row[:at_most] for row in theirs]
     length = min(max(map(len, theirs)) + padding, at_most)
-    batch = np.array([[*row, *[PAD] * (length - len(row))][:length] for row in theirs])
+    # Another tool pads with the end token, where padding is no token of its own.
+    pad = END if by_end and not trim else PAD
+    batch = np.array([[*row, *[pad] * (length - len(row))][:length] for row in theirs])
     got = run(whole_ids(passing(("batch", "tokens"), np.int64), spec), batch)
     wanted = np.full(got.shape, PAD)
     for row, one in zip(wanted, whole, strict=True):

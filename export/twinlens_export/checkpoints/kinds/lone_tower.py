@@ -9,6 +9,7 @@ import torch
 from twinlens.bundle.specs import Modality
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32
+from twinlens_export.checkpoints.attention_mask import warn_of_mask
 from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.family import Family
 from twinlens_export.checkpoints.families.transformers import FAMILIES
@@ -162,14 +163,15 @@ def _image(
 ) -> LoadedCheckpoint:
     weights = _whole_names(state_of(model), tower)
     processor = load_part(checkpoint, "image processor", "AutoImageProcessor")
+    preprocessing = read_processor(processor.to_dict(), side_px=square_side(config.image_size))
     return LoadedCheckpoint(
         family=tower.family,
         model=LoneModel(model=model),
         preparation=TransformersPreparation(tokenizer=None, processor=processor),
         weights=weights,
         image=encoder_config(config),
-        preprocessing=read_processor(processor.to_dict(), side_px=square_side(config.image_size)),
-        files=image_files(checkpoint, config, processor),
+        preprocessing=preprocessing,
+        files=image_files(checkpoint, config, processor, preprocessing),
     )
 
 
@@ -187,6 +189,8 @@ def _text(
         trim=names.attention_mask != "full",
         lower_case=names.lower_case,
     )
+    if names.attention_mask == "full":
+        warn_of_mask(theirs)
     end_id = config.eos_token_id
     return LoadedCheckpoint(
         family=tower.family,

@@ -12,6 +12,7 @@ from PIL import Image
 from twinlens.bundle.specs import ImageSpec
 from twinlens.errors import quoted
 from twinlens_export.architecture import F32, PixelNormalization
+from twinlens_export.checkpoints.attention_mask import warn_of_mask
 from twinlens_export.checkpoints.diagnosis import require_plain
 from twinlens_export.checkpoints.families.transformers import SIGLIP
 from twinlens_export.checkpoints.hub_files import CONFIG, TOKENIZER, json_of
@@ -21,9 +22,9 @@ from twinlens_export.checkpoints.preprocessing import Preprocessing, rgb
 from twinlens_export.checkpoints.tokenizer import read_tokenizer
 from twinlens_export.checkpoints.transformers_loader import (
     TransformersPreparation,
+    config_file,
     encoder_config,
     features_of,
-    image_files,
     layout_of,
     state_of,
 )
@@ -144,6 +145,7 @@ def load_naflex(checkpoint: str, *, adapter: Adapter | None = None) -> LoadedChe
     names = SIGLIP.text
     context = len(weights[names.position_embedding])
     tokenizer = read_tokenizer(theirs, context=context, trim=False, lower_case=True)
+    warn_of_mask(theirs)
     texts = TransformersPreparation(tokenizer=theirs, processor=processor)
     return LoadedCheckpoint(
         family=SIGLIP,
@@ -157,7 +159,8 @@ def load_naflex(checkpoint: str, *, adapter: Adapter | None = None) -> LoadedChe
         tokenizer=tokenizer,
         native_scale=None if missing else scale_of(model),
         native_bias=None if missing else model.logit_bias.item(),
-        files={**image_files(checkpoint, config, processor), TOKENIZER: tokenizer.json},
+        # Its own processor makes patches; that of the bundle's tower is written from its spec.
+        files={**config_file(checkpoint, config), TOKENIZER: tokenizer.json},
     )
 
 

@@ -160,7 +160,10 @@ def load_traced_model(checkpoint: str, *, adapter: Adapter | None = None) -> Loa
         preprocessing=preprocessing,
         tokenizer=tokenizer,
         native_scale=kind.scale(loaded) if has_scale else None,
-        files={**image_files(checkpoint, config, processor), TOKENIZER: tokenizer.json},
+        files={
+            **image_files(checkpoint, config, processor, preprocessing),
+            TOKENIZER: tokenizer.json,
+        },
     )
 
 
