@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Awaitable, Callable
 
@@ -18,7 +19,9 @@ from fake_model import PATIENCE_S, FakeModel
 
 from twinlens import AdmissionLimits, AsyncModel, ClosedError, DeadlineError, ImageError
 from twinlens.errors import OverloadedError, TextError
+from twinlens.serving.queueing.lanes import Lane
 from twinlens.serving.working.thread_priority import CAN_PREEMPT, LOWEST, NICENESS
+from twinlens.serving.working.workers import Workers
 
 LIMITS = AdmissionLimits(timeout_s=PATIENCE_S)
 
@@ -277,6 +280,13 @@ def test_a_run_whose_worker_dies_fails_and_the_last_worker_says_so(
     def embed_run(*_: object, **__: object) -> None:
         raise SystemExit("a fault of the engine")
 
+    replace_worker = Workers._replace
+
+    def slowly(workers: Workers, error: BaseException, lane: Lane) -> None:
+        replace_worker(workers, error, lane)
+        time.sleep(0.02)  # the next worker dies while this one has not ended yet
+
+    monkeypatch.setattr(Workers, "_replace", slowly)
     model = FakeModel()
 
     async def act(serving: AsyncModel) -> None:

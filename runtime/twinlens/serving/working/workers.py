@@ -211,8 +211,10 @@ class Workers:
                 del run  # it would keep its items alive until the next one comes
         except BaseException as error:  # noqa: BLE001
             self._replace(error, lane)
+        else:
+            with self._lock:
+                self._alive[lane] -= 1
         with self._lock:
-            self._alive[lane] -= 1
             self._threads.discard(threading.current_thread())
             self._wake_waiters()
 
@@ -274,6 +276,9 @@ class Workers:
         logger.error("a worker has ended by an error", exc_info=error)
         me = threading.get_ident()
         with self._lock:
+            # Before any caller is told, whose next request another thread may die of: with two that
+            # died and were still counted, nobody was the last, and requests waited for ever.
+            self._alive[lane] -= 1
             for run in self._queues.runs:
                 if run.worker == me:
                     self._settle(self._queues.finish(run, seconds=run.seconds))
@@ -285,9 +290,9 @@ class Workers:
                     self._start_one(lane)
                     self.restarts += 1
                     return
-            self._queues.set_workers(max(1, self._alive[lane] - 1), lane=lane)
+            self._queues.set_workers(max(1, self._alive[lane]), lane=lane)
             self._wake_all()  # this thread may have been woken for another's work
-            if self._alive[lane] == 1:  # this one
+            if self._alive[lane] == 0:
                 self.stop("all workers have ended by errors; the log tells them")
 
     def _settle(self, requests: Sequence[Request]) -> None:
