@@ -179,7 +179,7 @@ def _words(encoder: Any) -> torch.nn.Embedding:  # noqa: ANN401
     """Return the token embedding of a text encoder: its largest, where transformers names none."""
     try:
         named: torch.nn.Embedding = encoder.get_input_embeddings()
-    except NotImplementedError:
+    except (NotImplementedError, AttributeError):  # the latter for GroupViT by transformers 4.57
         tables = [module for module in encoder.modules() if isinstance(module, torch.nn.Embedding)]
         return max(tables, key=lambda table: table.num_embeddings)
     return named

@@ -25,7 +25,14 @@ TEXTS = ["a dog", "", "two dogs, running on the beach! " * 9, "x"]
     ("kind", "name"),
     [
         # Its tokenizer pads with the token that ends a text.
-        ("clips of two models", "VisionTextDualEncoderModel"),
+        pytest.param(
+            "clips of two models",
+            "VisionTextDualEncoderModel",
+            marks=pytest.mark.skipif(
+                transformers.__version__.startswith("4."),
+                reason="transformers 4 gives a CLIP inside a VisionTextDualEncoder token types",
+            ),
+        ),
         *((kind, found.model) for kind, found in TRACED_KINDS.items()),
     ],
 )
