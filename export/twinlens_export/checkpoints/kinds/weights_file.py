@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from twinlens.errors import quoted
 from twinlens_export.checkpoints.hub_files import OPEN_CLIP_CONFIG, read_part
 from twinlens_export.checkpoints.loaded import LoadedCheckpoint
+from twinlens_export.checkpoints.open_clip.folder import link
 from twinlens_export.checkpoints.open_clip.loader import WEIGHTS, load_open_clip
 from twinlens_export.checkpoints.weights.tensors import read_tensors
 from twinlens_export.errors import CheckpointError
@@ -56,7 +57,7 @@ def load_weights_file(path: Path) -> LoadedCheckpoint:
         (Path(folder) / OPEN_CLIP_CONFIG).write_text(json.dumps(document), encoding="utf-8")
         save_file(weights, Path(folder) / WEIGHTS[0])
         for beside in _files_beside(path):
-            (Path(folder) / beside.name).symlink_to(beside.resolve())
+            link(beside, Path(folder))
         try:
             return load_open_clip(folder)
         except CheckpointError as error:  # the folder is gone when its message is read

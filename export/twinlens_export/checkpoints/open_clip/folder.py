@@ -1,6 +1,7 @@
 """The folder that open_clip reads: the checkpoint's, with the text tower's configuration in it."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,13 +36,28 @@ def offline_folder(folder: Path, document: Fields) -> Iterator[Path]:
         place = Path(temporary)
         for path in folder.iterdir():
             if path.name not in {OPEN_CLIP_CONFIG, TEXT_FOLDER}:
-                (place / path.name).symlink_to(path.resolve())
+                link(path, place)
         (place / TEXT_FOLDER).mkdir()
         (place / TEXT_FOLDER / CONFIG).write_text(json.dumps(config), encoding="utf-8")
         changed: dict[str, Any] = deepcopy(dict(document))
         changed["model_cfg"]["text_cfg"]["hf_model_name"] = str(place / TEXT_FOLDER)
         (place / OPEN_CLIP_CONFIG).write_text(json.dumps(changed), encoding="utf-8")
         yield place
+
+
+def link(path: Path, folder: Path) -> None:
+    """Put a file or a folder into another folder: a link, or a copy where links are forbidden.
+
+    Windows lets administrators and developers make them.
+    """
+    place, found = folder / path.name, path.resolve()
+    try:
+        place.symlink_to(found)
+    except OSError:
+        if found.is_dir():
+            shutil.copytree(found, place)
+        else:
+            shutil.copyfile(found, place)
 
 
 def _text_config(folder: Path, document: Fields) -> Fields | None:
